@@ -1,0 +1,1 @@
+"""Planton: the front desk of the police nationale on Messenger and Instagram."""

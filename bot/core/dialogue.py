@@ -1,0 +1,67 @@
+"""What the engine is asked and what it answers (see docs: the engine keeps nothing)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional, Protocol
+
+
+@dataclass(frozen=True)
+class QuickReply:
+    """A tappable answer: `title` at most 20 characters, `payload` one of our own list."""
+
+    title: str
+    payload: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One message to a person; split under the platform's limit by the sender."""
+
+    text: str
+    quick_replies: tuple[QuickReply, ...] = ()
+
+
+@dataclass(frozen=True)
+class HandoffRequest:
+    """The engine asks for a human. `category` and `priority` as in the policy's table; `slots` what is known so far."""
+
+    category: str
+    priority: int
+    reason: str
+    slots: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a text means. `ranking`: best first, probabilities in [0, 1]; `intent` is the best named intent.
+    `danger`: probability of danger_immediat plus detresse_suicide."""
+
+    intent: Optional[str]
+    confidence: float
+    ranking: tuple[tuple[str, float], ...] = ()
+    entities: dict[str, str] = field(default_factory=dict)
+    danger: float = 0.0
+    french: bool = True
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The outcome of one turn. `state` replaces the conversation's dialogue state, whatever it holds."""
+
+    understanding: Understanding
+    replies: tuple[Reply, ...] = ()
+    handoff: Optional[HandoffRequest] = None
+    clarify: bool = False
+    silence: bool = False
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """The port to the engine. Both raise EngineDown or EngineRefused."""
+
+    async def understand(self, text: str) -> Understanding: ...
+
+    async def turn(
+        self, sender: str, text: str, state: Optional[dict[str, Any]], payload: Optional[str] = None
+    ) -> Turn: ...

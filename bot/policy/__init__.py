@@ -1,0 +1,1 @@
+"""The policy: pure functions over frozen values; no input or output, no clock of its own."""
