@@ -1,0 +1,89 @@
+"""What the sender needs from the store (written in SQL by `bot/store/outbox.py`).
+
+The row itself is `bot.core.outbox.OutboxRow`, so that the store, which may not import the sender, can build it.
+
+Rules of a claim, all kept by the store in one statement:
+- a row is claimable when it is due, not leased (or its lease ran out), and no earlier row of its conversation in the
+  same lane family is still unsent; families are {emergency} and {reply, agent}: an emergency never waits for a reply;
+- `reply` and `agent` rows of a stopped or paused account are left alone, unless the claim names that account;
+  `emergency` rows are always claimable: each is tried, whatever befell the account;
+- owner's version and window are checked again: a row that fails is cancelled there and not returned;
+- order: priority, then due time, then id;
+- `maybe_sent` is true when an earlier lease ran out without an outcome, or the last `retry` said `maybe_sent`.
+
+Every outcome is fenced by `row.lease`; a method returns False when the lease was lost, and then has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.core.outbox import OutboxRow
+
+Row = OutboxRow
+
+
+class OutboxStore(Protocol):
+    """The outbox. The emergency lane gets an instance of its own, on its own connections."""
+
+    async def claim(
+        self, now: datetime, limit: int, lanes: Sequence[str], lease: timedelta, account: str | None = None
+    ) -> Sequence[Row]:
+        """Lease at most `limit` due rows of these lanes; with `account`, of that account only, stopped or not."""
+        ...
+
+    async def renew(self, row: Row, now: datetime, lease: timedelta) -> bool:
+        """Lengthen the lease and check owner and window again; False: the row was lost or cancelled, do not send."""
+        ...
+
+    async def part_sent(self, row: Row, index: int, mid: str) -> bool:
+        """Part `index` (from 0) left as `mid`; a later claim starts at `index + 1`. `maybe_sent` is false again."""
+        ...
+
+    async def sent(self, row: Row, mid: str, at: datetime) -> bool:
+        """The last part left as `mid`: the row is done."""
+        ...
+
+    async def retry(self, row: Row, at: datetime, error_slug: str, maybe_sent: bool = False) -> bool:
+        """End the lease; due again at `at`, one attempt more."""
+        ...
+
+    async def release(self, row: Row, at: datetime) -> bool:
+        """End the lease; due again at `at`, no attempt counted (budget, pause, stop or shutdown came first)."""
+        ...
+
+    async def failed(self, row: Row, slug: str, remedy: str) -> bool:
+        """It never leaves. `remedy` is French, for agents; the row's events move to `to_agent` or `failed`."""
+        ...
+
+    async def stop_account(self, account: str, slug: str, remedy: str) -> None:
+        """Meta refuses everything from this account until an operator acts; `remedy` is French."""
+        ...
+
+    async def resume_account(self, account: str) -> None:
+        """The account works again: neither stopped nor paused."""
+        ...
+
+    async def stopped_accounts(self) -> dict[str, str]:
+        """Account → slug of what stopped it, whichever sender found out."""
+        ...
+
+    async def pause_account(self, account: str, until: datetime) -> None:
+        """Meta asks for fewer messages: no claim of this account before `until` (a longer pause stays)."""
+        ...
+
+    async def echo_seen(self, outbox_id: int, part: int) -> str | None:
+        """The mid of an echo whose metadata (`bot.meta.metadata`) names this row and part, if one came."""
+        ...
+
+    async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
+        """How many of `n` messages may leave in the second of `now`, over all senders of this account.
+
+        Without `emergency` at most nine tenths of the ceiling; with it, the whole ceiling."""
+        ...
+
+    async def wait(self, lanes: Sequence[str], timeout: float) -> None:
+        """Return when a row of these lanes may have become due, or after `timeout` seconds."""
+        ...
