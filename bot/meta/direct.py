@@ -1,0 +1,58 @@
+"""Asking the sender directly over loopback, which needs no database: the emergency reply while the database is down.
+
+`POST /emergency` with JSON {platform, account, person, text, key} answers {"sent": true, "mid": …}. The header
+`X-Planton-Signature: sha256=<hex HMAC-SHA256(SECRET_KEY, "planton-sender\\n" + raw body)>` protects it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+
+import aiohttp
+
+from bot.core.messages import Platform
+
+SIGNATURE_HEADER = "X-Planton-Signature"
+_PURPOSE = b"planton-sender\n"
+
+
+def sign(secret_key: bytes, body: bytes) -> str:
+    """The header's value for this body."""
+    return "sha256=" + hmac.new(secret_key, _PURPOSE + body, hashlib.sha256).hexdigest()
+
+
+def signed(secret_key: bytes, body: bytes, header: str | None) -> bool:
+    """Whether the header is this body's, compared in constant time."""
+    return hmac.compare_digest(sign(secret_key, body).encode(), (header or "").encode())
+
+
+async def send_emergency(
+    session: aiohttp.ClientSession,
+    sender_url: str,
+    secret_key: bytes,
+    platform: Platform,
+    account: str,
+    person: str,
+    text: str,
+    key: str,
+    timeout: float = 20,
+) -> str | None:
+    """Send a text at once, and once per `key`. The mid, or None when the sender could not; never raises for that."""
+    fields = {"platform": platform.value, "account": account, "person": person, "text": text, "key": key}
+    body = json.dumps(fields).encode()
+    headers = {SIGNATURE_HEADER: sign(secret_key, body), "Content-Type": "application/json"}
+    try:
+        async with session.post(
+            f"{sender_url.rstrip('/')}/emergency",
+            data=body,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        ) as response:
+            data = json.loads(await response.read())
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError):
+        return None
+    sent = isinstance(data, dict) and data.get("sent") is True
+    return str(data.get("mid") or "") if sent else None

@@ -1,0 +1,157 @@
+"""Meta's limits and the one table of its errors, shared by the sender and by the sandbox's Graph API.
+
+The same code means different things: a row is looked up by code and subcode, then by subcode (seven-digit ones are
+unique, and Meta files some under two codes), then by code, then by HTTP status.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.core.messages import Platform
+
+MESSENGER_TEXT_CHARACTERS = 1999  # "under 2,000"
+INSTAGRAM_TEXT_BYTES = 1000
+QUICK_REPLIES = 13
+QUICK_REPLY_TITLE = 20
+QUICK_REPLY_PAYLOAD = 1000
+METADATA_CHARACTERS = 999
+WINDOW = timedelta(hours=24)
+HUMAN_AGENT_WINDOW = timedelta(days=7)
+
+
+def text_size(text: str, platform: Platform) -> int:
+    """Size of a text in the unit that the platform limits: UTF-8 bytes on Instagram, else UTF-16 units.
+
+    Meta does not say how Messenger counts an emoji; UTF-16 is the dearest reading, so it is the safe one."""
+    return len(text.encode()) if platform is Platform.INSTAGRAM else len(text.encode("utf-16-le")) // 2
+
+
+def text_limit(platform: Platform) -> int:
+    """The largest `text_size` that the platform takes."""
+    return INSTAGRAM_TEXT_BYTES if platform is Platform.INSTAGRAM else MESSENGER_TEXT_CHARACTERS
+
+
+class Verdict(enum.Enum):
+    """What to do with a message that Meta refused."""
+
+    FINAL = "final"  # never leaves
+    RETRY = "retry"  # later, alone
+    RATE = "rate"  # the whole account slows down
+    STOP = "stop"  # the whole account stops until an operator has acted
+    WAIT_CONTROL = "wait_control"  # another app owns the thread
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """One line of the table. `remedy` is French, for agents and operators. After `tries` a RETRY is given up."""
+
+    code: int | None
+    subcode: int | None
+    verdict: Verdict
+    slug: str
+    remedy: str
+    tries: int = 240
+
+
+_F, _R, _S = Verdict.FINAL, Verdict.RETRY, Verdict.STOP
+_WINDOW = (
+    "Hors délai : Meta n’accepte plus de réponse, le dernier message de la personne est trop ancien. "
+    "Attendez qu’elle écrive de nouveau."
+)
+_GONE = (
+    "La personne n’est plus joignable : elle a bloqué la page, fermé son compte ou refusé les messages. "
+    "Aucun nouvel envoi n’est possible."
+)
+_LINK = (
+    "Le compte Instagram n’est plus relié à la page, ou son accès aux messages a été retiré. "
+    "Reliez-le de nouveau dans les réglages de la page."
+)
+_NO_USER = (
+    "Meta ne connaît pas ce destinataire : il a sans doute supprimé son compte. Aucun nouvel envoi n’est possible."
+)
+_MEDIA = "Meta refuse la pièce jointe (format, taille ou adresse). Envoyez le message sans elle."
+_BAD = "Meta juge le message mal formé. Reformulez-le plus court et sans pièce jointe, puis envoyez-le de nouveau."
+_OWNER = (
+    "Une autre application, souvent la boîte de réception de Meta, a la main sur cette conversation. "
+    "L’envoi reprendra quand elle la rendra."
+)
+_RENEW = (
+    "Le jeton de la page n’est plus valable (expiré, révoqué ou mot de passe changé). "
+    "Faites-le renouveler par un détenteur du compte, puis remplacez META_PAGE_TOKEN."
+)
+_RATE = "Meta demande de ralentir : l’envoi reprend tout seul."
+_TAG = (
+    "Meta juge l’étiquette HUMAN_AGENT employée à tort : l’envoi ralentit. Ne l’employez que pour une réponse humaine."
+)
+_TEMPORARY = "Panne passagère chez Meta : l’envoi est répété tout seul."
+_PROFILE = "Le nom de cette personne n’est pas disponible : continuez sans lui."
+_PERMISSION = (
+    "Meta refuse l’accès (autorisation pages_messaging ou instagram_manage_messages absente ou retirée). "
+    "Vérifiez les autorisations de l’application."
+)
+_BLOCKED = "Meta interdit à la page d’envoyer des messages. Ouvrez « Qualité de la page » chez Meta et faites appel."
+_UNKNOWN = "Meta a refusé le message pour une raison inconnue. Signalez le code de l’erreur à l’exploitant."
+
+TABLE: tuple[ErrorRow, ...] = (
+    ErrorRow(10, 2018278, _F, "outside_window", _WINDOW),
+    ErrorRow(10, 2534022, _F, "outside_window", _WINDOW),
+    ErrorRow(10, 2018108, _F, "person_unavailable", _GONE),
+    ErrorRow(551, None, _F, "person_unavailable", _GONE),
+    ErrorRow(551, 1545041, _F, "person_unavailable", _GONE),
+    ErrorRow(200, 1545041, _F, "person_unavailable", _GONE),
+    ErrorRow(10, 1893063, _S, "page_blocked", _BLOCKED),
+    ErrorRow(10, 2534077, _S, "instagram_unlinked", _LINK),
+    ErrorRow(200, 2534041, _S, "instagram_unlinked", _LINK),
+    ErrorRow(10, None, _R, "permission", _PERMISSION, tries=30),
+    ErrorRow(200, None, _R, "permission", _PERMISSION, tries=30),
+    ErrorRow(100, 2018001, _F, "no_such_user", _NO_USER),
+    ErrorRow(100, 2534014, _F, "no_such_user", _NO_USER),
+    ErrorRow(100, 2018008, _F, "media", _MEDIA),
+    ErrorRow(100, 2018047, _F, "media", _MEDIA),
+    ErrorRow(100, 2018109, _F, "media", _MEDIA),
+    ErrorRow(100, 2018294, _F, "media", _MEDIA),
+    ErrorRow(100, 2534015, _F, "bad_message", _BAD),
+    ErrorRow(100, 2534025, _F, "bad_message", _BAD),
+    ErrorRow(100, 2534037, Verdict.WAIT_CONTROL, "other_owner", _OWNER),
+    ErrorRow(100, 2018300, Verdict.WAIT_CONTROL, "other_owner", _OWNER),
+    ErrorRow(100, 2018218, _F, "profile_unavailable", _PROFILE),
+    ErrorRow(100, 2018247, _F, "profile_unavailable", _PROFILE),
+    ErrorRow(230, None, _F, "profile_unavailable", _PROFILE),
+    ErrorRow(2018218, None, _F, "profile_unavailable", _PROFILE),
+    ErrorRow(2018247, None, _F, "profile_unavailable", _PROFILE),
+    ErrorRow(100, None, _F, "bad_message", _BAD),
+    ErrorRow(190, None, _S, "token", _RENEW),
+    ErrorRow(190, 458, _S, "token", _RENEW),
+    ErrorRow(190, 460, _S, "token", _RENEW),
+    ErrorRow(190, 463, _S, "token", _RENEW),
+    ErrorRow(4, None, Verdict.RATE, "rate_limit", _RATE),
+    ErrorRow(32, None, Verdict.RATE, "rate_limit", _RATE),
+    ErrorRow(613, None, Verdict.RATE, "rate_limit", _RATE),
+    ErrorRow(80001, None, Verdict.RATE, "rate_limit", _RATE),
+    ErrorRow(613, 2018338, Verdict.RATE, "tag_abuse", _TAG),
+    ErrorRow(1, None, _R, "temporary", _TEMPORARY),
+    ErrorRow(2, None, _R, "temporary", _TEMPORARY),
+    ErrorRow(1200, None, _R, "temporary", _TEMPORARY),
+)
+UNKNOWN = ErrorRow(None, None, _F, "unknown", _UNKNOWN)
+TEMPORARY = ErrorRow(None, None, _R, "temporary", _TEMPORARY, tries=1_000_000)  # HTTP 5xx: the window ends it
+TOO_MANY = ErrorRow(None, None, Verdict.RATE, "rate_limit", _RATE)
+UNAUTHORIZED = ErrorRow(None, None, _S, "token", _RENEW)
+
+_BY_PAIR: dict[tuple[int | None, int | None], ErrorRow] = {(row.code, row.subcode): row for row in TABLE}
+_BY_SUBCODE: dict[int, ErrorRow] = {row.subcode: row for row in TABLE if row.subcode and row.subcode > 1_000_000}
+
+
+def classify(status: int, code: int | None, subcode: int | None, transient: bool = False) -> ErrorRow:
+    """The row for an answer of the Graph API; never fails. `transient` is Meta's own `is_transient`."""
+    row = _BY_PAIR.get((code, subcode)) or _BY_SUBCODE.get(subcode or 0) or _BY_PAIR.get((code, None))
+    if row is not None:
+        return row
+    if status >= 500 or transient:
+        return TEMPORARY
+    if code is None and status == 429:
+        return TOO_MANY
+    return UNAUTHORIZED if code is None and status == 401 else UNKNOWN

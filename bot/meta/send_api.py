@@ -1,0 +1,242 @@
+"""The client of the Send API.
+
+SendError
+├── GraphError    Meta answered with an error; `row` is its line of the table
+├── GraphTimeout  the answer was lost: the message may have left, look for its echo before sending again
+└── GraphDown     Meta was not reached: the message surely did not leave
+
+The token travels in the Authorization header, never in an address, so no log of addresses can hold it; no exception
+or repr holds it either (aiohttp's own errors carry the request's headers, so they are not chained).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from bot.core.dialogue import QuickReply
+from bot.core.errors import SendError
+from bot.core.messages import Platform
+from bot.meta.limits import METADATA_CHARACTERS, QUICK_REPLIES, QUICK_REPLY_TITLE, ErrorRow, classify
+from bot.meta.split import truncate
+
+TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
+ACTION_TIMEOUT = aiohttp.ClientTimeout(total=2)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What Meta's usage headers say: the highest percentage, and how long access is gone, if it is."""
+
+    percent: int = 0
+    regain: timedelta = timedelta(0)
+
+
+class GraphError(SendError):
+    """The Graph API answered with an error."""
+
+    def __init__(
+        self,
+        row: ErrorRow,
+        status: int,
+        code: int | None = None,
+        subcode: int | None = None,
+        retry_after: float | None = None,
+        usage: Usage | None = None,
+        trace: str = "",
+    ) -> None:
+        # Meta's own sentence is left out: it may quote what was sent.
+        super().__init__(f"{row.slug}: HTTP {status}, code {code}, subcode {subcode}, trace {trace or '-'}")
+        self.row = row
+        self.status = status
+        self.code = code
+        self.subcode = subcode
+        self.retry_after = retry_after
+        self.usage = usage or Usage()
+
+
+class GraphTimeout(SendError):
+    """The request may have been carried out; its answer was lost or could not be read."""
+
+
+class GraphDown(SendError):
+    """No connection: the request was surely not carried out."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message under the platform's limits. With `tag` it goes as MESSAGE_TAG, else as RESPONSE."""
+
+    text: str
+    quick_replies: tuple[QuickReply, ...] = ()
+    tag: str | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """Meta's receipt."""
+
+    message_id: str
+    recipient_id: str
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    data: Any
+    usage: Usage
+
+
+class SendApi:
+    """The Graph API as one page (and the Instagram account linked to it) sees it."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, graph_url: str, page_id: str, token: str, app_secret: str = ""
+    ) -> None:
+        self._session = session
+        self._url = graph_url.rstrip("/")
+        self._page = page_id
+        self._token = token
+        self._proof = hmac.new(app_secret.encode(), token.encode(), hashlib.sha256).hexdigest() if app_secret else ""
+
+    def __repr__(self) -> str:
+        return f"SendApi(page_id={self._page!r})"
+
+    async def send(self, platform: Platform, recipient: str, message: Outgoing) -> SendResult:
+        """Send one message. Raises GraphError, GraphTimeout or GraphDown."""
+        answer = await self._call("POST", f"{self._page}/messages", body=_body(recipient, message))
+        mid = answer.data.get("message_id") if isinstance(answer.data, dict) else None
+        if not isinstance(mid, str) or not mid:
+            raise GraphTimeout("the receipt has no message_id")
+        return SendResult(mid, str(answer.data.get("recipient_id") or recipient), answer.usage)
+
+    async def action(self, recipient: str, action: str) -> None:
+        """A sender action: mark_seen, typing_on or typing_off."""
+        body = {"recipient": {"id": recipient}, "sender_action": action}
+        await self._call("POST", f"{self._page}/messages", body=body, timeout=ACTION_TIMEOUT)
+
+    async def me(self) -> str:
+        """The id of the page that the token opens: the cheapest proof that it works."""
+        answer = await self._call("GET", "me", {"fields": "id"})
+        return str(answer.data.get("id", "")) if isinstance(answer.data, dict) else ""
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """Read any node or edge of the graph; ids inside `path` must be quoted."""
+        return (await self._call("GET", path, params)).data
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Any other call: thread control, subscription."""
+        return (await self._call("POST", path, body=body)).data
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+    ) -> _Answer:
+        proof = {"appsecret_proof": self._proof} if self._proof else {}
+        try:
+            async with self._session.request(
+                method,
+                f"{self._url}/{path}",
+                params={**(params or {}), **(proof if body is None else {})},
+                json=None if body is None else {**body, **proof},
+                headers={"Authorization": f"Bearer {self._token}"},
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                raw = await response.read()
+                return _read(response.status, response.headers, raw)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise GraphDown(f"no connection: {type(error).__name__}") from None
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise GraphTimeout(f"answer lost: {type(error).__name__}") from None
+
+
+def quoted(identifier: str) -> str:
+    """An id made safe for a path."""
+    return quote(identifier, safe="")
+
+
+def _body(recipient: str, message: Outgoing) -> dict[str, Any]:
+    content: dict[str, Any] = {"text": message.text}
+    if message.quick_replies:
+        content["quick_replies"] = [
+            {"content_type": "text", "title": truncate(reply.title, QUICK_REPLY_TITLE), "payload": reply.payload}
+            for reply in message.quick_replies[:QUICK_REPLIES]
+        ]
+    if message.metadata and len(message.metadata) <= METADATA_CHARACTERS:
+        content["metadata"] = message.metadata
+    kind = {"messaging_type": "MESSAGE_TAG", "tag": message.tag} if message.tag else {"messaging_type": "RESPONSE"}
+    return {"recipient": {"id": recipient}, **kind, "message": content}
+
+
+def _read(status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:
+    try:
+        data = json.loads(raw)
+    except ValueError:
+        data = None
+    error = data.get("error") if isinstance(data, dict) else None
+    if status < 300 and error is None:
+        if data is None:
+            raise GraphTimeout("the answer is not JSON")
+        return _Answer(data, usage(headers))
+    error = error if isinstance(error, dict) else {}
+    code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
+    raise GraphError(
+        classify(status, code, subcode, error.get("is_transient") is True),
+        status,
+        code,
+        subcode,
+        _seconds(headers.get("Retry-After")),
+        usage(headers),
+        str(error.get("fbtrace_id") or "")[:40],
+    )
+
+
+def usage(headers: Mapping[str, str]) -> Usage:
+    """Read X-App-Usage and X-Business-Use-Case-Usage; what cannot be read counts as nothing."""
+    entries: list[Any] = [_object(headers.get("X-App-Usage"))]
+    for uses in _object(headers.get("X-Business-Use-Case-Usage")).values():
+        entries.extend(uses if isinstance(uses, list) else [])
+    entries = [entry for entry in entries if isinstance(entry, dict)]
+    names = ("call_count", "total_time", "total_cputime")
+    return Usage(
+        max((_int(entry.get(name)) or 0 for entry in entries for name in names), default=0),
+        timedelta(minutes=max((_int(e.get("estimated_time_to_regain_access")) or 0 for e in entries), default=0)),
+    )
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _int(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds(value: str | None) -> float | None:
+    # The other form, a date, is not worth reading: the usage headers say the same.
+    number = _int(value)
+    return float(number) if number is not None and 0 <= number <= 86_400 else None

@@ -1,0 +1,1 @@
+"""The sandbox: a citizen and a Graph API for people without a Meta account."""

@@ -1,0 +1,81 @@
+"""The error table says what Meta's documentation says."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.meta.limits import TABLE, Verdict, classify
+
+F, R, S, RATE, WAIT = Verdict.FINAL, Verdict.RETRY, Verdict.STOP, Verdict.RATE, Verdict.WAIT_CONTROL
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "subcode", "verdict", "slug"),
+    [
+        (400, 10, 2018278, F, "outside_window"),
+        (400, 10, 2534022, F, "outside_window"),
+        (400, 10, 2018108, F, "person_unavailable"),
+        (400, 551, None, F, "person_unavailable"),
+        (400, 551, 1545041, F, "person_unavailable"),
+        (400, 551, 77, F, "person_unavailable"),
+        (403, 200, 1545041, F, "person_unavailable"),
+        (403, 10, 1893063, S, "page_blocked"),
+        (403, 10, 2534077, S, "instagram_unlinked"),
+        (403, 200, 2534041, S, "instagram_unlinked"),
+        (400, 100, 2018001, F, "no_such_user"),
+        (400, 100, 2534014, F, "no_such_user"),
+        (400, 100, 2018008, F, "media"),
+        (400, 100, 2018047, F, "media"),
+        (400, 100, 2018109, F, "media"),
+        (400, 100, 2018294, F, "media"),
+        (400, 100, 2534015, F, "bad_message"),
+        (400, 100, 2534025, F, "bad_message"),
+        (400, 100, 2534037, WAIT, "other_owner"),
+        (400, 100, 2018300, WAIT, "other_owner"),
+        (400, 10, 2018300, WAIT, "other_owner"),
+        (401, 190, None, S, "token"),
+        (401, 190, 458, S, "token"),
+        (401, 190, 460, S, "token"),
+        (401, 190, 463, S, "token"),
+        (401, 190, 999, S, "token"),
+        (400, 4, None, RATE, "rate_limit"),
+        (400, 32, None, RATE, "rate_limit"),
+        (400, 613, None, RATE, "rate_limit"),
+        (400, 80001, 2446079, RATE, "rate_limit"),
+        (400, 613, 2018338, RATE, "tag_abuse"),
+        (500, 1, None, R, "temporary"),
+        (400, 1, 99, R, "temporary"),
+        (500, 2, None, R, "temporary"),
+        (400, 1200, None, R, "temporary"),
+        (400, 2018218, None, F, "profile_unavailable"),
+        (400, 100, 2018247, F, "profile_unavailable"),
+        (403, 230, None, F, "profile_unavailable"),
+        (403, 10, None, R, "permission"),
+        (403, 200, 12, R, "permission"),
+        (503, None, None, R, "temporary"),
+        (500, 987654, None, R, "temporary"),
+        (429, None, None, RATE, "rate_limit"),
+        (401, None, None, S, "token"),
+        (400, 987654, 3, F, "unknown"),
+        (404, None, None, F, "unknown"),
+    ],
+)
+def test_classify(status: int, code: int | None, subcode: int | None, verdict: Verdict, slug: str) -> None:
+    row = classify(status, code, subcode)
+    assert (row.verdict, row.slug) == (verdict, slug)
+
+
+def test_transient_unknown_is_tried_again() -> None:
+    assert classify(400, 987654, None, transient=True).verdict is R
+    assert classify(400, 551, None, transient=True).verdict is F
+
+
+def test_table_is_consistent() -> None:
+    assert len({(row.code, row.subcode) for row in TABLE}) == len(TABLE)
+    for row in TABLE:
+        assert row.remedy.endswith(".")
+        assert len({other.remedy for other in TABLE if other.slug == row.slug}) == 1
+        assert len({other.verdict for other in TABLE if other.slug == row.slug}) == 1
+        for mark in ":;?!»":  # French spacing
+            at = row.remedy.find(mark)
+            assert at < 0 or row.remedy[at - 1] in "\u00a0\u202f"
