@@ -101,11 +101,18 @@ class SendApi:
     """The Graph API as one page (and the Instagram account linked to it) sees it."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, graph_url: str, page_id: str, token: str, app_secret: str = ""
+        self,
+        session: aiohttp.ClientSession,
+        graph_url: str,
+        page_id: str,
+        token: str,
+        app_secret: str = "",
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
     ) -> None:
         self._session = session
         self._url = graph_url.rstrip("/")
         self._page = page_id
+        self._timeout = timeout
         self._token = token
         self._proof = hmac.new(app_secret.encode(), token.encode(), hashlib.sha256).hexdigest() if app_secret else ""
 
@@ -144,7 +151,7 @@ class SendApi:
         path: str,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        timeout: aiohttp.ClientTimeout = TIMEOUT,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> _Answer:
         proof = {"appsecret_proof": self._proof} if self._proof else {}
         try:
@@ -154,7 +161,7 @@ class SendApi:
                 params={**(params or {}), **(proof if body is None else {})},
                 json=None if body is None else {**body, **proof},
                 headers={"Authorization": f"Bearer {self._token}"},
-                timeout=timeout,
+                timeout=timeout or self._timeout,
                 allow_redirects=False,
             ) as response:
                 raw = await response.read()
