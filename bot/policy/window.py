@@ -1,0 +1,43 @@
+"""Meta's messaging window: who may still write, and how.
+
+Source: Messenger Platform and Instagram messaging policy: 24 hours from the person's last message, click or reaction;
+seven days for a human agent's reply (tag HUMAN_AGENT); nothing later.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Optional
+
+STANDARD = timedelta(hours=24)
+HUMAN = timedelta(days=7)
+HUMAN_AGENT = "HUMAN_AGENT"
+
+CLOSED_BOT = "La fenêtre de 24 heures de Meta est fermée : seul un agent peut encore répondre."
+CLOSED_AGENT = (
+    "La fenêtre de 7 jours de Meta est fermée : ce message ne peut plus partir. "
+    "Il faut attendre que la personne écrive de nouveau."
+)
+
+
+class WindowClosed(ValueError):
+    """The message may no longer leave; the text says why, in French."""
+
+
+def tag(author: str, last_person_at: Optional[datetime], now: datetime) -> Optional[str]:
+    """The tag that a message needs: None within 24 hours, HUMAN_AGENT for an agent's until 7 days.
+
+    Raises WindowClosed beyond. A conversation in which the person never wrote is closed.
+    """
+    human = author == "agent"
+    age = None if last_person_at is None else now - last_person_at
+    if age is not None and age < STANDARD:
+        return None
+    if human and age is not None and age < HUMAN:
+        return HUMAN_AGENT
+    raise WindowClosed(CLOSED_AGENT if human else CLOSED_BOT)
+
+
+def closes_at(author: str, last_person_at: datetime) -> datetime:
+    """When the window of that author closes."""
+    return last_person_at + (HUMAN if author == "agent" else STANDARD)

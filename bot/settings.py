@@ -1,0 +1,278 @@
+"""The only reader of the environment. Every setting is PLANTON_<NAME>; a wrong value is one clear line in French.
+
+A command reads only what it uses: `Settings` is read lazily, and each property checks its own value.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from bot.core.errors import SettingsError
+
+PREFIX = "PLANTON_"
+GRAPH_URL = "https://graph.facebook.com/v26.0"
+# When Meta ends a version (Graph API changelog); `doctor` warns 60 days ahead.
+GRAPH_VERSION_ENDS = {"v20.0": "2026-09-24", "v21.0": "2027-01-21"}
+
+# name → (default as text or None, what it means, in French). The documentation and `doctor` are tested against it.
+KNOWN: dict[str, tuple[str | None, str]] = {
+    "DATABASE_URL": (None, "adresse PostgreSQL (URI libpq) ; sans elle, un serveur embarqué démarre"),
+    "VAR_DIR": ("var", "dossier de la base embarquée, des secrets créés et des journaux"),
+    "GATEWAY_HOST": ("127.0.0.1", "adresse d’écoute de la passerelle"),
+    "GATEWAY_PORT": ("8080", "port de la passerelle"),
+    "CONSOLE_HOST": ("127.0.0.1", "adresse d’écoute de la console"),
+    "CONSOLE_PORT": ("8090", "port de la console"),
+    "SANDBOX_PORT": ("8070", "port du bac à sable (planton demo)"),
+    "SENDER_PORT": ("8060", "port interne de l’expéditeur"),
+    "ENGINE_URL": ("http://127.0.0.1:5005", "adresse du moteur, ou plusieurs séparées par des virgules"),
+    "META_APP_SECRET": (None, "secret de l’application Meta (deux séparés par une virgule pendant une rotation)"),
+    "META_VERIFY_TOKEN": (None, "jeton de vérification du webhook"),
+    "META_APP_ID": (None, "identifiant de notre application Meta (facultatif)"),
+    "META_PAGE_ID": (None, "identifiant de la page"),
+    "META_PAGE_TOKEN": (None, "jeton de la page ; seul l’expéditeur le lit"),
+    "META_IG_ID": (None, "identifiant du compte Instagram lié à la page (facultatif)"),
+    "ACCOUNTS": (None, "fichier TOML qui décrit plusieurs pages"),
+    "META_GRAPH_URL": (GRAPH_URL, "adresse de l’API Graph, version comprise"),
+    "TIMEZONE": ("Europe/Paris", "fuseau horaire"),
+    "NIGHT_START": ("00:00", "début de la nuit"),
+    "NIGHT_END": ("06:00", "fin de la nuit ; égale au début : pas de nuit"),
+    "DESK_HOURS": ("06:00-24:00", "heures où les agents répondent"),
+    "DEBOUNCE_MS": ("1500", "attente après un message, en millisecondes ; 0 : aucune"),
+    "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
+    "METRICS_TOKEN": (None, "jeton qui ouvre /metrics"),
+    "SECRET_KEY": (None, "clé des sessions de la console et de la signature des envois"),
+    "DATA_KEY": (None, "clé de chiffrement des messages enregistrés (32 octets en base64)"),
+}
+
+_GENERATED = {
+    "METRICS_TOKEN": lambda: secrets.token_urlsafe(32),
+    "SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "DATA_KEY": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """A page with its Instagram account. `token` is None for every process but the sender."""
+
+    page_id: str
+    ig_id: str | None
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Account(page_id={self.page_id!r}, ig_id={self.ig_id!r})"
+
+
+def _wrong(name: str, what: str, remedy: str = "") -> SettingsError:
+    return SettingsError(f"{PREFIX}{name}\u00a0: {what}", remedy)
+
+
+class Settings:
+    """Settings read from a mapping (the environment by default). Every property raises SettingsError when wrong."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+
+    def raw(self, name: str) -> str | None:
+        """The value as given, else the default; an empty value counts as absent."""
+        given = self._environ.get(PREFIX + name, "").strip()
+        return given or KNOWN[name][0]
+
+    def unknown(self) -> list[str]:
+        """Variables that begin with our prefix and mean nothing: probably typing errors."""
+        internal = {"PDEATHSIG", "DEMO", "PARENT"}
+        return sorted(
+            k
+            for k in self._environ
+            if k.startswith(PREFIX) and k[len(PREFIX) :] not in KNOWN and k[len(PREFIX) :] not in internal
+        )
+
+    def require(self, name: str, remedy: str = "") -> str:
+        """The value, or SettingsError naming what is missing."""
+        value = self.raw(name)
+        if value is None:
+            raise _wrong(name, "ce réglage manque.", remedy or f"Donnez {KNOWN[name][1]}.")
+        return value
+
+    # -- storage -------------------------------------------------------------------------------------------------
+
+    @property
+    def var_dir(self) -> Path:
+        """Where generated files live."""
+        return Path(self.require("VAR_DIR")).absolute()
+
+    @property
+    def database_url(self) -> str | None:
+        """A libpq URI, or None for the embedded server."""
+        url = self.raw("DATABASE_URL")
+        if url is not None and not re.match(r"postgres(ql)?://", url):
+            raise _wrong("DATABASE_URL", "ce n’est pas une adresse PostgreSQL.", "Exemple : postgresql://user@host/planton")
+        return url
+
+    @property
+    def embedded(self) -> bool:
+        """Whether PostgreSQL is ours to start."""
+        return self.database_url is None
+
+    def secret(self, name: str) -> str:
+        """METRICS_TOKEN, SECRET_KEY or DATA_KEY: given, or generated beside the embedded database (file 0600)."""
+        given = self.raw(name)
+        if given is not None:
+            return given
+        if not self.embedded:
+            raise _wrong(name, "ce réglage est obligatoire avec PLANTON_DATABASE_URL.", f"Donnez {KNOWN[name][1]}.")
+        return _generated(self.var_dir / "secrets" / name.lower(), name)
+
+    # -- listeners -----------------------------------------------------------------------------------------------
+
+    def port(self, name: str) -> int:
+        """A TCP port by setting name, e.g. GATEWAY_PORT."""
+        value = self.require(name)
+        if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
+            raise _wrong(name, f"« {value} » n’est pas un port.", "Donnez un nombre de 1 à 65535.")
+        return int(value)
+
+    def host(self, name: str) -> str:
+        """A listening address by setting name, e.g. GATEWAY_HOST."""
+        return self.require(name)
+
+    @property
+    def engine_urls(self) -> list[str]:
+        """At least one engine's address."""
+        urls = [u.strip().rstrip("/") for u in self.require("ENGINE_URL").split(",") if u.strip()]
+        for url in urls:
+            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+                raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
+        return urls
+
+    # -- Meta ----------------------------------------------------------------------------------------------------
+
+    @property
+    def app_secrets(self) -> list[str]:
+        """One secret, or two during a rotation (the first signs)."""
+        both = [s.strip() for s in self.require("META_APP_SECRET").split(",") if s.strip()]
+        if len(both) > 2:
+            raise _wrong("META_APP_SECRET", "plus de deux secrets sont donnés.", "Gardez le nouveau et l’ancien.")
+        return both
+
+    @property
+    def verify_token(self) -> str:
+        """The webhook's verification token."""
+        return self.require("META_VERIFY_TOKEN")
+
+    @property
+    def app_id(self) -> str | None:
+        """Our own app id, if given."""
+        return self.raw("META_APP_ID")
+
+    @property
+    def graph_url(self) -> str:
+        """The Graph API's address with its version, without a final slash."""
+        url = self.require("META_GRAPH_URL").rstrip("/")
+        if urlsplit(url).scheme not in ("http", "https") or not re.search(r"/v\d+\.\d+$", url):
+            raise _wrong("META_GRAPH_URL", f"« {url} » n’est pas une adresse avec version.", f"Exemple : {GRAPH_URL}")
+        return url
+
+    def accounts(self, with_tokens: bool = False) -> list[Account]:
+        """The pages served. Only the sender asks `with_tokens`."""
+        given = self.raw("ACCOUNTS")
+        if given is not None:
+            return self._accounts_file(Path(given), with_tokens)
+        remedy = "Voyez docs/exploitation.md, « Relier une page »."
+        token = self.require("META_PAGE_TOKEN", remedy) if with_tokens else None
+        return [Account(self.require("META_PAGE_ID", remedy), self.raw("META_IG_ID"), token)]
+
+    def _accounts_file(self, path: Path, with_tokens: bool) -> list[Account]:
+        try:
+            pages = tomllib.loads(path.read_text(encoding="utf-8")).get("page", [])
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise _wrong("ACCOUNTS", f"{path} ne se lit pas ({error}).", "Voyez docs/exploitation.md.") from None
+        accounts = []
+        for page in pages if isinstance(pages, list) else []:
+            if not isinstance(page, dict) or "id" not in page or (with_tokens and "token" not in page):
+                raise _wrong("ACCOUNTS", f"{path} : chaque [[page]] veut « id » et « token ».")
+            ig = page.get("instagram")
+            accounts.append(
+                Account(str(page["id"]), None if ig is None else str(ig), str(page["token"]) if with_tokens else None)
+            )
+        if not accounts:
+            raise _wrong("ACCOUNTS", f"{path} ne décrit aucune [[page]].")
+        return accounts
+
+    # -- policy --------------------------------------------------------------------------------------------------
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The desk's time zone."""
+        name = self.require("TIMEZONE")
+        try:
+            return ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise _wrong("TIMEZONE", f"« {name} » n’est pas un fuseau connu.", "Exemple : Europe/Paris") from None
+
+    def wall(self, name: str) -> time:
+        """A wall time by setting name: NIGHT_START or NIGHT_END."""
+        return _wall(name, self.require(name))
+
+    @property
+    def desk_hours(self) -> tuple[time, time | None]:
+        """(start, end) of the desk; end None for 24:00."""
+        value = self.require("DESK_HOURS")
+        start, dash, end = value.partition("-")
+        if not dash:
+            raise _wrong("DESK_HOURS", f"« {value} » n’est pas une plage.", "Exemple : 06:00-24:00")
+        return _wall("DESK_HOURS", start), None if end.strip() == "24:00" else _wall("DESK_HOURS", end)
+
+    @property
+    def debounce_ms(self) -> int:
+        """Milliseconds to wait after a message."""
+        return self._whole("DEBOUNCE_MS", 0, 60_000)
+
+    @property
+    def send_ceiling(self) -> int:
+        """Messages a second and account."""
+        return self._whole("SEND_CEILING", 1, 10_000)
+
+    def _whole(self, name: str, low: int, high: int) -> int:
+        value = self.require(name)
+        if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
+            raise _wrong(name, f"« {value} » n’est pas un nombre entier de {low} à {high}.")
+        return int(value)
+
+
+def _wall(name: str, value: str) -> time:
+    match = re.fullmatch(r"\s*([01]?[0-9]|2[0-3]):([0-5][0-9])\s*", value)
+    if not match:
+        raise _wrong(name, f"« {value} » n’est pas une heure.", "Exemple : 06:00")
+    return time(int(match[1]), int(match[2]))
+
+
+@functools.cache
+def _generated(path: Path, name: str) -> str:
+    """Read or create a secret file. Two processes that create it at once end with the same value."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(_GENERATED[name]())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    if path.stat().st_mode & 0o077:
+        raise SettingsError(f"{path} est lisible par d’autres.", f"Faites : chmod 600 {path}")
+    return path.read_text().strip()

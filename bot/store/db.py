@@ -1,0 +1,152 @@
+"""Connections, migrations and wake-ups."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from psycopg import sql as pgsql
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
+
+DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
+
+
+class Database:
+    """A pool of connections to one PostgreSQL. `url`: a libpq URI or conninfo string."""
+
+    def __init__(self, url: str, size: int = 8, name: str = "planton") -> None:
+        self.url = url
+        self._name = name
+        self.engine: AsyncEngine = create_async_engine(
+            "postgresql+psycopg://",
+            async_creator=self._connect,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=False,
+            pool_recycle=3600,
+        )
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(
+            self.url, connect_timeout=3, application_name=self._name, prepare_threshold=3
+        )
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back on any exception."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    async def ping(self) -> bool:
+        """Whether the database answers within a second."""
+        try:
+            async with asyncio.timeout(1):
+                async with self.engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+            return True
+        except Exception:
+            return False
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest revision; several processes may call this at once."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            await connection.run_sync(_upgrade)
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self.engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+async def notify(connection: AsyncConnection, channel: str, payload: str = "") -> None:
+    """Wake who listens on `channel` once the transaction is committed."""
+    await connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
+
+
+class Listener:
+    """One LISTEN connection a process. `wait` returns as soon as something was notified, or after `timeout` seconds.
+
+    It reconnects by itself; while the database is away it only sleeps, so callers keep polling at `timeout`.
+    """
+
+    def __init__(self, url: str, channels: Iterable[str]) -> None:
+        self._url = url
+        self._channels = tuple(channels)
+        self._events = {name: asyncio.Event() for name in self._channels}
+        self._subscribers: list[asyncio.Queue[tuple[str, str]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen in a task of the running loop."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="listener")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def wait(self, channel: str, timeout: float) -> bool:
+        """True when `channel` was notified since the last call, False after `timeout` seconds."""
+        event = self._events[channel]
+        try:
+            async with asyncio.timeout(timeout):
+                await event.wait()
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            event.clear()
+
+    @contextlib.contextmanager
+    def subscribe(self) -> Any:
+        """A queue that receives every (channel, payload) from now on; for pages that stay open."""
+        queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=1000)
+        self._subscribers.append(queue)
+        try:
+            yield queue
+        finally:
+            self._subscribers.remove(queue)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, OSError):
+                await asyncio.sleep(0.5)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=3, application_name="planton-listen"
+        )
+        async with connection:
+            for name in self._channels:
+                await connection.execute(pgsql.SQL("LISTEN {}").format(pgsql.Identifier(name)))
+            for event in self._events.values():
+                event.set()  # something may have happened while nobody listened
+            async for note in connection.notifies():
+                self._events[note.channel].set()
+                for queue in self._subscribers:
+                    if queue.full():
+                        queue.get_nowait()
+                    queue.put_nowait((note.channel, note.payload))

@@ -1,0 +1,100 @@
+"""The emergency lane's writing side: one message, a hand-off of priority 0, the bot's unsent words withdrawn.
+
+Used by the gateway (each message as it comes) and by the worker (the engine's opinion), inside their transactions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.dialogue import Reply
+from bot.policy.emergency import Detection
+from bot.store import handoffs, outbox
+from bot.store.codec import Codec
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an emergency decision depends on, as the conversation stands."""
+
+    emergency_at: datetime | None
+    emergency_short_at: datetime | None
+    last_agent_at: datetime | None
+    standby: bool
+
+
+@dataclass(frozen=True)
+class EmergencyPlan:
+    """What is done: `text` is sent now unless None; `short`: it is the reminder; `handoff`: open or raise; `old`: over a day."""
+
+    text: str | None
+    short: bool
+    handoff: bool
+    old: bool
+
+
+class EmergencyPlanner(Protocol):
+    """The policy with its texts bound: detection (None: a further message), the words, Meta's time of them, now."""
+
+    def __call__(
+        self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
+    ) -> EmergencyPlan | None: ...
+
+
+def seen(row: Row[Any], standby: bool) -> Seen:
+    """The view of a conversation's row."""
+    return Seen(row.emergency_at, row.emergency_short_at, row.last_agent_at, standby or row.standby)
+
+
+async def carry_out(
+    connection: AsyncConnection,
+    codec: Codec,
+    conversation_id: int,
+    plan: EmergencyPlan,
+    detection: Detection | None,
+    now: datetime,
+    slots: dict[str, str] | None = None,
+    already_answered: bool = False,
+) -> int | None:
+    """Write what the plan says. Returns the outbox id of the reply, if one leaves.
+
+    `already_answered`: the gateway had it sent while the database was away; only the hand-off is opened.
+    """
+    row_id = None
+    sends = plan.text is not None and not already_answered
+    if sends:
+        assert plan.text is not None
+        row_id = await outbox.add(
+            connection,
+            codec,
+            outbox.NewRow(conversation_id, "emergency", "emergency", Reply(plan.text), now, priority=0),
+        )
+    if detection is not None:
+        await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night"))
+    if plan.handoff:
+        intent = None
+        if detection is not None:
+            intent = "detresse_suicide" if detection.kind == "distress" else "danger_immediat"
+        reason = "emergency_old" if plan.old else f"emergency_{detection.by}" if detection else "emergency_follow_up"
+        await handoffs.open_(
+            connection,
+            codec,
+            handoffs.NewHandoff(conversation_id, "emergency", reason, intent, plan.old, slots or {}),
+            now,
+        )
+    sent = sends or already_answered
+    await connection.execute(
+        text("""
+            UPDATE conversations SET owner_version = owner_version + 1,
+                emergency_at = CASE WHEN :full THEN :now ELSE emergency_at END,
+                emergency_short_at = CASE WHEN :short THEN :now ELSE emergency_short_at END
+            WHERE id = :id
+        """),
+        {"id": conversation_id, "full": sent and not plan.short, "short": sent and plan.short, "now": now},
+    )
+    return row_id

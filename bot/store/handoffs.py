@@ -1,0 +1,123 @@
+"""Hand-offs: what waits for a human. At most one is open in a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.policy.intents import PRIORITY
+from bot.store.codec import Codec
+from bot.store.db import CONSOLE, notify
+
+_COLUMN = "handoffs.slots"
+
+
+@dataclass(frozen=True)
+class NewHandoff:
+    """A hand-off to open. `reason`: a slug that the console explains; `slots`: what is known."""
+
+    conversation_id: int
+    category: str
+    reason: str
+    intent: str | None = None
+    old: bool = False
+    slots: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now: datetime) -> tuple[int, bool]:
+    """Open a hand-off, or raise the open one to the more pressing of the two; the conversation waits for a human.
+
+    A conversation that an agent or Meta's inbox owns keeps its owner. Returns the hand-off's id and whether it is new.
+    """
+    row = (
+        await connection.execute(
+            text("SELECT id, category, priority, slots FROM handoffs WHERE conversation_id = :id AND closed_at IS NULL FOR UPDATE"),
+            {"id": new.conversation_id},
+        )
+    ).one_or_none()
+    priority = PRIORITY[new.category]
+    if row is None:
+        handoff = await connection.scalar(
+            text("""
+                INSERT INTO handoffs (conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots)
+                VALUES (:conversation, :category, :priority, :intent, :reason, :old, :now, :now, :slots) RETURNING id
+            """),
+            {
+                "conversation": new.conversation_id,
+                "category": new.category,
+                "priority": priority,
+                "intent": new.intent,
+                "reason": new.reason,
+                "old": new.old,
+                "now": now,
+                "slots": codec.seal_json(dict(new.slots), _COLUMN),
+            },
+        )
+        category = new.category
+    else:
+        handoff = row.id
+        category = new.category if priority < row.priority else row.category
+        slots = {**(codec.open_json(row.slots, _COLUMN) or {}), **new.slots}
+        await connection.execute(
+            text("""
+                UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
+                    category = :category, reason = CASE WHEN :priority < priority THEN :reason ELSE reason END,
+                    intent = CASE WHEN :priority < priority THEN :intent ELSE intent END,
+                    priority = least(priority, :priority)
+                WHERE id = :id
+            """),
+            {
+                "id": handoff,
+                "slots": codec.seal_json(slots, _COLUMN),
+                "priority": priority,
+                "category": category,
+                "reason": new.reason,
+                "intent": new.intent,
+                "now": now,
+            },
+        )
+    await connection.execute(
+        text("""
+            UPDATE conversations SET category = :category,
+                owner = CASE WHEN owner IN ('agent', 'inbox') THEN owner ELSE 'waiting' END
+            WHERE id = :id
+        """),
+        {"id": new.conversation_id, "category": category},
+    )
+    await notify(connection, CONSOLE, str(new.conversation_id))
+    return int(handoff), row is None
+
+
+async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: int, slots: Mapping[str, Any]) -> None:
+    """Fill fields of the open hand-off with what the person has said since."""
+    row = (
+        await connection.execute(
+            text("SELECT id, slots FROM handoffs WHERE conversation_id = :id AND closed_at IS NULL FOR UPDATE"),
+            {"id": conversation_id},
+        )
+    ).one_or_none()
+    if row is None or not slots:
+        return
+    merged = {**(codec.open_json(row.slots, _COLUMN) or {}), **slots}
+    await connection.execute(
+        text("UPDATE handoffs SET slots = :slots WHERE id = :id"),
+        {"id": row.id, "slots": codec.seal_json(merged, _COLUMN)},
+    )
+    await notify(connection, CONSOLE, str(conversation_id))
+
+
+async def median_wait(connection: AsyncConnection, now: datetime) -> timedelta | None:
+    """The median time to the first human reply over the last hour; None when nobody was answered."""
+    value = await connection.scalar(
+        text("""
+            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY replied_at - opened_at)
+            FROM handoffs WHERE replied_at > :since
+        """),
+        {"since": now - timedelta(hours=1)},
+    )
+    return value if isinstance(value, timedelta) else None

@@ -1,0 +1,390 @@
+"""The outbox: what is to be said, claimed by the senders in order of conversation.
+
+Shape of a stored message (encrypted, column `outbox.message`): {"text": str, "quick_replies": [[title, payload], …]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.dialogue import QuickReply, Reply
+from bot.core.messages import Platform
+from bot.core.outbox import EMERGENCY, OutboxRow
+from bot.policy import window
+from bot.store import handoffs
+from bot.store.codec import Codec
+from bot.store.db import CONSOLE, Database, Listener, notify
+from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
+from bot.store.db import OUTBOX as OUTBOX_CHANNEL
+
+_COLUMN = "outbox.message"
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """A message to put into the outbox. `owner_version` None: it goes out whoever owns the conversation."""
+
+    conversation_id: int
+    lane: str
+    author: str
+    reply: Reply
+    created_at: datetime
+    priority: int = 4
+    owner_version: int | None = None
+    user_id: int | None = None
+    dedup: str | None = None
+
+
+_INSERT = text("""
+    INSERT INTO outbox (conversation_id, lane, author, user_id, message, priority, owner_version, created_at, due_at, dedup)
+    VALUES (:conversation_id, :lane, :author, :user_id, :message, :priority, :owner_version, :created_at, :created_at, :dedup)
+    ON CONFLICT (conversation_id, dedup) DO NOTHING RETURNING id
+""")
+
+
+async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
+    """Queue a message and wake the senders at commit. Returns its id; None when `dedup` stands there already."""
+    message = {"text": row.reply.text, "quick_replies": [[q.title, q.payload] for q in row.reply.quick_replies]}
+    added = await connection.scalar(
+        _INSERT,
+        {
+            "conversation_id": row.conversation_id,
+            "lane": row.lane,
+            "author": row.author,
+            "user_id": row.user_id,
+            "message": codec.seal_json(message, _COLUMN),
+            "priority": row.priority,
+            "owner_version": row.owner_version,
+            "created_at": row.created_at,
+            "dedup": row.dedup,
+        },
+    )
+    await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)
+    return added
+
+
+_SETTLE_EVENTS = text("""
+    UPDATE events SET disposition = :disposition, reason = :reason, settled_at = :now
+    WHERE outbox_id = ANY(:ids) AND disposition IN ('answered', 'handed_off', 'emergency') AND disposition <> :disposition
+""")
+
+
+async def _give_up(connection: AsyncConnection, ids: Sequence[int], reason: str, now: datetime) -> None:
+    """The rows never leave: what they answered goes to an agent where one is at it, else it has failed."""
+    rows = await connection.execute(
+        text("""
+            SELECT o.id, EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL)
+                OR c.owner IN ('agent', 'inbox') AS attended
+            FROM outbox o JOIN conversations c ON c.id = o.conversation_id WHERE o.id = ANY(:ids)
+        """),
+        {"ids": list(ids)},
+    )
+    split: dict[str, list[int]] = {"to_agent": [], "failed": []}
+    for row in rows:
+        split["to_agent" if row.attended else "failed"].append(row.id)
+    for disposition, some in split.items():
+        if some:
+            await connection.execute(
+                _SETTLE_EVENTS, {"ids": some, "disposition": disposition, "reason": reason, "now": now}
+            )
+
+
+async def cancel_unsent(
+    connection: AsyncConnection, conversation_id: int, reason: str, now: datetime, authors: Sequence[str] = ("bot",)
+) -> int:
+    """Cancel what those authors have not sent yet and no sender holds. Returns how many."""
+    rows = await connection.execute(
+        text("""
+            UPDATE outbox SET status = 'cancelled', error_slug = :reason
+            WHERE conversation_id = :id AND status = 'queued' AND author = ANY(:authors)
+              AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING id
+        """),
+        {"id": conversation_id, "reason": reason, "authors": list(authors)},
+    )
+    ids = [row.id for row in rows]
+    if ids:
+        await _give_up(connection, ids, reason, now)
+    return len(ids)
+
+
+_CLAIM = text("""
+    SELECT o.id, o.lane, o.author, o.message, o.created_at, o.attempts, o.parts_sent, o.priority, o.error_slug,
+           o.maybe_sent OR (o.lease_until IS NOT NULL) AS maybe_sent, o.lease, o.owner_version,
+           c.id AS conversation_id, c.platform, c.account, c.person, c.last_person_at,
+           c.owner_version AS current_version, c.standby
+    FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+    WHERE o.status = 'queued' AND o.lane = ANY(:lanes) AND o.due_at <= :now
+      AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp())
+      AND NOT EXISTS (
+          SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id < o.id
+             AND (e.lane = 'emergency') = (o.lane = 'emergency'))
+      AND (CASE WHEN CAST(:account AS text) IS NOT NULL THEN c.account = :account
+           ELSE o.lane = 'emergency' OR NOT EXISTS (
+               SELECT FROM accounts a WHERE a.account = c.account
+                  AND (a.stopped_at IS NOT NULL OR a.paused_until > :now)) END)
+    ORDER BY o.priority, o.due_at, o.id LIMIT :limit FOR UPDATE OF o SKIP LOCKED
+""")
+
+
+def _verdict(row: Row[Any], now: datetime) -> tuple[str | None, str | None]:
+    """(tag, why not): whether the row may still leave."""
+    if row.owner_version is not None and row.owner_version != row.current_version:
+        return None, "owner_changed"
+    if row.lane == EMERGENCY:
+        return None, None
+    try:
+        return window.tag(row.author, row.last_person_at, now), None
+    except window.WindowClosed:
+        return None, "window_closed"
+
+
+class OutboxStore:
+    """The sender's side; keeps the rules of `bot.sender.ports`. `ceiling`: messages a second and account."""
+
+    def __init__(self, database: Database, codec: Codec, listener: Listener, ceiling: int) -> None:
+        self._db = database
+        self._codec = codec
+        self._listener = listener
+        self._ceiling = ceiling
+
+    async def claim(
+        self, now: datetime, limit: int, lanes: Sequence[str], lease: timedelta, account: str | None = None
+    ) -> Sequence[OutboxRow]:
+        """Lease at most `limit` due rows; rows that may no longer leave are cancelled here."""
+        claimed: list[OutboxRow] = []
+        async with self._db.begin() as connection:
+            rows = (
+                await connection.execute(
+                    _CLAIM, {"lanes": list(lanes), "now": now, "limit": limit, "account": account}
+                )
+            ).all()
+            good = []
+            for row in rows:
+                tag, why = _verdict(row, now)
+                if why:
+                    await self._cancel(connection, row, why, now)
+                else:
+                    good.append((row, tag))
+            if good:
+                await connection.execute(
+                    text("""
+                        UPDATE outbox SET lease = lease + 1, lease_until = clock_timestamp() + :lease
+                        WHERE id = ANY(:ids)
+                    """),
+                    {"ids": [row.id for row, _ in good], "lease": lease},
+                )
+            claimed = [self._row(row, tag) for row, tag in good]
+        return claimed
+
+    def _row(self, row: Row[Any], tag: str | None) -> OutboxRow:
+        message = self._codec.open_json(row.message, _COLUMN)
+        return OutboxRow(
+            id=row.id,
+            lease=str(row.lease + 1),
+            lane=row.lane,
+            platform=Platform(row.platform),
+            account=row.account,
+            person=row.person,
+            conversation_id=row.conversation_id,
+            text=message["text"],
+            created_at=row.created_at,
+            quick_replies=tuple(QuickReply(t, p) for t, p in message["quick_replies"]),
+            author=row.author,
+            tag=tag,
+            attempts=row.attempts,
+            parts_sent=row.parts_sent,
+            maybe_sent=row.maybe_sent,
+            last_error=row.error_slug,
+            priority=row.priority,
+        )
+
+    async def _cancel(self, connection: AsyncConnection, row: Row[Any], why: str, now: datetime) -> None:
+        human = row.author == "agent"
+        status, remedy = ("failed", window.CLOSED_AGENT) if human else ("cancelled", window.CLOSED_BOT)
+        await connection.execute(
+            text("UPDATE outbox SET status = :status, error_slug = :why, error_remedy = :remedy WHERE id = :id"),
+            {"id": row.id, "status": status, "why": why, "remedy": remedy if why == "window_closed" else None},
+        )
+        if why == "window_closed" and row.author == "bot":
+            await handoffs.open_(
+                connection, self._codec, handoffs.NewHandoff(row.conversation_id, "request", "window_closed"), now
+            )
+        await _give_up(connection, [row.id], why, now)
+        await notify(connection, CONSOLE, str(row.conversation_id))
+
+    async def _fenced(self, row: OutboxRow, assignments: str, **values: Any) -> bool:
+        async with self._db.begin() as connection:
+            done = await connection.execute(
+                text(
+                    f"UPDATE outbox SET {assignments} WHERE id = :id AND lease = :lease AND status = 'queued'"  # noqa: S608
+                ),
+                {"id": row.id, "lease": int(row.lease), **values},
+            )
+            return bool(done.rowcount == 1)
+
+    async def renew(self, row: OutboxRow, now: datetime, lease: timedelta) -> bool:
+        """Lengthen the lease and judge the row again; False: lost or cancelled, do not send."""
+        async with self._db.begin() as connection:
+            current = (
+                await connection.execute(
+                    text("""
+                        SELECT o.id, o.lane, o.author, o.owner_version, c.id AS conversation_id, c.last_person_at,
+                               c.owner_version AS current_version
+                        FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+                        WHERE o.id = :id AND o.lease = :lease AND o.status = 'queued' FOR UPDATE OF o
+                    """),
+                    {"id": row.id, "lease": int(row.lease)},
+                )
+            ).one_or_none()
+            if current is None:
+                return False
+            _, why = _verdict(current, now)
+            if why:
+                await self._cancel(connection, current, why, now)
+                return False
+            await connection.execute(
+                text("UPDATE outbox SET lease_until = clock_timestamp() + :lease WHERE id = :id"),
+                {"id": row.id, "lease": lease},
+            )
+            return True
+
+    async def part_sent(self, row: OutboxRow, index: int, mid: str) -> bool:
+        """Part `index` left as `mid`."""
+        return await self._fenced(
+            row, "parts_sent = :parts, mids = mids || CAST(:mid AS text), maybe_sent = false", parts=index + 1, mid=mid
+        )
+
+    async def sent(self, row: OutboxRow, mid: str, at: datetime) -> bool:
+        """The whole row left; the console hears of it."""
+        async with self._db.begin() as connection:
+            done = await connection.execute(
+                text("""
+                    UPDATE outbox SET status = 'sent', sent_at = :at, parts_sent = parts_sent + 1, maybe_sent = false,
+                        error_slug = NULL, error_remedy = NULL, lease_until = NULL,
+                        mids = CASE WHEN CAST(:mid AS text) = ANY(mids) THEN mids ELSE mids || CAST(:mid AS text) END
+                    WHERE id = :id AND lease = :lease AND status = 'queued'
+                """),
+                {"id": row.id, "lease": int(row.lease), "mid": mid, "at": at},
+            )
+            await notify(connection, CONSOLE, str(row.conversation_id))
+            await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)
+            return bool(done.rowcount == 1)
+
+    async def retry(self, row: OutboxRow, at: datetime, error_slug: str, maybe_sent: bool = False) -> bool:
+        """Due again at `at`, one attempt more."""
+        return await self._fenced(
+            row,
+            "due_at = :at, attempts = attempts + 1, error_slug = :slug, maybe_sent = maybe_sent OR :maybe, lease_until = NULL",
+            at=at,
+            slug=error_slug,
+            maybe=maybe_sent,
+        )
+
+    async def release(self, row: OutboxRow, at: datetime) -> bool:
+        """Due again at `at`, no attempt counted."""
+        return await self._fenced(
+            row, "due_at = :at, maybe_sent = :maybe, lease_until = NULL", at=at, maybe=row.maybe_sent
+        )
+
+    async def failed(self, row: OutboxRow, slug: str, remedy: str) -> bool:
+        """It never leaves; what it answered moves on."""
+        async with self._db.begin() as connection:
+            done = await connection.execute(
+                text("""
+                    UPDATE outbox SET status = 'failed', error_slug = :slug, error_remedy = :remedy, lease_until = NULL
+                    WHERE id = :id AND lease = :lease AND status = 'queued'
+                """),
+                {"id": row.id, "lease": int(row.lease), "slug": slug, "remedy": remedy},
+            )
+            if done.rowcount != 1:
+                return False
+            now = await connection.scalar(text("SELECT now()"))
+            await _give_up(connection, [row.id], slug, now)
+            await notify(connection, CONSOLE, str(row.conversation_id))
+            await notify(connection, OUTBOX_CHANNEL)
+            return True
+
+    async def stop_account(self, account: str, slug: str, remedy: str) -> None:
+        """Nothing leaves from this account until `resume_account`."""
+        async with self._db.begin() as connection:
+            await connection.execute(
+                text("""
+                    INSERT INTO accounts (account, stopped_slug, stopped_remedy, stopped_at)
+                    VALUES (:account, :slug, :remedy, now())
+                    ON CONFLICT (account) DO UPDATE SET stopped_slug = :slug, stopped_remedy = :remedy,
+                        stopped_at = coalesce(accounts.stopped_at, now())
+                """),
+                {"account": account, "slug": slug, "remedy": remedy},
+            )
+
+    async def resume_account(self, account: str) -> None:
+        """The account works again."""
+        async with self._db.begin() as connection:
+            await connection.execute(
+                text("""
+                    UPDATE accounts SET stopped_slug = NULL, stopped_remedy = NULL, stopped_at = NULL, paused_until = NULL
+                    WHERE account = :account
+                """),
+                {"account": account},
+            )
+            await notify(connection, OUTBOX_CHANNEL)
+
+    async def stopped_accounts(self) -> dict[str, str]:
+        """Account → slug of what stopped it."""
+        async with self._db.begin() as connection:
+            rows = await connection.execute(
+                text("SELECT account, stopped_slug FROM accounts WHERE stopped_at IS NOT NULL")
+            )
+            return {row.account: row.stopped_slug for row in rows}
+
+    async def pause_account(self, account: str, until: datetime) -> None:
+        """No claim of this account before `until`; a longer pause stays."""
+        async with self._db.begin() as connection:
+            await connection.execute(
+                text("""
+                    INSERT INTO accounts (account, paused_until) VALUES (:account, :until)
+                    ON CONFLICT (account) DO UPDATE SET paused_until = greatest(accounts.paused_until, :until)
+                """),
+                {"account": account, "until": until},
+            )
+
+    async def echo_seen(self, outbox_id: int, part: int) -> str | None:
+        """The mid of an echo that names this row and part."""
+        async with self._db.begin() as connection:
+            mid = await connection.scalar(
+                text("SELECT echoes ->> CAST(:part AS text) FROM outbox WHERE id = :id"),
+                {"id": outbox_id, "part": str(part)},
+            )
+            return None if mid is None else str(mid)
+
+    async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
+        """How many of `n` messages may leave in the second of `now`, over all senders."""
+        limit = self._ceiling if emergency else max(1, self._ceiling * 9 // 10)
+        async with self._db.begin() as connection:
+            second = int(now.timestamp())
+            await connection.execute(
+                text("INSERT INTO accounts (account) VALUES (:account) ON CONFLICT DO NOTHING"), {"account": account}
+            )
+            row = (
+                await connection.execute(
+                    text("SELECT second, used FROM accounts WHERE account = :account FOR UPDATE"), {"account": account}
+                )
+            ).one()
+            used = row.used if row.second >= second else 0
+            granted = max(0, min(n, limit - used))
+            if granted:
+                await connection.execute(
+                    text("UPDATE accounts SET second = greatest(second, :second), used = :used WHERE account = :account"),
+                    {"account": account, "second": second, "used": used + granted},
+                )
+            return granted
+
+    async def wait(self, lanes: Sequence[str], timeout: float) -> None:
+        """Return when a row of these lanes may be due, or after `timeout` seconds."""
+        await self._listener.wait(EMERGENCY_CHANNEL if tuple(lanes) == (EMERGENCY,) else OUTBOX_CHANNEL, timeout)
