@@ -13,7 +13,8 @@ from actions.said import known
 INTENT = "perte_vol_documents"
 DOCUMENTS = ("carte_identite", "passeport", "permis", "carte_grise", "titre_sejour", "carte_bancaire", "autre")
 CIRCUMSTANCES = ("perdu", "vole", "retrouve")
-LOST = ("carte_identite", "passeport", "permis")  # these have their own way of declaring a loss
+# These have their own way of declaring a loss.
+LOST = ("carte_identite", "passeport", "permis")
 
 
 class ActionDocuments(Action):

@@ -13,9 +13,9 @@ _WORD = re.compile(r"\w+")
 
 # Words that may stand around a bare answer ("non, plutôt officier") and ask nothing by themselves.
 _WORDS = """
-    a à ah alors au aussi bah beh ben bin c ça ca ce cest ct d dans de des désolé desole dire donc dsl du en enfin est et
-    euh excusez finalement heu je l la le les ma me merci mieux moi mon n nn non ok oui ouais oups par pardon pas plus
-    plutôt plutot pour pr préfère prefere s serait si sorry sur svp un une voulais voulait vous
+    a à ah alors au aussi bah beh ben bin c ça ca ce cest ct d dans de des désolé desole dire donc dsl du en enfin est
+    et euh excusez finalement heu je l la le les ma me merci mieux moi mon n nn non ok oui ouais oups par pardon pas
+    plus plutôt plutot pour pr préfère prefere s serait si sorry sur svp un une voulais voulait vous
 """
 _AROUND = frozenset(_WORDS.split())
 

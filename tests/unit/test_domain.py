@@ -1,0 +1,497 @@
+"""Reads domain.yml, rules and actions as a careful colleague would.
+
+Length, sources, words, typography, numbers, links, buttons, and that nothing is missing or dead.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from ruamel.yaml import YAML
+
+from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_BYTES = 1000
+
+# Sent outside the engine, by these exact names.
+SYSTEM = (
+    "utter_urgence",
+    "utter_detresse",
+    "utter_urgence_anglais",
+    "utter_detresse_anglais",
+    "utter_urgence_retard",
+    "utter_urgence_nuit",
+    "utter_urgence_rappel",
+    "utter_nuit",
+    "utter_nuit_violences",
+    "utter_nuit_sexuelles",
+    "utter_nuit_disparition",
+    "utter_nuit_cyber",
+    "utter_nuit_transmis",
+    "utter_filet",
+    "utter_attente_minutes",
+    "utter_attente_heure",
+    "utter_agent_arrive",
+    "utter_assistant_revient",
+    "utter_assistant",
+    "utter_boucle",
+    "utter_panne",
+    "utter_media_image",
+    "utter_media_vocal",
+    "utter_media_video",
+    "utter_media_fichier",
+    "utter_media_lieu",
+    "utter_media_sticker",
+    "utter_media_coeur",
+    "utter_media_story",
+    "utter_media_partage",
+    "utter_media_autre",
+    "utter_autre_langue",
+)
+ENGLISH = ("utter_urgence_anglais", "utter_detresse_anglais", "utter_autre_langue")
+PLACEHOLDERS = {
+    "utter_urgence_nuit": ["heure"],
+    "utter_attente_heure": ["heure"],
+    "utter_attente_minutes": ["minutes"],
+    "utter_commissariat_contact_horaires_ville": ["ville"],
+}
+NUMBERS = {
+    "17",
+    "112",
+    "15",
+    "18",
+    "114",
+    "3919",
+    "119",
+    "3018",
+    "116 006",
+    "116 000",
+    "3114",
+    "0 805 805 817",
+    "33700",
+}
+DOMAINS = {
+    "www.devenirpolicier.fr",
+    "www.inscription-concours.interieur.gouv.fr",
+    "www.police-nationale.interieur.gouv.fr",
+    "moncommissariat.interieur.gouv.fr",
+    "masecurite.interieur.gouv.fr",
+    "www.service-public.gouv.fr",
+    "www.service-public.fr",
+    "www.maprocuration.gouv.fr",
+    "www.antai.gouv.fr",
+    "www.amendes.gouv.fr",
+    "mespoints.permisdeconduire.gouv.fr",
+    "casier-judiciaire.justice.gouv.fr",
+    "ants.gouv.fr",
+    "17cyber.gouv.fr",
+    "www.internet-signalement.gouv.fr",
+    "arretonslesviolences.gouv.fr",
+    "www.defenseurdesdroits.fr",
+}
+
+
+class Text(NamedTuple):
+    """One variation of a response."""
+
+    name: str
+    text: str
+    buttons: list[dict[str, str]]
+    metadata: dict[str, Any]
+
+    @property
+    def prose(self) -> str:
+        """The text without its links."""
+        return LINK.sub("lien", self.text)
+
+
+LINK = re.compile(r"https?://[^\s,;]*[^\s,;.)]")
+
+
+def _yaml(path: str) -> Any:
+    return YAML(typ="safe").load((ROOT / path).read_text(encoding="utf-8"))
+
+
+DOMAIN = _yaml("domain.yml")
+TEXTS = [
+    Text(name, one["text"], one.get("buttons", []), one.get("metadata", {}))
+    for name, variations in DOMAIN["responses"].items()
+    for one in variations
+]
+BUTTONS = [(one.name, button) for one in TEXTS for button in one.buttons]
+every_text = pytest.mark.parametrize("one", TEXTS, ids=lambda one: one.name)
+
+
+def by_name(name: str) -> str:
+    """The text of a response that has one variation."""
+    (one,) = [text for text in TEXTS if text.name == name]
+    return one.text
+
+
+def size(text: str) -> int:
+    """Bytes of UTF-8, which is what Instagram counts."""
+    return len(text.encode())
+
+
+# Each reply ---
+
+
+@every_text
+def test_length(one: Text) -> None:
+    assert 0 < size(one.text) <= MAX_BYTES
+    assert one.text == one.text.strip()
+
+
+@every_text
+def test_metadata(one: Text) -> None:
+    assert set(one.metadata) == {"source", "seen", "checked"}
+    source = one.metadata["source"]
+    assert source.startswith("https://") or source == "aucune\u00a0: texte propre au service"
+    assert isinstance(one.metadata["seen"], str)
+    assert one.metadata["seen"]
+    checked = one.metadata["checked"]
+    assert checked is None or re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(checked))
+
+
+@every_text
+def test_a_figure_has_a_source(one: Text) -> None:
+    """An age, a delay, an amount: somebody must be able to look it up."""
+    without_numbers = PHONE.sub("", one.prose)
+    if re.search(r"\d", re.sub(r"n°\s\d|\{\w+\}", "", without_numbers)):
+        assert one.metadata["source"].startswith("https://"), one.text
+
+
+FORBIDDEN = {
+    "familiar address": r"\b(tu|toi|te|ton|ta|tes|t['’])\b",
+    "help is coming": r"arriv(e|ent) (sur place|chez)|est en route|sont en route|secours (arrivent|sont prévenus)|"
+    r"(patrouille|équipage|policiers?) (arriv|est envoy|vont venir|vient|viennent)|\bon arrive"
+    r"|nous arrivons|help is coming|on the way",
+    "filler": r"n['’]hésitez pas|afin de|veuillez|dans le cadre de|dans les meilleurs délais|il convient|susmentionné|"
+    r"nous accusons|suite à votre|en vue de|procéder à|à cet effet",
+    "old names": r"pre-plainte-en-ligne|moncommissariat\.fr|objectifpolice|0 ?811|0800 22|acropol",
+    "old rules": r"1,60|15/10|\b35 ans\b",
+    "wrong apostrophe": r"'",
+    "three dots": r"\.\.\.",
+    "shouting": r"!!|\?\?|[A-ZÉÈÀ]{12,}",
+    "leftovers": r"TODO|FIXME|XXX|lorem",
+}
+
+
+@every_text
+@pytest.mark.parametrize("kind", FORBIDDEN)
+def test_forbidden_words(one: Text, kind: str) -> None:
+    where = one.text if kind == "old names" else one.prose
+    assert not re.search(FORBIDDEN[kind], where, re.IGNORECASE if kind != "shouting" else 0), one.text
+
+
+@every_text
+def test_typography(one: Text) -> None:
+    if one.name in ENGLISH:
+        return
+    for text in [one.prose, *(button["title"] for button in one.buttons)]:
+        assert not re.search(r"(?<!\u202f)[;!?]", text), f"U+202F before ; ! ? : {text!r}"
+        assert not re.search(r"(?<!\u00a0):", text), f"U+00A0 before a colon: {text!r}"
+        assert not re.search(r"«(?!\u00a0)|(?<!\u00a0)»", text), f"U+00A0 inside quotes: {text!r}"
+        assert not re.search(r" [\u00a0\u202f]|[\u00a0\u202f] |  ", text), f"two spaces: {text!r}"
+
+
+def test_typography_sees_faults() -> None:
+    """The check itself is checked."""
+    for bad in ("Bonjour !", "Bonjour!", "ici : là", "ici: là", "« ici »", "a\u00a0 :"):
+        with pytest.raises(AssertionError):
+            test_typography(Text("utter_x", bad, [], {}))
+    test_typography(Text("utter_x", "«\u00a0Ici\u00a0»\u202f! Là\u00a0: https://x.fr/?a", [], {}))
+
+
+PHONE = re.compile(
+    r"(?<![\d€])(?:0 ?8\d\d ?\d\d\d ?\d\d\d|0[1-9](?:[ .]?\d\d){4}|116 \d{3}|33700|3\d{3}|11[0-9]|1[578])(?!\d)"
+)
+# What else may be a figure: amounts, durations, dates, ages.
+MEASURE = re.compile(
+    r"\d[\d ]*(?:,\d+)?\s?(?:€|(?:ans?|mois|jours?|h)\b)|1er janvier"
+    r"|(?:\d{1,2} )?(?:janvier|mars|octobre|novembre) 20\d\d|(?:de|entre) \d+ (?:à|et) \d+|n°\s\d"
+)
+
+
+@every_text
+def test_only_known_numbers(one: Text) -> None:
+    rest = MEASURE.sub(" ", one.prose)
+    found = set(PHONE.findall(rest))
+    assert found <= NUMBERS, found - NUMBERS
+    left = PHONE.sub(" ", rest).replace("17Cyber", " ")
+    assert not re.search(r"\d{2,}", left), f"a figure that is neither a known number nor a measure: {left!r}"
+
+
+@every_text
+def test_only_official_links(one: Text) -> None:
+    for link in LINK.findall(one.text):
+        parts = urlsplit(link)
+        assert parts.scheme == "https"
+        assert parts.hostname in DOMAINS, link
+    assert "www." not in one.prose, "a link without https:// cannot be tapped"
+
+
+@every_text
+def test_placeholders(one: Text) -> None:
+    assert re.findall(r"\{(.*?)\}", one.text) == PLACEHOLDERS.get(one.name, [])
+
+
+@every_text
+def test_quick_reply_limits(one: Text) -> None:
+    assert len(one.buttons) <= 13
+    titles = [button["title"] for button in one.buttons]
+    assert len(set(titles)) == len(titles)
+    assert len({button["payload"] for button in one.buttons}) == len(titles)
+    for title in titles:
+        assert 0 < len(title) <= 20, title
+
+
+# Buttons ---
+
+
+@pytest.mark.parametrize(("name", "button"), BUTTONS, ids=lambda value: str(value)[:60])
+def test_button_is_accepted(name: str, button: dict[str, str]) -> None:
+    match = re.fullmatch(r'/(\w+)(?:\{"\w+": "\w+"(?:, "\w+": "\w+")*\})?', button["payload"])
+    assert match, button
+    assert match[1] in INTENTS
+    assert INTENTS[match[1]].route != EMERGENCY, "no button declares an emergency"
+    for entity, value in re.findall(r'"(\w+)": "(\w+)"', button["payload"]):
+        assert entity in DOMAIN["entities"]
+        assert value in _values(entity), f"{entity}={value} is read by no action"
+
+
+def _values(entity: str) -> set[str]:
+    """The values that actions know, read in their source: the SDK is not installed in this environment."""
+    where = {
+        "corps": ("recrutement", "CORPS"),
+        "diplome": ("recrutement", "DIPLOMES"),
+        "document": ("documents", "DOCUMENTS"),
+        "circonstance": ("documents", "CIRCUMSTANCES"),
+        "theme": ("accueil", "THEMES"),
+    }
+    known = {"autre"} if entity in ("corps", "ville") else set()
+    if entity in where:
+        module, constant = where[entity]
+        known |= set(_constant(module, constant))
+    return known
+
+
+def _constant(module: str, name: str) -> list[str]:
+    source = (ROOT / "actions" / f"{module}.py").read_text(encoding="utf-8")
+    match = re.search(rf"^{name} = \((.*?)\)$", source, re.MULTILINE | re.DOTALL)
+    assert match, f"{name} in actions/{module}.py"
+    return re.findall(r'"(\w+)"', match[1])
+
+
+def test_each_subject_has_one_title() -> None:
+    """« Est-ce l’un de ces sujets ? » reads titles in the menus."""
+    titles: dict[str, str] = {}
+    for name, button in BUTTONS:
+        if name.startswith("utter_theme_") and "{" not in button["payload"]:
+            intent = button["payload"][1:]
+            assert titles.setdefault(intent, button["title"]) == button["title"]
+    assert len(set(titles.values())) == len(titles)
+    without = {"salutation", "au_revoir", "insulte_troll", "hors_perimetre", "danger_immediat", "detresse_suicide"}
+    assert set(titles) == set(INTENTS) - without
+
+
+def test_menu_reaches_each_theme() -> None:
+    themes = set(_constant("accueil", "THEMES"))
+    for menu in ("utter_salutation", "utter_clarify"):
+        offered = {b["payload"] for name, b in BUTTONS if name == menu}
+        assert offered == {f'/salutation{{"theme": "{theme}"}}' for theme in themes} | {"/parler_humain"}
+    assert {f"utter_theme_{theme}" for theme in themes} <= set(DOMAIN["responses"])
+
+
+# The whole ---
+
+
+def _rules() -> dict[str, str]:
+    rules = {}
+    for rule in _yaml("data/rules.yml")["rules"]:
+        intent, action = (next(iter(step.values())) for step in rule["steps"])
+        assert intent not in rules, intent
+        rules[intent] = action
+    return rules
+
+
+def test_every_intent_has_reply_and_rule() -> None:
+    rules = _rules()
+    assert list(DOMAIN["intents"]) == list(INTENTS)
+    assert set(rules) == set(INTENTS) | {"nlu_fallback"}
+    for intent, policy in INTENTS.items():
+        assert f"utter_{intent}" in DOMAIN["responses"]
+        if policy.route in (HANDOFF, EMERGENCY):
+            assert rules[intent] == "action_handoff"
+        elif rules[intent].startswith("utter_"):
+            assert rules[intent] == f"utter_{intent}"
+
+
+def _actions() -> list[str]:
+    return [one if isinstance(one, str) else next(iter(one)) for one in DOMAIN["actions"]]
+
+
+def test_stories_agree_with_rules() -> None:
+    rules, told = _rules(), set()
+    for story in _yaml("data/stories.yml")["stories"]:
+        steps = story["steps"]
+        assert len(steps) % 2 == 0
+        for said, done in zip(steps[::2], steps[1::2], strict=True):
+            assert done["action"] == rules[said["intent"]], story["story"]
+            for entity in said.get("entities", []):
+                ((name, value),) = entity.items()
+                assert name in DOMAIN["entities"]
+                assert name == "ville" or value in _values(name)
+            told.add(done["action"])
+    assert set(_actions()) <= told
+
+
+def test_actions_exist() -> None:
+    source = _sources()
+    declared = set(re.findall(r'return "(action_\w+)"', source))
+    assert declared == set(_actions())
+
+
+def test_slots_are_read_and_entities_filled() -> None:
+    source = _sources()
+    for slot, settings in DOMAIN["slots"].items():
+        assert settings["influence_conversation"] is False
+        assert f'"{slot}"' in source, f"no action reads or sets {slot}"
+        for mapping in settings["mappings"]:
+            assert mapping["type"] in ("from_entity", "from_intent", "custom")
+            if mapping["type"] == "from_entity":
+                assert mapping["entity"] in DOMAIN["entities"]
+    filled = {m["entity"] for s in DOMAIN["slots"].values() for m in s["mappings"] if "entity" in m}
+    assert set(DOMAIN["entities"]) - filled == {"theme"}  # read from the message itself
+
+
+def _sources() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "actions").glob("*.py")))
+
+
+def test_no_french_sentence_in_actions() -> None:
+    for path in sorted((ROOT / "actions").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # A docstring is an expression of its own; names and word lists have no capital and no full stop.
+        statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+                assert not re.search(r"[A-ZÀÉÊ]\w* \w+ |\w ?[?!.]$", node.value), f"{path.name}: {node.value!r}"
+
+
+def test_each_response_is_used() -> None:
+    """A reply that nothing utters is dead text that trainers would polish for nobody."""
+    reachable = set(SYSTEM) | {f"utter_{intent}" for intent in INTENTS}
+    reachable |= {action for action in _rules().values() if action.startswith("utter_")}
+    reachable |= set(re.findall(r'"(utter_\w+[a-z])"', _sources()))
+    reachable |= {f"utter_theme_{theme}" for theme in _constant("accueil", "THEMES")}
+    reachable |= {f"utter_diplome_{value}" for value in _constant("recrutement", "DIPLOMES")}
+    reachable |= set(_recruitment())
+    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu"]
+    documents += [f"perdu_{value}" for value in _constant("documents", "LOST")]
+    reachable |= {f"utter_perte_vol_documents_{value}" for value in documents}
+    reachable |= {f"utter_commissariat_contact_horaires_{value}" for value in ("ville", "suite")}
+    assert reachable == set(DOMAIN["responses"])
+
+
+def _recruitment() -> Iterator[str]:
+    for topic in _constant("recrutement", "ASKS_CORPS"):
+        for corps in _constant("recrutement", "CORPS"):
+            yield f"utter_{topic}_{corps}"
+    source = (ROOT / "actions" / "recrutement.py").read_text(encoding="utf-8")
+    for topic, values in re.findall(r'^    "(recrutement_\w+)": \((.*?)\),$', source, re.MULTILINE):
+        for corps in re.findall(r'"(\w+)"', values):
+            yield f"utter_{topic}_{corps}"
+
+
+# What matters most ---
+
+NOBODY = "Écrire ici n’alerte personne."
+
+
+@pytest.mark.parametrize("name", ["utter_urgence", "utter_detresse"])
+def test_emergency_text(name: str) -> None:
+    text = by_name(name)
+    assert text.startswith(NOBODY)
+    assert size(text) <= 600
+    assert "?" not in text
+    for number in ("112", "15", "114", "SMS"):
+        assert number in text
+    assert ("3114" if name == "utter_detresse" else "17") in text
+    if name == "utter_urgence":
+        assert text.index("17") < text.index("112") < text.index("15") < text.index("18") < text.index("114")
+
+
+def test_emergency_text_of_the_engine_is_the_same() -> None:
+    assert by_name("utter_danger_immediat") == by_name("utter_urgence")
+    assert by_name("utter_detresse_suicide") == by_name("utter_detresse")
+
+
+@pytest.mark.parametrize("name", ["utter_urgence", "utter_detresse"])
+def test_emergency_fits_in_one_message(name: str) -> None:
+    parts = ["utter_urgence_retard", name, f"{name}_anglais", "utter_urgence_nuit"]
+    assert size("\n".join(map(by_name, parts))) <= MAX_BYTES
+    english = by_name(f"{name}_anglais")
+    assert english.startswith("Writing here does not alert anyone.")
+    assert "?" not in english.replace("Cannot speak?", "")
+
+
+def test_night_fits_in_one_message() -> None:
+    lines = [one.name for one in TEXTS if one.name.startswith("utter_nuit_") and one.name != "utter_nuit_transmis"]
+    for line in lines:
+        whole = "\n".join(map(by_name, ["utter_nuit", line, "utter_nuit_transmis", "utter_assistant"]))
+        assert size(whole) <= MAX_BYTES
+    for number in ("17", "112", "114"):
+        assert number in by_name("utter_nuit")
+    assert "3919" in by_name("utter_nuit_violences")
+    assert "17" in by_name("utter_nuit_disparition")
+    assert "116 000" in by_name("utter_nuit_disparition")
+    assert "3018" in by_name("utter_nuit_cyber")
+
+
+def test_handoff_replies_leave_room_and_ask_what_agents_need() -> None:
+    extra = size("\n".join(map(by_name, ["utter_filet", "utter_attente_minutes", "utter_assistant"]))) + 3
+    for one in TEXTS:
+        intent = one.name.removeprefix("utter_")
+        if intent in INTENTS and INTENTS[intent].route == HANDOFF:
+            assert size(one.text) + extra <= MAX_BYTES, one.name
+            assert re.search(r"[Dd]ites-(nous|lui)|dans quelle ville|écrivez ici|lieu et la date", one.text), one.name
+
+
+@pytest.mark.parametrize(
+    ("intent", "needed"),
+    [
+        ("violences_conjugales", ("17", "114", "3919", "116 006", "arretonslesviolences.gouv.fr")),
+        ("violences_sexuelles", ("17", "114", "3919", "116 006", "arretonslesviolences.gouv.fr")),
+        ("harcelement_cyber", ("3018", "17cyber.gouv.fr", "17")),
+        ("disparition", ("17", "116 000", "aucun délai")),
+        ("reclamation_police", ("IGPN", "defenseurdesdroits.fr", "personnellement")),
+        ("arnaque_cyber", ("opposition", "17cyber.gouv.fr", "33700", "0 805 805 817")),
+        ("contenu_illicite", ("internet-signalement.gouv.fr",)),
+    ],
+)
+def test_what_a_reply_carries(intent: str, needed: tuple[str, ...]) -> None:
+    for word in needed:
+        assert word in by_name(f"utter_{intent}")
+
+
+def test_two_wordings_where_people_meet_them_often() -> None:
+    for name in ("utter_salutation", "utter_remerciements", "utter_insulte_troll", "utter_clarify"):
+        assert len({one.text for one in TEXTS if one.name == name}) == 2
+    for one in TEXTS:
+        if one.name == "utter_salutation":
+            assert "je suis un assistant automatique" in one.text.lower()
+            assert "agent" in one.text
+
+
+def test_system_texts_exist() -> None:
+    assert set(SYSTEM) <= set(DOMAIN["responses"])
+    for name in SYSTEM:
+        assert len(DOMAIN["responses"][name]) == 1, "read outside Rasa: no draw between variations"
