@@ -1,0 +1,81 @@
+"""Fixtures shared by all tests: a real PostgreSQL for the session, a fresh migrated database for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timezone
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from bot.core.clock import FrozenClock
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.embedded import Embedded
+
+TEMPLATE = "planton_template"
+_numbers = itertools.count(1)
+
+
+def url_of(server: str, database: str) -> str:
+    """The URI of another database on the same server."""
+    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of an embedded server that lives as long as the test session (its data may be lost: no fsync)."""
+    quick = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+    with Embedded(tmp_path_factory.mktemp("postgres"), quick) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def template_url(postgres_url: str) -> str:
+    """The URI of a migrated, empty database; clone it, never write to it."""
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    url = url_of(postgres_url, TEMPLATE)
+
+    async def migrate() -> None:
+        database = Database(url, size=1)
+        await database.migrate()
+        await database.close()
+
+    asyncio.run(migrate())
+    return url
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+    """The URI of a fresh, migrated database, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        yield url_of(postgres_url, name)
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh, migrated database with its pool."""
+    opened = Database(database_url, size=8)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def codec() -> Codec:
+    """A codec with a fixed key."""
+    return Codec(base64.b64encode(bytes(range(32))).decode())
+
+
+@pytest.fixture
+def frozen_clock() -> FrozenClock:
+    """An ordinary winter day at noon, Paris time."""
+    return FrozenClock(datetime(2026, 1, 15, 11, 0, tzinfo=timezone.utc))
