@@ -51,7 +51,7 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
         if said(tracker, "ville"):
             return commissariat.answer(dispatcher, tracker)
         if len(str(tracker.latest_message.get("text") or "")) <= SHORT:
-            return commissariat.answer_unknown_town(dispatcher)
+            return commissariat.answer_any_town(dispatcher)
     return None
 
 
