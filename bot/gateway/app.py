@@ -1,0 +1,251 @@
+"""The gateway's HTTP side: verify, read, store, acknowledge; nothing here waits for the engine or the sender.
+
+One webhook, in order: whole body (413) → signature on the raw bytes (403) → events (400) → triage → one transaction
+→ 200. Where the transaction fails or takes over two seconds: the sender is asked to answer the dangers, and 503 has
+Meta send the body again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import itertools
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import PayloadTooLarge, SanicException
+from sanic.handlers import ErrorHandler
+from sanic.response import json as json_response
+from sanic.response import raw as raw_response
+from sanic.response import text as text_response
+
+from bot.core.errors import BadPayload, BadSignature
+from bot.gateway.metrics import GatewayMetrics
+from bot.gateway.ports import GatewayDeps, Item, Probe
+from bot.gateway.reading import Reader
+from bot.gateway.recall import Recall
+from bot.gateway.spool import EmergencyLane, Spool
+from bot.gateway.waiting import within
+from bot.meta.signature import HEADER, verify
+
+log = logging.getLogger(__name__)
+
+WEBHOOK = "/webhooks/meta"
+THREAD_FROM = 50_000  # bytes: a longer body is read in a thread, so that others are acknowledged meanwhile
+_DRAIN_FACTOR = 4  # a body too large is read up to this many times the limit, so that its sender sees the 413
+_PROBE_TIMEOUT = 1.0
+_REMEDIES = {
+    "database": "La base de données ne répond pas\u00a0: vérifiez PLANTON_DATABASE_URL et que PostgreSQL est démarré.",
+    "engine": "Le moteur ne répond pas\u00a0: voyez «\u00a0planton run engine\u00a0» et PLANTON_ENGINE_URL.",
+    "sender": "L’expéditeur ne répond pas\u00a0: voyez «\u00a0planton run sender\u00a0» et PLANTON_SENDER_PORT.",
+}
+_OTHER_REMEDY = "Ce service ne répond pas\u00a0: «\u00a0planton doctor\u00a0» en dit plus."
+
+_numbers = itertools.count(1)
+
+
+def create_gateway(deps: GatewayDeps) -> Sanic[Any, Any]:
+    """The Sanic application. Several may live in one process."""
+    app: Sanic[Any, Any] = Sanic(
+        f"planton_gateway_{next(_numbers)}", configure_logging=False, error_handler=_ShortErrors()
+    )
+    # Query strings hold tokens, so no access log. Every limit below is one that a client can run into.
+    app.config.update(
+        ACCESS_LOG=False,
+        MOTD=False,
+        TOUCHUP=False,  # it rewrites Sanic's own methods, and fails for the second application of a process
+        REQUEST_MAX_SIZE=deps.max_body,
+        REQUEST_TIMEOUT=20,
+        RESPONSE_TIMEOUT=30,
+        KEEP_ALIVE_TIMEOUT=75,
+        GRACEFUL_SHUTDOWN_TIMEOUT=8.0,
+    )
+    gateway = Gateway(deps)
+    app.ctx.gateway = gateway
+
+    async def receive(request: Request) -> HTTPResponse:  # Sanic marks a streaming handler, and a method takes no mark
+        return await gateway.receive(request)
+
+    app.add_route(gateway.challenge, WEBHOOK, methods=["GET"], name="challenge")
+    app.add_route(receive, WEBHOOK, methods=["POST"], name="receive", stream=True)
+    app.add_route(gateway.healthz, "/healthz", name="healthz")
+    app.add_route(gateway.readyz, "/readyz", name="readyz")
+    app.add_route(gateway.show_metrics, "/metrics", name="metrics")
+    app.register_listener(gateway.start, "before_server_start")
+    app.register_listener(gateway.stop, "before_server_stop")
+    return app
+
+
+class _ShortErrors(ErrorHandler):
+    """Short answers, and logs that name an error without its text, which could hold what a citizen wrote."""
+
+    def default(self, request: Request, exception: Exception) -> HTTPResponse:
+        if isinstance(exception, SanicException):
+            return text_response(f"{exception.status_code}", exception.status_code)
+        log.error("%s %s failed: %s", request.method, request.path, type(exception).__name__)
+        return text_response("error", 500)
+
+    @staticmethod
+    def log(request: Request, exception: Exception) -> None:
+        return None
+
+
+class Gateway:
+    """The handlers and what they share."""
+
+    def __init__(self, deps: GatewayDeps) -> None:
+        self._deps = deps
+        self._spool = Spool(deps.spool_path)
+        self._metrics = GatewayMetrics(deps.registry, lambda: len(self._spool))
+        self._reader = Reader(deps.triage, deps.triage_budget, self._metrics)
+        self._lane = EmergencyLane(
+            self._spool,
+            deps.emergency_send,
+            deps.clock,
+            deps.emergency_retries,
+            lambda outcome: self._metrics.emergencies.labels(outcome).inc(),
+        )
+        self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout)
+        self._slots = asyncio.Semaphore(deps.store_slots)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._recalling: asyncio.Task[None] | None = None
+
+    # Start and stop
+
+    async def start(self, app: Sanic[Any, Any]) -> None:
+        """Replay the spool, and begin to look after what stays in it."""
+        await asyncio.to_thread(self._spool.load)
+        self._recalling = asyncio.create_task(self._recall.run(self._deps.recall_every))
+
+    async def stop(self, app: Sanic[Any, Any]) -> None:
+        """Let emergencies and transactions under way end."""
+        if self._recalling is not None:
+            self._recalling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._recalling
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=self._deps.store_timeout + self._deps.emergency_wait + 1)
+        await self._lane.drain(self._deps.emergency_wait)
+
+    # Webhook
+
+    async def challenge(self, request: Request) -> HTTPResponse:
+        """Meta's check that the address is ours."""
+        challenge = request.args.get("hub.challenge")
+        if request.args.get("hub.mode") != "subscribe" or not _same(
+            self._deps.verify_token, request.args.get("hub.verify_token")
+        ):
+            return text_response("forbidden", 403)
+        if challenge is None:
+            return text_response("no challenge", 400)
+        return text_response(challenge, headers={"X-Content-Type-Options": "nosniff"})
+
+    async def receive(self, request: Request) -> HTTPResponse:
+        """One webhook."""
+        raw = await self._body(request)
+        if raw is None:
+            return self._answer("too_large", 413)
+        # A client that hangs up must neither undo a transaction nor stop an emergency reply.
+        return await asyncio.shield(self._spawn(self._handle(raw, request.headers.get(HEADER))))
+
+    def _spawn(self, work: Coroutine[Any, Any, HTTPResponse]) -> asyncio.Task[HTTPResponse]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _body(self, request: Request) -> bytes | None:
+        """The whole body, or None if it is too large."""
+        stream: Any = request.stream
+        # Sanic would cut the connection at once, and the sender would see a reset instead of a 413.
+        stream.request_max_size = self._deps.max_body * _DRAIN_FACTOR
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for part in stream:
+                size += len(part)
+                if size <= self._deps.max_body:
+                    parts.append(part)
+        except PayloadTooLarge:
+            return None
+        return b"".join(parts) if size <= self._deps.max_body else None
+
+    async def _handle(self, raw: bytes, signature: str | None) -> HTTPResponse:
+        with self._metrics.seconds.time():
+            try:
+                verify(self._deps.app_secrets, raw, signature)
+                now = self._deps.clock.now()
+                if len(raw) > THREAD_FROM:
+                    items = await asyncio.to_thread(self._reader.read, raw, now)
+                else:
+                    items = self._reader.read(raw, now)
+            except BadSignature as error:
+                log.warning("webhook refused: signature %s", error)
+                return self._answer("bad_signature", 403)
+            except BadPayload as error:
+                log.warning("webhook refused: %s", error)
+                return self._answer("bad_payload", 400)
+            return await self._store(raw, items)
+
+    async def _store(self, raw: bytes, items: list[Item]) -> HTTPResponse:
+        with self._metrics.storing.track_inprogress():
+            try:
+                await within(self._deps.store_timeout, self._take(raw, items))
+            except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
+                log.error("webhook not stored: %s, %d events", type(error).__name__, len(items))
+                await self._lane.answer(items, self._deps.emergency_wait)
+                return self._answer("unavailable", 503)
+        events = [event for event, _ in items]
+        self._metrics.stored(events, self._deps.clock.now())
+        await self._spool.forget(events)
+        return self._answer("accepted", 200)
+
+    async def _take(self, raw: bytes, items: list[Item]) -> None:
+        async with self._slots:
+            answered = self._spool.answered(event for event, _ in items)
+            await self._deps.inbox.take(raw, items, self._deps.clock.now(), answered)
+
+    def _answer(self, outcome: str, status: int) -> HTTPResponse:
+        self._metrics.webhooks.labels(outcome).inc()
+        return text_response("ok" if status == 200 else outcome, status)
+
+    # For operators
+
+    async def healthz(self, request: Request) -> HTTPResponse:
+        """Alive: it answers, whatever else is down, because it can still receive."""
+        return text_response("ok")
+
+    async def readyz(self, request: Request) -> HTTPResponse:
+        """Which of the other parts is reachable, and what to do about one that is not."""
+        names = list(self._deps.probes)
+        states = await asyncio.gather(*(_reachable(self._deps.probes[name]) for name in names))
+        checks = {
+            name: {"ok": True} if ok else {"ok": False, "remedy": _REMEDIES.get(name, _OTHER_REMEDY)}
+            for name, ok in zip(names, states, strict=True)
+        }
+        missing = [name for name, ok in zip(names, states, strict=True) if not ok]
+        body = {"ready": not missing, "not_ready": missing, "checks": checks}
+        return json_response(body, 503 if missing else 200, ensure_ascii=False)
+
+    async def show_metrics(self, request: Request) -> HTTPResponse:
+        """Prometheus's text format, for whoever holds the token."""
+        if not _same(self._deps.metrics_token, request.token or request.args.get("token")):
+            return text_response("forbidden", 403)
+        return raw_response(generate_latest(self._deps.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _same(secret: str, given: str | None) -> bool:
+    """Constant-time equality; an empty secret opens nothing."""
+    return bool(secret) and hmac.compare_digest(secret.encode(), (given or "").encode("utf-8", "replace"))
+
+
+async def _reachable(probe: Probe) -> bool:
+    try:
+        return await within(_PROBE_TIMEOUT, probe())
+    except Exception as error:  # a probe may fail in any way: each of them means "not reachable"
+        log.info("probe failed: %s", type(error).__name__)
+        return False

@@ -1,0 +1,80 @@
+"""What the gateway is given: the store's inbox, the danger triage, the sender's emergency door, and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from bot.core.clock import Clock
+from bot.core.messages import Event, Platform
+
+if TYPE_CHECKING:
+    from bot.policy.emergency import Detection
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An emergency that the gateway had answered while the database was down: ids and times, never words."""
+
+    platform: Platform
+    account: str
+    person: str
+    key: str  # the event's
+    danger: str  # the detection's intent
+    at: datetime  # Meta's timestamp
+    answered: datetime
+
+
+Item = tuple[Event, "Detection | None"]
+
+
+class Inbox(Protocol):
+    """The store's side of a webhook."""
+
+    async def take(self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str]) -> None:
+        """Store the body and its events, and mark the emergencies, in one transaction; an exception keeps nothing.
+
+        `items` may hold the same key twice. `answered`: the keys of those events whose emergency reply left while the
+        database was down; their hand-off opens, no second reply is sent.
+        """
+        ...
+
+
+Triage = Callable[[str], "Detection | None"]
+EmergencySend = Callable[[Event, "Detection"], Coroutine[Any, Any, bool]]  # True: the reply left
+Probe = Callable[[], Coroutine[Any, Any, bool]]
+
+# Opens the hand-off of emergencies that were answered while the database was down and that Meta did not send again
+# within a minute: their words are unknown, an agent reads them in Meta's inbox. May be called again with the same
+# marks, and `take` may still bring the message.
+Tell = Callable[[Sequence[Mark]], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class GatewayDeps:
+    """Everything the gateway needs; it reads no settings itself."""
+
+    inbox: Inbox
+    triage: Triage
+    emergency_send: EmergencySend
+    clock: Clock
+    app_secrets: Sequence[str]  # two during a rotation
+    verify_token: str
+    metrics_token: str
+    spool_path: Path  # VAR_DIR/emergency.log
+    probes: Mapping[str, Probe] = field(default_factory=dict)  # database, engine, sender
+    recall: Tell | None = None
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    max_body: int = 5_000_000
+    store_slots: int = 64  # transactions at once; what waits longer than `store_timeout` is sent again by Meta
+    store_timeout: float = 2.0
+    triage_budget: float = 2.0  # seconds a body; what is left over is triaged by the worker
+    emergency_wait: float = 2.0  # how long a 503 waits for the emergency replies it caused
+    emergency_retries: Sequence[float] = (0, 1, 3)  # seconds before each attempt
+    recall_after: float = 60.0  # Meta sends again well before that
+    recall_every: float = 10.0

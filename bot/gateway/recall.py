@@ -1,0 +1,50 @@
+"""After the database is back: the hand-offs of emergencies that Meta does not send again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from bot.core.clock import Clock
+from bot.gateway.ports import Mark, Tell
+from bot.gateway.spool import KEEP, Spool
+from bot.gateway.waiting import within
+
+log = logging.getLogger(__name__)
+
+
+class Recall:
+    """Tells the store about marks that stayed in the spool, then keeps them as long as Meta could still send."""
+
+    def __init__(self, spool: Spool, tell: Tell | None, clock: Clock, after: float, timeout: float) -> None:
+        self._spool = spool
+        self._tell = tell
+        self._clock = clock
+        self._after = timedelta(seconds=after)
+        self._timeout = timeout
+        self._told: set[Mark] = set()
+
+    async def run(self, every: float) -> None:
+        """Look every so often, for ever."""
+        while True:
+            await asyncio.sleep(every)
+            await self.once()
+
+    async def once(self) -> None:
+        """One look. A database that is still down is met again at the next."""
+        now = self._clock.now()
+        marks = self._spool.marks()
+        due = [mark for mark in marks if mark not in self._told and now - mark.answered >= self._after]
+        if due and self._tell is not None:
+            try:
+                await within(self._timeout, self._tell(due))
+            except Exception as error:  # the store's errors are many, and this loop must outlive all of them
+                log.info("hand-offs of %d emergencies still wait: %s", len(due), type(error).__name__)
+                return
+            self._told.update(due)
+            log.warning("hand-offs opened for %d emergencies that Meta did not send again", len(due))
+        await self._spool.forget(
+            [mark for mark in marks if now - mark.answered >= KEEP and (mark in self._told or self._tell is None)]
+        )
+        self._told.intersection_update(self._spool.marks())

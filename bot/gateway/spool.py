@@ -1,0 +1,235 @@
+"""Emergencies while the database is down: ask the sender directly, remember which were answered.
+
+The memory is a dictionary, and a file of JSON lines that survives a crash. The reply leaves first and is noted after:
+a crash between the two doubles a reply, which is accepted; the other order could lose one, which is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from bot.core.clock import Clock
+from bot.core.messages import Edit, Event, Message, Platform
+from bot.gateway.ports import EmergencySend, Item, Mark
+from bot.gateway.waiting import within
+
+if TYPE_CHECKING:
+    from bot.policy.emergency import Detection
+
+log = logging.getLogger(__name__)
+
+FRESH = timedelta(hours=24)  # an older message gets no automatic reply
+SAME_REPLY = timedelta(minutes=10)  # the same reply to one person is not repeated within
+KEEP = FRESH + timedelta(hours=1)  # after that a message sent again would be too old for a reply anyway
+_SEND_TIMEOUT = 10.0
+
+Id = tuple[Platform, str, str]  # platform, account, key
+
+
+def _id(of: Event | Mark) -> Id:
+    return of.platform, of.account, of.key
+
+
+class Spool:
+    """The marks of answered emergencies that the database does not know yet. One process owns the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._marks: dict[Id, Mark] = {}
+        self._file = asyncio.Lock()
+        self._torn = False
+
+    def load(self) -> None:
+        """Read the file at start. A line that a crash cut short is dropped, and the file is written anew without it.
+
+        A file that cannot be read may cost a doubled reply; a gateway that does not start would cost every message.
+        """
+        try:
+            marks = [mark for mark in map(_from_line, self._path.read_bytes().splitlines()) if mark is not None]
+            self._marks = {_id(mark): mark for mark in marks}
+            _rewrite(self._path, self._marks.values())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._torn = True
+            log.error("emergency spool not readable: %s", type(error).__name__)
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def marks(self) -> Sequence[Mark]:
+        """All marks, oldest first."""
+        return sorted(self._marks.values(), key=lambda mark: mark.answered)
+
+    def knows(self, event: Event) -> bool:
+        """This very event was answered."""
+        return _id(event) in self._marks
+
+    def answered(self, events: Iterable[Event]) -> frozenset[str]:
+        """The keys of those of these events that were answered."""
+        return frozenset(event.key for event in events if self.knows(event))
+
+    async def add(self, mark: Mark) -> None:
+        """Remember, and write through to the disk. A full disk costs the survival of a crash, not the memory."""
+        self._marks[_id(mark)] = mark
+        async with self._file:
+            try:
+                await asyncio.to_thread(_append, self._path, mark, self._torn)
+                self._torn = False
+            except OSError as error:
+                self._torn = True
+                log.error("emergency spool not written: %s", type(error).__name__)
+
+    async def forget(self, marks: Collection[Event | Mark]) -> None:
+        """The database knows these now; the file shrinks."""
+        gone = [self._marks.pop(_id(mark), None) for mark in marks]
+        if not any(gone):
+            return
+        async with self._file:
+            try:
+                await asyncio.to_thread(_rewrite, self._path, list(self._marks.values()))
+                self._torn = False
+            except OSError as error:
+                log.error("emergency spool not compacted: %s", type(error).__name__)
+
+
+def _to_line(mark: Mark) -> bytes:
+    data = {
+        "platform": mark.platform.value,
+        "account": mark.account,
+        "person": mark.person,
+        "key": mark.key,
+        "danger": mark.danger,
+        "at": mark.at.isoformat(),
+        "answered": mark.answered.isoformat(),
+    }
+    return json.dumps(data).encode() + b"\n"
+
+
+def _from_line(line: bytes) -> Mark | None:
+    try:
+        data = json.loads(line)
+        at, answered = (datetime.fromisoformat(data.pop(name)) for name in ("at", "answered"))
+        return Mark(Platform(data.pop("platform")), at=at, answered=answered, **data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _append(path: Path, mark: Mark, torn: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
+        # After a write that failed half-way the next line must not continue it.
+        file.write(b"\n" * torn + _to_line(mark))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rewrite(path: Path, marks: Iterable[Mark]) -> None:
+    fresh = path.with_name(path.name + ".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.writelines(map(_to_line, marks))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else a crash could bring the old file back
+    finally:
+        os.close(folder)
+
+
+class EmergencyLane:
+    """Has the sender answer the dangers of a webhook that could not be stored, each once."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        send: EmergencySend,
+        clock: Clock,
+        retries: Sequence[float],
+        count: Callable[[str], None],
+    ) -> None:
+        self._spool = spool
+        self._send = send
+        self._clock = clock
+        self._retries = retries
+        self._count = count  # of outcomes: sent, repeated, failed
+        self._running: dict[Id, asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[Id, asyncio.Lock] = WeakValueDictionary()
+
+    async def answer(self, items: Sequence[Item], wait: float) -> None:
+        """Answer what is due; returns after `wait` seconds at the latest, and what is under way goes on."""
+        tasks = [
+            self._start(event, detection)
+            for event, detection in items
+            if detection is not None and self._due(event) and not self._spool.knows(event)
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait)
+
+    async def drain(self, wait: float) -> None:
+        """Before the process ends: let what is under way finish."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=wait)
+
+    def _due(self, event: Event) -> bool:
+        """Someone to answer, whom no other app owns, and not a day late."""
+        return (
+            event.person is not None
+            and not event.standby
+            and isinstance(event.body, (Message, Edit))
+            and self._clock.now() - event.at <= FRESH
+        )
+
+    def _start(self, event: Event, detection: Detection) -> asyncio.Task[None]:
+        # Meta sends again at once: the same event may come while its reply is still leaving.
+        running = self._running.get(_id(event))
+        if running is None:
+            running = self._running[_id(event)] = asyncio.create_task(self._answer_once(event, detection))
+            running.add_done_callback(lambda _: self._running.pop(_id(event), None))
+        return running
+
+    async def _answer_once(self, event: Event, detection: Detection) -> None:
+        now = self._clock.now()
+        whom = (event.platform, event.account, event.person or "")
+        # One at a time for a person, so that the second of two cries sees that the first was answered.
+        async with self._turns.setdefault(whom, asyncio.Lock()):
+            mark = Mark(*whom, event.key, detection.intent, event.at, now)
+            earlier = self._same_reply(mark)
+            if earlier is None and not await self._try(event, detection):
+                self._count("failed")
+                log.error("emergency not answered: sender unavailable, event %s", event.key)
+                return
+            # The earlier reply counts for both, and its ten minutes do not begin anew.
+            await self._spool.add(mark if earlier is None else replace(mark, answered=earlier.answered))
+        outcome = "sent" if earlier is None else "repeated"
+        self._count(outcome)
+        log.warning("emergency without the database: %s, event %s", outcome, event.key)
+
+    def _same_reply(self, mark: Mark) -> Mark | None:
+        """The mark of the same reply to this person a moment ago."""
+        whom = (mark.platform, mark.account, mark.person, mark.danger)
+        for other in self._spool.marks():
+            same = (other.platform, other.account, other.person, other.danger) == whom
+            if same and mark.answered - other.answered < SAME_REPLY:
+                return other
+        return None
+
+    async def _try(self, event: Event, detection: Detection) -> bool:
+        for delay in self._retries:
+            await asyncio.sleep(delay)
+            try:
+                if await within(_SEND_TIMEOUT, self._send(event, detection)):
+                    return True
+            except Exception as error:  # whatever stops the sender, the next attempt may succeed
+                log.warning("emergency attempt failed: %s, event %s", type(error).__name__, event.key)
+        return False

@@ -1,0 +1,655 @@
+"""The gateway over HTTP, with an inbox of the tests' own: what Meta sees, and what is stored when."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence, Set
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.core.clock import FrozenClock
+from bot.core.messages import Event
+from bot.gateway.app import WEBHOOK, create_gateway
+from bot.gateway.ports import GatewayDeps, Item, Mark
+from bot.meta.signature import HEADER, sign
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+INDEX = json.loads((PAYLOADS / "index.json").read_text(encoding="utf-8"))
+SECRET, VERIFY, METRICS = "app-secret", "verify-me", "metrics-token"
+NOW = datetime(2026, 1, 15, 9, 0, 5, tzinfo=timezone.utc)
+STAMP = 1768467600000
+PAGE = "104090000000001"
+
+
+@dataclass(frozen=True)
+class Danger:
+    """What the fake triage finds."""
+
+    intent: str = "danger_immediat"
+    by: str = "lexicon"
+
+
+def triage(text: str) -> Danger | None:
+    """A danger wherever « secours » or « couteau » stands."""
+    if "explose" in text:
+        raise RuntimeError(text)
+    return Danger() if "secours" in text or "couteau" in text else None
+
+
+class FakeInbox:
+    """Keeps what it takes; `down` fails, `hang` never answers, not even to a cancellation."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.hang = False
+        self.delay = 0.0
+        self.taken: list[tuple[bytes, list[Item], datetime, frozenset[str]]] = []
+        self.recalled: list[Mark] = []
+        self.at_once = self.most_at_once = 0
+
+    async def take(self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str]) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self.delay)
+            if self.hang:
+                await _never()
+            if self.down:
+                raise ConnectionRefusedError("il y a des mots ici")
+            self.taken.append((raw, list(items), received_at, frozenset(answered)))
+        finally:
+            self.at_once -= 1
+
+    async def recall(self, marks: Sequence[Mark]) -> None:
+        if self.down:
+            raise ConnectionRefusedError
+        self.recalled.extend(marks)
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for _, items, _, _ in self.taken for event, _ in items]
+
+
+async def _never() -> None:
+    """Seconds that no cancellation shortens, as a driver that clings to a hung server."""
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        try:
+            await asyncio.sleep(end - time.monotonic())
+        except asyncio.CancelledError:
+            continue
+
+
+class FakeSender:
+    """The emergency door of the sender."""
+
+    def __init__(self) -> None:
+        self.asked: list[Event] = []
+        self.works = True
+        self.delay = 0.0
+
+    async def __call__(self, event: Event, detection: Any) -> bool:
+        assert detection.intent == "danger_immediat"
+        self.asked.append(event)
+        await asyncio.sleep(self.delay)
+        if not self.works:
+            raise ConnectionRefusedError
+        return True
+
+
+@dataclass
+class Running:
+    """A running gateway and its surroundings."""
+
+    url: str
+    client: aiohttp.ClientSession
+    inbox: FakeInbox
+    sender: FakeSender
+    clock: FrozenClock
+    deps: GatewayDeps
+
+    async def post(self, body: object, signature: str | None = "right", path: str = WEBHOOK) -> tuple[int, str]:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {} if signature is None else {HEADER: sign(SECRET, raw) if signature == "right" else signature}
+        async with self.client.post(self.url + path, data=raw, headers=headers) as response:
+            return response.status, await response.text()
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        async with self.client.get(self.url + path, headers=headers) as response:
+            return response.status, await response.text()
+
+    async def metric(self, line: str) -> float:
+        _, text = await self.get("/metrics", Authorization=f"Bearer {METRICS}")
+        return sum(float(row.rsplit(" ", 1)[1]) for row in text.splitlines() if row.startswith(line + " "))
+
+
+@dataclass
+class Setup:
+    """Starts gateways over one inbox, one sender and one spool file."""
+
+    path: Path
+    inbox: FakeInbox = field(default_factory=FakeInbox)
+    sender: FakeSender = field(default_factory=FakeSender)
+    clock: FrozenClock = field(default_factory=lambda: FrozenClock(NOW))
+
+    @asynccontextmanager
+    async def run(self, **changes: Any) -> AsyncIterator[Running]:
+        deps = GatewayDeps(
+            inbox=self.inbox,
+            triage=triage,
+            emergency_send=self.sender,
+            clock=self.clock,
+            app_secrets=("new-secret", SECRET),
+            verify_token=VERIFY,
+            metrics_token=METRICS,
+            spool_path=self.path / "emergency.log",
+            recall=self.inbox.recall,
+            store_timeout=0.3,
+            emergency_wait=0.3,
+            emergency_retries=(0,),
+            recall_every=0.02,
+        )
+        deps = replace(deps, **changes)
+        app = create_gateway(deps)
+        sock = socket.create_server(("127.0.0.1", 0))
+        server = await app.create_server(sock=sock, return_asyncio_server=True)
+        assert server is not None
+        await server.startup()
+        await server.before_start()
+        await server.start_serving()
+        async with aiohttp.ClientSession() as client:
+            yield Running(
+                f"http://127.0.0.1:{sock.getsockname()[1]}", client, self.inbox, self.sender, self.clock, deps
+            )
+        await server.before_stop()
+        server.close()
+        await server.wait_closed()
+        await server.after_stop()
+
+    def lines(self) -> list[dict[str, Any]]:
+        path = self.path / "emergency.log"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
+
+
+@pytest.fixture
+async def gateway(setup: Setup) -> AsyncIterator[Running]:
+    async with setup.run() as running:
+        yield running
+
+
+def item(mid: str, text: str, person: str = "7300000000000001", at: int = STAMP) -> dict[str, Any]:
+    return {"sender": {"id": person}, "recipient": {"id": PAGE}, "timestamp": at, "message": {"mid": mid, "text": text}}
+
+
+def page(*items: object, box: str = "messaging") -> dict[str, Any]:
+    return {"object": "page", "entry": [{"id": PAGE, "time": STAMP, box: list(items)}]}
+
+
+CRY = page(item("m_cry", "au secours"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+# What Meta sees
+
+
+@pytest.mark.parametrize("name", sorted(INDEX))
+async def test_every_payload_is_stored_whole_and_acknowledged(gateway: Running, name: str) -> None:
+    raw = (PAYLOADS / f"{name}.json").read_bytes()
+    assert await gateway.post(raw) == (200, "ok")
+    [(stored, items, received, answered)] = gateway.inbox.taken
+    assert stored == raw
+    assert [event.kind for event, _ in items] == [expected["kind"] for expected in INDEX[name]]
+    assert (received, answered) == (NOW, frozenset())
+
+
+@pytest.mark.parametrize("signature", [None, "", "sha256=00", sign("other", b"{}"), "sha1=" + "0" * 40])
+async def test_a_wrong_or_missing_signature_is_403(gateway: Running, signature: str | None) -> None:
+    assert (await gateway.post(page(item("m_1", "bonjour")), signature))[0] == 403
+    assert gateway.inbox.taken == []
+
+
+async def test_either_secret_of_a_rotation_signs(gateway: Running) -> None:
+    raw = json.dumps(page(item("m_1", "bonjour"))).encode()
+    assert (await gateway.post(raw, sign("new-secret", raw)))[0] == 200
+    assert (await gateway.post(raw, sign(SECRET, raw)))[0] == 200
+
+
+async def test_the_signature_is_that_of_the_bytes_as_sent(gateway: Running) -> None:
+    sent = page(item("m_1", "Où déposer plainte à l'école ? " * 3000 + "https://www.service-public.fr/à"))
+    raw = json.dumps(sent, indent=2).replace("/", "\\/").encode()
+    assert len(raw) > 100_000
+    assert b"\\u00e9" in raw
+    assert b"\\/" in raw
+    padded = raw + b" " * (300_000 - len(raw))
+    assert (await gateway.post(padded))[0] == 200
+    assert (await gateway.post(json.dumps(json.loads(padded)).encode(), sign(SECRET, padded)))[0] == 403
+    assert len(gateway.inbox.taken) == 1
+    assert gateway.inbox.events[0].body.text.endswith("https://www.service-public.fr/à")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"bonjour", b"\xff", b"[" * 100_000])
+async def test_malformed_json_is_400(gateway: Running, raw: bytes) -> None:
+    assert (await gateway.post(raw))[0] == 400
+    assert gateway.inbox.taken == []
+
+
+def _sized(size: int) -> bytes:
+    raw = json.dumps(page(item("m_1", "bonjour"))).encode()
+    return raw + b" " * (size - len(raw))
+
+
+@pytest.mark.parametrize(("size", "status"), [(5_000_000, 200), (5_000_001, 413), (9_000_000, 413)])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_over_five_megabytes_is_413(gateway: Running, size: int, status: int, chunked: bool) -> None:
+    raw = _sized(size)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, size, 100_000):
+            yield raw[start : start + 100_000]
+
+    data = chunks() if chunked else raw
+    async with gateway.client.post(gateway.url + WEBHOOK, data=data, headers={HEADER: sign(SECRET, raw)}) as response:
+        assert response.status == status
+    assert len(gateway.inbox.taken) == (status == 200)
+    assert (await gateway.post(CRY))[0] == 200
+
+
+async def test_a_body_far_too_large_is_cut_and_harms_nobody(gateway: Running) -> None:
+    try:
+        async with gateway.client.post(gateway.url + WEBHOOK, data=b" " * 40_000_000) as response:
+            status = response.status
+    except aiohttp.ClientError:
+        status = 413  # the connection was cut before the answer could be read: as good
+    assert status == 413
+    assert gateway.inbox.taken == []
+    assert (await gateway.post(CRY))[0] == 200
+
+
+async def test_the_challenge_comes_back_verbatim(gateway: Running) -> None:
+    query = f"?hub.mode=subscribe&hub.verify_token={VERIFY}&hub.challenge="
+    async with gateway.client.get(gateway.url + WEBHOOK + query + "1158201444%20%3Cb%3E") as response:
+        assert (response.status, await response.text()) == (200, "1158201444 <b>")
+        assert response.content_type == "text/plain"
+    assert (await gateway.get(WEBHOOK + query))[0] == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "?hub.challenge=1", f"?hub.verify_token={VERIFY}&hub.challenge=1", "?hub.mode=subscribe&hub.challenge=1",
+     "?hub.mode=subscribe&hub.verify_token=autre&hub.challenge=1",
+     "?hub.mode=subscribe&hub.verify_token=%C3%A9&hub.challenge=1",
+     f"?hub.mode=unsubscribe&hub.verify_token={VERIFY}&hub.challenge=1"],
+)  # fmt: skip
+async def test_a_challenge_with_another_token_is_403(gateway: Running, query: str) -> None:
+    assert (await gateway.get(WEBHOOK + query))[0] == 403
+
+
+async def test_empty_tokens_open_nothing(setup: Setup) -> None:
+    async with setup.run(verify_token="", metrics_token="", app_secrets=()) as running:
+        query = "?hub.mode=subscribe&hub.verify_token=&hub.challenge=1"
+        assert (await running.get(WEBHOOK + query))[0] == 403
+        assert (await running.get("/metrics?token="))[0] == 403
+        assert (await running.get("/metrics"))[0] == 403
+        assert (await running.post(CRY, sign("", json.dumps(CRY).encode())))[0] == 403
+
+
+async def test_other_paths_and_methods_are_short_answers(gateway: Running) -> None:
+    assert await gateway.get("/autre") == (404, "404")
+    async with gateway.client.put(gateway.url + WEBHOOK) as response:
+        assert response.status == 405
+
+
+async def test_a_client_that_hangs_up_does_not_undo_what_it_sent(gateway: Running) -> None:
+    gateway.inbox.delay = 0.15
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await gateway.post(CRY)
+    await until(lambda: len(gateway.inbox.taken) == 1)
+
+
+# Speed
+
+
+async def test_a_thousand_items_are_one_transaction_and_each_an_event(gateway: Running) -> None:
+    raw = json.dumps(page(*(item(f"m_{n}", f"bonjour {n}", str(n % 100), STAMP + n) for n in range(1000)))).encode()
+    start = time.monotonic()
+    assert (await gateway.post(raw))[0] == 200
+    assert time.monotonic() - start < 1
+    assert len(gateway.inbox.taken) == 1
+    assert [event.mid for event in gateway.inbox.events] == [f"m_{n}" for n in range(1000)]
+
+
+async def test_a_slow_triage_of_a_large_body_delays_nobody_else(setup: Setup) -> None:
+    def slow(text: str) -> None:
+        if "lent" in text:
+            time.sleep(0.01)
+
+    async with setup.run(triage=slow) as running:
+        large = asyncio.create_task(running.post(page(*(item(f"m_{n}", "lent " * 200) for n in range(100)))))
+        await asyncio.sleep(0.2)
+        start = time.monotonic()
+        assert (await running.post(page(item("m_small", "bonjour"))))[0] == 200
+        assert time.monotonic() - start < 0.3
+        assert not large.done()
+        assert (await large)[0] == 200
+
+
+async def test_beyond_its_budget_the_triage_is_left_to_the_worker(setup: Setup) -> None:
+    def slow(text: str) -> Danger | None:
+        time.sleep(0.02)
+        return triage(text)
+
+    async with setup.run(triage=slow, triage_budget=0.1) as running:
+        assert (await running.post(page(*(item(f"m_{n}", "au secours") for n in range(50)))))[0] == 200
+        found = [detection for _, detection in running.inbox.taken[0][1]]
+        assert found[0] == Danger()
+        assert found[-1] is None
+        assert await running.metric('planton_gateway_untriaged_total{reason="budget"}') == found.count(None)
+
+
+async def test_at_most_so_many_transactions_run_at_once(setup: Setup) -> None:
+    setup.inbox.delay = 0.02
+    async with setup.run(store_slots=4, store_timeout=5) as running:
+        answers = await asyncio.gather(*(running.post(page(item(f"m_{n}", "bonjour"))) for n in range(40)))
+    assert {status for status, _ in answers} == {200}
+    assert setup.inbox.most_at_once == 4
+
+
+# Triage
+
+
+async def test_each_message_and_edit_of_a_person_is_looked_at(gateway: Running) -> None:
+    edit = {**item("", ""), "message_edit": {"mid": "m_1", "text": "il a un couteau", "num_edit": 1}}
+    del edit["message"]
+    echo = {"sender": {"id": PAGE}, "recipient": {"id": "73"}, "timestamp": STAMP}
+    echo["message"] = {"mid": "m_e", "is_echo": True, "text": "au secours"}
+    nobody = {"recipient": {"id": PAGE}, "message": {"mid": "m_n", "text": "au secours"}}
+    await gateway.post(page(item("m_1", "bonjour"), item("m_2", "au secours"), edit, echo, nobody))
+    assert [detection for _, detection in gateway.inbox.taken[0][1]] == [None, Danger(), Danger(), None, None]
+    assert await gateway.metric("planton_gateway_dangers_total") == 2
+
+
+async def test_a_text_that_breaks_the_triage_costs_no_neighbour(
+    gateway: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    await gateway.post(page(item("m_1", "cela explose"), item("m_2", "au secours")))
+    assert [detection for _, detection in gateway.inbox.taken[0][1]] == [None, Danger()]
+    assert await gateway.metric('planton_gateway_untriaged_total{reason="error"}') == 1
+    assert "m_1" in caplog.text
+    assert "explose" not in caplog.text
+
+
+# The database is down
+
+
+@pytest.mark.parametrize("fault", ["down", "hang"])
+async def test_a_danger_is_answered_by_the_sender_and_meta_sends_again(setup: Setup, fault: str) -> None:
+    async with setup.run() as running:
+        setattr(running.inbox, fault, True)
+        start = time.monotonic()
+        assert (await running.post(page(item("m_cry", "au secours"), item("m_2", "bonjour"))))[0] == 503
+        assert time.monotonic() - start < 1.5
+        assert [event.mid for event in running.sender.asked] == ["m_cry"]
+        assert (await running.post(CRY))[0] == 503
+        assert len(running.sender.asked) == 1
+
+        setattr(running.inbox, fault, False)
+        assert (await running.post(CRY))[0] == 200
+        assert running.inbox.taken[-1][3] == {"m_cry"}
+        assert setup.lines() == []
+        assert (await running.post(CRY))[0] == 200
+        assert running.inbox.taken[-1][3] == frozenset()
+        assert len(running.sender.asked) == 1
+
+
+async def test_the_spool_holds_ids_and_no_words(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(CRY)
+        [line] = setup.lines()
+        assert line == {
+            "platform": "messenger", "account": PAGE, "person": "7300000000000001", "key": "m_cry",
+            "danger": "danger_immediat", "at": "2026-01-15T09:00:00+00:00", "answered": NOW.isoformat(),
+        }  # fmt: skip
+        assert (setup.path / "emergency.log").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_restarted_gateway_does_not_answer_again(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(CRY)
+    with (setup.path / "emergency.log").open("ab") as file:
+        file.write(b'{"platform": "messenger", "acc')  # a crash while a line was written
+    async with setup.run() as running:
+        await running.post(CRY)
+        assert len(setup.sender.asked) == 1
+        await running.post(page(item("m_other", "au secours", "74")))
+        assert [line["key"] for line in setup.lines()] == ["m_cry", "m_other"]
+        setup.inbox.down = False
+        await running.post(CRY)
+        assert running.inbox.taken[-1][3] == {"m_cry"}
+        assert [line["key"] for line in setup.lines()] == ["m_other"]
+
+
+async def test_a_sender_that_fails_is_asked_again_with_the_next_delivery(setup: Setup) -> None:
+    setup.inbox.down, setup.sender.works = True, False
+    async with setup.run(emergency_retries=(0, 0.01)) as running:
+        assert (await running.post(CRY))[0] == 503
+        assert len(setup.sender.asked) == 2
+        assert setup.lines() == []
+        setup.sender.works = True
+        assert (await running.post(CRY))[0] == 503
+        assert len(setup.sender.asked) == 3
+        assert await running.metric('planton_gateway_direct_emergencies_total{outcome="sent"}') == 1
+        assert await running.metric('planton_gateway_direct_emergencies_total{outcome="failed"}') == 1
+        assert await running.metric("planton_gateway_spooled_emergencies") == 1
+
+
+async def test_a_delivery_that_comes_while_the_reply_is_leaving_sends_no_second(setup: Setup) -> None:
+    setup.inbox.down, setup.sender.delay = True, 0.5
+    async with setup.run(emergency_wait=0.05) as running:
+        assert (await running.post(CRY))[0] == 503
+        assert (await running.post(CRY))[0] == 503
+        await until(lambda: len(setup.lines()) == 1)
+        assert len(setup.sender.asked) == 1
+
+
+async def test_stopping_waits_for_a_reply_that_is_leaving(setup: Setup) -> None:
+    setup.inbox.down, setup.sender.delay = True, 0.2
+    async with setup.run(emergency_wait=1.0) as running:
+        post = asyncio.create_task(running.post(CRY))
+        await until(lambda: len(setup.sender.asked) == 1)
+        post.cancel()
+    assert [line["key"] for line in setup.lines()] == ["m_cry"]
+
+
+async def test_two_cries_of_one_person_get_one_reply_until_ten_minutes_passed(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(
+            page(item("m_1", "au secours"), item("m_2", "il a un couteau"), item("m_3", "au secours", "74"))
+        )
+        assert sorted(event.person or "" for event in setup.sender.asked) == ["73" + "0" * 13 + "1", "74"]
+        assert {line["key"] for line in setup.lines()} == {"m_1", "m_2", "m_3"}
+        for minutes, key, sent in ((6, "m_4", 2), (5, "m_5", 3)):
+            setup.clock.advance(minutes=minutes)
+            await running.post(page(item(key, "au secours")))
+            assert len(setup.sender.asked) == sent
+
+
+@pytest.mark.parametrize("late", [timedelta(hours=24, minutes=1), timedelta(days=3)])
+async def test_no_direct_reply_a_day_late(setup: Setup, late: timedelta) -> None:
+    setup.inbox.down = True
+    setup.clock.advance(seconds=late.total_seconds())
+    async with setup.run() as running:
+        assert (await running.post(CRY))[0] == 503
+    assert setup.sender.asked == []
+
+
+async def test_no_direct_reply_in_standby(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        assert (await running.post(page(item("m_1", "au secours"), box="standby")))[0] == 503
+    assert setup.sender.asked == []
+
+
+async def test_the_store_s_error_is_logged_without_its_text(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(CRY)
+    assert "ConnectionRefusedError" in caplog.text
+    assert "mots" not in caplog.text
+    assert "secours" not in caplog.text
+
+
+async def test_an_unwritable_spool_loses_no_reply_and_no_memory(setup: Setup) -> None:
+    setup.inbox.down = True
+    (setup.path / "file").write_text("")
+    async with setup.run(spool_path=setup.path / "file" / "emergency.log") as running:
+        await running.post(CRY)
+        await running.post(CRY)
+        assert len(setup.sender.asked) == 1
+
+
+# What Meta does not send again
+
+
+async def test_the_hand_off_opens_even_if_meta_does_not_send_again(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(CRY)
+        setup.clock.advance(seconds=61)
+        await asyncio.sleep(0.1)
+        assert setup.inbox.recalled == []
+        setup.inbox.down = False
+        await until(lambda: len(setup.inbox.recalled) == 1)
+        assert (setup.inbox.recalled[0].key, setup.inbox.recalled[0].answered) == ("m_cry", NOW)
+        await asyncio.sleep(0.1)
+        assert len(setup.inbox.recalled) == 1
+        # Meta may still send it: no second reply is due then either.
+        await running.post(CRY)
+        assert setup.inbox.taken[-1][3] == {"m_cry"}
+        assert setup.lines() == []
+
+
+async def test_marks_are_kept_as_long_as_a_reply_would_still_be_sent(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(CRY)
+        setup.clock.advance(hours=25)
+        await asyncio.sleep(0.1)
+        assert len(setup.lines()) == 1, "the store does not know yet"
+        setup.inbox.down = False
+        await until(lambda: setup.lines() == [])
+        assert len(setup.inbox.recalled) == 1
+
+
+async def test_a_mark_is_not_recalled_while_meta_is_likely_to_send_again(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(CRY)
+        setup.inbox.down = False
+        setup.clock.advance(seconds=30)
+        await asyncio.sleep(0.1)
+        assert setup.inbox.recalled == []
+
+
+# For operators
+
+
+async def _yes() -> bool:
+    return True
+
+
+async def _no() -> bool:
+    return False
+
+
+async def _broken() -> bool:
+    raise OSError
+
+
+async def test_healthz_answers_whatever_is_down(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run(probes={"database": _no}) as running:
+        assert await running.get("/healthz") == (200, "ok")
+
+
+async def test_readyz_is_200_when_all_is_reachable(setup: Setup) -> None:
+    async with setup.run(probes={"database": _yes, "engine": _yes, "sender": _yes}) as running:
+        status, text = await running.get("/readyz")
+    assert status == 200
+    assert json.loads(text) == {
+        "ready": True,
+        "not_ready": [],
+        "checks": {"database": {"ok": True}, "engine": {"ok": True}, "sender": {"ok": True}},
+    }
+
+
+async def test_readyz_says_what_is_not_ready_and_the_remedy(setup: Setup) -> None:
+    async def hung() -> bool:
+        await _never()
+        return True
+
+    async with setup.run(probes={"database": hung, "engine": _no, "sender": _broken, "autre": _no}) as running:
+        start = time.monotonic()
+        status, text = await running.get("/readyz")
+        assert time.monotonic() - start < 1.5
+    body = json.loads(text)
+    assert (status, body["ready"], body["not_ready"]) == (503, False, ["database", "engine", "sender", "autre"])
+    for name, setting in (
+        ("database", "PLANTON_DATABASE_URL"),
+        ("engine", "PLANTON_ENGINE_URL"),
+        ("sender", "SENDER_PORT"),
+    ):
+        assert setting in body["checks"][name]["remedy"]
+    assert "ne répond pas\u00a0:" in text
+
+
+async def test_metrics_need_the_token(gateway: Running) -> None:
+    await gateway.post(CRY)
+    await gateway.post(CRY, "wrong")
+    assert (await gateway.get("/metrics"))[0] == 403
+    assert (await gateway.get("/metrics?token=autre"))[0] == 403
+    assert (await gateway.get("/metrics", Authorization="Bearer autre"))[0] == 403
+    for status, text in (
+        await gateway.get(f"/metrics?token={METRICS}"),
+        await gateway.get("/metrics", Authorization=f"Bearer {METRICS}"),
+    ):
+        assert status == 200
+        assert 'planton_gateway_webhooks_total{outcome="accepted"} 1.0' in text
+        assert 'planton_gateway_webhooks_total{outcome="bad_signature"} 1.0' in text
+        assert 'planton_gateway_events_total{channel="messaging",kind="text",platform="messenger"} 1.0' in text
+        assert "planton_gateway_acknowledge_seconds_bucket" in text
+        assert "7300000000000001" not in text
+        assert "m_cry" not in text
+
+
+async def test_acknowledgements_are_quick(gateway: Running) -> None:
+    took = []
+    for n in range(200):
+        start = time.perf_counter()
+        assert (await gateway.post(page(item(f"m_{n}", "bonjour"))))[0] == 200
+        took.append(time.perf_counter() - start)
+    assert sorted(took)[100] < 0.02
