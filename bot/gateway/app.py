@@ -25,6 +25,7 @@ from sanic.response import text as text_response
 
 from bot.core.errors import BadPayload, BadSignature
 from bot.gateway.metrics import GatewayMetrics
+from bot.gateway.pieces import Pieces
 from bot.gateway.ports import GatewayDeps, Item, Probe
 from bot.gateway.reading import Reader
 from bot.gateway.recall import Recall
@@ -102,6 +103,7 @@ class Gateway:
         self._spool = Spool(deps.spool_path)
         self._metrics = GatewayMetrics(deps.registry, lambda: len(self._spool))
         self._reader = Reader(deps.triage, deps.triage_budget, self._metrics)
+        self._pieces = Pieces(deps.triage)
         self._lane = EmergencyLane(
             self._spool,
             deps.emergency_send,
@@ -197,11 +199,13 @@ class Gateway:
                 await within(self._deps.store_timeout, self._take(raw, items))
             except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
                 log.error("webhook not stored: %s, %d events", type(error).__name__, len(items))
-                await self._lane.answer(items, self._deps.emergency_wait)
+                joined = await asyncio.to_thread(self._pieces.joined, items)
+                await self._lane.answer(joined, self._deps.emergency_wait)
                 return self._answer("unavailable", 503)
         events = [event for event, _ in items]
         self._metrics.stored(events, self._deps.clock.now())
         await self._spool.forget(events)
+        self._pieces.clear()
         return self._answer("accepted", 200)
 
     async def _take(self, raw: bytes, items: list[Item]) -> None:

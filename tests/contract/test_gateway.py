@@ -423,6 +423,27 @@ async def test_a_danger_is_answered_by_the_sender_and_meta_sends_again(setup: Se
         assert len(running.sender.asked) == 1
 
 
+async def test_a_danger_told_in_two_messages_is_seen_without_the_database(setup: Setup) -> None:
+    def only_whole(text: str) -> Danger | None:
+        return Danger() if "il a un couteau" in text else None
+
+    setup.inbox.down = True
+    async with setup.run(triage=only_whole) as running:
+        first, second = page(item("m_1", "il a un")), page(item("m_2", "couteau", at=STAMP + 2000))
+        for body in (first, page(item("m_x", "couteau", "74")), first):
+            await running.post(body)
+        assert setup.sender.asked == []
+        await running.post(second)
+        assert [event.mid for event in setup.sender.asked] == ["m_2"]
+        await running.post(page(item("m_9", "il a un", "75"), item("m_10", "couteau", "75", STAMP + 240_000)))
+        assert len(setup.sender.asked) == 1
+        await running.post(page(item("m_12", "couteau", "76", STAMP + 1), item("m_11", "il a un", "76")))
+        assert [event.mid for event in setup.sender.asked] == ["m_2", "m_12"]
+        setup.inbox.down = False
+        await running.post(second)
+        assert running.inbox.taken[-1][3] == {"m_2"}
+
+
 async def test_the_spool_holds_ids_and_no_words(setup: Setup) -> None:
     setup.inbox.down = True
     async with setup.run() as running:
