@@ -1,4 +1,4 @@
-"""Asking the sender directly over loopback, which needs no database: the emergency reply while the database is down.
+"""Asking the sender directly over loopback, which needs no database: the emergency reply while the database is down; a name.
 
 `POST /emergency` with JSON {platform, account, person, text, key} answers {"sent": true, "mid": …}. The header
 `X-Planton-Signature: sha256=<hex HMAC-SHA256(SECRET_KEY, "planton-sender\\n" + raw body)>` protects it.
@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+from typing import Any
 
 import aiohttp
 
@@ -42,17 +43,35 @@ async def send_emergency(
 ) -> str | None:
     """Send a text at once, and once per `key`. The mid, or None when the sender could not; never raises for that."""
     fields = {"platform": platform.value, "account": account, "person": person, "text": text, "key": key}
+    data = await _ask(session, f"{sender_url.rstrip('/')}/emergency", secret_key, fields, timeout)
+    return str(data.get("mid") or "") if data.get("sent") is True else None
+
+
+async def ask_name(
+    session: aiohttp.ClientSession,
+    sender_url: str,
+    secret_key: bytes,
+    platform: Platform,
+    account: str,
+    person: str,
+    timeout: float = 5,
+) -> str | None:
+    """The person's name (on Instagram the user name failing that), or None when it cannot be had."""
+    fields = {"platform": platform.value, "account": account, "person": person}
+    data = await _ask(session, f"{sender_url.rstrip('/')}/profile", secret_key, fields, timeout)
+    name = data.get("name") or data.get("username")
+    return name if isinstance(name, str) else None
+
+
+async def _ask(
+    session: aiohttp.ClientSession, url: str, secret_key: bytes, fields: dict[str, str], timeout: float
+) -> dict[str, Any]:
     body = json.dumps(fields).encode()
     headers = {SIGNATURE_HEADER: sign(secret_key, body), "Content-Type": "application/json"}
+    limit = aiohttp.ClientTimeout(total=timeout)
     try:
-        async with session.post(
-            f"{sender_url.rstrip('/')}/emergency",
-            data=body,
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=timeout),
-        ) as response:
+        async with session.post(url, data=body, headers=headers, timeout=limit) as response:
             data = json.loads(await response.read())
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError):
-        return None
-    sent = isinstance(data, dict) and data.get("sent") is True
-    return str(data.get("mid") or "") if sent else None
+        return {}
+    return data if isinstance(data, dict) else {}

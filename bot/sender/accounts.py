@@ -1,0 +1,134 @@
+"""What is known of each account: its client, and whether Meta wants anything from it at present."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import datetime, timedelta
+
+import aiohttp
+
+from bot.core.clock import Clock
+from bot.meta.limits import ErrorRow
+from bot.meta.send_api import GraphError, SendApi
+from bot.sender.deps import SenderDeps, Timing
+from bot.sender.ports import OutboxStore
+
+log = logging.getLogger("planton.sender")
+
+UNKNOWN_ACCOUNT = "unknown_account"
+UNKNOWN_REMEDY = (
+    "Ce compte n’est pas dans la configuration de l’expéditeur. "
+    "Ajoutez-le (META_PAGE_ID, META_IG_ID ou le fichier ACCOUNTS), puis redémarrez l’expéditeur."
+)
+
+
+def backoff(attempts: int, timing: Timing, rng: random.Random, longest: float | None = None) -> timedelta:
+    """The wait after `attempts` failures before this one: doubled each time, with jitter, never over the longest."""
+    longest = timing.longest_retry if longest is None else longest
+    delay: float = min(longest, timing.first_retry * 2.0 ** min(attempts, 30))
+    return timedelta(seconds=delay * rng.uniform(0.5, 1.0))
+
+
+class Clients:
+    """The clients of one lane, on connections of their own."""
+
+    def __init__(self, deps: SenderDeps, connections: int, timeout: float) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        limit = aiohttp.ClientTimeout(total=timeout, sock_connect=min(5.0, timeout))
+        self._apis = {
+            a.id: SendApi(self._session, deps.graph_url, a.page_id, a.token, a.app_secret, limit) for a in deps.accounts
+        }
+
+    def get(self, account: str) -> SendApi | None:
+        """The account's client, or None for an account that is not configured."""
+        return self._apis.get(account)
+
+    def ids(self) -> list[str]:
+        """Every configured account."""
+        return list(self._apis)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+class Accounts:
+    """Stops and pauses, as this process knows them; the store tells the other senders."""
+
+    def __init__(self, store: OutboxStore, clock: Clock, timing: Timing, rng: random.Random) -> None:
+        self._store, self._clock, self._timing, self._rng = store, clock, timing, rng
+        self.stopped: dict[str, str] = {}
+        self._paused: dict[str, datetime] = {}
+        self._streak: dict[str, int] = {}
+
+    def share(self, other: Accounts) -> None:
+        """Know what the other lane's view knows; only the store is one's own."""
+        self.stopped, self._paused, self._streak = other.stopped, other._paused, other._streak
+
+    def learn(self, stopped: dict[str, str]) -> None:
+        """What all senders know is stopped."""
+        self.stopped.clear()
+        self.stopped.update(stopped)
+
+    def paused_until(self, account: str) -> datetime | None:
+        """When its pause ends, if one runs."""
+        until = self._paused.get(account)
+        return until if until is not None and until > self._clock.now() else None
+
+    def state(self, account: str) -> str:
+        """For health: ok, paused, or the slug of what stopped it."""
+        return self.stopped.get(account) or ("paused" if self.paused_until(account) else "ok")
+
+    async def stop(self, account: str, row_slug: str, remedy: str) -> None:
+        """Nothing more leaves but emergencies; one alert line a stop."""
+        if self.stopped.get(account) != row_slug:
+            log.error("account %s stopped (%s): %s", account, row_slug, remedy)
+        self.stopped[account] = row_slug
+        await self._store.stop_account(account, row_slug, remedy)
+
+    async def works(self, account: str) -> None:
+        """A send went through."""
+        self._streak.pop(account, None)
+        if account in self.stopped:
+            await self.resume(account)
+
+    async def resume(self, account: str) -> None:
+        """It works again."""
+        self.stopped.pop(account, None)
+        self._paused.pop(account, None)
+        log.warning("account %s works again", account)
+        await self._store.resume_account(account)
+
+    async def rate_limited(self, account: str, error: GraphError) -> datetime:
+        """Pause for as long as Meta says, else ever longer; returns the end."""
+        if error.row.slug == "tag_abuse":
+            log.error("account %s slowed down (%s): %s", account, error.row.slug, error.row.remedy)
+        streak = self._streak.get(account, 0)
+        running = self.paused_until(account)
+        if running is None:  # sends that were under way when the pause began do not lengthen it
+            self._streak[account] = streak + 1
+        asked = max(error.retry_after or 0.0, error.usage.regain.total_seconds())
+        wait = timedelta(seconds=min(asked, self._timing.longest_pause))
+        until = self._clock.now() + (wait or backoff(streak, self._timing, self._rng))
+        if not wait and running is not None:
+            return running
+        return await self.pause(account, until)
+
+    async def pause(self, account: str, until: datetime) -> datetime:
+        """No reply before `until`; a longer pause stays."""
+        running = self._paused.get(account)
+        if running is not None and running >= until:
+            return running
+        log.warning("account %s paused until %s", account, until.isoformat())
+        self._paused[account] = until
+        await self._store.pause_account(account, until)
+        return until
+
+
+def given_up(row: ErrorRow) -> str:
+    """The remedy for what was tried too often."""
+    return f"L’envoi a échoué trop souvent et n’est plus répété. {row.remedy}"

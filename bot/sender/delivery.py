@@ -1,0 +1,253 @@
+"""One row's way to Meta: its parts in order, each once, and what becomes of it when Meta refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from bot.core.errors import SendError
+from bot.core.outbox import EMERGENCY
+from bot.meta import metadata
+from bot.meta.limits import Verdict
+from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi, Usage
+from bot.meta.split import split
+from bot.sender.accounts import UNKNOWN_ACCOUNT, UNKNOWN_REMEDY, Accounts, Clients, backoff, given_up
+from bot.sender.budget import Budget
+from bot.sender.deps import SenderDeps
+from bot.sender.ports import OutboxStore, Row
+
+log = logging.getLogger("planton.sender")
+T = TypeVar("T")
+_EMPTY = "Le message est vide\u00a0: rien n’a été envoyé."
+_INTERNAL = "Une erreur interne empêche l’envoi. Signalez-la à l’exploitant avec l’heure du message."
+_OWN_FAULTS = 20
+
+
+class Delivery:
+    """Delivers the rows of one lane family."""
+
+    def __init__(
+        self,
+        deps: SenderDeps,
+        store: OutboxStore,
+        clients: Clients,
+        accounts: Accounts,
+        budget: Budget,
+        counts: Counter[tuple[str, str]],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._deps, self._store, self._clients = deps, store, clients
+        self._accounts, self._budget, self._counts, self._stopping = accounts, budget, counts, stopping
+        self._timing, self._clock = deps.timing, deps.clock
+        self._courtesies: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Drop the courtesies under way."""
+        for task in self._courtesies:
+            task.cancel()
+        await asyncio.gather(*self._courtesies, return_exceptions=True)
+
+    async def deliver(self, row: Row, probe: bool = False) -> None:
+        """Send what is left of the row and write its outcome. `probe`: try although the account is stopped."""
+        api = self._clients.get(row.account)
+        if api is None:
+            await self._accounts.stop(row.account, UNKNOWN_ACCOUNT, UNKNOWN_REMEDY)
+            await self._retry(row, UNKNOWN_ACCOUNT)
+            return
+        parts = split(row.text, row.platform)
+        if row.parts_sent >= len(parts):
+            await self._fail(row, "empty", _EMPTY)
+            return
+        attempt = _Attempt(self, row, api, parts, probe)
+        try:
+            await attempt.run()
+        finally:
+            attempt.done.set()
+
+    async def broke(self, row: Row) -> None:
+        """The attempt ended in a fault of our own: again later, and not for ever."""
+        if row.attempts >= _OWN_FAULTS:
+            await self._fail(row, "internal", _INTERNAL)
+            return
+        at = self._clock.now() + backoff(row.attempts, self._timing, self._deps.rng)
+        await self._keep(row, lambda: self._store.retry(row, at, "internal", maybe_sent=True))
+
+    # Outcomes
+
+    async def _fail(self, row: Row, slug: str, remedy: str) -> None:
+        self._count(row, "failed")
+        log.warning("row %d failed: %s", row.id, slug)
+        await self._keep(row, lambda: self._store.failed(row, slug, remedy))
+
+    async def _retry(self, row: Row, slug: str, at: datetime | None = None) -> None:
+        self._count(row, "retried")
+        longest = self._timing.longest_emergency_retry if row.lane == EMERGENCY else None
+        when = at or self._clock.now() + backoff(row.attempts, self._timing, self._deps.rng, longest)
+        log.info("row %d again at %s: %s", row.id, when.isoformat(), slug)
+        await self._keep(row, lambda: self._store.retry(row, when, slug))
+
+    async def _refused(self, row: Row, error: GraphError) -> None:
+        """Act on Meta's error as the table says."""
+        log.warning("row %d refused: %s", row.id, error)
+        what, verdict = error.row, error.row.verdict
+        if verdict is Verdict.FINAL or (verdict is Verdict.RETRY and row.attempts + 1 >= what.tries):
+            await self._fail(row, what.slug, what.remedy if verdict is Verdict.FINAL else given_up(what))
+        elif verdict is Verdict.RETRY:
+            await self._retry(row, what.slug)
+        elif verdict is Verdict.RATE:
+            until = await self._accounts.rate_limited(row.account, error)
+            await self._retry(row, what.slug, None if row.lane == EMERGENCY else until)
+        elif verdict is Verdict.STOP:
+            await self._accounts.stop(row.account, what.slug, what.remedy)
+            # Due later, not at once: the next probe should try another row, in case it is this one's own fault.
+            await self._retry(row, what.slug)
+        elif self._clock.now() - row.created_at >= timedelta(seconds=self._timing.control_limit):
+            await self._fail(row, what.slug, what.remedy)
+        else:
+            again = self._clock.now() + timedelta(seconds=self._timing.control_retry)
+            await self._retry(row, what.slug, again)
+
+    async def _keep(self, row: Row, write: Callable[[], Awaitable[bool]]) -> None:
+        """Write an outcome; what already happened at Meta must not be forgotten over a hiccup of the database."""
+        delay = self._timing.first_retry / 5
+        for _ in range(6):
+            try:
+                if not await write():
+                    log.warning("row %d: lease lost, outcome not kept", row.id)
+                return
+            except Exception as error:  # any fault of the store; the lease's end is the last resort
+                log.warning("row %d: outcome not written yet (%s)", row.id, type(error).__name__)
+                await asyncio.sleep(delay)
+                delay *= 2
+
+    def _count(self, row: Row, outcome: str) -> None:
+        self._counts[(row.lane, outcome)] += 1
+
+    # Courtesies: that it was read, that an answer comes
+
+    def courtesy(self, row: Row, api: SendApi, done: asyncio.Event) -> None:
+        """Start mark_seen and typing_on when there is room; nothing waits for them."""
+        if row.lane == EMERGENCY or self._budget.rate(row.account) * 2 >= self._deps.ceiling:
+            return
+        for action in ("mark_seen", "typing_on"):
+            task = asyncio.create_task(_courtesy(api, row.person, action, done))
+            self._courtesies.add(task)
+            task.add_done_callback(self._courtesies.discard)
+
+
+async def _courtesy(api: SendApi, person: str, action: str, done: asyncio.Event) -> None:
+    try:
+        await api.action(person, action)
+        if action == "typing_on" and done.is_set():  # overtaken by the answer: let no bubble stand behind it
+            await api.action(person, "typing_off")
+    except SendError:
+        log.debug("%s not taken", action)
+
+
+class _Attempt:
+    """One claim's attempt at one row."""
+
+    def __init__(self, delivery: Delivery, row: Row, api: SendApi, parts: list[str], probe: bool) -> None:
+        self._d, self._row, self._api, self._parts, self._probe = delivery, row, api, parts, probe
+        self._judged = time.monotonic()
+        self._courteous = False
+        self.done = asyncio.Event()
+
+    async def run(self) -> None:
+        for index in range(self._row.parts_sent, len(self._parts)):
+            if not await self._part(index):
+                return
+
+    async def _part(self, index: int) -> bool:
+        """Send one part; True to go on with the next."""
+        row, first = self._row, index == self._row.parts_sent
+        if first and (row.maybe_sent or row.attempts):
+            mid = await self._echo(index, wait=row.maybe_sent)
+            if mid:
+                return await self._went(index, mid)
+        if not await self._may_leave():
+            return False
+        try:
+            mid, usage = await self._send(index)
+        except GraphTimeout as error:
+            log.warning("row %d: %s", row.id, error)
+            return await self._lost(index)
+        except GraphDown as error:
+            log.warning("row %d: %s", row.id, error)
+            await self._d._retry(row, "graph_down")
+            return False
+        except GraphError as error:
+            await self._d._refused(row, error)
+            return False
+        went = await self._went(index, mid)
+        if usage.regain:
+            limit = min(usage.regain.total_seconds(), self._d._timing.longest_pause)
+            await self._d._accounts.pause(row.account, self._d._clock.now() + timedelta(seconds=limit))
+        return went
+
+    async def _may_leave(self) -> bool:
+        """Permit, account and row are good at this moment; else the row was handed back or is no longer ours."""
+        row, d = self._row, self._d
+        if row.lane == EMERGENCY:
+            await d._budget.take_emergency(row.account)
+        else:
+            if self._open() and not self._courteous:
+                self._courteous = True
+                d.courtesy(row, self._api, self.done)
+            if not self._open() or not await d._budget.take(row.account, self._open):
+                at = d._accounts.paused_until(row.account) or d._clock.now()
+                await d._keep(row, lambda: d._store.release(row, at))
+                return False
+        if time.monotonic() - self._judged > d._timing.renew_after:
+            lease = timedelta(seconds=d._timing.lease)
+            if not await d._store.renew(row, d._clock.now(), lease):
+                log.info("row %d: no longer to be sent", row.id)
+                return False
+            self._judged = time.monotonic()
+        return True
+
+    def _open(self) -> bool:
+        accounts, account = self._d._accounts, self._row.account
+        closed = account in accounts.stopped or accounts.paused_until(account) is not None
+        return not self._d._stopping() and (self._probe or not closed)
+
+    async def _send(self, index: int) -> tuple[str, Usage]:
+        row, last = self._row, index == len(self._parts) - 1
+        mark = metadata.make(self._d._deps.metadata_key, row.id, index)
+        message = Outgoing(self._parts[index], row.quick_replies if last else (), row.tag, mark)
+        self._d._budget.note(row.account)
+        result = await self._api.send(row.platform, row.person, message)
+        return result.message_id, result.usage
+
+    async def _went(self, index: int, mid: str) -> bool:
+        row, d = self._row, self._d
+        if index < len(self._parts) - 1:
+            await d._keep(row, lambda: d._store.part_sent(row, index, mid))
+        else:
+            self.done.set()
+            d._count(row, "sent")
+            await d._keep(row, lambda: d._store.sent(row, mid, d._clock.now()))
+        await d._accounts.works(row.account)
+        return True
+
+    async def _lost(self, index: int) -> bool:
+        """The answer was lost: its echo says whether the message left; without one it is sent again."""
+        mid = await self._echo(index, wait=True)
+        if mid:
+            return await self._went(index, mid)
+        first = self._row.attempts == 0
+        await self._d._retry(self._row, "timeout", self._d._clock.now() if first else None)
+        return False
+
+    async def _echo(self, index: int, wait: bool) -> str | None:
+        end = time.monotonic() + (self._d._timing.echo_wait if wait else 0)
+        while True:
+            mid = await self._d._store.echo_seen(self._row.id, index)
+            if mid or time.monotonic() >= end:
+                return mid
+            await asyncio.sleep(self._d._timing.echo_step)

@@ -1,0 +1,63 @@
+"""What the sender is given."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from bot.core.clock import Clock
+from bot.sender.ports import OutboxStore
+
+
+@dataclass(frozen=True)
+class SenderAccount:
+    """A page or an Instagram account, and the page whose token opens it. The same page may stand behind two."""
+
+    id: str
+    page_id: str
+    token: str = field(repr=False)
+    app_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Delays in seconds."""
+
+    first_retry: float = 1.0  # the longest first step; then doubled each time
+    longest_retry: float = 60.0
+    longest_emergency_retry: float = 5.0
+    longest_pause: float = 3600.0  # what is believed of Meta's own headers
+    control_retry: float = 60.0  # while another app owns the thread
+    control_limit: float = 24 * 3600.0
+    echo_wait: float = 5.0  # after a lost answer
+    echo_step: float = 0.2
+    probe_every: float = 30.0  # of a stopped account
+    poll: float = 0.5  # how late a row that became due by time alone may be seen
+    emergency_poll: float = 0.2
+    lease: float = 120.0  # longer than any one attempt
+    renew_after: float = 1.0  # a row claimed longer ago is judged again before it leaves
+    budget_step: float = 0.05
+    budget_wait: float = 20.0  # then the row is handed back
+    send_timeout: float = 15.0
+    emergency_send_timeout: float = 8.0
+    grace: float = 5.0  # for what is under way when the sender ends
+
+
+@dataclass(frozen=True)
+class SenderDeps:
+    """Everything the sender needs; it reads no settings itself. `emergency_store` has connections of its own."""
+
+    accounts: tuple[SenderAccount, ...]
+    graph_url: str
+    store: OutboxStore
+    emergency_store: OutboxStore
+    secret_key: bytes = field(repr=False)  # protects the loopback door
+    metadata_key: bytes = field(repr=False)  # signs our messages' marks
+    clock: Clock
+    host: str = "127.0.0.1"
+    port: int = 8060  # 0: any free one
+    ceiling: int = 40  # messages a second and account; the store shares it among senders
+    concurrency: int = 64  # conversations at once
+    emergency_concurrency: int = 32
+    timing: Timing = field(default_factory=Timing)
+    rng: random.Random = field(default_factory=random.Random)

@@ -1,0 +1,176 @@
+"""The sender process: two claim loops that never wait for each other, a probe, and the loopback door."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from aiohttp import web
+
+from bot.core.errors import SendError
+from bot.core.outbox import AGENT, EMERGENCY, REPLY
+from bot.sender.accounts import UNKNOWN_ACCOUNT, Accounts, Clients
+from bot.sender.budget import Budget
+from bot.sender.delivery import Delivery
+from bot.sender.deps import SenderDeps
+from bot.sender.door import Door
+from bot.sender.ports import OutboxStore, Row
+
+log = logging.getLogger("planton.sender")
+_BATCH = 32
+_OWN_FAULT = ("token", UNKNOWN_ACCOUNT)  # a read proves them gone; other stops show at a send only
+
+
+class Sender:
+    """Everything between the outbox and Meta. `start`, then `stop`."""
+
+    def __init__(self, deps: SenderDeps) -> None:
+        self._deps = deps
+        self._stopping = False
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._loops: list[asyncio.Task[None]] = []
+        self._rows: set[asyncio.Task[None]] = set()
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen and begin to claim. Raises OSError when the port is taken."""
+        deps, timing = self._deps, self._deps.timing
+        self._clients = Clients(deps, deps.concurrency, timing.send_timeout)
+        self._courier_clients = Clients(deps, deps.emergency_concurrency, timing.emergency_send_timeout)
+        self._door_clients = Clients(deps, deps.emergency_concurrency, timing.emergency_send_timeout)
+        self._accounts = Accounts(deps.store, deps.clock, timing, deps.rng)
+        budget = Budget(deps.store, deps.emergency_store, deps.clock, timing, deps.ceiling)
+        # Each lane writes stops and pauses through its own store.
+        urgent = Accounts(deps.emergency_store, deps.clock, timing, deps.rng)
+        urgent.share(self._accounts)
+        self._delivery = Delivery(
+            deps, deps.store, self._clients, self._accounts, budget, self._counts, lambda: self._stopping
+        )
+        self._courier = Delivery(
+            deps, deps.emergency_store, self._courier_clients, urgent, budget, self._counts, lambda: self._stopping
+        )
+        door = Door(deps, self._door_clients, self._accounts, budget, self._healthy, self._metrics)
+        self._runner = web.AppRunner(door.app(), access_log=None, shutdown_timeout=timing.grace)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, deps.host, deps.port).start()
+        self.url = f"http://{deps.host}:{self._runner.addresses[0][1]}"
+        lanes = (
+            self._claims(deps.emergency_store, self._courier, (EMERGENCY,), deps.emergency_concurrency),
+            self._claims(deps.store, self._delivery, (REPLY, AGENT), deps.concurrency),
+            self._probes(),
+        )
+        self._loops = [asyncio.create_task(lane) for lane in lanes]
+        log.info("sender ready, %d accounts", len(deps.accounts))
+
+    async def stop(self) -> None:
+        """Claim nothing more, let what is under way end, close."""
+        self._stopping = True
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._rows:
+            _, late = await asyncio.wait(self._rows, timeout=self._deps.timing.grace)
+            for task in late:
+                task.cancel()  # its lease runs out, and its echo is looked for before it is sent again
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            await self._delivery.close()
+            for clients in (self._clients, self._courier_clients, self._door_clients):
+                await clients.close()
+
+    def _healthy(self) -> bool:
+        return not self._stopping and all(not loop.done() for loop in self._loops)
+
+    def _metrics(self) -> str:
+        lines = ["# TYPE planton_sender_rows_total counter"]
+        for (lane, outcome), count in sorted(self._counts.items()):
+            lines.append(f'planton_sender_rows_total{{lane="{lane}",outcome="{outcome}"}} {count}')
+        lines.append("# TYPE planton_sender_account_ok gauge")
+        for account in self._clients.ids():
+            works = int(self._accounts.state(account) == "ok")
+            lines.append(f'planton_sender_account_ok{{account="{account}"}} {works}')
+        return "\n".join(lines) + "\n"
+
+    # Claiming
+
+    async def _claims(self, store: OutboxStore, delivery: Delivery, lanes: Sequence[str], slots: int) -> None:
+        """Claim due rows for free slots, for ever."""
+        timing = self._deps.timing
+        poll = timing.emergency_poll if EMERGENCY in lanes else timing.poll
+        lease = timedelta(seconds=timing.lease)
+        running: set[asyncio.Task[None]] = set()
+        wake: asyncio.Task[None] | None = None
+        try:
+            while True:
+                free = min(slots - len(running), _BATCH)
+                try:
+                    rows = await store.claim(self._deps.clock.now(), free, lanes, lease) if free > 0 else ()
+                except Exception as error:  # whatever ails the store, the loop must live
+                    log.warning("claim failed: %s", type(error).__name__)
+                    await asyncio.sleep(poll)
+                    continue
+                for row in rows:
+                    task = asyncio.create_task(self._one(store, delivery, row))
+                    running.add(task)
+                    self._rows.add(task)
+                    task.add_done_callback(self._rows.discard)
+                if rows and len(running) < slots:
+                    continue
+                # A row that ends may free a slot, or the next row of its conversation.
+                if wake is None or wake.done():
+                    wake = asyncio.create_task(self._wait(store, lanes, poll))
+                done, _ = await asyncio.wait({wake, *running}, return_when=asyncio.FIRST_COMPLETED)
+                running -= done
+        finally:
+            if wake is not None:
+                wake.cancel()
+
+    async def _wait(self, store: OutboxStore, lanes: Sequence[str], poll: float) -> None:
+        try:
+            await store.wait(lanes, poll)
+        except Exception as error:  # as above
+            log.warning("wake-up failed: %s", type(error).__name__)
+            await asyncio.sleep(poll)
+
+    async def _one(self, store: OutboxStore, delivery: Delivery, row: Row, probe: bool = False) -> None:
+        try:
+            await delivery.deliver(row, probe)
+        except Exception as error:  # one row must not harm the others; the fault's own words may hold a citizen's
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("row %d broke off: %s at %s:%s", row.id, type(error).__name__, where.filename, where.lineno)
+            await delivery.broke(row)
+
+    # Probing
+
+    async def _probes(self) -> None:
+        """See now and then whether stopped accounts work again; other senders may have stopped them."""
+        while True:
+            try:
+                self._accounts.learn(await self._deps.store.stopped_accounts())
+                for account, slug in list(self._accounts.stopped.items()):
+                    await self._probe(account, slug)
+            except Exception as error:  # as above
+                log.warning("probe failed: %s", type(error).__name__)
+            await asyncio.sleep(self._deps.timing.probe_every)
+
+    async def _probe(self, account: str, slug: str) -> None:
+        api = self._clients.get(account)
+        if api is None:
+            return
+        try:
+            await api.me()
+        except SendError as error:
+            log.info("account %s still stopped: %s", account, error)
+            return
+        if slug in _OWN_FAULT:
+            await self._accounts.resume(account)
+            return
+        lease = timedelta(seconds=self._deps.timing.lease)
+        for row in await self._deps.store.claim(self._deps.clock.now(), 1, (REPLY, AGENT), lease, account):
+            await self._one(self._deps.store, self._delivery, row, probe=True)

@@ -1,0 +1,580 @@
+"""The sender against a scripted Graph API over real HTTP, and the outbox in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.core.clock import SystemClock
+from bot.core.dialogue import QuickReply
+from bot.core.messages import Platform
+from bot.core.outbox import AGENT, EMERGENCY
+from bot.meta import direct, metadata
+from bot.sender import Sender, SenderAccount, SenderDeps, Timing
+from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+from tests.fakes.outbox import FakeOutbox, Kept
+
+KEY, MARK_KEY = b"secret-key", b"mark-key"
+QUICK = Timing(
+    first_retry=0.05,
+    longest_retry=0.4,
+    longest_emergency_retry=0.1,
+    control_retry=0.1,
+    echo_wait=0.3,
+    echo_step=0.02,
+    probe_every=0.15,
+    poll=0.03,
+    emergency_poll=0.03,
+    budget_step=0.01,
+    send_timeout=0.4,
+    emergency_send_timeout=0.4,
+    grace=1.0,
+)
+SLOW_ANSWERS = replace(QUICK, send_timeout=5.0, emergency_send_timeout=5.0)
+
+
+@dataclass
+class World:
+    graph: ScriptedGraph
+    outbox: FakeOutbox
+    sender: Sender
+    session: aiohttp.ClientSession
+
+    async def until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            await asyncio.sleep(0.01)
+
+    async def settled(self, *rows: Kept, timeout: float = 5.0) -> None:
+        await self.until(lambda: all(kept.status != "queued" for kept in rows), timeout)
+
+    async def emergency(
+        self, text: str = "Appelez le 17.", key: str = "m1", person: str = "42", **more: Any
+    ) -> str | None:
+        return await direct.send_emergency(
+            self.session, self.sender.url, KEY, Platform.MESSENGER, more.get("account", PAGE), person, text, key
+        )
+
+
+@asynccontextmanager
+async def running(
+    timing: Timing = QUICK, ceiling: int = 1000, latency: float = 0.0, concurrency: int = 64, token: str = TOKEN
+) -> AsyncIterator[World]:
+    clock = SystemClock()
+    outbox = FakeOutbox(clock, ceiling)
+
+    async def echo(body: dict[str, Any]) -> None:
+        message = body["entry"][0]["messaging"][0]["message"]
+        mark = metadata.verify(MARK_KEY, message.get("metadata"))
+        if mark is not None and mark.outbox_id is not None:
+            outbox.echoes[(mark.outbox_id, mark.part)] = message["mid"]
+
+    async with ScriptedGraph(latency=latency, on_echo=echo) as graph, aiohttp.ClientSession() as session:
+        deps = SenderDeps(
+            accounts=(SenderAccount(PAGE, PAGE, token, SECRET), SenderAccount(IG, PAGE, token, SECRET)),
+            graph_url=graph.url,
+            store=outbox,
+            emergency_store=outbox,
+            secret_key=KEY,
+            metadata_key=MARK_KEY,
+            clock=clock,
+            port=0,
+            ceiling=ceiling,
+            concurrency=concurrency,
+            timing=timing,
+        )
+        sender = Sender(deps)
+        await sender.start()
+        try:
+            yield World(graph, outbox, sender, session)
+        finally:
+            await sender.stop()
+
+
+def error(code: int, subcode: int | None = None, **more: Any) -> Script:
+    return Script(Mood.ERROR, code=code, subcode=subcode, **more)
+
+
+# Ordinary sending
+
+
+async def test_a_reply_leaves_with_its_mark_and_quick_replies() -> None:
+    async with running() as w:
+        kept = w.outbox.add("Bonjour", quick_replies=(QuickReply("Oui", "oui"),))
+        await w.settled(kept)
+        sent = w.graph.sent[0]
+        assert kept.status == "sent"
+        assert kept.mids == [sent.mid]
+        assert sent.quick_replies == ("Oui",)
+        mark = metadata.verify(MARK_KEY, sent.metadata)
+        assert mark is not None
+        assert mark.outbox_id == kept.row.id
+
+
+async def test_agent_tag_and_instagram() -> None:
+    async with running() as w:
+        w.graph.instagram("7")
+        tagged = w.outbox.add("Réponse de l'agent", tag="HUMAN_AGENT", lane=AGENT)
+        insta = w.outbox.add("é" * 700, person="7", account=IG, platform=Platform.INSTAGRAM)
+        await w.settled(tagged, insta)
+        assert [s.tag for s in w.graph.sent if s.person == "42"] == ["HUMAN_AGENT"]
+        assert [len(text.encode()) for text in w.graph.texts("7")] == [1000, 400]
+
+
+async def test_long_text_goes_part_by_part_with_quick_replies_on_the_last() -> None:
+    async with running() as w:
+        kept = w.outbox.add("mot " * 1200, quick_replies=(QuickReply("Oui", "oui"),))
+        await w.settled(kept)
+        parts = [s for s in w.graph.sent if s.person == "42"]
+        assert [p.quick_replies for p in parts] == [(), (), ("Oui",)]
+        assert kept.mids == [p.mid for p in parts]
+        assert not any(p.overlapped for p in parts)
+        marks = [metadata.verify(MARK_KEY, p.metadata) for p in parts]
+        assert [m.part for m in marks if m] == [0, 1, 2]
+
+
+async def test_parts_already_sent_do_not_leave_again() -> None:
+    async with running() as w:
+        kept = w.outbox.add("a" * 1999 + " " + "b" * 10, parts_sent=1)
+        await w.settled(kept)
+        assert w.graph.texts("42") == ["b" * 10]
+
+
+async def test_failure_between_parts_resumes_at_the_second() -> None:
+    async with running() as w:
+        kept = w.outbox.add("a" * 1999 + " " + "b" * 10)
+        w.graph.script(Script(), error(2))
+        await w.settled(kept)
+        assert w.graph.texts("42") == ["a" * 1999, "b" * 10]
+
+
+async def test_order_within_a_conversation_with_a_slow_first_send() -> None:
+    async with running(SLOW_ANSWERS) as w:
+        w.graph.script(Script(person="42", latency=0.5))
+        rows = [w.outbox.add(f"n° {n}") for n in range(5)]
+        other = w.outbox.add("autre", person="43")
+        await w.settled(other)
+        assert w.graph.texts("42") == []  # the slow one holds back its own conversation only
+        await w.settled(*rows)
+        assert w.graph.texts("42") == [f"n° {n}" for n in range(5)]
+        assert not any(s.overlapped for s in w.graph.sent)
+
+
+async def test_order_survives_a_failure_of_the_first() -> None:
+    async with running() as w:
+        w.graph.script(error(2, person="42", times=3))
+        rows = [w.outbox.add(f"n° {n}") for n in range(3)]
+        await w.settled(*rows)
+        assert w.graph.texts("42") == ["n° 0", "n° 1", "n° 2"]
+        assert w.graph.tried("42") == ["n° 0"] * 4 + ["n° 1", "n° 2"]
+
+
+async def test_many_conversations_go_in_parallel() -> None:
+    async with running(SLOW_ANSWERS, latency=0.2) as w:
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(60)]
+        began = time.monotonic()
+        await w.settled(*rows)
+        assert time.monotonic() - began < 2.5  # one by one: 12 s
+
+
+async def test_seen_and_typing_when_there_is_room() -> None:
+    async with running() as w:
+        await w.settled(w.outbox.add("Bonjour"))
+        await w.until(lambda: len(w.graph.actions) >= 2)
+        assert {("42", "mark_seen"), ("42", "typing_on")} <= set(w.graph.actions)
+    async with running(ceiling=2) as w:
+        await w.settled(w.outbox.add("un"), w.outbox.add("deux", person="43"))
+        assert "43" not in {person for person, _ in w.graph.actions}
+
+
+async def test_an_empty_text_fails_with_a_reason() -> None:
+    async with running() as w:
+        kept = w.outbox.add(" \n ")
+        await w.settled(kept)
+        assert (kept.status, kept.slug) == ("failed", "empty")
+        assert w.graph.calls == []
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "slug"),
+    [
+        (10, 2018278, "outside_window"),
+        (551, 1545041, "person_unavailable"),
+        (200, 1545041, "person_unavailable"),
+        (100, 2018001, "no_such_user"),
+        (100, 2018109, "media"),
+        (100, 2534025, "bad_message"),
+        (98765, None, "unknown"),
+    ],
+)
+async def test_final_refusals_fail_with_a_french_reason(code: int, subcode: int | None, slug: str) -> None:
+    async with running() as w:
+        w.graph.script(error(code, subcode))
+        kept, after = w.outbox.add("Bonjour"), w.outbox.add("Suite")
+        await w.settled(kept, after)
+        assert (kept.status, kept.slug) == ("failed", slug)
+        assert kept.remedy
+        assert "Meta" in kept.remedy or "personne" in kept.remedy
+        assert after.status == "sent"  # a failed row does not hold back the next
+        assert w.graph.tried("42") == ["Bonjour", "Suite"]
+
+
+async def test_temporary_refusals_are_tried_again_ever_later() -> None:
+    async with running(replace(QUICK, longest_retry=60)) as w:
+        w.graph.script(Script(Mood.ERROR, status=503), error(1), error(1200), error(2, status=500))
+        began = w.outbox.clock.now()
+        kept = w.outbox.add("Bonjour")
+        await w.settled(kept)
+        assert kept.status == "sent"
+        calls = [call.at for call in w.graph.calls if call.text]
+        gaps = [b - a for a, b in itertools.pairwise(calls)]
+        assert len(gaps) == 4
+        for step, gap in enumerate(gaps):
+            assert 0.025 * 2**step <= gap < 0.05 * 2**step + 0.2
+        assert kept.retries[0][0] - began < timedelta(seconds=0.3)
+        assert w.graph.texts("42") == ["Bonjour"]
+
+
+async def test_what_is_refused_for_ever_is_given_up() -> None:
+    async with running() as w:
+        w.graph.script(error(10))
+        kept = w.outbox.add("Bonjour", attempts=29)
+        await w.settled(kept)
+        assert (kept.status, kept.slug) == ("failed", "permission")
+
+
+async def test_connection_refused_is_tried_again() -> None:
+    async with running() as w:
+        await w.graph._server.stop()
+        kept = w.outbox.add("Bonjour")
+        await w.until(lambda: len(kept.retries) >= 3)
+        assert {slug for _, slug in kept.retries} == {"graph_down"}
+
+
+async def test_rate_limit_pauses_the_account_as_long_as_meta_says() -> None:
+    async with running() as w:
+        usage = '{"1000": [{"type": "messenger", "call_count": 100, "estimated_time_to_regain_access": 2}]}'
+        w.graph.script(error(613, headers={"X-Business-Use-Case-Usage": usage}))
+        first = w.outbox.add("Bonjour")
+        await w.until(lambda: first.retries)
+        assert w.outbox.paused[PAGE] - w.outbox.clock.now() > timedelta(seconds=115)
+        other = w.outbox.add("Autre", person="43")
+        free = w.outbox.add("Autre page", person="44", account=IG)
+        danger = w.outbox.add("Appelez le 17", person="45", lane=EMERGENCY)
+        await w.settled(free, danger)
+        await asyncio.sleep(0.1)
+        assert other.status == "queued"
+        assert w.graph.tried("43") == []
+
+
+async def test_rate_limit_without_headers_backs_off_and_goes_on() -> None:
+    async with running() as w:
+        w.graph.script(error(80001), error(4), error(32, headers={"Retry-After": "0"}))
+        rows = [w.outbox.add(str(n)) for n in range(2)]
+        await w.settled(*rows)
+        assert w.graph.texts("42") == ["0", "1"]
+        assert len(rows[0].retries) == 3
+
+
+async def test_waiting_for_control() -> None:
+    async with running() as w:
+        w.graph.graph.person_wrote("42").owner = "263902037430900"
+        kept = w.outbox.add("Bonjour")
+        await w.until(lambda: len(kept.retries) >= 2)
+        assert kept.retries[0][1] == "other_owner"
+        w.graph.graph.people["42"].owner = None
+        await w.settled(kept)
+        assert w.graph.texts("42") == ["Bonjour"]
+
+
+async def test_control_that_never_returns() -> None:
+    async with running() as w:
+        w.graph.script(error(100, 2534037))
+        kept = w.outbox.add("Bonjour", created=w.outbox.clock.now() - timedelta(hours=25))
+        await w.settled(kept)
+        assert (kept.status, kept.slug) == ("failed", "other_owner")
+
+
+# Stops
+
+
+async def test_a_dead_token_stops_the_account_once_and_a_good_one_resumes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with running() as w:
+        w.graph.graph.accounts[PAGE].token = "revoked"
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(5)]
+        await w.until(lambda: PAGE in w.outbox.stopped)
+        await asyncio.sleep(0.4)
+        assert w.outbox.stopped[PAGE][0] == "token"
+        assert "META_PAGE_TOKEN" in w.outbox.stopped[PAGE][1]
+        assert len(w.graph.sent) == 0
+        tried = sum(1 for call in w.graph.calls if call.text)
+        assert tried <= 10  # nothing hammers a dead token
+        async with w.session.get(f"{w.sender.url}/healthz") as response:
+            assert await response.json() == {"ok": True, "accounts": {PAGE: "token", IG: "ok"}}
+        w.graph.graph.accounts[PAGE].token = TOKEN
+        await w.settled(*rows)
+        assert w.outbox.stopped == {}
+    alerts = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(alerts) == 1
+    assert "Faites-le renouveler" in alerts[0]
+    assert TOKEN not in caplog.text
+    assert SECRET not in caplog.text
+
+
+async def test_a_blocked_page_is_probed_by_one_send() -> None:
+    async with running() as w:
+        w.graph.script(error(10, 1893063, times=3))
+        rows = [w.outbox.add("Bonjour", person="1")]
+        await w.until(lambda: PAGE in w.outbox.stopped)
+        rows += [w.outbox.add("Bonjour", person=str(n)) for n in range(2, 6)]
+        await w.settled(*rows)
+        assert w.outbox.stopped == {}
+        tried = [call.person for call in w.graph.calls if call.text]
+        assert len(tried) == 8  # three refused, one at a time, then the five rows
+
+
+async def test_a_stop_found_by_another_sender_is_probed_too() -> None:
+    async with running() as w:
+        await w.outbox.stop_account(PAGE, "token", "…")
+        kept = w.outbox.add("Bonjour")
+        await w.settled(kept)
+
+
+async def test_emergencies_are_tried_on_a_stopped_account() -> None:
+    async with running(replace(QUICK, probe_every=60)) as w:
+        w.graph.script(error(10, 1893063, person="1"))
+        w.outbox.add("Bonjour", person="1")
+        await w.until(lambda: PAGE in w.outbox.stopped)
+        danger = w.outbox.add("Appelez le 17", person="2", lane=EMERGENCY)
+        await w.settled(danger)
+        assert w.outbox.stopped == {}  # it went through, so the account works
+
+
+async def test_an_account_that_is_not_configured_stops_with_a_remedy() -> None:
+    async with running() as w:
+        kept = w.outbox.add("Bonjour", account="777")
+        await w.until(lambda: "777" in w.outbox.stopped)
+        assert w.outbox.stopped["777"][0] == "unknown_account"
+        assert kept.status == "queued"
+
+
+# Lost answers
+
+
+async def test_lost_answer_with_an_echo_is_not_sent_again() -> None:
+    async with running() as w:
+        w.graph.script(Script(Mood.HANG, accepted=True))
+        kept = w.outbox.add("Bonjour")
+        await w.settled(kept)
+        assert w.graph.texts("42") == ["Bonjour"]
+        assert kept.mids == [w.graph.sent[0].mid]
+
+
+async def test_lost_answer_without_an_echo_is_sent_again() -> None:
+    async with running() as w:
+        w.graph.script(Script(Mood.HANG), Script(Mood.RESET))
+        kept = w.outbox.add("Bonjour")
+        await w.settled(kept)
+        assert w.graph.texts("42") == ["Bonjour"]
+        assert w.graph.tried("42") == ["Bonjour"] * 3
+        assert [slug for _, slug in kept.retries] == ["timeout", "timeout"]
+
+
+async def test_a_late_echo_is_still_found_before_the_next_try() -> None:
+    async with running() as w:
+        w.graph.graph.echo_delay = 0.45  # after the wait of 0.3, while the second try is under way
+        w.graph.script(Script(Mood.RESET, accepted=True), error(2, latency=0.3))
+        kept = w.outbox.add("Bonjour")
+        await w.settled(kept)
+        assert w.graph.texts("42") == ["Bonjour"]
+
+
+async def test_a_row_left_by_a_crash_is_looked_for_first() -> None:
+    async with running() as w:
+        kept = w.outbox.add("Bonjour", maybe_sent=True)
+        w.outbox.echoes[(kept.row.id, 0)] = "m_earlier"
+        lost = w.outbox.add("Autre", person="43", maybe_sent=True)
+        await w.settled(kept, lost)
+        assert kept.mids == ["m_earlier"]
+        assert w.graph.texts("42") == []
+        assert w.graph.texts("43") == ["Autre"]
+
+
+# Ceiling, leases, faults
+
+
+async def test_ceiling_is_kept_and_a_tenth_stays_for_emergencies() -> None:
+    async with running(ceiling=20) as w:
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(50)]
+        await w.settled(*rows)
+        assert max(w.outbox.used.values()) <= 18
+        moments = sorted(call.at for call in w.graph.calls if call.text)
+        assert moments[-1] - moments[0] > 1.0  # fifty at eighteen a second
+
+
+async def test_emergencies_go_first_when_the_ceiling_is_the_limit() -> None:
+    async with running(ceiling=10) as w:
+        for n in range(60):
+            w.outbox.add("Bonjour", person=str(n))
+        await asyncio.sleep(0.2)
+        dangers = [w.outbox.add("Appelez le 17", person=f"d{n}", lane=EMERGENCY) for n in range(8)]
+        await w.settled(*dangers, timeout=2.5)
+        assert max(w.outbox.used.values()) <= 10
+
+
+async def test_emergency_is_not_delayed_by_a_thousand_rows_and_a_slow_graph() -> None:
+    async with running(SLOW_ANSWERS, latency=1.0, ceiling=40) as w:
+        for n in range(1000):
+            w.outbox.add("Bonjour", person=str(n))
+        await asyncio.sleep(1.5)
+        delays = []
+        for n in range(3):
+            added = time.monotonic()
+            danger = w.outbox.add("Appelez le 17", person=f"d{n}", lane=EMERGENCY, priority=0)
+            await w.settled(danger)
+            reached = next(call.at for call in w.graph.calls if call.person == f"d{n}")
+            delays.append(reached - added)
+        assert max(delays) < 0.3
+
+
+async def test_a_row_that_waited_is_judged_again() -> None:
+    async with running(replace(QUICK, renew_after=0.0), ceiling=2) as w:
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(4)]
+        await w.until(lambda: len(w.graph.sent) >= 1)
+        late = [kept for kept in rows if not w.graph.tried(kept.row.person)][-1]
+        late.owner_ok = False
+        await w.settled(*rows)
+        assert late.status == "cancelled"
+        assert w.graph.texts(late.row.person) == []
+
+
+async def test_loops_survive_a_database_outage() -> None:
+    async with running() as w:
+        w.outbox.broken = True
+        await asyncio.sleep(0.2)
+        w.outbox.broken = False
+        await w.settled(w.outbox.add("Bonjour"), w.outbox.add("17", person="2", lane=EMERGENCY))
+
+
+async def test_outcome_is_written_after_a_hiccup_and_not_sent_twice() -> None:
+    async with running(SLOW_ANSWERS) as w:
+        w.graph.script(Script(latency=0.2))
+        kept = w.outbox.add("Bonjour")
+        await w.until(lambda: w.graph.calls)
+        w.outbox.broken = True
+        await asyncio.sleep(0.25)
+        w.outbox.broken = False
+        await w.settled(kept)
+        assert w.graph.tried("42") == ["Bonjour"]
+
+
+async def test_own_fault_with_a_row_does_not_harm_the_others() -> None:
+    async with running() as w:
+        bad = w.outbox.add("\ud800")  # cannot be encoded
+        good = w.outbox.add("Bonjour", person="43")
+        await w.settled(good)
+        await w.until(lambda: bad.retries)
+        assert bad.slug == "internal"
+        last = w.outbox.add("\ud800", person="44", attempts=20)
+        await w.settled(last)
+        assert (last.status, last.slug) == ("failed", "internal")
+
+
+async def test_stop_lets_what_is_under_way_end_and_hands_back_the_rest() -> None:
+    async with running(SLOW_ANSWERS, latency=0.3, ceiling=2) as w:
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(5)]
+        await w.until(lambda: any(call.text for call in w.graph.calls))
+        await w.sender.stop()
+        tried = [call.person for call in w.graph.calls if call.text]
+        assert tried
+        for kept in rows:
+            assert kept.status == ("sent" if kept.row.person in tried else "queued")
+            assert kept.leased_until is None
+
+
+# The door
+
+
+async def test_door_sends_an_emergency_without_any_database() -> None:
+    async with running() as w:
+        w.outbox.broken = True
+        mid = await w.emergency()
+        assert [s.mid for s in w.graph.sent] == [mid]
+        assert metadata.verify(MARK_KEY, w.graph.sent[0].metadata) == metadata.Mark(metadata.unrowed_ref("m1"))
+
+
+async def test_door_sends_each_key_once() -> None:
+    async with running(SLOW_ANSWERS, latency=0.1) as w:
+        mids = await asyncio.gather(*(w.emergency() for _ in range(5)))
+        assert len(set(mids)) == 1
+        assert await w.emergency() == mids[0]
+        assert w.graph.tried("42") == ["Appelez le 17."]
+        assert await w.emergency(key="m2") != mids[0]
+
+
+async def test_door_insists_after_a_fault() -> None:
+    async with running() as w:
+        w.graph.script(Script(Mood.RESET), error(2))
+        assert await w.emergency()
+        assert w.graph.texts("42") == ["Appelez le 17."]
+
+
+async def test_door_says_what_did_not_leave_and_can_be_asked_again() -> None:
+    async with running() as w:
+        w.graph.script(error(551))
+        assert await w.emergency() is None
+        assert await w.emergency()
+        assert await w.emergency(account="777", key="m3") is None
+
+
+async def test_door_is_locked() -> None:
+    async with running() as w:
+        for headers in ({}, {direct.SIGNATURE_HEADER: direct.sign(b"other", b"{}")}):
+            async with w.session.post(f"{w.sender.url}/emergency", data=b"{}", headers=headers) as response:
+                assert response.status == 403
+        for body in (
+            b"{}",
+            b"[]",
+            b"no",
+            b'{"platform": "fax", "account": "1", "person": "2", "text": "x", "key": "k"}',
+        ):
+            headers = {direct.SIGNATURE_HEADER: direct.sign(KEY, body)}
+            async with w.session.post(f"{w.sender.url}/emergency", data=body, headers=headers) as response:
+                assert response.status == 400
+        assert w.graph.calls == []
+
+
+async def test_door_gives_names() -> None:
+    async with running() as w:
+        w.graph.graph.person_wrote("42", name="Anne Durand")
+        assert await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "42") == "Anne Durand"
+        assert await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "43") is None
+        assert await direct.ask_name(w.session, w.sender.url, b"x", Platform.MESSENGER, PAGE, "42") is None
+
+
+async def test_metrics_count_rows() -> None:
+    async with running() as w:
+        await w.settled(w.outbox.add("Bonjour"))
+        async with w.session.get(f"{w.sender.url}/metrics") as response:
+            assert 'planton_sender_rows_total{lane="reply",outcome="sent"} 1' in await response.text()
+
+
+def test_secrets_are_in_no_repr() -> None:
+    account = SenderAccount(PAGE, PAGE, TOKEN, SECRET)
+    assert TOKEN not in repr(account)
+    assert SECRET not in repr(account)
