@@ -1,0 +1,74 @@
+"""python -m bot.engine serve | train | batch. Runs in `.venv-engine` (Python 3.10)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import List, Optional
+
+from bot.core.errors import Explained
+from bot.engine import quiet
+
+ROOT = Path(__file__).resolve().parents[2]
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Exit codes: 0 done, 2 something to correct (said in French on standard error)."""
+    options = _parser().parse_args(argv)
+    _die_with_parent()
+    os.chdir(ROOT)  # Rasa finds our components by module path, as a project at the root
+    quiet.silence()
+    stdout = quiet.claim_stdout() if options.command != "train" else -1
+    try:
+        return _run(options, stdout)
+    except Explained as error:
+        print(f"{error.what}\n{error.remedy}".strip(), file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace, stdout: int) -> int:
+    if options.command == "train":
+        from bot.engine import train
+
+        return train.run(ROOT, options.force)
+    from bot.engine import batch, server
+
+    if options.command == "batch":
+        return batch.run(options.model, stdout)
+    return asyncio.run(server.serve(options.port, options.model))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot.engine", description="Le moteur de dialogue (Rasa), sans mémoire.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="répond en HTTP sur 127.0.0.1")
+    serve.add_argument("--port", type=int, default=5005)
+    batch = commands.add_parser("batch", help="lit un objet JSON par ligne, en écrit un par ligne")
+    for command in (serve, batch):
+        command.add_argument("--model", type=Path, default=ROOT / "models", help="un modèle, ou un dossier : le plus récent")
+    train = commands.add_parser("train", help="apprend si quelque chose a changé")
+    train.add_argument("--force", action="store_true", help="apprend même si rien n’a changé")
+    return parser
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process with the one that started it, so that no engine is left alone."""
+    if os.environ.get("PLANTON_PDEATHSIG") != "1":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it ended meanwhile
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that still imports Rasa must not delay the end

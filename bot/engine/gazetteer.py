@@ -1,0 +1,194 @@
+"""Finds `corps`, `diplome`, `document` and towns by the lookups, synonyms and annotated examples of data/nlu.yml.
+
+Accents, capitals, doubled letters and a plural's last letter do not matter. The value is the synonym's target, else the
+lookup's own spelling. A town that no lookup knows is taken from « à Trifouilly », the way people write it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
+
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.extractors.extractor import EntityExtractorMixin
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+
+from bot.policy.normalise import squeeze
+
+_WORD = re.compile(r"[^\W_]+")
+_FILE = "gazetteer.json"
+
+Key = Tuple[str, ...]
+Entry = Tuple[str, str]  # entity, value
+
+
+def key_of(text: str) -> Key:
+    """The words of a surface, folded so that spellings of the same thing fall together."""
+    return tuple(_fold(word) for word in _WORD.findall(text))
+
+
+def _fold(word: str) -> str:
+    import unicodedata
+
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c))
+    plain = squeeze(plain.replace("œ", "oe"))
+    return plain[:-1] if len(plain) > 3 and plain[-1] in "sx" else plain
+
+
+def tabulate(data: TrainingData) -> Dict[Key, Entry]:
+    """Every known surface. Lookups and examples say which entity, synonyms which value."""
+    synonyms = {key_of(alias): value for alias, value in data.entity_synonyms.items()}
+    table: Dict[Key, Entry] = {}
+    kinds: Dict[str, str] = {}  # value → entity
+    for entity, surface, value in _surfaces(data):
+        key = key_of(surface)
+        if key and key not in table:
+            value = value or synonyms.get(key, surface)
+            table[key] = (entity, value)
+            kinds.setdefault(value, entity)
+    for alias, value in synonyms.items():
+        entity = kinds.get(value) or table.get(key_of(value), ("", ""))[0]
+        if entity and alias:
+            table.setdefault(alias, (entity, value))
+    return table
+
+
+def _surfaces(data: TrainingData) -> Iterator[Tuple[str, str, Optional[str]]]:
+    for lookup in data.lookup_tables:
+        elements = lookup["elements"]
+        for element in elements if isinstance(elements, list) else []:
+            yield lookup["name"], str(element).strip(), None
+    for example in data.entity_examples:
+        text = example.get("text") or ""
+        for entity in example.get("entities") or []:
+            yield entity["entity"], text[entity["start"] : entity["end"]], str(entity["value"])
+
+
+# « à Lyon », « de Saint-Denis », « sur Le Havre »: a preposition, then words with a capital.
+_TOWN = re.compile(
+    r"(?<![^\W_])(?i:à|a|de|d['’]|sur|vers|près de|ville de|commissariat de|mairie de)\s*"
+    r"((?:(?:Le|La|Les|L['’])\s?)?[A-ZÉÈÂÎÔ][a-zà-ÿ]{2,}(?:[-\s](?:(?:de|du|des|la|le|les|en|sur|sous|lès|l['’]|d['’])[-\s]?)*"
+    r"[A-ZÉÈÂÎÔ][\wà-ÿ]+){0,4})"
+)
+# Capitalised words that follow « à » or « de » and are no towns.
+_NO_TOWN = frozenset(
+    key_of(word)
+    for word in """police gendarmerie france état nationale national bonjour bonsoir monsieur madame messenger instagram
+    facebook whatsapp snapchat leboncoin vinted paypal ameli noël pâques janvier février mars avril mai juin juillet août
+    septembre octobre novembre décembre lundi mardi mercredi jeudi vendredi samedi dimanche europe espagne italie belgique
+    suisse allemagne algérie maroc tunisie internet google tiktok telegram discord la poste""".split()
+)
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
+class Gazetteer(GraphComponent, EntityExtractorMixin):
+    """The component of the pipeline."""
+
+    @staticmethod
+    def get_default_config() -> Dict[str, Any]:
+        """`town`: the entity that a capitalised word after a preposition gives ("" for none)."""
+        return {"town": "ville"}
+
+    def __init__(self, config: Dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
+        self._config = config
+        self._storage = storage
+        self._resource = resource
+        self._table: Dict[Key, Entry] = {}
+        self._longest = 0
+
+    @classmethod
+    def create(
+        cls, config: Dict[str, Any], model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext
+    ) -> Gazetteer:
+        """An untrained component."""
+        return cls(config, model_storage, resource)
+
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> Gazetteer:
+        """A trained component."""
+        self = cls(config, model_storage, resource)
+        with model_storage.read_from(resource) as folder:
+            rows = json.loads((folder / _FILE).read_text("utf-8"))
+        self._set({tuple(key): (entity, value) for key, entity, value in rows})
+        return self
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Read lookups, synonyms and annotated examples."""
+        self._set(tabulate(training_data))
+        rows = [[list(key), entity, value] for key, (entity, value) in self._table.items()]
+        with self._storage.write_to(self._resource) as folder:
+            (folder / _FILE).write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
+        return self._resource
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        """Nothing after this component learns from entities."""
+        return training_data
+
+    def process(self, messages: List[Message]) -> List[Message]:
+        """Add the entities found to each message."""
+        for message in messages:
+            found = list(self.find(message.get("text") or ""))
+            message.set("entities", [*(message.get("entities") or []), *found], add_to_output=True)
+        return messages
+
+    def find(self, text: str) -> Iterator[Dict[str, Any]]:
+        """Entities from left to right, longest first, none overlapping."""
+        words = list(_WORD.finditer(text))
+        keys = [_fold(word.group()[:60]) for word in words]
+        taken: List[Tuple[int, int]] = []
+        index = 0
+        while index < len(words):
+            for length in range(min(self._longest, len(words) - index), 0, -1):
+                entry = self._table.get(tuple(keys[index : index + length]))
+                if entry:
+                    start, end = words[index].start(), words[index + length - 1].end()
+                    taken.append((start, end))
+                    yield self._entity(entry[0], entry[1], start, end)
+                    index += length
+                    break
+            else:
+                index += 1
+        if self._config.get("town"):
+            yield from self._towns(text, taken)
+
+    def _towns(self, text: str, taken: List[Tuple[int, int]]) -> Iterator[Dict[str, Any]]:
+        for match in _TOWN.finditer(text):
+            start, end = match.span(1)
+            free = all(end <= a or start >= b for a, b in taken)
+            if free and not any((_fold(w),) in _NO_TOWN for w in _WORD.findall(match.group(1))):
+                yield self._entity(self._config["town"], match.group(1), start, end)
+
+    def _entity(self, entity: str, value: str, start: int, end: int) -> Dict[str, Any]:
+        return {"entity": entity, "value": value, "start": start, "end": end, "extractor": type(self).__name__}
+
+    def _set(self, table: Dict[Key, Entry]) -> None:
+        self._table = table
+        self._longest = max(map(len, table), default=0)
+
+    def values(self) -> Dict[str, FrozenSet[str]]:
+        """The values that each entity can take."""
+        found: Dict[str, set[str]] = {}
+        for entity, value in self._table.values():
+            found.setdefault(entity, set()).add(value)
+        return {entity: frozenset(values) for entity, values in found.items()}
+
+
+def values_of(runner: Any) -> Mapping[str, FrozenSet[str]]:
+    """The values of the gazetteer in a loaded model; none if the pipeline has no gazetteer."""
+    for node in runner._instantiated_nodes.values():
+        component = getattr(node, "_component", None)
+        if isinstance(component, Gazetteer):
+            return component.values()
+    return {}

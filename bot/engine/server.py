@@ -1,0 +1,155 @@
+"""The engine over HTTP, on loopback: POST /understand, POST /turn, GET /healthz."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Optional
+
+from aiohttp import web
+
+from bot.core.errors import SetupError
+
+if TYPE_CHECKING:
+    from bot.engine.runtime import Runtime
+
+log = logging.getLogger("bot.engine")
+
+HOST = "127.0.0.1"
+LARGEST_BODY = 2 * 1024 * 1024  # a long message, escaped, with its state
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """Answers 503 until the model is loaded, which happens in a thread so that /healthz speaks from the start."""
+
+    def __init__(self, model: Path) -> None:
+        self._model = model
+        self._runtime: Optional[Runtime] = None
+
+    def application(self) -> web.Application:
+        """Routes and error handling."""
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_post("/understand", self.understand)
+        app.router.add_post("/turn", self.turn)
+        return app
+
+    def load(self) -> None:
+        """Import Rasa, read the model, run one throwaway turn."""
+        from bot.engine.runtime import Runtime
+
+        self._runtime = Runtime(self._model)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The loaded model, or 503."""
+        if self._runtime is None:
+            raise _error(503, "starting")
+        return self._runtime
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """Which model answers, once it does."""
+        ready = self._runtime is not None
+        name = self._runtime.model.name if self._runtime else None
+        return web.json_response({"model": name, "ready": ready}, status=200 if ready else 503)
+
+    async def understand(self, request: web.Request) -> web.Response:
+        """What a text means."""
+        body = await _body(request)
+        return web.json_response(await self.runtime.understand(_text(body)))
+
+    async def turn(self, request: web.Request) -> web.Response:
+        """One turn of a conversation whose state comes along."""
+        body = await _body(request)
+        return web.json_response(await self.runtime.turn(_text(body), body.get("state"), body.get("payload")))
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.content_type == "application/json":
+            raise
+        raise _error(error.status, error.reason.lower()) from None
+    except Exception as error:
+        status, what = _meaning(error)
+        if status == 500:
+            log.error("request failed: %s", request.path, exc_info=True)
+        raise _error(status, what) from None
+
+
+def _meaning(error: Exception) -> "tuple[int, str]":
+    from bot.engine.runtime import EmptyOutcome, EmptyText
+
+    if isinstance(error, EmptyText):
+        return 400, "empty text"
+    if isinstance(error, EmptyOutcome):
+        log.error("empty outcome for intent %s", error)
+        return 502, "empty outcome"
+    return 500, "internal error"
+
+
+def _error(status: int, what: str) -> web.HTTPException:
+    body = json.dumps({"error": what})
+    kinds = {400: web.HTTPBadRequest, 502: web.HTTPBadGateway, 503: web.HTTPServiceUnavailable}
+    if status in kinds:
+        return kinds[status](text=body, content_type="application/json")
+    error = web.HTTPInternalServerError(text=body, content_type="application/json")
+    error.set_status(status)
+    return error
+
+
+async def _body(request: web.Request) -> Dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise _error(400, "bad json") from None
+    if not isinstance(body, dict):
+        raise _error(400, "bad json")
+    return body
+
+
+def _text(body: Dict[str, Any]) -> str:
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise _error(400, "no text")
+    return text
+
+
+async def serve(port: int, model: Path) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(model)
+    runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
+    await runner.setup()
+    await _listen(runner, port)
+    loading = loop.run_in_executor(None, server.load)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if loading.done():
+        loading.result()
+        log.info("ready: %s on port %d", server.runtime.model.name, port)
+        await stopping
+    try:
+        await asyncio.wait_for(runner.cleanup(), 3)
+    except asyncio.TimeoutError:
+        log.warning("requests were still running at the end")
+    return 0
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except OSError as error:
+        raise SetupError(
+            f"Le port {port} est déjà pris ({os.strerror(error.errno or 0)}).", "Choisissez-en un autre avec --port."
+        ) from None

@@ -1,0 +1,280 @@
+"""The dialogue state that travels with each request, and the tracker rebuilt from it.
+
+State is JSON of version 1:
+
+    {"v": 1, "at": 1763000000.0,             when the person last wrote
+     "slots": {"corps": "gardien de la paix"},  what counts; a value changed here changes the dialogue
+     "loop": "…_form" | null,                 the active form
+     "question": {"slot": "corps", "at": …} | null,   the open question
+     "misses": 0,                             misunderstandings in a row
+     "events": [["u", intent, [entity names]], ["a", action, hidden], ["s", slot, value], …]}
+
+No text of a citizen or of ours is in it: policies look at intents, entity names, slots and actions only. It comes back from
+a database that may be older than the present model, so that everything is checked against the domain on arrival.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from rasa.shared.core.constants import (
+    ACTION_LISTEN_NAME,
+    ACTION_SESSION_START_NAME,
+    REQUESTED_SLOT,
+)
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActionExecutionRejected,
+    ActionReverted,
+    ActiveLoop,
+    AllSlotsReset,
+    Event,
+    LoopInterrupted,
+    Restarted,
+    SessionStarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa.shared.core.trackers import DialogueStateTracker
+
+VERSION = 1
+MAX_EVENTS = 60
+MAX_VALUE = 500  # characters of a slot's value
+FALLBACK = "nlu_fallback"
+
+State = Dict[str, Any]
+
+
+def dump(tracker: DialogueStateTracker, now: Optional[float] = None) -> State:
+    """The state to store after a turn."""
+    now = time.time() if now is None else now
+    events = _this_session(list(tracker.events))
+    cut = _cut(events)
+    before = _replay(events[:cut], tracker)
+    compact = [["s", name, value] for name, value in _set_slots(before).items()]
+    if before.active_loop_name:
+        compact.append(["l", before.active_loop_name])
+    compact += [packed for packed in map(_pack, events[cut:]) if packed]
+    asked = tracker.get_slot(REQUESTED_SLOT) if REQUESTED_SLOT in tracker.slots else None
+    return {
+        "v": VERSION,
+        "at": now,
+        "slots": _set_slots(tracker),
+        "loop": tracker.active_loop_name,
+        "question": {"slot": asked, "at": now} if asked else None,
+        "misses": _misses(events),
+        "events": compact,
+    }
+
+
+def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = None) -> DialogueStateTracker:
+    """The tracker of a turn that starts; of what `state` says, what the domain does not know is left out."""
+    now = time.time() if now is None else now
+    tracker = DialogueStateTracker(request_id, domain.slots)
+    for event in (ActionExecuted(ACTION_SESSION_START_NAME), SessionStarted()):
+        tracker.update(event, domain)
+    if _is_state(state):
+        if not _expired(state, domain, now):
+            _restore(state, tracker, domain)
+        elif domain.session_config.carry_over_slots:
+            _restore_slots(state, tracker, domain, but=REQUESTED_SLOT)
+    if tracker.latest_action_name != ACTION_LISTEN_NAME:
+        tracker.update(ActionExecuted(ACTION_LISTEN_NAME), domain)
+    return tracker
+
+
+# What goes out -------------------------------------------------------------------------------------------------------
+
+
+def _this_session(events: List[Event]) -> List[Event]:
+    for index in range(len(events) - 1, -1, -1):
+        if isinstance(events[index], (SessionStarted, Restarted)):
+            return events[index + 1 :]
+    return events
+
+
+def _cut(events: List[Event]) -> int:
+    """Where the kept part starts: a person's message, so that no turn is torn."""
+    counted = [index for index, event in enumerate(events) if _pack(event)]
+    if len(counted) <= MAX_EVENTS:
+        return 0
+    earliest = counted[-MAX_EVENTS]
+    starts = [index for index, event in enumerate(events) if isinstance(event, UserUttered) and index >= earliest]
+    return starts[0] if starts else len(events)
+
+
+def _replay(events: List[Event], like: DialogueStateTracker) -> DialogueStateTracker:
+    tracker = DialogueStateTracker("replay", [slot for slot in like.slots.values()])
+    for slot in tracker.slots.values():
+        slot.reset()
+    for event in events:
+        tracker.update(event)
+    return tracker
+
+
+def _set_slots(tracker: DialogueStateTracker) -> Dict[str, Any]:
+    values = {name: _value(slot.value) for name, slot in tracker.slots.items() if slot.value != slot.initial_value}
+    values.pop("session_started_metadata", None)
+    return values
+
+
+def _misses(events: List[Event]) -> int:
+    count = 0
+    for event in reversed(events):
+        if isinstance(event, UserUttered):
+            if event.intent_name != FALLBACK:
+                break
+            count += 1
+    return count
+
+
+def _names(entities: List[Dict[str, Any]]) -> List[str]:
+    return sorted({str(entity["entity"]) for entity in entities if entity.get("entity")})
+
+
+_PACK: Dict[type, Callable[[Any], List[Any]]] = {
+    UserUttered: lambda e: ["u", e.intent_name, _names(e.entities)],
+    ActionExecuted: lambda e: ["a", e.action_name, bool(e.hide_rule_turn)],
+    SlotSet: lambda e: ["s", e.key, _value(e.value)],
+    ActiveLoop: lambda e: ["l", e.name],
+    LoopInterrupted: lambda e: ["i", bool(e.is_interrupted)],
+    ActionExecutionRejected: lambda e: ["r", e.action_name],
+    UserUtteranceReverted: lambda e: ["w"],
+    ActionReverted: lambda e: ["x"],
+    AllSlotsReset: lambda e: ["z"],
+}
+
+
+def _pack(event: Event) -> Optional[List[Any]]:
+    """Compact form of an event that policies or slots depend on; the others (bot messages, featurization) are not kept."""
+    pack = _PACK.get(type(event))
+    return pack(event) if pack else None
+
+
+# What comes in -------------------------------------------------------------------------------------------------------
+
+
+def _is_state(state: Any) -> bool:
+    return (
+        isinstance(state, dict)
+        and state.get("v") == VERSION
+        and isinstance(state.get("slots"), dict)
+        and isinstance(state.get("events"), list)
+    )
+
+
+def _expired(state: State, domain: Domain, now: float) -> bool:
+    """A question asked in an earlier session is no longer open; Rasa's own check needs the person's last message."""
+    at = state.get("at")
+    if not domain.session_config.are_sessions_enabled():
+        return False
+    known = isinstance(at, (int, float)) and not isinstance(at, bool)
+    return not known or now - at > domain.session_config.session_expiration_time * 60
+
+
+def _restore(state: State, tracker: DialogueStateTracker, domain: Domain) -> None:
+    for event in _events(state["events"], domain):
+        tracker.update(event, domain)
+    _restore_slots(state, tracker, domain)
+    loop = _known(state.get("loop"), domain.form_names)
+    if loop != tracker.active_loop_name:
+        tracker.update(ActiveLoop(loop), domain)
+    asked = tracker.slots.get(REQUESTED_SLOT)
+    if asked is not None and asked.value is not None and (not loop or _known(asked.value, tracker.slots) is None):
+        tracker.update(SlotSet(REQUESTED_SLOT, None), domain)
+
+
+def _restore_slots(state: State, tracker: DialogueStateTracker, domain: Domain, but: Optional[str] = None) -> None:
+    """Make the slots what `state["slots"]` says, whatever the events left."""
+    told = {name: _value(value) for name, value in state["slots"].items() if name in tracker.slots and name != but}
+    for name, slot in list(tracker.slots.items()):
+        wanted = told.get(name, slot.initial_value)
+        if slot.value != wanted:
+            tracker.update(SlotSet(name, wanted), domain)
+
+
+def _events(packed: List[Any], domain: Domain) -> Iterator[Event]:
+    """Rasa's events, from the first turn after the last thing that the domain does not know."""
+    kept: List[Event] = []
+    torn = False  # between something unknown and the next message of the person
+    for item in packed[-4 * MAX_EVENTS :]:
+        event = _unpack(item, domain)
+        if event is None:
+            kept, torn = [e for e in kept if isinstance(e, SlotSet)], True
+            continue
+        if isinstance(event, UserUttered):
+            if not kept or not isinstance(kept[-1], ActionExecuted):
+                kept.append(ActionExecuted(ACTION_LISTEN_NAME))
+            torn = False
+        if not torn or isinstance(event, SlotSet):
+            kept.append(event)
+    return iter(kept)
+
+
+def _unpack(item: Any, domain: Domain) -> Optional[Event]:
+    if not isinstance(item, list) or not item or not isinstance(item[0], str):
+        return None
+    unpack = _UNPACK.get((item[0], len(item)))
+    return unpack(item, domain) if unpack else None
+
+
+def _unpack_user(item: List[Any], domain: Domain) -> Optional[Event]:
+    intent = item[1] if item[1] == FALLBACK else _known(item[1], domain.intents)
+    if intent is None or not isinstance(item[2], list):
+        return None
+    entities = [{"entity": name} for name in item[2] if _known(name, domain.entities)]
+    return UserUttered(None, {"name": intent, "confidence": 1.0}, entities)
+
+
+def _unpack_action(item: List[Any], domain: Domain) -> Optional[Event]:
+    name = _known(item[1], domain.action_names_or_texts)
+    return ActionExecuted(name, hide_rule_turn=item[2] is True) if name else None
+
+
+def _unpack_slot(item: List[Any], domain: Domain) -> Optional[Event]:
+    """An unknown slot is no reason to forget the turn: the event becomes one without effect."""
+    name = _known(item[1], [slot.name for slot in domain.slots])
+    return SlotSet(name, _value(item[2])) if name else LoopInterrupted(False)
+
+
+def _unpack_loop(item: List[Any], domain: Domain) -> Optional[Event]:
+    if item[1] is None:
+        return ActiveLoop(None)
+    name = _known(item[1], domain.form_names)
+    return ActiveLoop(name) if name else None
+
+
+def _unpack_rejection(item: List[Any], domain: Domain) -> Optional[Event]:
+    name = _known(item[1], domain.action_names_or_texts)
+    return ActionExecutionRejected(name) if name else None
+
+
+_UNPACK: Dict[Tuple[str, int], Callable[[List[Any], Domain], Optional[Event]]] = {
+    ("u", 3): _unpack_user,
+    ("a", 3): _unpack_action,
+    ("s", 3): _unpack_slot,
+    ("l", 2): _unpack_loop,
+    ("i", 2): lambda item, domain: LoopInterrupted(item[1] is True),
+    ("r", 2): _unpack_rejection,
+    ("w", 1): lambda item, domain: UserUtteranceReverted(),
+    ("x", 1): lambda item, domain: ActionReverted(),
+    ("z", 1): lambda item, domain: AllSlotsReset(),
+}
+
+
+def _known(name: Any, names: Any) -> Optional[str]:
+    return name if isinstance(name, str) and name in names else None
+
+
+def _value(value: Any) -> Any:
+    """A slot's value as short JSON: scalars and flat lists of them."""
+    if isinstance(value, str):
+        return value[:MAX_VALUE]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_value(v) for v in value[:20] if not isinstance(v, (list, tuple, dict))]
+    return None

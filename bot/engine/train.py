@@ -1,0 +1,149 @@
+"""`python -m bot.engine train`: a new model when its inputs changed, with the danger score beside it.
+
+A model is `models/<hash>.tar.gz` and `models/<hash>.danger.json`; both are written elsewhere first and renamed, the
+archive last, so that whoever takes the newest archive finds it whole and with its score.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+from bot.core.errors import SetupError
+from bot.engine.check import BadInput, check
+from bot.engine.inputs import DATA, fingerprint
+from bot.engine.quiet import Aside
+from bot.policy.intents import DANGER_INTENTS
+
+KEPT = 10
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    print(line, flush=True)
+
+
+def train(root: Path, force: bool = False) -> Path:
+    """The model of the present inputs, trained if there is none. Raises BadInput with what trainers must correct."""
+    started = time.monotonic()
+    say("Vérification de config.yml, domain.yml et data/…")
+    check(root)
+    models = root / "models"
+    models.mkdir(exist_ok=True)
+    archive = models / f"{fingerprint(root)}.tar.gz"
+    score = danger_file(archive)
+    if archive.exists() and score.exists() and not force:
+        os.utime(archive)  # the newest is the one in use, also after going back to earlier data
+        say(f"Rien n’a changé : le modèle {archive.name} convient.")
+        return archive
+    with tempfile.TemporaryDirectory(dir=models, prefix=".training-") as folder:
+        say("Lecture des exemples et des règles…")
+        made, examples = _train_rasa(root, Path(folder))
+        say(f"Calcul du score de danger ({len(examples)} exemples)…")
+        made_score = Path(folder) / "danger.json"
+        _train_danger(examples, made_score)
+        os.replace(made_score, score)
+        os.replace(made, archive)
+    os.utime(archive)
+    _forget_old(models)
+    say(f"Modèle {archive.name} prêt en {time.monotonic() - started:.0f} s.")
+    return archive
+
+
+def danger_file(archive: Path) -> Path:
+    """Where the danger score of a model stands."""
+    return archive.with_name(archive.name[: -len(".tar.gz")] + ".danger.json")
+
+
+def _train_rasa(root: Path, folder: Path) -> Tuple[Path, List[Tuple[str, bool]]]:
+    from rasa.core.policies.rule_policy import InvalidRule
+    from rasa.shared.exceptions import RasaException
+
+    aside = Aside(folder / "log")
+    try:
+        with aside:
+            examples = _examples(root)
+            _check_actions(root)
+        intents = len({intent for _, intent in examples})
+        say(f"Apprentissage de {intents} intentions sur {len(examples)} exemples (moins d’une minute)…")
+        with aside:
+            made = _run_rasa(root, folder)
+    except InvalidRule as error:
+        raise BadInput(f"data/rules.yml et data/stories.yml se contredisent : {error}", "Corrigez l’un ou l’autre.") from None
+    except RasaException as error:
+        raise BadInput(f"Rasa refuse les fichiers : {error}", "Corrigez le fichier qu’il nomme.") from None
+    except SystemExit:
+        made = None
+    if not made:
+        raise BadInput(f"Rasa a arrêté l’apprentissage :\n{aside.tail()}", "Corrigez ce qu’il nomme.")
+    return Path(made), [(text, intent in DANGER_INTENTS) for text, intent in examples]
+
+
+def _files(root: Path) -> List[str]:
+    return [str(root / "data" / name) for name in DATA]
+
+
+def _examples(root: Path) -> List[Tuple[str, str]]:
+    from rasa.shared.importers.importer import TrainingDataImporter
+
+    importer = TrainingDataImporter.load_from_config(str(root / "config.yml"), str(root / "domain.yml"), _files(root))
+    return [(str(e.get("text")), str(e.get("intent"))) for e in importer.get_nlu_data().intent_examples]
+
+
+def _run_rasa(root: Path, folder: Path) -> Optional[str]:
+    import rasa.model_training
+
+    result = rasa.model_training.train(
+        str(root / "domain.yml"),
+        str(root / "config.yml"),
+        _files(root),
+        output=str(folder),
+        force_training=True,
+        fixed_model_name="model",
+        core_additional_arguments={"augmentation_factor": 0},
+    )
+    return result.model
+
+
+def _check_actions(root: Path) -> None:
+    """Every action that the domain lists must exist in actions/."""
+    from rasa.shared.core.domain import Domain
+
+    from bot.engine.inprocess import InProcessEndpoint
+
+    known = InProcessEndpoint().executor.actions
+    missing = [name for name in Domain.load(str(root / "domain.yml")).user_actions if _is_code(name) and name not in known]
+    if missing:
+        raise BadInput(
+            f"domain.yml nomme des actions absentes de actions/ : {', '.join(missing)}.", "Retirez-les ou écrivez-les."
+        )
+
+
+def _is_code(name: str) -> bool:
+    return not name.startswith("utter_")
+
+
+def _train_danger(examples: List[Tuple[str, bool]], out: Path) -> None:
+    from bot.engine import danger_score
+
+    danger_score.train(examples, out)
+
+
+def _forget_old(models: Path) -> None:
+    """Keep the last ten."""
+    archives = sorted(models.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for archive in archives[KEPT:]:
+        archive.unlink(missing_ok=True)
+        danger_file(archive).unlink(missing_ok=True)
+
+
+def run(root: Path, force: bool) -> Optional[int]:
+    """The command: 0 trained or unchanged; what is wrong is raised."""
+    try:
+        train(root, force)
+    except OSError as error:
+        raise SetupError(f"Impossible d’écrire dans models/ ({error.strerror}).", "Vérifiez droits et place.") from None
+    return 0
