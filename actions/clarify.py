@@ -1,58 +1,27 @@
-"""What was not understood: an answer to an open question, else rephrase, then a human."""
+"""What was not understood: rephrase, then a human."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import commissariat, documents, recrutement
 from actions.handoff import ask_human
-from actions.said import is_bare, known, said
 
 PLAUSIBLE = 0.2  # an intent below this is not worth naming
-SHORT = 40  # characters: longer than a town's name is no answer to « which town »
 
 
-class ActionClarify(Action):
-    """Runs when no intent was clear."""
-
-    def name(self) -> str:
-        return "action_clarify"
-
-    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-        events = resume(dispatcher, tracker)
-        if events is not None:
-            return [*events, SlotSet("incompris", 0)]
-        count = int(tracker.get_slot("incompris") or 0) + 1
-        if count == 1:
-            rephrase(dispatcher, tracker, domain)
-        else:
-            dispatcher.utter_message(response="utter_incompris")
-            ask_human(dispatcher, tracker, like="parler_humain", reason="incompris")
-        return [SlotSet("incompris", count)]
-
-
-def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
-    """Answer if the message is what we asked for (or names a trade alone); None if it is not."""
-    question = known(tracker, "question")
-    if said(tracker, "corps") or said(tracker, "diplome"):
-        topic = known(tracker, "sujet")
-        if topic:
-            return recrutement.answer(dispatcher, tracker, topic)
-        if is_bare(tracker):
-            dispatcher.utter_message(response="utter_recrutement_sujet")
-            return []
-    if question == documents.INTENT and (said(tracker, "document") or said(tracker, "circonstance")):
-        return documents.answer(dispatcher, tracker)
-    if question == commissariat.INTENT:
-        if said(tracker, "ville"):
-            return commissariat.answer(dispatcher, tracker)
-        if len(str(tracker.latest_message.get("text") or "")) <= SHORT:
-            return commissariat.answer_any_town(dispatcher)
-    return None
+def clarify(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
+    """Ask to say it in other words; at the second time in a row, ask for a human."""
+    count = int(tracker.get_slot("incompris") or 0) + 1
+    if count == 1:
+        rephrase(dispatcher, tracker, domain)
+    else:
+        dispatcher.utter_message(response="utter_incompris")
+        ask_human(dispatcher, tracker, like="parler_humain", reason="incompris")
+    return [SlotSet("incompris", count)]
 
 
 def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> None:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.said import known
 
 INTENT = "commissariat_contact_horaires"
-
-
-class ActionCommissariat(Action):
-    """Points to the directory, for the town that was named."""
-
-    def name(self) -> str:
-        return "action_commissariat"
-
-    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-        return answer(dispatcher, tracker)
 
 
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
@@ -15,16 +15,6 @@ DOCUMENTS = ("carte_identite", "passeport", "permis", "carte_grise", "titre_sejo
 CIRCUMSTANCES = ("perdu", "vole", "retrouve")
 # These have their own way of declaring a loss.
 LOST = ("carte_identite", "passeport", "permis")
-
-
-class ActionDocuments(Action):
-    """Answers about papers, asking for what is missing."""
-
-    def name(self) -> str:
-        return "action_documents"
-
-    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-        return answer(dispatcher, tracker)
 
 
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:

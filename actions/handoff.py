@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Tracker
+from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.said import intent, known
 from bot.policy.intents import policy_of
 
 KEPT = ("ville", "corps", "diplome", "document", "circonstance")
+# In these categories the bot goes on answering, so that the place and date it asked for may come to it.
+AWAITED = ("thanks", "request")
 
 
-class ActionHandoff(Action):
-    """Utters the intent's reply and asks for a human as the table of intents says."""
+def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:
+    """Utter the intent's reply and ask for a human as the table of intents says."""
+    name = intent(tracker)
+    dispatcher.utter_message(response=f"utter_{name}")
+    ask_human(dispatcher, tracker, like=name, reason=name)
+    return [SlotSet("question", name if policy_of(name).category in AWAITED else None)]
 
-    def name(self) -> str:
-        return "action_handoff"
 
-    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-        name = intent(tracker)
-        dispatcher.utter_message(response=f"utter_{name}")
-        ask_human(dispatcher, tracker, like=name, reason=name)
-        return []
+def note(dispatcher: CollectingDispatcher, tracker: Tracker, like: str) -> list[dict[str, Any]]:
+    """What the person adds to a request that is open already."""
+    dispatcher.utter_message(response="utter_precision_notee")
+    ask_human(dispatcher, tracker, like=like, reason=like)
+    return [SlotSet("question", None)]
+
+
+def is_awaited(question: str) -> bool:
+    """The open question is that of a hand-off."""
+    return policy_of(question).category in AWAITED
 
 
 def ask_human(dispatcher: CollectingDispatcher, tracker: Tracker, like: str, reason: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.said import intent, is_bare, known, said
+from actions.said import known, said
 
 CORPS = (
     "policier_adjoint",
@@ -30,22 +30,6 @@ SOME_CORPS = {
 }
 # A diploma opens trades: these questions are answered by it.
 ASKS_DIPLOME = ("recrutement_conditions", "recrutement_concours")
-
-
-class ActionRecrutement(Action):
-    """Answers the recruitment intents."""
-
-    def name(self) -> str:
-        return "action_recrutement"
-
-    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-        return answer(dispatcher, tracker, topic_of(tracker))
-
-
-def topic_of(tracker: Tracker) -> str:
-    """The question that a message belongs to: its own, or the one before when it only names a trade or a diploma."""
-    before = known(tracker, "sujet")
-    return before if before and is_bare(tracker) else intent(tracker)
 
 
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker, topic: str) -> list[dict[str, Any]]:
