@@ -10,13 +10,14 @@ import functools
 import os
 import re
 import secrets
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
+
+import tomllib
 
 from bot.core.errors import SettingsError
 
@@ -84,6 +85,11 @@ class Settings:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = dict(os.environ if environ is None else environ)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """A copy of what was read, for the processes that we start."""
+        return dict(self._environ)
+
     def raw(self, name: str) -> str | None:
         """The value as given, else the default; an empty value counts as absent."""
         given = self._environ.get(PREFIX + name, "").strip()
@@ -102,7 +108,7 @@ class Settings:
         """The value, or SettingsError naming what is missing."""
         value = self.raw(name)
         if value is None:
-            raise _wrong(name, "ce réglage manque.", remedy or f"Donnez {KNOWN[name][1]}.")
+            raise _wrong(name, "ce réglage manque.", remedy or f"Donnez-le\u00a0: {KNOWN[name][1]}.")
         return value
 
     # -- storage -------------------------------------------------------------------------------------------------
@@ -117,7 +123,9 @@ class Settings:
         """A libpq URI, or None for the embedded server."""
         url = self.raw("DATABASE_URL")
         if url is not None and not re.match(r"postgres(ql)?://", url):
-            raise _wrong("DATABASE_URL", "ce n’est pas une adresse PostgreSQL.", "Exemple : postgresql://user@host/planton")
+            raise _wrong(
+                "DATABASE_URL", "ce n’est pas une adresse PostgreSQL.", "Exemple : postgresql://user@host/planton"
+            )
         return url
 
     @property
@@ -131,7 +139,9 @@ class Settings:
         if given is not None:
             return given
         if not self.embedded:
-            raise _wrong(name, "ce réglage est obligatoire avec PLANTON_DATABASE_URL.", f"Donnez {KNOWN[name][1]}.")
+            raise _wrong(
+                name, "ce réglage est obligatoire avec PLANTON_DATABASE_URL.", f"Donnez-le\u00a0: {KNOWN[name][1]}."
+            )
         return _generated(self.var_dir / "secrets" / name.lower(), name)
 
     # -- listeners -----------------------------------------------------------------------------------------------

@@ -146,9 +146,7 @@ def other_language(understanding: Understanding, situation: Situation, texts: Te
     replies = (Reply(texts["utter_autre_langue"]),)
     if not situation.introduced:
         replies = introduce(replies, texts)
-    return Outcome(
-        HANDOFF, "request", "handed_off", with_lines(replies, _net(replies, texts)), request, understanding
-    )
+    return Outcome(HANDOFF, "request", "handed_off", with_lines(replies, _net(replies, texts)), request, understanding)
 
 
 def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts) -> Outcome:
@@ -198,4 +196,4 @@ def wait_sentence(desk_open: bool, opens: str, median: Optional[timedelta], text
 
 def is_danger(intent: Optional[str]) -> bool:
     """Whether an intent is one of the two dangers."""
-    return intent is not None and policy_of(intent).route == EMERGENCY or intent in DANGER_INTENTS
+    return (intent is not None and policy_of(intent).route == EMERGENCY) or intent in DANGER_INTENTS

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Body, Platform, body_from_json
-from bot.store import handoffs, outbox
+from bot.policy.emergency import Detection
+from bot.store import emergencies, handoffs, outbox
 from bot.store.codec import Codec
-from bot.store.db import CONSOLE, DUE, Database, notify
+from bot.store.db import CONSOLE, Database, notify
 
 DANGER, LIVE, BUNDLE = 0, 4, 7  # due_priority: who is looked at first
 
@@ -91,6 +92,16 @@ class OutgoingReply:
 
 
 @dataclass(frozen=True)
+class Emergency:
+    """The engine, or the texts read together, found a danger: it takes the place of every other reply of the turn."""
+
+    plan: emergencies.EmergencyPlan
+    detection: Detection
+    events: tuple[int, ...]
+    understanding: Understanding | None = None
+
+
+@dataclass(frozen=True)
 class Finish:
     """Everything that a turn changes; written in one fenced transaction."""
 
@@ -98,6 +109,7 @@ class Finish:
     waiting: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # why → event ids
     understood: Mapping[int, Understanding] = field(default_factory=dict)  # events that wait, understood already
     replies: tuple[OutgoingReply, ...] = ()
+    emergency: Emergency | None = None
     handoff: HandoffRequest | None = None
     handoff_intent: str | None = None
     handoff_slots: Mapping[str, str] = field(default_factory=dict)  # fill the open hand-off
@@ -253,7 +265,9 @@ class Conversations:
         """Lengthen the lease. Raises LeaseLost."""
         async with self._db.begin() as connection:
             done = await connection.execute(
-                text("UPDATE conversations SET lease_until = clock_timestamp() + :for WHERE id = :id AND lease = :lease"),
+                text(
+                    "UPDATE conversations SET lease_until = clock_timestamp() + :for WHERE id = :id AND lease = :lease"
+                ),
                 {"id": conversation.id, "lease": conversation.lease, "for": lease},
             )
             if done.rowcount != 1:
@@ -282,6 +296,8 @@ class Conversations:
         async with self._db.begin() as connection:
             await self._fence(connection, conversation, finish)
             version = conversation.owner_version + (1 if "owner" in finish.sets else 0)
+            if finish.emergency is not None:
+                await self._emergency(connection, conversation, finish.emergency, now)
             ids = [await self._queue(connection, conversation, reply, version, now) for reply in finish.replies]
             if finish.handoff is not None:
                 await self._hand_off(connection, conversation, finish, now)
@@ -332,8 +348,29 @@ class Conversations:
         if done.rowcount != 1:
             raise LeaseLost(f"conversation {conversation.id}")
 
+    async def _emergency(
+        self, connection: AsyncConnection, conversation: Conversation, emergency: Emergency, now: datetime
+    ) -> None:
+        reply = await emergencies.carry_out(
+            connection, self._codec, conversation.id, emergency.plan, emergency.detection, now
+        )
+        settlement = Settlement(
+            emergency.events,
+            "handed_off" if reply is None else "emergency",
+            emergency.detection.by,
+            None if reply is None else 0,
+            "emergency",
+            emergency.understanding,
+        )
+        await _settle(connection, settlement, [reply], now)
+
     async def _queue(
-        self, connection: AsyncConnection, conversation: Conversation, outgoing: OutgoingReply, version: int, now: datetime
+        self,
+        connection: AsyncConnection,
+        conversation: Conversation,
+        outgoing: OutgoingReply,
+        version: int,
+        now: datetime,
     ) -> int | None:
         return await outbox.add(
             connection,
@@ -369,7 +406,9 @@ class Conversations:
         )
 
 
-async def _settle(connection: AsyncConnection, settlement: Settlement, ids: Sequence[int | None], now: datetime) -> None:
+async def _settle(
+    connection: AsyncConnection, settlement: Settlement, ids: Sequence[int | None], now: datetime
+) -> None:
     understanding = settlement.understanding
     await connection.execute(
         text("""
@@ -389,8 +428,3 @@ async def _settle(connection: AsyncConnection, settlement: Settlement, ids: Sequ
             "confidence": None if understanding is None else understanding.confidence,
         },
     )
-
-
-async def wake(connection: AsyncConnection) -> None:
-    """Tell the workers that a conversation may be due."""
-    await notify(connection, DUE)

@@ -34,6 +34,7 @@ class Database:
             pool_timeout=10,
             pool_pre_ping=False,
             pool_recycle=3600,
+            hide_parameters=True,  # an error must not quote a citizen
         )
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:

@@ -112,38 +112,55 @@ class Embedded:
         return self._var / "postgres.log"
 
     @property
+    def exists(self) -> bool:
+        """Whether data were created there."""
+        return (self._data / "PG_VERSION").exists()
+
+    @property
+    def held(self) -> bool:
+        """Whether someone, here or elsewhere, owns the folder."""
+        try:
+            with (self._var / "postgres.lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
     def pid(self) -> int | None:
         """The server's pid while it runs as our child."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def start(self, patience: float = 0.5) -> str:
+    def start(self, patience: float = 0.5, check: Callable[[], None] = lambda: None) -> str:
         """Start the server and return its URI. `patience`: seconds to wait for another owner to leave.
+        `check` is called while waiting (crash recovery may take long) and may raise to give up.
 
         Call it from a thread that lives as long as the server: the kernel ties the child to that thread.
         """
-        self.acquire(patience)
+        if self._lock is None:
+            self.acquire(patience)
         try:
             self._prepare()
             self._clear_the_way()
-            if not (self._data / "PG_VERSION").exists():
+            if not self.exists:
                 self._create()
             self._launch()
-            self._await_ready()
+            self._await_ready(check)
             self._ensure_database()
         except BaseException:
             self.stop()
             raise
         return self.url
 
-    def restart(self) -> str:
-        """Start again after the server died under us; the lock is still ours."""
+    def restart(self) -> None:
+        """Start again after the server died under us; it answers a little later. The lock is still ours."""
         _private_directory(self._socket_dir, self._account)
         self._clear_the_way()
         self._launch()
-        self._await_ready()
-        return self.url
 
     def stop(self) -> None:
         """Stop within about ten seconds: clients are disconnected, what was committed stays."""
@@ -331,10 +348,11 @@ class Embedded:
         finally:
             os.close(descriptor)
 
-    def _await_ready(self, limit: float = 300.0) -> None:
+    def _await_ready(self, check: Callable[[], None], limit: float = 300.0) -> None:
         """Wait until it answers; crash recovery may take a while."""
         deadline = time.monotonic() + limit
         while self.pid is not None and time.monotonic() < deadline:
+            check()
             try:
                 self._connect("postgres").close()
                 return

@@ -36,7 +36,9 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     """
     row = (
         await connection.execute(
-            text("SELECT id, category, priority, slots FROM handoffs WHERE conversation_id = :id AND closed_at IS NULL FOR UPDATE"),
+            text(
+                "SELECT id, category, priority, slots FROM handoffs WHERE conversation_id = :id AND closed_at IS NULL FOR UPDATE"
+            ),
             {"id": new.conversation_id},
         )
     ).one_or_none()

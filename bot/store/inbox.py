@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,7 @@ from bot.core.messages import (
     Edit,
     Event,
     Message,
+    Platform,
     PolicyEnforcement,
     Postback,
     Reaction,
@@ -31,9 +32,9 @@ from bot.core.messages import (
     body_to_json,
 )
 from bot.policy.emergency import Detection
-from bot.store import emergencies, outbox
+from bot.store import emergencies, handoffs
 from bot.store.codec import Codec
-from bot.store.conversations import BODY, DANGER, LIVE
+from bot.store.conversations import BODY, LIVE
 from bot.store.db import CONSOLE, DUE, Database, notify
 
 RAW = "deliveries.raw"
@@ -42,6 +43,19 @@ _JOIN_LAST = 4
 _DEBOUNCE_RESETS = 4
 
 Item = tuple[Event, Detection | None]
+
+
+class Answered(Protocol):
+    """An emergency that was answered while the database was away (`bot.gateway.ports.Mark`)."""
+
+    @property
+    def platform(self) -> Platform: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def person(self) -> str: ...
+    @property
+    def answered(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,38 @@ class Inbox:
             taken = await self._store(connection, delivery, items, conversations, received_at)
             await self._settle(connection, taken, received_at, answered)
 
+    async def tell(self, marks: Sequence[Answered], now: datetime) -> None:
+        """Open the hand-offs of emergencies that were answered without the database and that never came again.
+
+        May be called twice with the same marks: an open hand-off is only raised.
+        """
+        async with self._db.begin() as connection:
+            for mark in sorted(marks, key=lambda m: (m.platform.value, m.account, m.person)):
+                conversation = await connection.scalar(
+                    text("""
+                        INSERT INTO conversations AS c (platform, account, person, last_person_at)
+                        VALUES (:platform, :account, :person, :at)
+                        ON CONFLICT (platform, account, person)
+                        DO UPDATE SET last_person_at = greatest(c.last_person_at, :at) RETURNING id
+                    """),
+                    {
+                        "platform": mark.platform.value,
+                        "account": mark.account,
+                        "person": mark.person,
+                        "at": mark.answered,
+                    },
+                )
+                await handoffs.open_(
+                    connection,
+                    self._codec,
+                    handoffs.NewHandoff(conversation, "emergency", "emergency_unseen", "danger_immediat"),
+                    now,
+                )
+                await connection.execute(
+                    text("UPDATE conversations SET emergency_at = greatest(emergency_at, :at) WHERE id = :id"),
+                    {"id": conversation, "at": mark.answered},
+                )
+
     async def _conversations(
         self, connection: AsyncConnection, events: Sequence[Event]
     ) -> dict[tuple[str, str, str], Row[Any]]:
@@ -129,7 +175,18 @@ class Inbox:
             unique.setdefault((event.platform.value, event.account, event.key), (event, detection))
         columns: dict[str, list[Any]] = {
             name: []
-            for name in ("conversations", "platforms", "accounts", "keys", "kinds", "channels", "mids", "targets", "ats", "bodies")
+            for name in (
+                "conversations",
+                "platforms",
+                "accounts",
+                "keys",
+                "kinds",
+                "channels",
+                "mids",
+                "targets",
+                "ats",
+                "bodies",
+            )
         }
         for event, _ in unique.values():
             conversation = conversations.get((event.platform.value, event.account, event.person or ""))
@@ -272,7 +329,9 @@ class Inbox:
         if mid is None:
             return None
         gone = await connection.scalar(
-            text("SELECT EXISTS (SELECT FROM events WHERE target = :mid AND conversation_id = :id AND kind = 'unsend')"),
+            text(
+                "SELECT EXISTS (SELECT FROM events WHERE target = :mid AND conversation_id = :id AND kind = 'unsend')"
+            ),
             {"mid": mid, "id": conversation},
         )
         if not gone:
@@ -345,18 +404,20 @@ class Inbox:
                 words = " ".join(line[2] for line in lines)
                 detection = self._rules.triage(words)
         row = (
-            await connection.execute(
-                text("""
+            (
+                await connection.execute(
+                    text("""
                     SELECT emergency_at, emergency_short_at, last_agent_at, standby FROM conversations WHERE id = :id
                 """),
-                {"id": one.conversation.id},
-            )
-        ).one() if detection is not None or one.conversation.emergency_at is not None else None
+                    {"id": one.conversation.id},
+                )
+            ).one()
+            if detection is not None or one.conversation.emergency_at is not None
+            else None
+        )
         if row is None:
             return
-        plan = self._rules.plan(
-            detection, words, one.event.at, now, emergencies.seen(row, one.event.standby)
-        )
+        plan = self._rules.plan(detection, words, one.event.at, now, emergencies.seen(row, one.event.standby))
         if plan is None:
             return
         reply = await emergencies.carry_out(
@@ -408,11 +469,13 @@ class Inbox:
             )
         if echoes:
             await connection.execute(
-                text("UPDATE conversations SET wake = wake + 1, due_at = least(coalesce(due_at, :now), :now) WHERE id = ANY(:ids)"),
+                text(
+                    "UPDATE conversations SET wake = wake + 1, due_at = least(coalesce(due_at, :now), :now) WHERE id = ANY(:ids)"
+                ),
                 {"ids": list(echoes), "now": now},
             )
         await notify(connection, DUE)
-        for conversation in (speaks.keys() | echoes)if len(speaks.keys() | echoes) <= 20 else ():
+        for conversation in (speaks.keys() | echoes) if len(speaks.keys() | echoes) <= 20 else ():
             await notify(connection, CONSOLE, str(conversation))
 
 
@@ -440,5 +503,3 @@ async def _mark(connection: AsyncConnection, conversation: int, body: Read | Del
         {"id": conversation, "at": at, "mids": mids, "watermark": body.watermark},
     )
     await notify(connection, CONSOLE, str(conversation))
-
-

@@ -160,9 +160,7 @@ class OutboxStore:
         claimed: list[OutboxRow] = []
         async with self._db.begin() as connection:
             rows = (
-                await connection.execute(
-                    _CLAIM, {"lanes": list(lanes), "now": now, "limit": limit, "account": account}
-                )
+                await connection.execute(_CLAIM, {"lanes": list(lanes), "now": now, "limit": limit, "account": account})
             ).all()
             good = []
             for row in rows:
@@ -380,7 +378,9 @@ class OutboxStore:
             granted = max(0, min(n, limit - used))
             if granted:
                 await connection.execute(
-                    text("UPDATE accounts SET second = greatest(second, :second), used = :used WHERE account = :account"),
+                    text(
+                        "UPDATE accounts SET second = greatest(second, :second), used = :used WHERE account = :account"
+                    ),
                     {"account": account, "second": second, "used": used + granted},
                 )
             return granted

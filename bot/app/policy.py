@@ -1,0 +1,107 @@
+"""The policy with its data bound: settings, texts of domain.yml, lexicon, exported danger score."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bot.core.errors import SetupError
+from bot.dialogue.texts import load, read_yaml
+from bot.policy import emergency
+from bot.policy.emergency import Detection
+from bot.policy.lexicon import Lexicon
+from bot.policy.night import Desk, Night, hour_text
+from bot.policy.score import LinearScore
+from bot.settings import Settings
+from bot.store.emergencies import EmergencyPlan, Seen
+
+log = logging.getLogger("planton")
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "models"
+DOMAIN = ROOT / "domain.yml"
+LEXICON = ROOT / "data" / "danger.yml"
+# The engine's probability of a danger from which the emergency reply leaves (docs/urgences.md tells how it was tuned).
+ENGINE_THRESHOLD = 0.5
+
+
+def newest_score() -> Path | None:
+    """The danger score that the last training exported."""
+    found = sorted(MODELS.glob("*.danger.json"), key=lambda path: path.stat().st_mtime)
+    return found[-1] if found else None
+
+
+@functools.cache
+def lexicon() -> Lexicon:
+    """The emergency lexicon. Raises SetupError naming the entry that is wrong."""
+    try:
+        return Lexicon.from_mapping(read_yaml(LEXICON))
+    except ValueError as error:
+        raise SetupError(f"{LEXICON} : {error}", "Corrigez l’entrée.") from None
+
+
+def score() -> LinearScore | None:
+    """The exported score; None before the first training (the lexicon and the engine watch alone then)."""
+    path = newest_score()
+    if path is None:
+        log.warning("no danger score in models/: run planton train")
+        return None
+    return LinearScore.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What every process decides with."""
+
+    texts: dict[str, str]
+    night: Night
+    desk: Desk
+    detect: Callable[[str, float | None], Detection | None]
+
+    def triage(self, words: str) -> Detection | None:
+        """Lexicon and score alone, as the gateway looks at each message."""
+        return self.detect(words, None)
+
+    def plan(
+        self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
+    ) -> EmergencyPlan | None:
+        """What an emergency, or a further message after one, calls for."""
+        action = emergency.decide(
+            detection,
+            emergency.Situation(
+                at=at,
+                now=now,
+                french=emergency.is_french(words),
+                night_until=hour_text(self.night.end) if self.night.contains(now) else None,
+                last_full_at=seen.emergency_at,
+                last_short_at=seen.emergency_short_at,
+                last_agent_at=seen.last_agent_at,
+                standby=seen.standby,
+            ),
+        )
+        if action is None:
+            return None
+        text = emergency.compose(self.texts, action)
+        return EmergencyPlan(text, action.send == "short", action.handoff, action.old)
+
+
+def build(settings: Settings) -> Policy:
+    """Read everything once. Raises SettingsError or SetupError."""
+    zone = settings.zone
+    words, linear = lexicon(), score()
+
+    def detect(text: str, danger: float | None) -> Detection | None:
+        return emergency.detect(text, words, linear, danger, ENGINE_THRESHOLD)
+
+    start, end = settings.desk_hours
+    return Policy(
+        load(DOMAIN),
+        Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
+        Desk(zone, start, end),
+        detect,
+    )

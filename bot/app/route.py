@@ -1,0 +1,169 @@
+"""`planton route`: what would be understood, decided and said, without server, database or settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import datetime, time, timezone
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bot.app import policy as policies
+from bot.app.policy import ROOT, Policy
+from bot.core.clean import clean
+from bot.core.dialogue import Turn
+from bot.core.errors import SetupError
+from bot.dialogue.client import turn_from_json
+from bot.policy import night, route
+from bot.policy.emergency import Detection
+from bot.settings import Settings
+from bot.store.emergencies import Seen
+
+ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
+_NOTHING_SEEN = Seen(None, None, None, False)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print one JSON object a line. Returns the exit code; raises SetupError."""
+    settings = Settings({})
+    policy = policies.build(settings)
+    moment = when(arguments.at, settings)
+    lines = read_lines(arguments.file)
+    for text, turn in zip(lines, turns(lines), strict=True):
+        print(json.dumps({"text": text, **decide(policy, text, turn, moment)}), flush=False)
+    sys.stdout.flush()
+    return 0
+
+
+def when(at: datetime | None, settings: Settings) -> datetime:
+    """The moment that `--at` names: local without an offset (first occurrence; a time that does not exist moves forward)."""
+    if at is None:
+        return night.instant(datetime.now(settings.zone).date(), time(12, 0), settings.zone)
+    if at.tzinfo is None:
+        return night.instant(at.date(), at.time(), settings.zone)
+    return at.astimezone(timezone.utc)
+
+
+def read_lines(file: str | None) -> list[str]:
+    """Lines of a file, or of standard input: UTF-8, ended by a line feed only."""
+    if file is None:
+        raw = sys.stdin.buffer.read()
+    else:
+        try:
+            raw = Path(file).read_bytes()
+        except OSError as error:
+            raise SetupError(f"{file} ne se lit pas ({error.strerror}).", "Vérifiez le chemin.") from None
+    try:
+        whole = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        print(f"ligne {number} : ce n’est pas de l’UTF-8 ; les octets illisibles sont remplacés.", file=sys.stderr)
+        whole = raw.decode("utf-8", errors="replace")
+    lines = whole.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return lines
+
+
+def turns(lines: Iterable[str]) -> Iterator[Turn | None]:
+    """What the engine makes of each line as a first message; None for a line without words. Raises SetupError."""
+    cleaned = [clean(line) for line in lines]
+    asked = [text for text in cleaned if text]
+    answers = _batch(asked) if asked else iter(())
+    for text in cleaned:
+        yield next(answers) if text else None
+
+
+def _batch(texts: list[str]) -> Iterator[Turn]:
+    if not ENGINE_PYTHON.exists():
+        raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    with subprocess.Popen(
+        [str(ENGINE_PYTHON), "-m", "bot.engine", "batch"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as engine:
+        assert engine.stdin and engine.stdout and engine.stderr
+        complaints: list[bytes] = []
+        feeder = threading.Thread(target=_feed, args=(engine.stdin, texts), daemon=True)
+        drain = threading.Thread(target=lambda: complaints.extend(engine.stderr or ()), daemon=True)
+        feeder.start()
+        drain.start()
+        count = 0
+        for line in engine.stdout:
+            answer = json.loads(line)
+            if "error" in answer:
+                raise SetupError("Le moteur n’a pas su répondre à une ligne.", str(answer["error"]))
+            count += 1
+            yield turn_from_json(answer)
+        engine.wait()
+        drain.join()
+    if count < len(texts):
+        said = b"".join(complaints).decode(errors="replace").strip().splitlines()
+        raise SetupError(said[-1] if said else "Le moteur s’est arrêté.", "Faites : make train")
+
+
+def _feed(pipe: BinaryIO | Any, texts: list[str]) -> None:
+    try:
+        for text in texts:
+            pipe.write(json.dumps({"text": text}).encode() + b"\n")
+        pipe.close()
+    except BrokenPipeError:
+        pass
+
+
+def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[str, Any]:
+    """The decision about a new person's first message: intent, confidence, route, category, priority, reply."""
+    words = clean(text)
+    at_night = policy.night.contains(at)
+    is_open = policy.desk.open(at)
+    wait = route.wait_sentence(is_open, night.hour_text(policy.desk.start), None, policy.texts)
+    situation = route.Situation(wait=wait)
+    if turn is None:
+        outcome = route.media((), situation, policy.texts)
+        outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome
+        return _row(None, 0.0, route.CLARIFY, "none", 9, [r.text for r in outcome.replies])
+    detection = policy.detect(words, turn.understanding.danger)
+    if detection is not None:
+        plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
+        said = [plan.text] if plan and plan.text else []
+        return _row(*_named(detection, turn), "emergency", "emergency", 0, said)
+    outcome = route.by_day(turn, situation, policy.texts)
+    if at_night:
+        outcome = route.at_night(outcome, False, policy.texts)
+    understanding = turn.understanding
+    return _row(
+        understanding.intent,
+        understanding.confidence,
+        outcome.route,
+        outcome.category,
+        outcome.priority,
+        [r.text for r in outcome.replies],
+    )
+
+
+def _named(detection: Detection, turn: Turn) -> tuple[str, float]:
+    """The emergency intent with its confidence: the engine's probability of danger, or certainty for a lexicon hit."""
+    return detection.intent, 1.0 if detection.by == "lexicon" else turn.understanding.danger
+
+
+def _row(
+    intent: str | None, confidence: float, chosen: str, category: str, priority: int, reply: list[str]
+) -> dict[str, Any]:
+    return {
+        "intent": intent,
+        "confidence": round(confidence, 4),
+        "route": chosen,
+        "category": category,
+        "priority": priority,
+        "reply": reply,
+    }

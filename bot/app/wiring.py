@@ -1,0 +1,271 @@
+"""Each role, wired from settings and run until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from sanic import Sanic
+from sqlalchemy import text as sql
+
+from bot.app import policy as policies
+from bot.core.clock import Clock, SystemClock
+from bot.core.errors import SetupError
+from bot.core.messages import Event
+from bot.dialogue.client import EngineClient
+from bot.gateway.app import create_gateway
+from bot.gateway.ports import GatewayDeps, Mark
+from bot.meta import direct, metadata
+from bot.policy.emergency import Detection
+from bot.sender.deps import SenderAccount, SenderDeps
+from bot.sender.service import Sender
+from bot.settings import Account, Settings
+from bot.store.codec import Codec
+from bot.store.conversations import Conversations
+from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
+from bot.store.emergencies import Seen
+from bot.store.inbox import Inbox, InboxRules
+from bot.store.outbox import OutboxStore
+from bot.worker.turn import TurnRules, TurnTaker
+from bot.worker.worker import Worker, WorkerDeps
+
+log = logging.getLogger("planton")
+
+ROLES = ("gateway", "worker", "sender", "engine", "console")
+CLOCK_EVERY = 1.0  # seconds between looks at the simulated hour
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open database with what belongs to it."""
+
+    database: Database
+    codec: Codec
+    listener: Listener
+    clock: Clock
+
+
+@contextlib.asynccontextmanager
+async def store(settings: Settings, url: str, name: str, size: int, channels: Sequence[str]) -> AsyncIterator[Store]:
+    """Open the database for a role. Under the demo, the clock follows the simulated hour."""
+    codec = Codec(settings.secret("DATA_KEY"))
+    database = Database(url, size=size, name=f"planton-{name}")
+    listener = Listener(url, channels)
+    clock = SystemClock()
+    tasks = [asyncio.create_task(_follow(database, clock))] if os.environ.get("PLANTON_DEMO") == "1" else []
+    listener.start()
+    try:
+        yield Store(database, codec, listener, clock)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await listener.close()
+        await database.close()
+
+
+async def _follow(database: Database, clock: SystemClock) -> None:
+    """The sandbox's simulated hour."""
+    while True:
+        with contextlib.suppress(Exception):  # a database that is away leaves the hour as it is
+            async with database.begin() as connection:
+                value = await connection.scalar(sql("SELECT value FROM facts WHERE name = 'clock_offset'"))
+            clock.offset = timedelta(seconds=float(value or 0))
+        await asyncio.sleep(CLOCK_EVERY)
+
+
+async def serve(app: Sanic[Any, Any], host: str, port: int) -> None:
+    """Serve a Sanic application in this loop until cancelled, then let it finish what it has."""
+    server = await app.create_server(host=host, port=port, return_asyncio_server=True, access_log=False)
+    if server is None:
+        raise SetupError(f"Le port {port} ne s’ouvre pas.", "Choisissez-en un autre.")
+    await server.startup()
+    await server.before_start()
+    await server.after_start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.before_stop()
+        server.close()
+        for connection in list(server.connections):
+            connection.close_if_idle()
+        await server.after_stop()
+
+
+def ids_of(accounts: Sequence[Account]) -> frozenset[str]:
+    """Every id that webhooks may name as ours."""
+    return frozenset(i for a in accounts for i in (a.page_id, a.ig_id) if i)
+
+
+def _echo_of(settings: Settings) -> Callable[[str], tuple[int, int] | None]:
+    key = settings.secret("SECRET_KEY").encode()
+
+    def read(mark: str) -> tuple[int, int] | None:
+        found = metadata.verify(key, mark)
+        if found is None:
+            return None
+        return found.outbox_id or 0, found.part
+
+    return read
+
+
+def _url(settings: Settings, name: str) -> str:
+    return f"http://127.0.0.1:{settings.port(name)}"
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url, timeout=aiohttp.ClientTimeout(total=1)) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
+
+
+async def gateway(settings: Settings, url: str) -> None:
+    """The part that faces the internet."""
+    policy = policies.build(settings)
+    accounts = settings.accounts()
+    async with store(settings, url, "gateway", 8, (DUE,)) as opened, aiohttp.ClientSession() as session:
+        rules = InboxRules(
+            ids_of(accounts),
+            settings.app_id,
+            timedelta(milliseconds=settings.debounce_ms),
+            policy.triage,
+            policy.plan,
+            _echo_of(settings),
+        )
+        inbox = Inbox(opened.database, opened.codec, rules)
+        secret = settings.secret("SECRET_KEY").encode()
+        sender_url = _url(settings, "SENDER_PORT")
+
+        async def emergency_send(event: Event, detection: Detection) -> bool:
+            words = getattr(event.body, "text", "")
+            plan = policy.plan(detection, words, event.at, opened.clock.now(), Seen(None, None, None, event.standby))
+            if plan is None or plan.text is None or event.person is None:
+                return False
+            mid = await direct.send_emergency(
+                session, sender_url, secret, event.platform, event.account, event.person, plan.text, event.key
+            )
+            return mid is not None
+
+        async def tell(marks: Sequence[Mark]) -> None:
+            await inbox.tell(marks, opened.clock.now())
+
+        engines = settings.engine_urls
+
+        async def engine_ready() -> bool:
+            return any(await asyncio.gather(*(_answers(session, f"{engine}/healthz") for engine in engines)))
+
+        deps = GatewayDeps(
+            inbox=inbox,
+            triage=policy.triage,
+            emergency_send=emergency_send,
+            clock=opened.clock,
+            app_secrets=settings.app_secrets,
+            verify_token=settings.verify_token,
+            metrics_token=settings.secret("METRICS_TOKEN"),
+            spool_path=settings.var_dir / "emergency.log",
+            probes={
+                "database": opened.database.ping,
+                "engine": engine_ready,
+                "sender": lambda: _answers(session, f"{sender_url}/healthz"),
+            },
+            recall=tell,
+        )
+        await serve(create_gateway(deps), settings.host("GATEWAY_HOST"), settings.port("GATEWAY_PORT"))
+
+
+async def worker(settings: Settings, url: str) -> None:
+    """Takes conversations that are due."""
+    policy = policies.build(settings)
+    async with store(settings, url, "worker", 12, (DUE,)) as opened:
+        engine = EngineClient(settings.engine_urls)
+        rules = TurnRules(
+            policy.night,
+            policy.desk,
+            timedelta(milliseconds=settings.debounce_ms),
+            policy.texts,
+            policy.detect,
+            policy.plan,
+            settings.app_id,
+        )
+        conversations = Conversations(opened.database, opened.codec)
+        turns = TurnTaker(conversations, engine, opened.clock, rules)
+        try:
+            await Worker(WorkerDeps(conversations, turns, opened.listener, opened.clock)).run()
+        finally:
+            await engine.close()
+
+
+async def sender(settings: Settings, url: str) -> None:
+    """Empties the outbox; alone in holding page tokens."""
+    secret = settings.secret("SECRET_KEY").encode()
+    app_secret = settings.app_secrets[0]
+    accounts = tuple(
+        SenderAccount(id=i, page_id=a.page_id, token=a.token or "", app_secret=app_secret)
+        for a in settings.accounts(with_tokens=True)
+        for i in (a.page_id, a.ig_id)
+        if i
+    )
+    async with (
+        store(settings, url, "sender", 8, (OUTBOX, EMERGENCY)) as opened,
+        store(settings, url, "sender-emergency", 4, (EMERGENCY,)) as lane,
+    ):
+        ceiling = settings.send_ceiling
+        service = Sender(
+            SenderDeps(
+                accounts=accounts,
+                graph_url=settings.graph_url,
+                store=OutboxStore(opened.database, opened.codec, opened.listener, ceiling),
+                emergency_store=OutboxStore(lane.database, lane.codec, lane.listener, ceiling),
+                secret_key=secret,
+                metadata_key=secret,
+                clock=opened.clock,
+                port=settings.port("SENDER_PORT"),
+                ceiling=ceiling,
+            )
+        )
+        await service.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await service.stop()
+
+
+async def console(settings: Settings, url: str) -> None:
+    """Where agents work."""
+    from bot.console.app import ConsoleDeps, create_console
+
+    policy = policies.build(settings)
+    host = settings.host("CONSOLE_HOST")
+    async with store(settings, url, "console", 8, (CONSOLE,)) as opened:
+        deps = ConsoleDeps(
+            database=opened.database,
+            codec=opened.codec,
+            listener=opened.listener,
+            clock=opened.clock,
+            secret_key=settings.secret("SECRET_KEY"),
+            secure_cookies=host not in ("127.0.0.1", "localhost", "::1"),
+            texts=policy.texts,
+            demo=os.environ.get("PLANTON_DEMO") == "1",
+        )
+        await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))
+
+
+_RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
+    "gateway": gateway,
+    "worker": worker,
+    "sender": sender,
+    "console": console,
+}
+
+
+async def run_role(name: str, settings: Settings) -> None:
+    """Run one role until cancelled; the launcher gives the database's address. Raises SettingsError or SetupError at start."""
+    await _RUN[name](settings, settings.require("DATABASE_URL"))

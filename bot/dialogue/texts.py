@@ -1,0 +1,73 @@
+"""The replies that leave without the engine (emergency, night, hand-off), read from domain.yml by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from bot.core.errors import SetupError
+
+REQUIRED = (
+    "utter_assistant",
+    "utter_assistant_revient",
+    "utter_agent_arrive",
+    "utter_attente_heure",
+    "utter_attente_minutes",
+    "utter_autre_langue",
+    "utter_boucle",
+    "utter_detresse",
+    "utter_detresse_anglais",
+    "utter_filet",
+    "utter_media_autre",
+    "utter_media_coeur",
+    "utter_media_fichier",
+    "utter_media_image",
+    "utter_media_lieu",
+    "utter_media_partage",
+    "utter_media_sticker",
+    "utter_media_story",
+    "utter_media_video",
+    "utter_media_vocal",
+    "utter_nuit",
+    "utter_nuit_cyber",
+    "utter_nuit_disparition",
+    "utter_nuit_sexuelles",
+    "utter_nuit_transmis",
+    "utter_nuit_violences",
+    "utter_panne",
+    "utter_urgence",
+    "utter_urgence_anglais",
+    "utter_urgence_nuit",
+    "utter_urgence_rappel",
+    "utter_urgence_retard",
+)
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file as plain Python values. Raises SetupError with line and column, in French."""
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path} ne se lit pas.", str(error)) from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", ligne {mark.line + 1}, colonne {mark.column + 1}" if mark else ""
+        raise SetupError(f"{path}{where} : ce n’est pas du YAML correct.", "Corrigez le fichier.") from None
+
+
+def load(path: Path) -> dict[str, str]:
+    """Every reply's first text, by name. Raises SetupError when a reply that the service needs is missing."""
+    domain = read_yaml(path)
+    responses = domain.get("responses", {}) if isinstance(domain, dict) else {}
+    texts = {
+        name: str(variants[0]["text"]).strip()
+        for name, variants in responses.items()
+        if isinstance(variants, list) and variants and isinstance(variants[0], dict) and "text" in variants[0]
+    }
+    missing = [name for name in REQUIRED if name not in texts]
+    if missing:
+        raise SetupError(f"{path} : il manque les réponses {', '.join(missing)}.", "Remettez-les dans responses.")
+    return texts

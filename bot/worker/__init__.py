@@ -1,0 +1,1 @@
+"""The worker: claims conversations that are due, applies the policy, asks the engine, writes the outcome."""

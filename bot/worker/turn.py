@@ -1,0 +1,547 @@
+"""One turn of one conversation: everything unhandled is read in order, the policy applied, the outcome written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.core.clean import for_understanding
+from bot.core.clock import Clock
+from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
+from bot.core.errors import EngineDown
+from bot.core.messages import Attachment, Echo, Edit, Message, Postback
+from bot.policy import owner as owners
+from bot.policy import route, window
+from bot.policy.emergency import Detection
+from bot.policy.intents import HANDOFF, PRIORITY, policy_of
+from bot.policy.night import Desk, Night, hour_text
+from bot.store.conversations import (
+    BUNDLE,
+    LIVE,
+    Conversation,
+    Conversations,
+    Emergency,
+    Finish,
+    OutgoingReply,
+    Pending,
+    Settlement,
+)
+from bot.store.emergencies import EmergencyPlanner, Seen
+
+log = logging.getLogger("planton.worker")
+
+AGENT_RECENT = timedelta(minutes=30)
+NIGHT_PRIORITY = 7  # in the outbox: after those who are answered now
+# At night, a weak guess of a grave matter is enough to show it to the agents on duty.
+GRAVE_AT = 0.25
+
+
+@dataclass(frozen=True)
+class TurnRules:
+    """The policy's settings with its texts. `detect`: words and the engine's danger probability → a detection."""
+
+    night: Night
+    desk: Desk
+    debounce: timedelta
+    texts: Mapping[str, str]
+    detect: Callable[[str, float | None], Detection | None]
+    plan: EmergencyPlanner
+    app_id: str | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is read as one utterance: joined texts, or one tap, or attachments without text."""
+
+    events: tuple[int, ...]
+    at: datetime
+    text: str = ""
+    payload: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass
+class _Draft:
+    """The outcome as it grows."""
+
+    settlements: list[Settlement] = field(default_factory=list)
+    waiting: dict[str, list[int]] = field(default_factory=dict)
+    understood: dict[int, Understanding] = field(default_factory=dict)
+    replies: list[OutgoingReply] = field(default_factory=list)
+    sets: dict[str, Any] = field(default_factory=dict)
+    slots: dict[str, str] = field(default_factory=dict)
+    handoff: HandoffRequest | None = None
+    handoff_intent: str | None = None
+    state: dict[str, Any] | None = None
+    emergency: Emergency | None = None
+    next_due: datetime | None = None
+    next_priority: int = LIVE
+
+    def settle(self, events: Sequence[int], disposition: str, reason: str | None = None, **more: Any) -> None:
+        """Give events their disposition."""
+        if events:
+            self.settlements.append(Settlement(tuple(events), disposition, reason, **more))
+
+    def hand_off(self, request: HandoffRequest, intent: str | None) -> None:
+        """Ask for a human; of several requests the most pressing stays."""
+        if self.handoff is None or request.priority < self.handoff.priority:
+            self.handoff, self.handoff_intent = request, intent
+
+    def wait(self, why: str, events: Sequence[int], until: datetime, priority: int) -> None:
+        """Leave events in flight until a moment; the earliest of several counts."""
+        self.waiting.setdefault(why, []).extend(events)
+        if self.next_due is None or until < self.next_due:
+            self.next_due, self.next_priority = until, priority
+
+    def finish(self) -> Finish:
+        """The frozen outcome."""
+        return Finish(
+            settlements=tuple(self.settlements),
+            waiting={why: tuple(events) for why, events in self.waiting.items()},
+            understood=self.understood,
+            replies=tuple(self.replies),
+            emergency=self.emergency,
+            handoff=self.handoff,
+            handoff_intent=self.handoff_intent,
+            handoff_slots=self.slots,
+            sets=self.sets,
+            state=self.state,
+            next_due=self.next_due,
+            next_priority=self.next_priority,
+        )
+
+
+class TurnTaker:
+    """Takes turns. Raises what the engine raises; LeaseLost when the conversation changed meanwhile."""
+
+    def __init__(self, store: Conversations, engine: Engine, clock: Clock, rules: TurnRules) -> None:
+        self._store = store
+        self._engine = engine
+        self._clock = clock
+        self._rules = rules
+
+    async def take(self, conversation: Conversation) -> None:
+        """Handle all that is pending in a claimed conversation."""
+        now = self._clock.now()
+        draft = _Draft()
+        await self._echoes(conversation, draft, now)
+        messages = await self._messages(conversation, draft, now)
+        if messages and not self._debounced(messages, draft, now):
+            await self._speak(conversation, messages, draft, now)
+        await self._store.finish(conversation, draft.finish(), now)
+
+    # -- what came in --------------------------------------------------------------------------------------------
+
+    async def _echoes(self, conversation: Conversation, draft: _Draft, now: datetime) -> None:
+        for event in conversation.pending:
+            if not isinstance(event.body, Echo):
+                continue
+            verdict = await self._whose(conversation, event, event.body, now)
+            if verdict is owners.EchoOf.OURS:
+                draft.settle([event.id], "ignored", "own_echo")
+            elif verdict is owners.EchoOf.AUTOMATION:
+                draft.settle([event.id], "ignored", "inbox_automation")
+            elif verdict is owners.EchoOf.UNKNOWN_YET:
+                draft.wait("echo", [event.id], event.received_at + owners.ECHO_HOLD, LIVE)
+            else:
+                draft.settle([event.id], "ignored", "inbox_reply")
+                draft.sets["last_agent_at"] = event.at
+                if conversation.owner != "agent":
+                    draft.sets.update(owner="inbox", owner_until=event.at + owners.INBOX_FOR)
+
+    async def _whose(self, conversation: Conversation, event: Pending, echo: Echo, now: datetime) -> owners.EchoOf:
+        day = self._rules.night.local(event.at).replace(hour=0, minute=0, second=0, microsecond=0)
+        return owners.whose_echo(
+            owners.EchoContext(
+                signed=False,  # a signed echo was settled when it came in
+                mid_known=event.mid is not None and await self._store.knows_mid(conversation.id, event.mid),
+                app_id=echo.app_id,
+                our_app_id=self._rules.app_id,
+                at=event.at,
+                received_at=event.received_at,
+                now=now,
+                send_in_flight=await self._store.send_in_flight(conversation.id),
+                first_message_of_day_at=await self._store.first_message_at(conversation.id, day),
+            )
+        )
+
+    async def _messages(self, conversation: Conversation, draft: _Draft, now: datetime) -> list[Pending]:
+        """The person's messages to handle, edits applied."""
+        messages: dict[str | int, Pending] = {}
+        for event in conversation.pending:
+            if isinstance(event.body, (Message, Postback)):
+                messages[event.mid or event.id] = event
+            elif isinstance(event.body, Edit):
+                await self._edit(conversation, event, event.body, messages, draft)
+        return sorted(messages.values(), key=lambda e: (e.at, e.id))
+
+    async def _edit(
+        self,
+        conversation: Conversation,
+        event: Pending,
+        edit: Edit,
+        messages: dict[str | int, Pending],
+        draft: _Draft,
+    ) -> None:
+        target = messages.get(edit.target)
+        if target is not None and isinstance(target.body, Message):
+            messages[edit.target] = replace(target, body=replace(target.body, text=edit.text), intent=None)
+            draft.settle([event.id], "ignored", "edit_applied")
+            return
+        handled = await self._store.handled_route(conversation.id, edit.target)
+        if handled in (None, route.CLARIFY):
+            # The question that we did not understand, written anew; or a message that never reached us.
+            messages[event.id] = replace(event, body=Message(text=edit.text))
+        else:
+            draft.settle([event.id], "ignored", "edit_after_reply")
+
+    def _debounced(self, messages: Sequence[Pending], draft: _Draft, now: datetime) -> bool:
+        """Whether the person may still be typing: looked at too early, because something else was due."""
+        fresh = [m for m in messages if m.waiting != "night"]
+        if not fresh or not self._rules.debounce:
+            return False
+        due = min(
+            max(m.received_at for m in fresh) + self._rules.debounce,
+            min(m.received_at for m in fresh) + 5 * self._rules.debounce,
+        )
+        if due <= now:
+            return False
+        draft.wait("debounce", [m.id for m in messages], due, LIVE)
+        return True
+
+    # -- who speaks ----------------------------------------------------------------------------------------------
+
+    async def _speak(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> None:
+        owner = draft.sets.get("owner", conversation.owner)
+        if owner == "inbox" and "owner" not in draft.sets and (conversation.owner_until or now) <= now:
+            owner = "bot"
+            draft.sets.update(owner="bot", owner_until=None)
+        if owner == "closed":
+            owner = "bot"
+            draft.sets.update(owner="bot", category="none", state=None)
+        standby = conversation.standby or any(m.standby for m in messages)
+        if standby:
+            await self._listen(conversation, messages, draft, now, "standby", quiet=True)
+        elif not owners.bot_may_answer(owner, conversation.category):
+            await self._listen(conversation, messages, draft, now, owner, quiet=False)
+        elif self._rules.night.contains(now):
+            await self._night(conversation, messages, draft, now)
+        else:
+            await self._answer(conversation, messages, draft, now)
+
+    async def _listen(
+        self,
+        conversation: Conversation,
+        messages: Sequence[Pending],
+        draft: _Draft,
+        now: datetime,
+        reason: str,
+        quiet: bool,
+    ) -> None:
+        """A human has the conversation: understand silently, fill the hand-off's fields, watch for danger."""
+        at_night = not quiet and self._rules.night.contains(now)
+        for message in messages:
+            understanding = await self._understand(message, draft, may_fail=at_night)
+            if understanding is None:
+                draft.settle([message.id], "to_agent", reason)
+                continue
+            if self._emergency(conversation, [message], _words(message), understanding, draft, now):
+                return
+            draft.settle([message.id], "to_agent", reason, understanding=understanding)
+            draft.slots.update(understanding.entities)
+        if at_night and not self._told(conversation, now):
+            self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
+
+    async def _night(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> None:
+        """Everything is understood; what is grave is handed off at once, the rest waits for the morning."""
+        told = self._told(conversation, now)
+        morning = self._rules.night.ends_at(now)
+        for message in messages:
+            if message.waiting == "night" and message.intent is not None:
+                draft.wait("night", [message.id], morning, BUNDLE)
+                continue
+            understanding = await self._understand(message, draft, may_fail=True)
+            if understanding is None:
+                if not told:
+                    self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
+                    told = True
+                if _words(message):  # the engine is away: it is understood as soon as it is back
+                    draft.wait("retry", [message.id], now + timedelta(seconds=5), LIVE)
+                else:
+                    draft.wait("night", [message.id], morning, BUNDLE)
+                continue
+            if self._emergency(conversation, [message], _words(message), understanding, draft, now):
+                return
+            outcome = route.at_night(self._understood(understanding), told, self._rules.texts)
+            self._say_night(draft, outcome.replies, now, dedup=not told)
+            told = True
+            if outcome.handoff is not None:
+                draft.hand_off(outcome.handoff, understanding.intent)
+                draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
+            else:
+                draft.wait("night", [message.id], morning, BUNDLE)
+
+    def _understood(self, understanding: Understanding) -> route.Outcome:
+        """The outcome that the message's own understanding calls for (at night no turn is taken)."""
+        policy = policy_of(understanding.intent)
+        grave = policy.route == HANDOFF and understanding.confidence >= GRAVE_AT
+        request = None
+        if grave:
+            request = HandoffRequest(
+                policy.category, policy.priority, understanding.intent or "", dict(understanding.entities)
+            )
+        chosen, category = route.named_route(understanding, False, request)
+        return route.Outcome(chosen, category, "waiting", (), request, understanding)
+
+    async def _answer(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> None:
+        """By day, and the conversation is the bot's."""
+        ids = [m.id for m in messages]
+        if not self._window_open(conversation, now):
+            draft.hand_off(HandoffRequest("request", PRIORITY["request"], "window_closed"), None)
+            draft.settle(ids, "handed_off", "window_closed", route=HANDOFF)
+            return
+        said = await self._store.replies_since(conversation.id, now - owners.LOOP_WITHIN)
+        if owners.in_loop(said):
+            self._loop(ids, said, draft)
+            return
+        situation = route.Situation(
+            introduced=conversation.introduced_at is not None,
+            handoff_open=conversation.category != "none",
+            wait=await self._wait_sentence(now),
+        )
+        state = conversation.state
+        category = conversation.category
+        for segment in segments(messages):
+            if not owners.bot_may_answer("waiting" if category != "none" else "bot", category):
+                draft.settle(segment.events, "to_agent", "waiting")  # the same batch asked for a human already
+                continue
+            outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
+            if outcome is None:
+                return
+            self._record(outcome, segment, draft)
+            if outcome.handoff is not None:
+                category = outcome.handoff.category
+            situation = replace(
+                situation,
+                introduced=situation.introduced or bool(outcome.replies),
+                handoff_open=situation.handoff_open or outcome.handoff is not None,
+            )
+        draft.state = state
+        if draft.replies and conversation.introduced_at is None:
+            draft.sets["introduced_at"] = now
+
+    async def _outcome(
+        self,
+        conversation: Conversation,
+        segment: Segment,
+        situation: route.Situation,
+        state: dict[str, Any] | None,
+        draft: _Draft,
+        now: datetime,
+    ) -> tuple[route.Outcome | None, dict[str, Any] | None]:
+        """What to do about a segment, and the dialogue state after it; None: it was an emergency."""
+        texts = self._rules.texts
+        if not segment.text and segment.payload is None:
+            return route.media(segment.attachments, situation, texts), state
+        turn = await self._turn(conversation, segment, state)
+        events = [m for m in conversation.pending if m.id in segment.events]
+        if segment.payload is None or turn.understanding.danger > 0:
+            words = segment.text if segment.payload is None else ""
+            if self._emergency(conversation, events, words, turn.understanding, draft, now, segment.events):
+                return None, state
+        return route.by_day(turn, situation, texts), turn.state
+
+    async def _turn(self, conversation: Conversation, segment: Segment, state: dict[str, Any] | None) -> Turn:
+        return await self._engine.turn(
+            f"c{conversation.id}", for_understanding(segment.text), state, segment.payload or None
+        )
+
+    def _record(self, outcome: route.Outcome, segment: Segment, draft: _Draft) -> None:
+        first = len(draft.replies)
+        draft.replies.extend(OutgoingReply(reply) for reply in outcome.replies)
+        silent = not outcome.replies and outcome.disposition == "answered"
+        draft.settle(
+            segment.events,
+            "ignored" if silent else outcome.disposition,
+            "declared_silence" if silent else outcome.handoff.reason if outcome.handoff else None,
+            reply=first if outcome.replies else None,
+            route=outcome.route,
+            understanding=outcome.understanding,
+        )
+        if outcome.handoff is not None:
+            draft.hand_off(outcome.handoff, outcome.understanding.intent if outcome.understanding else None)
+        if outcome.understanding is not None:
+            draft.slots.update(outcome.understanding.entities)
+
+    def _loop(self, ids: Sequence[int], said: int, draft: _Draft) -> None:
+        """Enough was said: one sentence, a hand-off, then silence."""
+        if said == owners.LOOP_REPLIES:
+            draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_boucle"])))
+            draft.hand_off(HandoffRequest("request", PRIORITY["request"], "boucle"), None)
+            draft.settle(ids, "handed_off", "boucle", reply=0, route=HANDOFF)
+        else:
+            draft.settle(ids, "to_agent", "boucle")
+
+    async def give_to_human(self, conversation: Conversation) -> None:
+        """The engine gave nothing usable twice, or we failed: the person is told, a human takes it from here."""
+        now = self._clock.now()
+        draft = _Draft()
+        messages = await self._messages(conversation, draft, now)
+        ids = [m.id for m in messages]
+        if owners.bot_may_answer(conversation.owner, conversation.category):
+            draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
+            if self._rules.night.contains(now):
+                if not self._told(conversation, now):
+                    self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
+            elif self._window_open(conversation, now):
+                draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_panne"])))
+            reply = 0 if draft.replies else None
+            draft.settle(ids, "handed_off", "moteur", reply=reply, route=HANDOFF)
+        else:
+            draft.settle(ids, "to_agent", "moteur")
+        rest = [e.id for e in conversation.pending if isinstance(e.body, Echo)]
+        draft.settle(rest, "ignored", "unjudged_echo")
+        await self._store.finish(conversation, draft.finish(), now)
+
+    # -- pieces --------------------------------------------------------------------------------------------------
+
+    async def _understand(self, message: Pending, draft: _Draft, may_fail: bool) -> Understanding | None:
+        """What a message means; None where it has no words, or (`may_fail`) while the engine is away."""
+        words = for_understanding(_words(message))
+        if not words:
+            return None
+        try:
+            understanding = await self._engine.understand(words)
+        except EngineDown:
+            if may_fail:
+                return None
+            raise
+        draft.understood[message.id] = understanding
+        return understanding
+
+    def _emergency(
+        self,
+        conversation: Conversation,
+        messages: Sequence[Pending],
+        words: str,
+        understanding: Understanding,
+        draft: _Draft,
+        now: datetime,
+        events: Sequence[int] | None = None,
+    ) -> bool:
+        """Whether the words are a danger; if so, it replaces everything else of this turn."""
+        detection = self._rules.detect(words, understanding.danger)
+        if detection is None:
+            return False
+        standby = conversation.standby or any(m.standby for m in messages)
+        seen = Seen(conversation.emergency_at, conversation.emergency_short_at, conversation.last_agent_at, standby)
+        at = max((m.at for m in messages), default=now)
+        plan = self._rules.plan(detection, words, at, now, seen)
+        if plan is None:
+            return False
+        pending = tuple(m.id for m in conversation.pending if not isinstance(m.body, Echo))
+        draft.replies.clear()
+        draft.settlements = [s for s in draft.settlements if not set(s.events) & set(pending)]
+        draft.waiting.clear()
+        draft.handoff, draft.state, draft.next_due = None, None, None
+        draft.sets = {}
+        draft.emergency = Emergency(plan, detection, pending, understanding)
+        return True
+
+    def _told(self, conversation: Conversation, now: datetime) -> bool:
+        """Whether this night's message is not due: it went out, or an emergency reply did, or an agent is at it."""
+        night = self._rules.night
+        tonight = night.name(now)
+        if conversation.night == tonight:
+            return True
+        alarm = conversation.emergency_at
+        if alarm is not None and night.contains(alarm) and night.name(alarm) == tonight:
+            return True
+        agent = conversation.last_agent_at
+        return agent is not None and now - agent < AGENT_RECENT
+
+    def _say_night(self, draft: _Draft, replies: Sequence[Reply], now: datetime, dedup: bool = True) -> None:
+        if not replies:
+            return
+        tonight = self._rules.night.name(now)
+        for reply in replies:
+            draft.replies.append(
+                OutgoingReply(
+                    reply,
+                    author="night",
+                    bound=False,
+                    priority=NIGHT_PRIORITY,
+                    dedup=f"night:{tonight.isoformat()}" if dedup else None,
+                )
+            )
+        draft.sets["night"] = tonight
+
+    def _window_open(self, conversation: Conversation, now: datetime) -> bool:
+        try:
+            window.tag("bot", conversation.last_person_at, now)
+        except window.WindowClosed:
+            return False
+        return True
+
+    async def _wait_sentence(self, now: datetime) -> str:
+        is_open = self._rules.desk.open(now)
+        median = await self._store.median_wait(now) if is_open else None
+        return route.wait_sentence(is_open, hour_text(self._rules.desk.start), median, self._rules.texts)
+
+
+def _words(message: Pending) -> str:
+    body = message.body
+    return body.title if isinstance(body, Postback) else getattr(body, "text", "")
+
+
+def segments(messages: Sequence[Pending]) -> list[Segment]:
+    """Consecutive texts are one utterance; a tap stands alone; attachments without text stand together.
+
+    A photo beside words is only shown to agents: the words are what is answered.
+    """
+    parts: list[Segment] = []
+    for message in messages:
+        body = message.body
+        payload = body.payload if isinstance(body, Postback) else getattr(body, "quick_reply", None)
+        attachments = getattr(body, "attachments", ())
+        part = Segment((message.id,), message.at, _words(message), payload, attachments)
+        last = parts[-1] if parts else None
+        if last is not None and payload is None and last.payload is None and bool(last.text) == bool(part.text):
+            parts[-1] = Segment(
+                last.events + part.events,
+                part.at,
+                "\n".join(t for t in (last.text, part.text) if t),
+                None,
+                last.attachments + attachments,
+            )
+        else:
+            parts.append(part)
+    return _media_into_words(parts)
+
+
+def _media_into_words(parts: Sequence[Segment]) -> list[Segment]:
+    """Attachments that came together with words are part of what the words say."""
+    spoken = [i for i, part in enumerate(parts) if part.text and part.payload is None]
+    if not spoken:
+        return list(parts)
+    joined: list[Segment] = []
+    spare: tuple[int, ...] = ()
+    for part in parts:
+        if not part.text and part.payload is None:
+            spare += part.events
+        else:
+            joined.append(part)
+    for i, part in enumerate(joined):
+        if part.text and part.payload is None:
+            joined[i] = replace(part, events=part.events + spare)
+            break
+    return joined

@@ -1,0 +1,129 @@
+"""The claim loop: many conversations in parallel, each by one worker at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import traceback
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
+
+from bot.core.clock import Clock
+from bot.core.errors import EngineDown, EngineRefused, LeaseLost
+from bot.store.conversations import Conversation, Conversations
+from bot.store.db import DUE, Listener
+from bot.worker.turn import TurnTaker
+
+log = logging.getLogger("planton.worker")
+
+LEASE = timedelta(seconds=20)
+POLL = 1.0  # seconds between looks when nothing wakes us
+ENGINE_RETRY_MAX = 5.0  # seconds
+
+
+@dataclass(frozen=True)
+class WorkerDeps:
+    """What a worker needs. `parallel`: conversations at once in this process."""
+
+    conversations: Conversations
+    turns: TurnTaker
+    listener: Listener
+    clock: Clock
+    parallel: int = 16
+
+
+class Worker:
+    """Runs until cancelled; `step` handles what is due now, once."""
+
+    def __init__(self, deps: WorkerDeps) -> None:
+        self._deps = deps
+        self._running: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Claim and handle for ever. A database that is away is waited for."""
+        try:
+            while True:
+                try:
+                    claimed = await self._claim()
+                    if not claimed:
+                        await self._sleep()
+                except (DBAPIError, OSError, TimeoutError) as error:
+                    log.warning("database away (%s); trying again", type(error).__name__)
+                    await asyncio.sleep(0.5)
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def step(self) -> int:
+        """Handle everything that is due now, one claim after the other; returns how many conversations were handled."""
+        handled = 0
+        while True:
+            claimed = await self._deps.conversations.claim(self._deps.clock.now(), self._deps.parallel, LEASE)
+            if not claimed:
+                return handled
+            await asyncio.gather(*(self._handle(c) for c in claimed))
+            handled += len(claimed)
+
+    async def _claim(self) -> int:
+        room = self._deps.parallel - len(self._running)
+        if room <= 0:
+            self._room.clear()
+            await self._room.wait()
+            return 1
+        claimed = await self._deps.conversations.claim(self._deps.clock.now(), room, LEASE)
+        for conversation in claimed:
+            task = asyncio.create_task(self._guarded(conversation))
+            self._running.add(task)
+            task.add_done_callback(self._done)
+        return len(claimed)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._room.set()
+
+    async def _sleep(self) -> None:
+        due_in = await self._deps.conversations.next_due_in(self._deps.clock.now())
+        timeout = POLL if due_in is None else min(POLL, max(0.005, due_in))
+        await self._deps.listener.wait(DUE, timeout)
+
+    async def _guarded(self, conversation: Conversation) -> None:
+        """The outermost guard of one conversation: whatever happens, the lease ends and the others go on."""
+        try:
+            await self._handle(conversation)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await self._release(conversation, 0, conversation.attempts, "retry")
+            raise
+        except (DBAPIError, OSError, TimeoutError) as error:
+            log.warning("conversation %s: database away (%s)", conversation.id, type(error).__name__)
+        except Exception as error:  # a defect of ours must not stop the other conversations
+            # The frames, not the message: an error's own text may quote a citizen.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("conversation %s: %s\n%s", conversation.id, type(error).__name__, frames)
+            with contextlib.suppress(Exception):
+                await self._deps.turns.give_to_human(conversation)
+
+    async def _handle(self, conversation: Conversation) -> None:
+        try:
+            await self._deps.turns.take(conversation)
+        except LeaseLost:
+            log.info("conversation %s: changed meanwhile, looking again", conversation.id)
+            await self._release(conversation, 0, conversation.attempts, "retry")
+        except EngineDown:
+            delay = min(ENGINE_RETRY_MAX, 0.25 * 2 ** min(conversation.attempts, 5)) * random.uniform(0.7, 1.3)  # noqa: S311
+            await self._release(conversation, delay, conversation.attempts + 1, "retry")
+        except EngineRefused:
+            if conversation.attempts == 0:
+                await self._release(conversation, 0.2, 1, "retry")
+            else:
+                await self._deps.turns.give_to_human(conversation)
+
+    async def _release(self, conversation: Conversation, delay: float, attempts: int, why: str) -> None:
+        due = self._deps.clock.now() + timedelta(seconds=delay)
+        await self._deps.conversations.release(conversation, due, attempts, why)

@@ -1,0 +1,80 @@
+"""A scripted engine: intents by a word of the text, replies that name the intent; it can fail, hang and be slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
+from bot.core.errors import EngineDown, EngineRefused
+from bot.policy.intents import HANDOFF, policy_of
+
+WORDS = {
+    "plainte": "plainte_comment",
+    "concours": "recrutement_concours",
+    "procuration": "procuration",
+    "merci": "remerciements",
+    "frappe": "violences_conjugales",
+    "disparu": "disparition",
+    "igpn": "reclamation_police",
+    "humain": "parler_humain",
+    "trafic": "signalement_trafic",
+    "bonjour": "salutation",
+    "voilee": "danger_immediat",
+}
+
+
+class ScriptedEngine:
+    """Implements `bot.core.dialogue.Engine`. `fail`: errors to raise, one a call; `down`: raises EngineDown while true."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.fail: list[Exception] = []
+        self.slow = 0.0
+        self.calls: list[tuple[str, str]] = []  # ("turn" | "understand", text)
+
+    async def _meet(self, kind: str, text: str) -> None:
+        self.calls.append((kind, text))
+        if self.slow:
+            await asyncio.sleep(self.slow)
+        if self.down:
+            raise EngineDown("scripted")
+        if self.fail:
+            raise self.fail.pop(0)
+
+    def _read(self, text: str) -> Understanding:
+        intent = next((WORDS[word] for word in WORDS if word in text.lower()), None)
+        danger = 0.97 if intent == "danger_immediat" else 0.01
+        french = "please" not in text.lower()
+        if intent is None:
+            return Understanding("hors_perimetre", 0.2, (("hors_perimetre", 0.2),), danger=danger, french=french)
+        entities = {"ville": "Lyon"} if "Lyon" in text else {}
+        return Understanding(intent, 0.9, ((intent, 0.9),), entities, danger, french)
+
+    async def understand(self, text: str) -> Understanding:
+        """The intent by word."""
+        await self._meet("understand", text)
+        return self._read(text)
+
+    async def turn(
+        self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None
+    ) -> Turn:
+        """« <intent> n° <turn> », a hand-off where the policy has one, a question where nothing is understood."""
+        await self._meet("turn", text)
+        count = int((state or {}).get("turns", 0)) + 1
+        understood = self._read(payload or text)
+        policy = policy_of(understood.intent)
+        if understood.confidence < 0.5:
+            reply = Reply("Pouvez-vous préciser ?", (QuickReply("Porter plainte", "/plainte_comment"),))
+            return Turn(understood, (reply,), clarify=True, state={"turns": count})
+        request = (
+            HandoffRequest(policy.category, policy.priority, understood.intent or "")
+            if policy.route == HANDOFF
+            else None
+        )
+        return Turn(understood, (Reply(f"{understood.intent} n° {count}"),), request, state={"turns": count})
+
+
+def refused() -> EngineRefused:
+    """What an empty outcome raises."""
+    return EngineRefused("scripted")

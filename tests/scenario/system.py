@@ -1,0 +1,279 @@
+"""Planton in one process: gateway over HTTP, real PostgreSQL, worker and sender, a scripted engine and Graph API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+
+from bot.app import policy as policies
+from bot.app.wiring import serve
+from bot.core.clock import SystemClock
+from bot.gateway.app import create_gateway
+from bot.gateway.ports import GatewayDeps
+from bot.meta import direct, metadata
+from bot.meta.signature import HEADER, sign
+from bot.sender.deps import SenderAccount, SenderDeps, Timing
+from bot.sender.service import Sender
+from bot.settings import Settings
+from bot.store.codec import Codec
+from bot.store.conversations import Conversations
+from bot.store.db import DUE, EMERGENCY, OUTBOX, Database, Listener
+from bot.store.emergencies import Seen
+from bot.store.inbox import Inbox, InboxRules
+from bot.store.outbox import OutboxStore
+from bot.worker.turn import TurnRules, TurnTaker
+from bot.worker.worker import Worker, WorkerDeps
+from tests.fakes.engine import ScriptedEngine
+from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
+
+DAY = datetime(2026, 1, 15, 9, 0, 30, tzinfo=timezone.utc)  # 10:00:30 in Paris, when the payloads were written
+KEY = b"key-of-tests"
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class System:
+    """The running system. `say` posts a text; `settled` waits until nothing is in flight."""
+
+    database: Database
+    codec: Codec
+    graph: ScriptedGraph
+    engine: ScriptedEngine
+    clock: SystemClock
+    url: str
+    session: aiohttp.ClientSession
+    inbox: Inbox
+    worker: Worker
+    conversations: Conversations
+    sender_url: str
+    debounce: timedelta
+    _count: int = 0
+    deliveries: list[bytes] = field(default_factory=list)
+
+    async def post(self, body: Any, signed: str = SECRET) -> int:
+        """Post a webhook body (JSON value or bytes), signed; returns the status."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.deliveries.append(raw)
+        async with self.session.post(self.url, data=raw, headers={HEADER: sign(signed, raw)}) as response:
+            return response.status
+
+    async def payload(self, name: str) -> int:
+        """Post a stored payload."""
+        return await self.post((PAYLOADS / f"{name}.json").read_bytes())
+
+    def message(
+        self, person: str, words: str | None, at: datetime | None = None, mid: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """One messaging item."""
+        self._count += 1
+        message: dict[str, Any] = {"mid": mid or f"m_{self._count}", **more}
+        if words is not None:
+            message["text"] = words
+        moment = at or self.clock.now()
+        return {
+            "sender": {"id": person},
+            "recipient": {"id": PAGE},
+            "timestamp": int(moment.timestamp() * 1000),
+            "message": message,
+        }
+
+    def body(self, *items: dict[str, Any], channel: str = "messaging", instagram: bool = False) -> dict[str, Any]:
+        """A webhook with these items."""
+        account = IG if instagram else PAGE
+        for item in items:
+            if instagram and item.get("recipient", {}).get("id") == PAGE:
+                item["recipient"] = {"id": IG}
+        entry = {"id": account, "time": int(self.clock.now().timestamp() * 1000), channel: list(items)}
+        return {"object": "instagram" if instagram else "page", "entry": [entry]}
+
+    async def say(self, person: str, words: str, **more: Any) -> int:
+        """A person writes a text."""
+        self.graph.graph.person_wrote(person, self.clock.now())
+        return await self.post(self.body(self.message(person, words, **more)))
+
+    async def rows(self, query: str, **values: Any) -> list[Any]:
+        """Rows of a query."""
+        async with self.database.begin() as connection:
+            return list((await connection.execute(text(query), values)).all())
+
+    async def dispositions(self, person: str | None = None) -> list[tuple[str, str | None]]:
+        """(kind, disposition) of a person's events, in order of arrival."""
+        rows = await self.rows(
+            """SELECT e.kind, e.disposition FROM events e LEFT JOIN conversations c ON c.id = e.conversation_id
+               WHERE CAST(:person AS text) IS NULL OR c.person = :person ORDER BY e.id""",
+            person=person,
+        )
+        return [(row.kind, row.disposition) for row in rows]
+
+    async def handoffs(self, person: str) -> list[Any]:
+        """The hand-offs of a person."""
+        return await self.rows(
+            """SELECT h.* FROM handoffs h JOIN conversations c ON c.id = h.conversation_id
+               WHERE c.person = :person ORDER BY h.id""",
+            person=person,
+        )
+
+    async def settled(self, timeout: float = 8.0, waiting: bool = False) -> None:
+        """Wait until every event has its disposition (or waits, if `waiting`) and the outbox is empty."""
+        end = asyncio.get_running_loop().time() + timeout
+        while True:
+            rows = await self.rows(
+                """SELECT (SELECT count(*) FROM events WHERE disposition IS NULL
+                               AND NOT (:waiting AND coalesce(waiting, '') <> '')) AS events,
+                          (SELECT count(*) FROM outbox WHERE status = 'queued') AS outbox""",
+                waiting=waiting,
+            )
+            if rows[0].events == 0 and rows[0].outbox == 0:
+                return
+            assert asyncio.get_running_loop().time() < end, f"still in flight: {rows[0]}"
+            await asyncio.sleep(0.02)
+
+    async def later(self, **delta: float) -> None:
+        """Move the clock and wake everybody."""
+        self.clock.offset += timedelta(**delta)
+        await self.wake()
+
+    async def wake(self) -> None:
+        """Wake worker and sender."""
+        async with self.database.begin() as connection:
+            for channel in (DUE, OUTBOX, EMERGENCY):
+                await connection.execute(text("SELECT pg_notify(:c, '')"), {"c": channel})
+
+
+@contextlib.asynccontextmanager
+async def running(
+    url: str,
+    codec: Codec,
+    tmp_path: Path,
+    debounce_ms: int = 0,
+    at: datetime = DAY,
+    app_id: str | None = "512340000000001",
+    timing: Timing | None = None,
+    store_timeout: float = 2.0,
+    graph: ScriptedGraph | None = None,
+    proxy_url: str | None = None,
+) -> AsyncIterator[System]:
+    """Start everything against the database at `url` (the gateway through `proxy_url`, if given)."""
+    clock = SystemClock(at - datetime.now(timezone.utc))
+    settings = Settings({"PLANTON_DEBOUNCE_MS": str(debounce_ms)})
+    policy = policies.build(settings)
+    debounce = timedelta(milliseconds=debounce_ms)
+    engine = ScriptedEngine()
+    database = Database(url, size=12, name="test")
+    edge = Database(proxy_url or url, size=4, name="test-gateway")
+    listener = Listener(url, (DUE, OUTBOX, EMERGENCY))
+    listener.start()
+    conversations = Conversations(database, codec)
+    accounts = frozenset({PAGE, IG})
+
+    def echo_of(mark: str) -> tuple[int, int] | None:
+        found = metadata.verify(KEY, mark)
+        return None if found is None else (found.outbox_id or 0, found.part)
+
+    inbox = Inbox(edge, codec, InboxRules(accounts, app_id, debounce, policy.triage, policy.plan, echo_of))
+    rules = TurnRules(policy.night, policy.desk, debounce, policy.texts, policy.detect, policy.plan, app_id)
+    worker = Worker(WorkerDeps(conversations, TurnTaker(conversations, engine, clock, rules), listener, clock))
+    gateway_port, sender_port = free_port(), free_port()
+    async with contextlib.AsyncExitStack() as stack:
+        graph = graph or await stack.enter_async_context(ScriptedGraph(clock=clock))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        sender_url = f"http://127.0.0.1:{sender_port}"
+
+        async def emergency_send(event: Any, detection: Any) -> bool:
+            words = getattr(event.body, "text", "")
+            plan = policy.plan(detection, words, event.at, clock.now(), Seen(None, None, None, event.standby))
+            if plan is None or plan.text is None:
+                return False
+            sent = await direct.send_emergency(
+                session, sender_url, KEY, event.platform, event.account, event.person, plan.text, event.key
+            )
+            return sent is not None
+
+        deps = GatewayDeps(
+            inbox=inbox,
+            triage=policy.triage,
+            emergency_send=emergency_send,
+            clock=clock,
+            app_secrets=[SECRET],
+            verify_token="verify",
+            metrics_token="metrics",
+            spool_path=tmp_path / "emergency.log",
+            registry=CollectorRegistry(),
+            store_timeout=store_timeout,
+            probes={"database": edge.ping},
+            recall=lambda marks: inbox.tell(marks, clock.now()),
+        )
+        sender = Sender(
+            SenderDeps(
+                accounts=tuple(SenderAccount(i, PAGE, TOKEN, SECRET) for i in (PAGE, IG)),
+                graph_url=graph.url,
+                store=OutboxStore(database, codec, listener, 10_000),
+                emergency_store=OutboxStore(database, codec, listener, 10_000),
+                secret_key=KEY,
+                metadata_key=KEY,
+                clock=clock,
+                port=sender_port,
+                ceiling=10_000,
+                timing=timing or Timing(),
+            )
+        )
+        await sender.start()
+        stack.push_async_callback(sender.stop)
+        tasks = [
+            asyncio.create_task(serve(create_gateway(deps), "127.0.0.1", gateway_port)),
+            asyncio.create_task(worker.run()),
+        ]
+        try:
+            await _listens(gateway_port)
+            yield System(
+                database,
+                codec,
+                graph,
+                engine,
+                clock,
+                f"http://127.0.0.1:{gateway_port}/webhooks/meta",
+                session,
+                inbox,
+                worker,
+                conversations,
+                sender_url,
+                debounce,
+            )
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await listener.close()
+    await database.close()
+    await edge.close()
+
+
+async def _listens(port: int) -> None:
+    for _ in range(500):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
+    raise AssertionError("the gateway did not start")
