@@ -12,7 +12,7 @@ from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
-from bot.policy.intents import ANSWER, CLARIFY, DANGER_INTENTS, EMERGENCY, HANDOFF, PRIORITY, policy_of
+from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 
 Texts = Mapping[str, str]
 
@@ -23,6 +23,7 @@ _NIGHT_LINE = {
     "disparition": "utter_nuit_disparition",
     "harcelement_cyber": "utter_nuit_cyber",
 }
+_POLITE = ("salutation", "au_revoir", "remerciements")  # understood in any language
 _AT_ONCE_AT_NIGHT = PRIORITY["sensitive"]
 # Attachment type → reply, and whether a human should look (Meta's type names; shares bring no question of their own).
 _MEDIA: dict[str, tuple[str, bool]] = {
@@ -42,7 +43,6 @@ _MEDIA: dict[str, tuple[str, bool]] = {
     "fallback": ("utter_media_partage", False),
     "template": ("utter_media_partage", False),
 }
-# Meta's thumb is a sticker with one of three ids, one a size.
 _OTHER_MEDIA = ("utter_media_autre", False)
 
 
@@ -125,6 +125,8 @@ def needs_net(route: str, category: str) -> bool:
 
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
+    if not turn.understanding.french and turn.handoff is None and turn.understanding.intent not in _POLITE:
+        return other_language(turn.understanding, situation, texts)
     route, category = named_route(turn.understanding, turn.clarify, turn.handoff)
     replies = turn.replies
     if turn.handoff is not None:
@@ -134,8 +136,6 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     net = _net(replies, texts) if needs_net(route, category) else ""
     new = turn.handoff is not None and not situation.handoff_open
     replies = with_lines(replies, situation.wait if new else "", net)
-    if not turn.understanding.french and turn.handoff is None and route != ANSWER:
-        return other_language(turn.understanding, situation, texts)
     disposition = "handed_off" if turn.handoff is not None else "answered"
     return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding)
 
@@ -192,8 +192,3 @@ def wait_sentence(desk_open: bool, opens: str, median: Optional[timedelta], text
         return ""
     minutes = max(1, round(median.total_seconds() / 60))
     return texts["utter_attente_minutes"].format(minutes=minutes) if minutes > 1 else ""
-
-
-def is_danger(intent: Optional[str]) -> bool:
-    """Whether an intent is one of the two dangers."""
-    return (intent is not None and policy_of(intent).route == EMERGENCY) or intent in DANGER_INTENTS

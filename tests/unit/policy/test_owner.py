@@ -1,0 +1,63 @@
+"""Who speaks, and whose echo it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from bot.policy.owner import EchoContext, EchoOf, bot_may_answer, in_loop, whose_echo
+
+AT = datetime(2026, 1, 15, 9, 0, tzinfo=timezone.utc)
+ECHO = EchoContext(
+    signed=False,
+    mid_known=False,
+    app_id="999",
+    our_app_id="111",
+    at=AT,
+    received_at=AT,
+    now=AT,
+    send_in_flight=False,
+    first_message_of_day_at=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("owner", "category", "may"),
+    [
+        ("bot", "none", True),
+        ("closed", "complaint", True),
+        ("waiting", "thanks", True),
+        ("waiting", "request", True),
+        *(("waiting", c, False) for c in ("complaint", "witness", "sensitive", "urgent", "emergency")),
+        ("agent", "none", False),
+        ("inbox", "request", False),
+    ],
+)
+def test_who_may_speak(owner: str, category: str, may: bool) -> None:
+    assert bot_may_answer(owner, category) is may
+
+
+def test_ten_replies_are_enough() -> None:
+    assert not in_loop(9)
+    assert in_loop(10)
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (ECHO, EchoOf.HUMAN),
+        (replace(ECHO, signed=True), EchoOf.OURS),
+        (replace(ECHO, mid_known=True), EchoOf.OURS),
+        (replace(ECHO, app_id="111"), EchoOf.OURS),
+        (replace(ECHO, app_id=None, our_app_id=None), EchoOf.HUMAN),
+        (replace(ECHO, send_in_flight=True), EchoOf.UNKNOWN_YET),
+        (replace(ECHO, send_in_flight=True, now=AT + timedelta(seconds=10)), EchoOf.HUMAN),
+        (replace(ECHO, first_message_of_day_at=AT - timedelta(seconds=3)), EchoOf.AUTOMATION),
+        (replace(ECHO, first_message_of_day_at=AT - timedelta(seconds=4)), EchoOf.HUMAN),
+        (replace(ECHO, first_message_of_day_at=AT + timedelta(seconds=1)), EchoOf.HUMAN),
+    ],
+)
+def test_whose_echo(context: EchoContext, expected: EchoOf) -> None:
+    assert whose_echo(context) is expected
