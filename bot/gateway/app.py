@@ -39,6 +39,7 @@ WEBHOOK = "/webhooks/meta"
 THREAD_FROM = 50_000  # bytes: a longer body is read in a thread, so that others are acknowledged meanwhile
 _DRAIN_FACTOR = 4  # a body too large is read up to this many times the limit, so that its sender sees the 413
 _PROBE_TIMEOUT = 1.0
+_STOP_WAIT = 5.0  # for emergency replies that are leaving when the process is told to end
 _REMEDIES = {
     "database": "La base de données ne répond pas\u00a0: vérifiez PLANTON_DATABASE_URL et que PostgreSQL est démarré.",
     "engine": "Le moteur ne répond pas\u00a0: voyez «\u00a0planton run engine\u00a0» et PLANTON_ENGINE_URL.",
@@ -101,6 +102,7 @@ class Gateway:
     def __init__(self, deps: GatewayDeps) -> None:
         self._deps = deps
         self._spool = Spool(deps.spool_path)
+        self._spool.load()  # here rather than in `start`: a server may listen a moment before its listeners run
         self._metrics = GatewayMetrics(deps.registry, lambda: len(self._spool))
         self._reader = Reader(deps.triage, deps.triage_budget, self._metrics)
         self._pieces = Pieces(deps.triage)
@@ -119,8 +121,7 @@ class Gateway:
     # Start and stop
 
     async def start(self, app: Sanic[Any, Any]) -> None:
-        """Replay the spool, and begin to look after what stays in it."""
-        await asyncio.to_thread(self._spool.load)
+        """Begin to look after what stays in the spool."""
         self._recalling = asyncio.create_task(self._recall.run(self._deps.recall_every))
 
     async def stop(self, app: Sanic[Any, Any]) -> None:
@@ -131,7 +132,7 @@ class Gateway:
                 await self._recalling
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=self._deps.store_timeout + self._deps.emergency_wait + 1)
-        await self._lane.drain(self._deps.emergency_wait)
+        await self._lane.drain(_STOP_WAIT)
 
     # Webhook
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import socket
 import time
@@ -275,6 +276,17 @@ async def test_over_five_megabytes_is_413(gateway: Running, size: int, status: i
     assert (await gateway.post(CRY))[0] == 200
 
 
+async def test_a_client_that_writes_all_before_it_reads_sees_the_413(gateway: Running) -> None:
+    def post() -> int:
+        connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"), timeout=10)
+        connection.request("POST", WEBHOOK, b" " * 15_000_000)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert await asyncio.to_thread(post) == 413
+
+
 async def test_a_body_far_too_large_is_cut_and_harms_nobody(gateway: Running) -> None:
     try:
         async with gateway.client.post(gateway.url + WEBHOOK, data=b" " * 40_000_000) as response:
@@ -497,11 +509,10 @@ async def test_a_delivery_that_comes_while_the_reply_is_leaving_sends_no_second(
 
 
 async def test_stopping_waits_for_a_reply_that_is_leaving(setup: Setup) -> None:
-    setup.inbox.down, setup.sender.delay = True, 0.2
-    async with setup.run(emergency_wait=1.0) as running:
-        post = asyncio.create_task(running.post(CRY))
-        await until(lambda: len(setup.sender.asked) == 1)
-        post.cancel()
+    setup.inbox.down, setup.sender.delay = True, 0.4
+    async with setup.run(emergency_wait=0.05) as running:
+        assert (await running.post(CRY))[0] == 503
+        assert setup.lines() == []
     assert [line["key"] for line in setup.lines()] == ["m_cry"]
 
 
