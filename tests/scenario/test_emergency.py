@@ -1,0 +1,199 @@
+"""Danger: answered at once, at any hour, whoever owns the conversation, whatever is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from bot.store.codec import Codec
+from tests.fakes.graph import Script
+from tests.scenario.system import DAY, System, running
+
+NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
+HELP = "au secours il a un couteau il défonce la porte"
+
+
+def is_emergency(reply: str) -> bool:
+    return reply.startswith("Écrire ici n’alerte personne") and "17" in reply and "114" in reply
+
+
+async def test_one_complete_message_at_once_and_a_hand_off(system: System) -> None:
+    start = time.monotonic()
+    await system.say("p1", HELP)
+    await system.graph.wait_for("p1")
+    assert time.monotonic() - start < 1
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert is_emergency(reply)
+    assert await system.dispositions("p1") == [("text", "emergency")]
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.category, handoff.priority, handoff.old) == ("emergency", 0, False)
+    assert system.engine.calls == []
+
+
+async def test_told_in_two_messages(system: System) -> None:
+    await system.say("p1", "il a un")
+    await system.settled()
+    await system.say("p1", "couteau")
+    await system.graph.wait_for("p1", 2)
+    await system.settled()
+    assert is_emergency(system.graph.texts("p1")[-1])
+
+
+async def test_the_reminder_comes_at_most_every_two_minutes(system: System) -> None:
+    await system.say("p1", HELP)
+    await system.settled()
+    await system.say("p1", "rue des lilas")
+    await system.settled()
+    await system.say("p1", "au quatrième étage")
+    await system.settled()
+    texts = system.graph.texts("p1")
+    assert len(texts) == 2
+    assert "17" in texts[1] and "114" in texts[1] and len(texts[1]) < 120
+    assert [d for _, d in await system.dispositions("p1")] == ["emergency", "emergency", "to_agent"]
+    await system.later(minutes=3)
+    await system.say("p1", "vite")
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 3
+    await system.later(minutes=40)
+    await system.say("p1", "merci")
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 3
+
+
+async def test_an_earlier_reply_that_leaves_slowly_does_not_hold_it_up(system: System) -> None:
+    system.graph.script(Script(latency=3.0))
+    await system.say("p1", "comment porter plainte")
+    await asyncio.sleep(0.3)
+    start = time.monotonic()
+    await system.say("p1", HELP)
+    while not any(is_emergency(t) for t in system.graph.texts("p1")):
+        assert time.monotonic() - start < 1
+        await asyncio.sleep(0.01)
+
+
+async def test_the_bots_unsent_words_are_withdrawn(system: System) -> None:
+    async with system.database.begin() as connection:
+        await connection.execute(text("INSERT INTO accounts (account, paused_until) VALUES ('1000', '2030-01-01')"))
+    await system.say("p1", "comment porter plainte")
+    rows = []
+    while not rows:
+        rows = await system.rows("SELECT id FROM outbox")
+    await system.say("p1", HELP)
+    await system.graph.wait_for("p1")
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1
+    rows = await system.rows("SELECT author, status FROM outbox ORDER BY id")
+    assert [(r.author, r.status) for r in rows] == [("bot", "cancelled"), ("emergency", "sent")]
+    assert [d for _, d in await system.dispositions("p1")] == ["to_agent", "emergency"]
+
+
+async def test_under_an_agent(system: System) -> None:
+    await system.say("p1", "igpn")
+    await system.settled()
+    async with system.database.begin() as connection:
+        await connection.execute(text("UPDATE conversations SET owner = 'agent', owner_version = owner_version + 1"))
+    await system.say("p1", HELP)
+    await system.settled()
+    assert is_emergency(system.graph.texts("p1")[-1])
+    owner = await system.rows("SELECT owner, category FROM conversations")
+    assert (owner[0].owner, owner[0].category) == ("agent", "emergency")
+
+
+async def test_at_night(database_url: str, codec: Codec, tmp_path: Path) -> None:
+    async with running(database_url, codec, tmp_path, at=NIGHT) as system:
+        await system.say("p1", HELP)
+        await system.settled()
+        [reply] = system.graph.texts("p1")
+        assert is_emergency(reply)
+        assert "6\u00a0h" in reply
+        await system.later(minutes=40)
+        await system.say("p1", "plainte")
+        await system.settled(waiting=True)
+        assert len(system.graph.texts("p1")) == 1  # no night message after an emergency reply that night
+
+
+async def test_standby_is_a_hand_off_only(system: System) -> None:
+    await system.post(system.body(system.message("p1", HELP), channel="standby"))
+    await system.settled()
+    assert system.graph.texts("p1") == []
+    assert [h.priority for h in await system.handoffs("p1")] == [0]
+    assert await system.dispositions("p1") == [("text", "handed_off")]
+
+
+@pytest.mark.parametrize("words", ["help me he has a gun and he is going to kill me", "ayuda me quiere matar tiene un cuchillo", "ساعدوني يريد أن يقتلني"])
+async def test_in_other_languages_the_reply_is_in_english_too(system: System, words: str) -> None:
+    await system.say("p1", words)
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert is_emergency(reply)
+    assert "Writing here does not alert anyone" in reply
+    assert len(reply.encode()) <= 1000
+
+
+async def test_an_hour_late_and_a_day_late(system: System) -> None:
+    await system.say("p1", HELP, at=DAY - timedelta(hours=2))
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert reply.startswith("Si vous êtes toujours en danger")
+    await system.say("p2", HELP, at=DAY - timedelta(hours=25))
+    await system.settled()
+    assert system.graph.texts("p2") == []
+    [handoff] = await system.handoffs("p2")
+    assert (handoff.priority, handoff.old) == (0, True)
+
+
+async def test_the_engine_sees_what_the_words_hide(system: System) -> None:
+    await system.say("p1", "une phrase voilee que seul le moteur comprend")
+    await system.settled()
+    assert is_emergency(system.graph.texts("p1")[-1])
+    assert [h.reason for h in await system.handoffs("p1")] == ["emergency_engine"]
+    assert await system.dispositions("p1") == [("text", "emergency")]
+
+
+async def test_an_edit_into_danger(system: System) -> None:
+    await system.say("p1", "bonjour", mid="m1")
+    await system.settled()
+    stamp = int(system.clock.now().timestamp() * 1000)
+    edit = {"sender": {"id": "p1"}, "recipient": {"id": "1000"}, "timestamp": stamp}
+    await system.post(system.body({**edit, "message_edit": {"mid": "m1", "text": HELP, "num_edit": 1}}))
+    await system.settled()
+    assert is_emergency(system.graph.texts("p1")[-1])
+
+
+async def test_a_pin_after_the_cry_is_shown_to_agents(system: System) -> None:
+    await system.say("p1", HELP)
+    await system.settled()
+    pin = [{"type": "location", "payload": {"coordinates": {"lat": 48.8, "long": 2.3}}}]
+    await system.post(system.body(system.message("p1", None, attachments=pin)))
+    await system.settled()
+    assert await system.dispositions("p1") in (
+        [("text", "emergency"), ("attachment", "emergency")],
+        [("text", "emergency"), ("attachment", "to_agent")],
+    )
+    [handoff] = await system.handoffs("p1")
+    assert handoff.raised_at > handoff.opened_at
+
+
+async def test_with_the_database_stopped(database_url: str, codec: Codec, tmp_path: Path) -> None:
+    dead = "postgresql://nobody@127.0.0.1:1/none"
+    async with running(database_url, codec, tmp_path, proxy_url=dead) as system:
+        body = system.body(system.message("p1", HELP))
+        start = time.monotonic()
+        assert await system.post(body) == 503
+        await system.graph.wait_for("p1")
+        assert time.monotonic() - start < 3
+        assert await system.post(body) == 503
+        assert len(system.graph.texts("p1")) == 1
+        assert is_emergency(system.graph.texts("p1")[0])
+    async with running(database_url, codec, tmp_path) as system:
+        assert await system.post(body) == 200
+        await system.settled()
+        assert system.graph.texts("p1") == []  # this Graph API is new: no second reply reached it
+        assert [h.priority for h in await system.handoffs("p1")] == [0]
+        assert await system.dispositions("p1") == [("text", "emergency")]

@@ -1,0 +1,113 @@
+"""The night: one message, everything understood, a bundle in the morning."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from bot.store.codec import Codec
+from tests.scenario.system import System, running
+
+NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)  # 02:30 in Paris
+
+
+@pytest.fixture
+async def system(database_url: str, codec: Codec, tmp_path: Path) -> AsyncIterator[System]:
+    """Everything running at half past two."""
+    async with running(database_url, codec, tmp_path, at=NIGHT) as started:
+        yield started
+
+
+async def test_once_a_night_then_one_answer_in_the_morning(system: System) -> None:
+    await system.say("p1", "bonjour")
+    await system.settled(waiting=True)
+    await system.say("p1", "comment porter plainte")
+    await system.settled(waiting=True)
+    [reply] = system.graph.texts("p1")
+    assert "17" in reply
+    assert "112" in reply
+    assert await system.dispositions("p1") == [("text", None), ("text", None)]
+    await system.later(hours=3, minutes=31)
+    await system.settled()
+    assert system.graph.texts("p1")[1:] == ["Je suis un assistant automatique. plainte_comment n° 1"]
+    assert await system.dispositions("p1") == [("text", "answered")] * 2
+    assert ("turn", "bonjour\ncomment porter plainte") in system.engine.calls
+
+
+async def test_a_message_just_after_six_joins_the_bundle(system: System) -> None:
+    await system.say("p1", "plainte une")
+    await system.settled(waiting=True)
+    async with system.database.begin() as connection:  # no worker looks until the new message is in
+        from sqlalchemy import text
+
+        await connection.execute(text("UPDATE conversations SET lease_until = clock_timestamp() + interval '2 seconds'"))
+    await system.later(hours=3, minutes=30, seconds=5)
+    await system.say("p1", "plainte deux")
+    await system.settled()
+    assert system.engine.calls[-1] == ("turn", "plainte une\nplainte deux")
+    assert len(system.graph.texts("p1")) == 2
+
+
+async def test_the_next_night_speaks_again(system: System) -> None:
+    await system.say("p1", "plainte")
+    await system.settled(waiting=True)
+    await system.later(hours=24)
+    await system.say("p1", "plainte")
+    await system.settled(waiting=True)
+    assert sum("17" in t and "112" in t for t in system.graph.texts("p1")) == 2
+
+
+async def test_violence_at_night_is_handed_off_at_once_with_its_line(system: System) -> None:
+    await system.say("p1", "mon mari me frappe depuis des années")
+    await system.settled(waiting=True)
+    [reply] = system.graph.texts("p1")
+    assert "3919" in reply
+    assert await system.dispositions("p1") == [("text", "handed_off")]
+    assert [h.category for h in await system.handoffs("p1")] == ["sensitive"]
+
+
+async def test_the_engine_away_at_night_does_not_stop_the_night_message(system: System) -> None:
+    system.engine.down = True
+    await system.say("p1", "mon fils a disparu")
+    await system.graph.wait_for("p1")
+    system.engine.down = False
+    await system.later(seconds=6)
+    await system.settled(waiting=True)
+    assert [h.category for h in await system.handoffs("p1")] == ["urgent"]
+    assert any("116" in t for t in system.graph.texts("p1"))
+
+
+async def test_an_edit_and_an_unsend_change_the_bundle(system: System) -> None:
+    await system.say("p1", "plainte fausse", mid="m1")
+    await system.say("p1", "à retirer plainte", mid="m2")
+    await system.settled(waiting=True)
+    stamp = int(system.clock.now().timestamp() * 1000)
+    base = {"sender": {"id": "p1"}, "recipient": {"id": "1000"}, "timestamp": stamp}
+    await system.post(system.body({**base, "message_edit": {"mid": "m1", "text": "procuration", "num_edit": 1}}))
+    await system.post(system.body(system.message("p1", None, mid="m2", is_deleted=True)))
+    await system.settled(waiting=True)
+    await system.later(hours=4)
+    await system.settled()
+    assert system.engine.calls[-1] == ("turn", "procuration")
+
+
+async def test_a_bundle_whose_window_closed_goes_to_agents(system: System) -> None:
+    await system.say("p1", "plainte", at=NIGHT - timedelta(hours=20))
+    await system.settled(waiting=True)
+    await system.later(hours=5)
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1
+    assert [h.reason for h in await system.handoffs("p1")] == ["window_closed"]
+
+
+async def test_release_order(system: System) -> None:
+    for person in ("p1", "p2", "p3"):
+        await system.say(person, "plainte")
+        await system.settled(waiting=True)
+    await system.later(hours=4)
+    await system.settled()
+    order = [s.person for s in system.graph.sent][3:]
+    assert sorted(order) == ["p1", "p2", "p3"]
