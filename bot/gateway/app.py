@@ -164,7 +164,8 @@ class Gateway:
     async def _body(self, request: Request) -> bytes | None:
         """The whole body, or None if it is too large."""
         stream: Any = request.stream
-        # Sanic would cut the connection at once, and the sender would see a reset instead of a 413.
+        # Too much is read on for a while: cut at once, the sender would see a reset instead of a 413. But not for
+        # ever, as Sanic lets a streaming handler do.
         stream.request_max_size = self._deps.max_body * _DRAIN_FACTOR
         parts: list[bytes] = []
         size = 0
