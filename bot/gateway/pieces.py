@@ -7,14 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from bot.core.clean import for_understanding
 from bot.core.messages import Event, Message
 from bot.gateway.ports import Item, Triage
-
-if TYPE_CHECKING:
-    from bot.policy.emergency import Detection
+from bot.policy.emergency import Detection
 
 TOGETHER = timedelta(minutes=3)
 _LAST = 4

@@ -6,15 +6,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
 from bot.core.clock import Clock
 from bot.core.messages import Event, Platform
-
-if TYPE_CHECKING:
-    from bot.policy.emergency import Detection
+from bot.policy.emergency import Detection
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,12 @@ class Mark:
     account: str
     person: str
     key: str  # the event's
-    danger: str  # the detection's intent
+    danger: str  # the detection's kind
     at: datetime  # Meta's timestamp
     answered: datetime
 
 
-Item = tuple[Event, "Detection | None"]
+Item = tuple[Event, Detection | None]
 
 
 class Inbox(Protocol):
@@ -45,8 +43,8 @@ class Inbox(Protocol):
         ...
 
 
-Triage = Callable[[str], "Detection | None"]
-EmergencySend = Callable[[Event, "Detection"], Coroutine[Any, Any, bool]]  # True: the reply left
+Triage = Callable[[str], Detection | None]
+EmergencySend = Callable[[Event, Detection], Coroutine[Any, Any, bool]]  # True: the reply left
 Probe = Callable[[], Coroutine[Any, Any, bool]]
 
 # Opens the hand-off of emergencies that were answered while the database was down and that Meta did not send again

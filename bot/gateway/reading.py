@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from bot.core.messages import Edit, Event, Message
 from bot.gateway.metrics import GatewayMetrics
 from bot.gateway.ports import Item, Triage
 from bot.meta.payloads import parse
-
-if TYPE_CHECKING:
-    from bot.policy.emergency import Detection
+from bot.policy.emergency import Detection
 
 log = logging.getLogger(__name__)
 

@@ -14,16 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from bot.core.clock import Clock
 from bot.core.messages import Edit, Event, Message, Platform
 from bot.gateway.ports import EmergencySend, Item, Mark
 from bot.gateway.waiting import within
-
-if TYPE_CHECKING:
-    from bot.policy.emergency import Detection
+from bot.policy.emergency import Detection
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +200,7 @@ class EmergencyLane:
         whom = (event.platform, event.account, event.person or "")
         # One at a time for a person, so that the second of two cries sees that the first was answered.
         async with self._turns.setdefault(whom, asyncio.Lock()):
-            mark = Mark(*whom, event.key, detection.intent, event.at, now)
+            mark = Mark(*whom, event.key, detection.kind, event.at, now)
             earlier = self._same_reply(mark)
             if earlier is None and not await self._try(event, detection):
                 self._count("failed")

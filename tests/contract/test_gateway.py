@@ -22,6 +22,7 @@ from bot.core.messages import Event
 from bot.gateway.app import WEBHOOK, create_gateway
 from bot.gateway.ports import GatewayDeps, Item, Mark
 from bot.meta.signature import HEADER, sign
+from bot.policy.emergency import Detection
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 INDEX = json.loads((PAYLOADS / "index.json").read_text(encoding="utf-8"))
@@ -31,19 +32,14 @@ STAMP = 1768467600000
 PAGE = "104090000000001"
 
 
-@dataclass(frozen=True)
-class Danger:
-    """What the fake triage finds."""
-
-    intent: str = "danger_immediat"
-    by: str = "lexicon"
+DANGER = Detection("danger", "lexicon")
 
 
-def triage(text: str) -> Danger | None:
+def triage(text: str) -> Detection | None:
     """A danger wherever « secours » or « couteau » stands."""
     if "explose" in text:
         raise RuntimeError(text)
-    return Danger() if "secours" in text or "couteau" in text else None
+    return DANGER if "secours" in text or "couteau" in text else None
 
 
 class FakeInbox:
@@ -98,8 +94,8 @@ class FakeSender:
         self.works = True
         self.delay = 0.0
 
-    async def __call__(self, event: Event, detection: Any) -> bool:
-        assert detection.intent == "danger_immediat"
+    async def __call__(self, event: Event, detection: Detection) -> bool:
+        assert detection == DANGER
         self.asked.append(event)
         await asyncio.sleep(self.delay)
         if not self.works:
@@ -377,14 +373,14 @@ async def test_a_slow_triage_of_a_large_body_delays_nobody_else(setup: Setup) ->
 
 
 async def test_beyond_its_budget_the_triage_is_left_to_the_worker(setup: Setup) -> None:
-    def slow(text: str) -> Danger | None:
+    def slow(text: str) -> Detection | None:
         time.sleep(0.02)
         return triage(text)
 
     async with setup.run(triage=slow, triage_budget=0.1) as running:
         assert (await running.post(page(*(item(f"m_{n}", "au secours") for n in range(50)))))[0] == 200
         found = [detection for _, detection in running.inbox.taken[0][1]]
-        assert found[0] == Danger()
+        assert found[0] == DANGER
         assert found[-1] is None
         assert await running.metric('planton_gateway_untriaged_total{reason="budget"}') == found.count(None)
 
@@ -407,7 +403,7 @@ async def test_each_message_and_edit_of_a_person_is_looked_at(gateway: Running) 
     echo["message"] = {"mid": "m_e", "is_echo": True, "text": "au secours"}
     nobody = {"recipient": {"id": PAGE}, "message": {"mid": "m_n", "text": "au secours"}}
     await gateway.post(page(item("m_1", "bonjour"), item("m_2", "au secours"), edit, echo, nobody))
-    assert [detection for _, detection in gateway.inbox.taken[0][1]] == [None, Danger(), Danger(), None, None]
+    assert [detection for _, detection in gateway.inbox.taken[0][1]] == [None, DANGER, DANGER, None, None]
     assert await gateway.metric("planton_gateway_dangers_total") == 2
 
 
@@ -415,7 +411,7 @@ async def test_a_text_that_breaks_the_triage_costs_no_neighbour(
     gateway: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     await gateway.post(page(item("m_1", "cela explose"), item("m_2", "au secours")))
-    assert [detection for _, detection in gateway.inbox.taken[0][1]] == [None, Danger()]
+    assert [detection for _, detection in gateway.inbox.taken[0][1]] == [None, DANGER]
     assert await gateway.metric('planton_gateway_untriaged_total{reason="error"}') == 1
     assert "m_1" in caplog.text
     assert "explose" not in caplog.text
@@ -445,8 +441,8 @@ async def test_a_danger_is_answered_by_the_sender_and_meta_sends_again(setup: Se
 
 
 async def test_a_danger_told_in_two_messages_is_seen_without_the_database(setup: Setup) -> None:
-    def only_whole(text: str) -> Danger | None:
-        return Danger() if "il a un couteau" in text else None
+    def only_whole(text: str) -> Detection | None:
+        return DANGER if "il a un couteau" in text else None
 
     setup.inbox.down = True
     async with setup.run(triage=only_whole) as running:
@@ -472,7 +468,7 @@ async def test_the_spool_holds_ids_and_no_words(setup: Setup) -> None:
         [line] = setup.lines()
         assert line == {
             "platform": "messenger", "account": PAGE, "person": "7300000000000001", "key": "m_cry",
-            "danger": "danger_immediat", "at": "2026-01-15T09:00:00+00:00", "answered": NOW.isoformat(),
+            "danger": "danger", "at": "2026-01-15T09:00:00+00:00", "answered": NOW.isoformat(),
         }  # fmt: skip
         assert (setup.path / "emergency.log").stat().st_mode & 0o777 == 0o600
 
