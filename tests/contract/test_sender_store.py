@@ -1,0 +1,174 @@
+"""The sender on the real outbox in PostgreSQL, against the scripted Graph API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from bot.core.clock import SystemClock
+from bot.core.dialogue import Reply
+from bot.core.outbox import EMERGENCY, REPLY
+from bot.sender import Sender, SenderAccount, SenderDeps, Timing
+from bot.store import outbox
+from bot.store.codec import Codec
+from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
+from bot.store.db import OUTBOX, Database, Listener
+from bot.store.outbox import OutboxStore
+from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+
+QUICK = Timing(first_retry=0.05, longest_retry=0.4, echo_wait=0.2, probe_every=0.2, poll=0.2, send_timeout=2.0)
+
+
+@dataclass
+class World:
+    graph: ScriptedGraph
+    database: Database
+    codec: Codec
+
+    async def talk(self, person: str) -> int:
+        """A conversation with an open window."""
+        async with self.database.begin() as connection:
+            number = await connection.scalar(
+                text("""
+                    INSERT INTO conversations (platform, account, person, last_person_at)
+                    VALUES ('messenger', :account, :person, now()) RETURNING id
+                """),
+                {"account": PAGE, "person": person},
+            )
+        assert isinstance(number, int)
+        return number
+
+    async def add(self, conversation: int, *texts: str, lane: str = REPLY, owner_version: int | None = None) -> None:
+        now = SystemClock().now()
+        async with self.database.begin() as connection:
+            for words in texts:
+                author = "emergency" if lane == EMERGENCY else "bot"
+                row = outbox.NewRow(conversation, lane, author, Reply(words), now, owner_version=owner_version)
+                await outbox.add(connection, self.codec, row)
+
+    async def statuses(self) -> dict[str, int]:
+        async with self.database.begin() as connection:
+            rows = await connection.execute(text("SELECT status, count(*) AS n FROM outbox GROUP BY status"))
+            return {row.status: row.n for row in rows}
+
+    async def settled(self, timeout: float = 10.0) -> dict[str, int]:
+        end = time.monotonic() + timeout
+        while "queued" in (found := await self.statuses()):
+            assert time.monotonic() < end, found
+            await asyncio.sleep(0.02)
+        return found
+
+
+@asynccontextmanager
+async def sending(w: World, timing: Timing = QUICK, ceiling: int = 1000) -> AsyncIterator[Sender]:
+    url = w.database.url
+    database, urgent = Database(url, 8), Database(url, 4)
+    listener = Listener(url, (OUTBOX, EMERGENCY_CHANNEL))
+    listener.start()
+    deps = SenderDeps(
+        accounts=(SenderAccount(PAGE, PAGE, TOKEN, SECRET),),
+        graph_url=w.graph.url,
+        store=OutboxStore(database, w.codec, listener, ceiling),
+        emergency_store=OutboxStore(urgent, w.codec, listener, ceiling),
+        secret_key=b"secret",
+        metadata_key=b"mark",
+        clock=SystemClock(),
+        port=0,
+        ceiling=ceiling,
+        timing=timing,
+    )
+    sender = Sender(deps)
+    await sender.start()
+    try:
+        yield sender
+    finally:
+        await sender.stop()
+        await listener.close()
+        await database.close()
+        await urgent.close()
+
+
+@asynccontextmanager
+async def world(database: Database, codec: Codec, **graph: Any) -> AsyncIterator[World]:
+    async with ScriptedGraph(**graph) as scripted:
+        yield World(scripted, database, codec)
+
+
+async def test_all_leaves_once_and_in_order(database: Database, codec: Codec) -> None:
+    async with world(database, codec, latency=0.02) as w:
+        people = {str(n): await w.talk(str(n)) for n in range(30)}
+        for conversation in people.values():
+            await w.add(conversation, "un", "deux", "trois " * 500)
+        w.graph.script(Script(Mood.ERROR, status=503, times=20))
+        async with sending(w):
+            assert await w.settled() == {"sent": 90}
+        for person in people:
+            assert [t[:4] for t in w.graph.texts(person)] == ["un", "deux", "troi", "troi"]
+        assert not any(sent.overlapped for sent in w.graph.sent)
+
+
+async def test_two_senders_share_the_rows_and_the_ceiling(database: Database, codec: Codec) -> None:
+    async with world(database, codec) as w:
+        for n in range(60):
+            await w.add(await w.talk(str(n)), "Bonjour", "Suite")
+        async with sending(w, ceiling=40), sending(w, ceiling=40):
+            assert await w.settled() == {"sent": 120}
+        assert all(w.graph.texts(str(n)) == ["Bonjour", "Suite"] for n in range(60))
+        moments = sorted(call.at for call in w.graph.calls if call.text)
+        # Any full second lies within two of the store's seconds.
+        assert max(sum(1 for other in moments if 0 <= other - at < 1) for at in moments) <= 2 * 36
+        assert moments[-1] - moments[0] > 2
+
+
+async def test_emergency_wakes_its_own_loop_at_once(database: Database, codec: Codec) -> None:
+    async with world(database, codec, latency=0.5) as w:
+        for n in range(100):
+            await w.add(await w.talk(str(n)), "Bonjour")
+        danger = await w.talk("danger")
+        async with sending(w, Timing(emergency_poll=5.0), ceiling=40):
+            await asyncio.sleep(0.7)
+            added = time.monotonic()
+            await w.add(danger, "Appelez le 17", lane=EMERGENCY)
+            await w.graph.wait_for("danger")
+            assert next(c.at for c in w.graph.calls if c.person == "danger") - added < 0.5
+
+
+async def test_a_changed_owner_cancels_what_waits(database: Database, codec: Codec) -> None:
+    async with world(database, codec) as w:
+        conversation = await w.talk("42")
+        await w.add(conversation, "Bonjour", owner_version=7)
+        async with sending(w):
+            assert await w.settled() == {"cancelled": 1}
+        assert w.graph.calls == []
+
+
+async def test_stop_and_resume_with_a_new_token(database: Database, codec: Codec) -> None:
+    async with world(database, codec) as w:
+        await w.add(await w.talk("42"), "Bonjour")
+        w.graph.graph.accounts[PAGE].token = "other"
+        async with sending(w):
+            await asyncio.sleep(0.5)
+            assert await w.statuses() == {"queued": 1}
+            async with w.database.begin() as connection:
+                assert await connection.scalar(text("SELECT stopped_slug FROM accounts")) == "token"
+            w.graph.graph.accounts[PAGE].token = TOKEN
+            assert await w.settled() == {"sent": 1}
+
+
+async def test_a_killed_senders_row_is_taken_over(database: Database, codec: Codec) -> None:
+    async with world(database, codec) as w:
+        await w.add(await w.talk("42"), "Bonjour")
+        other = OutboxStore(database, codec, Listener(database.url, ()), 40)
+        taken = await other.claim(SystemClock().now(), 1, (REPLY,), timedelta(seconds=0.3))
+        assert len(taken) == 1
+        async with sending(w):
+            assert await w.settled() == {"sent": 1}
+        assert not await other.sent(taken[0], "m_late", SystemClock().now())  # fenced
+        assert w.graph.texts("42") == ["Bonjour"]
