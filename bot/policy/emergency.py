@@ -1,0 +1,190 @@
+"""Emergencies: who detects them, and what is sent. First in the policy, at any hour and whoever owns the conversation.
+
+Pure: the lexicon, the score and the texts are loaded elsewhere and passed in; time is passed in as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Optional
+
+from bot.policy.language import is_french
+from bot.policy.lexicon import Kind, Lexicon
+from bot.policy.score import LinearScore
+
+__all__ = [
+    "MOST_BYTES",
+    "TEXT_KEYS",
+    "Detection",
+    "EmergencyAction",
+    "Situation",
+    "check_texts",
+    "compose",
+    "decide",
+    "detect",
+    "is_french",
+]
+
+NO_REPEAT = timedelta(minutes=10)  # the same reply is not sent again within this time
+WATCH = timedelta(minutes=30)  # how long any further message counts as part of the emergency
+SHORT_EVERY = timedelta(minutes=2)
+LATE = timedelta(hours=1)
+TOO_OLD = timedelta(hours=24)
+MOST_BYTES = 1000  # what one Instagram message may hold
+
+URGENCE, DETRESSE = "utter_urgence", "utter_detresse"
+URGENCE_ANGLAIS, DETRESSE_ANGLAIS = "utter_urgence_anglais", "utter_detresse_anglais"
+RETARD, NUIT, RAPPEL = "utter_urgence_retard", "utter_urgence_nuit", "utter_urgence_rappel"
+TEXT_KEYS = (URGENCE, DETRESSE, URGENCE_ANGLAIS, DETRESSE_ANGLAIS, RETARD, NUIT, RAPPEL)
+_MAIN: dict[Kind, str] = {"danger": URGENCE, "distress": DETRESSE}
+_ENGLISH: dict[Kind, str] = {"danger": URGENCE_ANGLAIS, "distress": DETRESSE_ANGLAIS}
+# What may be left out, first first, should a trainer's texts grow too long together.
+_SPARE = (NUIT, RETARD)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An emergency: its kind, the detector that saw it, and the lexicon's entry when that one did."""
+
+    kind: Kind
+    by: Literal["lexicon", "score", "engine"]
+    entry: Optional[str] = None
+
+    @property
+    def intent(self) -> str:
+        """The emergency intent of that kind."""
+        return "detresse_suicide" if self.kind == "distress" else "danger_immediat"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the decision depends on; every time is aware.
+
+    `at` is Meta's timestamp of the message, `night_until` when agents read again (« 6 h ») if it is night now.
+    `last_kind` is the kind of the last full reply; unknown, a further danger counts as the same.
+    """
+
+    at: datetime
+    now: datetime
+    french: bool = True
+    night_until: Optional[str] = None
+    last_full_at: Optional[datetime] = None
+    last_short_at: Optional[datetime] = None
+    last_agent_at: Optional[datetime] = None
+    standby: bool = False
+    last_kind: Optional[Kind] = None
+
+    @property
+    def age(self) -> timedelta:
+        """How old the message is."""
+        return self.now - self.at
+
+    @property
+    def agent_since(self) -> bool:
+        """An agent wrote after the last full reply."""
+        return (
+            self.last_agent_at is not None and self.last_full_at is not None and self.last_agent_at > self.last_full_at
+        )
+
+    def since_full(self, limit: timedelta) -> bool:
+        """The last full reply went out less than `limit` ago."""
+        return self.last_full_at is not None and self.now - self.last_full_at < limit
+
+
+@dataclass(frozen=True)
+class EmergencyAction:
+    """What to do: the message to send, made of the texts `text_keys`, and the hand-off to open or raise (`old`: stale)."""
+
+    send: Literal["full", "short", "none"]
+    text_keys: tuple[str, ...] = ()
+    handoff: bool = True
+    old: bool = False
+    hour: str = ""
+
+
+def detect(
+    text: str,
+    lexicon: Lexicon,
+    score: Optional[LinearScore],
+    engine_danger: Optional[float] = None,
+    engine_threshold: float = 1.0,
+) -> Optional[Detection]:
+    """Ask the three detectors; the first that raises the alarm is named.
+
+    The gateway has no engine yet (`engine_danger` None) and, before the first training, no score.
+    """
+    hit = lexicon.find(text)
+    if hit is not None:
+        return Detection(hit.kind, "lexicon", hit.entry)
+    found = score.assess(text) if score is not None else None
+    kind: Kind = "distress" if found is not None and found.distress >= 0.5 else "danger"
+    if score is not None and found is not None and found.danger >= score.threshold:
+        return Detection(kind, "score")
+    if engine_danger is not None and engine_danger >= engine_threshold:
+        return Detection(kind, "engine")
+    return None
+
+
+def decide(detection: Optional[Detection], situation: Situation) -> Optional[EmergencyAction]:
+    """What a message sets off: one that tells an emergency, or (`detection` None) one that follows an emergency reply.
+
+    None when the message is none of the emergency's business.
+    """
+    if detection is None and (not situation.since_full(WATCH) or situation.agent_since):
+        return None
+    if situation.age > TOO_OLD:
+        return EmergencyAction("none", old=True) if detection is not None else None
+    if situation.standby:  # another app owns the thread: we may not write
+        return EmergencyAction("none")
+    if detection is None or (situation.since_full(NO_REPEAT) and situation.last_kind in (None, detection.kind)):
+        return _short(situation)
+    keys = [_MAIN[detection.kind]]
+    if situation.age > LATE:
+        keys.insert(0, RETARD)
+    if not situation.french:
+        keys.append(_ENGLISH[detection.kind])
+    if situation.night_until is not None:
+        keys.append(NUIT)
+    return EmergencyAction("full", tuple(keys), hour=situation.night_until or "")
+
+
+def _short(situation: Situation) -> EmergencyAction:
+    """The short line, unless an agent is there or it was just sent; the hand-off is raised in any case."""
+    last = situation.last_short_at
+    if situation.agent_since or (last is not None and situation.now - last < SHORT_EVERY):
+        return EmergencyAction("none")
+    return EmergencyAction("short", (RAPPEL,))
+
+
+def check_texts(texts: Mapping[str, str]) -> None:
+    """Raise ValueError, in French, when a text is missing or what is sent together would be too long."""
+    missing = [key for key in TEXT_KEYS if not texts.get(key, "").strip()]
+    if missing:
+        raise ValueError(f"textes d’urgence manquants : {', '.join(missing)}")
+    for kind in _MAIN:
+        for keys in ((RETARD, _MAIN[kind], NUIT), (_MAIN[kind], _ENGLISH[kind])):
+            size = len(_join(texts, keys, "00 h 00").encode("utf-8"))
+            if size > MOST_BYTES:
+                raise ValueError(
+                    f"textes d’urgence trop longs ensemble : {', '.join(keys)} ({size} octets, au plus {MOST_BYTES})"
+                )
+
+
+def compose(texts: Mapping[str, str], action: EmergencyAction) -> Optional[str]:
+    """The one message of an action, at most `MOST_BYTES` long; None when nothing is sent.
+
+    Too long together, the least needed texts are left out; the numbers to call are never cut.
+    """
+    if action.send == "none":
+        return None
+    kept = list(action.text_keys)
+    for spare in _SPARE:
+        if spare in kept and len(_join(texts, kept, action.hour).encode("utf-8")) > MOST_BYTES:
+            kept.remove(spare)
+    return _join(texts, kept, action.hour).encode("utf-8")[:MOST_BYTES].decode("utf-8", "ignore")
+
+
+def _join(texts: Mapping[str, str], keys: Sequence[str], heure: str) -> str:
+    return "\n\n".join(texts[key].strip().replace("{heure}", heure) for key in keys)
