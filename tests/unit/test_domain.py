@@ -513,3 +513,54 @@ def test_system_texts_exist() -> None:
     assert set(SYSTEM) <= set(DOMAIN["responses"])
     for name in SYSTEM:
         assert len(DOMAIN["responses"][name]) == 1, "read outside Rasa: no draw between variations"
+
+
+# What trainers read and play ---
+
+
+def test_lookups_lead_to_known_values() -> None:
+    """Each word of the lists means a value that the actions answer for, and each such value can be said."""
+    rows = _yaml("data/nlu.yml")["nlu"]
+    value_of = {word: row["synonym"] for row in rows if "synonym" in row for word in _lines(row)}
+    lists = {row["lookup"]: _lines(row) for row in rows if "lookup" in row}
+    assert set(lists) == set(DOMAIN["entities"]) - {"theme"}
+    for entity in ("corps", "diplome", "document", "circonstance"):
+        said = {value_of.get(word, word) for word in lists[entity]}
+        assert said == _values(entity) - ({"autre"} if entity == "corps" else set()), entity
+
+
+def _lines(row: dict[str, str]) -> list[str]:
+    return [line.removeprefix("- ").strip() for line in row["examples"].splitlines()]
+
+
+def test_guide_defines_each_intent() -> None:
+    guide = (ROOT / "docs" / "guide-formateur.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^#### (\w+)\n(.*?)(?=^#{2,4} |\Z)", guide, re.MULTILINE | re.DOTALL))
+    assert set(sections) == set(INTENTS)
+    for intent, section in sections.items():
+        assert section.startswith("**"), f"{intent}: the definition comes first"
+        assert len(re.findall(r"« .+? »", section.split("Frontières")[0])) >= 3, f"{intent}: three examples"
+    for action in _actions():
+        assert action in guide
+
+
+def test_conversations_have_the_agreed_form() -> None:
+    files = sorted((ROOT / "tests" / "engine" / "conversations").glob("*.yml"))
+    assert len(files) >= 15
+    met = set()
+    for path in files:
+        turns = _yaml(str(path.relative_to(ROOT)))
+        assert turns
+        for turn in turns:
+            assert set(turn) in ({"user", "expect"}, {"payload", "expect"}), path.name
+            assert set(turn["expect"]) <= {"responses_contain", "handoff", "clarify", "intent"}
+            if "payload" in turn:
+                assert turn["payload"] in _payloads(), turn
+            met.add(turn["expect"].get("intent"))
+            whole = "\n".join(one.text for one in TEXTS)
+            assert all(part in whole for part in turn["expect"]["responses_contain"]), path.name
+    assert met - {None} <= set(INTENTS)
+
+
+def _payloads() -> set[str]:
+    return {button["payload"] for _, button in BUTTONS} | {f"/{intent}" for intent in INTENTS}
