@@ -51,7 +51,10 @@ def score() -> LinearScore | None:
     if path is None:
         log.warning("no danger score in models/: run planton train")
         return None
-    return LinearScore.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return LinearScore.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} : {error}.", "Entraînez de nouveau : planton train --force") from None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Policy:
         )
         if action is None:
             return None
-        text = emergency.compose(self.texts, action)
+        text = emergency.compose(self.texts, action) if action.send != "none" else None
         return EmergencyPlan(text, action.send == "short", action.handoff, action.old)
 
 
@@ -98,9 +101,14 @@ def build(settings: Settings) -> Policy:
     def detect(text: str, danger: float | None) -> Detection | None:
         return emergency.detect(text, words, linear, danger, ENGINE_THRESHOLD)
 
+    texts = load(DOMAIN)
+    try:
+        emergency.check_texts(texts)
+    except ValueError as error:
+        raise SetupError(f"{DOMAIN} : {error}.", "Corrigez ces réponses.") from None
     start, end = settings.desk_hours
     return Policy(
-        load(DOMAIN),
+        texts,
         Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
         Desk(zone, start, end),
         detect,

@@ -18,7 +18,7 @@ from bot.app.policy import ROOT, Policy
 from bot.core.clean import clean
 from bot.core.dialogue import Turn
 from bot.core.errors import SetupError
-from bot.dialogue.client import turn_from_json
+from bot.dialogue import answers
 from bot.policy import night, route
 from bot.policy.emergency import Detection
 from bot.settings import Settings
@@ -74,9 +74,9 @@ def turns(lines: Iterable[str]) -> Iterator[Turn | None]:
     """What the engine makes of each line as a first message; None for a line without words. Raises SetupError."""
     cleaned = [clean(line) for line in lines]
     asked = [text for text in cleaned if text]
-    answers = _batch(asked) if asked else iter(())
+    batch = _batch(asked) if asked else iter(())
     for text in cleaned:
-        yield next(answers) if text else None
+        yield next(batch) if text else None
 
 
 def _batch(texts: list[str]) -> Iterator[Turn]:
@@ -104,7 +104,7 @@ def _batch(texts: list[str]) -> Iterator[Turn]:
             if "error" in answer:
                 raise SetupError("Le moteur n’a pas su répondre à une ligne.", str(answer["error"]))
             count += 1
-            yield turn_from_json(answer)
+            yield answers.turn(answer)
         engine.wait()
         drain.join()
     if count < len(texts):

@@ -77,9 +77,7 @@ async def carry_out(
     if detection is not None:
         await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night"))
     if plan.handoff:
-        intent = None
-        if detection is not None:
-            intent = "detresse_suicide" if detection.kind == "distress" else "danger_immediat"
+        intent = detection.intent if detection is not None else None
         reason = "emergency_old" if plan.old else f"emergency_{detection.by}" if detection else "emergency_follow_up"
         await handoffs.open_(
             connection,

@@ -1,0 +1,1 @@
+"""Meta: signature, payloads, Send API, limits."""
