@@ -27,6 +27,8 @@ from bot.core.messages import Platform
 from bot.meta import limits
 
 EchoCallback = Callable[[dict[str, Any]], Awaitable[None]]
+SentCallback = Callable[["Sent", dict[str, Any]], None]  # with the message as it was posted
+ActionCallback = Callable[[str, str], None]  # person, sender action
 ACTIONS = ("mark_seen", "typing_on", "typing_off")
 INBOX_APP = {Platform.MESSENGER: "263902037430900", Platform.INSTAGRAM: "1217981644879628"}
 OWN_APP = "424242"
@@ -149,6 +151,9 @@ class Graph:
         self.strict = strict
         self.on_echo = on_echo
         self.echo_delay = echo_delay
+        self.on_sent: SentCallback | None = None
+        self.on_action: ActionCallback | None = None
+        self.mid_prefix = "m_"  # a server that starts again must not give the same ids again
         self.calls: list[Call] = []
         self.sent: list[Sent] = []
         self.people: dict[str, Person] = {}
@@ -244,6 +249,8 @@ class Graph:
             if body["sender_action"] not in ACTIONS:
                 raise Refused(100, None, "(#100) Param sender_action must be one of " + ", ".join(ACTIONS))
             self._known(person)
+            if self.on_action is not None:
+                self.on_action(person, body["sender_action"])
             await self._sleep(self.latency)
             return web.json_response({"recipient_id": person}, headers=self.usage_headers)
         script = self._scripted(person)
@@ -315,7 +322,7 @@ class Graph:
         sent = Sent(
             person,
             text if isinstance(text, str) else "",
-            f"m_{next(self._mids):08d}",
+            f"{self.mid_prefix}{next(self._mids):08d}",
             known.platform,
             message.get("metadata"),
             tuple(reply["title"] for reply in message.get("quick_replies", ())),
@@ -324,6 +331,8 @@ class Graph:
             overlapped,
         )
         self.sent.append(sent)
+        if self.on_sent is not None:
+            self.on_sent(sent, message)
         if self.on_echo is not None:
             task = asyncio.create_task(self._echo(self.on_echo, account, sent))
             self._tasks.add(task)
