@@ -26,4 +26,4 @@ def answer_any_town(dispatcher: CollectingDispatcher) -> list[dict[str, Any]]:
 def _utter(dispatcher: CollectingDispatcher, named: bool) -> list[dict[str, Any]]:
     # The town itself is never repeated: a person's own words must not stand in a message of the police.
     dispatcher.utter_message(response=f"utter_{INTENT}_ville" if named else f"utter_{INTENT}")
-    return [SlotSet("question", None if named else INTENT)]
+    return [SlotSet("sujet", INTENT), SlotSet("question", None if named else INTENT)]

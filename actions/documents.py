@@ -22,7 +22,7 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
     response = response_of(tracker)
     dispatcher.utter_message(response=response)
     asks = response in (f"utter_{INTENT}", f"utter_{INTENT}_circonstance")
-    return [SlotSet("question", INTENT if asks else None)]
+    return [SlotSet("sujet", INTENT), SlotSet("question", INTENT if asks else None)]
 
 
 def response_of(tracker: Tracker) -> str:

@@ -22,6 +22,15 @@ CORPS = (
 )
 DIPLOMES = ("aucun", "bac", "licence", "master")
 
+TOPICS = (
+    "recrutement_conditions",
+    "recrutement_concours",
+    "recrutement_formation",
+    "recrutement_carriere",
+    "recrutement_stage_reserve",
+    "recrutement_aptitude",
+    "recrutement_suivi_dossier",
+)
 # The questions whose answer depends on the trade: without it, it is asked.
 ASKS_CORPS = ("recrutement_conditions", "recrutement_concours", "recrutement_formation")
 # The questions that have their own entry for some trades, and a general answer otherwise.

@@ -23,28 +23,27 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     bare, lost = is_bare(tracker), intent(tracker) == FALLBACK
     if not (bare or lost) or intent(tracker) in DANGER_INTENTS:
         return None
-    question = known(tracker, "question")
-    if said(tracker, "corps") or said(tracker, "diplome"):
-        return _recruitment(dispatcher, tracker, bare)
-    if question == documents.INTENT and (said(tracker, "document") or said(tracker, "circonstance")):
-        return documents.answer(dispatcher, tracker)
-    if question == commissariat.INTENT and (said(tracker, "ville") or _is_short(tracker)):
-        return commissariat.answer_any_town(dispatcher)
-    if question and handoff.is_awaited(question):
+    question = known(tracker, "question") or ""
+    # An open question takes any answer; a closed one only a message that is nothing but a correction.
+    topic = question or (known(tracker, "sujet") or "" if bare else "")
+    if handoff.is_awaited(question):
         return handoff.note(dispatcher, tracker, like=question)
+    if said(tracker, "corps") or said(tracker, "diplome"):
+        return _recruitment(dispatcher, tracker, topic, bare)
+    if topic == documents.INTENT and (said(tracker, "document") or said(tracker, "circonstance")):
+        return documents.answer(dispatcher, tracker)
+    if topic == commissariat.INTENT and (said(tracker, "ville") or _is_short(tracker)):
+        return commissariat.answer_any_town(dispatcher)
     return None
 
 
-def _recruitment(dispatcher: CollectingDispatcher, tracker: Tracker, bare: bool) -> Optional[list[dict[str, Any]]]:
-    topic = known(tracker, "sujet")
-    if topic is None and intent(tracker).startswith("recrutement_"):
-        topic = intent(tracker)
-    if topic:
+def _recruitment(
+    dispatcher: CollectingDispatcher, tracker: Tracker, topic: str, bare: bool
+) -> Optional[list[dict[str, Any]]]:
+    if topic in recrutement.TOPICS:
         return recrutement.answer(dispatcher, tracker, topic)
-    if bare:
-        dispatcher.utter_message(response="utter_recrutement_sujet")
-        return []
-    return None
+    # A trade or a diploma alone: what it takes is what most people want to know.
+    return recrutement.answer(dispatcher, tracker, recrutement.TOPICS[0]) if bare else None
 
 
 def _is_short(tracker: Tracker) -> bool:
