@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from bot.core.dialogue import Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, read_yaml
 from bot.policy import emergency
 from bot.policy.emergency import Detection
+from bot.policy.intents import DANGER_INTENTS
 from bot.policy.lexicon import Lexicon
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.score import LinearScore
@@ -64,11 +65,19 @@ class Policy:
     texts: dict[str, str]
     night: Night
     desk: Desk
-    detect: Callable[[str, float | None], Detection | None]
+    lexicon: Lexicon
+    score: LinearScore | None
 
     def triage(self, words: str) -> Detection | None:
         """Lexicon and score alone, as the gateway looks at each message."""
-        return self.detect(words, None)
+        return emergency.detect(words, self.lexicon, self.score)
+
+    def detect(self, words: str, understanding: Understanding) -> Detection | None:
+        """All three detectors. What the engine alone saw has the kind of the engine's own best guess."""
+        found = emergency.detect(words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD)
+        if found is None or found.by != "engine" or understanding.intent not in DANGER_INTENTS:
+            return found
+        return replace(found, kind="distress" if understanding.intent == "detresse_suicide" else "danger")
 
     def plan(
         self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
@@ -96,11 +105,6 @@ class Policy:
 def build(settings: Settings) -> Policy:
     """Read everything once. Raises SettingsError or SetupError."""
     zone = settings.zone
-    words, linear = lexicon(), score()
-
-    def detect(text: str, danger: float | None) -> Detection | None:
-        return emergency.detect(text, words, linear, danger, ENGINE_THRESHOLD)
-
     texts = load(DOMAIN)
     try:
         emergency.check_texts(texts)
@@ -111,5 +115,6 @@ def build(settings: Settings) -> Policy:
         texts,
         Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
         Desk(zone, start, end),
-        detect,
+        lexicon(),
+        score(),
     )

@@ -132,7 +132,7 @@ def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[s
         outcome = route.media((), situation, policy.texts)
         outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome
         return _row(None, 0.0, route.CLARIFY, "none", 9, [r.text for r in outcome.replies])
-    detection = policy.detect(words, turn.understanding.danger)
+    detection = policy.detect(words, turn.understanding)
     if detection is not None:
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
         said = [plan.text] if plan and plan.text else []

@@ -74,8 +74,6 @@ async def carry_out(
             codec,
             outbox.NewRow(conversation_id, "emergency", "emergency", Reply(plan.text), now, priority=0),
         )
-    if detection is not None:
-        await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night"))
     if plan.handoff:
         intent = detection.intent if detection is not None else None
         reason = "emergency_old" if plan.old else f"emergency_{detection.by}" if detection else "emergency_follow_up"
@@ -85,6 +83,8 @@ async def carry_out(
             handoffs.NewHandoff(conversation_id, "emergency", reason, intent, plan.old, slots or {}),
             now,
         )
+    if detection is not None:  # after the hand-off, to which what they answered goes
+        await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night"))
     sent = sends or already_answered
     await connection.execute(
         text("""

@@ -41,13 +41,13 @@ GRAVE_AT = 0.25
 
 @dataclass(frozen=True)
 class TurnRules:
-    """The policy's settings with its texts. `detect`: words and the engine's danger probability → a detection."""
+    """The policy's settings with its texts. `detect`: words and what the engine made of them → a detection."""
 
     night: Night
     desk: Desk
     debounce: timedelta
     texts: Mapping[str, str]
-    detect: Callable[[str, float | None], Detection | None]
+    detect: Callable[[str, Understanding], Detection | None]
     plan: EmergencyPlanner
     app_id: str | None
 
@@ -79,6 +79,7 @@ class _Draft:
     emergency: Emergency | None = None
     next_due: datetime | None = None
     next_priority: int = LIVE
+    edits: dict[int, list[int]] = field(default_factory=dict)  # message → edits of it, which share its fate
 
     def settle(self, events: Sequence[int], disposition: str, reason: str | None = None, **more: Any) -> None:
         """Give events their disposition."""
@@ -98,9 +99,17 @@ class _Draft:
 
     def finish(self) -> Finish:
         """The frozen outcome."""
+        edits = [
+            Settlement(tuple(e for event in s.events for e in self.edits.get(event, ())), "ignored", "edit_applied")
+            for s in self.settlements
+        ]
+        waiting = {
+            why: tuple(e for event in events for e in (event, *self.edits.get(event, ())))
+            for why, events in self.waiting.items()
+        }
         return Finish(
-            settlements=tuple(self.settlements),
-            waiting={why: tuple(events) for why, events in self.waiting.items()},
+            settlements=(*self.settlements, *(s for s in edits if s.events)),
+            waiting=waiting,
             understood=self.understood,
             replies=tuple(self.replies),
             emergency=self.emergency,
@@ -174,7 +183,8 @@ class TurnTaker:
         for event in conversation.pending:
             if isinstance(event.body, (Message, Postback)):
                 messages[event.mid or event.id] = event
-            elif isinstance(event.body, Edit):
+        for event in conversation.pending:
+            if isinstance(event.body, Edit):
                 await self._edit(conversation, event, event.body, messages, draft)
         return sorted(messages.values(), key=lambda e: (e.at, e.id))
 
@@ -189,7 +199,7 @@ class TurnTaker:
         target = messages.get(edit.target)
         if target is not None and isinstance(target.body, Message):
             messages[edit.target] = replace(target, body=replace(target.body, text=edit.text), intent=None)
-            draft.settle([event.id], "ignored", "edit_applied")
+            draft.edits.setdefault(target.id, []).append(event.id)
             return
         handled = await self._store.handled_route(conversation.id, edit.target)
         if handled in (None, route.CLARIFY):
@@ -439,7 +449,7 @@ class TurnTaker:
         events: Sequence[int] | None = None,
     ) -> bool:
         """Whether the words are a danger; if so, it replaces everything else of this turn."""
-        detection = self._rules.detect(words, understanding.danger)
+        detection = self._rules.detect(words, understanding)
         if detection is None:
             return False
         standby = conversation.standby or any(m.standby for m in messages)

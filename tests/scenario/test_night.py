@@ -75,7 +75,7 @@ async def test_the_engine_away_at_night_does_not_stop_the_night_message(system: 
     await system.graph.wait_for("p1")
     system.engine.down = False
     await system.later(seconds=6)
-    await system.settled(waiting=True)
+    await system.graph.wait_for("p1", 2)
     assert [h.category for h in await system.handoffs("p1")] == ["urgent"]
     assert any("116" in t for t in system.graph.texts("p1"))
 
