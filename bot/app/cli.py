@@ -1,0 +1,175 @@
+"""`planton …`: the command line, in French. Each command loads and checks only what it uses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NoReturn
+
+import psycopg
+
+from bot.app.say import complain, say, typeset
+from bot.core.errors import Explained
+from bot.settings import Settings
+
+ROLES = ("gateway", "worker", "sender", "engine", "console")
+PEOPLE = ("agent", "validator", "trainer", "administrator", "auditor")
+
+_FRENCH = {
+    "usage: ": "utilisation : ",
+    "positional arguments": "arguments",
+    "options": "options",
+    "show this help message and exit": "affiche cette aide",
+    "the following arguments are required: %s": "il manque : %s",
+    "argument %(argument_name)s: %(message)s": "%(argument_name)s : %(message)s",
+    "invalid choice: %(value)r (choose from %(choices)s)": "« %(value)s » n’est pas possible (choix : %(choices)s)",
+    "invalid %(type)s value: %(value)r": "« %(value)s » ne convient pas",
+    "unrecognized arguments: %s": "en trop : %s",
+    "expected one argument": "il manque une valeur",
+    "expected at least one argument": "il manque au moins une valeur",
+    "not allowed with argument %s": "ne va pas avec %s",
+    "ignored explicit argument %r": "ne prend pas de valeur (%r)",
+    "ambiguous option: %(option)s could match %(matches)s": "« %(option)s » est ambigu : %(matches)s",
+}
+
+
+def _translate(text: str) -> str:
+    return _FRENCH.get(text, text)
+
+
+def _translate_plural(one: str, many: str, count: int) -> str:
+    return _FRENCH.get(one if count == 1 else many, f"il faut {count} valeurs")
+
+
+# argparse asks gettext for its sentences through these two names.
+setattr(argparse, "_", _translate)  # noqa: B010
+setattr(argparse, "ngettext", _translate_plural)  # noqa: B010
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that speaks French and keeps an error to one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line, then exit 2."""
+        say(f"{message.replace("'", '')}. Aide : {self.prog} --help")
+        sys.exit(2)
+
+    def format_help(self) -> str:
+        """The help with French spaces."""
+        return typeset(super().format_help())
+
+
+def _moment(value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"« {value} » n’est pas une date (exemple : 2026-01-15T02:30)") from None
+
+
+def parser() -> Parser:
+    """Every command with its arguments."""
+    top = Parser(prog="planton", description="Planton : l’accueil de la police nationale sur Messenger et Instagram.")
+    commands = top.add_subparsers(dest="command", metavar="COMMANDE", title="commandes", parser_class=Parser)
+
+    run = commands.add_parser("run", help="lance Planton ici", description="Lance Planton, ou quelques rôles.")
+    run.add_argument("roles", nargs="*", metavar="RÔLE", choices=ROLES, help=f"{', '.join(ROLES)} ; sinon tous")
+
+    demo = commands.add_parser("demo", help="lance Planton avec le bac à sable, sans compte Meta")
+    demo.description = "Lance tout ici, avec deux téléphones simulés ; aucun compte Meta n’est nécessaire."
+
+    train = commands.add_parser("train", help="entraîne le modèle si ses entrées ont changé")
+    train.description = "Entraîne le modèle à partir de config.yml, domain.yml et data/."
+    train.add_argument("--force", action="store_true", help="entraîne même si rien n’a changé")
+
+    route = commands.add_parser("route", help="dit ce que Planton répondrait à chaque ligne d’un fichier")
+    route.description = "Lit des messages (un par ligne, UTF-8) et écrit un objet JSON par ligne."
+    route.add_argument("file", nargs="?", metavar="FICHIER", help="sinon l’entrée standard")
+    route.add_argument("--at", type=_moment, metavar="DATE", help="moment simulé, par exemple 2026-01-15T02:30")
+
+    evaluate = commands.add_parser("eval", help="mesure Planton sur un jeu de messages annotés")
+    evaluate.description = "Mesure Planton sur un fichier TSV : text, intent, second (facultatif), route."
+    evaluate.add_argument("file", metavar="FICHIER", help="fichier TSV")
+    evaluate.add_argument("--json", action="store_true", help="résultat en JSON")
+
+    users = commands.add_parser("users", help="gère les comptes de la console")
+    actions = users.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
+    add = actions.add_parser("add", help="crée un compte")
+    add.add_argument("name", metavar="NOM", help="nom de connexion")
+    add.add_argument("--role", required=True, choices=PEOPLE, help=", ".join(PEOPLE), metavar="RÔLE")
+    add.add_argument("--password-stdin", action="store_true", required=True, help="lit le mot de passe sur l’entrée")
+
+    doctor = commands.add_parser("doctor", help="vérifie l’installation et le compte des messages")
+    doctor.description = "Vérifie l’installation ; chaque problème est donné avec son remède."
+    doctor.add_argument("--json", action="store_true", help="résultat en JSON")
+    return top
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    if arguments[:1] == ["_role"] or arguments[:1] == ["_migrate"]:
+        return _inner(arguments)
+    top = parser()
+    parsed = top.parse_args(list(arguments))
+    if parsed.command is None:
+        top.print_help()
+        return 2
+    try:
+        return _dispatch(parsed)
+    except Explained as error:
+        complain(error)
+        return 2
+    except psycopg.OperationalError:
+        say("la base de données ne répond pas ou a coupé la connexion. Vérifiez avec : planton doctor")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Who read us has left; without this, Python complains again while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _dispatch(parsed: argparse.Namespace) -> int:
+    """Load only the module of the command: `route` needs no database driver, `doctor` no model."""
+    if parsed.command == "run":
+        from bot.app import launcher
+
+        return launcher.run(Settings(), parsed.roles)
+    if parsed.command == "train":
+        from bot.app import train
+
+        return train.main(parsed)
+    if parsed.command == "users":
+        from bot.app import users
+
+        return users.main(parsed)
+    if parsed.command == "doctor":
+        from bot.app import doctor
+
+        return doctor.main(parsed)
+    if parsed.command == "demo":
+        from bot.app import demo
+
+        return int(demo.main(parsed))
+    if parsed.command == "eval":
+        from bot.app import evaluate
+
+        return evaluate.main(parsed)
+    from bot.app import route
+
+    return route.main(parsed)
+
+
+def _inner(arguments: Sequence[str]) -> int:
+    """What the launcher starts; not for people, hence not in the help."""
+    if arguments[0] == "_role" and len(arguments) == 2:
+        from bot.app import role
+
+        return role.main(arguments[1])
+    from bot.app.launcher import migrate
+
+    url = Settings().database_url
+    return 0 if url is not None and migrate(url) else 1

@@ -1,0 +1,387 @@
+"""`planton run`: starts PostgreSQL and the roles, restarts what dies, ends everything together.
+
+One thread, on purpose: the kernel ties a child's life to the thread that started it. Children stay in our process
+group, get a signal when we die (kill -9 included), and PostgreSQL is the last to leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.app.ports import Listener, answers, check_free, listeners, local_engines
+from bot.app.required import ROLES, faults
+from bot.app.say import complain, say
+from bot.core.errors import Explained, SetupError
+from bot.settings import PREFIX, Settings
+from bot.store.db import Database
+from bot.store.embedded import Embedded, die_with_parent
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST_DELAY, LAST_DELAY, SETTLED = 0.2, 5.0, 10.0  # seconds: back-off, and the life that resets it
+GRACE, ENGINE_GRACE = 6.0, 2.0  # seconds to end in; with PostgreSQL's ten, under twenty
+FRENCH = {
+    "gateway": "passerelle",
+    "worker": "traitement",
+    "sender": "expéditeur",
+    "engine": "moteur",
+    "console": "console",
+    "sandbox": "bac à sable",
+    "postgres": "base de données",
+    "migrate": "mise à jour de la base",
+}
+# What the engine may know: nothing of Meta, of citizens' data, of sessions.
+_SECRETS = ("META_", "SECRET_KEY", "DATA_KEY", "DATABASE_URL", "METRICS_TOKEN", "ACCOUNTS")
+_TOKEN = PREFIX + "META_PAGE_TOKEN"
+
+
+@dataclass
+class Child:
+    """A process that is kept alive. `once`: it has done its work when it ends well."""
+
+    role: str
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    listeners: Sequence[Listener] = ()
+    once: bool = False
+    death_signal: int = signal.SIGTERM
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    due: float = 0.0
+    ready: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives; reaps it when it does not."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start the process in our group."""
+        self.process = subprocess.Popen(
+            list(self.command),
+            env=dict(self.environ),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            stderr=sys.stderr.fileno(),
+            preexec_fn=die_with_parent(self.death_signal),
+        )
+        self.started = time.monotonic()
+
+    def signal(self, number: int) -> None:
+        """Send a signal if it still lives."""
+        if self.running and self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+
+@dataclass
+class Launcher:
+    """Runs roles until it is told to stop. `extra`: environment that every role but the engine gets as well."""
+
+    settings: Settings
+    roles: Sequence[str] = ROLES
+    extra: Mapping[str, str] = field(default_factory=dict)
+    embedded: Embedded | None = None
+    children: list[Child] = field(default_factory=list)
+    stopping: int = 0
+    _postgres: Child | None = None  # only its back-off
+
+    def run(self) -> int:
+        """Start, supervise, end; the exit code. Expected errors are told in French, one line each."""
+        with self._signals() as wake:
+            try:
+                self._check()
+                url = self._start_storage()
+                self._start_roles(url)
+                self._supervise(wake)
+            except Explained as error:
+                complain(error)
+                return 2
+            except _StopAsked:
+                pass
+            finally:
+                self._end()
+        say("tout est arrêté.")
+        return 0
+
+    # -- before anything starts ----------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if wrong := faults(self.settings, self.roles):
+            raise SetupError("\n".join(str(error) for error in wrong))
+        if "engine" in self.roles and local_engines(self.settings):
+            self.check_engine()
+        if self._stores and self.settings.embedded:
+            self.embedded = Embedded(self.settings.var_dir)
+            self.embedded.acquire(patience=3.0)
+        check_free([one for role in self.roles for one in listeners(self.settings, role)])
+
+    def check_engine(self) -> None:
+        """Raise SetupError when the engine cannot start."""
+        check_engine()
+
+    @property
+    def _stores(self) -> bool:
+        return any(role != "engine" for role in self.roles)
+
+    def _start_storage(self) -> str | None:
+        if not self._stores:
+            return None
+        url = self.settings.database_url
+        if self.embedded is not None:
+            url = self.embedded.start(check=self._stop_if_asked)
+            self._postgres = Child("postgres", (), {}, started=time.monotonic())
+            say(f"base de données embarquée dans {self.settings.var_dir}")
+        assert url is not None
+        self._stop_if_asked()
+        if not migrate(url):
+            say("la base de données ne répond pas. Démarrez-la : Planton reprendra de lui-même.")
+            self._add("migrate", [sys.executable, "-m", "bot", "_migrate"], url, once=True)
+        return url
+
+    # -- roles ---------------------------------------------------------------------------------------------------
+
+    def _start_roles(self, url: str | None) -> None:
+        for role in self.roles:
+            self._stop_if_asked()
+            if role == "engine":
+                self._add_engines()
+            else:
+                assert url is not None
+                self._add(role, self.role_command(role), url)
+
+    def role_command(self, role: str) -> list[str]:
+        """What starts a role."""
+        return [sys.executable, "-m", "bot", "_role", role]
+
+    def engine_command(self, one: Listener) -> list[str]:
+        """What starts an engine."""
+        return [str(engine_python()), "-m", "bot.engine", "serve", "--port", str(one.port)]
+
+    def _add(self, role: str, command: Sequence[str], url: str, once: bool = False) -> None:
+        child = Child(role, command, self._environ(role, url), listeners(self.settings, role), once)
+        self.children.append(child)
+        child.start()
+
+    def _add_engines(self) -> None:
+        for one in local_engines(self.settings):
+            child = Child(
+                "engine",
+                self.engine_command(one),
+                engine_environ(self.settings.environ),
+                (one,),
+                death_signal=signal.SIGKILL,
+            )
+            self.children.append(child)
+            child.start()
+
+    def _environ(self, role: str, url: str) -> dict[str, str]:
+        """Only the sender's environment holds the page token."""
+        environ = {**self.settings.environ, **self.extra}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        if role != "sender":
+            environ.pop(_TOKEN, None)
+        for name in ("SECRET_KEY", "DATA_KEY", "METRICS_TOKEN"):
+            environ[PREFIX + name] = self.settings.secret(name)
+        environ[PREFIX + "DATABASE_URL"] = url
+        environ[PREFIX + "PARENT"] = str(os.getpid())
+        return environ
+
+    # -- supervision ---------------------------------------------------------------------------------------------
+
+    def _supervise(self, wake: int) -> None:
+        say("démarrage : " + ", ".join(dict.fromkeys(FRENCH[child.role] for child in self.children)))
+        while True:
+            pause = 0.25 if any(c.listeners and not c.ready for c in self.children) else 5.0
+            dues = [child.due for child in (*self.children, self._postgres) if child and child.due]
+            if dues:
+                pause = max(0.0, min(pause, min(dues) - time.monotonic()))
+            select.select([wake], [], [], pause)
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+            self._stop_if_asked()
+            self._watch_postgres()
+            for child in list(self.children):
+                self._watch(child)
+
+    def _watch(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.running:
+            if child.listeners and not child.ready and all(answers(one) for one in child.listeners):
+                child.ready = True
+                say(f"prêt : {FRENCH[child.role]}, {' '.join(one.url for one in child.listeners)}")
+            return
+        code = child.process.returncode if child.process is not None else 0
+        if child.once and code == 0:
+            self.children.remove(child)
+        elif child.due == 0.0:
+            pause = _next_delay(child, now)
+            say(f"{FRENCH[child.role]} : arrêt inattendu ({_reason(code)}), nouveau départ dans {_seconds(pause)}.")
+        elif now >= child.due:
+            child.due, child.ready = 0.0, False
+            child.start()
+
+    def _watch_postgres(self) -> None:
+        if self.embedded is None or self._postgres is None or self.embedded.pid is not None:
+            return
+        now = time.monotonic()
+        if self._postgres.due == 0.0:
+            pause = _next_delay(self._postgres, now)
+            say(f"base de données : arrêt inattendu, nouveau départ dans {_seconds(pause)}.")
+        elif now >= self._postgres.due:
+            self._postgres.due, self._postgres.started = 0.0, now
+            try:
+                self.embedded.restart()
+            except Explained as error:
+                complain(error)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        living = [child for child in self.children if child.running]
+        if living:
+            say("arrêt en cours…")
+        # The engine last: a turn that is being finished still needs it.
+        for group, grace in (
+            ([c for c in living if c.role != "engine"], GRACE),
+            ([c for c in living if c.role == "engine"], ENGINE_GRACE),
+        ):
+            for child in group:
+                child.signal(signal.SIGTERM)
+            deadline = time.monotonic() + grace
+            while any(c.running for c in group) and time.monotonic() < deadline and self.stopping < 2:
+                time.sleep(0.02)
+            for child in group:
+                child.signal(signal.SIGKILL)
+            for child in group:
+                if child.process is not None:
+                    child.process.wait()
+        if self.embedded is not None:
+            self.embedded.stop()
+
+    def _stop_if_asked(self) -> None:
+        if self.stopping:
+            raise _StopAsked
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """SIGTERM, SIGINT and SIGHUP ask for the end; a second one is impatience. Yields what wakes the loop."""
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        os.set_blocking(write, False)
+        before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)}
+
+        def ask(_number: int, _frame: FrameType | None) -> None:
+            self.stopping += 1
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, ask)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        old = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        try:
+            yield read
+        finally:
+            signal.set_wakeup_fd(old)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(read)
+            os.close(write)
+
+
+class _StopAsked(BaseException):
+    """A signal asked for the end."""
+
+
+def _next_delay(child: Child, now: float) -> float:
+    if now - child.started > SETTLED:
+        child.delay = FIRST_DELAY
+    pause, child.delay = child.delay, min(child.delay * 2, LAST_DELAY)
+    child.due = now + pause
+    return pause
+
+
+def _reason(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"code {code}"
+
+
+def _seconds(pause: float) -> str:
+    return f"{pause:.1f}".replace(".", ",") + "\u00a0s"
+
+
+# -- parts that other commands use -------------------------------------------------------------------------------
+
+
+def engine_python() -> Path:
+    """The interpreter of the engine's environment."""
+    return ROOT / ".venv-engine" / "bin" / "python"
+
+
+def check_engine() -> None:
+    """Raise SetupError when the engine is not installed or has no model."""
+    if not engine_python().exists():
+        raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
+    if not any((ROOT / "models").glob("*.tar.gz")):
+        raise SetupError("Aucun modèle n’est entraîné.", "Faites : planton train")
+
+
+def engine_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for what runs inside Rasa: without any of our secrets, quiet, and nothing sent home."""
+    kept = {
+        name: value
+        for name, value in (os.environ if environ is None else environ).items()
+        if not (name.startswith(PREFIX) and name[len(PREFIX) :].startswith(_SECRETS))
+        and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return {
+        **kept,
+        "RASA_TELEMETRY_ENABLED": "false",
+        "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        PREFIX + "PARENT": str(os.getpid()),
+    }
+
+
+def migrate(url: str) -> bool:
+    """Bring the schema up to date; False when the database does not answer."""
+
+    async def upgrade() -> None:
+        database = Database(url, size=1)
+        try:
+            await database.migrate()
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(upgrade())
+    except (psycopg.OperationalError, SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", error)
+        if isinstance(cause, psycopg.OperationalError | OSError | TimeoutError):
+            return False
+        raise SetupError(
+            f"Le schéma de la base ne se met pas à jour ({type(cause).__name__}).", _schema_remedy()
+        ) from None
+    return True
+
+
+def _schema_remedy() -> str:
+    return "Vérifiez que l’utilisateur de PLANTON_DATABASE_URL peut créer des tables."
+
+
+def run(settings: Settings, roles: Sequence[str]) -> int:
+    """`planton run [role …]`."""
+    return Launcher(settings, tuple(roles) or ROLES).run()

@@ -1,0 +1,71 @@
+"""Logs of the roles: one line an entry on standard error, ids only, never a citizen's words.
+
+On a terminal the line is for people; elsewhere it is a JSON object. An exception is told by its type and where it was
+raised: its message may quote what somebody wrote, so it stays out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import datetime, timezone
+from types import TracebackType
+
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_QUIET = ("sanic.access", "sanic.root", "sanic.server", "sqlalchemy", "asyncio", "alembic", "aiohttp.access")
+
+
+def describe(error: BaseException) -> str:
+    """An exception without its message: type, SQL state if any, and the last places in our own code."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    places = _places(error.__traceback__)
+    return type(error).__name__ + (f" [{state}]" if state else "") + (f" ({' < '.join(places)})" if places else "")
+
+
+def _places(trace: TracebackType | None, most: int = 4) -> list[str]:
+    frames = traceback.extract_tb(trace)
+    ours = [f for f in frames if "/site-packages/" not in f.filename and "/lib/python" not in f.filename]
+    return [f"{f.filename.rpartition('/bot/')[2]}:{f.lineno}" for f in reversed(ours[-most:] or frames[-1:])]
+
+
+class Line(logging.Formatter):
+    """One line an entry."""
+
+    def __init__(self, role: str, people: bool) -> None:
+        super().__init__()
+        self._role = role
+        self._people = people
+
+    def format(self, record: logging.LogRecord) -> str:
+        """JSON, or a line for people."""
+        at = datetime.fromtimestamp(record.created, timezone.utc)
+        entry = {
+            "at": at.isoformat(timespec="milliseconds"),
+            "role": self._role,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage().replace("\n", " "),
+            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            entry["error"] = describe(record.exc_info[1])
+        if not self._people:
+            return json.dumps(entry, ensure_ascii=False, default=str)
+        rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in _HEAD)
+        return f"{at.astimezone():%H:%M:%S} {self._role} {entry['level']} {entry['message']} {rest}".rstrip()
+
+
+_HEAD = {"at", "role", "level", "logger", "message"}
+
+
+def configure(role: str, level: int = logging.INFO) -> None:
+    """Send every log of this process to standard error in our form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Line(role, sys.stderr.isatty()))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,65 @@
+"""What each role needs to be set before it starts; every fault is told at once, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bot.app.ports import listeners
+from bot.core.errors import SettingsError
+from bot.settings import Settings
+from bot.store.codec import Codec
+
+ROLES = ("gateway", "worker", "sender", "engine", "console")
+Check = Callable[[Settings], object]
+
+
+def _data_key(settings: Settings) -> object:
+    return Codec(settings.secret("DATA_KEY"))
+
+
+def _secret(name: str) -> Check:
+    return lambda settings: settings.secret(name)
+
+
+def _wall(name: str) -> Check:
+    return lambda settings: settings.wall(name)
+
+
+_STORED: tuple[Check, ...] = (lambda s: s.database_url, _data_key, _secret("SECRET_KEY"))
+_HOURS: tuple[Check, ...] = (lambda s: s.zone, _wall("NIGHT_START"), _wall("NIGHT_END"), lambda s: s.desk_hours)
+
+_CHECKS: dict[str, tuple[Check, ...]] = {
+    "gateway": (
+        *_STORED,
+        _secret("METRICS_TOKEN"),
+        lambda s: s.app_secrets,
+        lambda s: s.verify_token,
+        lambda s: s.accounts(),
+        lambda s: s.engine_urls,
+        lambda s: s.debounce_ms,
+        *_HOURS,
+    ),
+    "worker": (*_STORED, lambda s: s.accounts(), lambda s: s.engine_urls, lambda s: s.debounce_ms, *_HOURS),
+    "sender": (
+        *_STORED,
+        lambda s: s.app_secrets,
+        lambda s: s.accounts(with_tokens=True),
+        lambda s: s.graph_url,
+        lambda s: s.send_ceiling,
+    ),
+    "engine": (lambda s: s.engine_urls,),
+    "console": (*_STORED, *_HOURS),
+    "sandbox": (*_STORED, lambda s: s.app_secrets),
+}
+
+
+def faults(settings: Settings, roles: Iterable[str]) -> list[SettingsError]:
+    """Every wrong or missing setting of these roles, each once."""
+    found: dict[str, SettingsError] = {}
+    for role in roles:
+        for check in (*_CHECKS[role], lambda s, role=role: listeners(s, role)):
+            try:
+                check(settings)
+            except SettingsError as error:
+                found.setdefault(error.what, error)
+    return list(found.values())
