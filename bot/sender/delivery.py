@@ -199,7 +199,7 @@ class _Attempt:
             if self._open() and not self._courteous:
                 self._courteous = True
                 d.courtesy(row, self._api, self.done)
-            if not self._open() or not await d._budget.take(row.account, self._open):
+            if not await d._budget.take(row.account, self._open):
                 at = d._accounts.paused_until(row.account) or d._clock.now()
                 await d._keep(row, lambda: d._store.release(row, at))
                 return False

@@ -21,6 +21,7 @@ from bot.core.messages import Platform
 from bot.core.outbox import AGENT, EMERGENCY
 from bot.meta import direct, metadata
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
+from bot.sender.budget import Budget
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
 from tests.fakes.outbox import FakeOutbox, Kept
 
@@ -281,6 +282,15 @@ async def test_rate_limit_pauses_the_account_as_long_as_meta_says() -> None:
         assert w.graph.tried("43") == []
 
 
+async def test_an_emergency_does_not_wait_out_a_pause() -> None:
+    async with running() as w:
+        w.graph.script(error(613, headers={"Retry-After": "600"}))
+        danger = w.outbox.add("Appelez le 17", lane=EMERGENCY)
+        await w.settled(danger)
+        assert PAGE in w.outbox.paused  # replies go on waiting, as Meta asked
+        assert w.graph.texts("42") == ["Appelez le 17"]
+
+
 async def test_rate_limit_without_headers_backs_off_and_goes_on() -> None:
     async with running() as w:
         w.graph.script(error(80001), error(4), error(32, headers={"Retry-After": "0"}))
@@ -435,6 +445,20 @@ async def test_emergencies_go_first_when_the_ceiling_is_the_limit() -> None:
         dangers = [w.outbox.add("Appelez le 17", person=f"d{n}", lane=EMERGENCY) for n in range(8)]
         await w.settled(*dangers, timeout=2.5)
         assert max(w.outbox.used.values()) <= 10
+
+
+async def test_no_reply_takes_a_permit_while_an_emergency_waits_for_one() -> None:
+    outbox, urgent = FakeOutbox(SystemClock()), FakeOutbox(SystemClock(), ceiling=0)
+    budget = Budget(outbox, urgent, SystemClock(), QUICK, 1000)
+    emergency = asyncio.create_task(budget.take_emergency(PAGE))
+    await asyncio.sleep(0.03)
+    reply = asyncio.create_task(budget.take(PAGE, lambda: True))
+    other = await budget.take(IG, lambda: True)  # another account is not concerned
+    await asyncio.sleep(0.1)
+    assert (other, emergency.done(), reply.done()) == (True, False, False)
+    urgent.ceiling = 10
+    await emergency
+    assert await reply
 
 
 async def test_emergency_is_not_delayed_by_a_thousand_rows_and_a_slow_graph() -> None:
