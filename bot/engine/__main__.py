@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from bot.core.errors import Explained
 from bot.engine import quiet
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: Optional[list[str]] = None) -> int:
     """Exit codes: 0 done, 2 something to correct (said in French on standard error)."""
     options = _parser().parse_args(argv)
     _die_with_parent()
@@ -45,13 +45,17 @@ def _run(options: argparse.Namespace, stdout: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bot.engine", description="Le moteur de dialogue (Rasa), sans mémoire.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bot.engine", description="Le moteur de dialogue (Rasa), sans mémoire."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="répond en HTTP sur 127.0.0.1")
     serve.add_argument("--port", type=int, default=5005)
     batch = commands.add_parser("batch", help="lit un objet JSON par ligne, en écrit un par ligne")
     for command in (serve, batch):
-        command.add_argument("--model", type=Path, default=ROOT / "models", help="un modèle, ou un dossier : le plus récent")
+        command.add_argument(
+            "--model", type=Path, default=ROOT / "models", help="un modèle, ou un dossier : le plus récent"
+        )
     train = commands.add_parser("train", help="apprend si quelque chose a changé")
     train.add_argument("--force", action="store_true", help="apprend même si rien n’a changé")
     return parser

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Dict
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from bot.engine.runtime import Runtime
@@ -33,7 +33,7 @@ async def _lines(runtime: Runtime, source: BinaryIO, out: Any) -> None:
         out.flush()
 
 
-async def _answer(runtime: Runtime, raw: bytes) -> Dict[str, Any]:
+async def _answer(runtime: Runtime, raw: bytes) -> dict[str, Any]:
     from bot.engine.runtime import EmptyOutcome, EmptyText
 
     try:

@@ -5,7 +5,7 @@ Actions send marks as `custom` payloads; Rasa drops a response's own metadata on
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 from rasa.core.channels.channel import OutputChannel
 
@@ -14,8 +14,8 @@ class TurnOutput(OutputChannel):
     """The output channel of one turn."""
 
     def __init__(self) -> None:
-        self.replies: List[Dict[str, Any]] = []
-        self.handoff: Optional[Dict[str, Any]] = None
+        self.replies: list[dict[str, Any]] = []
+        self.handoff: Optional[dict[str, Any]] = None
         self.clarify = False
         self.silence = False
 
@@ -24,7 +24,7 @@ class TurnOutput(OutputChannel):
         """The channel's name, as responses may be varied by it."""
         return "planton"
 
-    async def send_response(self, recipient_id: str, message: Dict[str, Any]) -> None:
+    async def send_response(self, recipient_id: str, message: dict[str, Any]) -> None:
         """One response or one message of an action."""
         custom = message.get("custom")
         if isinstance(custom, dict):
@@ -33,7 +33,7 @@ class TurnOutput(OutputChannel):
         if text:
             self.replies.append({"text": text, "quick_replies": _quick_replies(message)})
 
-    def _mark(self, custom: Dict[str, Any]) -> None:
+    def _mark(self, custom: dict[str, Any]) -> None:
         handoff = custom.get("handoff")
         if isinstance(handoff, dict):
             self.handoff = {
@@ -51,6 +51,6 @@ class TurnOutput(OutputChannel):
         return not (self.replies or self.handoff or self.clarify or self.silence)
 
 
-def _quick_replies(message: Dict[str, Any]) -> List[Dict[str, str]]:
+def _quick_replies(message: dict[str, Any]) -> list[dict[str, str]]:
     buttons = [*(message.get("buttons") or []), *(message.get("quick_replies") or [])]
     return [{"title": str(b["title"]), "payload": str(b["payload"])} for b in buttons if b.get("title")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -35,7 +36,7 @@ def check(root: Path) -> None:
         _check_steps(name, files[name], intents, actions)
 
 
-def _check_steps(name: str, content: Any, intents: Set[str], actions: Set[str]) -> None:
+def _check_steps(name: str, content: Any, intents: set[str], actions: set[str]) -> None:
     for line, step in _steps(content):
         intent, action = step.get("intent"), step.get("action")
         if isinstance(intent, str) and intent.split("/")[0] not in intents:
@@ -86,17 +87,17 @@ def _name(item: Any) -> str:
     return str(next(iter(item)) if isinstance(item, dict) else item)
 
 
-def _labelled(nlu: Dict[str, Any]) -> Iterator[Tuple[int, str]]:
+def _labelled(nlu: dict[str, Any]) -> Iterator[tuple[int, str]]:
     blocks = nlu.get("nlu")
     for index, block in enumerate(blocks if isinstance(blocks, CommentedSeq) else []):
         if isinstance(block, dict) and isinstance(block.get("intent"), str):
             yield blocks.lc.item(index)[0] + 1, block["intent"]
 
 
-def _steps(content: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def _steps(content: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     for kind in ("rules", "stories"):
         for block in content.get(kind) or []:
-            steps: List[Any] = block.get("steps") or [] if isinstance(block, dict) else []
+            steps: list[Any] = block.get("steps") or [] if isinstance(block, dict) else []
             for index, step in enumerate(steps):
                 if isinstance(step, dict):
                     yield steps.lc.item(index)[0] + 1, step  # type: ignore[attr-defined]

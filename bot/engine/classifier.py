@@ -7,7 +7,7 @@ so that a confidence of 0.6 is right about six times in ten.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import numpy as np
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -30,7 +30,7 @@ def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
     return LinearSVC(C=strength, class_weight="balanced", random_state=7).fit(rows, labels)
 
 
-def held_out(texts: List[str], labels: np.ndarray, strength: float, weight: float, folds: int = 5) -> np.ndarray:
+def held_out(texts: list[str], labels: np.ndarray, strength: float, weight: float, folds: int = 5) -> np.ndarray:
     """Scores of each example by a model that had not seen it."""
     names = sorted(set(labels))
     scores = np.zeros((len(texts), len(names)))
@@ -58,24 +58,28 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
     """The component of the pipeline."""
 
     @classmethod
-    def required_components(cls) -> List[type]:
+    def required_components(cls) -> list[type]:
         """None: it reads the text itself."""
         return []
 
     @staticmethod
-    def get_default_config() -> Dict[str, Any]:
+    def get_default_config() -> dict[str, Any]:
         """`strength`: how closely the examples are followed; `vectors`: weight of word vectors."""
         return {"strength": 0.1, "vectors": 2.0}
 
-    def __init__(self, config: Dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
+    def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config = config
         self._storage = storage
         self._resource = resource
-        self._names: List[str] = []
+        self._names: list[str] = []
 
     @classmethod
     def create(
-        cls, config: Dict[str, Any], model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
     ) -> FrenchIntentClassifier:
         """An untrained component."""
         return cls(config, model_storage, resource)
@@ -97,7 +101,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
     @classmethod
     def load(
         cls,
-        config: Dict[str, Any],
+        config: dict[str, Any],
         model_storage: ModelStorage,
         resource: Resource,
         execution_context: ExecutionContext,
@@ -112,7 +116,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             self._set(features, stored["names"], arrays["weights"], arrays["bias"], stored["factor"])
         return self
 
-    def _set(self, features: Features, names: List[str], weights: np.ndarray, bias: np.ndarray, factor: float) -> None:
+    def _set(self, features: Features, names: list[str], weights: np.ndarray, bias: np.ndarray, factor: float) -> None:
         self._features = features
         self._names = names
         self._weights = np.ascontiguousarray(weights, dtype=np.float32)
@@ -123,7 +127,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         """Nothing after this component learns from predicted intents."""
         return training_data
 
-    def process(self, messages: List[Message]) -> List[Message]:
+    def process(self, messages: list[Message]) -> list[Message]:
         """Set intent and whole ranking of each message."""
         for message in messages:
             ranking = [{"name": name, "confidence": p} for name, p in self.rank(message.get("text") or "")]
@@ -131,14 +135,15 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             message.set("intent_ranking", ranking, add_to_output=True)
         return messages
 
-    def rank(self, text: str) -> List[Tuple[str, float]]:
+    def rank(self, text: str) -> list[tuple[str, float]]:
         """All intents, the likeliest first."""
-        scores = self._features.rows([text]).dot(self._weights)[0] + self._bias
+        columns, values = self._features.row(text)
+        scores = values @ self._weights[columns] + self._bias
         chances = softmax(scores * self._factor)
         return [(self._names[i], float(chances[i])) for i in np.argsort(-chances)]
 
 
-def examples(training_data: TrainingData) -> Tuple[List[str], np.ndarray]:
+def examples(training_data: TrainingData) -> tuple[list[str], np.ndarray]:
     """Texts and intents of the training data."""
     pairs = [(e.get("text"), e.get("intent")) for e in training_data.intent_examples if e.get("text")]
     return [text for text, _ in pairs], np.array([intent for _, intent in pairs])

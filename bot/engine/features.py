@@ -10,50 +10,100 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Dict, Iterable, List
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import CountVectorizer
 
 from bot.engine import vectors
 from bot.policy.normalise import normalise, sound
 
 _SPOKEN = re.compile(r"[^\W_]+")
-_VIEWS: Dict[str, Dict[str, Any]] = {
-    "words": {"token_pattern": r"\S+", "ngram_range": (1, 2)},
-    "letters": {"analyzer": "char_wb", "ngram_range": (2, 5), "min_df": 2},
-    "sounds": {"token_pattern": r"\S+", "ngram_range": (1, 2)},
-    "sound_letters": {"analyzer": "char_wb", "ngram_range": (2, 4), "min_df": 2},
+# The options of scikit-learn's analyzers, and in how many examples an item must occur to count.
+_VIEWS: dict[str, tuple[dict[str, Any], int]] = {
+    "words": ({"token_pattern": r"\S+", "ngram_range": (1, 2)}, 1),
+    "letters": ({"analyzer": "char_wb", "ngram_range": (2, 5)}, 2),
+    "sounds": ({"token_pattern": r"\S+", "ngram_range": (1, 2)}, 1),
+    "sound_letters": ({"analyzer": "char_wb", "ngram_range": (2, 4)}, 2),
 }
+
+
+class View:
+    """One way to look at a text, as tf-idf of length one. Written out since scikit-learn's own takes 1 ms a message."""
+
+    def __init__(self, how: dict[str, Any], at_least: int) -> None:
+        self._items: Callable[[str], list[str]] = CountVectorizer(lowercase=False, **how).build_analyzer()
+        self._at_least = at_least
+        self.index: dict[str, int] = {}
+        self.rarity = np.zeros(0, dtype=np.float32)
+
+    def fit(self, texts: list[str]) -> None:
+        """Learn the items and how rare they are."""
+        seen = Counter(item for text in texts for item in set(self._items(text)))
+        kept = sorted(item for item, count in seen.items() if count >= self._at_least)
+        self.index = {item: number for number, item in enumerate(kept)}
+        self.rarity = np.array([1 + math.log((1 + len(texts)) / (1 + seen[item])) for item in kept], dtype=np.float32)
+
+    def row(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Which items, and how much of each."""
+        counts = [
+            (self.index[item], 1 + math.log(count))
+            for item, count in Counter(self._items(text)).items()
+            if item in self.index
+        ]
+        where = np.array([number for number, _ in counts], dtype=np.int32)
+        much = np.array([count for _, count in counts], dtype=np.float32) * self.rarity[where]
+        length = float(np.linalg.norm(much))
+        return where, much / length if length else much
 
 
 class Features:
     """Fit on the examples of data/nlu.yml; turns texts into rows."""
 
     def __init__(self, weight: float = 2.0) -> None:
-        self.weight = weight  # of the meaning, against the tf-idf views whose rows have length one
-        self._views = {name: TfidfVectorizer(lowercase=False, sublinear_tf=True, **how) for name, how in _VIEWS.items()}
-        self._rarity: Dict[str, float] = {}
+        self.weight = weight  # of the meaning, against the views, each of which has length one
+        self._views = {name: View(how, at_least) for name, (how, at_least) in _VIEWS.items()}
+        self._rarity: dict[str, float] = {}
         self._unseen = 1.0
 
-    def fit(self, texts: List[str]) -> Features:
+    def fit(self, texts: list[str]) -> Features:
         """Learn vocabularies and how rare words are."""
         prepared = [_prepare(text) for text in texts]
         for name, view in self._views.items():
-            view.fit([views[name] for views in prepared])
+            view.fit([looks[name] for looks in prepared])
         seen = Counter(word for text in texts for word in set(_spoken(text)))
         self._unseen = math.log(1 + len(texts))
         self._rarity = {word: math.log((1 + len(texts)) / (1 + count)) for word, count in seen.items()}
         return self
 
-    def rows(self, texts: List[str]) -> csr_matrix:
-        """One row a text."""
-        prepared = [_prepare(text) for text in texts]
-        blocks = [view.transform([views[name] for views in prepared]) for name, view in self._views.items()]
-        blocks.append(csr_matrix(np.array([self._meaning(text) for text in texts])))
-        return hstack(blocks).tocsr()
+    def row(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Column numbers and values of a text; the last columns are its meaning."""
+        looks = _prepare(text)
+        columns, values, start = [], [], 0
+        for name, view in self._views.items():
+            where, much = view.row(looks[name])
+            columns.append(where + start)
+            values.append(much)
+            start += len(view.index)
+        meaning = self._meaning(text)
+        columns.append(np.arange(start, start + len(meaning), dtype=np.int32))
+        values.append(meaning)
+        return np.concatenate(columns), np.concatenate(values)
+
+    def rows(self, texts: list[str]) -> csr_matrix:
+        """The rows of many texts, to learn from."""
+        pairs = [self.row(text) for text in texts]
+        ends = np.cumsum([0, *(len(columns) for columns, _ in pairs)])
+        values, columns = np.concatenate([v for _, v in pairs]), np.concatenate([c for c, _ in pairs])
+        return csr_matrix((values, columns, ends), shape=(len(texts), self.width))
+
+    @property
+    def width(self) -> int:
+        """Columns of a row."""
+        return sum(len(view.index) for view in self._views.values()) + vectors.french().width
 
     def _meaning(self, text: str) -> np.ndarray:
         """Mean vector of the words, rare ones counting more."""
@@ -68,10 +118,10 @@ class Features:
 
     def save(self, folder: Path) -> None:
         """Vocabularies as JSON, weights as arrays: nothing that runs code when it is read back."""
-        words = {name: _in_order(view.vocabulary_) for name, view in self._views.items()}
-        content = {"words": words, "rarity": self._rarity, "unseen": self._unseen, "weight": self.weight}
+        items = {name: list(view.index) for name, view in self._views.items()}
+        content = {"items": items, "rarity": self._rarity, "unseen": self._unseen, "weight": self.weight}
         (folder / "features.json").write_text(json.dumps(content, ensure_ascii=False), "utf-8")
-        np.savez(folder / "features.npz", **{name: view.idf_ for name, view in self._views.items()})
+        np.savez(folder / "features.npz", **{name: view.rarity for name, view in self._views.items()})
 
     @classmethod
     def read(cls, folder: Path) -> Features:
@@ -79,22 +129,18 @@ class Features:
         content = json.loads((folder / "features.json").read_text("utf-8"))
         self = cls(content["weight"])
         self._rarity, self._unseen = content["rarity"], content["unseen"]
-        weights = np.load(folder / "features.npz", allow_pickle=False)
+        arrays = np.load(folder / "features.npz", allow_pickle=False)
         for name, view in self._views.items():
-            view.vocabulary = {word: index for index, word in enumerate(content["words"][name])}
-            view.idf_ = weights[name]
+            view.index = {item: number for number, item in enumerate(content["items"][name])}
+            view.rarity = arrays[name]
         return self
 
 
-def _in_order(vocabulary: Dict[str, int]) -> List[str]:
-    return sorted(vocabulary, key=vocabulary.__getitem__)
-
-
-def _prepare(text: str) -> Dict[str, str]:
+def _prepare(text: str) -> dict[str, str]:
     plain = normalise(text)
     spoken = " ".join(filter(None, map(sound, plain.split())))
     return {"words": plain, "letters": plain, "sounds": spoken, "sound_letters": spoken}
 
 
-def _spoken(text: str) -> Iterable[str]:
+def _spoken(text: str) -> list[str]:
     return _SPOKEN.findall(text.lower())

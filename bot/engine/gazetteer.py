@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -23,8 +24,8 @@ from bot.policy.normalise import squeeze
 _WORD = re.compile(r"[^\W_]+")
 _FILE = "gazetteer.json"
 
-Key = Tuple[str, ...]
-Entry = Tuple[str, str]  # entity, value
+Key = tuple[str, ...]
+Entry = tuple[str, str]  # entity, value
 
 
 def key_of(text: str) -> Key:
@@ -40,11 +41,11 @@ def _fold(word: str) -> str:
     return plain[:-1] if len(plain) > 3 and plain[-1] in "sx" else plain
 
 
-def tabulate(data: TrainingData) -> Dict[Key, Entry]:
+def tabulate(data: TrainingData) -> dict[Key, Entry]:
     """Every known surface. Lookups and examples say which entity, synonyms which value."""
     synonyms = {key_of(alias): value for alias, value in data.entity_synonyms.items()}
-    table: Dict[Key, Entry] = {}
-    kinds: Dict[str, str] = {}  # value → entity
+    table: dict[Key, Entry] = {}
+    kinds: dict[str, str] = {}  # value → entity
     for entity, surface, value in _surfaces(data):
         key = key_of(surface)
         if key and key not in table:
@@ -58,7 +59,7 @@ def tabulate(data: TrainingData) -> Dict[Key, Entry]:
     return table
 
 
-def _surfaces(data: TrainingData) -> Iterator[Tuple[str, str, Optional[str]]]:
+def _surfaces(data: TrainingData) -> Iterator[tuple[str, str, Optional[str]]]:
     for lookup in data.lookup_tables:
         elements = lookup["elements"]
         for element in elements if isinstance(elements, list) else []:
@@ -76,13 +77,13 @@ _TOWN = re.compile(
     r"[A-ZÉÈÂÎÔ][\wà-ÿ]+){0,4})"
 )
 # Capitalised words that follow « à » or « de » and are no towns.
-_NO_TOWN = frozenset(
-    key_of(word)
-    for word in """police gendarmerie france état nationale national bonjour bonsoir monsieur madame messenger instagram
-    facebook whatsapp snapchat leboncoin vinted paypal ameli noël pâques janvier février mars avril mai juin juillet août
-    septembre octobre novembre décembre lundi mardi mercredi jeudi vendredi samedi dimanche europe espagne italie belgique
-    suisse allemagne algérie maroc tunisie internet google tiktok telegram discord la poste""".split()
-)
+_NO_TOWN_WORDS = """
+police gendarmerie france état nationale national bonjour bonsoir monsieur madame messenger instagram facebook whatsapp
+snapchat leboncoin vinted paypal ameli noël pâques janvier février mars avril mai juin juillet août septembre octobre
+novembre décembre lundi mardi mercredi jeudi vendredi samedi dimanche europe espagne italie belgique suisse allemagne
+algérie maroc tunisie internet google tiktok telegram discord poste
+"""
+_NO_TOWN = frozenset(key_of(word) for word in _NO_TOWN_WORDS.split())
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
@@ -90,20 +91,24 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
     """The component of the pipeline."""
 
     @staticmethod
-    def get_default_config() -> Dict[str, Any]:
+    def get_default_config() -> dict[str, Any]:
         """`town`: the entity that a capitalised word after a preposition gives ("" for none)."""
         return {"town": "ville"}
 
-    def __init__(self, config: Dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
+    def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config = config
         self._storage = storage
         self._resource = resource
-        self._table: Dict[Key, Entry] = {}
+        self._table: dict[Key, Entry] = {}
         self._longest = 0
 
     @classmethod
     def create(
-        cls, config: Dict[str, Any], model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
     ) -> Gazetteer:
         """An untrained component."""
         return cls(config, model_storage, resource)
@@ -111,7 +116,7 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
     @classmethod
     def load(
         cls,
-        config: Dict[str, Any],
+        config: dict[str, Any],
         model_storage: ModelStorage,
         resource: Resource,
         execution_context: ExecutionContext,
@@ -136,18 +141,18 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
         """Nothing after this component learns from entities."""
         return training_data
 
-    def process(self, messages: List[Message]) -> List[Message]:
+    def process(self, messages: list[Message]) -> list[Message]:
         """Add the entities found to each message."""
         for message in messages:
             found = list(self.find(message.get("text") or ""))
             message.set("entities", [*(message.get("entities") or []), *found], add_to_output=True)
         return messages
 
-    def find(self, text: str) -> Iterator[Dict[str, Any]]:
+    def find(self, text: str) -> Iterator[dict[str, Any]]:
         """Entities from left to right, longest first, none overlapping."""
         words = list(_WORD.finditer(text))
         keys = [_fold(word.group()[:60]) for word in words]
-        taken: List[Tuple[int, int]] = []
+        taken: list[tuple[int, int]] = []
         index = 0
         while index < len(words):
             for length in range(min(self._longest, len(words) - index), 0, -1):
@@ -163,29 +168,29 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
         if self._config.get("town"):
             yield from self._towns(text, taken)
 
-    def _towns(self, text: str, taken: List[Tuple[int, int]]) -> Iterator[Dict[str, Any]]:
+    def _towns(self, text: str, taken: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
         for match in _TOWN.finditer(text):
             start, end = match.span(1)
             free = all(end <= a or start >= b for a, b in taken)
             if free and not any((_fold(w),) in _NO_TOWN for w in _WORD.findall(match.group(1))):
                 yield self._entity(self._config["town"], match.group(1), start, end)
 
-    def _entity(self, entity: str, value: str, start: int, end: int) -> Dict[str, Any]:
+    def _entity(self, entity: str, value: str, start: int, end: int) -> dict[str, Any]:
         return {"entity": entity, "value": value, "start": start, "end": end, "extractor": type(self).__name__}
 
-    def _set(self, table: Dict[Key, Entry]) -> None:
+    def _set(self, table: dict[Key, Entry]) -> None:
         self._table = table
         self._longest = max(map(len, table), default=0)
 
-    def values(self) -> Dict[str, FrozenSet[str]]:
+    def values(self) -> dict[str, frozenset[str]]:
         """The values that each entity can take."""
-        found: Dict[str, set[str]] = {}
+        found: dict[str, set[str]] = {}
         for entity, value in self._table.values():
             found.setdefault(entity, set()).add(value)
         return {entity: frozenset(values) for entity, values in found.items()}
 
 
-def values_of(runner: Any) -> Mapping[str, FrozenSet[str]]:
+def values_of(runner: Any) -> Mapping[str, frozenset[str]]:
     """The values of the gazetteer in a loaded model; none if the pipeline has no gazetteer."""
     for node in runner._instantiated_nodes.values():
         component = getattr(node, "_component", None)

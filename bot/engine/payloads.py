@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Tuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
 
 from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
 from rasa.shared.core.constants import DEFAULT_INTENTS
@@ -12,14 +13,14 @@ from rasa.shared.core.domain import Domain
 
 _SHAPE = re.compile(r"/([A-Za-z0-9_]{1,80})(\{.{0,400}\})?")
 
-Tap = Tuple[str, Dict[str, str]]
+Tap = tuple[str, dict[str, str]]
 
 
 class Payloads:
     """Every button of the domain's responses, plus what menus and questions make from data:
     `/intent` for an intent of ours, and `/intent{"entity": "value"}` for a value that the lookups know."""
 
-    def __init__(self, domain: Domain, values: Mapping[str, FrozenSet[str]]) -> None:
+    def __init__(self, domain: Domain, values: Mapping[str, frozenset[str]]) -> None:
         self._buttons = frozenset(_buttons(domain))
         self._intents = frozenset(domain.intents) - set(DEFAULT_INTENTS) - {DEFAULT_NLU_FALLBACK_INTENT_NAME}
         self._entities = frozenset(domain.entities)

@@ -96,7 +96,7 @@ class Aside:
     def __exit__(self, *_: object) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        for target, kept in zip((1, 2), self._kept):
+        for target, kept in zip((1, 2), self._kept, strict=False):
             os.dup2(kept, target)
             os.close(kept)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 from rasa.core.channels.channel import UserMessage
 from rasa.core.lock_store import InMemoryLockStore
@@ -14,15 +15,19 @@ from rasa.core.processor import MessageProcessor
 from rasa.engine.constants import PLACEHOLDER_MESSAGE, PLACEHOLDER_TRACKER
 from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
 from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
+from bot.core.errors import SetupError
 from bot.engine import gazetteer, state
 from bot.engine.channel import TurnOutput
 from bot.engine.inprocess import InProcessEndpoint
-from bot.engine.language import is_french
 from bot.engine.payloads import Payloads, Tap
 from bot.engine.tracker import RequestTrackerStore
 from bot.policy.intents import DANGER_INTENTS
+from bot.policy.language import is_french
+
+log = logging.getLogger("bot.engine")
 
 RANKING = 10
 
@@ -35,17 +40,13 @@ class EmptyOutcome(RuntimeError):
     """The dialogue neither answered nor handed off nor said that it is silent on purpose."""
 
 
-class NoModel(RuntimeError):
-    """There is no trained model where one was looked for."""
-
-
 def newest_model(where: Path) -> Path:
     """`where` itself if it is a file, else the newest archive in it."""
     if where.is_file():
         return where
     found = sorted(where.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise NoModel(str(where))
+        raise SetupError(f"Aucun modèle dans {where}.", "Lancez : planton train.")
     return found[-1]
 
 
@@ -56,22 +57,20 @@ class Runtime:
         self.model = newest_model(model)
         self._store = RequestTrackerStore()
         nlg = TemplatedNaturalLanguageGenerator({})
-        self._processor = MessageProcessor(
-            str(self.model), self._store, InMemoryLockStore(), nlg, action_endpoint=InProcessEndpoint(actions)
-        )
+        self._processor = _processor(self.model, self._store, nlg, InProcessEndpoint(actions))
         self.domain = self._processor.domain
         self._store.domain = self.domain
         nlg.responses = self.domain.responses
         self._payloads = Payloads(self.domain, gazetteer.values_of(self._processor.graph_runner))
         self._ids = itertools.count(1)
         self._target = _last_component(self._processor)
-        asyncio.run(self.turn("bonjour", None))
+        self._warm_up()
 
-    async def understand(self, text: str) -> Dict[str, Any]:
+    async def understand(self, text: str) -> dict[str, Any]:
         """What a text means. Raises EmptyText."""
         return _understanding(self._parse(_cleaned(text)))
 
-    async def turn(self, text: str, dialogue: Any, payload: Optional[str] = None) -> Dict[str, Any]:
+    async def turn(self, text: str, dialogue: Any, payload: Optional[str] = None) -> dict[str, Any]:
         """Run one turn. Raises EmptyText, EmptyOutcome."""
         tap = self._payloads.read(payload)
         parsed = _tapped(tap, payload) if tap else self._parse(_cleaned(text))
@@ -95,18 +94,38 @@ class Runtime:
             "state": state.dump(tracker),
         }
 
-    def _parse(self, text: str) -> Dict[str, Any]:
+    def _warm_up(self) -> None:
+        """The first turn reads tables and fills caches; nobody should wait for that."""
+        try:
+            asyncio.run(self.turn("bonjour", None))
+        except EmptyOutcome as error:
+            log.error("empty outcome for intent %s", error)
+
+    def _parse(self, text: str) -> dict[str, Any]:
         """Rasa's parse of a text, stopped before the component that would take `/restart` for a command."""
         message = UserMessage(text)
         nobody = DialogueStateTracker("parse", [])
         results = self._processor.graph_runner.run(
             inputs={PLACEHOLDER_MESSAGE: [message], PLACEHOLDER_TRACKER: nobody}, targets=[self._target]
         )
-        parsed: Dict[str, Any] = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": []}
+        parsed: dict[str, Any] = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": []}
         parsed.update(results[self._target][0].as_dict(only_output_properties=True))
         known = self.domain.entities
         parsed["entities"] = [entity for entity in parsed["entities"] if entity["entity"] in known]
         return parsed
+
+
+def _processor(
+    model: Path, store: RequestTrackerStore, nlg: TemplatedNaturalLanguageGenerator, endpoint: InProcessEndpoint
+) -> MessageProcessor:
+    try:
+        return MessageProcessor(str(model), store, InMemoryLockStore(), nlg, action_endpoint=endpoint)
+    except (RasaException, OSError) as error:
+        log.error("model %s", model.name, exc_info=True)
+        raise SetupError(
+            f"Le modèle {model.name} ne convient pas à ce programme ({type(error).__name__}).",
+            "Lancez : planton train.",
+        ) from None
 
 
 def _last_component(processor: MessageProcessor) -> str:
@@ -123,7 +142,7 @@ def _cleaned(text: str) -> str:
     return understood
 
 
-def _tapped(tap: Tap, payload: Optional[str]) -> Dict[str, Any]:
+def _tapped(tap: Tap, payload: Optional[str]) -> dict[str, Any]:
     """A tap on a quick reply of ours, in the shape of a parse."""
     name, entities = tap
     intent = {"name": name, "confidence": 1.0}
@@ -136,10 +155,10 @@ def _tapped(tap: Tap, payload: Optional[str]) -> Dict[str, Any]:
     }
 
 
-def _understanding(parsed: Dict[str, Any]) -> Dict[str, Any]:
+def _understanding(parsed: dict[str, Any]) -> dict[str, Any]:
     ranking = _named(parsed)
     best = ranking[0] if ranking else [None, 0.0]
-    entities: Dict[str, str] = {}
+    entities: dict[str, str] = {}
     for entity in parsed["entities"]:
         entities.setdefault(str(entity["entity"]), str(entity["value"]))
     return {
@@ -152,7 +171,7 @@ def _understanding(parsed: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def _named(parsed: Dict[str, Any]) -> List[List[Any]]:
+def _named(parsed: dict[str, Any]) -> list[list[Any]]:
     """The ranking without the fallback, which is a decision and no meaning."""
     return [
         [str(row["name"]), round(float(row["confidence"]), 6)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
+import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from aiohttp import web
 
@@ -84,7 +87,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         raise _error(status, what) from None
 
 
-def _meaning(error: Exception) -> "tuple[int, str]":
+def _meaning(error: Exception) -> tuple[int, str]:
     from bot.engine.runtime import EmptyOutcome, EmptyText
 
     if isinstance(error, EmptyText):
@@ -105,7 +108,7 @@ def _error(status: int, what: str) -> web.HTTPException:
     return error
 
 
-async def _body(request: web.Request) -> Dict[str, Any]:
+async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError):
@@ -115,7 +118,7 @@ async def _body(request: web.Request) -> Dict[str, Any]:
     return body
 
 
-def _text(body: Dict[str, Any]) -> str:
+def _text(body: dict[str, Any]) -> str:
     text = body.get("text")
     if not isinstance(text, str):
         raise _error(400, "no text")
@@ -132,7 +135,7 @@ async def serve(port: int, model: Path) -> int:
     runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
     await runner.setup()
     await _listen(runner, port)
-    loading = loop.run_in_executor(None, server.load)
+    loading = _in_background(server.load, loop)
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if loading.done():
@@ -144,6 +147,29 @@ async def serve(port: int, model: Path) -> int:
     except asyncio.TimeoutError:
         log.warning("requests were still running at the end")
     return 0
+
+
+def _in_background(work: Callable[[], None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A daemon thread, unlike asyncio's own, does not hold up the end of the process."""
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Optional[BaseException]) -> None:
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: Optional[BaseException] = None
+        try:
+            work()
+        except BaseException as raised:  # it belongs to whoever awaits
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return done
 
 
 async def _listen(runner: web.AppRunner, port: int) -> None:

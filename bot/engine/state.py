@@ -5,7 +5,7 @@ State is JSON of version 1:
     {"v": 1, "at": 1763000000.0,             when the person last wrote
      "slots": {"corps": "gardien de la paix"},  what counts; a value changed here changes the dialogue
      "loop": "…_form" | null,                 the active form
-     "question": {"slot": "corps", "at": …} | null,   the open question
+     "question": {"slot": "corps", "at": …} | null,   what is asked, by a form or by the slot `question`; open for a day
      "misses": 0,                             misunderstandings in a row
      "events": [["u", intent, [entity names]], ["a", action, hidden], ["s", slot, value], …]}
 
@@ -16,7 +16,8 @@ a database that may be older than the present model, so that everything is check
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
 
 from rasa.shared.core.constants import (
     ACTION_LISTEN_NAME,
@@ -41,24 +42,26 @@ from rasa.shared.core.events import (
 from rasa.shared.core.trackers import DialogueStateTracker
 
 VERSION = 1
-MAX_EVENTS = 60
+MAX_EVENTS = 30  # about ten turns: rules and stories look back four
 MAX_VALUE = 500  # characters of a slot's value
 FALLBACK = "nlu_fallback"
+QUESTIONS = (REQUESTED_SLOT, "question")  # slots that say what was asked
+QUESTION_OPEN = 24 * 3600.0  # seconds
 
-State = Dict[str, Any]
+State = dict[str, Any]
 
 
 def dump(tracker: DialogueStateTracker, now: Optional[float] = None) -> State:
     """The state to store after a turn."""
     now = time.time() if now is None else now
     events = _this_session(list(tracker.events))
-    cut = _cut(events)
+    cut = _cut(events, tracker)
     before = _replay(events[:cut], tracker)
-    compact = [["s", name, value] for name, value in _set_slots(before).items()]
+    compact = [["s", name, value] for name, value in _set_slots(before).items() if before.slots[name].has_features()]
     if before.active_loop_name:
         compact.append(["l", before.active_loop_name])
-    compact += [packed for packed in map(_pack, events[cut:]) if packed]
-    asked = tracker.get_slot(REQUESTED_SLOT) if REQUESTED_SLOT in tracker.slots else None
+    compact += [packed for event in events[cut:] if (packed := _pack(event, tracker))]
+    asked = next((value for name in QUESTIONS if (value := _slot(tracker, name))), None)
     return {
         "v": VERSION,
         "at": now,
@@ -78,7 +81,7 @@ def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = Non
         tracker.update(event, domain)
     if _is_state(state):
         if not _expired(state, domain, now):
-            _restore(state, tracker, domain)
+            _restore(state, tracker, domain, now)
         elif domain.session_config.carry_over_slots:
             _restore_slots(state, tracker, domain, but=REQUESTED_SLOT)
     if tracker.latest_action_name != ACTION_LISTEN_NAME:
@@ -89,16 +92,16 @@ def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = Non
 # What goes out -------------------------------------------------------------------------------------------------------
 
 
-def _this_session(events: List[Event]) -> List[Event]:
+def _this_session(events: list[Event]) -> list[Event]:
     for index in range(len(events) - 1, -1, -1):
         if isinstance(events[index], (SessionStarted, Restarted)):
             return events[index + 1 :]
     return events
 
 
-def _cut(events: List[Event]) -> int:
+def _cut(events: list[Event], tracker: DialogueStateTracker) -> int:
     """Where the kept part starts: a person's message, so that no turn is torn."""
-    counted = [index for index, event in enumerate(events) if _pack(event)]
+    counted = [index for index, event in enumerate(events) if _pack(event, tracker)]
     if len(counted) <= MAX_EVENTS:
         return 0
     earliest = counted[-MAX_EVENTS]
@@ -106,7 +109,7 @@ def _cut(events: List[Event]) -> int:
     return starts[0] if starts else len(events)
 
 
-def _replay(events: List[Event], like: DialogueStateTracker) -> DialogueStateTracker:
+def _replay(events: list[Event], like: DialogueStateTracker) -> DialogueStateTracker:
     tracker = DialogueStateTracker("replay", [slot for slot in like.slots.values()])
     for slot in tracker.slots.values():
         slot.reset()
@@ -115,13 +118,17 @@ def _replay(events: List[Event], like: DialogueStateTracker) -> DialogueStateTra
     return tracker
 
 
-def _set_slots(tracker: DialogueStateTracker) -> Dict[str, Any]:
+def _set_slots(tracker: DialogueStateTracker) -> dict[str, Any]:
     values = {name: _value(slot.value) for name, slot in tracker.slots.items() if slot.value != slot.initial_value}
     values.pop("session_started_metadata", None)
     return values
 
 
-def _misses(events: List[Event]) -> int:
+def _slot(tracker: DialogueStateTracker, name: str) -> Any:
+    return tracker.slots[name].value if name in tracker.slots else None
+
+
+def _misses(events: list[Event]) -> int:
     count = 0
     for event in reversed(events):
         if isinstance(event, UserUttered):
@@ -131,11 +138,11 @@ def _misses(events: List[Event]) -> int:
     return count
 
 
-def _names(entities: List[Dict[str, Any]]) -> List[str]:
+def _names(entities: list[dict[str, Any]]) -> list[str]:
     return sorted({str(entity["entity"]) for entity in entities if entity.get("entity")})
 
 
-_PACK: Dict[type, Callable[[Any], List[Any]]] = {
+_PACK: dict[type, Callable[[Any], list[Any]]] = {
     UserUttered: lambda e: ["u", e.intent_name, _names(e.entities)],
     ActionExecuted: lambda e: ["a", e.action_name, bool(e.hide_rule_turn)],
     SlotSet: lambda e: ["s", e.key, _value(e.value)],
@@ -148,8 +155,10 @@ _PACK: Dict[type, Callable[[Any], List[Any]]] = {
 }
 
 
-def _pack(event: Event) -> Optional[List[Any]]:
-    """Compact form of an event that policies or slots depend on; the others (bot messages, featurization) are not kept."""
+def _pack(event: Event, tracker: DialogueStateTracker) -> Optional[list[Any]]:
+    """Compact form of an event that policies look at; None for the others: bot messages, slots that only actions read."""
+    if isinstance(event, SlotSet) and (event.key not in tracker.slots or not tracker.slots[event.key].has_features()):
+        return None
     pack = _PACK.get(type(event))
     return pack(event) if pack else None
 
@@ -171,20 +180,33 @@ def _expired(state: State, domain: Domain, now: float) -> bool:
     at = state.get("at")
     if not domain.session_config.are_sessions_enabled():
         return False
-    known = isinstance(at, (int, float)) and not isinstance(at, bool)
-    return not known or now - at > domain.session_config.session_expiration_time * 60
+    return not _is_number(at) or now - at > domain.session_config.session_expiration_time * 60
 
 
-def _restore(state: State, tracker: DialogueStateTracker, domain: Domain) -> None:
+def _restore(state: State, tracker: DialogueStateTracker, domain: Domain, now: float) -> None:
     for event in _events(state["events"], domain):
         tracker.update(event, domain)
     _restore_slots(state, tracker, domain)
-    loop = _known(state.get("loop"), domain.form_names)
+    closed = _closed(state, now)
+    loop = None if closed else _known(state.get("loop"), domain.form_names)
     if loop != tracker.active_loop_name:
         tracker.update(ActiveLoop(loop), domain)
-    asked = tracker.slots.get(REQUESTED_SLOT)
-    if asked is not None and asked.value is not None and (not loop or _known(asked.value, tracker.slots) is None):
-        tracker.update(SlotSet(REQUESTED_SLOT, None), domain)
+    if closed or not loop or _known(_slot(tracker, REQUESTED_SLOT), tracker.slots) is None:
+        _forget(tracker, REQUESTED_SLOT, domain)
+    if closed:
+        _forget(tracker, "question", domain)
+
+
+def _closed(state: State, now: float) -> bool:
+    """A question is open for a day: what comes later is no answer to it."""
+    question = state.get("question")
+    asked = question.get("at") if isinstance(question, dict) else None
+    return question is not None and (not _is_number(asked) or now - asked > QUESTION_OPEN)
+
+
+def _forget(tracker: DialogueStateTracker, name: str, domain: Domain) -> None:
+    if _slot(tracker, name) is not None:
+        tracker.update(SlotSet(name, None), domain)
 
 
 def _restore_slots(state: State, tracker: DialogueStateTracker, domain: Domain, but: Optional[str] = None) -> None:
@@ -196,9 +218,9 @@ def _restore_slots(state: State, tracker: DialogueStateTracker, domain: Domain, 
             tracker.update(SlotSet(name, wanted), domain)
 
 
-def _events(packed: List[Any], domain: Domain) -> Iterator[Event]:
+def _events(packed: list[Any], domain: Domain) -> Iterator[Event]:
     """Rasa's events, from the first turn after the last thing that the domain does not know."""
-    kept: List[Event] = []
+    kept: list[Event] = []
     torn = False  # between something unknown and the next message of the person
     for item in packed[-4 * MAX_EVENTS :]:
         event = _unpack(item, domain)
@@ -221,7 +243,7 @@ def _unpack(item: Any, domain: Domain) -> Optional[Event]:
     return unpack(item, domain) if unpack else None
 
 
-def _unpack_user(item: List[Any], domain: Domain) -> Optional[Event]:
+def _unpack_user(item: list[Any], domain: Domain) -> Optional[Event]:
     intent = item[1] if item[1] == FALLBACK else _known(item[1], domain.intents)
     if intent is None or not isinstance(item[2], list):
         return None
@@ -229,30 +251,30 @@ def _unpack_user(item: List[Any], domain: Domain) -> Optional[Event]:
     return UserUttered(None, {"name": intent, "confidence": 1.0}, entities)
 
 
-def _unpack_action(item: List[Any], domain: Domain) -> Optional[Event]:
+def _unpack_action(item: list[Any], domain: Domain) -> Optional[Event]:
     name = _known(item[1], domain.action_names_or_texts)
     return ActionExecuted(name, hide_rule_turn=item[2] is True) if name else None
 
 
-def _unpack_slot(item: List[Any], domain: Domain) -> Optional[Event]:
+def _unpack_slot(item: list[Any], domain: Domain) -> Optional[Event]:
     """An unknown slot is no reason to forget the turn: the event becomes one without effect."""
     name = _known(item[1], [slot.name for slot in domain.slots])
     return SlotSet(name, _value(item[2])) if name else LoopInterrupted(False)
 
 
-def _unpack_loop(item: List[Any], domain: Domain) -> Optional[Event]:
+def _unpack_loop(item: list[Any], domain: Domain) -> Optional[Event]:
     if item[1] is None:
         return ActiveLoop(None)
     name = _known(item[1], domain.form_names)
     return ActiveLoop(name) if name else None
 
 
-def _unpack_rejection(item: List[Any], domain: Domain) -> Optional[Event]:
+def _unpack_rejection(item: list[Any], domain: Domain) -> Optional[Event]:
     name = _known(item[1], domain.action_names_or_texts)
     return ActionExecutionRejected(name) if name else None
 
 
-_UNPACK: Dict[Tuple[str, int], Callable[[List[Any], Domain], Optional[Event]]] = {
+_UNPACK: dict[tuple[str, int], Callable[[list[Any], Domain], Optional[Event]]] = {
     ("u", 3): _unpack_user,
     ("a", 3): _unpack_action,
     ("s", 3): _unpack_slot,
@@ -263,6 +285,10 @@ _UNPACK: Dict[Tuple[str, int], Callable[[List[Any], Domain], Optional[Event]]] =
     ("x", 1): lambda item, domain: ActionReverted(),
     ("z", 1): lambda item, domain: AllSlotsReset(),
 }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _known(name: Any, names: Any) -> Optional[str]:

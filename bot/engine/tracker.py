@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Optional
+from collections.abc import Iterable
+from typing import Optional
 
 from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.trackers import DialogueStateTracker
@@ -13,7 +14,7 @@ class RequestTrackerStore(TrackerStore):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self._running: Dict[str, DialogueStateTracker] = {}
+        self._running: dict[str, DialogueStateTracker] = {}
 
     def begin(self, tracker: DialogueStateTracker) -> None:
         """Hand over the tracker of a turn that starts."""

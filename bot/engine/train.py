@@ -10,13 +10,12 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Optional
 
 from bot.core.errors import SetupError
 from bot.engine.check import BadInput, check
 from bot.engine.inputs import DATA, fingerprint
 from bot.engine.quiet import Aside
-from bot.policy.intents import DANGER_INTENTS
 
 KEPT = 10
 
@@ -58,7 +57,7 @@ def danger_file(archive: Path) -> Path:
     return archive.with_name(archive.name[: -len(".tar.gz")] + ".danger.json")
 
 
-def _train_rasa(root: Path, folder: Path) -> Tuple[Path, List[Tuple[str, bool]]]:
+def _train_rasa(root: Path, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
     from rasa.core.policies.rule_policy import InvalidRule
     from rasa.shared.exceptions import RasaException
 
@@ -72,21 +71,23 @@ def _train_rasa(root: Path, folder: Path) -> Tuple[Path, List[Tuple[str, bool]]]
         with aside:
             made = _run_rasa(root, folder)
     except InvalidRule as error:
-        raise BadInput(f"data/rules.yml et data/stories.yml se contredisent : {error}", "Corrigez l’un ou l’autre.") from None
+        raise BadInput(
+            f"data/rules.yml et data/stories.yml se contredisent : {error}", "Corrigez l’un ou l’autre."
+        ) from None
     except RasaException as error:
         raise BadInput(f"Rasa refuse les fichiers : {error}", "Corrigez le fichier qu’il nomme.") from None
     except SystemExit:
         made = None
     if not made:
         raise BadInput(f"Rasa a arrêté l’apprentissage :\n{aside.tail()}", "Corrigez ce qu’il nomme.")
-    return Path(made), [(text, intent in DANGER_INTENTS) for text, intent in examples]
+    return Path(made), examples
 
 
-def _files(root: Path) -> List[str]:
+def _files(root: Path) -> list[str]:
     return [str(root / "data" / name) for name in DATA]
 
 
-def _examples(root: Path) -> List[Tuple[str, str]]:
+def _examples(root: Path) -> list[tuple[str, str]]:
     from rasa.shared.importers.importer import TrainingDataImporter
 
     importer = TrainingDataImporter.load_from_config(str(root / "config.yml"), str(root / "domain.yml"), _files(root))
@@ -115,7 +116,9 @@ def _check_actions(root: Path) -> None:
     from bot.engine.inprocess import InProcessEndpoint
 
     known = InProcessEndpoint().executor.actions
-    missing = [name for name in Domain.load(str(root / "domain.yml")).user_actions if _is_code(name) and name not in known]
+    missing = [
+        name for name in Domain.load(str(root / "domain.yml")).user_actions if _is_code(name) and name not in known
+    ]
     if missing:
         raise BadInput(
             f"domain.yml nomme des actions absentes de actions/ : {', '.join(missing)}.", "Retirez-les ou écrivez-les."
@@ -126,7 +129,7 @@ def _is_code(name: str) -> bool:
     return not name.startswith("utter_")
 
 
-def _train_danger(examples: List[Tuple[str, bool]], out: Path) -> None:
+def _train_danger(examples: list[tuple[str, str]], out: Path) -> None:
     from bot.engine import danger_score
 
     danger_score.train(examples, out)

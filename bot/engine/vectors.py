@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Vectors:
         import srsly
 
         folder = _vocabulary(package)
-        self._rows: Dict[int, int] = srsly.msgpack_loads((folder / "key2row").read_bytes())
+        self._rows: dict[int, int] = srsly.msgpack_loads((folder / "key2row").read_bytes())
         table = np.load(folder / "vectors")
         norms = np.linalg.norm(table, axis=1, keepdims=True)
         self._table = np.where(norms > 0, table / np.maximum(norms, 1e-9), 0).astype(np.float32)

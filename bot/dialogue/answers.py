@@ -1,0 +1,100 @@
+"""The engine's JSON answers as frozen values. Strict: whatever is not of the agreed shape is EngineRefused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
+from bot.core.errors import EngineRefused
+
+T = TypeVar("T")
+
+
+def understanding(data: Any) -> Understanding:
+    """The answer of POST /understand."""
+    return _strictly(_understanding, data)
+
+
+def turn(data: Any) -> Turn:
+    """The answer of POST /turn. An outcome that says nothing at all is refused."""
+    found = _strictly(_turn, data)
+    if not (found.replies or found.handoff or found.clarify or found.silence):
+        raise EngineRefused("empty outcome")
+    return found
+
+
+def _strictly(read: Callable[[Any], T], data: Any) -> T:
+    try:
+        return read(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineRefused(f"answer of another shape ({type(error).__name__})") from None
+
+
+def _understanding(data: Any) -> Understanding:
+    intent = data["intent"]
+    return Understanding(
+        intent=None if intent is None else _text(intent),
+        confidence=_chance(data["confidence"]),
+        ranking=tuple((_text(name), _chance(chance)) for name, chance in _list(data["ranking"])),
+        entities=_texts(data["entities"]),
+        danger=_chance(data["danger"]),
+        french=_flag(data["french"]),
+    )
+
+
+def _turn(data: Any) -> Turn:
+    return Turn(
+        understanding=_understanding(data["understanding"]),
+        replies=tuple(_reply(reply) for reply in _list(data["replies"])),
+        handoff=None if data["handoff"] is None else _handoff(data["handoff"]),
+        clarify=_flag(data["clarify"]),
+        silence=_flag(data["silence"]),
+        state=_dict(data["state"]),
+    )
+
+
+def _reply(data: Any) -> Reply:
+    buttons = tuple(QuickReply(_text(b["title"]), _text(b["payload"])) for b in _list(data["quick_replies"]))
+    return Reply(_text(data["text"]), buttons)
+
+
+def _handoff(data: Any) -> HandoffRequest:
+    priority = data["priority"]
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise TypeError("priority")
+    return HandoffRequest(_text(data["category"]), priority, _text(data["reason"]), _texts(data["slots"]))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text")
+    return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {_text(key): _text(item) for key, item in _dict(value).items()}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("object")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("list")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("flag")
+    return value
+
+
+def _chance(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError("probability")
+    return float(value)

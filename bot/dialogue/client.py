@@ -1,0 +1,146 @@
+"""The engines as one port: a person's turns go to the same engine while it is up, another one takes over when it is not.
+
+Engines keep nothing, so that any of them can run any turn. EngineDown: none could be reached, or none is ready or answered
+in time (try again later). EngineRefused: an engine answered, and the answer is of no use (trying again changes nothing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Optional
+
+import aiohttp
+
+from bot.core.dialogue import Turn, Understanding
+from bot.core.errors import EngineDown, EngineRefused
+from bot.dialogue import answers
+
+FIRST_PAUSE = 0.5  # seconds without asking an engine that failed; doubles with each failure
+LONGEST_PAUSE = 5.0
+CONNECT_TIMEOUT = 2.0
+
+
+class Circuit:
+    """Remembers that an engine failed, so that it is not asked again at once by every message that waits."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._closed_until = 0.0
+
+    @property
+    def open_to_requests(self) -> bool:
+        """Whether the engine may be asked."""
+        return self._clock() >= self._closed_until
+
+    def succeeded(self) -> None:
+        """It answered."""
+        self._failures = 0
+        self._closed_until = 0.0
+
+    def failed(self) -> None:
+        """It did not: pause, longer each time."""
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
+        self._failures += 1
+        self._closed_until = self._clock() + pause
+
+
+class EngineClient:
+    """bot.core.dialogue.Engine over HTTP."""
+
+    def __init__(self, urls: Sequence[str], timeout: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        if not urls:
+            raise ValueError("no engine")
+        self._urls = tuple(url.rstrip("/") for url in urls)
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout))
+        self._circuits = {url: Circuit(clock) for url in self._urls}
+        self._session: Optional[aiohttp.ClientSession] = None
+
+    async def understand(self, text: str) -> Understanding:
+        """What a text means."""
+        return answers.understanding(await self._ask("/understand", {"text": text}, text))
+
+    async def turn(
+        self, sender: str, text: str, state: Optional[dict[str, Any]], payload: Optional[str] = None
+    ) -> Turn:
+        """Run one turn of a conversation."""
+        body = {"sender": sender, "text": text, "state": state, "payload": payload}
+        return answers.turn(await self._ask("/turn", body, sender))
+
+    async def ready(self) -> bool:
+        """Whether at least one engine says that it is ready. Asks them all, whatever their circuits say."""
+        return any(await asyncio.gather(*(self._is_ready(url) for url in self._urls)))
+
+    async def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _is_ready(self, url: str) -> bool:
+        try:
+            async with self._get_session().get(f"{url}/healthz") as response:
+                ready = response.status == 200 and (await response.json()).get("ready") is True
+        except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, AttributeError):
+            return False
+        if ready:
+            self._circuits[url].succeeded()
+        return ready
+
+    async def _ask(self, path: str, body: dict[str, Any], key: str) -> Any:
+        """Ask the engines in the order of `key`, each at most once, until one answers."""
+        for url in by_preference(self._urls, key):
+            circuit = self._circuits[url]
+            if not circuit.open_to_requests:
+                continue
+            try:
+                answer = await self._post(url + path, body)
+            except EngineDown:
+                circuit.failed()
+                continue
+            circuit.succeeded()
+            return answer
+        raise EngineDown("no engine answers")
+
+    async def _post(self, url: str, body: dict[str, Any]) -> Any:
+        data = json.dumps(body).encode("ascii")
+        try:
+            async with self._get_session().post(
+                url, data=data, headers={"Content-Type": "application/json"}
+            ) as response:
+                if response.status == 503:
+                    raise EngineDown("not ready")
+                content = await response.read()
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise EngineDown(type(error).__name__) from None
+        return _content(response.status, content)
+
+    def _get_session(self) -> aiohttp.ClientSession:
+        """Made on first use, since it belongs to the running loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self._session
+
+
+def by_preference(urls: Sequence[str], key: str) -> list[str]:
+    """Rendezvous hashing: each key has its own order, which the loss of one engine changes only for that engine's keys."""
+
+    def weight(url: str) -> bytes:
+        return hashlib.blake2b(f"{key}\0{url}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+    return sorted(urls, key=weight)
+
+
+def _content(status: int, content: bytes) -> Any:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        raise EngineRefused(f"answer {status} is no JSON") from None
+    if status != 200:
+        why = answer.get("error") if isinstance(answer, dict) else None
+        raise EngineRefused(f"answer {status}: {why if isinstance(why, str) else 'no reason'}")
+    return answer

@@ -1,0 +1,181 @@
+"""The engine as a process: batch, training's refusals, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import PYTHON, ROOT, EngineProcess, free_port, start, stop
+
+
+def batch(lines: list[bytes]) -> list[bytes]:
+    """Run `batch` on these lines."""
+    done = subprocess.run(
+        [PYTHON, "-m", "bot.engine", "batch"], cwd=ROOT, input=b"".join(lines), capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"hippopotame" not in done.stderr
+    return done.stdout.splitlines(keepends=True)
+
+
+def test_batch_answers_each_line(trained: str) -> None:
+    lines = [
+        b'{"text": "comment porter plainte pour un hippopotame"}\n',
+        b'{"text": ""}\n',
+        b"not json\n",
+        b"[]\n",
+        b'{"text": "/restart"}\n',
+        b'{"text": "x\\u2028y \\ud800", "payload": "/recrutement_conditions{\\"corps\\": \\"officier\\"}"}\n',
+        b'{"text": "bonjour", "understand": true}\n',
+        b'{"text": "au revoir"}',
+    ]
+    out = batch(lines)
+    assert len(out) == len(lines)
+    assert b"".join(out).isascii()
+    answers = [json.loads(line) for line in out]
+    assert answers[0]["understanding"]["intent"] == "plainte_comment"
+    assert [a.get("error") for a in answers[1:4]] == ["empty text", "bad json", "no text"]
+    assert answers[4]["state"]["v"] == 1
+    assert answers[5]["state"]["slots"]["corps"] == "officier"
+    assert set(answers[6]) == {"understanding"}
+    assert answers[7]["replies"]
+
+
+def test_batch_answers_a_thousand_lines_in_well_under_a_minute(trained: str) -> None:
+    started = time.monotonic()
+    out = batch([b'{"text": "comment porter plainte contre mon voisin qui fait du bruit"}\n'] * 1000)
+    assert len(out) == 1000
+    assert time.monotonic() - started < 50
+
+
+def test_a_second_training_finds_nothing_to_do(trained: str) -> None:
+    started = time.monotonic()
+    done = subprocess.run([PYTHON, "-m", "bot.engine", "train"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert trained in done.stdout
+    assert time.monotonic() - started < 20
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what training reads."""
+    for name in ("bot", "actions", "data"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+    for name in ("config.yml", "domain.yml", "endpoints.yml", "credentials.yml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def refusal(project: Path) -> str:
+    """What training says before it gives up."""
+    done = subprocess.run(
+        [PYTHON, "-m", "bot.engine", "train"], cwd=project, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((project / "models").glob("*.tar.gz")) if (project / "models").exists() else True
+    return done.stderr
+
+
+def line_of(path: Path, text: str) -> int:
+    """Number of the line that holds `text`."""
+    return next(n for n, line in enumerate(path.read_text().splitlines(), 1) if text in line)
+
+
+def test_broken_yaml_is_shown_with_its_line(project: Path) -> None:
+    path = project / "domain.yml"
+    path.write_text(path.read_text() + '\nresponses_bis:\n  utter_x:\n  - text: "pas fermé\n')
+    said = refusal(project)
+    assert "domain.yml, ligne" in said
+    assert "YAML" in said
+
+
+def test_an_unknown_intent_is_shown_with_its_line(project: Path) -> None:
+    path = project / "data" / "nlu.yml"
+    path.write_text(path.read_text().rstrip("\n") + "\n\n  - intent: inconnue\n    examples: |\n      - un exemple\n")
+    said = refusal(project)
+    assert f"data/nlu.yml, ligne {line_of(path, 'intent: inconnue')}" in said
+    assert "« inconnue »" in said
+
+
+def test_an_unknown_reply_in_a_rule_is_shown_with_its_line(project: Path) -> None:
+    path = project / "data" / "rules.yml"
+    path.write_text(path.read_text().replace("action: action_clarify", "action: utter_inconnue"))
+    assert f"data/rules.yml, ligne {line_of(path, 'utter_inconnue')}" in refusal(project)
+
+
+def test_a_missing_file_is_named(project: Path) -> None:
+    (project / "data" / "stories.yml").unlink()
+    assert "data/stories.yml" in refusal(project)
+
+
+def test_no_model_is_one_clear_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [PYTHON, "-m", "bot.engine", "batch", "--model", str(tmp_path)],
+        cwd=ROOT,
+        input=b"",
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "Aucun modèle" in done.stderr.decode()
+    assert done.stdout == b""
+
+
+def test_a_taken_port_is_one_clear_line(engine: EngineProcess, tmp_path: Path) -> None:
+    port = int(engine.url.rsplit(":", 1)[1])
+    process = start(port, tmp_path / "output")
+    assert process.wait(60) == 2
+    assert f"Le port {port} est déjà pris" in (tmp_path / "output").read_text()
+
+
+def test_it_ends_quickly_even_while_it_starts(trained: str, tmp_path: Path) -> None:
+    port = free_port()
+    process = start(port, tmp_path / "output")
+    running = EngineProcess(f"http://127.0.0.1:{port}", process, tmp_path / "output")
+    deadline = time.monotonic() + 30
+    status = 0
+    while status != 503 and time.monotonic() < deadline:
+        try:
+            status = running.get("/healthz").status
+        except OSError:
+            time.sleep(0.05)
+    assert status == 503
+    assert running.post("/turn", {"text": "bonjour"}).status == 503
+    assert stop(process) == 0
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        f"p = subprocess.Popen([{str(PYTHON)!r}, '-m', 'bot.engine', 'serve', '--port', '{free_port()}'])\n"
+        "print(p.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "PLANTON_PDEATHSIG": "1"}
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(1.5)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while _alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(child)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,119 @@
+"""State comes back from a database: it may be old, foreign or broken, and never makes a turn fail."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import EngineProcess
+
+OFFICER = '/recrutement_conditions{"corps": "officier"}'
+
+
+@pytest.fixture
+def state(engine: EngineProcess) -> dict[str, Any]:
+    """After one turn about officers."""
+    return dict(engine.turn("", None, OFFICER)["state"])
+
+
+def answers(engine: EngineProcess, state: Any) -> dict[str, Any]:
+    """A turn with this state answers."""
+    turn = engine.turn("comment porter plainte", state)
+    assert turn["understanding"]["intent"] == "plainte_comment"
+    assert turn["replies"]
+    return dict(turn)
+
+
+def test_shape(state: dict[str, Any]) -> None:
+    assert state["v"] == 1
+    assert abs(state["at"] - time.time()) < 60
+    assert state["slots"]["corps"] == "officier"
+    assert state["loop"] is None
+    assert state["misses"] == 0
+    assert ["u", "recrutement_conditions", ["corps"]] in state["events"]
+
+
+def test_slots_are_what_the_state_says(engine: EngineProcess, state: dict[str, Any]) -> None:
+    state["slots"]["corps"] = "commissaire"
+    assert answers(engine, state)["state"]["slots"]["corps"] == "commissaire"
+    del state["slots"]["corps"]
+    assert "corps" not in answers(engine, state)["state"]["slots"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ["u", "an_intent_of_last_year", []],
+        ["u", "salutation", ["an_entity_of_last_year"]],
+        ["a", "action_of_last_year", True],
+        ["s", "slot_of_last_year", "x"],
+        ["l", "form_of_last_year"],
+        ["r", "form_of_last_year"],
+    ],
+)
+def test_what_the_domain_no_longer_knows_is_left_out(
+    engine: EngineProcess, state: dict[str, Any], event: list[Any]
+) -> None:
+    for place in (0, len(state["events"])):
+        old = copy.deepcopy(state)
+        old["events"].insert(place, event)
+        after = answers(engine, old)["state"]
+        assert "last_year" not in json.dumps(after)
+        assert after["slots"]["corps"] == "officier"
+
+
+def test_unknown_slot_and_form(engine: EngineProcess, state: dict[str, Any]) -> None:
+    state["slots"]["slot_of_last_year"] = "x"
+    state["loop"] = "form_of_last_year"
+    state["question"] = {"slot": "slot_of_last_year", "at": time.time()}
+    after = answers(engine, state)["state"]
+    assert after["loop"] is None
+    assert "last_year" not in json.dumps(after)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "x",
+        7,
+        [],
+        {},
+        {"v": 1},
+        {"v": 2, "slots": {"corps": "officier"}, "events": []},
+        {"v": "1", "slots": {}, "events": []},
+        {"v": 1, "slots": [], "events": {}},
+        {
+            "v": 1,
+            "slots": {},
+            "events": [None, 3, "u", [], [None], [1, 2, 3], ["u"], ["u", 1, 2], ["a", [], {}], {"a": 1}],
+        },
+        {"v": 1, "slots": {"corps": {"deep": [[[]]]}, "incompris": "many", "ville": 3}, "events": [["s", [], []]]},
+        {"v": 1, "slots": {}, "events": [["s", "corps", {"a": 1}], ["l", 3], ["i", "x"], ["r", None]], "loop": [1]},
+        {"v": 1, "slots": {}, "events": [["a", "action_listen", True]] * 5_000},
+        {"v": 1, "slots": {}, "events": [["u", "salutation", [[], {}, 3]]], "at": "yesterday", "question": "what"},
+        {"v": 1, "slots": {}, "events": [], "question": {"at": True}, "at": None, "misses": "many"},
+        {"v": 1, "slots": {}, "events": [["w"], ["x"], ["z"], ["w"], ["w"]]},
+        {"v": 1, "slots": {"x" * 10_000: "y"}, "events": [["u", "x" * 10_000, []]]},
+    ],
+)
+def test_garbage_is_dropped(engine: EngineProcess, garbage: Any) -> None:
+    answers(engine, garbage)
+
+
+def test_a_long_slot_value_is_cut(engine: EngineProcess, state: dict[str, Any]) -> None:
+    state["slots"]["ville"] = "y" * 50_000
+    assert len(answers(engine, state)["state"]["slots"]["ville"]) == 500
+
+
+def test_an_open_question_is_answered_on_the_same_day_only(engine: EngineProcess) -> None:
+    asked = engine.turn("", None, "/commissariat_contact_horaires")["state"]
+    assert asked["question"]["slot"] == "commissariat_contact_horaires"
+    answered = engine.turn("Lyon", asked)
+    assert answered["clarify"] is False
+    late = {**asked, "question": {**asked["question"], "at": time.time() - 25 * 3600}}
+    assert engine.turn("zzz qsdf wxcv", asked)["clarify"] is False
+    assert engine.turn("zzz qsdf wxcv", late)["clarify"] is True
