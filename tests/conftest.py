@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
@@ -51,14 +52,21 @@ def template_url(postgres_url: str) -> str:
     return url
 
 
-@pytest.fixture
-def database_url(postgres_url: str, template_url: str) -> Iterator[str]:
-    """The URI of a fresh, migrated database, dropped after the test."""
+@contextlib.contextmanager
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    """The URI of a fresh copy of the migrated template, dropped at the end."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
         yield url_of(postgres_url, name)
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+    """The URI of a fresh, migrated database, dropped after the test."""
+    with fresh_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from bot.core.errors import SetupError
 from bot.dialogue import answers
 from bot.policy import night, route
 from bot.policy.emergency import Detection
+from bot.policy.intents import CLARIFY
 from bot.settings import Settings
 from bot.store.emergencies import Seen
 
@@ -131,7 +132,7 @@ def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[s
     if turn is None:
         outcome = route.media((), situation, policy.texts)
         outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome
-        return _row(None, 0.0, route.CLARIFY, "none", 9, [r.text for r in outcome.replies])
+        return _row(None, 0.0, CLARIFY, "none", 9, [r.text for r in outcome.replies])
     detection = policy.detect(words, turn.understanding)
     if detection is not None:
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)

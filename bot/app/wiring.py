@@ -82,7 +82,9 @@ async def _follow(database: Database, clock: SystemClock) -> None:
 
 async def serve(app: Sanic[Any, Any], host: str, port: int) -> None:
     """Serve a Sanic application in this loop until cancelled, then let it finish what it has."""
-    server = await app.create_server(host=host, port=port, return_asyncio_server=True, access_log=False, backlog=4096)
+    server: Any = await app.create_server(
+        host=host, port=port, return_asyncio_server=True, access_log=False, backlog=4096
+    )
     if server is None:
         raise SetupError(f"Le port {port} ne s’ouvre pas.", "Choisissez-en un autre.")
     await server.startup()

@@ -143,7 +143,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
 def other_language(understanding: Understanding, situation: Situation, texts: Texts) -> Outcome:
     """Not French and no danger: a polite bilingual reply and an agent."""
     request = HandoffRequest("request", PRIORITY["request"], "autre_langue")
-    replies = (Reply(texts["utter_autre_langue"]),)
+    replies: tuple[Reply, ...] = (Reply(texts["utter_autre_langue"]),)
     if not situation.introduced:
         replies = introduce(replies, texts)
     return Outcome(HANDOFF, "request", "handed_off", with_lines(replies, _net(replies, texts)), request, understanding)
@@ -151,9 +151,10 @@ def other_language(understanding: Understanding, situation: Situation, texts: Te
 
 def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts) -> Outcome:
     """Attachments without text: a fitting reply, and a human where something should be seen or heard."""
-    kinds = [_MEDIA.get(a.type, _OTHER_MEDIA) for a in attachments] or [_OTHER_MEDIA]
+    # Meta sends a sticker, its thumb included, as an image with a sticker's id.
+    kinds = [_MEDIA.get("sticker" if a.sticker_id else a.type, _OTHER_MEDIA) for a in attachments] or [_OTHER_MEDIA]
     key, human = next((k for k in kinds if k[1]), kinds[0])
-    replies = (Reply(texts[key]),)
+    replies: tuple[Reply, ...] = (Reply(texts[key]),)
     if not situation.introduced:
         replies = introduce(replies, texts)
     replies = with_lines(replies, situation.wait if human and not situation.handoff_open else "", _net(replies, texts))

@@ -176,7 +176,11 @@ async def _incoming(connection: AsyncConnection, codec: Codec, conversation: int
 def _words(stored: dict[str, Any]) -> str:
     body = body_from_json(stored)
     attachments: tuple[Attachment, ...] = getattr(body, "attachments", ())
-    return str(getattr(body, "text", "") or getattr(body, "title", "") or ", ".join(a.type for a in attachments))
+    return str(getattr(body, "text", "") or getattr(body, "title", "") or ", ".join(map(_named, attachments)))
+
+
+def _named(attachment: Attachment) -> str:
+    return "sticker" if attachment.sticker_id else attachment.type  # Messenger's thumb comes as an image
 
 
 async def _outgoing(connection: AsyncConnection, conversation: int) -> tuple[Outgoing, ...]:

@@ -15,6 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import (
+    Channel,
     Delivery,
     Echo,
     Edit,
@@ -140,7 +141,7 @@ class Inbox:
         self, connection: AsyncConnection, events: Sequence[Event]
     ) -> dict[tuple[str, str, str], Row[Any]]:
         """Create or lock the conversations of these events, in one order so that two gateways never wait in a circle."""
-        keys = sorted({(e.platform.value, e.account, e.person) for e in events if e.person and self._ours(e)})
+        keys = sorted({(e.platform.value, e.account, e.person) for e in events if e.person and self._ours(e) and e.channel is not Channel.CHANGES})
         if not keys:
             return {}
         rows = await connection.execute(
@@ -254,12 +255,12 @@ class Inbox:
         if isinstance(body, PolicyEnforcement):
             await self._notice(connection, event.account, body)
             return "policy_enforcement"
+        if event.channel is Channel.CHANGES:
+            return "test_button" if not isinstance(body, Unknown) else f"unknown: {body.why}"[:200]
         if not self._ours(event):
             return "unknown_account"
         if one.conversation is None:
-            return "no_person"
-        if event.channel.value == "changes":
-            return "test_button"
+            return f"unknown: {body.why}"[:200] if isinstance(body, Unknown) else "no_person"
         conversation = one.conversation.id
         if isinstance(body, Echo):
             return await self._own_echo(connection, body, event.mid)

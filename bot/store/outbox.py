@@ -51,7 +51,7 @@ _INSERT = text("""
 async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
     """Queue a message and wake the senders at commit. Returns its id; None when `dedup` stands there already."""
     message = {"text": row.reply.text, "quick_replies": [[q.title, q.payload] for q in row.reply.quick_replies]}
-    added = await connection.scalar(
+    added: int | None = await connection.scalar(
         _INSERT,
         {
             "conversation_id": row.conversation_id,

@@ -16,7 +16,7 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback
 from bot.policy import owner as owners
 from bot.policy import route, window
 from bot.policy.emergency import Detection
-from bot.policy.intents import HANDOFF, PRIORITY, policy_of
+from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.store.conversations import (
     BUNDLE,
@@ -202,7 +202,7 @@ class TurnTaker:
             draft.edits.setdefault(target.id, []).append(event.id)
             return
         handled = await self._store.handled_route(conversation.id, edit.target)
-        if handled in (None, route.CLARIFY):
+        if handled in (None, CLARIFY):
             # The question that we did not understand, written anew; or a message that never reached us.
             messages[event.id] = replace(event, body=Message(text=edit.text))
         else:

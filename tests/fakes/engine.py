@@ -56,9 +56,7 @@ class ScriptedEngine:
         await self._meet("understand", text)
         return self._read(text)
 
-    async def turn(
-        self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None
-    ) -> Turn:
+    async def turn(self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None) -> Turn:
         """« <intent> n° <turn> », a hand-off where the policy has one, a question where nothing is understood."""
         await self._meet("turn", text)
         count = int((state or {}).get("turns", 0)) + 1

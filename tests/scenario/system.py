@@ -23,6 +23,7 @@ from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps
 from bot.meta import direct, metadata
 from bot.meta.signature import HEADER, sign
+from bot.sandbox.graph import GraphAccount
 from bot.sender.deps import SenderAccount, SenderDeps, Timing
 from bot.sender.service import Sender
 from bot.settings import Settings
@@ -170,6 +171,8 @@ async def running(
     store_timeout: float = 2.0,
     graph: ScriptedGraph | None = None,
     proxy_url: str | None = None,
+    page: str = PAGE,
+    ig: str = IG,
 ) -> AsyncIterator[System]:
     """Start everything against the database at `url` (the gateway through `proxy_url`, if given)."""
     clock = SystemClock(at - datetime.now(timezone.utc))
@@ -182,7 +185,7 @@ async def running(
     listener = Listener(url, (DUE, OUTBOX, EMERGENCY))
     listener.start()
     conversations = Conversations(database, codec)
-    accounts = frozenset({PAGE, IG})
+    accounts = frozenset({page, ig})
 
     def echo_of(mark: str) -> tuple[int, int] | None:
         found = metadata.verify(KEY, mark)
@@ -193,7 +196,9 @@ async def running(
     worker = Worker(WorkerDeps(conversations, TurnTaker(conversations, engine, clock, rules), listener, clock))
     gateway_port, sender_port = free_port(), free_port()
     async with contextlib.AsyncExitStack() as stack:
-        graph = graph or await stack.enter_async_context(ScriptedGraph(clock=clock))
+        graph = graph or await stack.enter_async_context(
+            ScriptedGraph(clock=clock, accounts=[GraphAccount(page, TOKEN, SECRET, ig)])
+        )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sender_url = f"http://127.0.0.1:{sender_port}"
 
@@ -223,7 +228,7 @@ async def running(
         )
         sender = Sender(
             SenderDeps(
-                accounts=tuple(SenderAccount(i, PAGE, TOKEN, SECRET) for i in (PAGE, IG)),
+                accounts=tuple(SenderAccount(i, page, TOKEN, SECRET) for i in (page, ig)),
                 graph_url=graph.url,
                 store=OutboxStore(database, codec, listener, 10_000),
                 emergency_store=OutboxStore(database, codec, listener, 10_000),

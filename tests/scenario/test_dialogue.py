@@ -29,7 +29,10 @@ async def test_a_duplicate_changes_nothing(system: System) -> None:
 
 
 async def test_messages_that_wait_are_read_together_in_order_of_time(system: System) -> None:
-    items = [system.message("p1", words, at=DAY + timedelta(seconds=s)) for s, words in ((3, "trois"), (1, "un plainte"), (2, "deux"))]
+    items = [
+        system.message("p1", words, at=DAY + timedelta(seconds=s))
+        for s, words in ((3, "trois"), (1, "un plainte"), (2, "deux"))
+    ]
     await system.post(system.body(*items))
     await system.settled()
     assert system.engine.calls == [("turn", "un plainte\ndeux\ntrois")]
@@ -110,7 +113,9 @@ async def test_a_withdrawal_that_comes_first_still_counts(system: System) -> Non
 
 
 async def test_a_photo_gets_a_fitting_reply_and_a_human(system: System) -> None:
-    photo = system.message("p1", None, attachments=[{"type": "image", "payload": {"url": "https://example.invalid/a.jpg"}}])
+    photo = system.message(
+        "p1", None, attachments=[{"type": "image", "payload": {"url": "https://example.invalid/a.jpg"}}]
+    )
     await system.post(system.body(photo))
     await system.settled()
     [reply] = system.graph.texts("p1")

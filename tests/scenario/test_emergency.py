@@ -126,7 +126,14 @@ async def test_standby_is_a_hand_off_only(system: System) -> None:
     assert await system.dispositions("p1") == [("text", "handed_off")]
 
 
-@pytest.mark.parametrize("words", ["help me he has a gun and he is going to kill me", "ayuda me quiere matar tiene un cuchillo", "ساعدوني يريد أن يقتلني"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "help me he has a gun and he is going to kill me",
+        "ayuda me quiere matar tiene un cuchillo",
+        "ساعدوني يريد أن يقتلني",
+    ],
+)
 async def test_in_other_languages_the_reply_is_in_english_too(system: System, words: str) -> None:
     await system.say("p1", words)
     await system.settled()

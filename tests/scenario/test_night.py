@@ -43,7 +43,9 @@ async def test_a_message_just_after_six_joins_the_bundle(system: System) -> None
     async with system.database.begin() as connection:  # no worker looks until the new message is in
         from sqlalchemy import text
 
-        await connection.execute(text("UPDATE conversations SET lease_until = clock_timestamp() + interval '2 seconds'"))
+        await connection.execute(
+            text("UPDATE conversations SET lease_until = clock_timestamp() + interval '2 seconds'")
+        )
     await system.later(hours=3, minutes=30, seconds=5)
     await system.say("p1", "plainte deux")
     await system.settled()

@@ -15,7 +15,10 @@ from bot.policy.route import Situation
 TEXTS = {
     name: f"<{name}>"
     for name in (
-        *(f"utter_media_{m}" for m in ("image", "vocal", "video", "fichier", "lieu", "sticker", "coeur", "story", "partage", "autre")),
+        *(
+            f"utter_media_{m}"
+            for m in ("image", "vocal", "video", "fichier", "lieu", "sticker", "coeur", "story", "partage", "autre")
+        ),
         *(f"utter_nuit{n}" for n in ("", "_violences", "_sexuelles", "_disparition", "_cyber", "_transmis")),
         "utter_autre_langue",
     )
@@ -88,6 +91,10 @@ def test_another_language_gets_both_and_an_agent() -> None:
     assert outcome.handoff and outcome.handoff.reason == "autre_langue"
     assert route.by_day(turn("salutation", "Bonjour", french=False), KNOWN, TEXTS).route == "answer"
     assert "automatique" not in said(route.by_day(turn("armes", "A", french=False), KNOWN, TEXTS))[0]
+
+
+def test_a_thumb_is_a_sticker() -> None:
+    assert "sticker" in said(route.media([Attachment("image", sticker_id="369239263222822")], KNOWN, TEXTS))[0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Every kind of webhook that Meta sends, posted to a running gateway: its dispositions, and what leaves for it.
+
+`tests/payloads/outcomes.json` says, for each body: the events ([kind, disposition, reason], by time), the messages that
+reach people ([end of the person's id, beginning of the text]) and the hand-offs ([category, reason]).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from bot.store.codec import Codec
+from tests.conftest import fresh_database
+from tests.scenario.system import PAYLOADS, System, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EXPECTED: dict[str, Any] = json.loads((PAYLOADS / "outcomes.json").read_text(encoding="utf-8"))
+NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json") if path.stem not in ("index", "outcomes"))
+PAGE, IG = "104090000000001", "17841400000000001"
+TABLES = "deliveries, events, conversations, outbox, handoffs, accounts"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_system(
+    postgres_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    """One running system for all payloads: each begins with empty tables."""
+    codec = Codec(base64.b64encode(bytes(range(32))).decode())
+    with fresh_database(postgres_url) as url:
+        async with running(url, codec, tmp_path_factory.mktemp("gateway"), page=PAGE, ig=IG) as started:
+            yield started
+
+
+async def outcome(system: System, path: Path) -> dict[str, Any]:
+    """Post a body to the emptied system, and tell all that came of it."""
+    async with system.database.begin() as connection:
+        await connection.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE"))
+    system.graph.sent.clear()
+    system.graph.graph.people.clear()
+    status = await system.post(path.read_bytes())
+    await system.settled(12)
+    events = await system.rows("SELECT kind, disposition, reason FROM events ORDER BY at, id")
+    handoffs = await system.rows("SELECT category, reason FROM handoffs ORDER BY id")
+    return {
+        "status": status,
+        "events": [list(row) for row in events],
+        "sent": [[sent.person[-4:], sent.text[:70]] for sent in system.graph.sent],
+        "handoffs": [list(row) for row in handoffs],
+    }
+
+
+def test_there_is_one_expectation_a_payload() -> None:
+    assert sorted(EXPECTED) == NAMES
+    assert len(NAMES) >= 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_payload(module_system: System, name: str) -> None:
+    found = await outcome(module_system, PAYLOADS / f"{name}.json")
+    expected = EXPECTED[name]
+    assert found["status"] == expected["status"]
+    assert found["events"] == expected["events"]
+    assert sorted(found["sent"]) == sorted(expected["sent"])
+    assert found["handoffs"] == expected["handoffs"]
+    for _, disposition, _ in found["events"]:
+        assert disposition is not None
