@@ -93,7 +93,8 @@ def _batch(texts: list[str]) -> Iterator[Turn]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as engine:
-        assert engine.stdin and engine.stdout and engine.stderr
+        assert engine.stdin is not None
+        assert engine.stdout is not None
         complaints: list[bytes] = []
         feeder = threading.Thread(target=_feed, args=(engine.stdin, texts), daemon=True)
         drain = threading.Thread(target=lambda: complaints.extend(engine.stderr or ()), daemon=True)

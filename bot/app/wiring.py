@@ -242,7 +242,8 @@ async def sender(settings: Settings, url: str) -> None:
 
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
-    from bot.console.app import ConsoleDeps, create_console
+    from bot.console.app import create_console
+    from bot.console.deps import ConsoleDeps
 
     policy = policies.build(settings)
     host = settings.host("CONSOLE_HOST")

@@ -141,7 +141,7 @@ class Inbox:
         self, connection: AsyncConnection, events: Sequence[Event]
     ) -> dict[tuple[str, str, str], Row[Any]]:
         """Create or lock the conversations of these events, in one order so that two gateways never wait in a circle."""
-        keys = sorted({(e.platform.value, e.account, e.person) for e in events if e.person and self._ours(e) and e.channel is not Channel.CHANGES})
+        keys = sorted({(e.platform.value, e.account, e.person) for e in events if e.person and self._talks(e)})
         if not keys:
             return {}
         rows = await connection.execute(
@@ -159,6 +159,10 @@ class Inbox:
             },
         )
         return {(row.platform, row.account, row.person): row for row in rows}
+
+    def _talks(self, event: Event) -> bool:
+        """Whether an event belongs to a conversation of ours (the dashboard's Test button does not)."""
+        return self._ours(event) and event.channel is not Channel.CHANGES
 
     def _ours(self, event: Event) -> bool:
         return not self._rules.accounts or event.account in self._rules.accounts
