@@ -553,12 +553,19 @@ def test_conversations_have_the_agreed_form() -> None:
         assert turns
         for turn in turns:
             assert set(turn) in ({"user", "expect"}, {"payload", "expect"}), path.name
-            assert set(turn["expect"]) <= {"responses_contain", "handoff", "clarify", "intent"}
+            assert set(turn["expect"]) <= {
+                "responses_contain",
+                "responses_lack",
+                "handoff",
+                "clarify",
+                "silence",
+                "intent",
+            }
             if "payload" in turn:
                 assert turn["payload"] in _payloads(), turn
             met.add(turn["expect"].get("intent"))
             whole = "\n".join(one.text for one in TEXTS)
-            assert all(part in whole for part in turn["expect"]["responses_contain"]), path.name
+            assert all(part in whole for part in turn["expect"].get("responses_contain", [])), path.name
     assert met - {None} <= set(INTENTS)
 
 

@@ -1,0 +1,267 @@
+"""The actions' choices, one message at a time. Rasa's SDK lives in the engine's environment: here four names stand for it.
+
+The played conversations of tests/engine run the same actions in the real engine.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any, NamedTuple, Optional
+
+import pytest
+
+from bot.policy.intents import INTENTS
+from tests.unit.test_domain import DOMAIN, _rules
+
+TRADE = {"entity": "corps", "value": "officier"}
+
+
+class Dispatcher:
+    """Keeps what is uttered."""
+
+    def __init__(self) -> None:
+        self.responses: list[str] = []
+        self.buttons: list[dict[str, str]] = []
+        self.marks: dict[str, Any] = {}
+
+    def utter_message(
+        self,
+        response: Optional[str] = None,
+        buttons: Optional[list[dict[str, str]]] = None,
+        json_message: Optional[dict[str, Any]] = None,
+    ) -> None:
+        if response:
+            assert response in DOMAIN["responses"], response
+            self.responses.append(response)
+        self.buttons += buttons or []
+        self.marks.update(json_message or {})
+
+
+class Action:
+    """The SDK's base class has nothing that actions use."""
+
+
+class Said(NamedTuple):
+    """The tracker's part that actions read."""
+
+    latest_message: dict[str, Any]
+    slots: dict[str, Any]
+    events: list[dict[str, Any]]
+
+    def get_slot(self, name: str) -> Any:
+        assert name in DOMAIN["slots"], name
+        return self.slots.get(name)
+
+
+class Outcome(NamedTuple):
+    """What an action did."""
+
+    out: Dispatcher
+    slots: dict[str, Any]
+
+    @property
+    def response(self) -> str:
+        (response,) = self.out.responses
+        return response
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the action of a message: `run(intent, text, entities, slots)`."""
+    sdk, events, executor = (types.ModuleType(f"rasa_sdk{name}") for name in ("", ".events", ".executor"))
+    sdk.Action, sdk.Tracker = Action, Said  # type: ignore[attr-defined]
+    events.SlotSet = lambda key, value=None: {"event": "slot", "name": key, "value": value}  # type: ignore[attr-defined]
+    executor.CollectingDispatcher = Dispatcher  # type: ignore[attr-defined]
+    for name in [name for name in sys.modules if name.split(".")[0] == "actions"]:
+        monkeypatch.delitem(sys.modules, name)
+    for module in (sdk, events, executor):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    import actions.registered as registered
+
+    known = {one().name(): one() for one in registered.Reply.__subclasses__()}
+    rules = _rules()
+
+    def run_(
+        intent: str,
+        text: str = "…",
+        entities: Optional[list[dict[str, Any]]] = None,
+        slots: Optional[dict[str, Any]] = None,
+        ranking: Optional[list[tuple[str, float]]] = None,
+        events: Optional[list[dict[str, Any]]] = None,
+    ) -> Outcome:
+        rows = [_placed(row, text) for row in entities or []]
+        told = {row["entity"]: row["value"] for row in rows if row["entity"] in DOMAIN["slots"]}
+        message = {
+            "intent": {"name": intent},
+            "text": text,
+            "entities": rows,
+            "intent_ranking": [{"name": name, "confidence": value} for name, value in ranking or []],
+        }
+        out = Dispatcher()
+        tracker = Said(message, {**(slots or {}), **told}, events or [])
+        done = known[rules[intent]].run(out, tracker, {"responses": DOMAIN["responses"]})
+        return Outcome(out, {event["name"]: event["value"] for event in done})
+
+    yield run_
+    for name in [name for name in sys.modules if name.split(".")[0] == "actions"]:
+        del sys.modules[name]
+
+
+def _placed(row: dict[str, Any], text: str) -> dict[str, Any]:
+    """An entity read in the text has a place there; one that was tapped has none."""
+    surface = row.pop("in", None) if "in" in (row := dict(row)) else None
+    return row if surface is None else {**row, "start": text.index(surface), "end": text.index(surface) + len(surface)}
+
+
+def test_every_intent_gets_its_own_reply(run: Any) -> None:
+    for intent, policy in INTENTS.items():
+        done = run(intent)
+        assert done.response == f"utter_{intent}"
+        if policy.route in ("handoff", "emergency"):
+            handoff = done.out.marks["handoff"]
+            assert (handoff["category"], handoff["priority"]) == (policy.category, policy.priority)
+            assert handoff["reason"] == intent
+        else:
+            assert done.out.marks == {}
+
+
+def test_trade_is_asked_then_used(run: Any) -> None:
+    asked = run("recrutement_conditions")
+    assert asked.slots == {"sujet": "recrutement_conditions", "question": "recrutement_conditions"}
+    told = run("recrutement_conditions", entities=[TRADE], slots=asked.slots)
+    assert told.response == "utter_recrutement_conditions_officier"
+    assert told.slots["question"] is None
+    later = run("recrutement_formation", slots={**told.slots, "corps": "officier"})
+    assert later.response == "utter_recrutement_formation_officier"
+
+
+def test_other_trade_takes_it_back(run: Any) -> None:
+    assert run("recrutement_concours", slots={"corps": "autre"}).response == "utter_recrutement_concours"
+
+
+@pytest.mark.parametrize("intent", ["au_revoir", "remerciements", "insulte_troll", "nlu_fallback", "contravention"])
+def test_correction_counts_whatever_it_was_taken_for(run: Any, intent: str) -> None:
+    slots = {"sujet": "recrutement_formation", "corps": "gardien_de_la_paix"}
+    done = run(intent, "non, plutôt officier", [{**TRADE, "in": "officier"}], slots)
+    assert done.response == "utter_recrutement_formation_officier"
+    assert done.out.marks == {}
+    assert done.slots["incompris"] == 0
+
+
+def test_a_question_with_a_trade_is_no_correction(run: Any) -> None:
+    done = run(
+        "contravention",
+        "un officier m'a mis une amende",
+        [{**TRADE, "in": "officier"}],
+        {"sujet": "recrutement_concours"},
+    )
+    assert done.response == "utter_contravention"
+
+
+def test_danger_is_never_taken_for_an_answer(run: Any) -> None:
+    done = run(
+        "danger_immediat",
+        "à Lyon",
+        [{"entity": "ville", "value": "Lyon", "in": "Lyon"}],
+        {"question": "commissariat_contact_horaires"},
+    )
+    assert done.response == "utter_danger_immediat"
+    assert done.out.marks["handoff"]["priority"] == 0
+
+
+def test_diploma_opens_trades(run: Any) -> None:
+    licence = {"entity": "diplome", "value": "licence"}
+    assert run("recrutement_conditions", entities=[licence]).response == "utter_diplome_licence"
+    assert run("recrutement_conditions", entities=[licence, TRADE]).response == "utter_recrutement_conditions_officier"
+    assert run("recrutement_carriere", entities=[licence]).response == "utter_recrutement_carriere"
+
+
+@pytest.mark.parametrize(
+    ("slots", "response"),
+    [
+        ({}, ""),
+        ({"document": "permis"}, "_circonstance"),
+        ({"document": "permis", "circonstance": "perdu"}, "_perdu_permis"),
+        ({"document": "carte_grise", "circonstance": "perdu"}, "_perdu"),
+        ({"document": "autre", "circonstance": "perdu"}, "_perdu"),
+        ({"circonstance": "perdu"}, ""),
+        ({"circonstance": "vole"}, "_vole"),
+        ({"document": "passeport", "circonstance": "vole"}, "_vole"),
+        ({"document": "carte_bancaire", "circonstance": "vole"}, "_carte_bancaire"),
+        ({"document": "carte_bancaire", "circonstance": "retrouve"}, "_retrouve"),
+    ],
+)
+def test_papers(run: Any, slots: dict[str, str], response: str) -> None:
+    assert run("perte_vol_documents", slots=slots).response == f"utter_perte_vol_documents{response}"
+
+
+def test_town(run: Any) -> None:
+    asked = run("commissariat_contact_horaires")
+    assert asked.slots["question"] == "commissariat_contact_horaires"
+    unknown = run("nlu_fallback", "trifouilly", slots=asked.slots)
+    assert unknown.response == "utter_commissariat_contact_horaires_ville"
+    long = run("nlu_fallback", "je ne sais pas trop comment vous dire ce qui se passe", slots=asked.slots)
+    assert long.response == "utter_clarify"
+
+
+def test_rephrase_then_human(run: Any) -> None:
+    first = run("nlu_fallback", "zzz")
+    assert first.response == "utter_clarify"
+    assert first.out.marks == {"clarify": True}
+    second = run("nlu_fallback", "zzz", slots=first.slots)
+    assert second.response == "utter_incompris"
+    assert second.out.marks["handoff"] == {"category": "request", "priority": 4, "reason": "incompris", "slots": {}}
+
+
+def test_rephrase_names_the_two_closest(run: Any) -> None:
+    ranking = [("nlu_fallback", 0.4), ("contravention", 0.35), ("permis_points", 0.3), ("procuration", 0.25)]
+    done = run("nlu_fallback", "zzz", ranking=ranking)
+    assert done.response == "utter_clarify_deux"
+    assert [button["payload"] for button in done.out.buttons] == ["/contravention", "/permis_points"]
+    assert [button["title"] for button in done.out.buttons] == ["Amende", "Points du permis"]
+    assert done.out.marks == {"clarify": True}
+
+
+@pytest.mark.parametrize("second", [("permis_points", 0.1), ("danger_immediat", 0.3)])
+def test_rephrase_shows_the_menu_otherwise(run: Any, second: tuple[str, float]) -> None:
+    """One plausible subject is no choice, and a danger is never a menu entry."""
+    assert run("nlu_fallback", "zzz", ranking=[("contravention", 0.4), second]).response == "utter_clarify"
+
+
+def test_silent_at_the_third_insult(run: Any) -> None:
+    slots: dict[str, Any] = {}
+    said = []
+    for _ in range(4):
+        done = run("insulte_troll", slots=slots)
+        slots = done.slots
+        said.append(done.out.marks.get("silence", False))
+    assert said == [False, False, True, True]
+
+
+def test_hand_off_carries_what_is_known(run: Any) -> None:
+    done = run("reclamation_police", slots={"ville": "Lyon", "corps": "autre", "question": "recrutement_concours"})
+    assert done.out.marks["handoff"]["slots"] == {"ville": "Lyon"}
+    assert done.slots["question"] is None
+
+
+def test_place_and_date_join_the_thanks(run: Any) -> None:
+    thanks = run("remerciements", "bravo à la police")
+    done = run("nlu_fallback", "c'était hier rue Hugo", slots=thanks.slots)
+    assert done.response == "utter_precision_notee"
+    assert done.out.marks["handoff"]["category"] == "thanks"
+    assert done.out.marks["handoff"]["reason"] == "remerciements"
+
+
+def test_closing_thanks_are_no_hand_off(run: Any) -> None:
+    spoken = [{"event": "action", "name": "action_repondre"}]
+    closing = run("remerciements", "ok merci beaucoup", events=spoken)
+    assert closing.response == "utter_au_revoir"
+    assert closing.out.marks == {}
+    assert run("remerciements", "merci").response == "utter_remerciements"
+    assert run("remerciements", "merci à l'équipage", events=spoken).out.marks["handoff"]["category"] == "thanks"
+
+
+def test_menu(run: Any) -> None:
+    assert run("salutation", entities=[{"entity": "theme", "value": "route"}]).response == "utter_theme_route"
+    assert run("salutation", entities=[{"entity": "theme", "value": "x"}]).response == "utter_salutation"
