@@ -54,7 +54,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, then exit 2."""
-        say(f"{message.replace("'", '')}. Aide : {self.prog} --help")
+        plain = message.replace("'", "")
+        say(f"{plain}. Aide : {self.prog} --help")
         sys.exit(2)
 
     def format_help(self) -> str:

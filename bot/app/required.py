@@ -53,11 +53,15 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
 }
 
 
+def _listen(role: str) -> Check:
+    return lambda settings: listeners(settings, role)
+
+
 def faults(settings: Settings, roles: Iterable[str]) -> list[SettingsError]:
     """Every wrong or missing setting of these roles, each once."""
     found: dict[str, SettingsError] = {}
     for role in roles:
-        for check in (*_CHECKS[role], lambda s, role=role: listeners(s, role)):
+        for check in (*_CHECKS[role], _listen(role)):
             try:
                 check(settings)
             except SettingsError as error:

@@ -1,0 +1,387 @@
+"""`planton doctor`: the balance of the messages, and what is wrong with the set-up, each with its remedy."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg.rows import dict_row
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+import bot.store
+from bot.app import ports
+from bot.app.access import reach
+from bot.app.launcher import FRENCH, ROOT, engine_environ, engine_python
+from bot.app.required import ROLES, faults
+from bot.app.say import typeset
+from bot.core.errors import Explained, SettingsError
+from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
+from bot.store.codec import Codec
+
+DISPOSITIONS = {
+    "answered": "répondus",
+    "emergency": "urgences",
+    "handed_off": "confiés à un agent",
+    "to_agent": "remis à un agent déjà en charge",
+    "ignored": "sans suite utile",
+    "failed": "en échec",
+}
+OUTBOX = {"queued": "en attente", "sent": "partis", "failed": "en échec", "cancelled": "annulés"}
+ENDS_SOON = timedelta(days=60)
+LATE = timedelta(seconds=60)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong and what to do about it. `advice`: worth doing, but the service is sound without it."""
+
+    what: str
+    remedy: str
+    advice: bool = False
+
+    def as_json(self) -> dict[str, str]:
+        """For the report."""
+        return {"what": typeset(self.what), "remedy": typeset(self.remedy)} | (
+            {"level": "advice"} if self.advice else {}
+        )
+
+
+@dataclass
+class Report:
+    """What doctor found. Counts are None when the database does not answer."""
+
+    received: int | None = None
+    in_flight: int | None = None
+    dispositions: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(DISPOSITIONS))
+    outbox: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(OUTBOX))
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """No problem; advice does not count."""
+        return all(problem.advice for problem in self.problems)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `doctor --json`."""
+        return {
+            "ok": self.ok,
+            "received": self.received,
+            "in_flight": self.in_flight,
+            "dispositions": self.dispositions,
+            "outbox": self.outbox,
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Print the report; 0 when nothing is wrong, else 1."""
+    report = examine(Settings(), datetime.now(UTC))
+    print(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if parsed.json else as_text(report))
+    return 0 if report.ok else 1
+
+
+def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
+    """Look at everything."""
+    report = Report()
+    wrong = faults(settings, ROLES)
+    report.problems += [Problem(error.what, error.remedy) for error in wrong]
+    report.problems += _unknown(settings)
+    report.problems += _permissions(settings)
+    report.problems += _graph_version(settings, now.date())
+    report.problems += _database(settings, report, now)
+    report.problems += asyncio.run(_listening(settings))
+    report.problems += _model(root)
+    report.problems += _unchecked(root / "domain.yml")
+    return report
+
+
+# -- the set-up --------------------------------------------------------------------------------------------------
+
+
+def _unknown(settings: Settings) -> Iterator[Problem]:
+    for name in settings.unknown():
+        yield Problem(f"{name} : ce réglage n’existe pas.", "Corrigez son nom, ou retirez-le.")
+
+
+def _permissions(settings: Settings) -> Iterator[Problem]:
+    var = settings.var_dir
+    for path in (var, var / "secrets"):
+        if path.is_dir() and path.stat().st_mode & (0o077 if path != var else 0o022):
+            yield Problem(f"{path} est ouvert à d’autres utilisateurs.", f"Faites : chmod 700 {path}")
+
+
+def _graph_version(settings: Settings, today: date) -> Iterator[Problem]:
+    found = re.search(r"/(v\d+\.\d+)/?$", settings.raw("META_GRAPH_URL") or "")
+    end = GRAPH_VERSION_ENDS.get(found[1]) if found else None
+    if found is None or end is None or date.fromisoformat(end) - ENDS_SOON > today:
+        return
+    gone = date.fromisoformat(end) <= today
+    when = f"a cessé le {_day(end)}" if gone else f"cessera le {_day(end)}"
+    yield Problem(
+        f"La version {found[1]} de l’API Graph {when}.",
+        f"Retirez {PREFIX}META_GRAPH_URL, ou donnez-y une version plus récente.",
+    )
+
+
+def _day(iso: str) -> str:
+    return f"{date.fromisoformat(iso):%d/%m/%Y}"
+
+
+def _model(root: Path) -> Iterator[Problem]:
+    if not engine_python().exists():
+        yield Problem("Le moteur n’est pas installé.", "Faites : make install")
+        return
+    models = list((root / "models").glob("*.tar.gz"))
+    if not models:
+        yield Problem("Aucun modèle n’est entraîné.", "Faites : planton train")
+    elif not (root / "models" / f"{_fingerprint(root)}.tar.gz").exists():
+        yield Problem("Le modèle est plus ancien que ses données.", "Faites : planton train, puis relancez Planton.")
+
+
+def _fingerprint(root: Path) -> str:
+    """What the model's inputs amount to now; asked of the engine's environment, whose packages count as well."""
+    code = (
+        "import sys, pathlib; from bot.engine.inputs import fingerprint; print(fingerprint(pathlib.Path(sys.argv[1])))"
+    )
+    command = [str(engine_python()), "-c", code, str(root)]
+    done = subprocess.run(command, cwd=ROOT, env=engine_environ(), capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _unchecked(domain: Path) -> Iterator[Problem]:
+    try:
+        responses = YAML(typ="safe").load(domain.read_text(encoding="utf-8")).get("responses", {})
+    except (OSError, YAMLError, AttributeError):
+        yield Problem(f"{domain.name} ne se lit pas.", "Faites : make check")
+        return
+    dated = [v["metadata"] for vs in responses.values() for v in vs if isinstance(v, dict) and "metadata" in v]
+    count = sum(1 for one in dated if "checked" in one and one["checked"] is None)
+    if count:
+        yield Problem(
+            f"{count} réponses n’ont pas encore été relues sur leur page officielle.",
+            "Ouvrez la page « source » de chacune, puis notez la date dans « checked » (domain.yml).",
+            advice=True,
+        )
+
+
+# -- who answers -------------------------------------------------------------------------------------------------
+
+
+async def _listening(settings: Settings) -> list[Problem]:
+    wanted: list[tuple[str, str]] = []
+    try:
+        for role in ("gateway", "sender", "console"):
+            wanted += [(role, one.url.removesuffix(one.path)) for one in ports.listeners(settings, role)]
+        wanted += [("engine", url) for url in settings.engine_urls]
+    except SettingsError:
+        return []  # told already
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        alive = await asyncio.gather(*(_alive(session, role, url) for role, url in wanted))
+    silent = [one for one, answers in zip(wanted, alive, strict=True) if not answers]
+    if len(silent) == len(wanted):
+        return [
+            Problem("Planton ne tourne pas : aucun de ses services ne répond.", "Lancez : planton run (ou make demo).")
+        ]
+    return [
+        Problem(
+            f"Service « {FRENCH[role]} » : rien ne répond à {url}.",
+            f"Lancez : planton run {role}"
+            if role != "engine"
+            else "Lancez : planton run engine (il lui faut un modèle).",
+        )
+        for role, url in silent
+    ]
+
+
+async def _alive(session: aiohttp.ClientSession, role: str, url: str) -> bool:
+    path = "/connexion" if role == "console" else "/healthz"
+    try:
+        async with session.get(url + path, allow_redirects=False) as response:
+            return response.status < 500
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
+
+
+# -- the database ------------------------------------------------------------------------------------------------
+
+
+def _database(settings: Settings, report: Report, now: datetime) -> list[Problem]:
+    try:
+        with (
+            reach(settings, create=False) as url,
+            psycopg.connect(url, connect_timeout=3, autocommit=True, row_factory=dict_row) as connection,
+        ):
+            if problem := _schema(connection):
+                return [problem]
+            with connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                _count(connection, report)
+                found = [*_balance(connection, report), *_accounts(connection), *_traffic(connection, now)]
+                return [*found, *_key(connection, settings)]
+    except Explained as error:
+        return [Problem(error.what, error.remedy)]
+    except psycopg.Error as error:
+        return [Problem(f"La base de données ne répond pas comme il faut ({error.sqlstate}).", "Voyez son journal.")]
+
+
+def _schema(connection: psycopg.Connection[Row]) -> Problem | None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(bot.store.__file__).parent / "migrations"))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    known = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL AS known").fetchone()
+    if known and known["known"]:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        if row and row["version_num"] == newest:
+            return None
+    return Problem("Le schéma de la base n’est pas à jour.", "Relancez : planton run (il le met à jour).")
+
+
+def _count(connection: psycopg.Connection[Row], report: Report) -> None:
+    report.dispositions = dict.fromkeys(DISPOSITIONS, 0)
+    report.outbox = dict.fromkeys(OUTBOX, 0)
+    row = connection.execute("SELECT count(*) AS n FROM events").fetchone()
+    report.received = int(row["n"]) if row else 0
+    row = connection.execute("SELECT count(*) AS n FROM events WHERE disposition IS NULL").fetchone()
+    report.in_flight = int(row["n"]) if row else 0
+    for row in connection.execute(
+        "SELECT disposition, count(*) AS n FROM events WHERE disposition IS NOT NULL GROUP BY disposition"
+    ):
+        report.dispositions[row["disposition"]] = int(row["n"])
+    for row in connection.execute("SELECT status, count(*) AS n FROM outbox GROUP BY status"):
+        report.outbox[row["status"]] = int(row["n"])
+
+
+def _balance(connection: psycopg.Connection[Row], report: Report) -> Iterator[Problem]:
+    settled = sum(n or 0 for n in report.dispositions.values())
+    if report.received != settled + (report.in_flight or 0):
+        yield Problem(
+            f"Le compte n’est pas juste : {report.received} reçus, {settled} réglés, {report.in_flight} en cours.",
+            "Gardez une copie de la base et signalez-le.",
+        )
+    checks = (
+        (
+            "SELECT count(*) AS n FROM events e LEFT JOIN outbox o ON o.id = e.outbox_id"
+            " WHERE e.disposition = 'answered' AND (o.id IS NULL OR o.status IN ('failed', 'cancelled'))",
+            "message(s) sont notés « répondus » alors que leur réponse n’est pas partie.",
+            "Ouvrez ces conversations dans la console et signalez-le.",
+        ),
+        (
+            "SELECT count(*) AS n FROM events e LEFT JOIN conversations c ON c.id = e.conversation_id"
+            " WHERE e.disposition IS NULL AND (c.id IS NULL OR (c.due_at IS NULL AND c.lease_until IS NULL))",
+            "message(s) attendent sans que personne ne doive les lire.",
+            "Relancez : planton run worker ; si cela reste, signalez-le.",
+        ),
+    )
+    for query, what, remedy in checks:
+        row = connection.execute(query).fetchone()
+        if row and row["n"]:
+            yield Problem(f"{row['n']} {what}", remedy)
+
+
+def _accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    for row in connection.execute("SELECT * FROM accounts ORDER BY account"):
+        if row["stopped_at"] is not None:
+            yield Problem(
+                f"Le compte {row['account']} n’envoie plus rien ({row['stopped_slug']}).",
+                row["stopped_remedy"] or "Voyez le journal de l’expéditeur.",
+            )
+        if row["notice"]:
+            yield Problem(
+                f"Meta a averti le compte {row['account']} : {row['notice']}",
+                "Ouvrez la « Qualité de la Page » dans Meta Business Suite et suivez ce qui y est demandé.",
+            )
+
+
+def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+    late = connection.execute(
+        "SELECT count(*) AS n FROM conversations"
+        " WHERE due_at < %s AND (lease_until IS NULL OR lease_until < clock_timestamp())",
+        (now - LATE,),
+    ).fetchone()
+    if late and late["n"]:
+        yield Problem(
+            f"{late['n']} conversations attendent depuis plus d’une minute.",
+            "Vérifiez le moteur et le traitement ; au besoin : planton run worker sur une autre machine.",
+        )
+    for row in connection.execute(
+        "SELECT error_slug, max(error_remedy) AS remedy, count(*) AS n FROM outbox"
+        " WHERE status = 'failed' AND due_at > %s GROUP BY error_slug ORDER BY n DESC",
+        (now - timedelta(hours=24),),
+    ):
+        yield Problem(
+            f"{row['n']} envois ont échoué depuis 24 heures ({row['error_slug'] or 'sans raison connue'}).",
+            row["remedy"] or "Ces conversations sont dans la file des agents.",
+        )
+    echoes = connection.execute(
+        "SELECT count(*) AS n FROM events WHERE reason = 'inbox_automation' AND received_at > %s",
+        (now - timedelta(days=7),),
+    ).fetchone()
+    if echoes and echoes["n"]:
+        yield Problem(
+            f"Les réponses automatiques de Meta ont écrit {echoes['n']} fois en 7 jours, en plus de Planton.",
+            "Coupez-les dans Meta Business Suite : Boîte de réception, Automatisations.",
+        )
+
+
+def _key(connection: psycopg.Connection[Row], settings: Settings) -> Iterator[Problem]:
+    row = connection.execute("SELECT body FROM events ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None:
+        return
+    try:
+        Codec(settings.secret("DATA_KEY")).open(row["body"], "events.body")
+    except SettingsError as error:
+        yield Problem(error.what, error.remedy)
+
+
+# -- for people --------------------------------------------------------------------------------------------------
+
+
+def as_text(report: Report) -> str:
+    """The report in French, aligned."""
+    return typeset("\n".join(_lines(report)))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    wrong = [p for p in report.problems if not p.advice]
+    advice = [p for p in report.problems if p.advice]
+    plural = "s" if len(wrong) > 1 else ""
+    yield "Planton : tout va bien." if report.ok else f"Planton : {len(wrong)} problème{plural}."
+    yield ""
+    yield _count_line("Messages reçus", report.received)
+    for name, french in DISPOSITIONS.items():
+        yield _count_line(f"  {french}", report.dispositions[name])
+    yield _count_line("  en cours", report.in_flight)
+    yield _count_line("Envois", _total(report.outbox.values()))
+    for name, french in OUTBOX.items():
+        yield _count_line(f"  {french}", report.outbox[name])
+    for title, found in (("Problèmes", wrong), ("À faire quand vous pourrez", advice)):
+        if found:
+            yield ""
+            yield title
+            for problem in found:
+                yield f"  • {problem.what}"
+                yield f"    → {problem.remedy}"
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [n for n in counts if n is not None]
+    return sum(known) if known else None
+
+
+def _count_line(label: str, count: int | None) -> str:
+    shown = "inconnu" if count is None else f"{count:,}".replace(",", "\u202f")
+    return f"{label:<36}{shown:>12}"
