@@ -1,0 +1,177 @@
+"""The console's Sanic application: what every request passes, the error pages, the routes.
+
+A request, in order: the session is read → a POST shows its CSRF token → the view, which reaches a conversation only
+through `Desk.access_conversation` → security headers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import SanicException
+from sanic.handlers import ErrorHandler
+from sanic.response import BaseHTTPResponse, html
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bot.console.conversation import ConversationViews
+from bot.console.deps import ConsoleDeps
+from bot.console.door import Door, Forbidden
+from bot.console.live import Live
+from bot.console.queue import QueueViews
+from bot.console.render import VENDOR_FILES, Renderer
+from bot.store.accounts import Accounts
+from bot.store.desk import Desk, NoSuchConversation, NotAllowed
+
+log = logging.getLogger("planton.console")
+
+STATIC = Path(__file__).parent / "static"
+BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
+_numbers = itertools.count(1)
+
+CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",  # the CSS base draws its arrows in data: addresses
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+_PAGES = {
+    400: ("Demande incomprise", "La page demandée n’a pas pu être lue. Revenez à la file."),
+    403: ("Accès refusé", "Vous n’avez pas le droit d’ouvrir cette page."),
+    404: ("Page introuvable", "Cette page n’existe pas, ou n’existe plus."),
+    405: ("Demande impossible", "Cette adresse ne s’ouvre pas de cette façon. Revenez à la file."),
+    413: ("Message trop long", "Ce que vous avez envoyé est trop long. Revenez en arrière et raccourcissez-le."),
+    503: (
+        "Service momentanément indisponible",
+        "La base de données ne répond pas. Rien n’a été envoyé. Attendez un instant, puis rechargez la page.",
+    ),
+}
+_UNEXPECTED = (
+    "Une erreur est survenue",
+    "L’action n’a peut-être pas été faite. Rechargez la page pour voir où vous en êtes ; si l’erreur revient, prévenez "
+    "l’exploitant.",
+)
+
+
+def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
+    """The Sanic application. Several may live in one process."""
+    renderer = Renderer(deps)
+    app: Sanic[Any, Any] = Sanic(
+        f"planton_console_{next(_numbers)}", configure_logging=False, error_handler=_Pages(renderer)
+    )
+    # The one-time link stands in an address, so no access log.
+    app.config.update(
+        ACCESS_LOG=False,
+        MOTD=False,
+        REQUEST_MAX_SIZE=BODY_AT_MOST,
+        REQUEST_TIMEOUT=20,
+        RESPONSE_TIMEOUT=60,
+        KEEP_ALIVE_TIMEOUT=75,
+        GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
+        FORWARDED_SECRET=None,
+        PROXIES_COUNT=deps.proxies or None,
+    )
+    accounts = Accounts(deps.database, deps.secret_key)
+    desk = Desk(deps.database, deps.codec, deps.texts, deps.buttons)
+    door = Door(deps, accounts, renderer)
+    live = Live(deps, door)
+    queue = QueueViews(deps, desk, renderer)
+    conversation = ConversationViews(deps, desk, renderer)
+
+    app.register_middleware(door.enter, "request")
+    app.register_middleware(_secure, "response")
+    app.register_listener(live.start, "before_server_start")
+    app.register_listener(live.stop, "before_server_stop")
+
+    app.add_route(queue.home, "/", name="home")
+    app.add_route(door.show, "/connexion", methods=["GET"], name="login")
+    app.add_route(door.log_in, "/connexion", methods=["POST"], name="log_in")
+    app.add_route(door.log_out, "/deconnexion", methods=["POST"], name="log_out")
+    app.add_route(door.one_time, "/entrer", methods=["GET"], name="one_time")
+    app.add_route(queue.show, "/file", methods=["GET"], name="queue")
+    app.add_route(live.stream, "/flux", methods=["GET"], name="live")
+    page = "/conversations/<number:int>"
+    app.add_route(conversation.show, page, methods=["GET"], name="conversation")
+    app.add_route(conversation.take, page + "/prendre", methods=["POST"], name="take")
+    app.add_route(conversation.reply, page + "/repondre", methods=["POST"], name="reply")
+    app.add_route(conversation.give_back, page + "/rendre", methods=["POST"], name="give_back")
+    app.add_route(conversation.close, page + "/clore", methods=["POST"], name="close")
+    app.static("/static", STATIC, name="static")
+    for name in VENDOR_FILES:
+        found = renderer.vendor(name)
+        if found is not None:
+            app.static(f"/vendor/{name}", found, name=f"vendor_{name.replace('.', '_')}")
+    return app
+
+
+async def _secure(request: Request, response: BaseHTTPResponse) -> None:
+    response.headers.update(HEADERS)
+    if request.path.startswith(("/static/", "/vendor/")):
+        response.headers["Cache-Control"] = "public, max-age=3600"
+    else:
+        response.headers["Cache-Control"] = "no-store"
+
+
+class _Pages(ErrorHandler):
+    """Error pages in French, without details; logs name an error without its text, which could hold a citizen's words."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        super().__init__()
+        self._renderer = renderer
+
+    def default(self, request: Request, exception: Exception) -> HTTPResponse:
+        status, (title, what), remedy = self._words(exception)
+        if status >= 500:
+            # `path` holds ids only.
+            log.error("%s %s failed: %s", request.method, request.path, type(exception).__name__)
+        user = getattr(request.ctx, "user", None)
+        csrf = getattr(request.ctx, "csrf", "")
+        page = self._renderer.page(
+            "error.html", user=user, csrf=csrf, title=title, what=what, remedy=remedy, status=status
+        )
+        return html(page, status)
+
+    def _words(self, exception: Exception) -> tuple[int, tuple[str, str], str]:
+        if isinstance(exception, NotAllowed):
+            return 403, (_PAGES[403][0], exception.what), exception.remedy
+        if isinstance(exception, NoSuchConversation):
+            return 404, ("Conversation introuvable", exception.what), exception.remedy
+        if isinstance(exception, Forbidden):
+            return 403, ("Page expirée", str(exception)), ""
+        if isinstance(exception, SanicException):
+            status = exception.status_code or 500
+            return status, _PAGES.get(status, _UNEXPECTED), ""
+        # A connection that is refused or cut is the database being away; anything else is ours.
+        if isinstance(exception, (PoolTimeout, ConnectionError)) or _database_away(exception):
+            return 503, _PAGES[503], ""
+        return 500, _UNEXPECTED, ""
+
+    @staticmethod
+    def log(request: Request, exception: Exception) -> None:
+        return None
+
+
+def _database_away(exception: Exception) -> bool:
+    cause = exception.orig if isinstance(exception, DBAPIError) else exception
+    return isinstance(cause, psycopg.OperationalError)

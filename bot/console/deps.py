@@ -1,0 +1,42 @@
+"""What the console is built from; the caller wires it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bot.core.clock import Clock, SystemClock
+from bot.core.dialogue import QuickReply
+from bot.store.codec import Codec
+from bot.store.db import Database, Listener
+
+# Filled from npm at installation; the pages keep working without it, plainer and with a reload instead of live parts.
+PARIS = ZoneInfo("Europe/Paris")
+VENDOR = Path(__file__).parents[1] / "web" / "vendor"
+
+
+@dataclass(frozen=True)
+class ConsoleDeps:
+    """The console's ports and settings.
+
+    `listener` listens on the channel CONSOLE; the console starts it if nobody has. `clock` tells the time of
+    conversations (the sandbox may move it), `wall` that of sessions. `texts`: replies of domain.yml by name
+    (utter_agent_arrive, utter_assistant_revient), `buttons` their quick replies. `demo` opens one-time log-in links.
+    `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
+    """
+
+    database: Database
+    codec: Codec
+    listener: Listener
+    clock: Clock
+    secret_key: str
+    secure_cookies: bool
+    texts: Mapping[str, str]
+    demo: bool
+    buttons: Mapping[str, Sequence[QuickReply]] = field(default_factory=dict)
+    zone: ZoneInfo = PARIS
+    wall: Clock = field(default_factory=SystemClock)
+    vendor: Path = VENDOR
+    proxies: int = 0

@@ -1,0 +1,181 @@
+"""The words of the console for every value that the store keeps."""
+
+from __future__ import annotations
+
+from bot.policy.intents import INTENTS as POLICIES
+
+CATEGORIES = {
+    "emergency": "Urgence vitale",
+    "urgent": "Urgent",
+    "sensitive": "Sensible",
+    "complaint": "Réclamation",
+    "witness": "Témoignage",
+    "request": "Demande",
+    "thanks": "Remerciements",
+    "none": "Sans catégorie",
+}
+
+INTENTS = {
+    "recrutement_conditions": "conditions de recrutement",
+    "recrutement_concours": "concours",
+    "recrutement_formation": "formation",
+    "recrutement_carriere": "carrière",
+    "recrutement_stage_reserve": "stage ou réserve",
+    "recrutement_aptitude": "aptitude physique ou médicale",
+    "recrutement_suivi_dossier": "suivi d’un dossier de candidature",
+    "plainte_comment": "porter plainte",
+    "pre_plainte_en_ligne": "plainte en ligne",
+    "main_courante": "main courante",
+    "suivi_plainte": "suivi d’une plainte",
+    "perte_vol_documents": "documents perdus ou volés",
+    "vol_vehicule_fourriere": "véhicule volé ou en fourrière",
+    "procuration": "procuration",
+    "contravention": "contravention",
+    "permis_points": "permis et points",
+    "attestation_casier": "attestation ou casier judiciaire",
+    "armes": "armes",
+    "animaux": "animaux",
+    "operation_tranquillite_vacances": "opération tranquillité vacances",
+    "nuisances_sonores": "nuisances sonores",
+    "commissariat_contact_horaires": "contact ou horaires d’un commissariat",
+    "autre_procedure": "autre démarche",
+    "arnaque_cyber": "arnaque en ligne",
+    "contenu_illicite": "contenu illicite en ligne",
+    "harcelement_cyber": "harcèlement en ligne",
+    "violences_conjugales": "violences conjugales",
+    "violences_sexuelles": "violences sexuelles",
+    "disparition": "disparition",
+    "temoignage_info_enquete": "témoignage ou information pour une enquête",
+    "signalement_trafic": "signalement d’un trafic",
+    "reclamation_police": "réclamation sur la police",
+    "reclamation_delai": "réclamation sur un délai",
+    "parler_humain": "demande à parler à un agent",
+    "remerciements": "remerciements",
+    "danger_immediat": "danger immédiat",
+    "detresse_suicide": "détresse, risque de suicide",
+    "salutation": "salutation",
+    "au_revoir": "au revoir",
+    "insulte_troll": "insulte ou provocation",
+    "hors_perimetre": "hors de notre domaine",
+}
+
+REASONS = {
+    "emergency_lexicon": "Danger reconnu à ses mots",
+    "emergency_score": "Danger reconnu à l’ensemble du message",
+    "emergency_engine": "Danger reconnu par l’assistant",
+    "emergency_old": "Danger signalé il y a plus d’un jour",
+    "emergency_follow_up": "Nouveau message après une alerte",
+    "window_closed": "Délai de 24 h dépassé pour l’assistant",
+    "autre_langue": "Message dans une autre langue",
+    "media": "Photo, message vocal ou fichier à regarder",
+    "incompris": "L’assistant n’a pas compris deux fois de suite",
+    "boucle": "Beaucoup d’échanges en peu de temps",
+    "moteur": "L’assistant était en panne",
+    "agent": "Prise par un agent de sa propre initiative",
+    "owner_changed": "Quelqu’un d’autre a pris la conversation",
+    "agent_took": "Un agent a pris la conversation",
+    "given_back": "Conversation rendue à l’assistant",
+    "closed": "Conversation close",
+    "emergency": "Remplacé par la réponse d’urgence",
+}
+
+AUTHORS = {
+    "bot": "Assistant",
+    "night": "Message de nuit",
+    "emergency": "Réponse d’urgence",
+    "agent": "Agent",
+    "system": "Message automatique",
+    "inbox": "Boîte de réception Meta",
+}
+
+OWNERS = {
+    "bot": "L’assistant répond",
+    "waiting": "Attend un agent",
+    "agent": "Suivie par un agent",
+    "inbox": "Suivie dans la boîte de réception de Meta",
+    "closed": "Close",
+}
+
+PLATFORMS = {"messenger": "Messenger", "instagram": "Instagram"}
+
+ATTACHMENTS = {
+    "image": "Photo",
+    "video": "Vidéo",
+    "audio": "Message vocal",
+    "file": "Fichier",
+    "location": "Position",
+    "template": "Message à boutons",
+    "fallback": "Lien partagé",
+    "sticker": "Autocollant",
+    "reel": "Reel",
+    "ig_reel": "Reel",
+    "share": "Publication partagée",
+    "ig_post": "Publication partagée",
+    "story_mention": "Mention dans une story",
+    "like_heart": "Cœur",
+    "ephemeral": "Photo éphémère",
+}
+
+SLOTS = {
+    "corps": "Métier",
+    "diplome": "Diplôme",
+    "document": "Document",
+    "circonstance": "Circonstance",
+    "ville": "Ville",
+    "theme": "Thème",
+    "lieu": "Lieu",
+    "date": "Date",
+    "heure": "Heure",
+    "service": "Service",
+}
+
+OUTCOMES = {"given_back": "rendue à l’assistant", "closed": "close"}
+
+ROLES = {
+    "agent": "agent",
+    "validator": "validateur",
+    "trainer": "formateur",
+    "administrator": "administrateur",
+    "auditor": "auditeur",
+}
+
+FILTERS = {"a-prendre": "À prendre", "a-moi": "À moi", "toutes": "Toutes", "closes": "Closes"}
+
+EMPTY = {
+    "a-prendre": (
+        "Personne n’attend.",
+        "Une nouvelle demande s’affichera ici toute seule. Vos conversations en cours sont sous «\u00a0À moi\u00a0».",
+    ),
+    "a-moi": (
+        "Vous n’avez aucune conversation.",
+        "Ouvrez une conversation de la liste «\u00a0À prendre\u00a0», puis appuyez sur «\u00a0Prendre\u00a0».",
+    ),
+    "toutes": ("Aucune demande n’est ouverte.", "Une nouvelle demande s’affichera ici toute seule."),
+    "closes": (
+        "Aucune demande n’a encore été close.",
+        "Les conversations que vous closez ou rendez à l’assistant se retrouvent ici.",
+    ),
+}
+
+
+def intent(name: str | None) -> str | None:
+    """The words for an intent; one that trainers added has those of the name it begins with."""
+    if name is None:
+        return None
+    if name in INTENTS:
+        return INTENTS[name]
+    parents = [known for known in POLICIES if name.startswith(known + "_")]
+    return INTENTS[max(parents, key=len)] if parents else name.replace("_", " ")
+
+
+def reason(slug: str) -> str:
+    """Why a conversation was handed off: a slug of the worker's, or the intent that asks for a human."""
+    if slug in REASONS:
+        return REASONS[slug]
+    words = intent(slug) or ""
+    return words[:1].upper() + words[1:] if words else "Raison inconnue"
+
+
+def slot(name: str) -> str:
+    """The words for a field of a hand-off."""
+    return SLOTS.get(name) or name.replace("_", " ").capitalize()

@@ -1,0 +1,64 @@
+"""The queue's page."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from sanic import HTTPResponse, Request
+from sanic.response import html, redirect
+
+from bot.console.deps import ConsoleDeps
+from bot.console.door import LIVE_HEADER
+from bot.console.render import Renderer
+from bot.store.desk import FILTERS, TAKE, Cursor, Desk
+
+_CURSOR = re.compile(r"(\d)_(\d{1,16})_(\d{1,18})", re.ASCII)
+
+
+class QueueViews:
+    """Who needs a human."""
+
+    def __init__(self, deps: ConsoleDeps, desk: Desk, renderer: Renderer) -> None:
+        self._deps = deps
+        self._desk = desk
+        self._renderer = renderer
+
+    async def home(self, request: Request) -> HTTPResponse:
+        """The console begins with the queue."""
+        return redirect("/file", status=303)
+
+    async def show(self, request: Request) -> HTTPResponse:
+        """A page of the queue; only its list when the page refreshes itself."""
+        given = request.args.get("etat")
+        which = given if given in FILTERS else TAKE
+        after = _cursor(request.args.get("apres"), self._deps)
+        queue = await self._desk.queue(request.ctx.user, which, after)
+        template = "_queue.html" if LIVE_HEADER in request.headers else "queue.html"
+        page = self._renderer.page(
+            template,
+            user=request.ctx.user,
+            csrf=request.ctx.csrf,
+            queue=queue,
+            which=which,
+            filters=FILTERS,
+            later=after is not None,
+            following=None if queue.following is None else _written(queue.following),
+        )
+        return html(page)
+
+
+def _written(cursor: Cursor) -> str:
+    return f"{cursor.priority}_{int(cursor.at.timestamp() * 1_000_000)}_{cursor.id}"
+
+
+def _cursor(given: str | None, deps: ConsoleDeps) -> Cursor | None:
+    match = _CURSOR.fullmatch(given or "")
+    if match is None:
+        return None
+    seconds, micro = divmod(int(match[2]), 1_000_000)
+    try:
+        at = datetime.fromtimestamp(seconds, tz=deps.zone).replace(microsecond=micro)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return Cursor(int(match[1]), at, int(match[3]))

@@ -1,0 +1,70 @@
+"""Pages from templates."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bot.console import labels, words
+from bot.console.deps import ConsoleDeps
+
+VENDOR_FILES = ("pico.min.css", "htmx.min.js")
+# Where a file may lie: flat, or as npm lays it.
+_LAYOUTS = {
+    "pico.min.css": ("pico.min.css", "@picocss/pico/css/pico.min.css", "pico/pico.min.css"),
+    "htmx.min.js": ("htmx.min.js", "htmx.org/dist/htmx.min.js", "htmx/htmx.min.js"),
+}
+_STATIC = Path(__file__).parent / "static"
+
+
+class Renderer:
+    """Renders templates with what all pages share. Everything is escaped; an unknown name is an error."""
+
+    def __init__(self, deps: ConsoleDeps) -> None:
+        self._deps = deps
+        self._environment = Environment(
+            loader=PackageLoader("bot.console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(
+            labels=labels,
+            words=words,
+            zone=deps.zone,
+            pico=self._address("pico.min.css"),
+            htmx=self._address("htmx.min.js"),
+            css=_versioned("console.css"),
+            js=_versioned("console.js"),
+        )
+
+    def page(self, template: str, /, **values: Any) -> str:
+        """The template as text. `now` is the desk's time."""
+        return self._environment.get_template(template).render(now=self._deps.clock.now(), **values)
+
+    def vendor(self, name: str) -> Path | None:
+        """The installed file, if there is one."""
+        root = Path(__file__).parents[2] / "node_modules"
+        for folder in (self._deps.vendor, root):
+            for layout in _LAYOUTS[name]:
+                if (folder / layout).is_file():
+                    return folder / layout
+        return None
+
+    def _address(self, name: str) -> str | None:
+        found = self.vendor(name)
+        return None if found is None else f"/vendor/{name}?{_hash(found)}"
+
+
+def _versioned(name: str) -> str:
+    return f"/static/{name}?{_hash(_STATIC / name)}"
+
+
+@functools.cache
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

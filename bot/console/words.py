@@ -1,0 +1,173 @@
+"""Times, sizes and states in French, for the templates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from bot.console import labels
+from bot.core.messages import Attachment, Platform
+from bot.meta.limits import INSTAGRAM_TEXT_BYTES, MESSENGER_TEXT_CHARACTERS
+from bot.meta.split import truncate
+from bot.policy import window
+from bot.store.desk import Conversation, Entry, Said
+
+NB = "\u00a0"
+EXCERPT = 140
+LONG = 1_500  # characters of a message that are shown at once
+_DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
+_MONTHS = (
+    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
+)  # fmt: skip
+# Direction marks would leak out of a title or an attribute, where no element isolates them.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What has no width of its own: a message of these alone looks empty.
+_INVISIBLE = re.compile(
+    "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]*"
+)
+
+
+def plain(text: str) -> str:
+    """Text for a title or an attribute: one line, without direction marks."""
+    return " ".join(_DIRECTION.sub("", text).split())
+
+
+def invisible(text: str) -> bool:
+    """Whether nothing of it can be seen."""
+    return _INVISIBLE.fullmatch(text) is not None
+
+
+def duration(span: timedelta) -> str:
+    """« 12 min », « 3 h 05 », « 2 j 4 h »."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    if minutes < 1:
+        return f"moins d’1{NB}min"
+    if minutes < 60:
+        return f"{minutes}{NB}min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}{NB}h{NB}{minutes:02d}" if minutes else f"{hours}{NB}h"
+    days, hours = divmod(hours, 24)
+    return f"{days}{NB}j{NB}{hours}{NB}h" if hours else f"{days}{NB}j"
+
+
+def clock_time(at: datetime, zone: ZoneInfo) -> str:
+    """« 14:05 » on the local wall clock."""
+    return at.astimezone(zone).strftime("%H:%M")
+
+
+def day(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """« Aujourd’hui », « Hier », « mardi 3 mars 2026 »."""
+    local, today = at.astimezone(zone).date(), now.astimezone(zone).date()
+    if local == today:
+        return "Aujourd’hui"
+    if local == today - timedelta(days=1):
+        return "Hier"
+    number = "1er" if local.day == 1 else str(local.day)
+    return f"{_DAYS[local.weekday()].capitalize()} {number}{NB}{_MONTHS[local.month - 1]} {local.year}"
+
+
+def full_time(at: datetime, zone: ZoneInfo) -> str:
+    """« 03/03/2026 à 14:05 »."""
+    return at.astimezone(zone).strftime(f"%d/%m/%Y à{NB}%H:%M")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of Meta's window. `level`: open, soon, human, closed."""
+
+    level: str
+    short: str
+    long: str
+
+    @property
+    def can_write(self) -> bool:
+        """Whether an agent may still write."""
+        return self.level != "closed"
+
+
+def window_left(last_person_at: datetime | None, now: datetime) -> Left:
+    """The window as an agent sees it."""
+    if last_person_at is None or now - last_person_at >= window.HUMAN:
+        return Left(
+            "closed",
+            "fenêtre fermée",
+            "Meta n’accepte plus de message\u00a0: la personne n’a pas écrit depuis plus de 7\u00a0jours. Vous pouvez "
+            "lire, clore la conversation ou la rendre à l’assistant\u00a0; répondre redeviendra possible dès que la "
+            "personne écrira de nouveau.",
+        )
+    standard = last_person_at + window.STANDARD - now
+    if standard > timedelta(0):
+        left = duration(standard)
+        return Left(
+            "soon" if standard < timedelta(hours=2) else "open",
+            f"{left} sur 24{NB}h",
+            f"Il reste {left} pour répondre dans le délai ordinaire de 24{NB}h, puis jusqu’à 7{NB}jours pour un agent.",
+        )
+    left = duration(last_person_at + window.HUMAN - now)
+    return Left(
+        "human",
+        f"{left} sur 7{NB}j",
+        f"Le délai de 24{NB}h est passé\u00a0: seul un agent peut encore écrire, pendant {left}. L’assistant ne le peut plus.",
+    )
+
+
+def who(conversation: Conversation) -> str:
+    """The person's name, or a number of our own."""
+    return plain(conversation.name or "") or f"Personne{NB}{conversation.id}"
+
+
+def has_it(conversation: Conversation) -> str:
+    """Who has the conversation."""
+    if conversation.owner == "agent" and conversation.agent:
+        return f"Suivie par {conversation.agent}"
+    return labels.OWNERS[conversation.owner]
+
+
+def attachment(item: Attachment) -> str:
+    """« Photo », « Position : 48.85660, 2.35220 », « Fichier : facture.pdf »."""
+    word = labels.ATTACHMENTS.get(item.type, "Pièce jointe")
+    if item.lat is not None and item.long is not None:
+        return f"{word}\u00a0: {item.lat:.5f}, {item.long:.5f}"
+    title = plain(item.title or "")
+    return f"{word}\u00a0: {truncate(title, 120)}" if title else word
+
+
+def summary(said: Said | None) -> str:
+    """The last words, in one short line."""
+    if said is None:
+        return "Aucun message"
+    if said.withdrawn:
+        return "Message retiré"
+    parts = [attachment(item) for item in said.attachments]
+    line = " ".join(said.text.split())
+    if len(line) > EXCERPT:
+        line = truncate(line, EXCERPT).rstrip() + "…"
+    if line and not invisible(line):
+        parts.insert(0, line)
+    if parts:
+        return " · ".join(parts)
+    return "Message d’un type que Meta ne transmet pas" if said.kind == "unsupported" else "Message vide"
+
+
+def delivery(entry: Entry, zone: ZoneInfo) -> tuple[str, str]:
+    """(level, words) of a message of ours: queued, sent, delivered, read, failed, cancelled."""
+    if entry.status == "failed":
+        why = entry.error_remedy or labels.REASONS.get(entry.error_slug or "", entry.error_slug or "raison inconnue")
+        return "failed", f"échec\u00a0: {why}"
+    if entry.status == "cancelled":
+        why = labels.REASONS.get(entry.error_slug or "", "")
+        return "cancelled", f"non envoyé\u00a0: {why[:1].lower() + why[1:]}" if why else "non envoyé"
+    if entry.status == "queued":
+        return "queued", "en attente, nouvel essai en cours" if entry.error_slug else "en attente"
+    if entry.read_at:
+        return "read", f"lu à{NB}{clock_time(entry.read_at, zone)}"
+    return ("delivered", "remis") if entry.delivered_at else ("sent", "envoyé")
+
+
+def limit(platform: Platform) -> tuple[int, str]:
+    """(how much one message takes, the unit for the script: chars or bytes)."""
+    return (INSTAGRAM_TEXT_BYTES, "bytes") if platform is Platform.INSTAGRAM else (MESSENGER_TEXT_CHARACTERS, "chars")

@@ -1,0 +1,257 @@
+"""A console on a free loopback port, over real PostgreSQL, with people who write through the gateway's own store."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+from sqlalchemy import text
+
+from bot.console.app import create_console
+from bot.console.deps import ConsoleDeps
+from bot.core.clock import FrozenClock, SystemClock
+from bot.core.dialogue import Reply
+from bot.core.messages import Attachment, Body, Event, Message, Platform
+from bot.store import handoffs, outbox
+from bot.store.accounts import Accounts, User
+from bot.store.codec import Codec
+from bot.store.conversations import PROFILE
+from bot.store.db import CONSOLE, Database, Listener, notify
+from bot.store.inbox import Inbox, InboxRules
+
+ARRIVES = "Un agent prend maintenant votre conversation en charge."
+BACK = "L’agent a terminé. Je suis de nouveau là."
+PASSWORD = "une phrase de passe"
+PAGE = "1000"
+
+
+@dataclass
+class RunningConsole:
+    """The console at `url`, and what happens around it."""
+
+    url: str
+    database: Database
+    codec: Codec
+    clock: FrozenClock | SystemClock
+    wall: FrozenClock | SystemClock
+    accounts: Accounts
+    inbox: Inbox
+    users: dict[str, User] = field(default_factory=dict)
+    _numbers: Any = field(default_factory=itertools.count)
+
+    async def user(self, name: str, role: str = "agent", password: str | None = PASSWORD) -> User:
+        """An account."""
+        self.users[name] = await self.accounts.add(name, role, password)
+        return self.users[name]
+
+    async def rows(self, query: str, **values: Any) -> list[Any]:
+        """Rows of a query."""
+        async with self.database.begin() as connection:
+            return list((await connection.execute(text(query), values)).all())
+
+    async def execute(self, query: str, **values: Any) -> None:
+        """A change."""
+        async with self.database.begin() as connection:
+            await connection.execute(text(query), values)
+
+    async def event(
+        self, person: str, body: Body, mid: str | None = None, platform: Platform = Platform.MESSENGER, **more: Any
+    ) -> int:
+        """Something comes in through the gateway's store; returns the conversation."""
+        number = next(self._numbers)
+        at = more.pop("at", self.clock.now() + timedelta(milliseconds=number))
+        new = Event(platform, PAGE, person, mid or f"key-{number}", at, body, mid=mid, **more)
+        await self.inbox.take(b"{}", [(new, None)], self.clock.now())
+        found = await self.rows(
+            "SELECT id FROM conversations WHERE person = :p AND platform = :f", p=person, f=platform
+        )
+        return int(found[0].id)
+
+    async def says(
+        self, person: str, words: str = "", *attachments: Attachment, mid: str | None = None, **more: Any
+    ) -> int:
+        """A person writes."""
+        return await self.event(person, Message(words, attachments=attachments), mid, **more)
+
+    async def named(self, conversation: int, name: str) -> None:
+        """The person's name is known."""
+        sealed = self.codec.seal_json({"name": name}, PROFILE)
+        await self.execute("UPDATE conversations SET profile = :p WHERE id = :id", p=sealed, id=conversation)
+
+    async def hand_off(
+        self,
+        conversation: int,
+        category: str = "request",
+        reason: str = "parler_humain",
+        intent: str | None = None,
+        **more: Any,
+    ) -> int:
+        """The bot hands a conversation off, now or at `at`."""
+        at: datetime = more.pop("at", self.clock.now())
+        async with self.database.begin() as connection:
+            new = handoffs.NewHandoff(conversation, category, reason, intent, **more)
+            return (await handoffs.open_(connection, self.codec, new, at))[0]
+
+    async def bot_says(
+        self, conversation: int, words: str, status: str = "sent", author: str = "bot", **sets: Any
+    ) -> int:
+        """A message of ours stands in the outbox."""
+        lane = {"emergency": "emergency"}.get(author, "reply")
+        at = self.clock.now() + timedelta(milliseconds=next(self._numbers))
+        async with self.database.begin() as connection:
+            row = await outbox.add(connection, self.codec, outbox.NewRow(conversation, lane, author, Reply(words), at))
+            columns = ", ".join(f"{name} = :{name}" for name in ("status", *sets))
+            await connection.execute(
+                text(f"UPDATE outbox SET {columns} WHERE id = :id"), {"status": status, "id": row, **sets}
+            )
+            await notify(connection, CONSOLE, str(conversation))
+        assert row is not None
+        return row
+
+    async def outgoing(self, conversation: int) -> list[tuple[str, str, str, str]]:
+        """(lane, author, status, text) of what stands in the outbox, in order."""
+        rows = await self.rows(
+            "SELECT lane, author, status, message FROM outbox WHERE conversation_id = :id ORDER BY id", id=conversation
+        )
+        opened = [self.codec.open_json(row.message, "outbox.message")["text"] for row in rows]
+        return [(row.lane, row.author, row.status, words) for row, words in zip(rows, opened, strict=True)]
+
+    async def conversation(self, number: int) -> Any:
+        """The conversation's row."""
+        return (await self.rows("SELECT * FROM conversations WHERE id = :id", id=number))[0]
+
+    async def handoff(self, conversation: int) -> Any:
+        """The newest hand-off's row."""
+        rows = await self.rows("SELECT * FROM handoffs WHERE conversation_id = :id ORDER BY id DESC", id=conversation)
+        return rows[0]
+
+    async def audit(self) -> list[tuple[str, int | None]]:
+        """(action, conversation) in order, views aside."""
+        rows = await self.rows("SELECT action, conversation_id FROM audit WHERE action <> 'view' ORDER BY id")
+        return [(row.action, row.conversation_id) for row in rows]
+
+
+@asynccontextmanager
+async def running_console(
+    database: Database,
+    url: str,
+    codec: Codec,
+    clock: FrozenClock | SystemClock,
+    wall: FrozenClock | SystemClock | None = None,
+    **changes: Any,
+) -> AsyncIterator[RunningConsole]:
+    """Serve a console. `wall` is the sessions' clock (the machine's by default)."""
+    wall = wall or SystemClock()
+    listener = Listener(url, (CONSOLE,))
+    deps = ConsoleDeps(
+        database=database,
+        codec=codec,
+        listener=listener,
+        clock=clock,
+        secret_key="secret of the tests",
+        secure_cookies=False,
+        texts={"utter_agent_arrive": ARRIVES, "utter_assistant_revient": BACK},
+        demo=False,
+        wall=wall,
+    )
+    deps = replace(deps, **changes)
+    rules = InboxRules(
+        accounts=frozenset(),
+        app_id=None,
+        debounce=timedelta(0),
+        triage=lambda words: None,
+        plan=lambda detection, words, at, now, seen: None,
+        echo_of=lambda mark: None,
+    )
+    app = create_console(deps)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
+    assert server is not None
+    await server.startup()
+    await server.before_start()
+    await server.after_start()
+    try:
+        yield RunningConsole(
+            f"http://127.0.0.1:{listening.getsockname()[1]}",
+            database,
+            codec,
+            clock,
+            wall,
+            Accounts(database, deps.secret_key),
+            Inbox(database, codec, rules),
+        )
+    finally:
+        await server.before_stop()
+        server.close()
+        for connection in list(server.connections):
+            connection.close_if_idle()
+        await server.after_stop()
+        await listener.close()
+
+
+@dataclass
+class Answer:
+    """A page as it came."""
+
+    status: int
+    page: str
+    headers: Any
+    path: str
+
+    def hidden(self, name: str) -> str:
+        """The value of a hidden field, "" when there is none."""
+        found = re.search(rf'name="{name}" value="([^"]*)"', self.page)
+        return found[1] if found else ""
+
+
+class Browser:
+    """Someone at the console without a script: cookies, pages, forms."""
+
+    def __init__(self, console: RunningConsole) -> None:
+        self._console = console
+        self._client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def __aenter__(self) -> Browser:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def get(self, path: str, follow: bool = True, **headers: str) -> Answer:
+        """Open a page."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._client.get(self._console.url + path, headers=named, allow_redirects=follow) as response:
+            return Answer(response.status, await response.text(), response.headers, response.url.path_qs)
+
+    async def post(
+        self, path: str, follow: bool = False, headers: dict[str, str] | None = None, **fields: str
+    ) -> Answer:
+        """Send a form as it is given."""
+        async with self._client.post(
+            self._console.url + path, data=fields, allow_redirects=follow, headers=headers
+        ) as response:
+            return Answer(response.status, await response.text(), response.headers, response.url.path_qs)
+
+    async def log_in(self, name: str, password: str = PASSWORD, suite: str = "") -> Answer:
+        """Fill the log-in form."""
+        page = await self.get("/connexion")
+        return await self.post(
+            "/connexion", csrf=page.hidden("csrf"), nom=name, mot_de_passe=password, suite=suite or page.hidden("suite")
+        )
+
+    async def act(self, conversation: int, action: str, **fields: str) -> Answer:
+        """Open a conversation's page and press a button there; `fields` replace what the page held."""
+        page = await self.get(f"/conversations/{conversation}")
+        held = {"csrf": page.hidden("csrf"), "vu": page.hidden("vu"), "cle": page.hidden("cle")}
+        return await self.post(f"/conversations/{conversation}/{action}", **{**held, **fields})
+
+    def cookies(self) -> Sequence[Any]:
+        """The cookies kept."""
+        return list(self._client.cookie_jar)
