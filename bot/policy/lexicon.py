@@ -76,6 +76,26 @@ class _Use:
     part: int = 0  # which `avec` list
 
 
+@dataclass(frozen=True)
+class _Segment:
+    """Part of a sentence: the patterns that ended in it, and whether a cut (« maintenant ») opened it."""
+
+    finals: int
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class _Met:
+    """A pattern of an entry that was met, the guards of its segment, and those of its passage (from cut to cut).
+
+    The passage's set goes on growing while the message is read: a guard may also follow.
+    """
+
+    owner: int
+    guards: frozenset[str]
+    passage: set[str]
+
+
 class _Reader:
     """Reads pattern lines; words are normalised exactly as messages are."""
 
@@ -317,13 +337,14 @@ class Lexicon:
                 mask |= built.year
         return mask if token in NEGATIONS else mask | self._any
 
-    def _scan(self, words: Sequence[str]) -> list[int]:
-        """Run the automaton. One int a segment: the patterns that ended in it."""
+    def _scan(self, words: Sequence[str]) -> list[_Segment]:
+        """Run the automaton over a message; what ended in each of its segments."""
         built = self._built
         first, optional, before, end = built.first, built.optional, built.block_before, built.block_end
         last, cuts, undoable = built.last, self._cuts, self._undoable
         state, pending, found, since_ne = 0, 0, 0, 99
-        segments: list[int] = []
+        segments: list[_Segment] = []
+        fresh = False
         for token in itertools.chain((HARD,), words, (HARD,)):
             if token in _UNDOES or (token == "plus" and since_ne < 6):  # noqa: S105
                 pending = 0
@@ -331,54 +352,57 @@ class Lexicon:
             pending = 0
             since_ne = 0 if token in _NE else since_ne + 1
             if token == SOFT:
-                segments.append(found)
-                found = 0
+                segments.append(_Segment(found, fresh))
+                found, fresh = 0, False
                 state |= ((state << 1) | first) & built.boundary
                 continue
             state = ((state << 1) | first) & (built.boundary if token == HARD else self._class_of(token))
             reached = state | end
             state |= optional & (~(reached - before) ^ reached)
             finals = state & last
-            if finals & cuts or token == HARD:
-                segments.append(found)
-                found = 0
+            if token == HARD:  # a pattern may end with its sentence, and belongs to it
+                segments.append(_Segment(found | finals, fresh))
+                found, fresh = 0, False
+                continue
+            if finals & cuts:
+                segments.append(_Segment(found, fresh))
+                found, fresh = 0, True
             found |= finals & ~undoable
             pending = finals & undoable
-            if token == HARD:  # an entry may end with the sentence: it belongs to the one that ends
-                segments[-1] |= found | pending
-                found = pending = 0
         return segments
 
-    def _uses(self, segment: int) -> Iterator[_Use]:
-        while segment:
-            low = segment & -segment
+    def _uses(self, segment: _Segment) -> Iterator[_Use]:
+        left = segment.finals
+        while left:
+            low = left & -left
             yield self._built.uses[low.bit_length() - 1]
-            segment ^= low
+            left ^= low
 
     def _hits(self, words: Sequence[str]) -> Iterator[int]:
         """The entries that stand: met where no guard undoes them, and with the company they ask for."""
-        met: dict[int, list[frozenset[str]]] = {}
+        met: list[_Met] = []
         company: dict[int, set[int]] = {}
-        seen: set[_Guard] = set()
-        for segment in filter(None, self._scan(words)):
+        passage: set[str] = set()
+        message_wide: set[str] = set()
+        for segment in self._scan(words):
             uses = list(self._uses(segment))
+            if segment.fresh:
+                passage = set()
             here = {self._guards[use.owner] for use in uses if use.role == "guard"}
-            seen |= here
+            message_wide |= {guard.name for guard in here if guard.message_wide}
             names = frozenset(guard.name for guard in here)
+            passage |= names
             banned = {use.owner for use in uses if use.role == "except"}
             for use in uses:
                 if use.role == "hit" and use.owner not in banned:
-                    met.setdefault(use.owner, []).append(names)
+                    met.append(_Met(use.owner, names, passage))
                 elif use.role == "with" and not names - self._entries[use.owner].despite:
                     company.setdefault(use.owner, set()).add(use.part)
-        everywhere = {guard.name for guard in seen}
-        message_wide = {guard.name for guard in seen if guard.message_wide}
-        for owner, places in met.items():
-            entry = self._entries[owner]
-            undone = message_wide - entry.despite or entry.wary & everywhere
-            alone = len(company.get(owner, ())) < entry.companions
-            if not undone and not alone and any(not names - entry.despite for names in places):
-                yield owner
+        for one in met:
+            entry = self._entries[one.owner]
+            undone = (one.guards | message_wide) - entry.despite or entry.wary & one.passage
+            if not undone and len(company.get(one.owner, ())) >= entry.companions:
+                yield one.owner
 
 
 def _read_guards(builder: _Builder, guards: Mapping[str, Any]) -> list[_Guard]:

@@ -1,0 +1,238 @@
+"""Who raises the alarm, and what is sent when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, Optional
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.policy.emergency import (
+    MOST_BYTES,
+    TEXT_KEYS,
+    Detection,
+    EmergencyAction,
+    Situation,
+    check_texts,
+    compose,
+    decide,
+    detect,
+    is_french,
+)
+from bot.policy.lexicon import Lexicon
+
+from .test_score import SCORE
+
+NOW = datetime(2026, 1, 15, 2, 30, tzinfo=timezone.utc)
+LEXICON = Lexicon.from_mapping(
+    {
+        "entrees": [
+            {"nom": "cri", "genre": "danger", "motifs": ["au secours"]},
+            {"nom": "adieu", "genre": "detresse", "motifs": ["adieu"]},
+        ]
+    }
+)
+DANGER, DISTRESS = Detection("danger", "lexicon", "cri"), Detection("distress", "score")
+TEXTS = {
+    "utter_urgence": "Personne n’est alerté ici. 17, 112, 15, 18, 114.",
+    "utter_detresse": "Personne n’est alerté ici. 3114, 17, 112, 15, 18, 114.",
+    "utter_urgence_anglais": "Nobody is alerted here. 17, 112, 114.",
+    "utter_detresse_anglais": "Nobody is alerted here. 3114, 112, 114.",
+    "utter_urgence_retard": "Si vous êtes toujours en danger :",
+    "utter_urgence_nuit": "Les agents lisent à partir de {heure}.",
+    "utter_urgence_rappel": "En danger : le 17, ou un SMS au 114.",
+}
+
+
+def ago(**delta: float) -> datetime:
+    return NOW - timedelta(**delta)
+
+
+def act(detection: Optional[Detection] = DANGER, **situation: Any) -> Optional[EmergencyAction]:
+    return decide(detection, Situation(**{"at": NOW, "now": NOW, **situation}))
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "expected"),
+    [
+        ("au secours", None, Detection("danger", "lexicon", "cri")),
+        ("adieu", 0.0, Detection("distress", "lexicon", "adieu")),
+        ("un couteau", None, Detection("danger", "score")),
+        ("mourir", None, Detection("distress", "score")),
+        ("bonjour", 0.8, Detection("danger", "engine")),
+        ("bonjour", 0.7, Detection("danger", "engine")),
+        ("bonjour", 0.69, None),
+        ("bonjour", None, None),
+    ],
+)
+def test_three_detectors(text: str, engine: Optional[float], expected: Optional[Detection]) -> None:
+    assert detect(text, LEXICON, SCORE, engine, 0.7) == expected
+
+
+def test_before_the_first_training_there_is_no_score() -> None:
+    assert detect("mourir", LEXICON, None) is None
+    assert detect("mourir", LEXICON, None, 0.9, 0.7) == Detection("danger", "engine")
+    assert detect("au secours", LEXICON, None) == DANGER
+
+
+@pytest.mark.parametrize(
+    ("detection", "situation", "keys"),
+    [
+        (DANGER, {}, ["urgence"]),
+        (DISTRESS, {}, ["detresse"]),
+        (DANGER, {"french": False}, ["urgence", "urgence_anglais"]),
+        (DISTRESS, {"french": False}, ["detresse", "detresse_anglais"]),
+        (DANGER, {"night_until": "6 h"}, ["urgence", "urgence_nuit"]),
+        (DANGER, {"at": ago(minutes=60)}, ["urgence"]),
+        (DANGER, {"at": ago(minutes=61)}, ["urgence_retard", "urgence"]),
+        (DANGER, {"at": ago(hours=24)}, ["urgence_retard", "urgence"]),
+        (DANGER, {"at": NOW + timedelta(minutes=3)}, ["urgence"]),
+        (DANGER, {"last_full_at": ago(minutes=10)}, ["urgence"]),
+        (DISTRESS, {"last_full_at": ago(minutes=1), "last_kind": "danger"}, ["detresse"]),
+        (DANGER, {"last_full_at": ago(minutes=11), "last_agent_at": ago(minutes=1)}, ["urgence"]),
+    ],
+)
+def test_the_full_message(detection: Detection, situation: dict[str, Any], keys: list[str]) -> None:
+    action = act(detection, **situation)
+    assert action is not None
+    assert (action.send, action.handoff, action.old) == ("full", True, False)
+    assert list(action.text_keys) == [f"utter_{key}" for key in keys]
+
+
+@pytest.mark.parametrize("detection", [DANGER, None])
+@pytest.mark.parametrize(
+    ("situation", "send"),
+    [
+        ({"last_full_at": ago(minutes=9)}, "short"),
+        ({"last_full_at": ago(seconds=1)}, "short"),
+        ({"last_full_at": ago(minutes=9), "last_short_at": ago(minutes=2)}, "short"),
+        ({"last_full_at": ago(minutes=9), "last_short_at": ago(seconds=119)}, "none"),
+        ({"last_full_at": ago(minutes=9), "last_agent_at": ago(minutes=20)}, "short"),
+        ({"last_full_at": ago(minutes=9), "standby": True}, "none"),
+    ],
+)
+def test_what_follows_a_full_message_raises_the_handoff(
+    detection: Optional[Detection], situation: dict[str, Any], send: str
+) -> None:
+    action = act(detection, last_kind="danger", **situation)
+    assert action is not None
+    assert (action.send, action.handoff, action.old) == (send, True, False)
+    assert action.text_keys == (("utter_urgence_rappel",) if send == "short" else ())
+
+
+def test_an_agent_who_answered_is_not_interrupted() -> None:
+    there = {"last_full_at": ago(minutes=5), "last_agent_at": ago(minutes=1)}
+    assert act(DANGER, **there) == EmergencyAction("none")
+    assert act(None, **there) is None
+
+
+@pytest.mark.parametrize("situation", [{}, {"last_full_at": ago(minutes=30)}, {"last_full_at": ago(hours=3)}])
+def test_an_ordinary_message_is_none_of_the_emergencys_business(situation: dict[str, Any]) -> None:
+    assert act(None, **situation) is None
+
+
+def test_within_thirty_minutes_it_still_is() -> None:
+    assert act(None, last_full_at=ago(minutes=29)) == EmergencyAction("short", ("utter_urgence_rappel",))
+
+
+def test_a_message_over_a_day_old_gets_no_reply() -> None:
+    assert act(DANGER, at=ago(hours=25)) == EmergencyAction("none", old=True)
+    assert act(DANGER, at=ago(hours=25), standby=True) == EmergencyAction("none", old=True)
+    assert act(None, at=ago(hours=25), last_full_at=ago(minutes=1)) is None
+
+
+def test_standby_hands_off_only() -> None:
+    assert act(DANGER, standby=True) == EmergencyAction("none")
+
+
+def test_compose_fills_the_hour_and_keeps_the_order() -> None:
+    action = act(DANGER, at=ago(hours=2), night_until="6 h", french=False)
+    assert action is not None
+    text = compose(TEXTS, action)
+    assert text is not None
+    assert text.startswith("Si vous êtes toujours en danger")
+    assert text.endswith("à partir de 6 h.")
+    assert "{" not in text
+    assert text.index("Personne") < text.index("Nobody")
+
+
+def test_nothing_sent_composes_nothing() -> None:
+    assert compose(TEXTS, EmergencyAction("none")) is None
+
+
+def test_too_long_together_the_numbers_stay() -> None:
+    texts = {
+        **TEXTS,
+        "utter_urgence": "17 " + "é" * 440,
+        "utter_urgence_nuit": "n" * 200,
+        "utter_urgence_retard": "r" * 50,
+    }
+    action = EmergencyAction("full", ("utter_urgence_retard", "utter_urgence", "utter_urgence_nuit"), hour="6 h")
+    text = compose(texts, action)
+    assert text is not None
+    assert text.startswith("r" * 50 + "\n\n17 é")
+    assert "n" not in text
+    alone = compose({**texts, "utter_urgence": "17 " + "é" * 600}, action)
+    assert alone is not None
+    assert alone.startswith("17 é")
+    assert len(alone.encode()) <= MOST_BYTES
+
+
+@given(st.lists(st.sampled_from(TEXT_KEYS), max_size=5), st.text(max_size=700))
+@settings(deadline=None)
+def test_a_message_is_never_too_long(keys: list[str], long: str) -> None:
+    text = compose({**TEXTS, "utter_urgence": long}, EmergencyAction("full", tuple(keys), hour="6 h"))
+    assert text is not None
+    assert len(text.encode()) <= MOST_BYTES
+
+
+def test_texts_are_checked_when_they_are_loaded() -> None:
+    check_texts(TEXTS)
+    with pytest.raises(ValueError, match=r"manquants : utter_detresse$"):
+        check_texts({**TEXTS, "utter_detresse": " "})
+    with pytest.raises(ValueError, match="trop longs"):
+        check_texts({**TEXTS, "utter_detresse": "é" * 490})
+
+
+@given(
+    st.integers(-10, 3000), st.integers(-10, 100), st.integers(-10, 100), st.booleans(), st.sampled_from([DANGER, None])
+)
+def test_a_danger_always_reaches_agents(
+    age: int, full: int, agent: int, standby: bool, detection: Optional[Detection]
+) -> None:
+    situation = Situation(
+        ago(minutes=age), NOW, last_full_at=ago(minutes=full), last_agent_at=ago(minutes=agent), standby=standby
+    )
+    action = decide(detection, situation)
+    assert (action is None) <= (detection is None)
+    if action is not None:
+        assert action.handoff
+        assert bool(action.text_keys) is (action.send != "none")
+        assert not (standby and action.text_keys)
+    assert decide(detection, replace(situation, standby=True)) is None or not standby or action is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "french"),
+    [
+        ("il me frappe", True), ("jveu mourir", True), ("au secours", True), ("aide moi ya kelkun", True), ("ok", True),
+        ("", True), ("😀", True), ("123", True), ("mon ex a le code de mon insta", True), ("bonjour", True),
+        ("help me", False), ("he has a knife please come", False), ("my husband beats me", False), ("hilfe", False),
+        ("ayuda por favor me quiere matar", False), ("aiuto", False), ("pomocy", False), ("imdat", False),
+        ("ajutor mă bate soțul", False), ("ساعدوني", False), ("помогите у него нож", False), ("救命", False),
+        ("socorro ele tem uma faca", False), ("ich werde verfolgt", False), ("𝐡𝐞𝐥𝐩 𝐦𝐞", False),
+    ],
+)  # fmt: skip
+def test_language(text: str, french: bool) -> None:
+    assert is_french(text) is french
+
+
+@given(st.text(st.characters(), max_size=300))
+@settings(deadline=None)
+def test_language_never_raises(text: str) -> None:
+    assert is_french(text) in (True, False)
+    assert is_french("a" * 100_000) is True
+    assert is_french("я" * 100_000) is False
