@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from bot.core.dialogue import Understanding
+from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
-from bot.dialogue.texts import load, read_yaml
+from bot.dialogue.texts import load, load_buttons, read_yaml
 from bot.policy import emergency
 from bot.policy.emergency import Detection
 from bot.policy.intents import DANGER_INTENTS
@@ -63,6 +63,7 @@ class Policy:
     """What every process decides with."""
 
     texts: dict[str, str]
+    buttons: dict[str, tuple[QuickReply, ...]]
     night: Night
     desk: Desk
     lexicon: Lexicon
@@ -113,6 +114,7 @@ def build(settings: Settings) -> Policy:
     start, end = settings.desk_hours
     return Policy(
         texts,
+        load_buttons(DOMAIN),
         Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
         Desk(zone, start, end),
         lexicon(),

@@ -18,7 +18,7 @@ from sqlalchemy import text as sql
 from bot.app import policy as policies
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import SetupError
-from bot.core.messages import Event
+from bot.core.messages import Event, Platform
 from bot.dialogue.client import EngineClient
 from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps, Mark
@@ -33,6 +33,8 @@ from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
+from bot.store.people import People
+from bot.worker.names import Names
 from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
 
@@ -199,10 +201,18 @@ async def worker(settings: Settings, url: str) -> None:
         )
         conversations = Conversations(opened.database, opened.codec)
         turns = TurnTaker(conversations, engine, opened.clock, rules)
-        try:
-            await Worker(WorkerDeps(conversations, turns, opened.listener, opened.clock)).run()
-        finally:
-            await engine.close()
+        secret, sender_url = settings.secret("SECRET_KEY").encode(), _url(settings, "SENDER_PORT")
+        async with aiohttp.ClientSession() as session:
+
+            async def ask(platform: Platform, account: str, person: str) -> str | None:
+                return await direct.ask_name(session, sender_url, secret, platform, account, person)
+
+            names = asyncio.create_task(Names(People(opened.database, opened.codec), ask).run())
+            try:
+                await Worker(WorkerDeps(conversations, turns, opened.listener, opened.clock)).run()
+            finally:
+                names.cancel()
+                await engine.close()
 
 
 async def sender(settings: Settings, url: str) -> None:
@@ -257,8 +267,19 @@ async def console(settings: Settings, url: str) -> None:
             secure_cookies=host not in ("127.0.0.1", "localhost", "::1"),
             texts=policy.texts,
             demo=os.environ.get("PLANTON_DEMO") == "1",
+            buttons=policy.buttons,
+            zone=settings.zone,
         )
         await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))
+
+
+async def sandbox(settings: Settings, url: str) -> None:
+    """The citizen's two phones and the simulated Graph API; only `planton demo` starts it."""
+    from bot.app.demo import sandbox_app
+
+    async with store(settings, url, "sandbox", 4, (CONSOLE,)) as opened:
+        app = sandbox_app(settings, opened.database, opened.codec)
+        await serve(app, "127.0.0.1", settings.port("SANDBOX_PORT"))
 
 
 _RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
@@ -266,6 +287,7 @@ _RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
     "worker": worker,
     "sender": sender,
     "console": console,
+    "sandbox": sandbox,
 }
 
 

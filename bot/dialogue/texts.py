@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from bot.core.dialogue import QuickReply
 from bot.core.errors import SetupError
 
 REQUIRED = (
@@ -56,6 +57,16 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", ligne {mark.line + 1}, colonne {mark.column + 1}" if mark else ""
         raise SetupError(f"{path}{where} : ce n’est pas du YAML correct.", "Corrigez le fichier.") from None
+
+
+def load_buttons(path: Path) -> dict[str, tuple[QuickReply, ...]]:
+    """Every reply's quick replies, by name; replies without any are left out."""
+    responses = read_yaml(path).get("responses", {})
+    return {
+        name: tuple(QuickReply(str(b["title"]), str(b["payload"])) for b in variants[0]["buttons"])
+        for name, variants in responses.items()
+        if variants and variants[0].get("buttons")
+    }
 
 
 def load(path: Path) -> dict[str, str]:

@@ -1,0 +1,42 @@
+"""Names are asked once, for those who wait for a human."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from bot.core.messages import Platform
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.people import People
+from bot.worker.names import Names
+
+
+async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None:
+    async with database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO conversations (platform, account, person) VALUES
+                    ('messenger', '1', 'a'), ('instagram', '2', 'b'), ('messenger', '1', 'c');
+            """)
+        )
+        await connection.execute(
+            text("""
+                INSERT INTO handoffs (conversation_id, category, priority, reason, opened_at, raised_at)
+                VALUES (1, 'thanks', 5, 'x', now(), now()), (2, 'urgent', 1, 'x', now(), now())
+            """)
+        )
+    asked = []
+
+    async def ask(platform: Platform, account: str, person: str) -> str | None:
+        asked.append((platform.value, account, person))
+        return None if person == "b" else "Camille"
+
+    names = Names(People(database, codec), ask)
+    assert await names.once() == 2
+    assert await names.once() == 0
+    assert asked == [("instagram", "2", "b"), ("messenger", "1", "a")]
+    async with database.begin() as connection:
+        rows = (await connection.execute(text("SELECT profile FROM conversations ORDER BY id"))).all()
+    assert codec.open_json(rows[0].profile, "conversations.profile") == {"name": "Camille"}
+    assert codec.open_json(rows[1].profile, "conversations.profile") == {"name": None}
+    assert rows[2].profile is None
