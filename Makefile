@@ -1,0 +1,74 @@
+# Planton. Deux commandes suffisent : `make demo` et `make test`.
+#
+# Targets install what they need, and only when it changed; `make help` lists them.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = help
+.DELETE_ON_ERROR:
+
+# Without bytecode the engine takes twice as long to start.
+unexport PYTHONDONTWRITEBYTECODE
+export RASA_TELEMETRY_ENABLED = false
+export SQLALCHEMY_SILENCE_UBER_WARNING = 1
+export TF_CPP_MIN_LOG_LEVEL = 3
+
+PYTHON = .venv/bin/python
+APP = .venv/.installed
+ENGINE = .venv-engine/.installed
+WEB = bot/web/vendor/.installed
+GOLD = $(wildcard tests/gold/*.tsv)
+
+.PHONY: help install train demo test check format test-nlu bench lock clean
+
+help: ## Affiche cette liste / Lists every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: $(APP) $(ENGINE) $(WEB) ## Installe ce qui manque / Installs what is missing
+	@:
+
+$(APP): requirements/dev.txt scripts/venv.sh
+	@sh scripts/venv.sh .venv 3.13 requirements/dev.txt
+	@ln -sf ../../scripts/planton .venv/bin/planton
+	@touch $@
+
+$(ENGINE): requirements/engine.txt scripts/venv.sh
+	@sh scripts/venv.sh .venv-engine 3.10 requirements/engine.txt
+	@touch $@
+
+$(WEB): package-lock.json scripts/web.sh $(APP)
+	@sh scripts/web.sh
+	@touch $@
+
+train: install ## Entraîne le modèle si ses entrées ont changé / Trains when inputs changed
+	@$(PYTHON) -m bot train
+
+demo: install train ## Lance tout ici, avec le bac à sable / Runs everything with the sandbox
+	@exec $(PYTHON) -m bot demo
+
+test: install train ## Lance tous les tests / Runs every test
+	@$(PYTHON) -m pytest --durations=15
+
+check: $(APP) ## Vérifie style, types, imports, exemples / Lint, types, import rules, examples
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) scripts/check_frames.py data/nlu.yml
+
+format: $(APP) ## Remet le code en forme / Formats the code
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+test-nlu: install train ## Mesure la compréhension sur les jeux annotés / Measures understanding on gold sets
+	@if [ -z "$(GOLD)" ]; then echo "Aucun jeu annoté dans tests/gold."; exit 1; fi
+	@for file in $(GOLD); do echo "== $$file"; $(PYTHON) -m bot eval "$$file" || exit 1; done
+
+bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
+	@$(PYTHON) scripts/bench.py
+
+lock: $(APP) ## Refait les verrous de requirements/ / Renews the lock files
+	@sh scripts/lock.sh
+
+clean: ## Retire ce qui s’installe (garde var/ et models/) / Removes what installs (keeps var/ and models/)
+	@rm -rf .venv .venv-engine .tools node_modules bot/web/vendor .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find bot actions tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
