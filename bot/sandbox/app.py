@@ -17,7 +17,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import aiohttp
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,6 +27,7 @@ from sanic.response import json as json_response
 
 from bot.core.clock import SystemClock
 from bot.core.messages import Platform
+from bot.policy.night import Night, hour_text
 from bot.sandbox import hours, wording
 from bot.sandbox.citizen import Citizen, Impossible
 from bot.sandbox.graph import GraphServer
@@ -69,7 +69,7 @@ class SandboxDeps:
     database: Database
     codec: Codec
     clock: SystemClock  # its offset is set here; the other processes read it from the database
-    zone: ZoneInfo
+    night: Night  # its zone is the page's
     graph_server: GraphServer
     gateway_url: str
     console_url: str
@@ -197,7 +197,8 @@ class Sandbox:
                     for platform, name in ((Platform.MESSENGER, "Messenger"), (Platform.INSTAGRAM, "Instagram"))
                 ],
                 choices=hours.CHOICES,
-                zone=self._deps.zone.key,
+                zone=self._deps.night.zone.key,
+                night_end=hour_text(self._deps.night.end),
                 agent=AGENT,
             )
         )
@@ -233,13 +234,14 @@ class Sandbox:
         return {
             "now": round(deps.clock.now().timestamp() * 1000),
             "simulated": abs(deps.clock.offset.total_seconds()) > 1,
+            "night": deps.night.contains(deps.clock.now()),
             "away": self.citizen.away,
             "phones": {p.value: phone.shown(self._clock_text) for p, phone in self.citizen.phones.items()},
             "stories": self._stories,
         }
 
     def _clock_text(self, at: datetime) -> str:
-        return hours.clock_text(at, self._deps.zone)
+        return hours.clock_text(at, self._deps.night.zone)
 
     def _changed(self) -> None:
         for watcher in self._watchers:
@@ -267,7 +269,7 @@ class Sandbox:
             return json_response({"erreur": "Cette heure n’est pas proposée."}, status=400)
         clock, database = self._deps.clock, self._deps.database
         before, real = clock.now(), datetime.now(timezone.utc)
-        offset = hours.offset_for(choice, before, real, self._deps.zone)
+        offset = hours.offset_for(choice, before, real, self._deps.night.zone)
         back = offset < clock.offset - timedelta(seconds=1)
         await demo.set_clock_offset(database, offset, real + offset if back else None)
         clock.offset = offset
@@ -295,7 +297,8 @@ class Sandbox:
                     self._stories = {p.value: await self._story(p) for p in self.citizen.phones}
                 except Exception as error:  # the database may be away; the phones go on
                     log.warning("the panel could not be read: %s", type(error).__name__)
-                now = (self._stories, [phone.typing for phone in self.citizen.phones.values()])  # typing runs out
+                typing = [phone.typing for phone in self.citizen.phones.values()]  # runs out by itself
+                now = (self._stories, typing, self._deps.night.contains(self._deps.clock.now()))
                 if now != shown:
                     shown = now
                     self._changed()

@@ -25,9 +25,9 @@ CHOICES = (
     Choice("maintenant", "l’heure réelle"),
     Choice("09:00", "9\u00a0h, le matin", time(9, 0)),
     Choice("15:00", "15\u00a0h, l’après-midi", time(15, 0)),
-    Choice("23:59", "23\u00a0h\u00a059, juste avant la nuit", time(23, 59)),
+    Choice("23:59", "23\u00a0h\u00a059, avant la nuit", time(23, 59)),
     Choice("02:30", "2\u00a0h\u00a030, la nuit", time(2, 30)),
-    Choice("06:01", "6\u00a0h\u00a001, juste après la nuit", time(6, 1)),
+    Choice("06:01", "6\u00a0h\u00a001, après la nuit", time(6, 1)),
     Choice("plus-25h", "25\u00a0heures plus tard", None, timedelta(hours=25)),
 )
 

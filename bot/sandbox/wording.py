@@ -59,11 +59,11 @@ CATEGORIES = {
     "none": "",
 }
 AUTHORS = {
-    "bot": "l’assistant",
-    "night": "message de nuit",
-    "emergency": "message d’urgence",
-    "agent": "un agent",
-    "system": "le système",
+    "bot": "Réponse de l’assistant",
+    "night": "Message de nuit",
+    "emergency": "Message d’urgence",
+    "agent": "Réponse d’un agent",
+    "system": "Message de service",
 }
 STATUSES = {"queued": "va partir", "sent": "envoyé", "failed": "échec", "cancelled": "annulé"}
 _EXCERPT = 90
@@ -122,8 +122,8 @@ def _outgoing(line: Outgoing, clock_text: ClockText) -> dict[str, Any]:
         "key": f"out-{line.id}",
         "way": "out",
         "at": clock_text(line.at),
-        "title": "Réponse",
-        "words": line.user or AUTHORS.get(line.author, line.author),
+        "title": "Envoi",
+        "words": f"Réponse de {line.user}" if line.user else AUTHORS.get(line.author, line.author),
         "outcome": outcome,
         "tone": line.author if line.status in ("queued", "sent") else line.status,
         "reason": line.remedy or "",

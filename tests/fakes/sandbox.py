@@ -20,6 +20,7 @@ from bot.core.messages import Event, Platform
 from bot.meta.payloads import parse
 from bot.meta.send_api import Outgoing, SendApi
 from bot.meta.signature import HEADER, verify
+from bot.policy.night import Night
 from bot.sandbox.app import Sandbox, SandboxDeps, create_sandbox
 from bot.sandbox.graph import Graph, GraphAccount, GraphServer
 from bot.store.codec import Codec
@@ -104,7 +105,7 @@ async def running_sandbox(
         database=database,
         codec=codec,
         clock=clock,
-        zone=ZoneInfo("Europe/Paris"),
+        night=Night(ZoneInfo("Europe/Paris")),
         graph_server=graph_server,
         gateway_url=gateway.url,
         console_url=console_url,

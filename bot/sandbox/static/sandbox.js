@@ -7,7 +7,7 @@ const UNDER = {
   waiting: "La passerelle ne répond pas : Meta réessaie…".replace(" :", NBSP + ":"),
   refused: "Refusé par la passerelle",
 };
-const LINK = /\b(?:https?:\/\/)?(?:[a-z0-9-]+\.)+(?:fr|com|gouv\.fr|eu|org)(?:\/[^\s«»()]*[^\s«»().,;:!?])?/gi;
+const LINK = /\b(?:https?:\/\/)?(?:[a-z0-9-]+\.)+(?:fr|com|eu|org)\b(?:\/[^\s«»()]*[^\s«»().,;:!?])?/gi;
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -64,6 +64,7 @@ class Phone {
     this.state = null;
     this.offered = "";
     this.editing = false;
+    this.atEnd = true; // until the person scrolls up
     this.listen();
   }
 
@@ -81,6 +82,10 @@ class Phone {
       }
     });
     this.text.addEventListener("input", () => this.grow());
+    this.thread.addEventListener("scroll", () => {
+      this.atEnd = this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight < 80;
+    });
+    new ResizeObserver(() => this.toEnd()).observe(this.thread);
     this.section.addEventListener("focusin", () => this.follow(this.platform));
     this.section.addEventListener("click", (event) => this.clicked(event.target.closest("button")));
   }
@@ -135,7 +140,6 @@ class Phone {
   }
 
   show(state) {
-    const atEnd = this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight < 80;
     if (this.state && this.state.person !== state.person) this.clear();
     this.state = state;
     $("[data-name]", this.section).textContent = state.name;
@@ -144,12 +148,17 @@ class Phone {
     for (const button of $$("[data-needs]", this.section)) button.disabled = state[button.dataset.needs] === null;
     const changed = this.showBubbles(state.bubbles);
     const offeredChanged = this.showOffered(state.offered);
-    if ((changed || offeredChanged || state.typing) && atEnd) this.thread.scrollTop = this.thread.scrollHeight;
+    if (changed || offeredChanged || state.typing) this.toEnd();
+  }
+
+  toEnd() {
+    if (this.atEnd) this.thread.scrollTop = this.thread.scrollHeight;
   }
 
   clear() {
     this.list.replaceChildren();
     this.nodes.clear();
+    this.atEnd = true;
   }
 
   showBubbles(bubbles) {
@@ -298,9 +307,9 @@ function drawLine(line) {
   item.dataset.tone = line.tone;
   item.append(
     make("span", "head", `${line.at} · ${line.title}`),
-    make("span", "words", line.way === "in" ? line.words || "–" : `par ${line.words}`),
     make("span", "outcome", line.outcome),
   );
+  if (line.words) item.append(make("span", "words", line.words));
   if (line.intent) item.append(meaning(line));
   if (line.reason) item.append(make("span", "reason", line.reason));
   return item;
@@ -344,6 +353,8 @@ class Hour {
     this.ahead = state.now - Date.now();
     this.known = true;
     $("#simulated").hidden = !state.simulated;
+    $("#night").hidden = !state.night;
+    for (const hint of $$("[data-night]")) hint.hidden = !state.night;
     this.tick();
   }
 
