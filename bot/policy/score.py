@@ -33,30 +33,25 @@ class Assessment:
 def windows(text: str) -> Iterator[tuple[str, ...]]:
     """The words of a text in overlapping windows of about `WINDOW` characters, begun at sentences where possible."""
     words: list[str] = []
-    starts = [0]
-    since = length = 0
+    starts: list[int] = []
+    length = since = 0
+    due = True
     for token in tokens(text):
-        fresh = token in BOUNDARIES
-        if not fresh:
-            words.append(token)
-            length += len(token) + 1
-            since += len(token) + 1
-        if since >= STRIDE and (fresh or since >= 2 * STRIDE):
+        if token in BOUNDARIES:
+            due = due or since >= STRIDE
+            continue
+        if due or since >= 2 * STRIDE:
             starts.append(len(words))
-            since = 0
-    if length <= WINDOW:
-        if words:
-            yield tuple(words)
-        return
-    for start in starts:
+            due, since = False, 0
+        words.append(token)
+        length += len(token) + 1
+        since += len(token) + 1
+    for start in starts if length > WINDOW else starts[:1]:
         end, size = start, 0
-        while end < len(words) and size < WINDOW:
+        while end < len(words) and (size < WINDOW or length <= WINDOW):
             size += len(words[end]) + 1
             end += 1
-        if start < end:
-            yield tuple(words[start:end])
-        if end == len(words):
-            return
+        yield tuple(words[start:end])
 
 
 def _bucket(feature: str, buckets: int) -> int:

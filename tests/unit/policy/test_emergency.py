@@ -72,6 +72,10 @@ def test_three_detectors(text: str, engine: Optional[float], expected: Optional[
     assert detect(text, LEXICON, SCORE, engine, 0.7) == expected
 
 
+def test_a_detection_names_its_intent() -> None:
+    assert (DANGER.intent, DISTRESS.intent) == ("danger_immediat", "detresse_suicide")
+
+
 def test_before_the_first_training_there_is_no_score() -> None:
     assert detect("mourir", LEXICON, None) is None
     assert detect("mourir", LEXICON, None, 0.9, 0.7) == Detection("danger", "engine")
