@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import select
 import signal
@@ -23,7 +24,7 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.ports import Listener, answers, check_free, listeners, local_engines
-from bot.app.required import ROLES, faults
+from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import complain, say
 from bot.core.errors import Explained, SetupError
 from bot.settings import PREFIX, Settings
@@ -45,6 +46,8 @@ FRENCH = {
 }
 # What the engine may know: nothing of Meta, of citizens' data, of sessions.
 _SECRETS = ("META_", "SECRET_KEY", "DATA_KEY", "DATABASE_URL", "METRICS_TOKEN", "ACCOUNTS")
+# Never written down; `doctor` only needs to know that they were given.
+SECRET = ("META_APP_SECRET", "META_VERIFY_TOKEN", "META_PAGE_TOKEN", "METRICS_TOKEN", "SECRET_KEY", "DATA_KEY")
 _TOKEN = PREFIX + "META_PAGE_TOKEN"
 
 
@@ -149,6 +152,7 @@ class Launcher:
             say(f"base de données embarquée dans {self.settings.var_dir}")
         assert url is not None
         self._stop_if_asked()
+        remember(self.settings, self.extra)
         if not migrate(url):
             say("la base de données ne répond pas. Démarrez-la : Planton reprendra de lui-même.")
             self._add("migrate", [sys.executable, "-m", "bot", "_migrate"], url, once=True)
@@ -321,6 +325,32 @@ def _reason(code: int) -> str:
 
 def _seconds(pause: float) -> str:
     return f"{pause:.1f}".replace(".", ",") + "\u00a0s"
+
+
+# -- what `planton doctor` reads -----------------------------------------------------------------------------------
+
+
+def remember(settings: Settings, extra: Mapping[str, str]) -> None:
+    """Leave the settings of this run beside the embedded database, without any secret: `planton doctor` is called in
+    another terminal, whose environment says nothing of them."""
+    if not settings.embedded:
+        return
+    given = {n: v for n, v in {**settings.environ, **extra}.items() if n.startswith(PREFIX) and n != PREFIX + "VAR_DIR"}
+    kept = {n: GIVEN if n[len(PREFIX) :] in SECRET else v for n, v in given.items()}
+    draft = settings.var_dir / ".running.json"
+    draft.write_text(json.dumps(kept), encoding="utf-8")
+    draft.chmod(0o600)
+    draft.replace(settings.var_dir / "running.json")
+
+
+def recall(settings: Settings) -> Settings:
+    """The settings with which the embedded database's owner runs, if it runs; what is given here goes first."""
+    if not settings.embedded or not Embedded(settings.var_dir).held:
+        return settings
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads((settings.var_dir / "running.json").read_text(encoding="utf-8"))
+        return Settings({**kept, **settings.environ})
+    return settings
 
 
 # -- parts that other commands use -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bot.app.say import complain
 from bot.core.errors import Explained
 from bot.settings import PREFIX, Settings
 
-ALONE_GRACE = 1.5  # seconds to end in when the launcher died: a new one may start a second later
+ALONE_GRACE = 0.8  # seconds to end in when the launcher died: a new one may start a second later
 GRACE = 5.0  # seconds to end in otherwise; the launcher kills after six
 
 Role = Callable[[str, Settings], Awaitable[None]]
