@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import hmac
+import http.client
 import ipaddress
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 from sanic import Sanic
 
 from bot.app.launcher import Child, Launcher
-from bot.app.ports import listeners
+from bot.app.ports import Listener, listeners
 from bot.app.required import ROLES
 from bot.app.say import complain, say
 from bot.core.clock import SystemClock
@@ -111,13 +113,33 @@ class DemoLauncher(Launcher):
     """The launcher, which says where to go once everything answers."""
 
     told: bool = False
+    asked: float = 0.0
 
     def _watch(self, child: Child) -> None:
         super()._watch(child)
-        if not self.told and all(one.ready for one in self.children if one.listeners):
-            self.told = True
-            say(f"tout est prêt. Ouvrez {_url(self.settings, 'sandbox')}/ pour écrire en citoyen ;")
-            say(f"la console des agents est à {_url(self.settings, 'console')} (un bouton du bac à sable y connecte).")
+        if self.told or not all(one.ready for one in self.children if one.listeners):
+            return
+        if time.monotonic() > self.asked + 1.0:
+            self.asked = time.monotonic()
+            self.told = _ready(listeners(self.settings, "gateway")[0])
+            if self.told:
+                self._tell()
+
+    def _tell(self) -> None:
+        say(f"tout est prêt. Ouvrez {_url(self.settings, 'sandbox')}/ pour écrire en citoyen ;")
+        say(f"la console des agents est à {_url(self.settings, 'console')} (un bouton du bac à sable y connecte).")
+
+
+def _ready(gateway: Listener) -> bool:
+    """Whether the gateway reaches all it needs: the engine opens its port before it has read its model."""
+    connection = http.client.HTTPConnection(gateway.near, gateway.port, timeout=1.5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _url(settings: Settings, role: str) -> str:
