@@ -1,6 +1,6 @@
 """The console's Sanic application: what every request passes, the error pages, the routes.
 
-A request, in order: the session is read → a POST shows its CSRF token → the view, which reaches a conversation only
+A request, in order: the session is read → a form shows its CSRF token → the view, which reaches a conversation only
 through `Desk.access_conversation` → security headers.
 """
 
@@ -31,6 +31,7 @@ from bot.store.desk import Desk, NoSuchConversation, NotAllowed
 log = logging.getLogger("planton.console")
 
 STATIC = Path(__file__).parent / "static"
+STATIC_FILES = ("console.css", "console.js", "icon.svg")
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
 _numbers = itertools.count(1)
 
@@ -91,6 +92,7 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
         GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
         FORWARDED_SECRET=None,
         PROXIES_COUNT=deps.proxies or None,
+        TOUCHUP=False,  # it rewrites Sanic's own methods, which works for the first application of a process only
     )
     accounts = Accounts(deps.database, deps.secret_key)
     desk = Desk(deps.database, deps.codec, deps.texts, deps.buttons)
@@ -107,17 +109,18 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     app.add_route(queue.home, "/", name="home")
     app.add_route(door.show, "/connexion", methods=["GET"], name="login")
     app.add_route(door.log_in, "/connexion", methods=["POST"], name="log_in")
-    app.add_route(door.log_out, "/deconnexion", methods=["POST"], name="log_out")
+    app.add_route(door.form(door.log_out), "/deconnexion", methods=["POST"], name="log_out")
     app.add_route(door.one_time, "/entrer", methods=["GET"], name="one_time")
     app.add_route(queue.show, "/file", methods=["GET"], name="queue")
     app.add_route(live.stream, "/flux", methods=["GET"], name="live")
     page = "/conversations/<number:int>"
     app.add_route(conversation.show, page, methods=["GET"], name="conversation")
-    app.add_route(conversation.take, page + "/prendre", methods=["POST"], name="take")
-    app.add_route(conversation.reply, page + "/repondre", methods=["POST"], name="reply")
-    app.add_route(conversation.give_back, page + "/rendre", methods=["POST"], name="give_back")
-    app.add_route(conversation.close, page + "/clore", methods=["POST"], name="close")
-    app.static("/static", STATIC, name="static")
+    app.add_route(door.form(conversation.take), page + "/prendre", methods=["POST"], name="take")
+    app.add_route(door.form(conversation.reply), page + "/repondre", methods=["POST"], name="reply")
+    app.add_route(door.form(conversation.give_back), page + "/rendre", methods=["POST"], name="give_back")
+    app.add_route(door.form(conversation.close), page + "/clore", methods=["POST"], name="close")
+    for name in STATIC_FILES:
+        app.static(f"/static/{name}", STATIC / name, name=f"static_{name.replace('.', '_')}")
     for name in VENDOR_FILES:
         found = renderer.vendor(name)
         if found is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 from sanic import HTTPResponse, Request
@@ -19,6 +22,8 @@ from bot.console.render import Renderer
 from bot.console.words import duration
 from bot.core.clean import clean
 from bot.store.accounts import ABSOLUTE, Accounts, Session, User
+
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse]]
 
 LIVE_HEADER = "X-Planton-Live"  # the page asks by itself: no sign of life of the person
 _OPEN = ("/connexion", "/entrer", "/static/", "/vendor/")
@@ -51,7 +56,7 @@ class Door:
     # -- every request -------------------------------------------------------------------------------------------
 
     async def enter(self, request: Request) -> HTTPResponse | None:
-        """Read the session; without one, only the door is open. A POST must show the session's CSRF token."""
+        """Read the session; without one, only the door is open."""
         request.ctx.user, request.ctx.csrf = None, ""
         if request.path.startswith(("/static/", "/vendor/")):
             return None
@@ -60,11 +65,18 @@ class Door:
             request.ctx.user, request.ctx.csrf = session.user, session.csrf
         if request.path.startswith(_OPEN):
             return None
-        if session is None:
-            return self._ask(request)
-        if request.method not in ("GET", "HEAD") and not self._shown(request, session.csrf):
-            raise Forbidden(EXPIRED_FORM)
-        return None
+        return self._ask(request) if session is None else None
+
+    def form(self, handler: Handler) -> Handler:
+        """The handler of a form: it runs only when the session's CSRF token is shown."""
+
+        @functools.wraps(handler)
+        async def guarded(request: Request, *args: Any, **kwargs: Any) -> HTTPResponse:
+            if not request.ctx.csrf or not self._shown(request, request.ctx.csrf):
+                raise Forbidden(EXPIRED_FORM)
+            return await handler(request, *args, **kwargs)
+
+        return guarded
 
     async def session(self, request: Request, touch: bool) -> Session | None:
         """The living session of a request."""

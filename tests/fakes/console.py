@@ -43,6 +43,7 @@ class RunningConsole:
     wall: FrozenClock | SystemClock
     accounts: Accounts
     inbox: Inbox
+    listener: Listener
     users: dict[str, User] = field(default_factory=dict)
     _numbers: Any = field(default_factory=itertools.count)
 
@@ -186,6 +187,7 @@ async def running_console(
             wall,
             Accounts(database, deps.secret_key),
             Inbox(database, codec, rules),
+            listener,
         )
     finally:
         await server.before_stop()
