@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from datetime import datetime, time, timezone
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,7 +47,7 @@ def when(at: datetime | None, settings: Settings) -> datetime:
         return night.instant(datetime.now(settings.zone).date(), time(12, 0), settings.zone)
     if at.tzinfo is None:
         return night.instant(at.date(), at.time(), settings.zone)
-    return at.astimezone(timezone.utc)
+    return at.astimezone(UTC)
 
 
 def read_lines(file: str | None) -> list[str]:

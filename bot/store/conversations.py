@@ -153,7 +153,7 @@ class Conversations:
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Conversation]:
         """Lease at most `limit` conversations that are due, the most pressing first, with all that is unhandled."""
-        async with self._db.begin() as connection:
+        async with self._db.begin(durable=False) as connection:
             rows = (await connection.execute(_CLAIM, {"now": now, "limit": limit, "lease": lease})).all()
             if not rows:
                 return []
@@ -327,7 +327,7 @@ class Conversations:
         # What came in meanwhile (wake moved) keeps the due time that the gateway gave it, if that is earlier.
         done = await connection.execute(
             text(f"""
-                UPDATE conversations SET {columns} lease_until = NULL, attempts = :attempts,
+                UPDATE conversations SET {columns} lease = lease + 1, lease_until = NULL, attempts = :attempts,
                     debounce_resets = CASE WHEN wake = :wake THEN 0 ELSE debounce_resets END,
                     due_at = CASE WHEN wake = :wake THEN CAST(:next AS timestamptz)
                                   ELSE least(due_at, coalesce(CAST(:next AS timestamptz), due_at)) END,

@@ -17,6 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
 
+_NOTES = "planton_notes"  # what is to be notified after the commit, under this name in the connection's info
+_NOT_DURABLE = text("SET LOCAL synchronous_commit = off")
+_NOTIFY = text("""
+    SELECT pg_notify(n.channel, n.payload)
+    FROM unnest(CAST(:channels AS text[]), CAST(:payloads AS text[])) AS n(channel, payload)
+""")
+
 DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
 
 
@@ -43,10 +50,24 @@ class Database:
         )
 
     @contextlib.asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction: committed at the end, rolled back on any exception."""
-        async with self.engine.begin() as connection:
-            yield connection
+    async def begin(self, durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back on any exception.
+
+        `durable` False: the commit does not wait for the disk; what a crash of the server then forgets must be harmless
+        (leases, counters). Notifications leave after the commit: PostgreSQL holds one lock over all commits that notify,
+        so that each would wait for the disk alone; one that a crash swallows is made up for by polling.
+        """
+        async with self.engine.connect() as connection:
+            notes: dict[tuple[str, str], None] = {}
+            connection.info[_NOTES] = notes
+            async with connection.begin():
+                if not durable:
+                    await connection.execute(_NOT_DURABLE)
+                yield connection
+            if notes:
+                async with connection.begin():
+                    channels, payloads = zip(*notes, strict=True)
+                    await connection.execute(_NOTIFY, {"channels": list(channels), "payloads": list(payloads)})
 
     async def ping(self) -> bool:
         """Whether the database answers within a second."""
@@ -77,8 +98,8 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def notify(connection: AsyncConnection, channel: str, payload: str = "") -> None:
-    """Wake who listens on `channel` once the transaction is committed."""
-    await connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
+    """Wake who listens on `channel` once the transaction (of `Database.begin`) is committed."""
+    connection.info[_NOTES][(channel, payload)] = None
 
 
 class Listener:

@@ -364,7 +364,7 @@ class OutboxStore:
     async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
         """How many of `n` messages may leave in the second of `now`, over all senders."""
         limit = self._ceiling if emergency else max(1, self._ceiling * 9 // 10)
-        async with self._db.begin() as connection:
+        async with self._db.begin(durable=False) as connection:
             second = int(now.timestamp())
             await connection.execute(
                 text("INSERT INTO accounts (account) VALUES (:account) ON CONFLICT DO NOTHING"), {"account": account}
