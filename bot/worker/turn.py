@@ -34,7 +34,7 @@ from bot.store.emergencies import EmergencyPlanner, Seen
 log = logging.getLogger("planton.worker")
 
 AGENT_RECENT = timedelta(minutes=30)
-NIGHT_PRIORITY = 7  # in the outbox: after those who are answered now
+NIGHT_PRIORITY = 7  # in the outbox, of the night's message and of the morning's answers: after people writing now
 # At night, a weak guess of a grave matter is enough to show it to the agents on duty.
 GRAVE_AT = 0.25
 
@@ -234,6 +234,7 @@ class TurnTaker:
         if owner == "closed":
             owner = "bot"
             draft.sets.update(owner="bot", category="none", state=None)
+            conversation = replace(conversation, category="none", state=None)
         standby = conversation.standby or any(m.standby for m in messages)
         if standby:
             await self._listen(conversation, messages, draft, now, "standby", quiet=True)
@@ -272,7 +273,10 @@ class TurnTaker:
     ) -> None:
         """Everything is understood; what is grave is handed off at once, the rest waits for the morning."""
         told = self._told(conversation, now)
-        morning = self._rules.night.ends_at(now)
+        # A microsecond a second of the night: in the morning, who wrote first is answered first.
+        first = min(m.received_at for m in messages)
+        end = self._rules.night.ends_at(now)
+        morning = end + timedelta(microseconds=max(0.0, (first - end + timedelta(days=1)).total_seconds()))
         for message in messages:
             if message.waiting == "night" and message.intent is not None:
                 draft.wait("night", [message.id], morning, BUNDLE)
@@ -330,6 +334,7 @@ class TurnTaker:
         )
         state = conversation.state
         category = conversation.category
+        priority = NIGHT_PRIORITY if all(m.waiting == "night" for m in messages) else LIVE
         for segment in segments(messages):
             if not owners.bot_may_answer("waiting" if category != "none" else "bot", category):
                 draft.settle(segment.events, "to_agent", "waiting")  # the same batch asked for a human already
@@ -337,7 +342,7 @@ class TurnTaker:
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
             if outcome is None:
                 return
-            self._record(outcome, segment, draft)
+            self._record(outcome, segment, draft, priority)
             if outcome.handoff is not None:
                 category = outcome.handoff.category
             situation = replace(
@@ -375,9 +380,9 @@ class TurnTaker:
             f"c{conversation.id}", for_understanding(segment.text), state, segment.payload or None
         )
 
-    def _record(self, outcome: route.Outcome, segment: Segment, draft: _Draft) -> None:
+    def _record(self, outcome: route.Outcome, segment: Segment, draft: _Draft, priority: int) -> None:
         first = len(draft.replies)
-        draft.replies.extend(OutgoingReply(reply) for reply in outcome.replies)
+        draft.replies.extend(OutgoingReply(reply, priority=priority) for reply in outcome.replies)
         silent = not outcome.replies and outcome.disposition == "answered"
         draft.settle(
             segment.events,

@@ -106,10 +106,14 @@ async def test_a_bundle_whose_window_closed_goes_to_agents(system: System) -> No
 
 
 async def test_release_order(system: System) -> None:
-    for person in ("p1", "p2", "p3"):
+    for person in ("p3", "p1", "p2"):
         await system.say(person, "plainte")
         await system.settled(waiting=True)
+        await system.later(minutes=1)
+    rows = await system.rows("SELECT person FROM conversations ORDER BY due_priority, due_at")
+    assert [row.person for row in rows] == ["p3", "p1", "p2"]
     await system.later(hours=4)
     await system.settled()
-    order = [s.person for s in system.graph.sent][3:]
-    assert sorted(order) == ["p1", "p2", "p3"]
+    assert sorted(s.person for s in system.graph.sent[3:]) == ["p1", "p2", "p3"]
+    rows = await system.rows("SELECT DISTINCT priority FROM outbox WHERE author = 'bot'")
+    assert [row.priority for row in rows] == [7]
