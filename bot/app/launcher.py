@@ -60,7 +60,6 @@ class Child:
     environ: Mapping[str, str]
     listeners: Sequence[Listener] = ()
     once: bool = False
-    death_signal: int = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     delay: float = FIRST_DELAY
@@ -81,7 +80,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
             stderr=sys.stderr.fileno(),
-            preexec_fn=die_with_parent(self.death_signal),
+            preexec_fn=die_with_parent(signal.SIGKILL),  # a clean end would overlap with the next start
         )
         self.started = time.monotonic()
 
@@ -189,7 +188,6 @@ class Launcher:
                 self.engine_command(one),
                 engine_environ(self.settings.environ),
                 (one,),
-                death_signal=signal.SIGKILL,
             )
             self.children.append(child)
             child.start()

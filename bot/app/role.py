@@ -1,4 +1,7 @@
-"""The process of one role: a graceful end on SIGTERM, a certain end when the launcher is gone."""
+"""The process of one role: a graceful end on SIGTERM, an immediate one when the launcher is gone.
+
+Immediate, because a new launcher may start a second later; what was in hand is a lease that runs out.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,7 @@ from bot.app.say import complain
 from bot.core.errors import Explained
 from bot.settings import PREFIX, Settings
 
-ALONE_GRACE = 0.8  # seconds to end in when the launcher died: a new one may start a second later
-GRACE = 5.0  # seconds to end in otherwise; the launcher kills after six
+GRACE = 5.0  # seconds to end in; the launcher kills after six
 
 Role = Callable[[str, Settings], Awaitable[None]]
 log = logging.getLogger("planton.role")
@@ -60,12 +62,12 @@ async def _until_stopped(name: str, settings: Settings, role: Role) -> int:
         nonlocal stopped
         if not stopped:
             stopped = True
-            loop.call_later(ALONE_GRACE if orphaned() else GRACE, os._exit, 0)
+            loop.call_later(GRACE, os._exit, 0)
             task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
-    watch = asyncio.create_task(_watch_parent(stop))
+    watch = asyncio.create_task(_watch_parent())
     try:
         await task
     except asyncio.CancelledError:
@@ -86,11 +88,11 @@ async def _until_stopped(name: str, settings: Settings, role: Role) -> int:
     return 0
 
 
-async def _watch_parent(stop: Callable[[], None]) -> None:
+async def _watch_parent() -> None:
     """A second net beside the kernel's signal."""
     while not orphaned():  # noqa: ASYNC110 (nothing in this process tells us)
         await asyncio.sleep(1)
-    stop()
+    os._exit(1)
 
 
 def orphaned() -> bool:

@@ -87,7 +87,7 @@ class Run:
         """The pid of the child whose command line holds these words."""
         return next(pid for pid, command in self.tree().items() if words in command)
 
-    def ready(self, seconds: float = 30) -> bool:
+    def ready(self, seconds: float = 90) -> bool:
         return eventually(lambda: self.said.count("prêt :") >= 3 and answers(f"{self.gateway}/healthz"), seconds)
 
 
@@ -240,7 +240,7 @@ def test_a_role_that_dies_is_started_again(machine: Machine) -> None:
     pid = run.child("_role gateway")
     os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: "passerelle : arrêt inattendu (signal 9), nouveau départ dans 0,2 s" in run.said, 3)
-    assert eventually(lambda: run.said.count("prêt : passerelle") == 2 and answers(f"{run.gateway}/healthz"), 15)
+    assert eventually(lambda: run.said.count("prêt : passerelle") == 2 and answers(f"{run.gateway}/healthz"), 60)
     assert run.child("_role gateway") != pid
 
 
@@ -267,7 +267,7 @@ def test_a_taken_port_is_one_line_before_anything_starts(machine: Machine) -> No
         taken.bind(("127.0.0.1", int(machine.environ["PLANTON_GATEWAY_PORT"])))
         taken.listen()
         run = machine.run(*ROLES)
-        assert run.process.wait(15) == 2
+        assert run.process.wait(60) == 2
     port = machine.environ["PLANTON_GATEWAY_PORT"]
     assert run.said.splitlines() == [
         f"planton : Le port {port} est déjà pris. Libérez-le, ou donnez-en un autre avec PLANTON_GATEWAY_PORT."
@@ -277,7 +277,7 @@ def test_a_taken_port_is_one_line_before_anything_starts(machine: Machine) -> No
 
 def test_two_ports_alike_are_one_line(machine: Machine) -> None:
     run = machine.run(*ROLES, CONSOLE_PORT=machine.environ["PLANTON_GATEWAY_PORT"])
-    assert run.process.wait(15) == 2
+    assert run.process.wait(60) == 2
     assert "PLANTON_CONSOLE_PORT et PLANTON_GATEWAY_PORT donnent le même port" in run.said
     assert len(run.said.splitlines()) == 1
 
@@ -285,7 +285,7 @@ def test_two_ports_alike_are_one_line(machine: Machine) -> None:
 def test_a_second_launcher_on_the_same_folder_gets_one_line(machine: Machine) -> None:
     first = machine.started("sender", "gateway", "console")
     second = machine.run("worker")
-    assert second.process.wait(15) == 2
+    assert second.process.wait(60) == 2
     assert len(second.said.splitlines()) == 1
     assert "utilise déjà le dossier" in second.said
     assert "PLANTON_VAR_DIR" in second.said
@@ -294,7 +294,7 @@ def test_a_second_launcher_on_the_same_folder_gets_one_line(machine: Machine) ->
 
 def test_every_missing_setting_is_one_line_with_its_remedy(machine: Machine) -> None:
     run = machine.run(*ROLES, META_PAGE_TOKEN=None, META_VERIFY_TOKEN=None, DEBOUNCE_MS="vite")
-    assert run.process.wait(15) == 2
+    assert run.process.wait(60) == 2
     lines = run.said.splitlines()
     assert len(lines) == 3
     assert any("PLANTON_META_PAGE_TOKEN : ce réglage manque. Voyez" in line for line in lines)
@@ -304,7 +304,7 @@ def test_every_missing_setting_is_one_line_with_its_remedy(machine: Machine) -> 
 
 def test_a_role_asks_only_for_its_own_settings(machine: Machine) -> None:
     run = machine.run("console", META_PAGE_TOKEN=None, META_VERIFY_TOKEN=None, META_APP_SECRET=None, META_PAGE_ID=None)
-    assert eventually(lambda: "prêt : console" in run.said, 20), run.said
+    assert eventually(lambda: "prêt : console" in run.said, 60), run.said
 
 
 def test_control_c_reaches_everyone_at_once_and_still_ends_calmly(machine: Machine) -> None:
@@ -321,8 +321,8 @@ def test_a_database_that_is_away_at_the_start_is_awaited(machine: Machine) -> No
     elsewhere = Embedded(machine.folder / "other", {"shared_buffers": "16MB"})
     secrets = {"SECRET_KEY": "k" * 40, "METRICS_TOKEN": "m", "DATA_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
     run = machine.run(*ROLES, DATABASE_URL=elsewhere.url, **secrets)
-    assert eventually(lambda: "la base de données ne répond pas" in run.said, 20), run.said
-    assert eventually(lambda: answers(f"{run.gateway}/healthz"), 20), run.said
+    assert eventually(lambda: "la base de données ne répond pas" in run.said, 60), run.said
+    assert eventually(lambda: answers(f"{run.gateway}/healthz"), 60), run.said
     with elsewhere:
 
         def migrated() -> bool:
@@ -330,6 +330,6 @@ def test_a_database_that_is_away_at_the_start_is_awaited(machine: Machine) -> No
                 row = connection.execute("SELECT to_regclass('events') IS NOT NULL").fetchone()
             return row == (True,)
 
-        assert eventually(migrated, 20), run.said
+        assert eventually(migrated, 60), run.said
         run.process.terminate()
         assert run.process.wait(20) == 0
