@@ -1,7 +1,7 @@
 """The intent classifier: a linear model over words, letters, sounds and word vectors, with honest probabilities.
 
-Scores become probabilities by one temperature, set on examples the model had not seen (cross-validation while training),
-so that a confidence of 0.6 is right about six times in ten.
+Scores become probabilities by a slope and a shift for each intent, set on examples that the model had not seen
+(cross-validation while training), so that a confidence of 0.6 is right about six times in ten.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from bot.engine.features import Features
+
+GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than a guess
 
 
 def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
@@ -42,15 +44,28 @@ def held_out(texts: list[str], labels: np.ndarray, strength: float, weight: floa
     return scores
 
 
-def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """What to multiply scores by, so that the log-likelihood of the right intents is highest."""
+def calibrate(scores: np.ndarray, labels: np.ndarray, restraint: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and shift of each intent's score that make the right intents likeliest (softmax of slope × score + shift)."""
+    count, width = scores.shape
     right = np.searchsorted(sorted(set(labels)), labels)
-    rows = np.arange(len(labels))
+    rows = np.arange(count)
 
-    def loss(factor: float) -> float:
-        return float(-log_softmax(scores * factor, axis=1)[rows, right].mean())
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        slopes, shifts = np.exp(parameters[:width]), parameters[width:]
+        apart = parameters[:width] - parameters[:width].mean()
+        logs = log_softmax(scores * slopes + shifts, axis=1)
+        excess = np.exp(logs)
+        excess[rows, right] -= 1
+        gradient = [
+            (excess * scores * slopes).mean(axis=0) + restraint * apart,
+            excess.mean(axis=0) + restraint * shifts,
+        ]
+        held = restraint / 2 * float((apart**2).sum() + (shifts**2).sum())
+        return float(-logs[rows, right].mean()) + held, np.concatenate(gradient)
 
-    return float(minimize_scalar(loss, bounds=(0.2, 30), method="bounded").x)
+    start = np.concatenate([np.full(width, np.log(5.0)), np.zeros(width)])
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    return np.exp(best[:width]), best[width:]
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
@@ -88,13 +103,15 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         """Learn from the examples, then save."""
         texts, labels = examples(training_data)
         strength, weight = float(self._config["strength"]), float(self._config["vectors"])
-        factor = temperature(held_out(texts, labels, strength, weight), labels)
+        slopes, shifts = calibrate(held_out(texts, labels, strength, weight), labels)
         features = Features(weight).fit(texts)
         model = fit(features.rows(texts), labels, strength)
-        self._set(features, [str(name) for name in model.classes_], model.coef_.T, model.intercept_, factor)
+        # The slope is folded into the weights: a message costs one product.
+        names = [str(name) for name in model.classes_]
+        self._set(features, names, model.coef_.T * slopes, model.intercept_ * slopes + shifts)
         with self._storage.write_to(self._resource) as folder:
             features.save(folder)
-            (folder / "names.json").write_text(json.dumps({"names": self._names, "factor": factor}), "utf-8")
+            (folder / "names.json").write_text(json.dumps(names), "utf-8")
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias)
         return self._resource
 
@@ -110,18 +127,17 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         """A trained component."""
         self = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
-            stored = json.loads((folder / "names.json").read_text("utf-8"))
+            names = json.loads((folder / "names.json").read_text("utf-8"))
             arrays = np.load(folder / "weights.npz", allow_pickle=False)
             features = Features.read(folder)
-            self._set(features, stored["names"], arrays["weights"], arrays["bias"], stored["factor"])
+            self._set(features, names, arrays["weights"], arrays["bias"])
         return self
 
-    def _set(self, features: Features, names: list[str], weights: np.ndarray, bias: np.ndarray, factor: float) -> None:
+    def _set(self, features: Features, names: list[str], weights: np.ndarray, bias: np.ndarray) -> None:
         self._features = features
         self._names = names
         self._weights = np.ascontiguousarray(weights, dtype=np.float32)
         self._bias = bias
-        self._factor = factor
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """Nothing after this component learns from predicted intents."""
@@ -139,7 +155,9 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         """All intents, the likeliest first."""
         columns, values = self._features.row(text)
         scores = values @ self._weights[columns] + self._bias
-        chances = softmax(scores * self._factor)
+        if not self._features.knows(text):
+            scores = scores * GUESS
+        chances = softmax(scores)
         return [(self._names[i], float(chances[i])) for i in np.argsort(-chances)]
 
 

@@ -21,6 +21,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from bot.engine import vectors
 from bot.policy.normalise import normalise, sound
 
+COMMON = 3  # examples that a word stands in, to be taken for the right spelling of its sound
 _SPOKEN = re.compile(r"[^\W_]+")
 # The options of scikit-learn's analyzers, and in how many examples an item must occur to count.
 _VIEWS: dict[str, tuple[dict[str, Any], int]] = {
@@ -68,6 +69,7 @@ class Features:
         self._views = {name: View(how, at_least) for name, (how, at_least) in _VIEWS.items()}
         self._rarity: dict[str, float] = {}
         self._unseen = 1.0
+        self._spelling: dict[str, str] = {}  # sound → the word that is usually written for it
 
     def fit(self, texts: list[str]) -> Features:
         """Learn vocabularies and how rare words are."""
@@ -77,6 +79,7 @@ class Features:
         seen = Counter(word for text in texts for word in set(_spoken(text)))
         self._unseen = math.log(1 + len(texts))
         self._rarity = {word: math.log((1 + len(texts)) / (1 + count)) for word, count in seen.items()}
+        self._spelling = _spelling(seen)
         return self
 
     def row(self, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +95,11 @@ class Features:
         columns.append(np.arange(start, start + len(meaning), dtype=np.int32))
         values.append(meaning)
         return np.concatenate(columns), np.concatenate(values)
+
+    def knows(self, text: str) -> bool:
+        """Whether any word was seen before, by its spelling or by its sound."""
+        looks = _prepare(text)
+        return any(word in self._views[name].index for name in ("words", "sounds") for word in looks[name].split())
 
     def rows(self, texts: list[str]) -> csr_matrix:
         """The rows of many texts, to learn from."""
@@ -109,7 +117,8 @@ class Features:
         """Mean vector of the words, rare ones counting more."""
         table = vectors.french()
         total = np.zeros(table.width, dtype=np.float32)
-        for word in _spoken(text):
+        for spoken in _spoken(text):
+            word = spoken if spoken in self._rarity else self._spelling.get(_sound_of(spoken), spoken)
             vector = table.of(word)
             if vector is not None:
                 total += vector * self._rarity.get(word, self._unseen)
@@ -119,7 +128,8 @@ class Features:
     def save(self, folder: Path) -> None:
         """Vocabularies as JSON, weights as arrays: nothing that runs code when it is read back."""
         items = {name: list(view.index) for name, view in self._views.items()}
-        content = {"items": items, "rarity": self._rarity, "unseen": self._unseen, "weight": self.weight}
+        content = {"items": items, "weight": self.weight}
+        content.update(rarity=self._rarity, unseen=self._unseen, spelling=self._spelling)
         (folder / "features.json").write_text(json.dumps(content, ensure_ascii=False), "utf-8")
         np.savez(folder / "features.npz", **{name: view.rarity for name, view in self._views.items()})
 
@@ -129,11 +139,26 @@ class Features:
         content = json.loads((folder / "features.json").read_text("utf-8"))
         self = cls(content["weight"])
         self._rarity, self._unseen = content["rarity"], content["unseen"]
+        self._spelling = content["spelling"]
         arrays = np.load(folder / "features.npz", allow_pickle=False)
         for name, view in self._views.items():
             view.index = {item: number for number, item in enumerate(content["items"][name])}
             view.rarity = arrays[name]
         return self
+
+
+def _spelling(seen: Counter[str]) -> dict[str, str]:
+    """For each sound the commonest word, if it is common: a word never seen is read as the one that sounds like it."""
+    found: dict[str, str] = {}
+    for word, count in seen.most_common():
+        if count < COMMON:
+            break
+        found.setdefault(_sound_of(word), word)
+    return found
+
+
+def _sound_of(word: str) -> str:
+    return sound(normalise(word))
 
 
 def _prepare(text: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ DATA = ("nlu.yml", "rules.yml", "stories.yml")
 # Code whose change makes another model of the same data.
 LEARNING = (
     "bot/engine/classifier.py",
+    "bot/engine/fallback.py",
     "bot/engine/features.py",
     "bot/engine/vectors.py",
     "bot/engine/gazetteer.py",

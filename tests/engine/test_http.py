@@ -17,7 +17,7 @@ def test_health_names_the_model(engine: EngineProcess, trained: str) -> None:
 
 
 def test_understanding(engine: EngineProcess) -> None:
-    found = engine.understand("slt jvoudré savoir koman porté plinte")
+    found = engine.understand("slt koman on fé pour porté plinte svp")
     assert found["intent"] == "plainte_comment"
     assert 0.3 < found["confidence"] <= 1
     assert len(found["ranking"]) == 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import PYTHON, ROOT, EngineProcess, free_port, start, stop
+from tests.engine.conftest import PYTHON, ROOT, TRAINING, EngineProcess, free_port, start, stop
 
 
 def batch(lines: list[bytes]) -> list[bytes]:
     """Run `batch` on these lines."""
     done = subprocess.run(
-        [PYTHON, "-m", "bot.engine", "batch"], cwd=ROOT, input=b"".join(lines), capture_output=True, timeout=120
+        [PYTHON, "-m", "bot.engine", "batch"], cwd=ROOT, input=b"".join(lines), capture_output=True, timeout=300
     )
     assert done.returncode == 0, done.stderr.decode()
     assert b"hippopotame" not in done.stderr
@@ -49,18 +50,20 @@ def test_batch_answers_each_line(trained: str) -> None:
 
 
 def test_batch_answers_a_thousand_lines_in_well_under_a_minute(trained: str) -> None:
-    started = time.monotonic()
+    """Processor time, start included: wall time would measure the neighbours."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     out = batch([b'{"text": "comment porter plainte contre mon voisin qui fait du bruit"}\n'] * 1000)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert len(out) == 1000
-    assert time.monotonic() - started < 50
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 45
 
 
 def test_a_second_training_finds_nothing_to_do(trained: str) -> None:
-    started = time.monotonic()
-    done = subprocess.run([PYTHON, "-m", "bot.engine", "train"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [PYTHON, "-m", "bot.engine", "train"], cwd=ROOT, capture_output=True, text=True, timeout=TRAINING
+    )
     assert done.returncode == 0
-    assert trained in done.stdout
-    assert time.monotonic() - started < 20
+    assert f"Rien n’a changé : le modèle {trained} convient." in done.stdout
 
 
 @pytest.fixture
