@@ -119,7 +119,10 @@ aidezmoi edezmoi aidémoi : aidez moi
 aidemoi edmoi : aide moi
 edé ede edez : aidez
 jaipeur gpeur : j ai peur
-entrin entrin : en train
+entrin entrain : en train
+pri : pris
+menas menasse : menace
+veu : veux
 """
 
 
