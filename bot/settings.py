@@ -76,7 +76,21 @@ class Account:
 
 
 def _wrong(name: str, what: str, remedy: str = "") -> SettingsError:
-    return SettingsError(f"{PREFIX}{name}\u00a0: {what}", remedy)
+    """One line, whatever the value holds."""
+    printable = "".join(c if c.isprintable() else "\ufffd" for c in what)
+    return SettingsError(f"{PREFIX}{name}\u00a0: {printable}", remedy)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 class Settings:
@@ -161,8 +175,8 @@ class Settings:
     def engine_urls(self) -> list[str]:
         """At least one engine's address."""
         urls = [u.strip().rstrip("/") for u in self.require("ENGINE_URL").split(",") if u.strip()]
-        for url in urls:
-            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        for url in urls or [""]:
+            if not _is_http(url):
                 raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
         return urls
 
@@ -172,6 +186,8 @@ class Settings:
     def app_secrets(self) -> list[str]:
         """One secret, or two during a rotation (the first signs)."""
         both = [s.strip() for s in self.require("META_APP_SECRET").split(",") if s.strip()]
+        if not both:
+            raise _wrong("META_APP_SECRET", "aucun secret n’est donné.", "Donnez le secret de l’application Meta.")
         if len(both) > 2:
             raise _wrong("META_APP_SECRET", "plus de deux secrets sont donnés.", "Gardez le nouveau et l’ancien.")
         return both
@@ -190,7 +206,7 @@ class Settings:
     def graph_url(self) -> str:
         """The Graph API's address with its version, without a final slash."""
         url = self.require("META_GRAPH_URL").rstrip("/")
-        if urlsplit(url).scheme not in ("http", "https") or not re.search(r"/v\d+\.\d+$", url):
+        if not _is_http(url) or not re.search(r"/v\d+\.\d+$", url):
             raise _wrong("META_GRAPH_URL", f"« {url} » n’est pas une adresse avec version.", f"Exemple : {GRAPH_URL}")
         return url
 
@@ -206,8 +222,10 @@ class Settings:
     def _accounts_file(self, path: Path, with_tokens: bool) -> list[Account]:
         try:
             pages = tomllib.loads(path.read_text(encoding="utf-8")).get("page", [])
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise _wrong("ACCOUNTS", f"{path} ne se lit pas ({error}).", "Voyez docs/exploitation.md.") from None
+        except (OSError, ValueError) as error:
+            raise _wrong(
+                "ACCOUNTS", f"{path} ne se lit pas ({_reason(error)}).", "Voyez docs/exploitation.md."
+            ) from None
         accounts = []
         for page in pages if isinstance(pages, list) else []:
             if not isinstance(page, dict) or "id" not in page or (with_tokens and "token" not in page):
