@@ -1,0 +1,389 @@
+"""`planton doctor` and `planton users add` over a real database."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from argon2 import PasswordHasher
+
+from bot.app import users
+from bot.app.cli import main
+from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine
+from bot.app.launcher import recall, remember
+from bot.core.errors import SetupError
+from bot.settings import Settings
+from bot.store.codec import Codec
+from bot.store.embedded import Embedded
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+
+class _Ok(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def answering() -> Iterator[int]:
+    """Something that answers 200 to everything; its port."""
+    server = HTTPServer(("127.0.0.1", 0), _Ok)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project folder with a domain of three replies, one of them unchecked, and no model."""
+    (tmp_path / "domain.yml").write_text(
+        "responses:\n"
+        "  utter_a: [{text: a, metadata: {source: x, seen: 2026-01-01, checked: null}}]\n"
+        "  utter_b: [{text: b, metadata: {source: x, seen: 2026-01-01, checked: 2026-02-01}}]\n"
+        "  utter_c: [{text: c}]\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Settings with which everything answers."""
+    with answering() as one, answering() as two, answering() as three, answering() as four:
+        yield {
+            "PLANTON_DATABASE_URL": database_url,
+            "PLANTON_VAR_DIR": str(tmp_path / "var"),
+            "PLANTON_META_APP_SECRET": "s",
+            "PLANTON_META_VERIFY_TOKEN": "v",
+            "PLANTON_META_PAGE_ID": "1",
+            "PLANTON_META_PAGE_TOKEN": "t",
+            "PLANTON_SECRET_KEY": "k" * 40,
+            "PLANTON_METRICS_TOKEN": "m",
+            "PLANTON_DATA_KEY": KEY,
+            "PLANTON_GATEWAY_PORT": str(one),
+            "PLANTON_SENDER_PORT": str(two),
+            "PLANTON_CONSOLE_PORT": str(three),
+            "PLANTON_ENGINE_URL": f"http://127.0.0.1:{four}",
+        }
+
+
+def found(environ: dict[str, str], root: Path, now: datetime = NOW, **changes: str | None) -> list[str]:
+    """What doctor finds, without what this test folder lacks."""
+    merged = {**environ, **{f"PLANTON_{k}": v for k, v in changes.items() if v is not None}}
+    for name, value in changes.items():
+        if value is None:
+            del merged[f"PLANTON_{name}"]
+    problems = examine(Settings(merged), now, root).problems
+    assert all(p.what and p.remedy for p in problems)
+    return [p.what for p in problems if "modèle" not in p.what and not p.advice]
+
+
+def converse(url: str, due: datetime | None = None) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "INSERT INTO conversations (platform, account, person, due_at) VALUES ('messenger', '1', '2', %s) RETURNING id",
+            (due,),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def event(url: str, conversation: int, key: str, **columns: Any) -> None:
+    values = {
+        "conversation_id": conversation,
+        "platform": "messenger",
+        "account": "1",
+        "key": key,
+        "kind": "text",
+        "channel": "messaging",
+        "at": NOW,
+        "received_at": NOW,
+        "body": Codec(KEY).seal(b"{}", "events.body"),
+        **columns,
+    }
+    names = ", ".join(values)
+    marks = ", ".join(["%s"] * len(values))
+    with psycopg.connect(url) as connection:
+        connection.execute(f"INSERT INTO events ({names}) VALUES ({marks})", list(values.values()))  # type: ignore[arg-type]
+
+
+def send(url: str, conversation: int, status: str, slug: str | None = None, remedy: str | None = None) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "INSERT INTO outbox (conversation_id, lane, author, message, status, created_at, due_at, error_slug, error_remedy)"
+            " VALUES (%s, 'reply', 'bot', '', %s, %s, %s, %s, %s) RETURNING id",
+            (conversation, status, NOW, NOW, slug, remedy),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_nothing_wrong(environ: dict[str, str], root: Path) -> None:
+    assert found(environ, root) == []
+
+
+def test_the_balance(environ: dict[str, str], database_url: str, root: Path) -> None:
+    conversation = converse(database_url, NOW + timedelta(minutes=5))
+    sent = send(database_url, conversation, "sent")
+    send(database_url, conversation, "queued")
+    for number, (disposition, reply) in enumerate(
+        [("answered", sent), ("answered", sent), ("emergency", None), ("ignored", None), (None, None)]
+    ):
+        event(database_url, conversation, str(number), disposition=disposition, outbox_id=reply)
+    report = examine(Settings(environ), NOW, root).as_json()
+    assert list(report) == ["ok", "received", "in_flight", "dispositions", "outbox", "problems"]
+    assert (report["received"], report["in_flight"]) == (5, 1)
+    assert set(report["dispositions"]) == set(DISPOSITIONS)
+    assert set(report["outbox"]) == set(OUTBOX)
+    assert report["dispositions"] | {"answered": 0} == dict.fromkeys(DISPOSITIONS, 0) | {"emergency": 1, "ignored": 1}
+    assert report["dispositions"]["answered"] == 2
+    assert report["received"] == sum(report["dispositions"].values()) + report["in_flight"]
+    assert report["outbox"] == {"queued": 1, "sent": 1, "failed": 0, "cancelled": 0}
+
+
+def test_an_answer_that_never_left_is_a_problem(environ: dict[str, str], database_url: str, root: Path) -> None:
+    conversation = converse(database_url)
+    event(
+        database_url, conversation, "1", disposition="answered", outbox_id=send(database_url, conversation, "cancelled")
+    )
+    assert found(environ, root) == ["1 message(s) sont notés « répondus » alors que leur réponse n’est pas partie."]
+
+
+def test_a_message_that_nobody_will_read_is_a_problem(environ: dict[str, str], database_url: str, root: Path) -> None:
+    event(database_url, converse(database_url), "1")
+    assert found(environ, root) == ["1 message(s) attendent sans que personne ne doive les lire."]
+
+
+def test_what_waits_for_more_than_a_minute_is_a_problem(environ: dict[str, str], database_url: str, root: Path) -> None:
+    event(database_url, converse(database_url, NOW - timedelta(seconds=61)), "1")
+    assert found(environ, root) == ["1 conversations attendent depuis plus d’une minute."]
+    assert found(environ, root, NOW - timedelta(seconds=30)) == []
+
+
+def test_failed_sends_are_told_for_a_day_with_the_sender_s_remedy(
+    environ: dict[str, str], database_url: str, root: Path
+) -> None:
+    send(database_url, converse(database_url), "failed", "token_expired", "Renouvelez le jeton.")
+    problem = next(p for p in examine(Settings(environ), NOW, root).problems if "ont échoué" in p.what)
+    assert "1 envois" in problem.what
+    assert "token_expired" in problem.what
+    assert problem.remedy == "Renouvelez le jeton."
+    assert found(environ, root, NOW + timedelta(hours=25)) == []
+
+
+def test_a_stopped_account_and_a_notice(environ: dict[str, str], database_url: str, root: Path) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO accounts (account, stopped_slug, stopped_remedy, stopped_at, notice)"
+            " VALUES ('42', 'token_expired', 'Renouvelez le jeton.', now(), 'warning: spam')"
+        )
+    told = found(environ, root)
+    assert told == [
+        "Le compte 42 n’envoie plus rien (token_expired).",
+        "Meta a averti le compte 42 : warning: spam",
+    ]
+
+
+def test_meta_s_own_automation_is_told(environ: dict[str, str], database_url: str, root: Path) -> None:
+    event(database_url, converse(database_url), "1", disposition="ignored", reason="inbox_automation", kind="echo")
+    assert any("réponses automatiques de Meta" in what for what in found(environ, root))
+    assert found(environ, root, NOW + timedelta(days=8)) == []
+
+
+def test_each_service_that_does_not_answer(environ: dict[str, str], root: Path) -> None:
+    told = found(environ, root, ENGINE_URL="http://127.0.0.1:9")
+    assert told == ["Service « moteur » : rien ne répond à http://127.0.0.1:9."]
+    nobody = found(
+        environ, root, ENGINE_URL="http://127.0.0.1:9", GATEWAY_PORT="7", SENDER_PORT="11", CONSOLE_PORT="13"
+    )
+    assert nobody == ["Planton ne tourne pas : aucun de ses services ne répond."]
+
+
+def test_settings_that_are_missing_wrong_or_misspelt(environ: dict[str, str], root: Path) -> None:
+    told = found(environ, root, META_PAGE_TOKEN=None, TIMEZONE="Mars", SEND_CELING="3")
+    assert [line.replace("\u00a0", " ").partition(" : ")[0] for line in told] == [
+        "PLANTON_TIMEZONE",
+        "PLANTON_META_PAGE_TOKEN",
+        "PLANTON_SEND_CELING",
+    ]
+
+
+def test_a_graph_version_near_its_end(environ: dict[str, str], root: Path) -> None:
+    old = "https://graph.facebook.com/v21.0"  # ends on 2027-01-21
+    assert found(environ, root, META_GRAPH_URL=old) == []
+    soon = found(environ, root, datetime(2026, 12, 1, tzinfo=UTC), META_GRAPH_URL=old)
+    assert soon == ["La version v21.0 de l’API Graph cessera le 21/01/2027."]
+    gone = found(environ, root, datetime(2027, 2, 1, tzinfo=UTC), META_GRAPH_URL=old)
+    assert gone == ["La version v21.0 de l’API Graph a cessé le 21/01/2027."]
+
+
+def test_another_key_than_the_one_the_messages_were_stored_with(
+    environ: dict[str, str], database_url: str, root: Path
+) -> None:
+    event(database_url, converse(database_url), "1", disposition="ignored")
+    assert found(environ, root) == []
+    other = found(environ, root, DATA_KEY="Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=")
+    assert len(other) == 1
+    assert "ne s’ouvrent pas avec la clé" in other[0]
+
+
+def test_a_database_that_is_away_leaves_the_counts_unknown(environ: dict[str, str], root: Path) -> None:
+    away = {**environ, "PLANTON_DATABASE_URL": "postgresql://u@127.0.0.1:9/none"}
+    report = examine(Settings(away), NOW, root)
+    assert report.received is None
+    assert not report.ok
+    assert any("La base de données ne répond pas." in p.what for p in report.problems)
+    assert "inconnu" in as_text(report)
+
+
+def test_an_empty_database_is_told(environ: dict[str, str], postgres_url: str, root: Path) -> None:
+    told = found({**environ, "PLANTON_DATABASE_URL": postgres_url}, root)
+    assert told == ["Le schéma de la base n’est pas à jour."]
+
+
+def test_a_folder_open_to_others_is_told(environ: dict[str, str], root: Path) -> None:
+    (root / "var").mkdir()
+    (root / "var").chmod(0o777)
+    assert [what for what in found(environ, root) if "ouvert à d’autres" in what]
+
+
+def test_replies_to_reread_are_advice_and_do_not_make_it_ill(environ: dict[str, str], root: Path) -> None:
+    report = examine(Settings(environ), NOW, root)
+    advice = [p for p in report.problems if p.advice]
+    assert [p.what for p in advice] == ["1 réponses n’ont pas encore été relues sur leur page officielle."]
+    report.problems = advice
+    assert report.ok
+    assert "tout va bien" in as_text(report)
+    assert "À faire quand vous pourrez" in as_text(report)
+
+
+def test_the_command_prints_json_and_its_exit_code_says_ok(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**environ, "PLANTON_META_PAGE_TOKEN": ""}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["doctor", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    assert all(set(p) - {"level"} == {"what", "remedy"} for p in report["problems"])
+
+
+def test_doctor_in_another_terminal_knows_the_settings_of_the_run_but_no_secret(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    run = Settings(
+        {"PLANTON_VAR_DIR": str(var), "PLANTON_GATEWAY_PORT": "1234", "PLANTON_META_PAGE_TOKEN": "very-secret"}
+    )
+    here = Settings({"PLANTON_VAR_DIR": str(var)})
+    owner = Embedded(var)
+    owner.acquire(0)
+    try:
+        remember(run, {"PLANTON_DEMO": "1"})
+        assert recall(here).port("GATEWAY_PORT") == 1234
+        assert recall(here).raw("META_PAGE_TOKEN") == "(donné)"
+        assert "very-secret" not in (var / "running.json").read_text()
+    finally:
+        owner.stop()
+    assert recall(here).port("GATEWAY_PORT") == 8080  # nobody runs any more
+
+
+# -- users -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def add(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("PLANTON_DATABASE_URL", database_url)
+
+    def call(name: str, password: bytes, role: str = "agent") -> int:
+        stdin = SimpleNamespace(isatty=lambda: False, buffer=io.BytesIO(password))
+        monkeypatch.setattr(users.sys, "stdin", stdin)
+        return main(["users", "add", name, "--role", role, "--password-stdin"])
+
+    return call
+
+
+def row(url: str, name: str) -> tuple[Any, ...] | None:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT role, password_hash FROM users WHERE name = %s", (name,)).fetchone()
+
+
+def test_an_account_is_created_with_an_argon2id_hash(add: Any, database_url: str) -> None:
+    assert add("Éloïse", "mot de passe très long\n".encode(), "validator") == 0
+    created = row(database_url, "Éloïse")
+    assert created is not None
+    assert created[0] == "validator"
+    assert created[1].startswith("$argon2id$")
+    assert PasswordHasher().verify(created[1], "mot de passe très long")
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "words"),
+    [
+        ("Zoé", b"court\n", "trop court : 5 caractères. Donnez-en 12 ou plus"),
+        ("Zoé", b"onze caract\n", "trop court : 11"),
+        ("Zoé", b"", "trop court : 0"),
+        ("Zoé", b"x" * 2000, "trop long"),
+        ("Zoé", b"deux lignes de\nmot de passe\n", "une seule ligne"),
+        ("Zoé", b"\xff\xfe latin mot de passe", "UTF-8"),
+        ("  ", b"mot de passe long", "nom de compte ne convient pas"),
+        ("a\nb", b"mot de passe long", "nom de compte ne convient pas"),
+    ],
+)
+def test_what_is_refused_is_one_line(
+    add: Any, database_url: str, capsys: pytest.CaptureFixture[str], name: str, password: bytes, words: str
+) -> None:
+    assert add(name, password) == 2
+    said = capsys.readouterr().err.replace("\u00a0", " ")
+    assert len(said.splitlines()) == 1
+    assert words in said
+    assert row(database_url, name) is None
+
+
+def test_a_name_taken_is_one_line_and_changes_nothing(add: Any, database_url: str) -> None:
+    assert add("Zoé", b"premier mot de passe") == 0
+    before = row(database_url, "Zoé")
+    with pytest.raises(SetupError, match="existe déjà"):
+        users.add(database_url, "Zoé", "auditor", "second mot de passe")
+    assert row(database_url, "Zoé") == before
+
+
+def test_users_add_works_beside_a_running_embedded_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add: Any
+) -> None:
+    monkeypatch.setenv("PLANTON_VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.delenv("PLANTON_DATABASE_URL")
+    with Embedded(tmp_path / "var", {"shared_buffers": "16MB"}) as server:
+        assert add("Zoé", b"mot de passe long") == 0
+        assert row(server.url, "Zoé") is not None
+        pid = server.pid
+        assert pid is not None
+
+
+def test_users_add_starts_the_embedded_server_for_its_own_duration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add: Any
+) -> None:
+    monkeypatch.setenv("PLANTON_VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.delenv("PLANTON_DATABASE_URL")
+    assert add("Zoé", b"mot de passe long") == 0
+    assert not Embedded(tmp_path / "var").held
+    assert not (tmp_path / "var" / "postgres" / "postmaster.pid").exists()
+    with Embedded(tmp_path / "var") as server:
+        assert row(server.url, "Zoé") is not None

@@ -1,0 +1,114 @@
+"""The command line speaks French, says one line an error, and loads only what a command needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.app.cli import main, parser
+from bot.app.say import typeset
+from scripts.check_frames import duplicates, examples, shared_frames
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGLISH = re.compile(r"\b(usage|error|argument|required|invalid|choose|show this|positional|unrecognized|expected)\b")
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """What the command says on standard error when it refuses."""
+    with pytest.raises(SystemExit) as refused:
+        main(arguments)
+    assert refused.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.replace("\u00a0", " ").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["partir"], "« partir » n’est pas possible"),
+        (
+            ["run", "facteur"],
+            "RÔLE : « facteur » n’est pas possible (choix : gateway, worker, sender, engine, console)",
+        ),
+        (["run", "--vite"], "en trop : --vite"),
+        (["users"], "il manque : ACTION"),
+        (["users", "add", "Zoé"], "il manque : --role, --password-stdin"),
+        (["users", "add", "Zoé", "--role"], "--role : il manque une valeur"),
+        (["users", "add", "Zoé", "--role", "chef", "--password-stdin"], "« chef » n’est pas possible"),
+        (["route", "--at", "demain"], "« demain » n’est pas une date (exemple : 2026-01-15T02:30)"),
+        (["eval"], "il manque : FICHIER"),
+        (["doctor", "--json=1"], "--json"),
+    ],
+)
+def test_an_error_is_one_french_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    lines = told(capsys, *arguments)
+    assert len(lines) == 1
+    assert lines[0].startswith("planton : ")
+    assert words in lines[0]
+    assert "--help" in lines[0]
+    assert not ENGLISH.search(lines[0])
+
+
+@pytest.mark.parametrize("command", ["", "run", "demo", "train", "route", "eval", "users", "users add", "doctor"])
+def test_every_help_is_in_french(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*command.split(), "--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert "utilisation\u00a0: planton" in shown
+    assert not ENGLISH.search(shown)
+
+
+def test_every_command_of_the_contract_is_there() -> None:
+    shown = parser().format_help()
+    for command in ("run", "demo", "train", "route", "eval", "users", "doctor"):
+        assert re.search(rf"^ +{command}\b", shown, re.MULTILINE), command
+
+
+def test_run_without_a_role_means_all() -> None:
+    assert parser().parse_args(["run"]).roles == []
+    assert parser().parse_args(["run", "worker", "sender"]).roles == ["worker", "sender"]
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "COMMANDE" in capsys.readouterr().out
+
+
+def test_the_command_line_itself_loads_no_web_server_and_no_engine() -> None:
+    code = "import sys, bot.app.cli; print([m for m in ('sanic', 'rasa', 'sqlalchemy', 'aiohttp') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_french_spaces() -> None:
+    assert typeset("Planton : « oui » ; non ?") == "Planton\u00a0: «\u00a0oui\u00a0»\u00a0; non\u00a0?"
+    assert typeset("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
+
+
+def test_frames_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "nlu.yml"
+    file.write_text(
+        "nlu:\n"
+        "  - intent: perte\n"
+        "    examples: |\n"
+        "      - Bonjour j’ai perdu ma carte d’identité hier\n"
+        "      - bonjour J AI PERDU MA CARTE grise\n"
+        "      - un autre cas\n"
+        "  - intent: vol\n"
+        "    examples: |\n"
+        "      - Un autre [cas](objet) !\n"
+        "  - synonym: carte\n"
+        "    examples: |\n"
+        "      - un autre cas\n",
+        encoding="utf-8",
+    )
+    found = list(examples(file))
+    assert [one.line for one in found] == [4, 5, 6, 9]
+    assert list(shared_frames(found)) == ["lignes 4, 5 (perte) : « bonjour j ai perdu ma carte »"]
+    assert list(duplicates(found)) == ["lignes 6, 9 (perte / vol) : « un autre cas », en double"]
