@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 from sanic import HTTPResponse, Request, Sanic
-from sanic.exceptions import SanicException
+from sanic.exceptions import RequestCancelled, SanicException
 from sanic.handlers import ErrorHandler
 from sanic.response import BaseHTTPResponse, html
 from sqlalchemy.exc import DBAPIError
@@ -145,7 +145,7 @@ class _Pages(ErrorHandler):
 
     def default(self, request: Request, exception: Exception) -> HTTPResponse:
         status, (title, what), remedy = self._words(exception)
-        if status >= 500:
+        if status >= 500 and not isinstance(exception, RequestCancelled):  # the browser left: nobody's fault
             # `path` holds ids only.
             log.error("%s %s failed: %s", request.method, request.path, type(exception).__name__)
         user = getattr(request.ctx, "user", None)

@@ -63,22 +63,24 @@ class Live:
         return None
 
     async def _gather(self, queue: asyncio.Queue[tuple[str, str]]) -> set[str]:
-        """The numbers of what changed; empty after BEAT seconds, or when the server stops."""
+        """The numbers of what changed (`*`: anything may have); empty after BEAT seconds, or when the server stops."""
         assert self._closing is not None
-        closing = asyncio.ensure_future(self._closing.wait())
         changed: set[str] = set()
         end = time.monotonic() + BEAT
-        try:
-            while not changed and (left := end - time.monotonic()) > 0 and not self._closing.is_set():
-                news = asyncio.ensure_future(queue.get())
+        while not changed and (left := end - time.monotonic()) > 0 and not self._closing.is_set():
+            news, closing = asyncio.ensure_future(queue.get()), asyncio.ensure_future(self._closing.wait())
+            try:
                 await asyncio.wait({news, closing}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if not news.done():
-                    news.cancel()
-                    break
-                found = [news.result()]
-                while not queue.empty():
-                    found.append(queue.get_nowait())
-                changed.update(payload for channel, payload in found if channel == CONSOLE and payload.isdigit())
-        finally:
-            closing.cancel()
+                found = [news.result()] if news.done() else []
+            finally:
+                news.cancel()
+                closing.cancel()
+                await asyncio.gather(news, closing, return_exceptions=True)
+            while not queue.empty():
+                found.append(queue.get_nowait())
+            changed.update(payload or "*" for channel, payload in found if channel == CONSOLE and _number(payload))
         return changed
+
+
+def _number(payload: str) -> bool:
+    return not payload or (payload.isascii() and payload.isdigit())

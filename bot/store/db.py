@@ -142,7 +142,10 @@ class Listener:
 
     @contextlib.contextmanager
     def subscribe(self) -> Any:
-        """A queue that receives every (channel, payload) from now on; for pages that stay open."""
+        """A queue that receives every (channel, payload) from now on; for pages that stay open.
+
+        An empty payload on each channel means that the connection is new: anything may have happened before.
+        """
         queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=1000)
         self._subscribers.append(queue)
         try:
@@ -166,9 +169,14 @@ class Listener:
                 await connection.execute(pgsql.SQL("LISTEN {}").format(pgsql.Identifier(name)))
             for event in self._events.values():
                 event.set()  # something may have happened while nobody listened
+            for name in self._channels:
+                self._tell(name, "")
             async for note in connection.notifies():
                 self._events[note.channel].set()
-                for queue in self._subscribers:
-                    if queue.full():
-                        queue.get_nowait()
-                    queue.put_nowait((note.channel, note.payload))
+                self._tell(note.channel, note.payload)
+
+    def _tell(self, channel: str, payload: str) -> None:
+        for queue in self._subscribers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait((channel, payload))

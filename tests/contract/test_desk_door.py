@@ -536,3 +536,18 @@ def test_wall_clock_is_the_machines_unless_told() -> None:
     from bot.console.deps import ConsoleDeps
 
     assert ConsoleDeps.__dataclass_fields__["wall"].default_factory is SystemClock
+
+
+async def test_pages_look_again_after_the_database_was_away(console: RunningConsole, someone: Browser) -> None:
+    await console.user("Claire")
+    await someone.log_in("Claire")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        await _until_blank(stream)
+        await asyncio.sleep(0.3)
+        await console.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'planton-listen' "
+            "AND datname = current_database()"
+        )
+        news = await asyncio.wait_for(_until_blank(stream), 3)
+    assert news == b"event: change\ndata: *\n\n"

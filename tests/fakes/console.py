@@ -146,6 +146,7 @@ async def running_console(
     codec: Codec,
     clock: FrozenClock | SystemClock,
     wall: FrozenClock | SystemClock | None = None,
+    port: int = 0,
     **changes: Any,
 ) -> AsyncIterator[RunningConsole]:
     """Serve a console. `wall` is the sessions' clock (the machine's by default)."""
@@ -172,7 +173,7 @@ async def running_console(
         echo_of=lambda mark: None,
     )
     app = create_console(deps)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     server = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
     assert server is not None
     await server.startup()
@@ -193,7 +194,8 @@ async def running_console(
         await server.before_stop()
         server.close()
         for connection in list(server.connections):
-            connection.close_if_idle()
+            if connection.transport is not None:
+                connection.transport.abort()  # as when the process ends
         await server.after_stop()
         await listener.close()
 

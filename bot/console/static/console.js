@@ -41,9 +41,11 @@
 
   // -- the composer -------------------------------------------------------------------------------------------------
 
-  if (document.body.hasAttribute("data-sent")) {
-    stored("removeItem", drafts + number);
-    history.replaceState(null, "", location.pathname + location.hash);
+  if (document.body.hasAttribute("data-sent")) stored("removeItem", drafts + number);
+  if (page === "conversation") {
+    // Whatever form led here, the page is the conversation's: a reload repeats nothing.
+    const asked = new URLSearchParams(location.search).get("messages");
+    history.replaceState(null, "", "/conversations/" + number + (asked ? "?messages=" + encodeURIComponent(asked) : ""));
   }
 
   if (box) {
@@ -226,7 +228,7 @@
       if (!stopped) say("");
       return refresh();
     }
-    if (page === "queue" || news.numbers.includes(number)) refresh();
+    if (page === "queue" || news.numbers.includes(number) || news.numbers.includes("*")) refresh();
   }
 
   function listen(tell) {
