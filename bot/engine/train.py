@@ -7,6 +7,7 @@ archive last, so that whoever takes the newest archive finds it whole and with i
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from bot.engine.inputs import DATA, fingerprint
 from bot.engine.quiet import Aside
 
 KEPT = 10
+ABANDONED = 3600  # seconds
 
 
 def say(line: str) -> None:
@@ -136,7 +138,10 @@ def _train_danger(examples: list[tuple[str, str]], out: Path) -> None:
 
 
 def _forget_old(models: Path) -> None:
-    """Keep the last ten."""
+    """Keep the last ten, and nothing of trainings that were killed."""
+    for folder in models.glob(".training-*"):
+        if time.time() - folder.stat().st_mtime > ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)
     archives = sorted(models.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
     for archive in archives[KEPT:]:
         archive.unlink(missing_ok=True)
