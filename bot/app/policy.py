@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
 DOMAIN = ROOT / "domain.yml"
 LEXICON = ROOT / "data" / "danger.yml"
-# The engine's probability of a danger from which the emergency reply leaves (docs/urgences.md tells how it was tuned).
+# The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.5
 
 
@@ -92,6 +92,7 @@ class Policy:
                 french=emergency.is_french(words),
                 night_until=hour_text(self.night.end) if self.night.contains(now) else None,
                 last_full_at=seen.emergency_at,
+                last_kind=seen.emergency_kind,
                 last_short_at=seen.emergency_short_at,
                 last_agent_at=seen.last_agent_at,
                 standby=seen.standby,
@@ -99,8 +100,7 @@ class Policy:
         )
         if action is None:
             return None
-        text = emergency.compose(self.texts, action) if action.send != "none" else None
-        return EmergencyPlan(text, action.send == "short", action.handoff, action.old)
+        return EmergencyPlan(emergency.compose(self.texts, action), action.send == "short", action.handoff, action.old)
 
 
 def build(settings: Settings) -> Policy:

@@ -26,7 +26,7 @@ from bot.settings import Settings
 from bot.store.emergencies import Seen
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
-_NOTHING_SEEN = Seen(None, None, None, False)
+_NOTHING_SEEN = Seen(None, None, None, None, False)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -150,7 +150,9 @@ async def gateway(settings: Settings, url: str) -> None:
 
         async def emergency_send(event: Event, detection: Detection) -> bool:
             words = getattr(event.body, "text", "")
-            plan = policy.plan(detection, words, event.at, opened.clock.now(), Seen(None, None, None, event.standby))
+            plan = policy.plan(
+                detection, words, event.at, opened.clock.now(), Seen(None, None, None, None, event.standby)
+            )
             if plan is None or plan.text is None or event.person is None:
                 return False
             mid = await direct.send_emergency(

@@ -20,6 +20,9 @@ VERSION = 1
 WINDOW = 160  # characters of a window
 STRIDE = 60  # characters between the beginnings of two windows
 _CACHE = 20_000
+# Too few words say too little: « il est » stands in many cries for help, and in everything else. The lexicon reads those.
+LEAST_WORDS = 3
+LEAST_LETTERS = 3
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,11 @@ class LinearScore:
         return self._danger.margin(words)
 
     def assess(self, text: str) -> Assessment:
-        """The probabilities of the worst window; zero for a text without words."""
+        """The probabilities of the worst window; zero where there are not words enough to tell."""
         best: tuple[float, tuple[str, ...]] = (-math.inf, ())
         for window in windows(text):
+            if sum(len(word) >= LEAST_LETTERS for word in window) < LEAST_WORDS:
+                continue
             best = max(best, (self._danger.margin(window), window), key=lambda item: item[0])
         if not best[1]:
             return Assessment(0.0, 0.0)

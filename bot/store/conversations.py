@@ -14,6 +14,7 @@ from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Body, Platform, body_from_json
 from bot.policy.emergency import Detection
+from bot.policy.lexicon import Kind
 from bot.store import emergencies, handoffs, outbox
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, notify
@@ -62,6 +63,7 @@ class Conversation:
     introduced_at: datetime | None
     night: date | None
     emergency_at: datetime | None
+    emergency_kind: Kind | None
     emergency_short_at: datetime | None
     due_priority: int
     state: dict[str, Any] | None = None
@@ -121,7 +123,7 @@ class Finish:
 
 
 _FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
-    c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at,
+    c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
     c.emergency_short_at, c.due_priority, c.state"""
 
 # One index range a priority, so that thousands which wait for the morning cost nothing.

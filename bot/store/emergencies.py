@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Reply
 from bot.policy.emergency import Detection
+from bot.policy.lexicon import Kind
 from bot.store import handoffs, outbox
 from bot.store.codec import Codec
 
@@ -23,6 +24,7 @@ class Seen:
     """What an emergency decision depends on, as the conversation stands."""
 
     emergency_at: datetime | None
+    emergency_kind: Kind | None
     emergency_short_at: datetime | None
     last_agent_at: datetime | None
     standby: bool
@@ -46,9 +48,9 @@ class EmergencyPlanner(Protocol):
     ) -> EmergencyPlan | None: ...
 
 
-def seen(row: Row[Any], standby: bool) -> Seen:
-    """The view of a conversation's row."""
-    return Seen(row.emergency_at, row.emergency_short_at, row.last_agent_at, standby or row.standby)
+def seen(row: Any, standby: bool) -> Seen:
+    """The view of a conversation, or of its row."""
+    return Seen(row.emergency_at, row.emergency_kind, row.emergency_short_at, row.last_agent_at, standby or row.standby)
 
 
 async def carry_out(
@@ -90,9 +92,16 @@ async def carry_out(
         text("""
             UPDATE conversations SET owner_version = owner_version + 1,
                 emergency_at = CASE WHEN :full THEN :now ELSE emergency_at END,
+                emergency_kind = CASE WHEN :full THEN :kind ELSE emergency_kind END,
                 emergency_short_at = CASE WHEN :short THEN :now ELSE emergency_short_at END
             WHERE id = :id
         """),
-        {"id": conversation_id, "full": sent and not plan.short, "short": sent and plan.short, "now": now},
+        {
+            "id": conversation_id,
+            "full": sent and not plan.short,
+            "short": sent and plan.short,
+            "now": now,
+            "kind": detection and detection.kind,
+        },
     )
     return row_id

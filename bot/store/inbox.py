@@ -412,7 +412,7 @@ class Inbox:
             (
                 await connection.execute(
                     text("""
-                    SELECT emergency_at, emergency_short_at, last_agent_at, standby FROM conversations WHERE id = :id
+                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby FROM conversations WHERE id = :id
                 """),
                     {"id": one.conversation.id},
                 )

@@ -29,7 +29,8 @@ from bot.store.conversations import (
     Pending,
     Settlement,
 )
-from bot.store.emergencies import EmergencyPlanner, Seen
+from bot.store import emergencies
+from bot.store.emergencies import EmergencyPlanner
 
 log = logging.getLogger("planton.worker")
 
@@ -458,7 +459,7 @@ class TurnTaker:
         if detection is None:
             return False
         standby = conversation.standby or any(m.standby for m in messages)
-        seen = Seen(conversation.emergency_at, conversation.emergency_short_at, conversation.last_agent_at, standby)
+        seen = emergencies.seen(conversation, standby)
         at = max((m.at for m in messages), default=now)
         plan = self._rules.plan(detection, words, at, now, seen)
         if plan is None:

@@ -204,7 +204,7 @@ async def running(
 
         async def emergency_send(event: Any, detection: Any) -> bool:
             words = getattr(event.body, "text", "")
-            plan = policy.plan(detection, words, event.at, clock.now(), Seen(None, None, None, event.standby))
+            plan = policy.plan(detection, words, event.at, clock.now(), Seen(None, None, None, None, event.standby))
             if plan is None or plan.text is None:
                 return False
             sent = await direct.send_emergency(

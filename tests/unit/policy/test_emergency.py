@@ -60,8 +60,8 @@ def act(detection: Optional[Detection] = DANGER, **situation: Any) -> Optional[E
     [
         ("au secours", None, Detection("danger", "lexicon", "cri")),
         ("adieu", 0.0, Detection("distress", "lexicon", "adieu")),
-        ("un couteau", None, Detection("danger", "score")),
-        ("mourir", None, Detection("distress", "score")),
+        ("devant moi, un couteau", None, Detection("danger", "score")),
+        ("je veux vraiment mourir", None, Detection("distress", "score")),
         ("bonjour", 0.8, Detection("danger", "engine")),
         ("bonjour", 0.7, Detection("danger", "engine")),
         ("bonjour", 0.69, None),

@@ -28,18 +28,19 @@ SCORE = LinearScore.from_mapping(mapping())
 
 
 def test_danger_and_distress() -> None:
-    knife, death, hello = (SCORE.assess(text) for text in ("il a un couteau", "je veux mourir", "bonjour à vous"))
+    knife, death, hello = (SCORE.assess(text) for text in ("il tient un couteau", "je veux vraiment mourir", "bonjour à vous tous"))
     assert knife.danger > 0.9
     assert knife.distress < 0.5
     assert death.danger > 0.9
     assert death.distress > 0.5
     assert hello.danger < 0.5
-    assert SCORE.alarms("un COUTEAU !")
+    assert SCORE.alarms("voici un grand COUTEAU !")
     assert not SCORE.alarms("bonjour")
 
 
-def test_no_words_no_danger() -> None:
-    assert SCORE.probability(" … 😀 ") == 0.0
+@pytest.mark.parametrize("text", [" … 😀 ", "un couteau", "il a un couteau", "mourir"])
+def test_too_few_words_tell_nothing(text: str) -> None:
+    assert SCORE.probability(text) == 0.0
 
 
 def test_a_long_story_cannot_dilute_a_danger() -> None:

@@ -75,6 +75,7 @@ CREATE TABLE conversations (
     introduced_at timestamptz,              -- « je suis un assistant automatique »
     night date,                             -- the night whose message went out
     emergency_at timestamptz,               -- last full emergency reply
+    emergency_kind text,                    -- of that reply: danger or distress
     emergency_short_at timestamptz,
     state bytea,                            -- dialogue state, encrypted
     UNIQUE (platform, account, person)
