@@ -1,6 +1,6 @@
 """Every kind of webhook that Meta sends, posted to a running gateway: its dispositions, and what leaves for it.
 
-`tests/payloads/outcomes.json` says, for each body: the events ([kind, disposition, reason], by time), the messages that
+`outcomes.json` says, for each body: the events ([kind, disposition, reason], by time), the messages that
 reach people ([end of the person's id, beginning of the text]) and the hand-offs ([category, reason]).
 """
 
@@ -22,8 +22,8 @@ from tests.scenario.system import PAYLOADS, System, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EXPECTED: dict[str, Any] = json.loads((PAYLOADS / "outcomes.json").read_text(encoding="utf-8"))
-NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json") if path.stem not in ("index", "outcomes"))
+EXPECTED: dict[str, Any] = json.loads(Path(__file__).with_name("outcomes.json").read_text(encoding="utf-8"))
+NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json") if path.stem != "index")
 PAGE, IG = "104090000000001", "17841400000000001"
 TABLES = "deliveries, events, conversations, outbox, handoffs, accounts"
 
