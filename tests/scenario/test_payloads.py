@@ -20,8 +20,6 @@ from bot.store.codec import Codec
 from tests.conftest import fresh_database
 from tests.scenario.system import PAYLOADS, System, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 EXPECTED: dict[str, Any] = json.loads(Path(__file__).with_name("outcomes.json").read_text(encoding="utf-8"))
 NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json") if path.stem != "index")
 PAGE, IG = "104090000000001", "17841400000000001"
@@ -62,6 +60,7 @@ def test_there_is_one_expectation_a_payload() -> None:
     assert len(NAMES) >= 60
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", NAMES)
 async def test_payload(module_system: System, name: str) -> None:
     found = await outcome(module_system, PAYLOADS / f"{name}.json")
