@@ -201,7 +201,7 @@ async def _listening(settings: Settings) -> list[Problem]:
             f"Service « {FRENCH[role]} » : rien ne répond à {url}.",
             f"Lancez : planton run {role}"
             if role != "engine"
-            else "Lancez : planton run engine (il lui faut un modèle).",
+            else "Il met jusqu’à une minute à démarrer ; ensuite, lancez : planton run engine",
         )
         for role, url in silent
     ]

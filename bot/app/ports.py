@@ -118,10 +118,15 @@ def _taken(one: Listener) -> str | None:
     return None
 
 
-def answers(one: Listener, timeout: float = 0.2) -> bool:
-    """Whether something accepts connections there."""
+def answers(one: Listener, timeout: float = 0.25) -> bool:
+    """Whether the role is ready there: it accepts connections; the engine, which listens before it has loaded its model,
+    must also say that it is well."""
     try:
-        socket.create_connection((one.near, one.port), timeout=timeout).close()
+        with socket.create_connection((one.near, one.port), timeout=timeout) as connection:
+            if one.role != "engine":
+                return True
+            connection.settimeout(timeout)
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b" 200 " in connection.recv(64)
     except OSError:
         return False
-    return True
