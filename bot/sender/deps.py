@@ -31,10 +31,11 @@ class Timing:
     control_limit: float = 24 * 3600.0
     echo_wait: float = 5.0  # after a lost answer
     echo_step: float = 0.2
-    probe_every: float = 30.0  # of a stopped account
+    probe_every: float = 10.0  # of a stopped account
     poll: float = 0.5  # how late a row that became due by time alone may be seen
     emergency_poll: float = 0.2
-    lease: float = 120.0  # longer than any one attempt
+    lease: float = 8.0  # lengthened while an attempt lasts, so that a killed sender lets go of its rows soon
+    emergency_lease: float = 4.0
     renew_after: float = 1.0  # a row claimed longer ago is judged again before it leaves
     budget_step: float = 0.05
     budget_wait: float = 20.0  # then the row is handed back

@@ -9,6 +9,7 @@ Rules of a claim, all kept by the store in one statement:
   `emergency` rows are always claimable: each is tried, whatever befell the account;
 - owner's version and window are checked again: a row that fails is cancelled there and not returned;
 - order: priority, then due time, then id;
+- a row whose id is in `held` is left alone: this very process is at it, even if its lease ran out meanwhile;
 - `maybe_sent` is true when an earlier lease ran out without an outcome, or the last `retry` said `maybe_sent`.
 
 Every outcome is fenced by `row.lease`; a method returns False when the lease was lost, and then has changed nothing.
@@ -16,7 +17,7 @@ Every outcome is fenced by `row.lease`; a method returns False when the lease wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -29,7 +30,13 @@ class OutboxStore(Protocol):
     """The outbox. The emergency lane gets an instance of its own, on its own connections."""
 
     async def claim(
-        self, now: datetime, limit: int, lanes: Sequence[str], lease: timedelta, account: str | None = None
+        self,
+        now: datetime,
+        limit: int,
+        lanes: Sequence[str],
+        lease: timedelta,
+        account: str | None = None,
+        held: Collection[int] = (),
     ) -> Sequence[Row]:
         """Lease at most `limit` due rows of these lanes; with `account`, of that account only, stopped or not."""
         ...
@@ -38,8 +45,14 @@ class OutboxStore(Protocol):
         """Lengthen the lease and check owner and window again; False: the row was lost or cancelled, do not send."""
         ...
 
+    async def hold(self, rows: Collection[Row], lease: timedelta) -> None:
+        """Lengthen the leases of rows that are being delivered; a row whose lease was lost is left alone."""
+        ...
+
     async def part_sent(self, row: Row, index: int, mid: str) -> bool:
-        """Part `index` (from 0) left as `mid`; a later claim starts at `index + 1`. `maybe_sent` is false again."""
+        """Part `index` (from 0) left as `mid`; a later claim starts at `index + 1`. `maybe_sent` is false again.
+
+        Where the lease was lost, whoever has the row now finds the mid as if its echo had come; so with `sent`."""
         ...
 
     async def sent(self, row: Row, mid: str, at: datetime) -> bool:

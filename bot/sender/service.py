@@ -34,6 +34,7 @@ class Sender:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._loops: list[asyncio.Task[None]] = []
         self._rows: set[asyncio.Task[None]] = set()
+        self._held: dict[int, Row] = {}
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -62,6 +63,8 @@ class Sender:
         lanes = (
             self._claims(deps.emergency_store, self._courier, (EMERGENCY,), deps.emergency_concurrency),
             self._claims(deps.store, self._delivery, (REPLY, AGENT), deps.concurrency),
+            self._keeps(deps.emergency_store, True),
+            self._keeps(deps.store, False),
             self._probes(),
         )
         self._loops = [asyncio.create_task(lane) for lane in lanes]
@@ -103,14 +106,15 @@ class Sender:
         """Claim due rows for free slots, for ever."""
         timing = self._deps.timing
         poll = timing.emergency_poll if EMERGENCY in lanes else timing.poll
-        lease = timedelta(seconds=timing.lease)
+        lease = self._lease(EMERGENCY in lanes)
         running: set[asyncio.Task[None]] = set()
         wake: asyncio.Task[None] | None = None
         try:
             while True:
                 free = min(slots - len(running), _BATCH)
                 try:
-                    rows = await store.claim(self._deps.clock.now(), free, lanes, lease) if free > 0 else ()
+                    now = self._deps.clock.now()
+                    rows = await store.claim(now, free, lanes, lease, held=self._held) if free > 0 else ()
                 except Exception as error:  # whatever ails the store, the loop must live
                     log.warning("claim failed: %s", type(error).__name__)
                     await asyncio.sleep(poll)
@@ -139,12 +143,30 @@ class Sender:
             await asyncio.sleep(poll)
 
     async def _one(self, store: OutboxStore, delivery: Delivery, row: Row, probe: bool = False) -> None:
+        self._held[row.id] = row
         try:
             await delivery.deliver(row, probe)
         except Exception as error:  # one row must not harm the others; the fault's own words may hold a citizen's
             where = traceback.extract_tb(error.__traceback__)[-1]
             log.error("row %d broke off: %s at %s:%s", row.id, type(error).__name__, where.filename, where.lineno)
             await delivery.broke(row)
+        finally:
+            self._held.pop(row.id, None)
+
+    def _lease(self, urgent: bool) -> timedelta:
+        return timedelta(seconds=self._deps.timing.emergency_lease if urgent else self._deps.timing.lease)
+
+    async def _keeps(self, store: OutboxStore, urgent: bool) -> None:
+        """Lengthen the leases of what is under way, which may take longer than one lease."""
+        lease = self._lease(urgent)
+        while True:
+            await asyncio.sleep(lease.total_seconds() / 4)
+            rows = [row for row in self._held.values() if (row.lane == EMERGENCY) == urgent]
+            try:
+                if rows:
+                    await store.hold(rows, lease)
+            except Exception as error:  # as above
+                log.warning("leases not lengthened: %s", type(error).__name__)
 
     # Probing
 
@@ -171,6 +193,6 @@ class Sender:
         if slug in _OWN_FAULT:
             await self._accounts.resume(account)
             return
-        lease = timedelta(seconds=self._deps.timing.lease)
-        for row in await self._deps.store.claim(self._deps.clock.now(), 1, (REPLY, AGENT), lease, account):
+        now, lanes = self._deps.clock.now(), (REPLY, AGENT)
+        for row in await self._deps.store.claim(now, 1, lanes, self._lease(False), account, self._held):
             await self._one(self._deps.store, self._delivery, row, probe=True)

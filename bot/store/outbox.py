@@ -5,7 +5,7 @@ Shape of a stored message (encrypted, column `outbox.message`): {"text": str, "q
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,7 +120,7 @@ _CLAIM = text("""
            c.owner_version AS current_version, c.standby
     FROM outbox o JOIN conversations c ON c.id = o.conversation_id
     WHERE o.status = 'queued' AND o.lane = ANY(:lanes) AND o.due_at <= :now
-      AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp())
+      AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp()) AND o.id <> ALL(CAST(:held AS bigint[]))
       AND NOT EXISTS (
           SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id < o.id
              AND (e.lane = 'emergency') = (o.lane = 'emergency'))
@@ -144,6 +144,18 @@ def _verdict(row: Row[Any], now: datetime) -> tuple[str | None, str | None]:
         return None, "window_closed"
 
 
+async def _as_echo(connection: AsyncConnection, row: OutboxRow, part: int | None, mid: str) -> None:
+    """It left although the lease was lost: whoever has the row now finds that out as from an echo. `part` None: the last."""
+    await connection.execute(
+        text("""
+            UPDATE outbox SET echoes = echoes ||
+                jsonb_build_object(coalesce(CAST(:part AS text), CAST(parts_sent AS text)), CAST(:mid AS text))
+            WHERE id = :id AND status = 'queued'
+        """),
+        {"id": row.id, "part": None if part is None else str(part), "mid": mid},
+    )
+
+
 class OutboxStore:
     """The sender's side; keeps the rules of `bot.sender.ports`. `ceiling`: messages a second and account."""
 
@@ -154,13 +166,22 @@ class OutboxStore:
         self._ceiling = ceiling
 
     async def claim(
-        self, now: datetime, limit: int, lanes: Sequence[str], lease: timedelta, account: str | None = None
+        self,
+        now: datetime,
+        limit: int,
+        lanes: Sequence[str],
+        lease: timedelta,
+        account: str | None = None,
+        held: Collection[int] = (),
     ) -> Sequence[OutboxRow]:
         """Lease at most `limit` due rows; rows that may no longer leave are cancelled here."""
         claimed: list[OutboxRow] = []
         async with self._db.begin() as connection:
             rows = (
-                await connection.execute(_CLAIM, {"lanes": list(lanes), "now": now, "limit": limit, "account": account})
+                await connection.execute(
+                    _CLAIM,
+                    {"lanes": list(lanes), "now": now, "limit": limit, "account": account, "held": list(held)},
+                )
             ).all()
             good = []
             for row in rows:
@@ -252,11 +273,27 @@ class OutboxStore:
             )
             return True
 
+    async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:
+        """Lengthen the leases of rows that are being delivered."""
+        async with self._db.begin() as connection:
+            await connection.execute(
+                text("""
+                    UPDATE outbox o SET lease_until = clock_timestamp() + :for
+                    FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS i(id, lease)
+                    WHERE o.id = i.id AND o.lease = i.lease AND o.status = 'queued' AND o.lease_until IS NOT NULL
+                """),
+                {"ids": [row.id for row in rows], "leases": [int(row.lease) for row in rows], "for": lease},
+            )
+
     async def part_sent(self, row: OutboxRow, index: int, mid: str) -> bool:
         """Part `index` left as `mid`."""
-        return await self._fenced(
+        kept = await self._fenced(
             row, "parts_sent = :parts, mids = mids || CAST(:mid AS text), maybe_sent = false", parts=index + 1, mid=mid
         )
+        if not kept:
+            async with self._db.begin() as connection:
+                await _as_echo(connection, row, index, mid)
+        return kept
 
     async def sent(self, row: OutboxRow, mid: str, at: datetime) -> bool:
         """The whole row left; the console hears of it."""
@@ -270,6 +307,8 @@ class OutboxStore:
                 """),
                 {"id": row.id, "lease": int(row.lease), "mid": mid, "at": at},
             )
+            if done.rowcount != 1:
+                await _as_echo(connection, row, None, mid)
             await notify(connection, CONSOLE, str(row.conversation_id))
             await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)
             return bool(done.rowcount == 1)

@@ -20,7 +20,7 @@ from bot.worker.turn import TurnTaker
 
 log = logging.getLogger("planton.worker")
 
-LEASE = timedelta(seconds=20)
+LEASE = timedelta(seconds=9)  # lengthened while a turn lasts, so that a killed worker lets go of its conversations soon
 POLL = 1.0  # seconds between looks when nothing wakes us
 ENGINE_RETRY_MAX = 5.0  # seconds
 
@@ -109,7 +109,22 @@ class Worker:
             with contextlib.suppress(Exception):
                 await self._deps.turns.give_to_human(conversation)
 
+    async def _keep(self, conversation: Conversation) -> None:
+        """Lengthen the lease of a turn that takes long: a slow engine, many messages."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            with contextlib.suppress(DBAPIError, OSError, TimeoutError):
+                await self._deps.conversations.renew(conversation, LEASE)
+
     async def _handle(self, conversation: Conversation) -> None:
+        keeper = asyncio.create_task(self._keep(conversation))
+        try:
+            await self._turn(conversation)
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _turn(self, conversation: Conversation) -> None:
         try:
             await self._deps.turns.take(conversation)
         except LeaseLost:

@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import text
@@ -172,3 +172,29 @@ async def test_a_killed_senders_row_is_taken_over(database: Database, codec: Cod
             assert await w.settled() == {"sent": 1}
         assert not await other.sent(taken[0], "m_late", SystemClock().now())  # fenced
         assert w.graph.texts("42") == ["Bonjour"]
+
+
+async def test_a_row_that_takes_longer_than_its_lease_is_sent_once(database: Database, codec: Codec) -> None:
+    timing = replace(QUICK, lease=0.4, emergency_lease=0.4, send_timeout=5.0, emergency_send_timeout=5.0)
+    async with world(database, codec, latency=1.5) as w:
+        await w.add(await w.talk("42"), "Bonjour")
+        async with sending(w, timing=timing), sending(w, timing=timing):
+            assert await w.settled() == {"sent": 1}
+        assert w.graph.texts("42") == ["Bonjour"]
+
+
+async def test_a_receipt_that_comes_after_the_lease_was_lost_counts_as_the_echo(
+    database: Database, codec: Codec
+) -> None:
+    async with world(database, codec) as w:
+        await w.add(await w.talk("42"), "Bonjour")
+        listener = Listener(database.url, (OUTBOX,))
+        store = OutboxStore(database, codec, listener, 100)
+        now, moment = datetime.now(timezone.utc), timedelta(milliseconds=1)
+        first = (await store.claim(now, 1, ("reply",), moment))[0]
+        await asyncio.sleep(0.01)
+        assert not await store.claim(now, 1, ("reply",), moment, held=[first.id])
+        second = (await store.claim(now, 1, ("reply",), timedelta(seconds=60)))[0]
+        assert second.maybe_sent
+        assert not await store.sent(first, "m_1", now)
+        assert await store.echo_seen(second.id, 0) == "m_1"

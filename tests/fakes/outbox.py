@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -84,7 +84,13 @@ class FakeOutbox:
         return kept
 
     async def claim(
-        self, now: datetime, limit: int, lanes: Sequence[str], lease: timedelta, account: str | None = None
+        self,
+        now: datetime,
+        limit: int,
+        lanes: Sequence[str],
+        lease: timedelta,
+        account: str | None = None,
+        held: Collection[int] = (),
     ) -> list[OutboxRow]:
         self._check()
         busy: set[tuple[int, bool]] = set()
@@ -94,6 +100,8 @@ class FakeOutbox:
             if kept.status != "queued" or family in busy:
                 continue
             busy.add(family)
+            if kept.row.id in held:
+                continue
             if kept.row.lane in lanes and kept.due <= now and self._claimable(kept, now, account):
                 due.append(kept)
         due.sort(key=lambda kept: (kept.row.priority, kept.due, kept.row.id))
@@ -136,9 +144,14 @@ class FakeOutbox:
         kept.leased_until = now + lease
         return True
 
+    async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:
+        for kept in [kept for row in rows if (kept := self._held(row))]:
+            kept.leased_until = self.clock.now() + lease
+
     async def part_sent(self, row: OutboxRow, index: int, mid: str) -> bool:
         kept = self._held(row)
         if kept is None:
+            self.echoes[(row.id, index)] = mid
             return False
         kept.row = replace(kept.row, parts_sent=index + 1, maybe_sent=False)
         kept.mids.append(mid)
@@ -147,6 +160,7 @@ class FakeOutbox:
     async def sent(self, row: OutboxRow, mid: str, at: datetime) -> bool:
         kept = self._held(row)
         if kept is None:
+            self.echoes[(row.id, self.rows[row.id].row.parts_sent)] = mid
             return False
         kept.status, kept.leased_until = "sent", None
         kept.mids.append(mid)
