@@ -28,6 +28,8 @@ from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import complain, say
 from bot.core.errors import Explained, SetupError
 from bot.settings import PREFIX, Settings
+from bot.store import facts
+from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.embedded import Embedded, die_with_parent
 
@@ -155,6 +157,8 @@ class Launcher:
         if not migrate(url):
             say("la base de données ne répond pas. Démarrez-la : Planton reprendra de lui-même.")
             self._add("migrate", [sys.executable, "-m", "bot", "_migrate"], url, once=True)
+        else:
+            check_key(url, self.settings)
         return url
 
     # -- roles ---------------------------------------------------------------------------------------------------
@@ -404,6 +408,21 @@ def migrate(url: str) -> bool:
             f"Le schéma de la base ne se met pas à jour ({type(cause).__name__}).", _schema_remedy()
         ) from None
     return True
+
+
+def check_key(url: str, settings: Settings) -> None:
+    """Raise SettingsError when the database belongs to an installation with another DATA_KEY."""
+
+    async def check() -> None:
+        database = Database(url, size=1)
+        try:
+            async with database.begin() as connection:
+                await facts.check_key(connection, Codec(settings.secret("DATA_KEY")))
+        finally:
+            await database.close()
+
+    with contextlib.suppress(psycopg.OperationalError, SQLAlchemyError, OSError):  # it went away: the roles wait for it
+        asyncio.run(check())
 
 
 def _schema_remedy() -> str:
