@@ -183,6 +183,10 @@ class Graph:
         app.on_shutdown.append(self._shutdown)
         return app
 
+    def reopen(self) -> None:
+        """Serve again after a shutdown."""
+        self._closing.clear()
+
     async def _shutdown(self, _app: web.Application) -> None:
         self._closing.set()
         for task in self._tasks:
@@ -473,8 +477,11 @@ class GraphServer:
         self._runner: web.AppRunner | None = None
         self.url = ""
 
-    async def start(self) -> str:
-        """Listen; returns the address to use as Graph URL, version included."""
+    async def start(self, again: bool = False) -> str:
+        """Listen; returns the address to use as Graph URL, version included. `again`: at the same port, after `stop`."""
+        if again:
+            self._port = int(self.url.rsplit(":", 1)[1].split("/")[0])
+            self.graph.reopen()
         self._runner = web.AppRunner(self.graph.app(), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()

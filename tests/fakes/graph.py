@@ -48,6 +48,14 @@ class ScriptedGraph:
     ) -> None:
         await self._server.stop()
 
+    async def refuse(self) -> None:
+        """Nothing listens any more: connections are refused, until `accept`."""
+        await self._server.stop()
+
+    async def accept(self) -> None:
+        """Listen again at the same address, with the same memory."""
+        await self._server.start(again=True)
+
     @property
     def url(self) -> str:
         """Address with the version."""

@@ -1,0 +1,534 @@
+"""Planton as it is run, in real processes, with a Meta that sends again what was not acknowledged.
+
+async with Planton(folder, graph.url) as planton:
+    meta = Meta(planton, graph)
+    crowd = Crowd(meta)
+    await crowd.flow(seconds=3)
+    await planton.kill("worker")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import psutil
+import psycopg
+from psycopg.rows import dict_row
+
+from bot.meta.signature import HEADER, sign
+from bot.sandbox.graph import Sent
+from bot.store.embedded import Embedded, die_with_parent
+from tests.fakes.graph import PAGE, SECRET, TOKEN, ScriptedGraph
+from tests.scenario.system import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = ("gateway", "worker", "sender", "console")
+QUESTIONS = (
+    "bonjour, comment porter plainte pour un vol de vélo ?",
+    "slt c koi lé condition pr devenir gardien de la paix",
+    "j'ai perdu ma carte d'identité hier soir",
+    "comment faire une procuration pour dimanche",
+    "mon voisin fait du bruit toutes les nuits que faire",
+    "où en est ma plainte déposée en mars",
+    "je pars en vacances, vous pouvez surveiller ma maison ?",
+    "comment contester une amende de stationnement",
+    "combien de points il me reste sur mon permis",
+    "c'est quoi une main courante",
+)
+HELP = "au secours il est en train de défoncer la porte avec une hache"
+_MARK = re.compile(r"pl1\.(\d+)(?:-(\d+))?\.")
+
+
+async def until(true: Callable[[], Any], seconds: float, what: str, every: float = 0.05) -> float:
+    """Wait for something (a plain or an async condition) to become true; the seconds it took."""
+    start = time.monotonic()
+    while True:
+        value = true()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value:
+            return time.monotonic() - start
+        assert time.monotonic() - start < seconds, f"not within {seconds} s: {what}"
+        await asyncio.sleep(every)
+
+
+def environment(folder: Path, graph_url: str, **changes: str | None) -> dict[str, str]:
+    """An environment for `planton run`: free ports, no night, nothing of ours that the caller's shell may hold."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    settings: dict[str, str | None] = {
+        "VAR_DIR": str(folder),
+        "GATEWAY_PORT": str(free_port()),
+        "CONSOLE_PORT": str(free_port()),
+        "SENDER_PORT": str(free_port()),
+        "ENGINE_URL": f"http://127.0.0.1:{free_port()}",
+        "META_APP_SECRET": SECRET,
+        "META_VERIFY_TOKEN": "verify",
+        "META_PAGE_ID": PAGE,
+        "META_PAGE_TOKEN": TOKEN,
+        "META_GRAPH_URL": graph_url,
+        "SEND_CEILING": "300",
+        "DEBOUNCE_MS": "0",
+        "NIGHT_START": "00:00",
+        "NIGHT_END": "00:00",
+        "DESK_HOURS": "00:00-24:00",
+        **changes,
+    }
+    return environ | {f"PLANTON_{name}": value for name, value in settings.items() if value is not None}
+
+
+class Planton:
+    """`planton run` with all its children. `async with` ends every process that it started, by pid, whatever happens."""
+
+    def __init__(self, folder: Path, graph_url: str) -> None:
+        self.folder = folder
+        self.environ = environment(folder / "var", graph_url)
+        self.database = Embedded(folder / "var").url
+        self.url = f"http://127.0.0.1:{self.environ['PLANTON_GATEWAY_PORT']}"
+        self.sender_url = f"http://127.0.0.1:{self.environ['PLANTON_SENDER_PORT']}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.session: aiohttp.ClientSession = None  # type: ignore[assignment]
+        self._seen: set[psutil.Process] = set()
+
+    async def __aenter__(self) -> Planton:
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256))
+        try:
+            self.start()
+        except BaseException:
+            await self.session.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.session.close()
+        self.stop()
+
+    # Life
+
+    def start(self) -> None:
+        """Start the launcher; it answers a little later."""
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bot", "run"],
+                cwd=ROOT,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=die_with_parent(signal.SIGTERM),
+            )
+
+    def stop(self) -> None:
+        """SIGTERM, and what does not end within twenty seconds is killed."""
+        if self.process is None:
+            return
+        self.tree()
+        for one in self._seen:
+            with contextlib.suppress(psutil.Error):
+                one.resume()
+        self.process.terminate()
+        try:
+            self.process.wait(25)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for one in self._seen:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+
+    @property
+    def said(self) -> str:
+        """What all processes wrote."""
+        return (self.folder / "output").read_text(errors="replace").replace("\u00a0", " ")
+
+    def tree(self) -> dict[str, list[psutil.Process]]:
+        """The live processes by role; `postgres` holds the postmaster first."""
+        assert self.process is not None
+        found: dict[str, list[psutil.Process]] = defaultdict(list)
+        try:
+            children = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return found
+        for one in children:
+            with contextlib.suppress(psutil.Error):
+                if one.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                self._seen.add(one)
+                words = one.cmdline()
+                if "_role" in words:
+                    found[words[words.index("_role") + 1]].append(one)
+                elif "bot.engine" in words:
+                    found["engine"].append(one)
+                elif one.name() == "postgres":
+                    found["postgres"].insert(0 if one.ppid() == self.process.pid else 99, one)
+        return found
+
+    def kill(self, role: str) -> None:
+        """kill -9 of one role, of the postmaster, or of the launcher itself."""
+        assert self.process is not None
+        if role == "launcher":
+            self.tree()
+            self.process.kill()
+            self.process.wait()
+            return
+        self.tree()[role][0].kill()
+
+    @contextlib.contextmanager
+    def frozen(self, role: str) -> Any:
+        """All processes of a role stand still."""
+        still = self.tree()[role]
+        for one in still:
+            with contextlib.suppress(psutil.Error):
+                one.suspend()
+        try:
+            yield
+        finally:
+            for one in still:
+                with contextlib.suppress(psutil.Error):
+                    one.resume()
+
+    # What it says of itself
+
+    async def readyz(self) -> dict[str, Any]:
+        """The answer of /readyz; empty while the gateway does not answer."""
+        try:
+            async with self.session.get(f"{self.url}/readyz", timeout=aiohttp.ClientTimeout(total=5)) as response:
+                return dict(await response.json(content_type=None))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return {}
+
+    async def ready(self, seconds: float = 120) -> float:
+        """Wait until all parts answer."""
+
+        async def all_answer() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, self.said[-3000:]
+            return (await self.readyz()).get("ready") is True
+
+        return await until(all_answer, seconds, "ready", every=0.1)
+
+    async def doctor(self) -> dict[str, Any]:
+        """`planton doctor --json`."""
+        code, out, err = await command(self.environ, "doctor", "--json")
+        assert code in (0, 1), err
+        return dict(json.loads(out))
+
+    async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """Rows of a query; a database that is away is awaited."""
+        end = time.monotonic() + 20
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self.database, row_factory=dict_row, connect_timeout=5
+                ) as connection:
+                    return await (await connection.execute(query, values)).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.1)
+
+
+async def command(environ: dict[str, str], *words: str, seconds: float = 60) -> tuple[int, str, str]:
+    """Run `planton …` to its end: code, output, errors."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *words,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=die_with_parent(signal.SIGTERM),
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), seconds)
+    except TimeoutError:
+        process.terminate()
+        out, err = await process.communicate()
+        raise AssertionError(f"planton {words} did not end: {err.decode()[-2000:]}") from None
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode().replace("\u00a0", " ")
+
+
+@dataclass
+class Message:
+    """What a person wrote, and when Meta was told that we have it."""
+
+    person: str
+    mid: str
+    words: str
+    wrote: float
+    acknowledged: float | None = None
+    refusals: int = 0
+
+
+class Meta:
+    """Posts webhooks until each is acknowledged, as Meta does; brings back the echo of what was sent."""
+
+    def __init__(self, planton: Planton, graph: ScriptedGraph) -> None:
+        self.planton, self.graph = planton, graph
+        self.messages: list[Message] = []
+        self.silent: set[str] = set()  # people whose echoes never come
+        self.slowest = 0.0  # a single post's answer, in seconds
+        self._numbers = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        graph.graph.on_echo = self._echo
+
+    def write(self, person: str, words: str) -> Message:
+        """A person writes; the webhook is on its way."""
+        self._numbers += 1
+        message = Message(person, f"m_fault_{self._numbers}", words, time.monotonic())
+        self.messages.append(message)
+        self._spawn(self._deliver(message))
+        return message
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, message: Message) -> None:
+        now = int(time.time() * 1000)
+        item = {
+            "sender": {"id": message.person},
+            "recipient": {"id": PAGE},
+            "timestamp": now,
+            "message": {"mid": message.mid, "text": message.words},
+        }
+        body = {"object": "page", "entry": [{"id": PAGE, "time": now, "messaging": [item]}]}
+        while not await self._post(body):
+            message.refusals += 1
+            await asyncio.sleep(0.3)
+        message.acknowledged = time.monotonic()
+
+    async def _echo(self, body: dict[str, Any]) -> None:
+        if body["entry"][0]["messaging"][0]["recipient"]["id"] in self.silent:
+            return
+        while not await self._post(body):  # noqa: ASYNC110 (nobody tells Meta when we are back)
+            await asyncio.sleep(0.3)
+
+    async def _post(self, body: dict[str, Any]) -> bool:
+        raw = json.dumps(body).encode()
+        start = time.monotonic()
+        try:
+            async with self.planton.session.post(
+                f"{self.planton.url}/webhooks/meta",
+                data=raw,
+                headers={HEADER: sign(SECRET, raw)},
+                timeout=aiohttp.ClientTimeout(total=20),
+            ) as response:
+                await response.read()
+                assert response.status in (200, 503), response.status
+                self.slowest = max(self.slowest, time.monotonic() - start)
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    async def close(self) -> None:
+        """Drop what is still on its way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What reached people
+
+    def reached(self, person: str) -> list[Sent]:
+        """What this person received, in order."""
+        return [sent for sent in self.graph.sent if sent.person == person]
+
+    def delays(self, messages: Iterable[Message]) -> list[float]:
+        """Seconds from each message until a reply to its person came to the Graph API; infinite if none did."""
+        first: dict[str, float] = {}
+        for call in self.graph.calls:
+            if call.text is not None and call.person is not None:
+                first.setdefault(call.person, call.at)
+        return [first.get(m.person, float("inf")) - m.wrote for m in messages]
+
+    async def acknowledged(self, messages: Iterable[Message], seconds: float) -> None:
+        """Wait until Meta was told of all of them."""
+        await until(lambda: all(m.acknowledged for m in messages), seconds, "every message acknowledged")
+
+
+@dataclass
+class Account:
+    """What became of some messages: one line of the table."""
+
+    fault: str
+    messages: int
+    lost: int = 0
+    doubled: int = 0
+    disordered: int = 0
+    seconds: float = 0.0
+    danger: float | None = None  # the slowest reply to a cry for help
+    notes: list[str] = field(default_factory=list)
+
+
+def mark_of(sent: Sent) -> tuple[int, int] | None:
+    """(outbox id, part) of a message, from its signed mark; None when it left without the outbox."""
+    found = _MARK.match(sent.metadata or "")
+    return (int(found[1]), int(found[2] or 0)) if found else None
+
+
+async def settled(planton: Planton, messages: list[Message], seconds: float) -> float:
+    """Wait until each of these messages has its disposition and each reply of theirs has left or failed."""
+    mids = [m.mid for m in messages]
+
+    async def done() -> bool:
+        row = (
+            await planton.rows(
+                """SELECT count(*) FILTER (WHERE e.disposition IS NOT NULL) AS settled,
+                          count(*) FILTER (WHERE EXISTS (SELECT FROM outbox o WHERE o.conversation_id = e.conversation_id
+                              AND o.status = 'queued')) AS unsent
+                   FROM events e WHERE e.mid = ANY(%(mids)s)""",
+                mids=mids,
+            )
+        )[0]
+        return row["settled"] == len(mids) and row["unsent"] == 0
+
+    return await until(done, seconds, "every message settled and every reply sent", every=0.2)
+
+
+async def account(fault: str, planton: Planton, meta: Meta, messages: list[Message]) -> Account:
+    """Count what was lost, doubled and out of order, and check the ledger's balance."""
+    line = Account(fault, len(messages))
+    mids = [m.mid for m in messages]
+    people = {m.person for m in messages}
+    events = await planton.rows(
+        """SELECT e.mid, e.at, e.id, e.disposition, e.reason, e.outbox_id, c.person, o.status, o.lane
+           FROM events e JOIN conversations c ON c.id = e.conversation_id LEFT JOIN outbox o ON o.id = e.outbox_id
+           WHERE e.mid = ANY(%(mids)s) ORDER BY e.at, e.id""",
+        mids=mids,
+    )
+    by_mid: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        by_mid[event["mid"]].append(event)
+    received = {mark_of(sent) for sent in meta.graph.sent}
+    for message in messages:
+        if message.acknowledged is None:
+            continue
+        found = by_mid[message.mid]
+        if len(found) != 1 or found[0]["disposition"] is None:
+            line.lost += 1
+            line.notes.append(f"{message.mid}: {len(found)} rows, disposition {[f['disposition'] for f in found]}")
+        elif (found[0]["disposition"] == "answered" or found[0]["status"] == "sent") and (
+            found[0]["outbox_id"],
+            0,
+        ) not in received:
+            line.lost += 1
+            line.notes.append(f"{message.mid}: answered by row {found[0]['outbox_id']}, which never arrived")
+    line.doubled, notes = await _doubled(planton, meta, people)
+    line.notes += notes
+    for person in people:
+        rows = [mark[0] for sent in meta.reached(person) if (mark := mark_of(sent)) and mark[0]]
+        lanes = await planton.rows("SELECT id, lane FROM outbox WHERE id = ANY(%(ids)s)", ids=rows)
+        urgent = {row["id"] for row in lanes if row["lane"] == "emergency"}
+        first = list(dict.fromkeys(row for row in rows if row not in urgent))
+        own = [e for e in events if e["person"] == person and e["outbox_id"] and e["lane"] == "reply"]
+        answers = [e["outbox_id"] for e in own]
+        # What came in later although it is older is answered next, so that order is owed only to what was stored in order.
+        late = any(
+            one["outbox_id"] > other["outbox_id"] and one["id"] < other["id"]
+            for one, other in itertools.combinations(own, 2)
+        )
+        sent = [s for s in meta.reached(person) if (m := mark_of(s)) and m[0] not in urgent]
+        overlapped = len(first) > 1 and any(s.overlapped for s in sent)
+        if first != sorted(first) or late or overlapped:
+            line.disordered += 1
+            line.notes.append(f"{person}: sent {rows}, answers {answers}")
+    await balance(planton)
+    delays = meta.delays(m for m in messages if m.words == HELP)
+    line.danger = max(delays) if delays else None
+    return line
+
+
+async def _doubled(planton: Planton, meta: Meta, people: set[str]) -> tuple[int, list[str]]:
+    """Messages that a person received twice, and rows of the outbox that answer nothing."""
+    notes = []
+    twice = 0
+    for person in people:
+        marks = [mark_of(sent) for sent in meta.reached(person)]
+        for mark in {m for m in marks if m}:
+            if marks.count(mark) > 1:
+                twice += marks.count(mark) - 1
+                notes.append(f"{person}: row {mark} arrived {marks.count(mark)} times")
+    orphans = await planton.rows(
+        """SELECT o.id, c.person FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+           WHERE c.person = ANY(%(people)s) AND NOT EXISTS (
+               SELECT FROM events e JOIN outbox p ON p.id = e.outbox_id
+               WHERE p.conversation_id = o.conversation_id AND p.created_at = o.created_at)""",
+        people=list(people),
+    )
+    notes += [f"{row['person']}: row {row['id']} answers no message" for row in orphans]
+    return twice + len(orphans), notes
+
+
+async def balance(planton: Planton) -> None:
+    """received = sum of dispositions + in flight, in one look."""
+    row = (
+        await planton.rows(
+            """SELECT count(*) AS received, count(*) FILTER (WHERE disposition IS NULL) AS in_flight,
+                      count(*) FILTER (WHERE disposition IN ('answered', 'emergency', 'handed_off', 'to_agent', 'ignored',
+                                                             'failed')) AS settled FROM events"""
+        )
+    )[0]
+    assert row["received"] == row["settled"] + row["in_flight"], row
+
+
+class Crowd:
+    """Many people who write at a steady rate; now and then one of them is in danger."""
+
+    def __init__(self, meta: Meta, name: str) -> None:
+        self.meta, self.name = meta, name
+        self.messages: list[Message] = []
+        self.alarms: list[Message] = []
+
+    async def flow(self, seconds: float, rate: int = 20, during: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Write for some seconds; `during` runs half-way, while messages go on flowing."""
+        start = time.monotonic()
+        total = int(seconds * rate)
+        first = len(self.messages) + len(self.alarms)
+        task: asyncio.Future[None] | None = None
+        for i in range(total):
+            await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
+            if during is not None and task is None and i >= total // 2:
+                task = asyncio.ensure_future(during())
+            if i % rate == rate - 1:
+                person = f"{self.name}sos{first + i}"
+                self.alarms.append(self.meta.write(person, HELP))
+            else:
+                # Everyone writes about three times, in an order that mixes them; one in four is a newcomer.
+                person = f"{self.name}new{first + i}" if i % 4 == 3 else f"{self.name}p{i % max(1, total // 4)}"
+                self.messages.append(self.meta.write(person, QUESTIONS[(first + i) % len(QUESTIONS)]))
+        if task is not None:
+            await task
+
+    @property
+    def all(self) -> list[Message]:
+        """Everything that was written."""
+        return [*self.messages, *self.alarms]
+
+    def first_answer_after(self, moment: float) -> float | None:
+        """Seconds from a moment until a newcomer who wrote after it was answered (dangers apart)."""
+        after = {m.person for m in self.messages if m.wrote >= moment and "new" in m.person}
+        times = [c.at for c in self.meta.graph.calls if c.text is not None and c.person in after and c.at > moment]
+        return min(times) - moment if times else None
