@@ -34,6 +34,7 @@ from bot.core.messages import (
 )
 from bot.policy.emergency import Detection
 from bot.store import emergencies, handoffs
+from bot.store.batches import Batches
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, LIVE
 from bot.store.db import CONSOLE, DUE, Database, notify
@@ -41,6 +42,7 @@ from bot.store.db import CONSOLE, DUE, Database, notify
 RAW = "deliveries.raw"
 JOIN_WITHIN = timedelta(minutes=3)  # a danger told in several messages is read together
 _JOIN_LAST = 4
+BATCH = 50  # webhooks a transaction, at most
 _DEBOUNCE_RESETS = 4
 
 Item = tuple[Event, Detection | None]
@@ -81,6 +83,39 @@ class _Taken:
     conversation: Row[Any] | None
 
 
+@dataclass(frozen=True)
+class _Delivered:
+    """A webhook to store."""
+
+    raw: bytes
+    items: tuple[Item, ...]
+    received_at: datetime
+    answered: frozenset[str]
+
+
+# Column of events → its PostgreSQL type, in the order of insertion.
+_COLUMNS = {
+    "delivery_id": "bigint",
+    "conversation_id": "bigint",
+    "platform": "text",
+    "account": "text",
+    "key": "text",
+    "kind": "text",
+    "channel": "text",
+    "mid": "text",
+    "target": "text",
+    "at": "timestamptz",
+    "received_at": "timestamptz",
+    "body": "bytea",
+}
+_INSERT_EVENTS = text(f"""
+    INSERT INTO events ({", ".join(_COLUMNS)})
+    SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())})
+    ON CONFLICT (platform, account, key) DO NOTHING
+    RETURNING id, platform, account, key
+""")  # noqa: S608
+
+
 class Inbox:
     """The gateway's side of the store."""
 
@@ -88,22 +123,41 @@ class Inbox:
         self._db = database
         self._codec = codec
         self._rules = rules
+        self._batches: Batches[_Delivered] = Batches(self._take, BATCH)
 
     async def take(
         self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str] = frozenset()
     ) -> None:
         """Store a verified webhook. `answered`: keys whose emergency reply left already, while the database was away.
 
+        Webhooks that come at once are stored together: the busier it is, the more share one transaction.
         Duplicates (same platform, account and key) change nothing. Raises what the database raises.
         """
+        await self._batches.add(_Delivered(raw, tuple(items), received_at, frozenset(answered)))
+
+    async def _take(self, delivered: Sequence[_Delivered]) -> None:
         async with self._db.begin() as connection:
-            delivery = await connection.scalar(
-                text("INSERT INTO deliveries (received_at, raw) VALUES (:at, :raw) RETURNING id"),
-                {"at": received_at, "raw": self._codec.seal(raw, RAW)},
-            )
-            conversations = await self._conversations(connection, [event for event, _ in items])
-            taken = await self._store(connection, delivery, items, conversations, received_at)
-            await self._settle(connection, taken, received_at, answered)
+            ids = await self._deliveries(connection, delivered)
+            events = [event for one in delivered for event, _ in one.items]
+            conversations = await self._conversations(connection, events)
+            taken = await self._store(connection, list(zip(ids, delivered, strict=True)), conversations)
+            answered = frozenset(key for one in delivered for key in one.answered)
+            await self._settle(connection, taken, max(one.received_at for one in delivered), answered)
+
+    async def _deliveries(self, connection: AsyncConnection, delivered: Sequence[_Delivered]) -> list[int]:
+        rows = await connection.execute(
+            text("""
+                INSERT INTO deliveries (received_at, raw)
+                SELECT i.at, i.raw
+                FROM unnest(CAST(:ats AS timestamptz[]), CAST(:raws AS bytea[])) WITH ORDINALITY AS i(at, raw, n)
+                ORDER BY i.n RETURNING id
+            """),
+            {
+                "ats": [one.received_at for one in delivered],
+                "raws": [self._codec.seal(one.raw, RAW) for one in delivered],
+            },
+        )
+        return sorted(row.id for row in rows)
 
     async def tell(self, marks: Sequence[Answered], now: datetime) -> None:
         """Open the hand-offs of emergencies that were answered without the database and that never came again.
@@ -170,61 +224,39 @@ class Inbox:
     async def _store(
         self,
         connection: AsyncConnection,
-        delivery: int,
-        items: Sequence[Item],
+        delivered: Sequence[tuple[int, _Delivered]],
         conversations: Mapping[tuple[str, str, str], Row[Any]],
-        received_at: datetime,
     ) -> list[_Taken]:
-        unique: dict[tuple[str, str, str], Item] = {}
-        for event, detection in items:
-            unique.setdefault((event.platform.value, event.account, event.key), (event, detection))
-        columns: dict[str, list[Any]] = {
-            name: []
-            for name in (
-                "conversations",
-                "platforms",
-                "accounts",
-                "keys",
-                "kinds",
-                "channels",
-                "mids",
-                "targets",
-                "ats",
-                "bodies",
-            )
-        }
-        for event, _ in unique.values():
-            conversation = conversations.get((event.platform.value, event.account, event.person or ""))
-            columns["conversations"].append(None if conversation is None else conversation.id)
-            columns["platforms"].append(event.platform.value)
-            columns["accounts"].append(event.account)
-            columns["keys"].append(event.key)
-            columns["kinds"].append(event.kind)
-            columns["channels"].append(event.channel.value)
-            columns["mids"].append(event.mid)
-            columns["targets"].append(getattr(event.body, "target", None))
-            columns["ats"].append(event.at)
-            columns["bodies"].append(self._codec.seal_json(body_to_json(event.body), BODY))
+        unique: dict[tuple[str, str, str], tuple[Event, Detection | None, int, datetime]] = {}
+        for delivery, one in delivered:
+            for event, detection in one.items:
+                key = (event.platform.value, event.account, event.key)
+                unique.setdefault(key, (event, detection, delivery, one.received_at))
         if not unique:
             return []
-        rows = await connection.execute(
-            text("""
-                INSERT INTO events (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at,
-                    received_at, body)
-                SELECT :delivery, i.conversation, i.platform, i.account, i.key, i.kind, i.channel, i.mid, i.target, i.at,
-                    :received, i.body
-                FROM unnest(CAST(:conversations AS bigint[]), CAST(:platforms AS text[]), CAST(:accounts AS text[]),
-                    CAST(:keys AS text[]), CAST(:kinds AS text[]), CAST(:channels AS text[]), CAST(:mids AS text[]),
-                    CAST(:targets AS text[]), CAST(:ats AS timestamptz[]), CAST(:bodies AS bytea[]))
-                    AS i(conversation, platform, account, key, kind, channel, mid, target, at, body)
-                ON CONFLICT (platform, account, key) DO NOTHING
-                RETURNING id, platform, account, key
-            """),
-            {"delivery": delivery, "received": received_at, **columns},
-        )
+        columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        for event, _, delivery, received_at in unique.values():
+            conversation = conversations.get((event.platform.value, event.account, event.person or ""))
+            values = (
+                delivery,
+                None if conversation is None else conversation.id,
+                event.platform.value,
+                event.account,
+                event.key,
+                event.kind,
+                event.channel.value,
+                event.mid,
+                getattr(event.body, "target", None),
+                event.at,
+                received_at,
+                self._codec.seal_json(body_to_json(event.body), BODY),
+            )
+            for name, value in zip(_COLUMNS, values, strict=True):
+                columns[name].append(value)
+        rows = await connection.execute(_INSERT_EVENTS, columns)
         taken = []
         for row in rows:
-            event, detection = unique[(row.platform, row.account, row.key)]
+            event, detection, _, _ = unique[(row.platform, row.account, row.key)]
             person = (row.platform, row.account, event.person or "")
             taken.append(_Taken(row.id, event, detection, conversations.get(person)))
         return sorted(taken, key=lambda t: (t.event.at, t.id))
@@ -233,8 +265,9 @@ class Inbox:
         self, connection: AsyncConnection, taken: Sequence[_Taken], now: datetime, answered: Set[str]
     ) -> None:
         ignored: dict[str, list[int]] = {}
+        withdrawn = await self._withdrawn(connection, taken)
         for one in taken:
-            reason = await self._aside(connection, one, now)
+            reason = await self._aside(connection, one, withdrawn, now)
             if reason is not None:
                 ignored.setdefault(reason, []).append(one.id)
         for reason, ids in ignored.items():
@@ -253,7 +286,9 @@ class Inbox:
 
     # -- what concerns no dialogue -------------------------------------------------------------------------------
 
-    async def _aside(self, connection: AsyncConnection, one: _Taken, now: datetime) -> str | None:
+    async def _aside(
+        self, connection: AsyncConnection, one: _Taken, withdrawn: Set[tuple[int, str]], now: datetime
+    ) -> str | None:
         """Carry out what needs no worker; returns the reason for which the event is ignored, or None: it is pending."""
         event, body = one.event, one.event.body
         if isinstance(body, PolicyEnforcement):
@@ -278,7 +313,11 @@ class Inbox:
             await _mark(connection, conversation, body, event.at)
             return event.kind
         if isinstance(body, (Message, Postback, Edit)):
-            return await self._withdrawn(connection, conversation, event)
+            mid = _message_id(event)
+            if mid is None or (conversation, mid) not in withdrawn:
+                return None
+            await self._unsend(connection, conversation, mid, now)
+            return "unsent"
         if isinstance(body, Reaction):
             await _seen_at(connection, [(conversation, event.at)])
         return f"unknown: {body.why}"[:200] if isinstance(body, Unknown) else event.kind
@@ -328,21 +367,24 @@ class Inbox:
         )
         await notify(connection, CONSOLE, str(conversation))
 
-    async def _withdrawn(self, connection: AsyncConnection, conversation: int, event: Event) -> str | None:
-        """A message whose withdrawal came before it (webhooks are not in order)."""
-        mid = event.body.target if isinstance(event.body, Edit) else event.mid
-        if mid is None:
-            return None
-        gone = await connection.scalar(
-            text(
-                "SELECT EXISTS (SELECT FROM events WHERE target = :mid AND conversation_id = :id AND kind = 'unsend')"
-            ),
-            {"mid": mid, "id": conversation},
+    async def _withdrawn(self, connection: AsyncConnection, taken: Sequence[_Taken]) -> set[tuple[int, str]]:
+        """(conversation, mid) of the messages among these whose withdrawal came before them: webhooks are not in order."""
+        wanted = [
+            (one.conversation.id, mid)
+            for one in taken
+            if one.conversation is not None and (mid := _message_id(one.event)) is not None
+        ]
+        if not wanted:
+            return set()
+        rows = await connection.execute(
+            text("""
+                SELECT e.conversation_id, e.target
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS w(id, mid)
+                JOIN events e ON e.target = w.mid AND e.conversation_id = w.id AND e.kind = 'unsend'
+            """),
+            {"ids": [w[0] for w in wanted], "mids": [w[1] for w in wanted]},
         )
-        if not gone:
-            return None
-        await self._unsend(connection, conversation, mid, event.at)
-        return "unsent"
+        return {(row.conversation_id, row.target) for row in rows}
 
     async def _thread(self, connection: AsyncConnection, conversation: int, body: ThreadControl) -> None:
         """The thread came to us, or went to another app."""
@@ -412,7 +454,8 @@ class Inbox:
             (
                 await connection.execute(
                     text("""
-                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby FROM conversations WHERE id = :id
+                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby
+                    FROM conversations WHERE id = :id
                 """),
                     {"id": one.conversation.id},
                 )
@@ -482,6 +525,11 @@ class Inbox:
         await notify(connection, DUE)
         for conversation in (speaks.keys() | echoes) if len(speaks.keys() | echoes) <= 20 else ():
             await notify(connection, CONSOLE, str(conversation))
+
+
+def _message_id(event: Event) -> str | None:
+    """The id of the message that an event brings or changes."""
+    return event.body.target if isinstance(event.body, Edit) else event.mid
 
 
 async def _seen_at(connection: AsyncConnection, pairs: Sequence[tuple[int, datetime]]) -> None:

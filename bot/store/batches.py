@@ -1,0 +1,78 @@
+"""Work that comes at once shares a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+T = TypeVar("T")
+
+WRITERS = 2  # batches under way at once: while one waits for the disk, the next is prepared
+
+
+class Batches(Generic[T]):
+    """Calls `write` with what waits: one entry when it is quiet, up to `most` when it is busy.
+
+    An entry whose caller gave up before its turn is not written. When a batch fails for what is in it, each of its
+    entries is written alone, so that one costs nothing to the others.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]], most: int) -> None:
+        self._write = write
+        self._most = most
+        self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
+        self._writers: set[asyncio.Task[None]] = set()
+
+    async def add(self, entry: T) -> None:
+        """Wait until the entry is written. Raises what `write` raised for it."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, done))
+        if len(self._writers) < WRITERS:
+            task = asyncio.create_task(self._run())
+            self._writers.add(task)
+            task.add_done_callback(self._writers.discard)
+        await done
+
+    async def _run(self) -> None:
+        while batch := self._next():
+            try:
+                await self._write([entry for entry, _ in batch])
+            except Exception as error:  # each caller is told; which errors there are is the writer's matter
+                await self._failed(batch, error)
+            else:
+                for _, done in batch:
+                    _settle(done)
+
+    def _next(self) -> list[tuple[T, asyncio.Future[None]]]:
+        batch: list[tuple[T, asyncio.Future[None]]] = []
+        while self._waiting and len(batch) < self._most:
+            entry, done = self._waiting.popleft()
+            if not done.done():
+                batch.append((entry, done))
+        return batch
+
+    async def _failed(self, batch: list[tuple[T, asyncio.Future[None]]], error: Exception) -> None:
+        away = isinstance(error, DBAPIError) and error.connection_invalidated
+        for entry, done in batch:
+            if len(batch) == 1 or away or not isinstance(error, DBAPIError):
+                _settle(done, error)
+                continue
+            try:
+                await self._write([entry])
+            except Exception as own:  # as above
+                _settle(done, own)
+            else:
+                _settle(done)
+
+
+def _settle(done: asyncio.Future[None], error: Exception | None = None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
