@@ -54,6 +54,7 @@ check: $(APP) ## Vérifie style, types, imports, exemples / Lint, types, import 
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) scripts/check_frames.py data/nlu.yml
+	@$(PYTHON) scripts/check_gold.py
 
 format: $(APP) ## Remet le code en forme / Formats the code
 	@$(PYTHON) -m ruff check --fix .

@@ -278,13 +278,15 @@ class Conversations:
     async def release(self, conversation: Conversation, due: datetime, attempts: int, why: str) -> None:
         """Give the conversation back unhandled, due again at `due`; its events wait with reason `why`."""
         async with self._db.begin() as connection:
-            await connection.execute(
+            done = await connection.execute(
                 text("""
                     UPDATE conversations SET lease_until = NULL, due_at = :due, attempts = :attempts
                     WHERE id = :id AND lease = :lease
                 """),
                 {"id": conversation.id, "lease": conversation.lease, "due": due, "attempts": attempts},
             )
+            if done.rowcount != 1:
+                return  # somebody else has it
             await connection.execute(
                 text("UPDATE events SET waiting = :why WHERE conversation_id = :id AND disposition IS NULL"),
                 {"id": conversation.id, "why": why},

@@ -18,6 +18,7 @@ from bot.policy import route, window
 from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
+from bot.store import emergencies
 from bot.store.conversations import (
     BUNDLE,
     LIVE,
@@ -29,7 +30,6 @@ from bot.store.conversations import (
     Pending,
     Settlement,
 )
-from bot.store import emergencies
 from bot.store.emergencies import EmergencyPlanner
 
 log = logging.getLogger("planton.worker")

@@ -28,7 +28,9 @@ SCORE = LinearScore.from_mapping(mapping())
 
 
 def test_danger_and_distress() -> None:
-    knife, death, hello = (SCORE.assess(text) for text in ("il tient un grand couteau", "je veux vraiment mourir", "bonjour à vous tous"))
+    knife, death, hello = (
+        SCORE.assess(text) for text in ("il tient un grand couteau", "je veux vraiment mourir", "bonjour à vous tous")
+    )
     assert knife.danger > 0.9
     assert knife.distress < 0.5
     assert death.danger > 0.9
