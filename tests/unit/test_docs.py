@@ -1,0 +1,60 @@
+"""The documentation says what is: every setting, command, intent and make target is in it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bot.app.cli import parser
+from bot.policy.intents import INTENTS
+from bot.settings import KNOWN
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATOR = (ROOT / "docs" / "exploitation.md").read_text(encoding="utf-8")
+TRAINER = (ROOT / "docs" / "guide-formateur.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`{name}`" in OPERATOR
+
+
+@pytest.mark.parametrize("name", [n for n, (default, _) in KNOWN.items() if default is not None])
+def test_the_documented_default_is_the_real_one(name: str) -> None:
+    row = next(line for line in OPERATOR.splitlines() if line.startswith("|") and f"`{name}`" in line)
+    assert str(KNOWN[name][0]) in row
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+def test_every_intent_is_in_the_trainers_guide(intent: str) -> None:
+    assert intent in TRAINER
+
+
+def commands() -> list[str]:
+    actions = next(a for a in parser()._actions if a.choices and "run" in a.choices)
+    assert actions.choices is not None
+    return [str(name) for name in actions.choices]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert re.search(rf"`{command}\b", README)
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(README.splitlines()) <= 150
+    for link in re.findall(r"\]\(([^)#]+)\)", README + OPERATOR):
+        if not link.startswith("http"):
+            assert (ROOT / link).exists(), link
+
+
+def test_make_help_lists_every_target() -> None:
+    said = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert targets
+    for target in targets:
+        assert f"make {target}" in said
