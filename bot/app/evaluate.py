@@ -127,7 +127,7 @@ _LABELS = {
     "n": "messages",
     "accuracy": "intention juste",
     "route_accuracy": "route juste",
-    "answer_precision": "précision de ce que le robot répond seul",
+    "answer_precision": "précision de ce que l’assistant répond seul",
     "answer_coverage": "part de ce qu’il doit répondre et répond",
     "sensitive_recall": "cas sensibles remis à un humain",
     "emergency_recall": "urgences reconnues",
@@ -139,7 +139,9 @@ def table(figures: dict[str, Any]) -> str:
     """The figures for people."""
 
     def shown(value: Any) -> str:
-        return "—" if value is None else str(value) if isinstance(value, int) else f"{value * 100:.1f} %"
+        if value is None:
+            return "—"
+        return str(value) if isinstance(value, int) else f"{value * 100:.1f}\u00a0%".replace(".", ",")
 
     lines = [f"{label:<44}{shown(figures[key]):>9}" for key, label in _LABELS.items()]
     lines += ["", f"{'intention':<34}{'messages':>9}{'juste':>9}{'route':>9}"]

@@ -70,7 +70,7 @@ _PAGES = {
 }
 _UNEXPECTED = (
     "Une erreur est survenue",
-    "L’action n’a peut-être pas été faite. Rechargez la page pour voir où vous en êtes ; si l’erreur revient, prévenez "
+    "L’action n’a peut-être pas été faite. Rechargez la page pour voir où vous en êtes\u202f; si l’erreur revient, prévenez "
     "l’exploitant.",
 )
 

@@ -153,7 +153,7 @@ EMPTY = {
     "toutes": ("Aucune demande n’est ouverte.", "Une nouvelle demande s’affichera ici toute seule."),
     "closes": (
         "Aucune demande n’a encore été close.",
-        "Les conversations que vous closez ou rendez à l’assistant se retrouvent ici.",
+        "Les conversations closes ou rendues à l’assistant se retrouvent ici.",
     ),
 }
 

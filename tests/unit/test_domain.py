@@ -491,7 +491,8 @@ def test_handoff_replies_leave_room_and_ask_what_agents_need() -> None:
         ("harcelement_cyber", ("3018", "17cyber.gouv.fr", "17")),
         ("disparition", ("17", "116 000", "aucun délai")),
         ("reclamation_police", ("IGPN", "defenseurdesdroits.fr", "personnellement")),
-        ("arnaque_cyber", ("opposition", "17cyber.gouv.fr", "33700", "0 805 805 817")),
+        ("arnaque_cyber", ("opposition", "17cyber.gouv.fr", "Thésée", "Perceval", "Pharos", "33700", "0 805 805 817")),
+        ("hors_perimetre", ("mairie", "préfecture", "gendarmerie", "pompiers", "douane")),
         ("contenu_illicite", ("internet-signalement.gouv.fr",)),
     ],
 )
@@ -539,7 +540,7 @@ def test_guide_defines_each_intent() -> None:
     assert set(sections) == set(INTENTS)
     for intent, section in sections.items():
         assert section.startswith("**"), f"{intent}: the definition comes first"
-        assert len(re.findall(r"« .+? »", section.split("Frontières")[0])) >= 3, f"{intent}: three examples"
+        assert len(re.findall(r"«\s.+?\s»", section.split("Frontières")[0])) >= 3, f"{intent}: three examples"
     for action in _actions():
         assert action in guide
 

@@ -221,7 +221,7 @@
   function heard(news) {
     if (news.kind === "fin") return expired();
     if (news.kind === "perdu") {
-      if (!stopped) say("Connexion perdue. Votre brouillon est gardé\u00a0; l’affichage reprendra tout seul.");
+      if (!stopped) say("Connexion perdue. Votre brouillon est gardé\u202f; l’affichage reprendra tout seul.");
       return;
     }
     if (news.kind === "pret") {

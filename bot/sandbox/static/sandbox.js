@@ -38,7 +38,7 @@ async function post(path, data) {
       body: JSON.stringify(data),
     });
   } catch {
-    notice("Le bac à sable ne répond plus. Relancez « make demo ».");
+    notice("Le bac à sable ne répond plus. Relancez «\u00a0make demo\u00a0».");
     return null;
   }
   const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
@@ -297,7 +297,7 @@ class Panel {
     who.replaceChildren(...(story ? [`Qui répond${NBSP}: `, make("b", "", story.who)] : ["Personne n’a encore écrit ici."]));
     $("[data-hint]", this.section).hidden = Boolean(story && story.lines.length);
     $("[data-quiet]", this.section).textContent =
-      story && story.quiet ? `Et ${story.quiet} accusés de Meta (échos, « reçu », « vu »), rangés sans suite.` : "";
+      story && story.quiet ? `Et ${story.quiet} accusés de Meta (échos, «\u00a0reçu\u00a0», «\u00a0vu\u00a0»), rangés sans suite.` : "";
     $("[data-story]", this.section).replaceChildren(...(story ? story.lines.map(drawLine) : []));
   }
 }
