@@ -14,10 +14,14 @@ T = TypeVar("T")
 WRITERS = 2  # batches under way at once: while one waits for the disk, the next is prepared
 
 
+class _GivenUp(Exception):
+    """A caller of the batch was cancelled."""
+
+
 class Batches(Generic[T]):
     """Calls `write` with what waits: one entry when it is quiet, up to `most` when it is busy.
 
-    An entry whose caller gave up before its turn is not written. When a batch fails for what is in it, each of its
+    An entry whose caller gave up is not written (unless its transaction was just being committed). When a batch fails for what is in it, each of its
     entries is written alone, so that one costs nothing to the others.
     """
 
@@ -40,12 +44,34 @@ class Batches(Generic[T]):
     async def _run(self) -> None:
         while batch := self._next():
             try:
-                await self._write([entry for entry, _ in batch])
+                await self._unless_given_up(batch)
+            except _GivenUp:
+                # Nothing was kept; those who still wait are written next, in their order.
+                self._waiting.extendleft(reversed([(entry, done) for entry, done in batch if not done.done()]))
             except Exception as error:  # each caller is told; which errors there are is the writer's matter
                 await self._failed(batch, error)
             else:
                 for _, done in batch:
                     _settle(done)
+
+    async def _unless_given_up(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
+        """Write a batch; stopped as soon as one of its callers gives up, who must find nothing written afterwards."""
+        writing = asyncio.ensure_future(self._write([entry for entry, _ in batch]))
+
+        def give_up(done: asyncio.Future[None]) -> None:
+            if done.cancelled():
+                writing.cancel()
+
+        for _, done in batch:
+            done.add_done_callback(give_up)
+        try:
+            await asyncio.wait([writing])
+            if writing.cancelled():
+                raise _GivenUp
+            writing.result()
+        finally:
+            for _, done in batch:
+                done.remove_done_callback(give_up)
 
     def _next(self) -> list[tuple[T, asyncio.Future[None]]]:
         batch: list[tuple[T, asyncio.Future[None]]] = []

@@ -60,6 +60,19 @@ async def test_a_bad_entry_costs_its_neighbours_nothing() -> None:
     assert [entry for entry, result in results.items() if result is None] == ["1", "a", "b"]
 
 
+async def test_who_gives_up_during_the_write_stops_it_and_the_others_are_written() -> None:
+    gate = asyncio.Event()
+    writer = Writer(gate=gate)
+    batches = Batches(writer.write, 10)
+    tasks = [asyncio.create_task(batches.add(entry)) for entry in "12abc"]
+    await asyncio.sleep(0.01)
+    tasks[3].cancel()
+    await asyncio.sleep(0.01)
+    gate.set()
+    await asyncio.gather(*tasks[:3], tasks[4])
+    assert writer.batches == [list("12abc"), list("12ac")]
+
+
 async def test_who_gave_up_before_its_turn_is_not_written() -> None:
     gate = asyncio.Event()
     writer = Writer(gate=gate)
