@@ -21,7 +21,8 @@ class _GivenUp(Exception):
 class Batches(Generic[T]):
     """Calls `write` with what waits: one entry when it is quiet, up to `most` when it is busy.
 
-    An entry whose caller gave up is not written (unless its transaction was just being committed). When a batch fails for what is in it, each of its
+    An entry whose caller gave up is not written (unless its transaction was just being committed).
+    When a batch fails for what is in it, each of its
     entries is written alone, so that one costs nothing to the others.
     """
 
@@ -56,7 +57,7 @@ class Batches(Generic[T]):
 
     async def _unless_given_up(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
         """Write a batch; stopped as soon as one of its callers gives up, who must find nothing written afterwards."""
-        writing = asyncio.ensure_future(self._write([entry for entry, _ in batch]))
+        writing = asyncio.create_task(self._alone([entry for entry, _ in batch]))
 
         def give_up(done: asyncio.Future[None]) -> None:
             if done.cancelled():
@@ -72,6 +73,9 @@ class Batches(Generic[T]):
         finally:
             for _, done in batch:
                 done.remove_done_callback(give_up)
+
+    async def _alone(self, entries: Sequence[T]) -> None:
+        await self._write(entries)
 
     def _next(self) -> list[tuple[T, asyncio.Future[None]]]:
         batch: list[tuple[T, asyncio.Future[None]]] = []
