@@ -33,7 +33,7 @@ class EchoOf(enum.Enum):
     OURS = "ours"
     AUTOMATION = "automation"  # Meta's own instant reply
     HUMAN = "human"  # a human in Meta's inbox
-    UNKNOWN_YET = "unknown_yet"  # a send to that person is in flight: hold the echo
+    UNKNOWN_YET = "unknown_yet"  # a send to that person is in flight, or their own message: hold the echo
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ def whose_echo(context: EchoContext) -> EchoOf:
     if context.send_in_flight and context.now < context.received_at + ECHO_HOLD:
         return EchoOf.UNKNOWN_YET
     first = context.first_message_of_day_at
+    if first is None and context.now < context.received_at + AUTOMATION_WITHIN:
+        return EchoOf.UNKNOWN_YET  # the echo of an automation may overtake the message that set it off
     if first is not None and timedelta(0) <= context.at - first <= AUTOMATION_WITHIN:
         return EchoOf.AUTOMATION
     return EchoOf.HUMAN

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Batches(Generic[T]):
 
     async def _unless_given_up(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
         """Write a batch; stopped as soon as one of its callers gives up, who must find nothing written afterwards."""
-        writing = asyncio.create_task(self._alone([entry for entry, _ in batch]))
+        writing = asyncio.create_task(self._alone([entry for entry, _ in batch]))  # noqa: RUF006 (awaited below)
 
         def give_up(done: asyncio.Future[None]) -> None:
             if done.cancelled():
@@ -86,10 +87,11 @@ class Batches(Generic[T]):
         return batch
 
     async def _failed(self, batch: list[tuple[T, asyncio.Future[None]]], error: Exception) -> None:
-        away = isinstance(error, DBAPIError) and error.connection_invalidated
         for entry, done in batch:
-            if len(batch) == 1 or away or not isinstance(error, DBAPIError):
+            if len(batch) == 1 or _away(error):
                 _settle(done, error)
+                continue
+            if done.done():
                 continue
             try:
                 await self._write([entry])
@@ -97,6 +99,13 @@ class Batches(Generic[T]):
                 _settle(done, own)
             else:
                 _settle(done)
+
+
+def _away(error: Exception) -> bool:
+    """Whether the database is what failed, which one entry alone would meet as well."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or error.statement is None  # no statement: no connection
+    return isinstance(error, (OSError, TimeoutError, PoolTimeout))
 
 
 def _settle(done: asyncio.Future[None], error: Exception | None = None) -> None:

@@ -200,18 +200,34 @@ class Conversations:
             )
         return None if at is None else max(0.0, (at - now).total_seconds())
 
-    async def replies_since(self, conversation_id: int, since: datetime) -> int:
-        """How many messages the bot has put into the outbox of a conversation since a moment."""
+    async def replies(self, conversation_id: int, since: datetime) -> tuple[int, bool]:
+        """How many messages the bot has put into the outbox since a moment; whether any ever left, or still may."""
         async with self._db.begin() as connection:
-            return int(
-                await connection.scalar(
+            row = (
+                await connection.execute(
                     text("""
-                        SELECT count(*) FROM outbox
-                        WHERE conversation_id = :id AND author = 'bot' AND created_at > :since AND status <> 'cancelled'
+                        SELECT count(*) FILTER (WHERE created_at > :since) AS recent,
+                               coalesce(bool_or(status <> 'failed'), false) AS reached
+                        FROM outbox WHERE conversation_id = :id AND author = 'bot' AND status <> 'cancelled'
                     """),
                     {"id": conversation_id, "since": since},
                 )
-                or 0
+            ).one()
+        return int(row.recent), bool(row.reached)
+
+    async def stopped_for_loop(self, conversation_id: int) -> bool:
+        """Whether the bot fell silent because it had said too much, and the hand-off of that is still open."""
+        async with self._db.begin() as connection:
+            return bool(
+                await connection.scalar(
+                    text("""
+                        SELECT EXISTS (
+                            SELECT FROM handoffs h JOIN events e ON e.conversation_id = h.conversation_id
+                            WHERE h.conversation_id = :id AND h.closed_at IS NULL
+                              AND e.reason = 'boucle' AND e.settled_at >= h.opened_at)
+                    """),
+                    {"id": conversation_id},
+                )
             )
 
     async def send_in_flight(self, conversation_id: int) -> bool:

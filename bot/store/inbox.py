@@ -303,6 +303,8 @@ class Inbox:
         conversation = one.conversation.id
         if isinstance(body, Echo):
             return await self._own_echo(connection, body, event.mid)
+        if isinstance(body, (Unsend, Edit)):
+            await self._read_anew(connection, conversation, body.target)
         if isinstance(body, Unsend):
             await self._unsend(connection, conversation, body.target, now)
             return "unsend"
@@ -350,6 +352,18 @@ class Inbox:
             return "own_echo"
         return None
 
+    async def _read_anew(self, connection: AsyncConnection, conversation: int, target: str) -> None:
+        """A worker may be answering the very words that change now: it loses the conversation, which stays due."""
+        await connection.execute(
+            text("""
+                UPDATE conversations SET lease = lease + 1, lease_until = NULL
+                WHERE id = :id AND lease_until > clock_timestamp() AND EXISTS (
+                    SELECT FROM events WHERE conversation_id = :id AND mid = :target AND disposition IS NULL)
+            """),
+            {"id": conversation, "target": target},
+        )
+        await notify(connection, DUE)
+
     async def _unsend(self, connection: AsyncConnection, conversation: int, target: str, now: datetime) -> None:
         """Erase what the person withdrew, at once; what still waited is no longer answered."""
         await connection.execute(
@@ -395,8 +409,11 @@ class Inbox:
             ours = body.action == "pass"  # Meta tells the app that receives the thread
         await connection.execute(
             text("""
-                UPDATE conversations SET standby = NOT CAST(:ours AS boolean), owner_version = owner_version + 1,
-                    owner = CASE WHEN :ours AND owner = 'inbox' THEN 'bot' ELSE owner END
+                UPDATE conversations SET standby = NOT CAST(:ours AS boolean),
+                    owner_version = owner_version
+                        + CASE WHEN standby = CAST(:ours AS boolean) OR :ours AND owner = 'inbox' THEN 1 ELSE 0 END,
+                    owner = CASE WHEN NOT (:ours AND owner = 'inbox') THEN owner
+                                 WHEN category = 'none' THEN 'bot' ELSE 'waiting' END
                 WHERE id = :id
             """),
             {"id": conversation, "ours": ours},
@@ -408,12 +425,12 @@ class Inbox:
         self, connection: AsyncConnection, rest: Sequence[_Taken], now: datetime, answered: Set[str]
     ) -> None:
         words = [one for one in rest if isinstance(one.event.body, (Message, Edit, Postback))]
-        recent = await self._recent(connection, words, now)
+        recent = await self._recent(connection, words)
         for one in words:
             await self._emergency(connection, one, recent, now, one.event.key in answered)
 
     async def _recent(
-        self, connection: AsyncConnection, words: Sequence[_Taken], now: datetime
+        self, connection: AsyncConnection, words: Sequence[_Taken]
     ) -> dict[int, list[tuple[int, datetime, str]]]:
         """The last texts of these conversations, oldest first, what was taken in now included."""
         ids = {one.conversation.id for one in words if one.conversation is not None}
@@ -427,7 +444,8 @@ class Inbox:
                   AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored'))
                 ORDER BY at, id
             """),
-            {"ids": list(ids), "since": now - JOIN_WITHIN},
+            # By Meta's time: what an outage held back comes late, and together.
+            {"ids": list(ids), "since": min(one.event.at for one in words) - JOIN_WITHIN},
         )
         for row in rows:
             body = body_from_json(self._codec.open_json(row.body, BODY))
@@ -446,7 +464,9 @@ class Inbox:
         words = getattr(one.event.body, "text", "")
         detection = one.detection
         if detection is None and words:
-            lines = [line for line in recent.get(one.conversation.id, []) if line[1] <= one.event.at][-_JOIN_LAST:]
+            at = one.event.at
+            lines = [line for line in recent.get(one.conversation.id, []) if at - JOIN_WITHIN < line[1] <= at]
+            lines = lines[-_JOIN_LAST:]
             if len(lines) > 1:
                 words = " ".join(line[2] for line in lines)
                 detection = self._rules.triage(words)

@@ -155,12 +155,10 @@ class TurnTaker:
             elif verdict is owners.EchoOf.AUTOMATION:
                 draft.settle([event.id], "ignored", "inbox_automation")
             elif verdict is owners.EchoOf.UNKNOWN_YET:
-                draft.wait("echo", [event.id], event.received_at + owners.ECHO_HOLD, LIVE)
+                draft.wait("echo", [event.id], _judged_again(event, now), LIVE)
             else:
                 draft.settle([event.id], "ignored", "inbox_reply")
-                draft.sets["last_agent_at"] = event.at
-                if conversation.owner != "agent":
-                    draft.sets.update(owner="inbox", owner_until=event.at + owners.INBOX_FOR)
+                _take_over(conversation, event.at, draft, now)
 
     async def _whose(self, conversation: Conversation, event: Pending, echo: Echo, now: datetime) -> owners.EchoOf:
         day = self._rules.night.local(event.at).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -230,8 +228,9 @@ class TurnTaker:
     ) -> None:
         owner = draft.sets.get("owner", conversation.owner)
         if owner == "inbox" and "owner" not in draft.sets and (conversation.owner_until or now) <= now:
-            owner = "bot"
-            draft.sets.update(owner="bot", owner_until=None)
+            # What waits for an agent goes on waiting: the human in the inbox did not close it.
+            owner = "bot" if conversation.category == "none" else "waiting"
+            draft.sets.update(owner=owner, owner_until=None)
         if owner == "closed":
             owner = "bot"
             draft.sets.update(owner="bot", category="none", state=None)
@@ -259,6 +258,9 @@ class TurnTaker:
         at_night = not quiet and self._rules.night.contains(now)
         for message in messages:
             understanding = await self._understand(message, draft, may_fail=at_night)
+            if understanding is None and _words(message):  # the engine is away, and the night's message must not wait
+                draft.wait("retry", [message.id], now + timedelta(seconds=5), LIVE)
+                continue
             if understanding is None:
                 draft.settle([message.id], "to_agent", reason)
                 continue
@@ -321,25 +323,28 @@ class TurnTaker:
         """By day, and the conversation is the bot's."""
         ids = [m.id for m in messages]
         if not self._window_open(conversation, now):
-            draft.hand_off(HandoffRequest("request", PRIORITY["request"], "window_closed"), None)
-            draft.settle(ids, "handed_off", "window_closed", route=HANDOFF)
+            await self._too_late(conversation, messages, draft, now)
             return
-        said = await self._store.replies_since(conversation.id, now - owners.LOOP_WITHIN)
-        if owners.in_loop(said):
-            self._loop(ids, said, draft)
+        if conversation.category != "none" and await self._store.stopped_for_loop(conversation.id):
+            draft.settle(ids, "to_agent", "boucle")
             return
+        said, reached = await self._store.replies(conversation.id, now - owners.LOOP_WITHIN)
         situation = route.Situation(
-            introduced=conversation.introduced_at is not None,
+            introduced=conversation.introduced_at is not None and reached,
             handoff_open=conversation.category != "none",
             wait=await self._wait_sentence(now),
         )
         state = conversation.state
         category = conversation.category
         priority = NIGHT_PRIORITY if all(m.waiting == "night" for m in messages) else LIVE
-        for segment in segments(messages):
+        parts = segments(messages)
+        for i, segment in enumerate(parts):
             if not owners.bot_may_answer("waiting" if category != "none" else "bot", category):
                 draft.settle(segment.events, "to_agent", "waiting")  # the same batch asked for a human already
                 continue
+            if owners.in_loop(said + len(draft.replies)):
+                self._loop([event for part in parts[i:] for event in part.events], draft)
+                break
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
             if outcome is None:
                 return
@@ -352,8 +357,24 @@ class TurnTaker:
                 handoff_open=situation.handoff_open or outcome.handoff is not None,
             )
         draft.state = state
-        if draft.replies and conversation.introduced_at is None:
+        if draft.replies and not (conversation.introduced_at is not None and reached):
             draft.sets["introduced_at"] = now
+
+    async def _too_late(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> None:
+        """The window closed: the bot may say nothing any more, but agents see first what is grave."""
+        for message in messages:
+            understanding = await self._understand(message, draft, may_fail=False)
+            if understanding is None:
+                continue
+            if self._emergency(conversation, [message], _words(message), understanding, draft, now):
+                return
+            request = self._understood(understanding).handoff
+            if request is not None and request.priority < PRIORITY["request"]:
+                draft.hand_off(request, understanding.intent)
+        draft.hand_off(HandoffRequest("request", PRIORITY["request"], "window_closed"), None)
+        draft.settle([m.id for m in messages], "handed_off", "window_closed", route=HANDOFF)
 
     async def _outcome(
         self,
@@ -398,14 +419,11 @@ class TurnTaker:
         if outcome.understanding is not None:
             draft.slots.update(outcome.understanding.entities)
 
-    def _loop(self, ids: Sequence[int], said: int, draft: _Draft) -> None:
-        """Enough was said: one sentence, a hand-off, then silence."""
-        if said == owners.LOOP_REPLIES:
-            draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_boucle"])))
-            draft.hand_off(HandoffRequest("request", PRIORITY["request"], "boucle"), None)
-            draft.settle(ids, "handed_off", "boucle", reply=0, route=HANDOFF)
-        else:
-            draft.settle(ids, "to_agent", "boucle")
+    def _loop(self, ids: Sequence[int], draft: _Draft) -> None:
+        """Enough was said: one sentence and a hand-off; silence until a human is done with it."""
+        draft.settle(ids, "handed_off", "boucle", reply=len(draft.replies), route=HANDOFF)
+        draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_boucle"])))
+        draft.hand_off(HandoffRequest("request", PRIORITY["request"], "boucle"), None)
 
     async def give_to_human(self, conversation: Conversation) -> None:
         """The engine gave nothing usable twice, or we failed: the person is told, a human takes it from here."""
@@ -413,7 +431,8 @@ class TurnTaker:
         draft = _Draft()
         messages = await self._messages(conversation, draft, now)
         ids = [m.id for m in messages]
-        if owners.bot_may_answer(conversation.owner, conversation.category):
+        standby = conversation.standby or any(m.standby for m in messages)
+        if not standby and owners.bot_may_answer(conversation.owner, conversation.category):
             draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
             if self._rules.night.contains(now):
                 if not self._told(conversation, now):
@@ -467,9 +486,13 @@ class TurnTaker:
         pending = tuple(m.id for m in conversation.pending if not isinstance(m.body, Echo))
         draft.replies.clear()
         draft.settlements = [s for s in draft.settlements if not set(s.events) & set(pending)]
+        held = set(draft.waiting.get("echo", ()))
         draft.waiting.clear()
         draft.handoff, draft.state, draft.next_due = None, None, None
-        draft.sets = {}
+        draft.sets = _inbox_part(draft.sets)
+        for event in conversation.pending:
+            if event.id in held:
+                draft.wait("echo", [event.id], _judged_again(event, now), LIVE)
         draft.emergency = Emergency(plan, detection, pending, understanding)
         return True
 
@@ -512,6 +535,27 @@ class TurnTaker:
         is_open = self._rules.desk.open(now)
         median = await self._store.median_wait(now) if is_open else None
         return route.wait_sentence(is_open, hour_text(self._rules.desk.start), median, self._rules.texts)
+
+
+def _judged_again(echo: Pending, now: datetime) -> datetime:
+    """When to look again at an echo that cannot be judged yet."""
+    return min(echo.received_at + owners.ECHO_HOLD, now + owners.AUTOMATION_WITHIN)
+
+
+def _take_over(conversation: Conversation, at: datetime, draft: _Draft, now: datetime) -> None:
+    """A human wrote in Meta's inbox at `at`. Echoes come in any order: an older one shortens nothing."""
+    wrote = [at, conversation.last_agent_at, draft.sets.get("last_agent_at")]
+    draft.sets["last_agent_at"] = max(moment for moment in wrote if moment is not None)
+    ends = [at + owners.INBOX_FOR, conversation.owner_until, draft.sets.get("owner_until")]
+    until = max(moment for moment in ends if moment is not None)
+    if conversation.owner != "agent" and until > now:
+        draft.sets.update(owner="inbox", owner_until=until)
+
+
+def _inbox_part(sets: Mapping[str, Any]) -> dict[str, Any]:
+    """What an echo changed: a danger in the same turn does not undo that a human is at it."""
+    names = ["last_agent_at", *(("owner", "owner_until") if sets.get("owner") == "inbox" else ())]
+    return {name: sets[name] for name in names if name in sets}
 
 
 def _words(message: Pending) -> str:

@@ -324,7 +324,7 @@ class Meta:
     async def _echo(self, body: dict[str, Any]) -> None:
         if body["entry"][0]["messaging"][0]["recipient"]["id"] in self.silent:
             return
-        while not await self._post(body):  # noqa: ASYNC110 (nobody tells Meta when we are back)
+        while not await self._post(body):
             await asyncio.sleep(0.3)
 
     async def _post(self, body: dict[str, Any]) -> bool:

@@ -14,17 +14,18 @@ from bot.store.batches import Batches
 class Writer:
     """Remembers batches; `bad` entries make any batch that holds them fail."""
 
-    def __init__(self, bad: str = "", gate: asyncio.Event | None = None) -> None:
+    def __init__(self, bad: str = "", gate: asyncio.Event | None = None, error: Exception | None = None) -> None:
         self.batches: list[list[str]] = []
         self._bad = bad
         self._gate = gate
+        self._error = error or DBAPIError("insert", None, ValueError("bad"), False, False)
 
     async def write(self, entries: Sequence[str]) -> None:
         self.batches.append(list(entries))
         if self._gate:
             await self._gate.wait()
         if self._bad in entries and self._bad:
-            raise DBAPIError("insert", None, ValueError("bad"), False, False)
+            raise self._error
 
 
 async def test_quiet_one_by_one() -> None:
@@ -48,15 +49,16 @@ async def test_busy_together_and_never_more_than_allowed() -> None:
     assert len(writer.batches) < 8
 
 
-async def test_a_bad_entry_costs_its_neighbours_nothing() -> None:
+@pytest.mark.parametrize("error", [None, ValueError("ours"), KeyError("ours")])
+async def test_a_bad_entry_costs_its_neighbours_nothing(error: Exception | None) -> None:
     gate = asyncio.Event()
-    writer = Writer(bad="x", gate=gate)
+    writer = Writer(bad="x", gate=gate, error=error)
     batches = Batches(writer.write, 10)
     tasks = {entry: asyncio.create_task(batches.add(entry)) for entry in "1axb"}
     await asyncio.sleep(0.01)
     gate.set()
     results = dict(zip(tasks, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True))
-    assert isinstance(results["x"], DBAPIError)
+    assert isinstance(results["x"], type(error or DBAPIError("", None, ValueError(), False, False)))
     assert [entry for entry, result in results.items() if result is None] == ["1", "a", "b"]
 
 
@@ -85,3 +87,17 @@ async def test_who_gave_up_before_its_turn_is_not_written() -> None:
     gate.set()
     await asyncio.gather(*tasks[:2])
     assert writer.batches == [["a"], ["b"]]
+
+
+async def test_who_gave_up_while_its_batch_failed_is_not_written_alone() -> None:
+    gate = asyncio.Event()
+    writer = Writer(bad="x", gate=gate)
+    batches = Batches(writer.write, 10)
+    tasks = {entry: asyncio.create_task(batches.add(entry)) for entry in "12axb"}
+    await asyncio.sleep(0.01)
+    tasks["a"].cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    assert ["b"] in writer.batches
+    assert ["a"] not in writer.batches

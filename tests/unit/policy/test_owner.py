@@ -17,7 +17,7 @@ ECHO = EchoContext(
     our_app_id="111",
     at=AT,
     received_at=AT,
-    now=AT,
+    now=AT + timedelta(seconds=3),
     send_in_flight=False,
     first_message_of_day_at=None,
 )
@@ -48,6 +48,8 @@ def test_ten_replies_are_enough() -> None:
     ("context", "expected"),
     [
         (ECHO, EchoOf.HUMAN),
+        (replace(ECHO, now=AT), EchoOf.UNKNOWN_YET),  # it may have overtaken the person's message
+        (replace(ECHO, now=AT, first_message_of_day_at=AT - timedelta(hours=1)), EchoOf.HUMAN),
         (replace(ECHO, signed=True), EchoOf.OURS),
         (replace(ECHO, mid_known=True), EchoOf.OURS),
         (replace(ECHO, app_id="111"), EchoOf.OURS),
