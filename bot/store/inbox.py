@@ -267,6 +267,7 @@ class Inbox:
         ignored: dict[str, list[int]] = {}
         withdrawn = await self._withdrawn(connection, taken)
         for one in taken:
+            await self._read_anew(connection, one)
             reason = await self._aside(connection, one, withdrawn, now)
             if reason is not None:
                 ignored.setdefault(reason, []).append(one.id)
@@ -303,8 +304,6 @@ class Inbox:
         conversation = one.conversation.id
         if isinstance(body, Echo):
             return await self._own_echo(connection, body, event.mid)
-        if isinstance(body, (Unsend, Edit)):
-            await self._read_anew(connection, conversation, body.target)
         if isinstance(body, Unsend):
             await self._unsend(connection, conversation, body.target, now)
             return "unsend"
@@ -352,15 +351,18 @@ class Inbox:
             return "own_echo"
         return None
 
-    async def _read_anew(self, connection: AsyncConnection, conversation: int, target: str) -> None:
+    async def _read_anew(self, connection: AsyncConnection, one: _Taken) -> None:
         """A worker may be answering the very words that change now: it loses the conversation, which stays due."""
+        body = one.event.body
+        if one.conversation is None or not isinstance(body, (Unsend, Edit)):
+            return
         await connection.execute(
             text("""
                 UPDATE conversations SET lease = lease + 1, lease_until = NULL
                 WHERE id = :id AND lease_until > clock_timestamp() AND EXISTS (
                     SELECT FROM events WHERE conversation_id = :id AND mid = :target AND disposition IS NULL)
             """),
-            {"id": conversation, "target": target},
+            {"id": one.conversation.id, "target": body.target},
         )
         await notify(connection, DUE)
 
