@@ -44,7 +44,11 @@ class Night:
             return at
         local = self.local(at)
         day = local.date() if local.time() < self.end else local.date() + timedelta(days=1)
-        return instant(day, self.end, self.zone)
+        end = instant(day, self.end, self.zone)
+        if end > at:
+            return end
+        # In autumn that wall time comes twice, and the first is over.
+        return datetime.combine(day, self.end.replace(fold=1), tzinfo=self.zone).astimezone(timezone.utc)
 
 
 def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:

@@ -282,6 +282,7 @@ class Inbox:
         aside = {i for ids in ignored.values() for i in ids}
         rest = [one for one in taken if one.id not in aside and one.conversation is not None]
         if rest:
+            await self._returned(connection, rest)
             await self._emergencies(connection, rest, now, answered)
             await self._due(connection, rest, now)
 
@@ -420,6 +421,28 @@ class Inbox:
             """),
             {"id": conversation, "ours": ours},
         )
+
+    async def _returned(self, connection: AsyncConnection, rest: Sequence[_Taken]) -> None:
+        """Words that reach us on our own channel after the last thread control: the thread is ours again.
+
+        Meta says so when an app passes the thread, not when the other app's claim runs out after a day.
+        """
+        back: dict[int, datetime] = {}
+        for one in rest:
+            if one.conversation is None or not one.conversation.standby or one.event.standby:
+                continue
+            if isinstance(one.event.body, (Message, Postback)):
+                back[one.conversation.id] = one.event.at  # in order of time: the newest stays
+        if back:
+            await connection.execute(
+                text("""
+                    UPDATE conversations c SET standby = false, owner_version = owner_version + 1
+                    FROM unnest(CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[])) AS i(id, at)
+                    WHERE c.id = i.id AND c.standby AND NOT EXISTS (
+                        SELECT FROM events e WHERE e.conversation_id = c.id AND e.kind = 'thread_control' AND e.at >= i.at)
+                """),
+                {"ids": list(back), "ats": list(back.values())},
+            )
 
     # -- emergencies ---------------------------------------------------------------------------------------------
 

@@ -257,3 +257,19 @@ async def test_under_a_waiting_complaint_the_night_waits_for_the_engine(
         await system.settled()
         assert system.graph.texts("p1")[-1].startswith("Écrire ici n’alerte personne")
         assert [h.priority for h in await system.handoffs("p1")] == [0]
+
+
+async def test_words_on_our_own_channel_end_the_standby(system: System) -> None:
+    taken = thread("p1", "take", DAY, new_owner_app_id=str(INBOX_APP))
+    await system.post(system.body(taken))
+    await system.post(system.body(system.message("p1", "plainte", at=DAY - timedelta(seconds=5))))  # from before
+    await system.post(system.body(system.message("p1", "plainte"), channel="standby"))
+    await system.settled()
+    assert system.graph.texts("p1") == []
+    await system.later(hours=25)  # the other app's claim ran out, and nobody told us
+    await system.say("p1", "plainte")
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1
+    await system.say("p1", "au secours il a un couteau il défonce la porte")
+    await system.settled()
+    assert system.graph.texts("p1")[-1].startswith("Écrire ici n’alerte personne")

@@ -68,6 +68,13 @@ def test_the_end_is_the_first_moment_outside(moment: datetime, start: time, end:
         night.name(moment)
 
 
+def test_an_end_that_comes_twice_in_autumn_is_never_over_before_the_night_is() -> None:
+    night = Night(PARIS, time(0, 0), time(2, 30))
+    again = datetime(2026, 10, 25, 1, 10, tzinfo=timezone.utc)  # 02:10 for the second time
+    assert night.contains(again)
+    assert night.ends_at(again) == datetime(2026, 10, 25, 1, 30, tzinfo=timezone.utc)
+
+
 def test_naive_times_are_refused() -> None:
     with pytest.raises(ValueError):
         NIGHT.contains(datetime(2026, 1, 15, 2, 0))
