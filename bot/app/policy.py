@@ -28,7 +28,7 @@ MODELS = ROOT / "models"
 DOMAIN = ROOT / "domain.yml"
 LEXICON = ROOT / "data" / "danger.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
-ENGINE_THRESHOLD = 0.5
+ENGINE_THRESHOLD = 0.3
 
 
 def newest_score() -> Path | None:
