@@ -5,6 +5,7 @@ Pure: the texts (replies of domain.yml by name) and the situation are given.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -115,7 +116,7 @@ def introduce(replies: Sequence[Reply], texts: Texts) -> tuple[Reply, ...]:
 def _net(replies: Sequence[Reply], texts: Texts) -> str:
     """The second net's line, where the replies do not carry both numbers already."""
     said = " ".join(r.text for r in replies)
-    return "" if "17" in said and "114" in said else texts["utter_filet"]
+    return "" if re.search(r"\b17\b", said) and re.search(r"\b114\b", said) else texts["utter_filet"]
 
 
 def needs_net(route: str, category: str) -> bool:

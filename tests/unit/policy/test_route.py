@@ -61,6 +61,11 @@ def test_a_question_to_the_person_carries_the_second_net() -> None:
     assert (outcome.route, outcome.priority) == ("clarify", 9)
 
 
+def test_the_net_is_not_mistaken_for_another_number() -> None:
+    outcome = route.by_day(turn("procuration", "17Cyber, en 2017, 0 114 5", clarify=True), KNOWN, TEXTS)
+    assert said(outcome)[0].endswith("En danger : 17 ou 114.")
+
+
 def test_a_weak_guess_of_danger_is_a_question() -> None:
     outcome = route.by_day(turn("danger_immediat", "17 et 114"), KNOWN, TEXTS)
     assert (outcome.route, said(outcome)) == ("clarify", ["17 et 114"])
