@@ -48,13 +48,14 @@ demo: install train ## Lance tout ici, avec le bac à sable / Runs everything wi
 test: install train ## Lance tous les tests / Runs every test
 	@$(PYTHON) -m pytest --durations=15
 
-check: $(APP) ## Vérifie style, types, imports, exemples / Lint, types, import rules, examples
+check: $(APP) ## Vérifie style, types, imports, exemples, règles / Lint, types, imports, examples, policy branches
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) scripts/check_frames.py data/nlu.yml
 	@$(PYTHON) scripts/check_gold.py
+	@$(PYTHON) -m pytest -q tests/unit/policy --cov=bot.policy --cov-branch --cov-report= --cov-fail-under=100
 
 format: $(APP) ## Remet le code en forme / Formats the code
 	@$(PYTHON) -m ruff check --fix .
