@@ -289,6 +289,18 @@ def _wall(name: str, value: str) -> time:
 @functools.cache
 def _generated(path: Path, name: str) -> str:
     """Read or create a secret file. Two processes that create it at once end with the same value."""
+    try:
+        _make(path, name)
+        return _read_secret(path)
+    except OSError as error:
+        raise _wrong(
+            "VAR_DIR",
+            f"{path} ne s’écrit ou ne se lit pas ({error.strerror}).",
+            "Donnez un dossier où vous pouvez écrire.",
+        ) from None
+
+
+def _make(path: Path, name: str) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -301,6 +313,9 @@ def _generated(path: Path, name: str) -> str:
             pass
         finally:
             draft.unlink()
+
+
+def _read_secret(path: Path) -> str:
     if path.stat().st_mode & 0o077:
         raise SettingsError(f"{path} est lisible par d’autres.", f"Faites : chmod 600 {path}")
     return path.read_text().strip()

@@ -14,7 +14,6 @@ from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, read_yaml
 from bot.policy import emergency
 from bot.policy.emergency import Detection
-from bot.policy.intents import DANGER_INTENTS
 from bot.policy.lexicon import Lexicon
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.score import LinearScore
@@ -29,6 +28,7 @@ DOMAIN = ROOT / "domain.yml"
 LEXICON = ROOT / "data" / "danger.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.3
+DISTRESS_SURE = 0.6
 
 
 def newest_score() -> Path | None:
@@ -76,9 +76,11 @@ class Policy:
     def detect(self, words: str, understanding: Understanding) -> Detection | None:
         """All three detectors. What the engine alone saw has the kind of the engine's own best guess."""
         found = emergency.detect(words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD)
-        if found is None or found.by != "engine" or understanding.intent not in DANGER_INTENTS:
+        if found is None or found.by != "engine":
             return found
-        return replace(found, kind="distress" if understanding.intent == "detresse_suicide" else "danger")
+        # « Votre vie compte » needs a clear sign; in doubt, the danger text suits both.
+        sure = understanding.intent == "detresse_suicide" and understanding.confidence >= DISTRESS_SURE
+        return replace(found, kind="distress" if sure else "danger")
 
     def plan(
         self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
@@ -89,7 +91,7 @@ class Policy:
             emergency.Situation(
                 at=at,
                 now=now,
-                french=emergency.is_french(words),
+                french=emergency.is_french(words) and not _foreign(detection),
                 night_until=hour_text(self.night.end) if self.night.contains(now) else None,
                 last_full_at=seen.emergency_at,
                 last_kind=seen.emergency_kind,
@@ -101,6 +103,11 @@ class Policy:
         if action is None:
             return None
         return EmergencyPlan(emergency.compose(self.texts, action), action.send == "short", action.handoff, action.old)
+
+
+def _foreign(detection: Detection | None) -> bool:
+    """Whether the lexicon knew the words as another language's, which a few short words do not tell by themselves."""
+    return detection is not None and (detection.entry or "").endswith("autres_langues")
 
 
 def build(settings: Settings) -> Policy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -45,15 +46,18 @@ def when(at: datetime | None, settings: Settings) -> datetime:
     """The moment that `--at` names: local without an offset (first occurrence; a time that does not exist moves forward)."""
     if at is None:
         return night.instant(datetime.now(settings.zone).date(), time(12, 0), settings.zone)
-    if at.tzinfo is None:
-        return night.instant(at.date(), at.time(), settings.zone)
-    return at.astimezone(UTC)
+    try:
+        if at.tzinfo is None:
+            return night.instant(at.date(), at.time(), settings.zone)
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise SetupError("--at : cette date est hors limites.", "Exemple : 2026-01-15T02:30") from None
 
 
 def read_lines(file: str | None) -> list[str]:
     """Lines of a file, or of standard input: UTF-8, ended by a line feed only."""
     if file is None:
-        raw = sys.stdin.buffer.read()
+        raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
     else:
         try:
             raw = Path(file).read_bytes()
@@ -97,7 +101,7 @@ def _batch(texts: list[str]) -> Iterator[Turn]:
         assert engine.stdout is not None
         complaints: list[bytes] = []
         feeder = threading.Thread(target=_feed, args=(engine.stdin, texts), daemon=True)
-        drain = threading.Thread(target=lambda: complaints.extend(engine.stderr or ()), daemon=True)
+        drain = threading.Thread(target=_drain, args=(engine.stderr, complaints), daemon=True)
         feeder.start()
         drain.start()
         count = 0
@@ -112,6 +116,11 @@ def _batch(texts: list[str]) -> Iterator[Turn]:
     if count < len(texts):
         said = b"".join(complaints).decode(errors="replace").strip().splitlines()
         raise SetupError(said[-1] if said else "Le moteur s’est arrêté.", "Faites : make train")
+
+
+def _drain(pipe: BinaryIO | Any, lines: list[bytes]) -> None:
+    with contextlib.suppress(ValueError):  # closed under us: whoever read our output has left
+        lines.extend(pipe)
 
 
 def _feed(pipe: BinaryIO | Any, texts: list[str]) -> None:

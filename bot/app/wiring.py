@@ -131,6 +131,16 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
+async def _accounts_work(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether Meta takes messages from every account, as far as the sender knows."""
+    try:
+        async with session.get(url, timeout=aiohttp.ClientTimeout(total=0.6)) as response:
+            states = (await response.json()).get("accounts", {})
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return True  # the sender's own line says it
+    return all(state in ("ok", "paused") for state in states.values())
+
+
 async def gateway(settings: Settings, url: str) -> None:
     """The part that faces the internet."""
     policy = policies.build(settings)
@@ -181,6 +191,7 @@ async def gateway(settings: Settings, url: str) -> None:
                 "database": opened.database.ping,
                 "engine": engine_ready,
                 "sender": lambda: _answers(session, f"{sender_url}/healthz"),
+                "meta": lambda: _accounts_work(session, f"{sender_url}/healthz"),
             },
             recall=tell,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def train(root: Path, force: bool = False) -> Path:
     models.mkdir(exist_ok=True)
     archive = models / f"{fingerprint(root)}.tar.gz"
     score = danger_file(archive)
-    if archive.exists() and score.exists() and not force:
+    if archive.exists() and score.exists() and not force and tarfile.is_tarfile(archive):
         os.utime(archive)  # the newest is the one in use, also after going back to earlier data
         say(f"Rien n’a changé : le modèle {archive.name} convient.")
         return archive

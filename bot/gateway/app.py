@@ -43,6 +43,7 @@ _STOP_WAIT = 5.0  # for emergency replies that are leaving when the process is t
 _REMEDIES = {
     "database": "La base de données ne répond pas\u00a0: vérifiez PLANTON_DATABASE_URL et que PostgreSQL est démarré.",
     "engine": "Le moteur ne répond pas\u00a0: voyez «\u00a0planton run engine\u00a0» et PLANTON_ENGINE_URL.",
+    "meta": "Meta refuse les envois d’un compte\u00a0: «\u00a0planton doctor\u00a0» dit pourquoi et quoi faire.",
     "sender": "L’expéditeur ne répond pas\u00a0: voyez «\u00a0planton run sender\u00a0» et PLANTON_SENDER_PORT.",
 }
 _OTHER_REMEDY = "Ce service ne répond pas\u00a0: «\u00a0planton doctor\u00a0» en dit plus."

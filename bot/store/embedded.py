@@ -122,10 +122,10 @@ class Embedded:
         try:
             with (self._var / "postgres.lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:
+            return False  # no such folder, or none that we may look into: starting says so
         return False
 
     @property

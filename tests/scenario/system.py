@@ -106,9 +106,15 @@ class System:
         return {"object": "instagram" if instagram else "page", "entry": [entry]}
 
     async def say(self, person: str, words: str, **more: Any) -> int:
-        """A person writes a text."""
+        """A person writes a text; as Meta does, it is sent again for as long as the answer is 503."""
         self.graph.graph.person_wrote(person, self.clock.now())
-        return await self.post(self.body(self.message(person, words, **more)))
+        body = self.body(self.message(person, words, **more))
+        for _ in range(10):
+            status = await self.post(body)
+            if status != 503:
+                break
+            await asyncio.sleep(0.3)
+        return status
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
         """Rows of a query."""

@@ -131,6 +131,8 @@ async def test_standby_is_a_hand_off_only(system: System) -> None:
     [
         "help me he has a gun and he is going to kill me",
         "ayuda me quiere matar tiene un cuchillo",
+        "he's got a gun",
+        "socorro me quieren matar",
         "ساعدوني يريد أن يقتلني",
     ],
 )

@@ -179,7 +179,7 @@ async def test_ready_says_so_and_doctor_has_its_shape(world: World) -> None:
     assert await world.planton.readyz() == {
         "ready": True,
         "not_ready": [],
-        "checks": {"database": {"ok": True}, "engine": {"ok": True}, "sender": {"ok": True}},
+        "checks": {name: {"ok": True} for name in ("database", "engine", "sender", "meta")},
     }
     person = world.meta.write("shape", QUESTIONS[0])
     await world.meta.acknowledged([person], 10)
@@ -390,6 +390,9 @@ async def test_an_expired_page_token_stops_the_account_until_it_works_again(worl
             return bool(await planton.rows("SELECT 1 FROM accounts WHERE stopped_slug = 'token'"))
 
         await until(stopped, 10, "the account stopped")
+        state = await planton.readyz()
+        assert state["not_ready"] == ["meta"]
+        assert "doctor" in state["checks"]["meta"]["remedy"]
         report = await planton.doctor()
         told = [p for p in report["problems"] if PAGE in p["what"]]
         assert report["ok"] is False
