@@ -16,7 +16,6 @@ PYTHON = .venv/bin/python
 APP = .venv/.installed
 ENGINE = .venv-engine/.installed
 WEB = bot/web/vendor/.installed
-GOLD = $(wildcard tests/gold/*.tsv)
 
 .PHONY: help install train demo test check format test-nlu bench lock clean
 
@@ -53,7 +52,7 @@ check: $(APP) ## Vérifie style, types, imports, exemples, règles / Lint, types
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
-	@$(PYTHON) scripts/check_frames.py data/nlu.yml
+	@$(PYTHON) scripts/check_frames.py
 	@$(PYTHON) scripts/check_gold.py
 	@$(PYTHON) -m pytest -q tests/unit/policy --cov=bot.policy --cov-branch --cov-report= --cov-fail-under=100
 
@@ -61,9 +60,8 @@ format: $(APP) ## Remet le code en forme / Formats the code
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-test-nlu: install train ## Mesure la compréhension sur les jeux annotés / Measures understanding on gold sets
-	@if [ -z "$(GOLD)" ]; then echo "Aucun jeu annoté dans tests/gold."; exit 1; fi
-	@for file in $(GOLD); do echo "== $$file"; $(PYTHON) -m bot eval "$$file" || exit 1; done
+test-nlu: install train ## Compare la compréhension à la référence (ACCEPTER=1 la réécrit) / Compares understanding
+	@$(PYTHON) scripts/test_nlu.py $(if $(ACCEPTER),--accepter)
 
 bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
 	@$(PYTHON) scripts/bench.py

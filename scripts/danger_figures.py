@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bot.app import policy as policies  # noqa: E402
-from bot.app.evaluate import read  # noqa: E402
+from bot.app.gold import read  # noqa: E402
 from bot.app.route import turns  # noqa: E402
 from bot.policy.intents import EMERGENCY  # noqa: E402
 from bot.settings import Settings  # noqa: E402

@@ -16,6 +16,7 @@ from bot.core.errors import Explained
 from bot.settings import Settings
 
 ROLES = ("gateway", "worker", "sender", "engine", "console")
+NOISES = ("accents", "fautes", "majuscules", "sms", "tous")
 PEOPLE = ("agent", "validator", "trainer", "administrator", "auditor")
 
 _FRENCH = {
@@ -94,6 +95,10 @@ def parser() -> Parser:
     evaluate.description = "Mesure Planton sur un fichier TSV : text, intent, second (facultatif), route."
     evaluate.add_argument("file", metavar="FICHIER", help="fichier TSV")
     evaluate.add_argument("--json", action="store_true", help="résultat en JSON")
+    evaluate.add_argument("--dossier", metavar="DOSSIER", help="y écrit aussi JSON, liste des erreurs et graphiques")
+    evaluate.add_argument(
+        "--bruit", choices=NOISES, metavar="BRUIT", help=f"mesure aussi sous bruit : {', '.join(NOISES)}"
+    )
 
     users = commands.add_parser("users", help="gère les comptes de la console")
     actions = users.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)

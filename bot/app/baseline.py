@@ -1,0 +1,142 @@
+"""The reference figures of the gold sets: what is kept of a measure, and what has fallen since.
+
+Two rules, no tolerance hidden elsewhere: a safety figure may not fall at all, in any set, as it is or under any noise; an
+intent may not lose more than two points. An intent is counted over all sets together, once on the messages as they are
+and once over all their noisy writings, for a set alone holds few messages of each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.app import noise
+from bot.app.evaluate import Readings
+from bot.app.figures import measure
+from bot.app.report import LABELS, percent, points
+from bot.core.errors import SetupError
+
+SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "false_alarm_rate")
+KEPT = ("accuracy", "route_accuracy", "answer_coverage", *SAFETY)
+LOSS = 0.02
+_ROUNDING = 1e-9
+_CLEAN, _NOISY = "clean", "noise"
+_WRITINGS = {_CLEAN: "", _NOISY: ", sous bruit"}
+
+Baseline = dict[str, Any]
+
+
+def snapshot(sets: Mapping[str, Readings]) -> Baseline:
+    """What is kept of a measure: `sets` by file and noise, `intents` by writing (« clean » or « noise »)."""
+    kept: dict[str, Any] = {}
+    counts: dict[str, dict[str, list[int]]] = {_CLEAN: defaultdict(lambda: [0, 0]), _NOISY: defaultdict(lambda: [0, 0])}
+    for name, readings in sets.items():
+        figures = {kind: measure(judged) for kind, judged in readings.items()}
+        kept[name] = {
+            "n": figures[""]["n"],
+            **{kind or _CLEAN: {key: row[key] for key in KEPT} for kind, row in figures.items()},
+        }
+        for kind, judged in readings.items():
+            writing = counts[_NOISY if kind else _CLEAN]
+            for j in judged:
+                writing[j.case.intent][0] += 1
+                writing[j.case.intent][1] += j.right
+    intents = {
+        writing: {intent: {"n": n, "right": right} for intent, (n, right) in sorted(rows.items())}
+        for writing, rows in counts.items()
+    }
+    return {"sets": kept, "intents": intents}
+
+
+def read(path: Path) -> Baseline:
+    """The reference. Raises SetupError when there is none, or none that can be read."""
+    remedy = "Écrivez-la : make test-nlu ACCEPTER=1"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SetupError(f"{path} n’existe pas : il n’y a rien à quoi comparer.", remedy) from None
+    except (OSError, ValueError):
+        raise SetupError(f"{path} ne se lit pas.", remedy) from None
+    if not isinstance(found, dict) or not {"sets", "intents"} <= set(found):
+        raise SetupError(f"{path} n’a pas la forme attendue.", remedy)
+    return found
+
+
+def write(path: Path, baseline: Baseline) -> None:
+    """Make these figures the reference."""
+    path.write_text(json.dumps(baseline, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def falls(before: Baseline, now: Baseline) -> list[str]:
+    """One line in French for each figure that fell, or is no longer measured."""
+    return [*_safety(before, now), *_intents(before, now)]
+
+
+def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
+    for name, kinds in before["sets"].items():
+        for kind, figures in kinds.items():
+            if kind == "n":
+                continue
+            label = name if kind == _CLEAN else f"{name} {noise.LABELS.get(kind, kind)}"
+            current = now["sets"].get(name, {}).get(kind)
+            if current is None:
+                yield f"{label} : n’est plus mesuré"
+                continue
+            for key in SAFETY:
+                if _worse(key, figures.get(key), current[key]):
+                    yield f"{label} : {LABELS[key]}, {percent(figures[key])} → {percent(current[key])}"
+
+
+def _worse(key: str, old: float | None, new: float | None) -> bool:
+    if old is None:
+        return False
+    if new is None:
+        return True
+    loss = new - old if key == "false_alarm_rate" else old - new
+    return loss > _ROUNDING
+
+
+def _intents(before: Baseline, now: Baseline) -> Iterator[str]:
+    for writing, rows in before["intents"].items():
+        for intent, old in rows.items():
+            new = now["intents"].get(writing, {}).get(intent)
+            if new is None:
+                yield f"{intent}{_WRITINGS.get(writing, '')} : n’est plus mesurée"
+                continue
+            was, is_now = old["right"] / old["n"], new["right"] / new["n"]
+            if was - is_now > LOSS + _ROUNDING:
+                told = f"{percent(was)} → {percent(is_now)} ({points(is_now - was)}, {new['right']} sur {new['n']})"
+                yield f"{intent}{_WRITINGS.get(writing, '')} : {told}"
+
+
+def notes(before: Baseline, now: Baseline) -> list[str]:
+    """What changed besides figures: sets, kinds of noise or intents that the reference does not know, other sizes."""
+    told = []
+    for name, kinds in now["sets"].items():
+        known = before["sets"].get(name)
+        if known is None:
+            told.append(f"{name} : pas encore dans la référence")
+            continue
+        if known.get("n") != kinds["n"]:
+            told.append(f"{name} : {kinds['n']} messages, {known.get('n')} dans la référence")
+        told += [f"{name} {noise.LABELS[kind]} : pas encore dans la référence" for kind in kinds if kind not in known]
+    old = before["intents"].get(_CLEAN, {})
+    told += [f"{intent} : pas encore dans la référence" for intent in now["intents"][_CLEAN] if intent not in old]
+    return told
+
+
+def table(now: Baseline) -> str:
+    """The kept figures for people, a line for each set and noise."""
+    heads = ("intention", "route", "précision", "couverture", "sensibles", "urgences", "fausses al.")
+    keys = ("accuracy", "route_accuracy", "answer_precision", "answer_coverage", *SAFETY[1:])
+    lines = []
+    for name, kinds in now["sets"].items():
+        lines.append(f"{name + ' (' + str(kinds['n']) + ')':<24}{''.join(f'{head:>12}' for head in heads)}")
+        for kind, figures in kinds.items():
+            if kind != "n":
+                label = noise.LABELS["" if kind == _CLEAN else kind]
+                lines.append(f"  {label:<22}{''.join(f'{percent(figures[key]):>12}' for key in keys)}")
+    return "\n".join(lines)

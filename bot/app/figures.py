@@ -1,0 +1,187 @@
+"""The figures of understanding. Each is defined for people in docs/guide-formateur.md (« Mesurer »)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.app.gold import ROUTES, Case
+from bot.policy.intents import ANSWER, EMERGENCY, HANDOFF, INTENTS, policy_of
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case with what Planton made of it.
+
+    `intent`, `route`: what was decided, the danger detectors included. `guess`, `confidence`: what the classifier alone
+    believed and how much, which is what calibration is about; None for a text without words.
+    """
+
+    case: Case
+    intent: str | None
+    route: str
+    guess: str | None
+    confidence: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the decided intent is the gold one or the second acceptable one."""
+        return accepted(self.intent, self.case)
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the emergency reply left."""
+        return self.route == EMERGENCY
+
+
+def top(intent: str) -> str:
+    """The table's name above an intent that data added (`armes_chasse` → `armes`); others are their own."""
+    parents = [name for name in INTENTS if intent == name or intent.startswith(name + "_")]
+    return max(parents, key=len, default=intent)
+
+
+def accepted(intent: str | None, case: Case) -> bool:
+    """Whether an intent, or the one above it, is acceptable for a case."""
+    wanted = {case.intent, case.second} - {""}
+    return intent is not None and (intent in wanted or top(intent) in wanted)
+
+
+def read_as(judged: Judged) -> str | None:
+    """The intent as figures name it: an accepted one under its gold name, any other under the table's name."""
+    if judged.intent is None:
+        return None
+    own = judged.case.intent
+    return own if own in (judged.intent, top(judged.intent)) else top(judged.intent)
+
+
+Some = Sequence[Judged]
+
+
+def _share(some: Some, holds: Callable[[Judged], bool]) -> float | None:
+    return round(sum(map(holds, some)) / len(some), 4) if some else None
+
+
+def _right(judged: Judged) -> bool:
+    return judged.right
+
+
+def _routed(judged: Judged) -> bool:
+    return judged.route == judged.case.route
+
+
+def _alarm(judged: Judged) -> bool:
+    return judged.alarm
+
+
+def measure(judged: Some) -> dict[str, Any]:
+    """All figures of one reading of a file."""
+    sensitive = [j for j in judged if policy_of(j.case.intent).category in ("sensitive", "urgent")]
+    dangers = [j for j in judged if j.case.route == EMERGENCY]
+    others = [j for j in judged if j.case.route != EMERGENCY]
+    return {
+        "n": len(judged),
+        "accuracy": _share(judged, _right),
+        "route_accuracy": _share(judged, _routed),
+        "answer_precision": _share([j for j in judged if j.route == ANSWER], _right),
+        "answer_coverage": _share([j for j in judged if j.case.route == ANSWER], lambda j: j.route == ANSWER),
+        "sensitive_recall": _share(sensitive, _kept),
+        "emergency_recall": _share(dangers, _alarm),
+        "false_alarm_rate": _share(others, _alarm),
+        **_calibration(judged),
+        "routes": _routes(judged),
+        "per_intent": _intents(judged),
+        "confusion": _confusion(judged),
+        "missed_emergencies": [j.case.line for j in dangers if not j.alarm],
+        "false_alarms": [j.case.line for j in others if j.alarm],
+        "missed_sensitive": [j.case.line for j in sensitive if not _kept(j)],
+    }
+
+
+def _kept(judged: Judged) -> bool:
+    """Whether a human or the emergency reply, not the bot alone, deals with it."""
+    return judged.route in (HANDOFF, EMERGENCY)
+
+
+def _routes(judged: Some) -> dict[str, dict[str, Any]]:
+    rows = {}
+    for route in ROUTES:
+        wanted = [j for j in judged if j.case.route == route]
+        taken = [j for j in judged if j.route == route]
+        if wanted or taken:
+            rows[route] = {
+                "n": len(wanted),
+                "taken": len(taken),
+                "recall": _share(wanted, _routed),
+                "precision": _share(taken, _routed),
+            }
+    return rows
+
+
+def _intents(judged: Some) -> dict[str, dict[str, Any]]:
+    gold: dict[str, list[Judged]] = defaultdict(list)
+    read: dict[str, list[Judged]] = defaultdict(list)
+    for j in judged:
+        gold[j.case.intent].append(j)
+        if (name := read_as(j)) is not None:
+            read[name].append(j)
+    return {
+        intent: {
+            "n": len(gold[intent]),
+            "accuracy": _share(gold[intent], _right),
+            "recall": _share(gold[intent], lambda j: read_as(j) == j.case.intent),
+            "precision": _share(read[intent], _right),
+            "route_accuracy": _share(gold[intent], _routed),
+        }
+        for intent in sorted(set(gold) | set(read))
+    }
+
+
+def _confusion(judged: Some) -> list[dict[str, Any]]:
+    pairs = Counter((j.case.intent, read_as(j)) for j in judged if not j.right)
+    return [{"intent": gold, "read_as": name, "n": n} for (gold, name), n in pairs.most_common()]
+
+
+def matrix(judged: Some) -> tuple[list[str], list[list[int]]]:
+    """Intents that occur, in the table's order, and how often each (row) was read as each (column).
+
+    What the second label accepts stands on the diagonal: it is no confusion.
+    """
+    pairs = Counter((j.case.intent, j.case.intent if j.right else read_as(j)) for j in judged)
+    names = {name for pair in pairs for name in pair if name is not None}
+    order = {name: place for place, name in enumerate(INTENTS)}
+    labels = sorted(names, key=lambda name: (order.get(top(name), len(order)), name))
+    return labels, [[pairs[row, column] for column in labels] for row in labels]
+
+
+def _calibration(judged: Some) -> dict[str, Any]:
+    """Reliability table (bins of confidence, the upper end included in the last), expected error and Brier score."""
+    known = [j for j in judged if j.guess is not None]
+    bins: list[list[Judged]] = [[] for _ in range(BINS)]
+    for j in known:
+        bins[min(int(j.confidence * BINS), BINS - 1)].append(j)
+    rows, error = [], 0.0
+    for place, some in enumerate(bins):
+        if not some:
+            continue
+        mean = sum(j.confidence for j in some) / len(some)
+        right = sum(accepted(j.guess, j.case) for j in some) / len(some)
+        error += abs(mean - right) * len(some) / len(known)
+        rows.append(
+            {
+                "from": place / BINS,
+                "to": (place + 1) / BINS,
+                "n": len(some),
+                "confidence": round(mean, 4),
+                "accuracy": round(right, 4),
+            }
+        )
+    squares = sum((j.confidence - accepted(j.guess, j.case)) ** 2 for j in known)
+    return {
+        "ece": round(error, 4) if known else None,
+        "brier": round(squares / len(known), 4) if known else None,
+        "calibration": rows,
+    }

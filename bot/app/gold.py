@@ -1,0 +1,118 @@
+"""Files of labelled messages: read and checked line by line, so that a slip is found before it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.app.policy import DOMAIN
+from bot.core.errors import SetupError
+from bot.dialogue.texts import read_yaml
+from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, INTENTS
+
+ROUTES = (ANSWER, HANDOFF, EMERGENCY, CLARIFY)
+REQUIRED = ("text", "intent", "route")
+OPTIONAL = ("second",)
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One labelled message. `second`: another intent that is acceptable, or empty. `line`: where it stands."""
+
+    text: str
+    intent: str
+    second: str
+    route: str
+    line: int = 0
+
+
+def known_intents() -> frozenset[str]:
+    """The table's intents and those that the domain adds."""
+    domain = read_yaml(DOMAIN)
+    added = domain.get("intents", []) if isinstance(domain, dict) else []
+    return frozenset(INTENTS) | {str(next(iter(each)) if isinstance(each, dict) else each) for each in added}
+
+
+def read(path: Path) -> list[Case]:
+    """Cases of a TSV file with the columns text, intent, route and, optionally, second.
+
+    Raises SetupError, with the line's number, for whatever is not of that form.
+    """
+    lines = _lines(path)
+    header = [name.strip() for name in lines[0].split("\t")]
+    _check_header(path, header)
+    intents = known_intents()
+    cases: list[Case] = []
+    wrong: list[str] = []
+    for number, line in enumerate(lines[1:], 2):
+        if not line.strip():
+            continue
+        case = _case(number, line, header)
+        problems = [case] if isinstance(case, str) else list(_problems(case, intents))
+        wrong += [f"{path}, ligne {number} : {problem}." for problem in problems]
+        if isinstance(case, Case):
+            cases.append(case)
+    if wrong:
+        more = [f"… et {len(wrong) - SHOWN} autres lignes à corriger."] if len(wrong) > SHOWN else []
+        raise SetupError("\n".join([*wrong[:SHOWN], *more]))
+    if not cases:
+        raise SetupError(f"{path} ne contient aucun message.", "Écrivez-en un par ligne, sous les noms des colonnes.")
+    return cases
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SetupError(f"{path} {_why(error)}.", "Vérifiez le chemin.") from None
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        raise SetupError(
+            f"{path}, ligne {number} : ce n’est pas de l’UTF-8.", "Enregistrez le fichier en UTF-8."
+        ) from None
+    return [line.removesuffix("\r") for line in content.split("\n")]
+
+
+def _why(error: OSError) -> str:
+    """What the system reported, in plain French."""
+    if isinstance(error, FileNotFoundError):
+        return "n’existe pas"
+    if isinstance(error, IsADirectoryError):
+        return "est un dossier, pas un fichier"
+    if isinstance(error, PermissionError):
+        return "ne peut pas être lu : les droits manquent"
+    return "ne peut pas être lu"
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    advice = "La première ligne nomme les colonnes, séparées par des tabulations : text, intent, second, route."
+    if missing := [name for name in REQUIRED if name not in header]:
+        raise SetupError(f"{path}, ligne 1 : colonnes absentes : {', '.join(missing)}.", advice)
+    if doubled := sorted({name for name in (*REQUIRED, *OPTIONAL) if header.count(name) > 1}):
+        raise SetupError(f"{path}, ligne 1 : colonnes en double : {', '.join(doubled)}.", advice)
+
+
+def _case(number: int, line: str, header: list[str]) -> Case | str:
+    """The case of a line, or what is wrong with its columns. Tabulations that end a line are easily lost: they may be."""
+    cells = line.split("\t")
+    if len(cells) > len(header):
+        return f"{len(cells)} colonnes au lieu de {len(header)}"
+    if absent := [name for name in header[len(cells) :] if name in REQUIRED]:
+        return f"{len(cells)} colonnes au lieu de {len(header)} (il manque {', '.join(absent)})"
+    row = dict(zip(header, cells, strict=False))
+    intent, second, route = (row.get(name, "").strip() for name in ("intent", "second", "route"))
+    return Case(row["text"], intent, second, route, number)
+
+
+def _problems(case: Case, intents: frozenset[str]) -> Iterator[str]:
+    if not case.text.strip():
+        yield "le message est vide"
+    for name, value in (("intention", case.intent), ("seconde intention", case.second)):
+        if value not in intents and (value or name == "intention"):
+            yield f"{name} inconnue « {value} »" if value else "l’intention manque"
+    if case.route not in ROUTES:
+        yield f"route inconnue « {case.route} » (choix : {', '.join(ROUTES)})" if case.route else "la route manque"

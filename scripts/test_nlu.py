@@ -1,0 +1,80 @@
+"""`make test-nlu`: measures the gold sets, as they are and under each noise, and compares with the reference.
+
+    python scripts/test_nlu.py [--accepter] [--jeux tests/gold] [--reference tests/gold/baseline.json]
+
+Exit code 1 when a safety figure fell or an intent lost more than two points, each named; `--accepter` makes the present
+figures the reference instead, after a decision that stands in the commit's message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bot.app import baseline, noise
+from bot.app.cli import Parser
+from bot.app.evaluate import Readings, judge_under
+from bot.app.gold import read
+from bot.app.policy import ROOT
+from bot.app.say import complain, typeset
+from bot.core.errors import Explained, SetupError
+
+
+def measured(folder: Path) -> dict[str, Readings]:
+    """Every set of the folder, judged by one start of the engine."""
+    sets = {path.name: read(path) for path in sorted(folder.glob("*.tsv"))}
+    if not sets:
+        raise SetupError(f"{folder} ne contient aucun jeu annoté.")
+    together = judge_under([case for cases in sets.values() for case in cases], list(noise.KINDS))
+    found: dict[str, Readings] = {}
+    start = 0
+    for name, cases in sets.items():
+        found[name] = {kind: judged[start : start + len(cases)] for kind, judged in together.items()}
+        start += len(cases)
+    return found
+
+
+def verdict(reference: Path, now: baseline.Baseline, accept: bool) -> int:
+    """Print what fell since the reference, or make this the reference."""
+    before = baseline.read(reference) if reference.exists() or not accept else None
+    fallen = baseline.falls(before, now) if before else []
+    for line in baseline.notes(before, now) if before else []:
+        print(typeset(f"à noter : {line}"))
+    if fallen:
+        print(typeset(f"{len(fallen)} chiffres ont baissé depuis {reference} :"))
+        for line in fallen:
+            print(typeset(f"  {line}"))
+    if accept:
+        baseline.write(reference, now)
+        print(typeset(f"Référence réécrite : {reference}. Dites pourquoi dans le message de commit."))
+        return 0
+    if fallen:
+        print("Corrigez, ou, si c’est voulu, acceptez : make test-nlu ACCEPTER=1")
+        return 1
+    print("Rien n’a baissé.")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 nothing fell, 1 something did, 2 something to correct first."""
+    parser = Parser(prog="test_nlu", description="Mesure les jeux annotés et compare à la référence.")
+    parser.add_argument("--accepter", action="store_true", help="fait de ces chiffres la référence")
+    parser.add_argument(
+        "--jeux", type=Path, default=ROOT / "tests" / "gold", metavar="DOSSIER", help="les jeux annotés"
+    )
+    parser.add_argument("--reference", type=Path, metavar="FICHIER", help="sinon baseline.json à côté des jeux")
+    options: argparse.Namespace = parser.parse_args(arguments)
+    try:
+        now = baseline.snapshot(measured(options.jeux))
+        print(typeset(baseline.table(now)))
+        return verdict(options.reference or options.jeux / "baseline.json", now, options.accepter)
+    except Explained as error:
+        complain(error)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
