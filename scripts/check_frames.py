@@ -1,85 +1,114 @@
 """Checks that examples are written, not multiplied: no two of an intent share a frame of six consecutive words, and no
-sentence stands twice, be it under two intents.
+sentence stands twice, be it under two intents or in two files.
 
-    python scripts/check_frames.py data/nlu.yml
+    python scripts/check_frames.py [--json] [FILE …]      without a file: data/nlu.yml and data/fonds/*.yml
+
+`--json` lists instead, as one JSON array, the lines whose removal settles everything, each with the line that is kept.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 import sys
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.examples import Example, examples, files
 
 FRAME = 6
 SHOWN = 40
 
+Words = tuple[str, ...]
+
 
 @dataclass(frozen=True)
-class Example:
-    """A training sentence and where it stands."""
+class Group:
+    """Examples that are too alike, in order, and the words they share."""
 
-    line: int
-    intent: str
-    words: tuple[str, ...]
+    same: tuple[Example, ...]
+    words: Words
+    whole: bool  # the whole sentence, not a frame of it
+
+    def __str__(self) -> str:
+        """One line for the writer of the examples."""
+        where = ", ".join(example.where for example in self.same)
+        intents = " / ".join(dict.fromkeys(example.intent for example in self.same))
+        return f"{where} ({intents}) : « {' '.join(self.words)} »{', en double' if self.whole else ''}"
 
 
-def plain_words(sentence: str) -> tuple[str, ...]:
-    """Lower case, no accents, no entity marks: what makes two sentences the same frame."""
-    sentence = re.sub(r"\[([^\]]*)\](\([^)]*\)|\{[^}]*\})", r"\1", sentence)
+def plain_words(sentence: str) -> Words:
+    """Lower case, no accents: what makes two sentences the same frame."""
     bare = "".join(c for c in unicodedata.normalize("NFD", sentence.lower()) if not unicodedata.combining(c))
     return tuple(re.findall(r"[^\W_]+", bare))
 
 
-def examples(path: Path) -> Iterator[Example]:
-    """The examples of every intent, read line by line so that the numbers are those of the file."""
-    intent = None
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if found := re.match(r"\s*- (intent|lookup|synonym|regex):\s*(\S+)", line):
-            intent = found[2] if found[1] == "intent" else None
-        elif intent and (found := re.match(r"\s+- (.*\S)", line)):
-            yield Example(number, intent, plain_words(found[1]))
-
-
-def shared_frames(found: list[Example]) -> Iterator[str]:
-    """One line for each frame that two examples of an intent share."""
-    where: dict[tuple[str, tuple[str, ...]], dict[int, None]] = defaultdict(dict)
+def shared_frames(found: Sequence[Example]) -> Iterator[Group]:
+    """Examples of one intent that share a frame; each set of them once."""
+    where: dict[tuple[str, Words], dict[Example, None]] = defaultdict(dict)
     for example in found:
-        for start in range(len(example.words) - FRAME + 1):
-            where[example.intent, example.words[start : start + FRAME]][example.line] = None
-    told: set[tuple[int, ...]] = set()
-    for (intent, frame), lines in where.items():
-        if len(lines) > 1 and tuple(lines) not in told:
-            told.add(tuple(lines))
-            yield f"lignes {', '.join(map(str, lines))} ({intent}) : « {' '.join(frame)} »"
+        words = plain_words(example.text)
+        for start in range(len(words) - FRAME + 1):
+            where[example.intent, words[start : start + FRAME]][example] = None
+    told: set[tuple[Example, ...]] = set()
+    for (_, frame), same in where.items():
+        if len(same) > 1 and tuple(same) not in told:
+            told.add(tuple(same))
+            yield Group(tuple(same), frame, False)
 
 
-def duplicates(found: list[Example]) -> Iterator[str]:
-    """One line for each sentence that stands twice."""
-    where: dict[tuple[str, ...], list[Example]] = defaultdict(list)
+def duplicates(found: Sequence[Example]) -> Iterator[Group]:
+    """Sentences that stand more than once."""
+    where: dict[Words, list[Example]] = defaultdict(list)
     for example in found:
-        if example.words:
-            where[example.words].append(example)
+        if words := plain_words(example.text):
+            where[words].append(example)
     for words, same in where.items():
         if len(same) > 1:
-            intents = " / ".join(dict.fromkeys(e.intent for e in same))
-            yield f"lignes {', '.join(str(e.line) for e in same)} ({intents}) : « {' '.join(words)} », en double"
+            yield Group(tuple(same), words, True)
 
 
-def main(path: Path) -> int:
-    """Print what is wrong; 1 when something is."""
-    found = list(examples(path))
+def surplus(groups: Sequence[Group]) -> list[dict[str, object]]:
+    """The lines to remove: in each group, all but the first that is not removed already."""
+    gone: dict[Example, dict[str, object]] = {}
+    for group in groups:
+        left = [example for example in group.same if example not in gone]
+        for example in left[1:]:
+            gone[example] = {
+                "file": str(example.file),
+                "line": example.line,
+                "intent": example.intent,
+                "text": example.text,
+                "why": "duplicate" if group.whole else "frame",
+                "same_as": left[0].where,
+            }
+    return list(gone.values())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is wrong; 1 when something is, or when there is no example."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("files", nargs="*", type=Path)
+    options = parser.parse_args(arguments)
+    found = list(examples(options.files or files()))
     wrong = [*duplicates(found), *shared_frames(found)]
-    for line in wrong[:SHOWN]:
-        print(f"{path} : {line}")
+    if options.json:
+        print(json.dumps(surplus(wrong), ensure_ascii=False, indent=1))
+        return 1 if wrong or not found else 0
+    for group in wrong[:SHOWN]:
+        print(group)
     if len(wrong) > SHOWN:
         print(f"… et {len(wrong) - SHOWN} autres.")
-    print(f"{path} : {len(found)} exemples, {len(wrong)} doublons ou cadres de {FRAME} mots partagés.")
+    print(f"{len(found)} exemples, {len(wrong)} doublons ou cadres de {FRAME} mots partagés.")
     return 1 if wrong or not found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

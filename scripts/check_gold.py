@@ -1,22 +1,29 @@
 """Checks that the measuring sets measure: no message of `tests/gold/` stands, or nearly stands, in the training data or
 twice in the sets, and every row's intents and route are those of the table.
 
-    python scripts/check_gold.py [data/nlu.yml [tests/gold]]
+    python scripts/check_gold.py [--json] [--gold tests/gold] [FILE …]
+                                  without a file: data/nlu.yml and data/fonds/*.yml
+
+Two messages are compared by how their words sound, SMS spelling undone, so that « koman porté plinte » is « comment porter
+plainte ». `--json` lists instead, as one JSON array, every training line that is too near a message of the sets.
 """
 
 from __future__ import annotations
 
-import re
+import argparse
+import json
+import math
 import sys
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bot.policy.intents import DANGER_INTENTS, INTENTS
+from bot.policy.normalise import normalise, sound
+from scripts.examples import examples, files
 
 COLUMNS = ["text", "intent", "second", "route"]
 NEAR = 0.7
@@ -27,10 +34,16 @@ FEWEST = 4  # shorter messages are compared whole: « mon chat » and « mon chi
 class Sentence:
     """A message and where it stands, with the key that makes two writings of it equal."""
 
-    where: str
+    file: Path
+    line: int
     text: str
     key: str
     words: frozenset[str]
+
+    @property
+    def where(self) -> str:
+        """As editors open it."""
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -43,21 +56,15 @@ class Row:
     route: str
 
 
-def sentence(where: str, text: str) -> Sentence:
-    """The text without case, accents, punctuation; an emoji alone is its own key."""
-    bare = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
-    words = re.findall(r"[^\W_]+", bare)
-    return Sentence(where, text, " ".join(words) or text.strip(), frozenset(words))
+def sentence(file: Path, line: int, text: str) -> Sentence:
+    """The text as its words sound; an emoji alone is its own key."""
+    words = [sound(word) or word for word in normalise(text).split()]
+    return Sentence(file, line, text, " ".join(words) or text.strip(), frozenset(words))
 
 
-def training(path: Path) -> Iterator[Sentence]:
-    """The examples of every intent of the training data, without their entity marks."""
-    inside = False
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if found := re.match(r"\s*- (intent|lookup|synonym|regex):", line):
-            inside = found[1] == "intent"
-        elif inside and (found := re.match(r"\s+- (.*\S)", line)):
-            yield sentence(f"{path}:{number}", re.sub(r"\[([^\]]*)\](\([^)]*\)|\{[^}]*\})", r"\1", found[1]))
+def training(paths: Iterable[Path]) -> Iterator[Sentence]:
+    """The examples of every intent of the training data."""
+    return (sentence(example.file, example.line, example.text) for example in examples(paths))
 
 
 def gold(path: Path, wrong: list[str]) -> Iterator[Row]:
@@ -70,7 +77,7 @@ def gold(path: Path, wrong: list[str]) -> Iterator[Row]:
         if len(cells) != len(COLUMNS) or not cells[0].strip():
             wrong.append(f"{path}:{number} : {len(cells)} colonnes au lieu de {len(COLUMNS)}, ou texte vide")
             continue
-        yield Row(sentence(f"{path}:{number}", cells[0]), *cells[1:])
+        yield Row(sentence(path, number, cells[0]), *cells[1:])
 
 
 def misplaced(row: Row) -> str | None:
@@ -91,59 +98,75 @@ class Index:
 
     def __init__(self, sentences: Iterable[Sentence] = ()) -> None:
         """Index what is given; `add` takes more."""
-        self._all: list[Sentence] = []
-        self._keys: dict[str, Sentence] = {}
-        self._words: dict[str, list[int]] = defaultdict(list)
+        self._count = 0
+        self._keys: dict[str, list[Sentence]] = defaultdict(list)
+        self._words: dict[str, list[Sentence]] = defaultdict(list)
         for each in sentences:
             self.add(each)
 
     def __len__(self) -> int:
         """How many sentences are held."""
-        return len(self._all)
+        return self._count
 
     def add(self, new: Sentence) -> None:
         """Hold one more sentence."""
-        for word in new.words:
-            self._words[word].append(len(self._all))
-        self._all.append(new)
-        self._keys.setdefault(new.key, new)
+        self._count += 1
+        self._keys[new.key].append(new)
+        if len(new.words) >= FEWEST:
+            for word in new.words:
+                self._words[word].append(new)
 
-    def near(self, one: Sentence) -> Sentence | None:
-        """A sentence that is equal or nearly equal to this one."""
-        if one.key in self._keys:
-            return self._keys[one.key]
-        if len(one.words) < FEWEST:
-            return None
-        shared = Counter(place for word in one.words for place in self._words.get(word, ()))
-        for place, common in shared.most_common():
-            if common / len(one.words) < NEAR:  # the union is no smaller than this set: the rest share too little
-                return None
-            other = self._all[place]
-            if len(other.words) >= FEWEST and common >= NEAR * len(one.words | other.words):
-                return other
-        return None
+    def near(self, one: Sentence) -> list[Sentence]:
+        """The sentences that are equal or nearly equal to this one, equal ones first."""
+        found = dict.fromkeys(self._keys.get(one.key, ()))
+        if len(one.words) >= FEWEST:
+            # Whoever shares 70 % of all words shares one of the rarest of ours: only these need be looked up.
+            rarest = sorted(one.words, key=lambda word: len(self._words.get(word, ())))
+            needed = len(rarest) - math.ceil(NEAR * len(rarest)) + 1
+            others = dict.fromkeys(other for word in rarest[:needed] for other in self._words.get(word, ()))
+            found |= dict.fromkeys(other for other in others if _alike(one.words, other.words))
+        return list(found)
 
 
-def main(nlu: Path, folder: Path) -> int:
-    """Print what is wrong; 1 when something is, or when a set is empty."""
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= NEAR * len(one | other)
+
+
+def report(paths: Sequence[Path], folder: Path) -> tuple[list[str], list[dict[str, object]], str]:
+    """What is wrong, one line each; the training lines that are too near; what was read."""
     wrong: list[str] = []
-    learned, seen, counts = Index(training(nlu)), Index(), Counter[str]()
+    close: list[dict[str, object]] = []
+    learned, seen, counts = Index(training(paths)), Index(), Counter[str]()
     for path in sorted(folder.glob("*.tsv")):
         for row in gold(path, wrong):
             one = row.sentence
             counts[path.name] += 1
             if problem := misplaced(row):
                 wrong.append(f"{one.where} : {problem}")
-            if double := learned.near(one) or seen.near(one):
+            for double in (doubles := learned.near(one)) + seen.near(one)[:1]:
                 wrong.append(f"{one.where} : « {one.text} » est déjà en {double.where} : « {double.text} »")
+            close += [
+                {"file": str(d.file), "line": d.line, "text": d.text, "gold": one.where, "gold_text": one.text}
+                for d in doubles
+            ]
             seen.add(one)
-    for line in wrong:
-        print(line)
     told = ", ".join(f"{name} {count}" for name, count in counts.items()) or f"{folder} ne contient aucun jeu"
-    print(f"{told} ; {len(learned)} exemples d’entraînement ; {len(wrong)} lignes à reprendre.")
-    return 1 if wrong or not counts or not len(learned) else 0
+    if not counts or not len(learned):
+        wrong.append(f"Rien à comparer : {told}, {len(learned)} exemples d’entraînement")
+    return wrong, close, f"{told} ; {len(learned)} exemples d’entraînement ; {len(wrong)} lignes à reprendre."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is wrong; 1 when something is, or when a set is empty."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--gold", type=Path, default=Path("tests/gold"))
+    parser.add_argument("files", nargs="*", type=Path)
+    options = parser.parse_args(arguments)
+    wrong, close, read = report(options.files or files(), options.gold)
+    print(json.dumps(close, ensure_ascii=False, indent=1) if options.json else "\n".join([*wrong, read]))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    arguments = [Path(argument) for argument in sys.argv[1:]]
-    sys.exit(main(*(arguments + [Path("data/nlu.yml"), Path("tests/gold")][len(arguments) :])))
+    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,6 @@ import pytest
 
 from bot.app.cli import main, parser
 from bot.app.say import typeset
-from scripts.check_frames import duplicates, examples, shared_frames
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGLISH = re.compile(r"\b(usage|error|argument|required|invalid|choose|show this|positional|unrecognized|expected)\b")
@@ -42,6 +41,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
         (["users", "add", "Zoé", "--role", "chef", "--password-stdin"], "« chef » n’est pas possible"),
         (["route", "--at", "demain"], "« demain » n’est pas une date (exemple : 2026-01-15T02:30)"),
         (["eval"], "il manque : FICHIER"),
+        (["eval", "jeu.tsv", "--bruit", "pluie"], "(choix : accents, fautes, majuscules, sms, tous)"),
         (["doctor", "--json=1"], "--json"),
     ],
 )
@@ -89,26 +89,3 @@ def test_the_command_line_itself_loads_no_web_server_and_no_engine() -> None:
 def test_french_spaces() -> None:
     assert typeset("Planton : « oui » ; non ?") == "Planton\u00a0: «\u00a0oui\u00a0»\u00a0; non\u00a0?"
     assert typeset("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
-
-
-def test_frames_are_found(tmp_path: Path) -> None:
-    file = tmp_path / "nlu.yml"
-    file.write_text(
-        "nlu:\n"
-        "  - intent: perte\n"
-        "    examples: |\n"
-        "      - Bonjour j’ai perdu ma carte d’identité hier\n"
-        "      - bonjour J AI PERDU MA CARTE grise\n"
-        "      - un autre cas\n"
-        "  - intent: vol\n"
-        "    examples: |\n"
-        "      - Un autre [cas](objet) !\n"
-        "  - synonym: carte\n"
-        "    examples: |\n"
-        "      - un autre cas\n",
-        encoding="utf-8",
-    )
-    found = list(examples(file))
-    assert [one.line for one in found] == [4, 5, 6, 9]
-    assert list(shared_frames(found)) == ["lignes 4, 5 (perte) : « bonjour j ai perdu ma carte »"]
-    assert list(duplicates(found)) == ["lignes 6, 9 (perte / vol) : « un autre cas », en double"]
