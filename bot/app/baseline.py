@@ -93,8 +93,8 @@ def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
 def _worse(key: str, old: float | None, new: float | None) -> bool:
     if old is None:
         return False
-    if new is None:
-        return True
+    if new is None:  # no such message is left in the set; but a bot that answers nothing is precise
+        return key != "answer_precision"
     loss = new - old if key == "false_alarm_rate" else old - new
     return loss > _ROUNDING
 

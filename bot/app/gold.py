@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Case:
     line: int = 0
 
 
+@functools.cache
 def known_intents() -> frozenset[str]:
     """The table's intents and those that the domain adds."""
     domain = read_yaml(DOMAIN)
