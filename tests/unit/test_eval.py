@@ -317,3 +317,11 @@ def test_a_file_that_cannot_be_read_is_told_in_plain_french(
     said = capsys.readouterr().err.replace("\u00a0", " ")
     assert told in said
     assert "Error" not in said
+
+
+@pytest.mark.usefixtures("engine")
+def test_every_figure_is_defined_in_the_trainers_guide(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guide-formateur.md").read_text(encoding="utf-8")
+    figures = figures_of(capsys, str(file), "--bruit", "accents")
+    for key in {*figures, *figures["noise"]["accents"]} - {"n"}:
+        assert f"`{key}`" in guide, key
