@@ -22,31 +22,32 @@ class BadInput(Explained):
 
 def check(root: Path) -> None:
     """Raises BadInput for the first thing wrong."""
-    files = {path.name: _read(path, root) for path in sources(root)}
+    files = {path.relative_to(root).as_posix(): _read(path, root) for path in sources(root)}
     domain = files["domain.yml"]
     intents = {_name(item) for item in domain.get("intents") or []} | {FALLBACK}
-    for line, intent in _labelled(files["nlu.yml"]):
-        if intent.split("/")[0] not in intents:
-            raise BadInput(
-                f"data/nlu.yml, ligne {line} : l’intention « {intent} » n’existe pas dans domain.yml.",
-                "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
-            )
+    for where, content in files.items():
+        for line, intent in _labelled(content):
+            if intent.split("/")[0] not in intents:
+                raise BadInput(
+                    f"{where}, ligne {line} : l’intention « {intent} » n’existe pas dans domain.yml.",
+                    "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
+                )
     actions = {_name(item) for item in domain.get("actions") or []} | set(domain.get("responses") or {})
-    for name in ("rules.yml", "stories.yml"):
-        _check_steps(name, files[name], intents, actions)
+    for where in ("data/rules.yml", "data/stories.yml"):
+        _check_steps(where, files[where], intents, actions)
 
 
-def _check_steps(name: str, content: Any, intents: set[str], actions: set[str]) -> None:
+def _check_steps(where: str, content: Any, intents: set[str], actions: set[str]) -> None:
     for line, step in _steps(content):
         intent, action = step.get("intent"), step.get("action")
         if isinstance(intent, str) and intent.split("/")[0] not in intents:
             raise BadInput(
-                f"data/{name}, ligne {line} : l’intention « {intent} » n’existe pas dans domain.yml.",
+                f"{where}, ligne {line} : l’intention « {intent} » n’existe pas dans domain.yml.",
                 "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
             )
         if isinstance(action, str) and action not in actions and not _default_action(action):
             raise BadInput(
-                f"data/{name}, ligne {line} : l’action ou la réponse « {action} » n’existe pas dans domain.yml.",
+                f"{where}, ligne {line} : l’action ou la réponse « {action} » n’existe pas dans domain.yml.",
                 "Corrigez son nom, ou ajoutez-la sous « responses » ou « actions » de domain.yml.",
             )
 

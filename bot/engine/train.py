@@ -16,7 +16,7 @@ from typing import Optional
 
 from bot.core.errors import SetupError
 from bot.engine.check import BadInput, check
-from bot.engine.inputs import DATA, fingerprint
+from bot.engine.inputs import fingerprint, training_data
 from bot.engine.quiet import Aside
 
 KEPT = 10
@@ -87,7 +87,7 @@ def _train_rasa(root: Path, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
 
 
 def _files(root: Path) -> list[str]:
-    return [str(root / "data" / name) for name in DATA]
+    return [str(path) for path in training_data(root)]
 
 
 def _examples(root: Path) -> list[tuple[str, str]]:
