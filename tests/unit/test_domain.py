@@ -94,6 +94,8 @@ DOMAINS = {
     "www.internet-signalement.gouv.fr",
     "arretonslesviolences.gouv.fr",
     "www.defenseurdesdroits.fr",
+    "contacts-demarches.interieur.gouv.fr",
+    "signal.conso.gouv.fr",
 }
 
 
@@ -119,6 +121,7 @@ def _yaml(path: str) -> Any:
 
 
 DOMAIN = _yaml("domain.yml")
+PRECISIONS = _yaml("data/precisions.yml")["precisions"]
 TEXTS = [
     Text(name, one["text"], one.get("buttons", []), one.get("metadata", {}))
     for name, variations in DOMAIN["responses"].items()
@@ -416,7 +419,18 @@ def test_each_response_is_used() -> None:
     documents += [f"perdu_{value}" for value in _constant("documents", "LOST")]
     reachable |= {f"utter_perte_vol_documents_{value}" for value in documents}
     reachable.add("utter_commissariat_contact_horaires_ville")
+    reachable |= {row["reponse"] for row in PRECISIONS}
     assert reachable == set(DOMAIN["responses"])
+
+
+def test_each_precision_leads_to_a_reply_and_away_from_one() -> None:
+    names = [row["reponse"] for row in PRECISIONS]
+    assert len(set(names)) == len(names)
+    for row in PRECISIONS:
+        assert row["reponse"] in DOMAIN["responses"], row["reponse"]
+        for general in row["au_lieu_de"]:
+            assert general in DOMAIN["responses"], f"{row['reponse']} au lieu de {general}"
+            assert general not in names, "no reply is narrowed twice"
 
 
 def _recruitment() -> Iterator[str]:

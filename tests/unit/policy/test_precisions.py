@@ -1,0 +1,128 @@
+"""Narrower replies by the words of a message: how a line of data/precisions.yml is read, and what the file itself finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from bot.policy.precisions import LONGEST, Precisions
+
+FILE = Path(__file__).resolve().parents[3] / "data" / "precisions.yml"
+TABLE = Precisions.from_mapping(YAML(typ="safe").load(FILE.read_text(encoding="utf-8")))
+
+
+def table(*words: str, unless: tuple[str, ...] = ()) -> Precisions:
+    row = {"reponse": "utter_a", "au_lieu_de": ["utter_x"], "mots": list(words), "sauf": list(unless)}
+    return Precisions.from_mapping({"precisions": [row]})
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "found"),
+    [
+        ("nid guêpe*", "UN NID DE GUEPES", True),
+        ("nid guêpe*", "guêpes dans leur nid", False),
+        ("plaque volé*", "ma plaque de voiture a été volée", True),
+        ("plaque volé*", "ma plaque, tu sais, celle que j'avais repeinte, volée", False),
+        ("sac|porte-monnaie perdu", "porte monnaie perdu", True),
+        ("sac|porte-monnaie perdu", "les sacs perdus", True),
+        ("sac", "sacoche", False),
+        ("bus", "le bus", True),
+        ("carte d'identité", "cartes d identite", True),
+        ("c'est quoi 114", "c koi le 114 ?", True),
+    ],
+)
+def test_a_line(line: str, text: str, found: bool) -> None:
+    assert (table(line).find("utter_x", text) is not None) is found
+
+
+def test_the_first_entry_that_holds_wins_and_others_are_not_asked() -> None:
+    rows = [
+        {"reponse": "utter_a", "au_lieu_de": ["utter_x"], "mots": ["vélo volé"]},
+        {"reponse": "utter_b", "au_lieu_de": ["utter_x", "utter_y"], "mots": ["vélo"]},
+    ]
+    both = Precisions.from_mapping({"precisions": rows})
+    assert both.find("utter_x", "un vélo volé") == "utter_a"
+    assert both.find("utter_x", "un vélo") == "utter_b"
+    assert both.find("utter_y", "un vélo volé") == "utter_b"
+    assert both.find("utter_z", "un vélo volé") is None
+    assert [name for name, _ in both.replies()] == ["utter_a", "utter_b"]
+
+
+def test_exceptions_and_long_stories() -> None:
+    bag = table("sac", unless=("sac à dos",))
+    assert bag.find("utter_x", "mon sac") == "utter_a"
+    assert bag.find("utter_x", "mon sac à dos") is None
+    assert bag.find("utter_x", "mon sac " + "et puis " * (LONGEST // 2)) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (None, "manque"),
+        ({"precisions": {}}, "manque"),
+        ({"precisions": ["x"]}, "entrée n° 1"),
+        ({"precisions": [{"au_lieu_de": ["x"], "mots": ["y"]}]}, "entrée n° 1"),
+        ({"precisions": [{"reponse": "utter_a", "au_lieu_de": ["x"], "mots": ["y"], "autre": 1}]}, "utter_a"),
+        ({"precisions": [{"reponse": "utter_a", "au_lieu_de": [], "mots": ["y"]}]}, "pas vides"),
+        ({"precisions": [{"reponse": "utter_a", "au_lieu_de": ["x"], "mots": "y"}]}, "pas vides"),
+        ({"precisions": [{"reponse": "utter_a", "au_lieu_de": ["x"], "mots": ["y"], "sauf": 3}]}, "pas vides"),
+        ({"precisions": [{"reponse": "utter_a", "au_lieu_de": ["x"], "mots": [" "]}]}, "vide"),
+        ({"precisions": [{"reponse": "utter_a", "au_lieu_de": ["x"], "mots": ["sac|*"]}]}, "il manque un mot"),
+    ],
+)
+def test_what_is_wrong_is_named(data: Any, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        Precisions.from_mapping(data)
+
+
+@pytest.mark.parametrize(
+    ("general", "text", "reply"),
+    [
+        ("hors_perimetre", "ya un gros nid de frelons ds mon jardin", "precis_insectes"),
+        ("hors_perimetre", "mon ex paie plus la pension alimentaire", "precis_famille"),
+        ("hors_perimetre", "garde alternée comment on fait", "precis_famille"),
+        ("plainte_comment", "il ne me rend pas les enfants le dimanche", "precis_famille"),
+        ("hors_perimetre", "mon fils s'est fait bannir de Fortnite", "precis_jeux"),
+        ("hors_perimetre", "comment devenir gendarme", "precis_autres_corps"),
+        ("hors_perimetre", "numéro de la gendarmerie de Gex", "precis_gendarmerie"),
+        ("hors_perimetre", "renouveler mon passeport", "precis_titres"),
+        ("hors_perimetre", "RDV PREFECTURE TITRE DE SEJOUR", "precis_etranger"),
+        ("hors_perimetre", "le proprio garde ma caution", "precis_logement"),
+        ("hors_perimetre", "la CAF me doit de l'argent", "precis_social"),
+        ("hors_perimetre", "mon colis amazon jamais reçu", "precis_conso"),
+        ("hors_perimetre", "demain il fera quel temps météo", "precis_autre_sujet"),
+        ("hors_perimetre", "on m'observe", None),
+        ("autre_procedure", "on ma volé ma plaque d'immatriculation", "precis_plaque"),
+        ("vol_vehicule_fourriere", "plaques dérobées cette nuit", "precis_plaque"),
+        ("contravention", "ma plaque a été usurpée, je reçois des PV", "precis_plaque"),
+        ("contravention", "je peux avoir la photo du radar ?", "precis_photo_radar"),
+        ("contravention", "comment payer mon amende", None),
+        ("autre_procedure", "j'ai reçu une convocation", "precis_convocation"),
+        ("autre_procedure", "mon frère est en garde à vue", "precis_garde_a_vue_proche"),
+        ("autre_procedure", "durée d'une gav", "precis_garde_a_vue"),
+        ("autre_procedure", "trouvé un iphone dans le tram", "precis_objet_trouve"),
+        ("vol_vehicule_fourriere", "une voiture garée devant mon garage", "precis_stationnement"),
+        ("vol_vehicule_fourriere", "ma voiture volée devant mon garage", None),
+        ("plainte_comment", "on m'a arraché mon sac", "precis_sac_vole"),
+        ("perte_vol_documents_vole", "sac volé avec tous mes papiers", "precis_sac_vole"),
+        ("plainte_comment", "on m a piqué mon telephone ds le metro", "precis_telephone_vole"),
+        ("plainte_comment", "on a été cambriolés pendant les vacances", "precis_cambriolage"),
+        ("plainte_comment", "ils refusent de prendre ma plainte", "precis_plainte_refusee"),
+        ("plainte_comment", "est-il trop tard pour porter plainte", "precis_plainte_delai"),
+        ("plainte_comment", "comment porter plainte", None),
+        ("reclamation_delai", "pourquoi l'alerte enlèvement est sortie si tard", "reclamation_delai_disparition"),
+        (
+            "reclamation_delai",
+            "3 jours pour publier la photo de la petite, honte à vous",
+            "reclamation_delai_disparition",
+        ),
+        ("reclamation_delai", "deux heures pour venir hier soir", None),
+        ("reclamation_delai", "ma plainte date d'un an et toujours rien", None),
+        ("recrutement_aptitude", "tatoo ds le cou", "precis_tatouage"),
+    ],
+)
+def test_the_file(general: str, text: str, reply: str | None) -> None:
+    assert TABLE.find(f"utter_{general}", text) == (reply and f"utter_{reply}")
