@@ -10,7 +10,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.said import said
 
-THEMES = ("plainte", "recrutement", "papiers", "route", "internet", "quotidien", "signaler", "violences")
+THEMES = ("plainte", "recrutement", "papiers", "route", "internet", "quotidien", "signaler", "violences", "autre")
 PATIENCE = 2  # insults in a row that are answered
 
 

@@ -1,4 +1,4 @@
-"""What was not understood: rephrase, then a human."""
+"""What was not understood: ask which of two subjects, ask to rephrase, then a human."""
 
 from __future__ import annotations
 
@@ -9,40 +9,52 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.handoff import ask_human
+from actions.relance import CHOICE, asks_again
+from actions.said import known
 
-PLAUSIBLE = 0.2  # an intent below this is not worth naming
+PLAUSIBLE = 0.15  # an intent below this is not worth naming
+TOGETHER = 0.5  # two intents that are less likely than this together are a guess
+# Messages without words, by the kind that the engine gives them.
+WORDLESS = {"nombre": "utter_nombre_seul", "emoji": "utter_emoji_seul"}
 
 
 def clarify(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
     """Ask to say it in other words; at the second time in a row, ask for a human."""
     count = int(tracker.get_slot("incompris") or 0) + 1
-    if count == 1:
-        rephrase(dispatcher, tracker, domain)
-    else:
+    if count > 1:
         dispatcher.utter_message(response="utter_incompris")
         ask_human(dispatcher, tracker, like="parler_humain", reason="incompris")
-    return [SlotSet("incompris", count)]
-
-
-def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> None:
-    """Ask to say it in other words, with the two closest subjects if both are plausible, else the menu."""
-    near = closest(tracker, titles(domain))
-    if len(near) == 2:
-        dispatcher.utter_message(response="utter_clarify_deux", buttons=near)
-    else:
-        dispatcher.utter_message(response="utter_clarify")
+        return [SlotSet("incompris", count), SlotSet("question", None)]
     dispatcher.utter_message(json_message={"clarify": True})
+    return [*rephrase(dispatcher, tracker, domain), SlotSet("incompris", count)]
+
+
+def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
+    """The two closest subjects if both are plausible; the question that is still open; else the menu."""
+    kind = str(tracker.latest_message.get("kind") or "")
+    wordless = WORDLESS.get(kind)
+    near = [] if kind else closest(tracker, titles(domain))
+    if near:
+        first, second = (button["title"] for button in near)
+        dispatcher.utter_message(response="utter_clarify_deux", premier=first, second=second, buttons=near)
+        return [SlotSet("question", CHOICE.join(button["payload"][1:] for button in near))]
+    question = known(tracker, "question") or ""
+    if not wordless and asks_again(question):
+        dispatcher.utter_message(response="utter_clarify_question")
+        return asks_again(question, dispatcher)
+    dispatcher.utter_message(response=wordless or "utter_clarify")
+    return []
 
 
 def closest(tracker: Tracker, names: dict[str, str]) -> list[dict[str, str]]:
-    """Buttons of the best two intents that have a title and are plausible."""
-    ranking = tracker.latest_message.get("intent_ranking") or []
-    plausible = [
-        str(row["name"]) for row in ranking if row["name"] != "nlu_fallback" and row["confidence"] >= PLAUSIBLE
-    ]
-    if len(plausible) < 2 or not all(name in names for name in plausible[:2]):
+    """Buttons of the best two intents if both have a title and are plausible, and together likely."""
+    ranking = [row for row in tracker.latest_message.get("intent_ranking") or [] if row["name"] != "nlu_fallback"][:2]
+    chances = [row["confidence"] for row in ranking]
+    if len(ranking) < 2 or min(chances) < PLAUSIBLE or sum(chances) < TOGETHER:
         return []
-    return [{"title": names[name], "payload": f"/{name}"} for name in plausible[:2]]
+    if not all(row["name"] in names for row in ranking):
+        return []
+    return [{"title": names[row["name"]], "payload": f"/{row['name']}"} for row in ranking]
 
 
 def titles(domain: dict[str, Any]) -> dict[str, str]:

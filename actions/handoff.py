@@ -8,10 +8,10 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.said import intent, is_courtesy, known, was_answered
+from actions.said import intent, known
 from bot.policy.intents import policy_of
 
-KEPT = ("ville", "corps", "diplome", "document", "circonstance")
+KEPT = ("ville", "corps", "diplome", "age", "document", "circonstance", "lieu")
 # In these categories the bot goes on answering, so that the place and date it asked for may come to it.
 AWAITED = ("thanks", "request")
 
@@ -19,10 +19,6 @@ AWAITED = ("thanks", "request")
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:
     """Utter the intent's reply and ask for a human as the table of intents says."""
     name = intent(tracker)
-    if name == "remerciements" and is_courtesy(tracker) and was_answered(tracker):
-        # « merci » after an answer ends the talk; it is no thanks that a crew should hear of.
-        dispatcher.utter_message(response="utter_au_revoir")
-        return [SlotSet("question", None)]
     dispatcher.utter_message(response=f"utter_{name}")
     ask_human(dispatcher, tracker, like=name, reason=name)
     return [SlotSet("question", name if policy_of(name).category in AWAITED else None)]

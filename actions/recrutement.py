@@ -8,7 +8,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.said import known, said
+from actions.said import age, is_about_age, is_tap, known, said
 
 CORPS = (
     "policier_adjoint",
@@ -41,12 +41,67 @@ SOME_CORPS = {
 ASKS_DIPLOME = ("recrutement_conditions", "recrutement_concours")
 
 
+# The question of age, asked or answered apart from the other conditions.
+AGE = "age"
+# Trade → youngest, oldest, and the ages at which the very date decides.
+LIMITS: dict[str, tuple[int, int, tuple[int, ...]]] = {
+    "policier_adjoint": (18, 29, (17, 29)),
+    "cadet": (18, 30, (17, 30)),
+    "gardien_de_la_paix": (17, 45, (16, 45, 46)),
+    "reserve": (18, 67, (17, 67)),
+}
+
+
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker, topic: str) -> list[dict[str, Any]]:
     """Utter the entry of `topic` for what is known, and remember what is still asked."""
+    told = age(tracker, alone=known(tracker, "question") == AGE)
+    kept = [SlotSet("age", str(told))] if told else []
+    if wants_age(tracker, topic):
+        return [*kept, *_answer_age(dispatcher, tracker, told)]
     response = response_of(tracker, topic)
     dispatcher.utter_message(response=response)
     asked = topic if topic in ASKS_CORPS and response == f"utter_{topic}" else None
-    return [SlotSet("sujet", topic), SlotSet("question", asked)]
+    return [*kept, SlotSet("sujet", topic), SlotSet("question", asked), SlotSet("aspect", None)]
+
+
+def wants_age(tracker: Tracker, topic: str) -> bool:
+    """Only the age is asked: by its name, by an age beside a trade, or in the question before."""
+    if topic == AGE:
+        return True
+    if topic != "recrutement_conditions":
+        return False
+    if is_about_age(tracker) or (age(tracker) and said(tracker, "corps") and not said(tracker, "diplome")):
+        return True
+    return known(tracker, "aspect") == AGE and bool(said(tracker, "corps")) and said(tracker, "corps") in CORPS
+
+
+def _answer_age(dispatcher: CollectingDispatcher, tracker: Tracker, told: Optional[int]) -> list[dict[str, Any]]:
+    corps = known(tracker, "corps", CORPS)
+    if corps is None:
+        dispatcher.utter_message(response="utter_age")
+        return [
+            SlotSet("sujet", "recrutement_conditions"),
+            SlotSet("question", "recrutement_conditions"),
+            SlotSet("aspect", AGE),
+        ]
+    dispatcher.utter_message(response=f"utter_age_{corps}")
+    years = told or int(known(tracker, "age") or 0)
+    asked = None
+    if corps in LIMITS:
+        dispatcher.utter_message(json_message={"join": True})
+        dispatcher.utter_message(response=verdict(corps, years) if years else "utter_age_demande")
+        asked = None if years else AGE
+    return [SlotSet("sujet", AGE), SlotSet("question", asked), SlotSet("aspect", None)]
+
+
+def verdict(corps: str, years: int) -> str:
+    """Name of the response to an age."""
+    youngest, oldest, edges = LIMITS[corps]
+    if years in edges:
+        return "utter_age_limite"
+    if years < youngest:
+        return "utter_age_jeune"
+    return "utter_age_depasse" if years > oldest else "utter_age_bon"
 
 
 def response_of(tracker: Tracker, topic: str) -> str:
@@ -62,5 +117,8 @@ def response_of(tracker: Tracker, topic: str) -> str:
 
 
 def _diplome(tracker: Tracker) -> Optional[str]:
+    """Of this message; one told earlier counts as long as no trade is known. A tap on « other trade » asks for the list."""
     value = said(tracker, "diplome")
+    if value is None and known(tracker, "corps") is None and not (is_tap(tracker) and said(tracker, "corps")):
+        value = known(tracker, "diplome")
     return value if value in DIPLOMES else None

@@ -11,10 +11,13 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions import accueil, commissariat, documents, handoff, recrutement
 from actions.clarify import clarify
+from actions.relance import OFFER, after
 from actions.resume import resume
 from actions.said import intent
 
 Events = list[dict[str, Any]]
+# Replies that end with « voulez-vous qu'un agent vous oriente »: « oui » answers them.
+OFFERING = ("suivi_plainte",)
 
 
 class Reply(Action, ABC):
@@ -24,7 +27,8 @@ class Reply(Action, ABC):
         """The answer to an open question, else the action's own reply."""
         events = resume(dispatcher, tracker)
         if events is None:
-            return self.reply(dispatcher, tracker, domain)
+            events = self.reply(dispatcher, tracker, domain)
+            return [*events, *after(dispatcher, tracker, events)]
         return [*events, SlotSet("incompris", 0), SlotSet("insultes", 0)]
 
     @abstractmethod
@@ -39,8 +43,9 @@ class ActionRepondre(Reply):
         return "action_repondre"
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        dispatcher.utter_message(response=f"utter_{intent(tracker)}")
-        return []
+        name = intent(tracker)
+        dispatcher.utter_message(response=f"utter_{name}")
+        return [SlotSet("question", OFFER)] if name in OFFERING else []
 
 
 class ActionSalutation(Reply):

@@ -8,22 +8,31 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from rasa_sdk import Tracker
+from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import commissariat, documents, handoff, recrutement
-from actions.said import intent, is_bare, known, said
-from bot.policy.intents import DANGER_INTENTS
+from actions.said import age, intent, is_bare, is_short, is_tap, known, said
+from bot.policy.intents import PRIORITY, policy_of
 
 FALLBACK = "nlu_fallback"
-SHORT = 40  # characters: what is longer than a town's name is no answer to « which town »
 
 
 def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
     """The answer's events; None if the message stands by itself, as most do."""
-    bare, lost = is_bare(tracker), intent(tracker) == FALLBACK
-    if not (bare or lost) or intent(tracker) in DANGER_INTENTS:
+    name = intent(tracker)
+    if policy_of(name).priority <= PRIORITY["sensitive"] or is_tap(tracker):
         return None
     question = known(tracker, "question") or ""
+    if question == commissariat.INTENT and commissariat.names_a_town(tracker):
+        return commissariat.answer_any_town(dispatcher)
+    if name == "au_revoir" and (question or _abandons(tracker)):
+        return _given_up(dispatcher, tracker)
+    if _tells_age(tracker, question):
+        return recrutement.answer(dispatcher, tracker, recrutement.AGE)
+    bare = is_bare(tracker)
+    if not bare and name != FALLBACK:
+        return None
     # An open question takes any answer; a closed one only a message that is nothing but a correction.
     topic = question or (known(tracker, "sujet") or "" if bare else "")
     if handoff.is_awaited(question):
@@ -32,19 +41,32 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
         return _recruitment(dispatcher, tracker, topic, bare)
     if topic == documents.INTENT and (said(tracker, "document") or said(tracker, "circonstance")):
         return documents.answer(dispatcher, tracker)
-    if topic == commissariat.INTENT and (said(tracker, "ville") or _is_short(tracker)):
+    if topic == commissariat.INTENT and said(tracker, "ville"):
         return commissariat.answer_any_town(dispatcher)
     return None
+
+
+def _abandons(tracker: Tracker) -> bool:
+    return tracker.latest_message.get("kind") == "abandon"
+
+
+def _given_up(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:
+    """« laisse tomber »: the question is closed; what an agent was asked to do stays."""
+    dispatcher.utter_message(response="utter_abandon" if _abandons(tracker) else "utter_au_revoir")
+    return [SlotSet("question", None), SlotSet("sujet", None), SlotSet("aspect", None), SlotSet("relance", None)]
+
+
+def _tells_age(tracker: Tracker, question: str) -> bool:
+    if question == recrutement.AGE:
+        return age(tracker, alone=True) is not None
+    about = known(tracker, "sujet") == recrutement.AGE
+    return about and age(tracker) is not None and is_short(tracker, 7) and not said(tracker, "corps")
 
 
 def _recruitment(
     dispatcher: CollectingDispatcher, tracker: Tracker, topic: str, bare: bool
 ) -> Optional[list[dict[str, Any]]]:
-    if topic in recrutement.TOPICS:
+    if topic in (*recrutement.TOPICS, recrutement.AGE):
         return recrutement.answer(dispatcher, tracker, topic)
     # A trade or a diploma alone: what it takes is what most people want to know.
     return recrutement.answer(dispatcher, tracker, recrutement.TOPICS[0]) if bare else None
-
-
-def _is_short(tracker: Tracker) -> bool:
-    return len(str(tracker.latest_message.get("text") or "")) <= SHORT

@@ -18,12 +18,11 @@ _WORDS = """
     par pardon pas plus plutôt plutot pour pr préfère prefere s serait si sorry sur svp un une voulais voulait vous
 """
 _AROUND = frozenset(_WORDS.split())
-# A message of these words alone closes an exchange.
-_COURTESY = frozenset(
+# With one of these a message asks something itself.
+_ASKING = frozenset(
     """
-    à aide beaucoup bien bcp bon bonne bonsoir compris d accord de grand infiniment info infos informations journée journee
-    la merci mercii mci mrc mille nickel ok okay parfait pour renseignements reponse réponse soirée soiree super tout très tres
-    un vos votre vous
+    comment koman komen quel quelle quels quelles kel kelle combien quand pourquoi pk où qui quoi koi est-ce esk puis peut peux faut
+    savoir cherche question besoin gratuit payant horaires numéro numero téléphone adresse
     """.split()  # noqa: SIM905
 )
 
@@ -54,20 +53,58 @@ def known(tracker: Tracker, slot: str, among: Optional[Collection[str]] = None) 
 
 def is_bare(tracker: Tracker) -> bool:
     """The message names a value and asks nothing: « gardien de la paix », « non, plutôt officier »."""
-    text = str(tracker.latest_message.get("text") or "")
+    rest = text(tracker)
     spans = [(row["start"], row["end"]) for row in entities(tracker) if "start" in row and "end" in row]
     for start, end in sorted(spans, reverse=True):
-        text = text[:start] + " " + text[end:]
-    return bool(spans) and all(word in _AROUND for word in _WORD.findall(text.lower()))
+        rest = rest[:start] + " " + rest[end:]
+    return bool(spans) and all(word in _AROUND for word in _WORD.findall(rest.lower()))
 
 
-def is_courtesy(tracker: Tracker) -> bool:
-    """« merci beaucoup », « ok merci pour votre réponse »: nothing but politeness."""
-    words = _WORD.findall(str(tracker.latest_message.get("text") or "").lower())
-    return bool(words) and all(word in _COURTESY for word in words)
+def is_short(tracker: Tracker, words: int) -> bool:
+    """At most so many words."""
+    return len(_WORD.findall(text(tracker))) <= words
 
 
-def was_answered(tracker: Tracker) -> bool:
-    """An action has spoken earlier in this conversation."""
-    silent = ("action_listen", "action_session_start", "action_extract_slots")
-    return any(row.get("event") == "action" and row.get("name") not in silent for row in tracker.events)
+def asks(tracker: Tracker) -> bool:
+    """A question or a request by its words, and so no mere answer."""
+    return "?" in text(tracker) or any(word in _ASKING for word in _WORD.findall(text(tracker).lower()))
+
+
+def text(tracker: Tracker) -> str:
+    """The latest message's words."""
+    return str(tracker.latest_message.get("text") or "")
+
+
+# « 32 ans », « j'ai 46 »: two digits. What was « il y a » or « depuis » so many years is no age, nor is a length of service.
+_AGE = re.compile(
+    r"(?<!\d)(?<!\d[ .,/])([1-7]\d)\s*ans?\b(?!\s*(?:de|d['’]|d)\s*(?:service|exp|anciennet|travail|métier|metier|bo[iî]te|carri))"
+    r"|\b(?:j['’ ]?ai|jai|jé|g|j['’ ]?aurai|jaurai)\s+([1-7]\d)\b(?!\s*(?:jours?|mois|points?|%|€|euros?|heures?|ans?))",
+    re.IGNORECASE,
+)
+_NO_AGE_BEFORE = re.compile(
+    r"(?:depuis|il y a|ya|pendant|durant|dans|après|apres|fait|plus de|en|d['’]ici)\s*$", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\D*([1-7]\d)\D*")
+_ABOUT_AGE = re.compile(
+    r"\b(?:âges?|ages?|aje|vieux|vieille|trop jeune|trop tard|(?:âgée?|agée?|age) de)\b", re.IGNORECASE
+)
+
+
+def age(tracker: Tracker, alone: bool = False) -> Optional[int]:
+    """The age that the message tells, the last one if there are several; `alone`: a bare number is one too."""
+    words = text(tracker)
+    found = [
+        int(match[1] or match[2]) for match in _AGE.finditer(words) if not _NO_AGE_BEFORE.search(words[: match.start()])
+    ]
+    bare = _NUMBER.fullmatch(text(tracker)) if alone and not found and is_short(tracker, 5) else None
+    return found[-1] if found else int(bare[1]) if bare else None
+
+
+def is_about_age(tracker: Tracker) -> bool:
+    """The question is about an age limit."""
+    return bool(_ABOUT_AGE.search(text(tracker)))
+
+
+def is_tap(tracker: Tracker) -> bool:
+    """A quick reply was chosen."""
+    return bool(tracker.latest_message.get("tapped"))

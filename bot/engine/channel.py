@@ -1,23 +1,35 @@
 """Gathers what a turn says: replies with their quick replies, and the hand-off, clarify and silence marks of actions.
 
-Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way.
+Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a
+turn, `join` adds the next response to the one before, and `choices_of` gives the next one the buttons of a response.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from rasa.core.channels.channel import OutputChannel
 
+MOST_BYTES = 1000  # of a message, as Instagram counts them
+WAYS_OUT = ('/salutation{"theme": "autre"}', "/parler_humain")  # something else, or somebody
+MOST_CHOICES = 11  # quick replies under two replies: more are not read
+
+Button = dict[str, str]
+
 
 class TurnOutput(OutputChannel):
-    """The output channel of one turn."""
+    """The output channel of one turn. `choices`: the buttons of each response."""
 
-    def __init__(self) -> None:
+    def __init__(self, choices: Optional[Mapping[str, Sequence[Button]]] = None) -> None:
         self.replies: list[dict[str, Any]] = []
         self.handoff: Optional[dict[str, Any]] = None
         self.clarify = False
         self.silence = False
+        self._choices = choices or {}
+        self._join = False
+        self._borrowed: Sequence[Button] = ()
+        self._alone = False
 
     @classmethod
     def name(cls) -> str:
@@ -31,19 +43,50 @@ class TurnOutput(OutputChannel):
             self._mark(custom)
         text = str(message.get("text") or "").strip()
         if text:
-            self.replies.append({"text": text, "quick_replies": _quick_replies(message)})
+            self._say(text, _quick_replies(message))
+
+    def _say(self, text: str, buttons: list[Button]) -> None:
+        buttons = [*buttons, *(button for button in self._borrowed if button not in buttons)]
+        last = self.replies[-1] if self.replies else None
+        joined = f"{last['text']}\n{text}" if last and self._join else ""
+        self._alone = self._alone or bool(self._borrowed)
+        self._join, self._borrowed = False, ()
+        if last is not None and joined and len(joined.encode()) <= MOST_BYTES:
+            last.update(text=joined, quick_replies=buttons or last["quick_replies"])
+        else:
+            self.replies.append({"text": text, "quick_replies": buttons})
 
     def _mark(self, custom: dict[str, Any]) -> None:
         handoff = custom.get("handoff")
         if isinstance(handoff, dict):
-            self.handoff = {
-                "category": str(handoff["category"]),
-                "priority": int(handoff["priority"]),
-                "reason": str(handoff.get("reason") or ""),
-                "slots": {str(k): str(v) for k, v in (handoff.get("slots") or {}).items() if v not in (None, "")},
-            }
+            self._hand_off(handoff)
         self.clarify = self.clarify or custom.get("clarify") is True
         self.silence = self.silence or custom.get("silence") is True
+        self._join = custom.get("join") is True
+        self._borrowed = self._choices.get(str(custom.get("choices_of")), ())
+
+    def _hand_off(self, handoff: dict[str, Any]) -> None:
+        slots = {str(k): str(v) for k, v in (handoff.get("slots") or {}).items() if v not in (None, "")}
+        self.handoff = {
+            "category": str(handoff["category"]),
+            "priority": int(handoff["priority"]),
+            "reason": str(handoff.get("reason") or ""),
+            "slots": slots,
+        }
+
+    def finish(self, more: Sequence[Button] = ()) -> None:
+        """Platforms show the quick replies of the last message only: it gets those of the others, and `more` first.
+
+        A question that we ask again stands alone with its own.
+        """
+        if not self.replies or (len(self.replies) < 2 and not more):
+            return
+        last = self.replies[-1]
+        gathered = [*more, *last["quick_replies"]]
+        for reply in self.replies[:-1]:
+            gathered += [] if self._alone else reply["quick_replies"]
+            reply["quick_replies"] = []
+        last["quick_replies"] = _different(gathered)[:MOST_CHOICES]
 
     @property
     def empty(self) -> bool:
@@ -51,6 +94,17 @@ class TurnOutput(OutputChannel):
         return not (self.replies or self.handoff or self.clarify or self.silence)
 
 
-def _quick_replies(message: dict[str, Any]) -> list[dict[str, str]]:
+def _different(buttons: Sequence[Button]) -> list[Button]:
+    """Each title once."""
+    found = {button["title"]: button for button in reversed(buttons)}
+    kept = [button for button in buttons if found[button["title"]] is button]
+    return _ways_out_last(kept)
+
+
+def _quick_replies(message: dict[str, Any]) -> list[Button]:
     buttons = [*(message.get("buttons") or []), *(message.get("quick_replies") or [])]
-    return [{"title": str(b["title"]), "payload": str(b["payload"])} for b in buttons if b.get("title")]
+    return _ways_out_last([{"title": str(b["title"]), "payload": str(b["payload"])} for b in buttons if b.get("title")])
+
+
+def _ways_out_last(buttons: list[Button]) -> list[Button]:
+    return sorted(buttons, key=lambda button: button["payload"] in WAYS_OUT)

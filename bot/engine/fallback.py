@@ -14,15 +14,10 @@ from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier
-from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
 from rasa.shared.nlu.training_data.message import Message
 
-from bot.policy.intents import ANSWER, PRIORITY, policy_of
-
-
-def is_grave(intent: str) -> bool:
-    """Emergency, urgent or sensitive."""
-    return policy_of(intent).priority <= PRIORITY["sensitive"]
+from bot.engine.meaning import FALLBACK, is_grave
+from bot.policy.intents import ANSWER, policy_of
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=False)
@@ -59,7 +54,7 @@ class CautiousFallback(GraphComponent, IntentClassifier):
         for message in messages:
             ranking = message.get("intent_ranking") or []
             if not self.acts(ranking):
-                weak = {"name": DEFAULT_NLU_FALLBACK_INTENT_NAME, "confidence": float(self._config["threshold"])}
+                weak = {"name": FALLBACK, "confidence": float(self._config["threshold"])}
                 message.set("intent", weak, add_to_output=True)
                 message.set("intent_ranking", [weak, *ranking], add_to_output=True)
         return messages

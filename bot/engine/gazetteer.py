@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Optional
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -84,6 +84,19 @@ novembre décembre lundi mardi mercredi jeudi vendredi samedi dimanche europe es
 algérie maroc tunisie internet google tiktok telegram discord poste
 """
 _NO_TOWN = frozenset(key_of(word) for word in _NO_TOWN_WORDS.split())
+# « le commissariat de trifouilly », « l'hôtel de police de la ferté »: behind these a town needs no capital.
+_PLAIN_TOWN = re.compile(
+    r"(?<![^\W_])(?i:commissariat|commisariat|comissariat|h[oô]tel de police|poste de police)(?i:\s+(?:de police|central))?"
+    r"\s+(?i:de|d['’]|à|a|sur)\s*((?i:(?:la|le|les|saint|sainte|st|ste)[ -])?[^\W\d_]{3,}(?:-[^\W\d_]+){0,4})"
+)
+_NO_PLAIN_TOWN_WORDS = """
+mon ma mes ton votre vos notre nos leur son sa ses cette cet ces chez chaque quel quelle quartier secteur ville village jour nuit
+garde proximité permanence proche plus côté rue gare maison place avenue commune région département france police gendarmerie
+référence rattachement façon manière nouveau suite cause quoi qui quand partir moi nous vous faire porter déposer pour quelle aller
+domicile
+zone mairie semaine soir matin midi tout tous lui elle eux celui celle hier aujourd demain paname
+"""
+_NO_PLAIN_TOWN = _NO_TOWN | frozenset(key_of(word) for word in _NO_PLAIN_TOWN_WORDS.split())
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
@@ -169,11 +182,13 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
             yield from self._towns(text, taken)
 
     def _towns(self, text: str, taken: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
-        for match in _TOWN.finditer(text):
-            start, end = match.span(1)
-            free = all(end <= a or start >= b for a, b in taken)
-            if free and not any((_fold(w),) in _NO_TOWN for w in _WORD.findall(match.group(1))):
-                yield self._entity(self._config["town"], match.group(1), start, end)
+        for pattern, excluded in ((_TOWN, _NO_TOWN), (_PLAIN_TOWN, _NO_PLAIN_TOWN)):
+            for match in pattern.finditer(text):
+                start, end = match.span(1)
+                free = all(end <= a or start >= b for a, b in taken)
+                if free and not any((_fold(w),) in excluded for w in _WORD.findall(match.group(1))):
+                    taken.append((start, end))
+                    yield self._entity(self._config["town"], match.group(1), start, end)
 
     def _entity(self, entity: str, value: str, start: int, end: int) -> dict[str, Any]:
         return {"entity": entity, "value": value, "start": start, "end": end, "extractor": type(self).__name__}
@@ -181,19 +196,3 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
     def _set(self, table: dict[Key, Entry]) -> None:
         self._table = table
         self._longest = max(map(len, table), default=0)
-
-    def values(self) -> dict[str, frozenset[str]]:
-        """The values that each entity can take."""
-        found: dict[str, set[str]] = {}
-        for entity, value in self._table.values():
-            found.setdefault(entity, set()).add(value)
-        return {entity: frozenset(values) for entity, values in found.items()}
-
-
-def values_of(runner: Any) -> Mapping[str, frozenset[str]]:
-    """The values of the gazetteer in a loaded model; none if the pipeline has no gazetteer."""
-    for node in runner._instantiated_nodes.values():
-        component = getattr(node, "_component", None)
-        if isinstance(component, Gazetteer):
-            return component.values()
-    return {}

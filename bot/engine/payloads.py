@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Optional
 
-from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
-from rasa.shared.core.constants import DEFAULT_INTENTS
 from rasa.shared.core.domain import Domain
 
 _SHAPE = re.compile(r"/([A-Za-z0-9_]{1,80})(\{.{0,400}\})?")
+_SUBJECTS = "utter_theme_"  # the menus' responses: their buttons name each subject
 
 Tap = tuple[str, dict[str, str]]
 
 
 class Payloads:
-    """Every button of the domain's responses, plus what menus and questions make from data:
-    `/intent` for an intent of ours, and `/intent{"entity": "value"}` for a value that the lookups know."""
+    """Every button and quick reply of the domain's responses, by its exact letters."""
 
-    def __init__(self, domain: Domain, values: Mapping[str, frozenset[str]]) -> None:
-        self._buttons = frozenset(_buttons(domain))
-        self._intents = frozenset(domain.intents) - set(DEFAULT_INTENTS) - {DEFAULT_NLU_FALLBACK_INTENT_NAME}
-        self._entities = frozenset(domain.entities)
-        self._values = values
+    def __init__(self, domain: Domain) -> None:
+        self._taps = {payload: tap for _, button in _buttons(domain) if (tap := parse(payload := button["payload"]))}
 
     def read(self, payload: Any) -> Optional[Tap]:
         """Intent and entities of a payload of ours, None for any other."""
-        tap = parse(payload)
-        if tap is None or tap[0] not in self._intents:
-            return None
-        if payload in self._buttons or all(self._offered(name, value) for name, value in tap[1].items()):
-            return tap
-        return None
+        return self._taps.get(payload) if isinstance(payload, str) else None
 
-    def _offered(self, entity: str, value: str) -> bool:
-        return entity in self._entities and value in self._values.get(entity, ())
+
+def titles(domain: Domain) -> dict[str, str]:
+    """The title that the menus give each intent: questions and summaries name subjects so."""
+    return {
+        button["payload"][1:]: str(button["title"])
+        for name, button in _buttons(domain)
+        if name.startswith(_SUBJECTS) and "{" not in button["payload"]
+    }
+
+
+def choices(domain: Domain) -> dict[str, list[dict[str, str]]]:
+    """The buttons of each response."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for name, button in _buttons(domain):
+        row = {"title": str(button["title"]), "payload": button["payload"]}
+        if row not in found.setdefault(name, []):
+            found[name].append(row)
+    return found
 
 
 def parse(payload: Any) -> Optional[Tap]:
@@ -53,9 +59,10 @@ def parse(payload: Any) -> Optional[Tap]:
     return match.group(1), entities
 
 
-def _buttons(domain: Domain) -> Iterator[str]:
-    for variations in domain.responses.values():
+def _buttons(domain: Domain) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each button with the name of its response."""
+    for name, variations in domain.responses.items():
         for variation in variations:
             for button in [*(variation.get("buttons") or []), *(variation.get("quick_replies") or [])]:
-                if isinstance(button.get("payload"), str):
-                    yield button["payload"]
+                if isinstance(button.get("payload"), str) and button.get("title"):
+                    yield name, button

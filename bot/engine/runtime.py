@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
 from rasa.core.channels.channel import UserMessage
 from rasa.core.lock_store import InMemoryLockStore
-from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
+from rasa.core.nlg.generator import NaturalLanguageGenerator
 from rasa.core.processor import MessageProcessor
 from rasa.engine.constants import PLACEHOLDER_MESSAGE, PLACEHOLDER_TRACKER
-from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
 from bot.core.errors import SetupError
-from bot.engine import gazetteer, state
+from bot.engine import precise, reading, short, state
 from bot.engine.channel import TurnOutput
 from bot.engine.inprocess import InProcessEndpoint
-from bot.engine.payloads import Payloads, Tap
+from bot.engine.meaning import FALLBACK
+from bot.engine.payloads import Payloads, Tap, choices, titles
+from bot.engine.reading import Reading
 from bot.engine.tracker import RequestTrackerStore
-from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 
 log = logging.getLogger("bot.engine")
@@ -56,43 +58,81 @@ class Runtime:
     def __init__(self, model: Path, actions: str = "actions") -> None:
         self.model = newest_model(model)
         self._store = RequestTrackerStore()
-        nlg = TemplatedNaturalLanguageGenerator({})
+        nlg = precise.PreciseReplies(precise.read())
         self._processor = _processor(self.model, self._store, nlg, InProcessEndpoint(actions))
         self.domain = self._processor.domain
         self._store.domain = self.domain
         nlg.responses = self.domain.responses
-        self._payloads = Payloads(self.domain, gazetteer.values_of(self._processor.graph_runner))
+        self._payloads = Payloads(self.domain)
+        self._titles, self._choices = titles(self.domain), choices(self.domain)
         self._ids = itertools.count(1)
         self._target = _last_component(self._processor)
         self._warm_up()
 
     async def understand(self, text: str) -> dict[str, Any]:
         """What a text means. Raises EmptyText."""
-        return _understanding(self._parse(_cleaned(text)))
+        return _understanding(reading.read(_cleaned(text), self._parse), _is_french(text))
 
     async def turn(self, text: str, dialogue: Any, payload: Optional[str] = None) -> dict[str, Any]:
         """Run one turn. Raises EmptyText, EmptyOutcome."""
-        tap = self._payloads.read(payload)
-        parsed = _tapped(tap, payload) if tap else self._parse(_cleaned(text))
         request_id = f"r{next(self._ids)}"
         tracker = state.load(dialogue, request_id, self.domain)
-        output = TurnOutput()
-        message = UserMessage(parsed["text"], output, request_id, parse_data=parsed, input_channel=output.name())
+        asked = str(tracker.get_slot("question") or "")
+        read = self._read(text, payload, asked)
+        output = TurnOutput(self._choices)
         self._store.begin(tracker)
         try:
-            await self._processor.handle_message(message)
+            for number, part in enumerate(read.parts, 1):
+                parsed = {**part, "asked": asked, "last": number == len(read.parts)}
+                message = UserMessage(part["text"], output, request_id, parse_data=parsed, input_channel=output.name())
+                await self._processor.handle_message(message)
         finally:
             tracker = self._store.end(request_id)
         if output.empty:
-            raise EmptyOutcome(str(parsed["intent"]["name"]))
+            raise EmptyOutcome(str(read.lead["intent"]["name"]))
+        self._mention(read.more, output)
         return {
-            "understanding": _understanding(parsed),
+            "understanding": _understanding(read, bool(read.lead.get("tapped")) or _is_french(text)),
             "replies": output.replies,
             "handoff": output.handoff,
             "clarify": output.clarify,
             "silence": output.silence,
-            "state": state.dump(tracker),
+            "state": state.dump(tracker, dialogue),
         }
+
+    def _read(self, text: str, payload: Optional[str], asked: str) -> Reading:
+        """The turns that a message or a tap calls for; `asked` is the open question."""
+        tap = self._payloads.read(payload)
+        if tap:
+            return reading.single(_tapped(tap, payload))
+        if payload is not None and not clean(text):
+            return reading.single(_nothing())  # a button that is not ours, and without a title
+        words = _cleaned(text)
+        answers = [_tapped(tap, None) for tap in self._answers(words, asked)]
+        if answers:
+            return replace(reading.single(answers[0]), parts=tuple(answers))
+        return reading.read(words, self._parse)
+
+    def _answers(self, text: str, asked: str) -> list[Tap]:
+        """What a typed answer to a choice or an offer of ours means, as the taps that would have said it."""
+        if asked == short.OFFER:
+            return [("parler_humain", {})] if short.agrees(text) else []
+        offered = asked.split(short.CHOICE)
+        if len(offered) < 2:
+            return []
+        chosen = short.picked(text, offered, self._titles)
+        if chosen == short.NEITHER:
+            return [("salutation", {"theme": "autre"})]
+        return [(intent, {}) for intent in offered if chosen in (intent, short.BOTH)]
+
+    def _mention(self, more: Sequence[str], output: TurnOutput) -> None:
+        """What was asked besides: named to the agent who takes over, else offered as quick replies."""
+        known = [intent for intent in more if intent in self._titles]
+        if output.handoff is not None and known:
+            named = ", ".join(self._titles[intent] for intent in known)
+            output.handoff["slots"]["autre_question"] = named
+            known = []
+        output.finish([{"title": self._titles[intent], "payload": f"/{intent}"} for intent in known])
 
     def _warm_up(self) -> None:
         """The first turn reads tables and fills caches; nobody should wait for that."""
@@ -101,22 +141,24 @@ class Runtime:
         except EmptyOutcome as error:
             log.error("empty outcome for intent %s", error)
 
-    def _parse(self, text: str) -> dict[str, Any]:
-        """Rasa's parse of a text, stopped before the component that would take `/restart` for a command."""
-        message = UserMessage(text)
+    def _parse(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Rasa's parse of texts, stopped before the component that would take `/restart` for a command."""
         nobody = DialogueStateTracker("parse", [])
         results = self._processor.graph_runner.run(
-            inputs={PLACEHOLDER_MESSAGE: [message], PLACEHOLDER_TRACKER: nobody}, targets=[self._target]
+            inputs={PLACEHOLDER_MESSAGE: [UserMessage(text) for text in texts], PLACEHOLDER_TRACKER: nobody},
+            targets=[self._target],
         )
-        parsed: dict[str, Any] = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": []}
-        parsed.update(results[self._target][0].as_dict(only_output_properties=True))
+        return [self._parsed(message.as_dict(only_output_properties=True)) for message in results[self._target]]
+
+    def _parsed(self, found: dict[str, Any]) -> dict[str, Any]:
+        parsed: dict[str, Any] = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": [], **found}
         known = self.domain.entities
         parsed["entities"] = [entity for entity in parsed["entities"] if entity["entity"] in known]
         return parsed
 
 
 def _processor(
-    model: Path, store: RequestTrackerStore, nlg: TemplatedNaturalLanguageGenerator, endpoint: InProcessEndpoint
+    model: Path, store: RequestTrackerStore, nlg: NaturalLanguageGenerator, endpoint: InProcessEndpoint
 ) -> MessageProcessor:
     try:
         return MessageProcessor(str(model), store, InMemoryLockStore(), nlg, action_endpoint=endpoint)
@@ -147,7 +189,7 @@ def _tapped(tap: Tap, payload: Optional[str]) -> dict[str, Any]:
     name, entities = tap
     intent = {"name": name, "confidence": 1.0}
     return {
-        "text": payload,
+        "text": payload or f"/{name}",
         "intent": intent,
         "intent_ranking": [intent],
         "entities": [{"entity": entity, "value": value} for entity, value in entities.items()],
@@ -155,20 +197,37 @@ def _tapped(tap: Tap, payload: Optional[str]) -> dict[str, Any]:
     }
 
 
-def _understanding(parsed: dict[str, Any]) -> dict[str, Any]:
-    ranking = _named(parsed)
+def _nothing() -> dict[str, Any]:
+    """A tap that says nothing to us."""
+    weak = {"name": FALLBACK, "confidence": 0.0}
+    return {"text": "", "intent": weak, "intent_ranking": [weak], "entities": [], "tapped": True}
+
+
+def _is_french(text: str) -> bool:
+    return is_french(_cleaned(text))
+
+
+def _understanding(read: Reading, french: bool) -> dict[str, Any]:
+    ranking = _named(read.lead)
     best = ranking[0] if ranking else [None, 0.0]
-    entities: dict[str, str] = {}
-    for entity in parsed["entities"]:
-        entities.setdefault(str(entity["entity"]), str(entity["value"]))
     return {
         "intent": best[0],
         "confidence": best[1],
         "ranking": ranking[:RANKING],
-        "entities": entities,
-        "danger": min(1.0, sum(p for name, p in ranking if name in DANGER_INTENTS)),
-        "french": bool(parsed.get("tapped")) or is_french(parsed["text"]),
+        "entities": _values(read.entities),
+        "danger": read.danger,
+        "french": french,
     }
+
+
+def _values(entities: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The value of each entity; of papers, which are lost together, all."""
+    found: dict[str, list[str]] = {}
+    for entity in entities:
+        values = found.setdefault(str(entity["entity"]), [])
+        if str(entity["value"]) not in values:
+            values.append(str(entity["value"]))
+    return {name: ", ".join(values) if name == "document" else values[0] for name, values in found.items()}
 
 
 def _named(parsed: dict[str, Any]) -> list[list[Any]]:
@@ -176,5 +235,5 @@ def _named(parsed: dict[str, Any]) -> list[list[Any]]:
     return [
         [str(row["name"]), round(float(row["confidence"]), 6)]
         for row in parsed.get("intent_ranking") or []
-        if row["name"] != DEFAULT_NLU_FALLBACK_INTENT_NAME
+        if row["name"] != FALLBACK
     ]

@@ -5,7 +5,8 @@ State is JSON of version 1:
     {"v": 1, "at": 1763000000.0,             when the person last wrote
      "slots": {"corps": "gardien de la paix"},  what counts; a value changed here changes the dialogue
      "loop": "…_form" | null,                 the active form
-     "question": {"slot": "corps", "at": …} | null,   what is asked, by a form or by the slot `question`; open for a day
+     "question": {"slot": "corps", "at": …} | null,   what is asked, by a form or by the slot `question`, and since when;
+                                              open for a day
      "misses": 0,                             misunderstandings in a row
      "events": [["u", intent, [entity names]], ["a", action, hidden], ["s", slot, value], …]}
 
@@ -47,12 +48,14 @@ MAX_VALUE = 500  # characters of a slot's value
 FALLBACK = "nlu_fallback"
 QUESTIONS = (REQUESTED_SLOT, "question")  # slots that say what was asked
 QUESTION_OPEN = 24 * 3600.0  # seconds
+# What a message a day later no longer speaks of; a trade, a diploma and a town stay known.
+OF_THE_DAY = ("sujet", "aspect", "document", "circonstance", "lieu", "relance")
 
 State = dict[str, Any]
 
 
-def dump(tracker: DialogueStateTracker, now: Optional[float] = None) -> State:
-    """The state to store after a turn."""
+def dump(tracker: DialogueStateTracker, before: Any = None, now: Optional[float] = None) -> State:
+    """The state to store after a turn; `before` is what came in: a question that was open then keeps its time."""
     now = time.time() if now is None else now
     events = _this_session(list(tracker.events))
     cut = _cut(events, tracker)
@@ -67,7 +70,9 @@ def dump(tracker: DialogueStateTracker, now: Optional[float] = None) -> State:
         "at": now,
         "slots": _set_slots(tracker),
         "loop": tracker.active_loop_name,
-        "question": {"slot": asked, "at": now} if asked else None,
+        "question": {"slot": asked, "at": now if _asked_now(tracker, asked) else _asked_at(before, asked, now)}
+        if asked
+        else None,
         "misses": _misses(events),
         "events": compact,
     }
@@ -90,6 +95,25 @@ def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = Non
 
 
 # What goes out -------------------------------------------------------------------------------------------------------
+
+
+def _asked_now(tracker: DialogueStateTracker, asked: Any) -> bool:
+    """Asked in this turn, and not only once more after an interruption."""
+    if _slot(tracker, "relance") == asked:
+        return False
+    for event in reversed(tracker.events):
+        if isinstance(event, UserUttered):
+            return False
+        if isinstance(event, SlotSet) and event.key in QUESTIONS and event.value == asked:
+            return True
+    return False
+
+
+def _asked_at(before: Any, asked: Any, now: float) -> float:
+    question = before.get("question") if isinstance(before, dict) else None
+    if not isinstance(question, dict) or question.get("slot") != asked or _closed(before, now):
+        return now
+    return float(question["at"])
 
 
 def _this_session(events: list[Event]) -> list[Event]:
@@ -195,6 +219,10 @@ def _restore(state: State, tracker: DialogueStateTracker, domain: Domain, now: f
         _forget(tracker, REQUESTED_SLOT, domain)
     if closed:
         _forget(tracker, "question", domain)
+    at = state.get("at")
+    if not _is_number(at) or now - at > QUESTION_OPEN:
+        for name in OF_THE_DAY:
+            _forget(tracker, name, domain)
 
 
 def _closed(state: State, now: float) -> bool:

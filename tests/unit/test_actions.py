@@ -30,10 +30,12 @@ class Dispatcher:
         response: Optional[str] = None,
         buttons: Optional[list[dict[str, str]]] = None,
         json_message: Optional[dict[str, Any]] = None,
+        **values: str,
     ) -> None:
         if response:
             assert response in DOMAIN["responses"], response
             self.responses.append(response)
+            self.values = values
         self.buttons += buttons or []
         self.marks.update(json_message or {})
 
@@ -88,7 +90,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         entities: Optional[list[dict[str, Any]]] = None,
         slots: Optional[dict[str, Any]] = None,
         ranking: Optional[list[tuple[str, float]]] = None,
-        events: Optional[list[dict[str, Any]]] = None,
+        **more: Any,
     ) -> Outcome:
         rows = [_placed(row, text) for row in entities or []]
         told = {row["entity"]: row["value"] for row in rows if row["entity"] in DOMAIN["slots"]}
@@ -97,9 +99,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
             "text": text,
             "entities": rows,
             "intent_ranking": [{"name": name, "confidence": value} for name, value in ranking or []],
+            "asked": (slots or {}).get("question") or "",
+            **more,
         }
         out = Dispatcher()
-        tracker = Said(message, {**(slots or {}), **told}, events or [])
+        tracker = Said(message, {**(slots or {}), **told}, [])
         done = known[rules[intent]].run(out, tracker, {"responses": DOMAIN["responses"]})
         return Outcome(out, {event["name"]: event["value"] for event in done})
 
@@ -128,7 +132,7 @@ def test_every_intent_gets_its_own_reply(run: Any) -> None:
 
 def test_trade_is_asked_then_used(run: Any) -> None:
     asked = run("recrutement_conditions")
-    assert asked.slots == {"sujet": "recrutement_conditions", "question": "recrutement_conditions"}
+    assert asked.slots == {"sujet": "recrutement_conditions", "question": "recrutement_conditions", "aspect": None}
     told = run("recrutement_conditions", entities=[TRADE], slots=asked.slots)
     assert told.response == "utter_recrutement_conditions_officier"
     assert told.slots["question"] is None
@@ -202,7 +206,25 @@ def test_town(run: Any) -> None:
     unknown = run("nlu_fallback", "trifouilly", slots=asked.slots)
     assert unknown.response == "utter_commissariat_contact_horaires_ville"
     long = run("nlu_fallback", "je ne sais pas trop comment vous dire ce qui se passe", slots=asked.slots)
-    assert long.response == "utter_clarify"
+    assert long.out.responses == ["utter_clarify_question", "utter_relance_ville"]
+    assert long.out.marks["clarify"] is True
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "is_town"),
+    [
+        ("au_revoir", "à trifouilly", True),
+        ("recrutement_concours", "celui de bourg la reine", True),
+        ("au_revoir", "au revoir", False),
+        ("nlu_fallback", "c'est gratuit ?", False),
+        ("insulte_troll", "bande de nuls", False),
+        ("disparition", "ma fille", False),
+    ],
+)
+def test_a_town_without_a_capital(run: Any, intent: str, text: str, is_town: bool) -> None:
+    """No list holds every town, and the classifier takes an unknown word for anything."""
+    done = run(intent, text, slots={"question": "commissariat_contact_horaires"})
+    assert (done.out.responses == ["utter_commissariat_contact_horaires_ville"]) is is_town
 
 
 def test_rephrase_then_human(run: Any) -> None:
@@ -220,6 +242,8 @@ def test_rephrase_names_the_two_closest(run: Any) -> None:
     assert done.response == "utter_clarify_deux"
     assert [button["payload"] for button in done.out.buttons] == ["/contravention", "/permis_points"]
     assert [button["title"] for button in done.out.buttons] == ["Amende", "Points du permis"]
+    assert done.out.values == {"premier": "Amende", "second": "Points du permis"}
+    assert done.slots["question"] == "contravention|permis_points"
     assert done.out.marks == {"clarify": True}
 
 
@@ -253,13 +277,135 @@ def test_place_and_date_join_the_thanks(run: Any) -> None:
     assert done.out.marks["handoff"]["reason"] == "remerciements"
 
 
-def test_closing_thanks_are_no_hand_off(run: Any) -> None:
-    spoken = [{"event": "action", "name": "action_repondre"}]
-    closing = run("remerciements", "ok merci beaucoup", events=spoken)
-    assert closing.response == "utter_au_revoir"
-    assert closing.out.marks == {}
-    assert run("remerciements", "merci").response == "utter_remerciements"
-    assert run("remerciements", "merci à l'équipage", events=spoken).out.marks["handoff"]["category"] == "thanks"
+@pytest.mark.parametrize(("kind", "response"), [("nombre", "utter_nombre_seul"), ("emoji", "utter_emoji_seul")])
+def test_wordless_messages_are_never_a_choice(run: Any, kind: str, response: str) -> None:
+    ranking = [("contravention", 0.45), ("permis_points", 0.4)]
+    assert run("nlu_fallback", "17", ranking=ranking, kind=kind).response == response
+
+
+def test_giving_up_closes_the_question(run: Any) -> None:
+    asked = run("perte_vol_documents")
+    done = run("au_revoir", "laisse tomber", slots=asked.slots, kind="abandon")
+    assert done.response == "utter_abandon"
+    assert done.slots["question"] is None
+    assert done.slots["sujet"] is None
+    thanked = run("au_revoir", "merci", slots=asked.slots)
+    assert thanked.response == "utter_au_revoir"
+    assert thanked.slots["question"] is None
+
+
+def test_an_interruption_is_answered_and_the_question_asked_again_once(run: Any) -> None:
+    asked = run("recrutement_formation")
+    first = run("contravention", "au fait, et une amende ?", slots=asked.slots)
+    assert first.out.responses == ["utter_contravention", "utter_relance_metier"]
+    assert first.out.marks == {"choices_of": "utter_recrutement_formation"}
+    assert first.slots["question"] == "recrutement_formation"
+    second = run("procuration", "et voter ?", slots={**asked.slots, **first.slots})
+    assert second.response == "utter_procuration"
+    assert second.slots["question"] is None
+
+
+@pytest.mark.parametrize("intent", ["salutation", "insulte_troll", "reclamation_police", "violences_conjugales"])
+def test_nothing_is_asked_again_after(run: Any, intent: str) -> None:
+    done = run(intent, "…", slots={"question": "recrutement_formation"})
+    assert done.response == f"utter_{intent}"
+
+
+def test_a_question_of_the_same_message_is_not_asked_again(run: Any) -> None:
+    done = run("contravention", "et une amende ?", slots={"question": "recrutement_formation"}, asked="")
+    assert done.response == "utter_contravention"
+    early = run("contravention", "et une amende ?", slots={"question": "recrutement_formation"}, last=False)
+    assert early.response == "utter_contravention"
+
+
+@pytest.mark.parametrize("question", ["offre_agent", "contravention|permis_points"])
+def test_an_offer_that_is_passed_over_is_closed(run: Any, question: str) -> None:
+    done = run("procuration", "comment voter", slots={"question": question})
+    assert done.response == "utter_procuration"
+    assert done.slots["question"] is None
+
+
+def test_an_agent_is_offered(run: Any) -> None:
+    assert run("suivi_plainte", "des nouvelles ?").slots["question"] == "offre_agent"
+
+
+def test_age_alone_is_answered(run: Any) -> None:
+    done = run("recrutement_conditions", "quel âge pour officier", [{**TRADE, "in": "officier"}])
+    assert done.response == "utter_age_officier"
+    assert done.slots["question"] is None
+    asked = run("recrutement_conditions", "quel âge pour la police ?")
+    assert asked.response == "utter_age"
+    told = run("recrutement_conditions", "…", [TRADE], slots=asked.slots)
+    assert told.response == "utter_age_officier"
+    later = run("recrutement_conditions", "…", [TRADE], slots={**asked.slots, **told.slots})
+    assert later.response == "utter_recrutement_conditions_officier"
+
+
+GUARD = {"entity": "corps", "value": "gardien_de_la_paix"}
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("j'ai 30 ans, c'est bon ?", "bon"),
+        ("j'ai 15 ans", "jeune"),
+        ("à 45 ans c'est possible", "limite"),
+        ("j'ai 46 c trop tard ?", "limite"),
+        ("j'aurai 51 ans", "depasse"),
+        ("quel âge max", "demande"),
+        ("quel âge ? j'ai 20 ans de service", "demande"),
+        ("quel âge ? je suis adjoint depuis 12 ans", "demande"),
+    ],
+)
+def test_age_is_judged_at_the_trade_s_limits(run: Any, text: str, verdict: str) -> None:
+    done = run("recrutement_conditions", text, [GUARD])
+    assert done.out.responses == ["utter_age_gardien_de_la_paix", f"utter_age_{verdict}"]
+    assert done.slots["question"] == ("age" if verdict == "demande" else None)
+
+
+def test_a_bare_number_answers_the_question_of_age(run: Any) -> None:
+    slots = {"corps": "reserve", "question": "age", "sujet": "age"}
+    done = run("nlu_fallback", "68", slots=slots, kind="nombre")
+    assert done.out.responses == ["utter_age_reserve", "utter_age_depasse"]
+    corrected = run("salutation", "non j'ai 34 ans", slots={**slots, "question": None, "age": "68"})
+    assert corrected.out.responses == ["utter_age_reserve", "utter_age_bon"]
+    assert corrected.slots["age"] == "34"
+
+
+def test_limits_are_those_of_the_texts(run: Any) -> None:
+    import actions.recrutement as recrutement
+
+    for corps, (youngest, oldest, edges) in recrutement.LIMITS.items():
+        text = DOMAIN["responses"][f"utter_age_{corps}"][0]["text"]
+        assert str(youngest) in text
+        assert str(oldest) in text or f"moins de {oldest + 1} ans" in text
+        assert oldest in edges
+
+
+def test_diploma_told_before_is_not_asked_again(run: Any) -> None:
+    assert run("recrutement_concours", slots={"diplome": "licence"}).response == "utter_diplome_licence"
+    known = run("recrutement_concours", slots={"diplome": "licence", "corps": "officier"})
+    assert known.response == "utter_recrutement_concours_officier"
+    other = run(
+        "recrutement_concours", "/…", [{"entity": "corps", "value": "autre"}], {"diplome": "licence"}, tapped=True
+    )
+    assert other.response == "utter_recrutement_concours"
+
+
+def test_a_bag_holds_several_papers(run: Any) -> None:
+    papers = [{"entity": "document", "value": value} for value in ("passeport", "carte_bancaire", "permis")]
+    stolen = run("perte_vol_documents", entities=papers, slots={"circonstance": "vole"})
+    assert stolen.out.responses == ["utter_perte_vol_documents_carte_bancaire", "utter_perte_vol_documents_vole"]
+    lost = run("perte_vol_documents", entities=papers, slots={"circonstance": "perdu"})
+    assert lost.out.responses == ["utter_perte_vol_documents_carte_bancaire", "utter_perte_vol_documents_perdu"]
+
+
+def test_papers_lost_abroad(run: Any) -> None:
+    passport = [{"entity": "document", "value": "passeport"}]
+    done = run("perte_vol_documents", "passeport perdu en Espagne", passport, {"circonstance": "perdu"})
+    assert done.response == "utter_perte_vol_documents_etranger"
+    assert done.slots["lieu"] == "etranger"
+    assert run("perte_vol_documents", "perdu à l'étranger").response == "utter_perte_vol_documents"
 
 
 def test_menu(run: Any) -> None:

@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from ruamel.yaml import YAML
 
-from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS
+from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
+from bot.policy import route
+from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS, policy_of
+from bot.policy.language import FRENCH, SPOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_BYTES = 1000
@@ -35,6 +38,7 @@ SYSTEM = (
     "utter_nuit_disparition",
     "utter_nuit_cyber",
     "utter_nuit_transmis",
+    "utter_nuit_grave",
     "utter_filet",
     "utter_attente_minutes",
     "utter_attente_heure",
@@ -44,6 +48,8 @@ SYSTEM = (
     "utter_boucle",
     "utter_panne",
     "utter_media_image",
+    "utter_media_images",
+    "utter_media_ephemere",
     "utter_media_vocal",
     "utter_media_video",
     "utter_media_fichier",
@@ -54,12 +60,16 @@ SYSTEM = (
     "utter_media_partage",
     "utter_media_autre",
     "utter_autre_langue",
+    *(f"utter_langue_{code}" for code in SPOKEN),
+    "utter_langue_suite",
+    "utter_anglais_bonjour",
+    "utter_anglais_merci",
 )
-ENGLISH = ("utter_urgence_anglais", "utter_detresse_anglais", "utter_autre_langue")
 PLACEHOLDERS = {
     "utter_urgence_nuit": ["heure"],
     "utter_attente_heure": ["heure"],
     "utter_attente_minutes": ["minutes"],
+    "utter_clarify_deux": ["premier", "second"],
 }
 NUMBERS = {
     "17",
@@ -106,6 +116,11 @@ class Text(NamedTuple):
     text: str
     buttons: list[dict[str, str]]
     metadata: dict[str, Any]
+
+    @property
+    def french(self) -> bool:
+        """Whether the rules of French typography hold."""
+        return not self.name.startswith(("utter_langue_", "utter_anglais_")) and not self.name.endswith("_anglais")
 
     @property
     def prose(self) -> str:
@@ -215,7 +230,7 @@ def test_forbidden_words_see_faults(text: str, kind: str) -> None:
 
 @every_text
 def test_typography(one: Text) -> None:
-    if one.name in ENGLISH:
+    if not one.french:
         return
     for text in [one.prose, *(button["title"] for button in one.buttons)]:
         assert not re.search(r"(?<!\u202f)[;!?]", text), f"U+202F before ; ! ? : {text!r}"
@@ -237,7 +252,7 @@ PHONE = re.compile(
 )
 # What else may be a figure: amounts, durations, dates, ages.
 MEASURE = re.compile(
-    r"\d[\d ]*(?:,\d+)?\s?(?:€|(?:ans?|mois|jours?|h)\b)|1er janvier"
+    r"\d[\d ]*(?:,\d+)?\s?(?:€|(?:ans?|mois|jours?|days|h)\b)|1er janvier"
     r"|(?:\d{1,2} )?(?:janvier|mars|octobre|novembre) 20\d\d|(?:de|entre) \d+ (?:à|et) \d+|n°\s\d"
 )
 
@@ -320,15 +335,17 @@ def test_each_subject_has_one_title() -> None:
             intent = button["payload"][1:]
             assert titles.setdefault(intent, button["title"]) == button["title"]
     assert len(set(titles.values())) == len(titles)
-    without = {"salutation", "au_revoir", "insulte_troll", "hors_perimetre", "danger_immediat", "detresse_suicide"}
+    # Nobody is asked whether a message was a greeting, an insult or a danger.
+    without = {"salutation", "au_revoir", "insulte_troll", "danger_immediat", "detresse_suicide"}
     assert set(titles) == set(INTENTS) - without
 
 
 def test_menu_reaches_each_theme() -> None:
     themes = set(_constant("accueil", "THEMES"))
-    for menu in ("utter_salutation", "utter_clarify"):
-        offered = {b["payload"] for name, b in BUTTONS if name == menu}
-        assert offered == {f'/salutation{{"theme": "{theme}"}}' for theme in themes} | {"/parler_humain"}
+    for menu in ("utter_salutation", "utter_clarify", "utter_theme_autre"):
+        offered = {b["payload"] for name, b in BUTTONS if name == menu} - {"/hors_perimetre"}
+        assert offered == {f'/salutation{{"theme": "{theme}"}}' for theme in themes - {"autre"}} | {"/parler_humain"}
+    assert [name for name, b in BUTTONS if b["payload"] == '/salutation{"theme": "autre"}'], "the way out of a choice"
     assert {f"utter_theme_{theme}" for theme in themes} <= set(DOMAIN["responses"])
 
 
@@ -415,7 +432,8 @@ def test_each_response_is_used() -> None:
     reachable |= {f"utter_theme_{theme}" for theme in _constant("accueil", "THEMES")}
     reachable |= {f"utter_diplome_{value}" for value in _constant("recrutement", "DIPLOMES")}
     reachable |= set(_recruitment())
-    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu"]
+    reachable |= {f"utter_age_{corps}" for corps in _constant("recrutement", "CORPS")}
+    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu", "etranger"]
     documents += [f"perdu_{value}" for value in _constant("documents", "LOST")]
     reachable |= {f"utter_perte_vol_documents_{value}" for value in documents}
     reachable.add("utter_commissariat_contact_horaires_ville")
@@ -475,15 +493,81 @@ def test_emergency_fits_in_one_message(name: str) -> None:
     assert "?" not in english.replace("Cannot speak?", "")
 
 
+# A text's name → the text; of several variations the longest.
+LONGEST = {one.name: one.text for one in sorted(TEXTS, key=lambda one: size(one.text))}
+
+
+def composed(
+    intent: str, spoken: str = FRENCH, told: bool | None = None, facts: str = "", clarify: bool = False
+) -> str:
+    """The one message that a stranger gets: by day, or at night (`told`: after this night's message)."""
+    policy = policy_of(intent)
+    request = HandoffRequest(policy.category, policy.priority, intent) if policy.route == HANDOFF else None
+    reply = Reply(LONGEST["utter_clarify" if clarify else f"utter_{intent}"])
+    turn = Turn(Understanding(intent, 0.9, french=spoken == FRENCH), (reply,), request, clarify)
+    wait = LONGEST["utter_attente_minutes"]
+    outcome = route.by_day(turn, route.Situation(wait=wait, spoken=spoken, facts=facts), LONGEST)
+    if told is not None:
+        outcome = route.at_night(outcome, told, LONGEST, spoken)
+    return "\n\n".join(reply.text for reply in outcome.replies)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text."""
+    return [part.strip() for part in re.split(r"(?<=[.!?])\s|\n", text) if part.strip()]
+
+
+HANDED_OFF = [intent for intent, policy in INTENTS.items() if policy.route == HANDOFF]
+
+
+@pytest.mark.parametrize("told", [None, False, True], ids=["day", "night", "told"])
+@pytest.mark.parametrize("intent", [*HANDED_OFF, "armes"])
+def test_nothing_is_said_twice_in_one_message(intent: str, told: bool | None) -> None:
+    whole = composed(intent, told=told, clarify=intent == "armes")
+    assert size(whole) <= MAX_BYTES
+    assert len(set(sentences(whole))) == len(sentences(whole))
+    for number in ("17", "114"):
+        found = len(re.findall(rf"(?<![\d]){number}(?!\d|Cyber)", LINK.sub("", whole)))
+        due = intent != "remerciements" if told is None else whole != ""
+        assert found == (1 if due or told is False else 0), whole
+
+
+def test_night_does_not_contradict_itself() -> None:
+    grave = composed("violences_conjugales", told=False)
+    assert "pas lu" not in grave
+    assert "transm" in grave
+    assert "transm" not in composed("reclamation_police", told=False)
+    for intent in HANDED_OFF:
+        for hour in ("Bonsoir", "Bonjour", "bonne nuit"):  # it is sent from midnight to six
+            assert hour not in composed(intent, told=False)
+
+
+@pytest.mark.parametrize("code", SPOKEN)
+def test_another_language_fits_in_one_message_with_its_numbers(code: str) -> None:
+    facts = [row["reponse"] for row in PRECISIONS if f"utter_langue_{code}" in row["au_lieu_de"]]
+    assert bool(facts) is (code == "en")
+    messages = [composed("armes", code, facts=name) for name in ["", *facts]]
+    messages += [composed(intent, code, told) for intent in HANDED_OFF for told in (None, False)]
+    messages.append(composed("armes", code, told=False))
+    for whole in messages:
+        assert size(whole) <= MAX_BYTES, whole
+    for number in ("17", "112", "114"):
+        assert number in LONGEST[f"utter_langue_{code}"]
+    assert messages[0].startswith(LONGEST["utter_assistant"])
+    assert LONGEST["utter_filet"] not in messages[0], "theirs carries the numbers"
+
+
+def test_no_button_leads_back_to_its_own_reply() -> None:
+    for name, button in BUTTONS:
+        if "{" not in button["payload"]:
+            assert name != f"utter_{button['payload'][1:]}", f"{name}: {button['title']}"
+
+
 def test_night_fits_in_one_message() -> None:
-    lines = [one.name for one in TEXTS if one.name.startswith("utter_nuit_") and one.name != "utter_nuit_transmis"]
-    for line in lines:
-        whole = "\n".join(map(by_name, ["utter_nuit", line, "utter_nuit_transmis", "utter_assistant"]))
-        assert size(whole) <= MAX_BYTES
     for number in ("17", "112", "114"):
         assert number in by_name("utter_nuit")
+        assert number in by_name("utter_nuit_grave")
     assert "3919" in by_name("utter_nuit_violences")
-    assert "17" in by_name("utter_nuit_disparition")
     assert "116 000" in by_name("utter_nuit_disparition")
     assert "3018" in by_name("utter_nuit_cyber")
 
@@ -503,7 +587,11 @@ def test_handoff_replies_leave_room_and_ask_what_agents_need() -> None:
         ("violences_conjugales", ("17", "114", "3919", "116 006", "arretonslesviolences.gouv.fr")),
         ("violences_sexuelles", ("17", "114", "3919", "116 006", "arretonslesviolences.gouv.fr")),
         ("harcelement_cyber", ("3018", "17cyber.gouv.fr", "17")),
-        ("disparition", ("17", "116 000", "aucun délai")),
+        ("disparition", ("17", "114", "116 000", "aucun délai")),
+        ("reclamation_delai_disparition", ("justice", "Un agent")),
+        ("temoignage_info_enquete", ("17", "114", "justice", "masecurite")),
+        ("precis_sac_vole", ("opposition", "plainte")),
+        ("precis_plaque", ("plainte", "antai.gouv.fr")),
         ("reclamation_police", ("IGPN", "defenseurdesdroits.fr", "personnellement")),
         ("arnaque_cyber", ("opposition", "17cyber.gouv.fr", "Thésée", "Perceval", "Pharos", "33700", "0 805 805 817")),
         ("hors_perimetre", ("mairie", "préfecture", "gendarmerie", "pompiers", "douane")),
@@ -575,6 +663,8 @@ def test_conversations_have_the_agreed_form() -> None:
                 "clarify",
                 "silence",
                 "intent",
+                "replies",
+                "quick_replies",
             }
             if "payload" in turn:
                 assert turn["payload"] in _payloads(), turn

@@ -1,0 +1,167 @@
+"""What a message asks: one thing, as most do, or two that both deserve a reply.
+
+The whole is understood, then its clauses. Two clauses that are each surely of another subject are two questions. The
+gravest subject comes before everything; what else was asked is then named to the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.engine import short
+from bot.engine.clauses import Clause, clauses
+from bot.engine.meaning import FALLBACK, is_grave
+from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, policy_of
+
+Parsed = dict[str, Any]
+Parse = Callable[[Sequence[str]], list[Parsed]]
+
+SURE = 0.5  # a clause's intent that counts as a question of its own
+SURE_HANDOFF = 0.8  # the same for a hand-off that nothing asks for: stories are full of thanks and of anger
+SURE_GRAVE = 0.8  # out of its context, a short clause easily sounds worse than it is
+FEWEST_GRAVE = 5  # words
+DOUBT = 0.2  # chance of a grave subject in the whole from which no two plain answers are given
+MOST_ANSWERS = 2
+SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Clauses that say one thing."""
+
+    text: str
+    asks: bool
+    parsed: Parsed
+
+    @property
+    def intent(self) -> str:
+        """The intent that would be acted on, the fallback included."""
+        return str(self.parsed["intent"]["name"])
+
+    @property
+    def confidence(self) -> float:
+        """Of that intent."""
+        return float(self.parsed["intent"]["confidence"])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The turns that a message calls for, in order.
+
+    `lead`: the part that says what the message is. `danger`: the chance of a danger in the whole or in a clause.
+    `more`: what was asked besides, and gets no reply now.
+    """
+
+    parts: tuple[Parsed, ...]
+    lead: Parsed
+    entities: tuple[dict[str, Any], ...]
+    danger: float
+    more: tuple[str, ...] = ()
+
+
+def read(text: str, parse: Parse) -> Reading:
+    """How a message is to be dealt with."""
+    pieces = clauses(text)
+    whole, *parsed = parse([text, *(piece.text for piece in pieces)] if len(pieces) > 1 else [text])
+    kind = short.kind(text)
+    if kind is not None:
+        return single(short.settled(kind, whole))
+    if not parsed:
+        return single(whole)
+    return decide(whole, units(pieces, parsed))
+
+
+def single(parsed: Parsed) -> Reading:
+    """One turn."""
+    return Reading((parsed,), parsed, tuple(parsed["entities"]), chance_of_danger(parsed))
+
+
+def chance_of_danger(parsed: Parsed) -> float:
+    """Of either emergency intent."""
+    rows = parsed.get("intent_ranking") or []
+    return min(1.0, sum(float(row["confidence"]) for row in rows if row["name"] in DANGER_INTENTS))
+
+
+def units(pieces: Sequence[Clause], parsed: Sequence[Parsed]) -> list[Unit]:
+    """Clauses joined with the one before where they add nothing of their own: « …, quelles démarches ? »."""
+    found: list[Unit] = []
+    for piece, meaning in zip(pieces, parsed, strict=True):
+        unit = Unit(piece.text, piece.asks, meaning)
+        before = found[-1] if found else None
+        if before is not None and (not _is_sure(unit) or unit.intent == before.intent):
+            keeps = before if _is_sure(before) else unit
+            found[-1] = Unit(f"{before.text} {unit.text}", before.asks or unit.asks, keeps.parsed)
+        else:
+            found.append(unit)
+    return found
+
+
+def decide(whole: Parsed, found: Sequence[Unit]) -> Reading:
+    """One part or two."""
+    asked = _distinct([unit for unit in found if _is_question(unit)])
+    reading = replace(single(whole), danger=_danger(whole, found))
+    grave = [unit for unit in asked if is_grave(unit.intent)]
+    named = str(whole["intent"]["name"])
+    if grave or is_grave(named):
+        gravest = whole if is_grave(named) else min(grave, key=_priority).parsed
+        others = tuple(unit.intent for unit in asked if unit.intent != gravest["intent"]["name"])
+        return replace(reading, parts=(gravest,), lead=gravest, more=others)
+    if _grave_chance(whole) >= DOUBT:
+        return reading
+    handoffs = sorted((unit for unit in asked if policy_of(unit.intent).route == HANDOFF), key=_priority)[:1]
+    answers = [unit for unit in asked if policy_of(unit.intent).route == ANSWER][: MOST_ANSWERS - len(handoffs)]
+    chosen = [unit for unit in asked if unit in handoffs or unit in answers]
+    if len(chosen) < 2:
+        return reading
+    rest = tuple(unit.intent for unit in asked if unit not in chosen)
+    parts = tuple(_with_entities(unit.parsed, whole) for unit in chosen)
+    lead = parts[chosen.index(handoffs[0])] if handoffs else parts[0]
+    return replace(reading, parts=parts, lead=lead, more=rest)
+
+
+def _with_entities(part: Parsed, whole: Parsed) -> Parsed:
+    """A trade or a town said once holds for both questions: what a part does not say itself, the whole says."""
+    own = {entity["entity"] for entity in part["entities"]}
+    borrowed = [
+        {"entity": entity["entity"], "value": entity["value"]}
+        for entity in whole["entities"]
+        if entity["entity"] not in own
+    ]
+    return {**part, "entities": [*borrowed, *part["entities"]]}
+
+
+def _danger(whole: Parsed, found: Sequence[Unit]) -> float:
+    sure = [chance_of_danger(unit.parsed) for unit in found if len(unit.text.split()) >= FEWEST_GRAVE]
+    return max([chance_of_danger(whole), *(chance for chance in sure if chance >= SURE_GRAVE)])
+
+
+def _grave_chance(whole: Parsed) -> float:
+    rows = whole.get("intent_ranking") or []
+    return sum(float(row["confidence"]) for row in rows if row["name"] != FALLBACK and is_grave(str(row["name"])))
+
+
+def _is_sure(unit: Unit) -> bool:
+    if is_grave(unit.intent):
+        return unit.confidence >= SURE_GRAVE and len(unit.text.split()) >= FEWEST_GRAVE
+    return unit.intent != FALLBACK and unit.confidence >= SURE
+
+
+def _is_question(unit: Unit) -> bool:
+    if not _is_sure(unit) or unit.intent in SMALL_TALK:
+        return False
+    if is_grave(unit.intent) or unit.asks:
+        return True
+    return policy_of(unit.intent).route == HANDOFF and unit.confidence >= SURE_HANDOFF
+
+
+def _distinct(found: Sequence[Unit]) -> list[Unit]:
+    first: dict[str, Unit] = {}
+    for unit in found:
+        first.setdefault(unit.intent, unit)
+    return list(first.values())
+
+
+def _priority(unit: Unit) -> int:
+    return policy_of(unit.intent).priority

@@ -1,0 +1,192 @@
+"""Where a message is cut, what is too short to be classified, and what two questions become. Needs no engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from bot.engine import reading, short
+from bot.engine.clauses import clauses
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("comment porter plainte", ["comment porter plainte"]),
+        ("Bonjour, comment porter plainte ? Merci d'avance !", ["comment porter plainte ?"]),
+        (
+            "comment porter plainte et aussi où est le commissariat",
+            ["comment porter plainte", "aussi où est le commissariat"],
+        ),
+        ("c koi les épreuves et sinon ça paie combien", ["c koi les épreuves", "sinon ça paie combien"]),
+        ("je dois contester. Autre question : comment voter ?", ["je dois contester.", "comment voter ?"]),
+        ("ma carte et mon passeport sont perdus", ["ma carte et mon passeport sont perdus"]),
+        ("allez sur service-public.fr et lisez", ["allez sur service-public.fr et lisez"]),
+        ("le tarif est de 1.5 euro", ["le tarif est de 1.5 euro"]),
+        ("premier message\net pour le concours ?", ["premier message", "et pour le concours ?"]),
+        ("👍", []),
+        ("", []),
+    ],
+)
+def test_cuts(text: str, pieces: list[str]) -> None:
+    assert [clause.text for clause in clauses(text)] == pieces
+
+
+def test_cutting_is_linear() -> None:
+    started = time.monotonic()
+    for unit in ("et aussi ", "comment ? ", "et ", "a, comment "):
+        clauses(unit * (2_000 // len(unit)))
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("75011", "nombre"),
+        ("17 !", "nombre"),
+        ("😭😭", "emoji"),
+        ("…", "emoji"),
+        ("👍🏽", "au_revoir"),
+        ("❤️", "au_revoir"),
+        ("👋", "salutation"),
+        ("🖕", "insulte_troll"),
+        ("merci", "au_revoir"),
+        ("Mercii beaucoup pour votre aide", "au_revoir"),
+        ("qsdf wxcvbn", "charabia"),
+        ("ffffffff", "charabia"),
+        ("laisse tomber", "abandon"),
+        ("non merci", "abandon"),
+        ("c'est bon merci", "abandon"),
+        ("ptdrrrr", None),
+        ("slt bjr", None),
+        ("النجدة", None),
+        ("помогите", None),
+        ("bonjour", None),
+        ("bonjour merci de m'aider", None),
+        ("merci à la police de Lens", None),
+        ("laissez tomber ma plainte contre lui", None),
+        ("tant pis pour la plainte, je veux mourir", None),
+    ],
+)
+def test_short_messages(text: str, kind: str | None) -> None:
+    assert short.kind(text) == kind
+
+
+TITLES = {"contravention": "Amende", "permis_points": "Points du permis", "plainte_comment": "Porter plainte"}
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("la première", "contravention"),
+        ("1", "contravention"),
+        ("le deuxième svp", "permis_points"),
+        ("la seconde option", "permis_points"),
+        ("l'amende", "contravention"),
+        ("les points", "permis_points"),
+        ("Points du permis", "permis_points"),
+        ("autre chose", short.NEITHER),
+        ("ni l'un ni l'autre", short.NEITHER),
+        ("non", short.NEITHER),
+        ("les deux", short.BOTH),
+        ("comment faire une procuration", None),
+        ("oui", None),
+        ("il me frappe", None),
+    ],
+)
+def test_a_typed_choice(text: str, chosen: str | None) -> None:
+    assert short.picked(text, ["contravention", "permis_points"], TITLES) == chosen
+
+
+def test_a_word_of_both_is_no_choice() -> None:
+    titles = {"plainte_comment": "Porter plainte", "suivi_plainte": "Suivi de ma plainte"}
+    assert short.picked("plainte", ["plainte_comment", "suivi_plainte"], titles) is None
+    assert short.picked("le suivi", ["plainte_comment", "suivi_plainte"], titles) == "suivi_plainte"
+
+
+# What a message becomes, with a classifier that says what it is told ---------------------------------------------------
+
+WORDS = {
+    "procuration": "procuration",
+    "plainte": "plainte_comment",
+    "amende": "contravention",
+    "concours": "recrutement_concours",
+    "frappe": "violences_conjugales",
+    "féliciter": "remerciements",
+    "couteau": "danger_immediat",
+    "bonjour": "salutation",
+}
+
+
+def parse(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The intent of the last word known; the others share what is left."""
+    return [_parsed(text) for text in texts]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    found = [intent for word, intent in WORDS.items() if word in text.lower()]
+    if not found:
+        weak = {"name": "nlu_fallback", "confidence": 0.4}
+        return {"text": text, "intent": weak, "intent_ranking": [weak], "entities": []}
+    rows = [{"name": name, "confidence": 0.9 if len(found) == 1 else 0.95 / len(found)} for name in found]
+    entities = [{"entity": "ville", "value": "Lyon"}] if "Lyon" in text else []
+    return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": entities}
+
+
+def asked(text: str) -> tuple[list[str], tuple[str, ...]]:
+    """The intents that are answered, and those that are named besides."""
+    read = reading.read(text, parse)
+    return [part["intent"]["name"] for part in read.parts], read.more
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "more"),
+    [
+        ("comment faire une procuration ? et l'amende, je la conteste où ?", ["procuration", "contravention"], ()),
+        ("Une amende ? Une procuration ? Le concours ?", ["contravention", "procuration"], ("recrutement_concours",)),
+        ("une amende, puis une procuration", ["procuration"], ()),  # one clause: the whole decides
+        ("j'ai eu une amende hier. comment faire une procuration ?", ["procuration"], ()),  # the first only tells
+        ("comment porter plainte ? et comment porter plainte ?", ["plainte_comment"], ()),
+        ("bonjour bonjour ! comment faire une procuration ?", ["procuration"], ()),
+        ("comment faire une procuration ? je veux féliciter un agent", ["procuration", "remerciements"], ()),
+        ("je veux féliciter un agent. comment payer une amende ?", ["remerciements", "contravention"], ()),
+        ("comment faire une procuration ? mon mari me frappe chaque soir", ["violences_conjugales"], ("procuration",)),
+        ("comment faire une procuration ? il a un couteau devant moi là", ["danger_immediat"], ("procuration",)),
+        ("comment faire une procuration ? un couteau", ["procuration"], ()),  # too short to count against the rest
+    ],
+)
+def test_two_questions(text: str, parts: list[str], more: tuple[str, ...]) -> None:
+    assert asked(text) == (parts, more)
+
+
+def test_the_whole_is_what_a_single_question_is() -> None:
+    read = reading.read("j'ai eu une amende hier. comment faire une procuration ?", parse)
+    assert read.parts[0]["text"] == "j'ai eu une amende hier. comment faire une procuration ?"
+
+
+def test_a_grave_doubt_in_the_whole_forbids_two_plain_answers() -> None:
+    def doubtful(texts: Sequence[str]) -> list[dict[str, Any]]:
+        whole, *rest = parse(texts)
+        whole["intent_ranking"] = [*whole["intent_ranking"], {"name": "violences_sexuelles", "confidence": 0.25}]
+        return [whole, *rest]
+
+    read = reading.read("comment faire une procuration ? et l'amende, je la conteste où ?", doubtful)
+    assert len(read.parts) == 1
+
+
+def test_danger_of_a_clause_counts_for_the_message() -> None:
+    assert reading.read("comment payer une amende ? au secours il a un couteau ici", parse).danger == 0.9
+    assert reading.read("comment payer une amende ? et le concours ?", parse).danger == 0
+
+
+def test_the_lead_is_the_hand_off() -> None:
+    read = reading.read("comment faire une procuration ? je veux féliciter un agent", parse)
+    assert read.lead["intent"]["name"] == "remerciements"
+
+
+def test_a_town_said_once_holds_for_both() -> None:
+    read = reading.read("comment faire une procuration ? et comment payer une amende à Lyon ?", parse)
+    assert [[entity["value"] for entity in part["entities"]] for part in read.parts] == [["Lyon"], ["Lyon"]]
