@@ -11,11 +11,12 @@ from pathlib import Path
 
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
-from bot.dialogue.texts import load, load_buttons, read_yaml
+from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
 from bot.policy import emergency
 from bot.policy.emergency import Detection
 from bot.policy.lexicon import Lexicon
 from bot.policy.night import Desk, Night, hour_text
+from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
 DOMAIN = ROOT / "domain.yml"
 LEXICON = ROOT / "data" / "danger.yml"
+PRECISIONS = ROOT / "data" / "precisions.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.3
 DISTRESS_SURE = 0.6
@@ -68,6 +70,11 @@ class Policy:
     desk: Desk
     lexicon: Lexicon
     score: LinearScore | None
+    precisions: Precisions
+
+    def facts(self, spoken: str, words: str) -> str:
+        """The name of a reply with facts for words in another language than French, or ""."""
+        return self.precisions.find(f"utter_langue_{spoken}", words) or ""
 
     def triage(self, words: str) -> Detection | None:
         """Lexicon and score alone, as the gateway looks at each message."""
@@ -126,4 +133,5 @@ def build(settings: Settings) -> Policy:
         Desk(zone, start, end),
         lexicon(),
         score(),
+        load_precisions(PRECISIONS),
     )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -148,10 +149,12 @@ def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[s
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
         said = [plan.text] if plan and plan.text else []
         return _row(*_named(detection, turn), "emergency", "emergency", 0, said)
+    understanding = turn.understanding
+    spoken = route.spoken(understanding, words)
+    situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words))
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
-        outcome = route.at_night(outcome, False, policy.texts)
-    understanding = turn.understanding
+        outcome = route.at_night(outcome, False, policy.texts, spoken)
     return _row(
         understanding.intent,
         understanding.confidence,

@@ -211,6 +211,7 @@ async def worker(settings: Settings, url: str) -> None:
             policy.detect,
             policy.plan,
             settings.app_id,
+            policy.facts,
         )
         conversations = Conversations(opened.database, opened.codec)
         turns = TurnTaker(conversations, engine, opened.clock, rules)

@@ -10,8 +10,12 @@ from ruamel.yaml.error import YAMLError
 
 from bot.core.dialogue import QuickReply
 from bot.core.errors import SetupError
+from bot.policy.language import SPOKEN
+from bot.policy.precisions import Precisions
 
 REQUIRED = (
+    "utter_anglais_bonjour",
+    "utter_anglais_merci",
     "utter_assistant",
     "utter_assistant_revient",
     "utter_agent_arrive",
@@ -22,10 +26,14 @@ REQUIRED = (
     "utter_detresse",
     "utter_detresse_anglais",
     "utter_filet",
+    *(f"utter_langue_{code}" for code in SPOKEN),
+    "utter_langue_suite",
     "utter_media_autre",
     "utter_media_coeur",
+    "utter_media_ephemere",
     "utter_media_fichier",
     "utter_media_image",
+    "utter_media_images",
     "utter_media_lieu",
     "utter_media_partage",
     "utter_media_sticker",
@@ -35,6 +43,7 @@ REQUIRED = (
     "utter_nuit",
     "utter_nuit_cyber",
     "utter_nuit_disparition",
+    "utter_nuit_grave",
     "utter_nuit_sexuelles",
     "utter_nuit_transmis",
     "utter_nuit_violences",
@@ -57,6 +66,14 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", ligne {mark.line + 1}, colonne {mark.column + 1}" if mark else ""
         raise SetupError(f"{path}{where} : ce n’est pas du YAML correct.", "Corrigez le fichier.") from None
+
+
+def load_precisions(path: Path) -> Precisions:
+    """The narrower replies by words. Raises SetupError naming the entry that is wrong."""
+    try:
+        return Precisions.from_mapping(read_yaml(path))
+    except ValueError as error:
+        raise SetupError(f"{path} : {error}.", "Corrigez cette entrée.") from None
 
 
 def load_buttons(path: Path) -> dict[str, tuple[QuickReply, ...]]:

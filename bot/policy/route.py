@@ -14,6 +14,7 @@ from typing import Optional
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
+from bot.policy.language import FRENCH, SPOKEN, language
 
 Texts = Mapping[str, str]
 
@@ -24,12 +25,14 @@ _NIGHT_LINE = {
     "disparition": "utter_nuit_disparition",
     "harcelement_cyber": "utter_nuit_cyber",
 }
-_POLITE = ("salutation", "au_revoir", "remerciements")  # understood in any language
+# Politeness is understood in any language; what is added for those who have no French.
+_POLITE = {"salutation": "utter_anglais_bonjour", "au_revoir": "", "remerciements": "utter_anglais_merci"}
 _AT_ONCE_AT_NIGHT = PRIORITY["sensitive"]
 # Attachment type → reply, and whether a human should look (Meta's type names; shares bring no question of their own).
+# What can be seen once is gone before an agent looks.
 _MEDIA: dict[str, tuple[str, bool]] = {
     "image": ("utter_media_image", True),
-    "ephemeral": ("utter_media_image", True),
+    "ephemeral": ("utter_media_ephemere", False),
     "audio": ("utter_media_vocal", True),
     "video": ("utter_media_video", True),
     "file": ("utter_media_fichier", True),
@@ -45,15 +48,25 @@ _MEDIA: dict[str, tuple[str, bool]] = {
     "template": ("utter_media_partage", False),
 }
 _OTHER_MEDIA = ("utter_media_autre", False)
+_SEVERAL = "utter_media_images"
+# A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
+_LIGHT = ("utter_media_sticker", "utter_media_coeur")
+# Chinese writes a number between two letters without a space.
+_NUMBERS = (re.compile(r"(?<![\dA-Za-z])17(?![\dA-Za-z])"), re.compile(r"(?<![\dA-Za-z])114(?![\dA-Za-z])"))
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What a decision depends on besides the message. `wait`: the honest waiting sentence for a new hand-off, or ""."""
+    """What a decision depends on besides the message. `wait`: the honest waiting sentence for a new hand-off, or "".
+
+    `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "".
+    """
 
     introduced: bool = False  # the person was told that this is an automatic assistant
     handoff_open: bool = False
     wait: str = ""
+    spoken: str = FRENCH
+    facts: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ def introduce(replies: Sequence[Reply], texts: Texts) -> tuple[Reply, ...]:
 def _net(replies: Sequence[Reply], texts: Texts) -> str:
     """The second net's line, where the replies do not carry both numbers already."""
     said = " ".join(r.text for r in replies)
-    return "" if re.search(r"\b17\b", said) and re.search(r"\b114\b", said) else texts["utter_filet"]
+    return "" if all(number.search(said) for number in _NUMBERS) else texts["utter_filet"]
 
 
 def needs_net(route: str, category: str) -> bool:
@@ -124,10 +137,20 @@ def needs_net(route: str, category: str) -> bool:
     return route == CLARIFY or (route == HANDOFF and category != "thanks")
 
 
+def spoken(understanding: Optional[Understanding], words: str) -> str:
+    """The language of the words: one that a reply speaks, else English for what is not French."""
+    if understanding is None or understanding.french:
+        return FRENCH
+    code = language(words)
+    return code if code in SPOKEN else "en"
+
+
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
-    if not turn.understanding.french and turn.handoff is None and turn.understanding.intent not in _POLITE:
-        return other_language(turn.understanding, situation, texts)
+    foreign = situation.spoken != FRENCH
+    grave = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT
+    if foreign and not grave and turn.understanding.intent not in _POLITE:
+        return other_language(turn, situation, texts)
     route, category = named_route(turn.understanding, turn.clarify, turn.handoff)
     replies = turn.replies
     if turn.handoff is not None:
@@ -136,18 +159,32 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
         replies = introduce(replies, texts)
     net = _net(replies, texts) if needs_net(route, category) else ""
     new = turn.handoff is not None and not situation.handoff_open
-    replies = with_lines(replies, situation.wait if new else "", net)
+    # Violence told in another language: the French reply has the numbers, and theirs comes with it.
+    theirs = f"utter_langue_{situation.spoken}" if grave else _POLITE.get(turn.understanding.intent or "", "")
+    said = texts[theirs] if foreign and theirs else ""
+    replies = with_lines(replies, situation.wait if new else "", net, said)
     disposition = "handed_off" if turn.handoff is not None else "answered"
     return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding)
 
 
-def other_language(understanding: Understanding, situation: Situation, texts: Texts) -> Outcome:
-    """Not French and no danger: a polite bilingual reply and an agent."""
-    request = HandoffRequest("request", PRIORITY["request"], "autre_langue")
-    replies: tuple[Reply, ...] = (Reply(texts["utter_autre_langue"]),)
-    if not situation.introduced:
-        replies = introduce(replies, texts)
-    return Outcome(HANDOFF, "request", "handed_off", with_lines(replies, _net(replies, texts)), request, understanding)
+def _for_an_agent(handoff: Optional[HandoffRequest]) -> HandoffRequest:
+    """The engine's own request if it understood one, else that an agent reads what is not French."""
+    return handoff or HandoffRequest("request", PRIORITY["request"], "autre_langue")
+
+
+def other_language(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
+    """Not French and no danger: a polite bilingual reply, with facts where we have them, and an agent."""
+    request = _for_an_agent(turn.handoff)
+    facts = texts[situation.facts] if situation.facts else ""
+    if situation.handoff_open:
+        replies: tuple[Reply, ...] = (Reply(facts or texts["utter_langue_suite"]),)
+    else:
+        replies = (Reply(texts["utter_autre_langue"]),)
+        if not situation.introduced:
+            replies = introduce(replies, texts)
+        replies = with_lines(replies, facts, texts[f"utter_langue_{situation.spoken}"])
+    replies = with_lines(replies, _net(replies, texts))
+    return Outcome(HANDOFF, request.category, "handed_off", replies, request, turn.understanding)
 
 
 def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts) -> Outcome:
@@ -155,6 +192,11 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
     # Meta sends a sticker, its thumb included, as an image with a sticker's id.
     kinds = [_MEDIA.get("sticker" if a.sticker_id else a.type, _OTHER_MEDIA) for a in attachments] or [_OTHER_MEDIA]
     key, human = next((k for k in kinds if k[1]), kinds[0])
+    if key in _LIGHT:
+        quiet = situation.introduced or situation.handoff_open
+        return Outcome(ANSWER, "none", "answered", () if quiet else introduce((Reply(texts[key]),), texts))
+    if sum(k[1] for k in kinds) > 1:
+        key = _SEVERAL
     replies: tuple[Reply, ...] = (Reply(texts[key]),)
     if not situation.introduced:
         replies = introduce(replies, texts)
@@ -165,7 +207,7 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
     return Outcome(HANDOFF, "request", "handed_off", replies, request)
 
 
-def at_night(outcome: Outcome, told: bool, texts: Texts) -> Outcome:
+def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH) -> Outcome:
     """The same message at night: the night's text once, with the line of its kind; grave hand-offs open at once.
 
     `told`: this night's message, or an emergency reply, went out already, or an agent is at it.
@@ -173,16 +215,20 @@ def at_night(outcome: Outcome, told: bool, texts: Texts) -> Outcome:
     grave = outcome.handoff is not None and outcome.priority <= _AT_ONCE_AT_NIGHT
     intent = outcome.understanding.intent if outcome.understanding else None
     line = texts[_NIGHT_LINE[intent]] if grave and intent in _NIGHT_LINE else ""
-    passed_on = texts["utter_nuit_transmis"] if grave else ""
-    if told:
-        replies: tuple[Reply, ...] = (Reply("\n\n".join([passed_on, line])),) if grave and line else ()
-    else:
-        replies = with_lines((Reply(texts["utter_nuit"]),), passed_on, line)
+    # What is not French waits for nobody: the bot has no answer to give in the morning.
+    foreign = spoken != FRENCH and intent not in _POLITE
+    replies: tuple[Reply, ...] = ()
+    if not told:
+        opening = texts["utter_nuit_grave" if grave else "utter_nuit"]
+        replies = with_lines((Reply(opening),), line, texts[f"utter_langue_{spoken}"] if spoken != FRENCH else "")
+    elif line:
+        replies = with_lines((Reply(texts["utter_nuit_transmis"]),), line)
+    handoff = outcome.handoff if grave else _for_an_agent(None) if foreign else None
     return replace(
         outcome,
         replies=replies,
-        handoff=outcome.handoff if grave else None,
-        disposition="handed_off" if grave else "waiting",
+        handoff=handoff,
+        disposition="waiting" if handoff is None else "handed_off",
     )
 
 

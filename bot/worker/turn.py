@@ -51,6 +51,8 @@ class TurnRules:
     detect: Callable[[str, Understanding], Detection | None]
     plan: EmergencyPlanner
     app_id: str | None
+    # (language, words) → the name of a reply with facts in that language, or ""
+    facts: Callable[[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,8 @@ class TurnTaker:
                 continue
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
-            outcome = route.at_night(self._understood(understanding), told, self._rules.texts)
+            spoken = route.spoken(understanding, _words(message))
+            outcome = route.at_night(self._understood(understanding), told, self._rules.texts, spoken)
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
             if outcome.handoff is not None:
@@ -395,6 +398,8 @@ class TurnTaker:
             words = segment.text if segment.payload is None else ""
             if self._emergency(conversation, events, words, turn.understanding, draft, now, segment.events):
                 return None, state
+        spoken = route.spoken(turn.understanding, segment.text)
+        situation = replace(situation, spoken=spoken, facts=self._rules.facts(spoken, segment.text))
         return route.by_day(turn, situation, texts), turn.state
 
     async def _turn(self, conversation: Conversation, segment: Segment, state: dict[str, Any] | None) -> Turn:

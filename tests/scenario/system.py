@@ -198,7 +198,9 @@ async def running(
         return None if found is None else (found.outbox_id or 0, found.part)
 
     inbox = Inbox(edge, codec, InboxRules(accounts, app_id, debounce, policy.triage, policy.plan, echo_of))
-    rules = TurnRules(policy.night, policy.desk, debounce, policy.texts, policy.detect, policy.plan, app_id)
+    rules = TurnRules(
+        policy.night, policy.desk, debounce, policy.texts, policy.detect, policy.plan, app_id, policy.facts
+    )
     worker = Worker(WorkerDeps(conversations, TurnTaker(conversations, engine, clock, rules), listener, clock))
     gateway_port, sender_port = free_port(), free_port()
     async with contextlib.AsyncExitStack() as stack:

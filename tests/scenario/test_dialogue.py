@@ -212,5 +212,30 @@ async def test_another_language(system: System) -> None:
     await system.say("p1", "please tell me about procuration")
     await system.settled()
     [reply] = system.graph.texts("p1")
-    assert "An officer" in reply
+    assert "Un agent va le lire" in reply
+    assert "an officer will read" in reply
+    assert reply.count("114") == 1
     assert [h.reason for h in await system.handoffs("p1")] == ["autre_langue"]
+    await system.say("p1", "please answer me")
+    await system.settled()
+    assert "noted for the officer" in system.graph.texts("p1")[-1]
+    assert len(await system.handoffs("p1")) == 1
+
+
+async def test_an_english_question_gets_facts_and_an_agent(system: System) -> None:
+    await system.say("p1", "please, i lost my passport")
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert "embassy or consulate" in reply
+    assert "an officer will read" in reply
+    assert [h.reason for h in await system.handoffs("p1")] == ["autre_langue"]
+
+
+async def test_a_heart_in_a_talk_is_answered_by_nothing(system: System) -> None:
+    await system.say("p1", "plainte")
+    await system.settled()
+    await system.post(system.body(system.message("p1", None, attachments=[{"type": "like_heart"}])))
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1
+    rows = await system.rows("SELECT disposition, reason FROM events ORDER BY id")
+    assert tuple(rows[-1]) == ("ignored", "declared_silence")

@@ -67,8 +67,23 @@ async def test_violence_at_night_is_handed_off_at_once_with_its_line(system: Sys
     await system.settled(waiting=True)
     [reply] = system.graph.texts("p1")
     assert "3919" in reply
+    assert "pas lu" not in reply
+    assert reply.count("114") == 1
     assert await system.dispositions("p1") == [("text", "handed_off")]
     assert [h.category for h in await system.handoffs("p1")] == ["sensitive"]
+
+
+async def test_another_language_at_night_is_answered_in_two_and_handed_off(system: System) -> None:
+    await system.say("p1", "please, who can help me with my procuration?")
+    await system.settled(waiting=True)
+    [reply] = system.graph.texts("p1")
+    assert "La nuit" in reply
+    assert "an officer will read" in reply
+    assert await system.dispositions("p1") == [("text", "handed_off")]
+    assert [(h.category, h.reason) for h in await system.handoffs("p1")] == [("request", "autre_langue")]
+    await system.later(hours=7)
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1, "the officer answers, not the bot"
 
 
 async def test_the_engine_away_at_night_does_not_stop_the_night_message(system: System) -> None:

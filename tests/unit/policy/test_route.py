@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,12 +18,31 @@ TEXTS = {
     for name in (
         *(
             f"utter_media_{m}"
-            for m in ("image", "vocal", "video", "fichier", "lieu", "sticker", "coeur", "story", "partage", "autre")
+            for m in (
+                "image",
+                "images",
+                "ephemere",
+                "vocal",
+                "video",
+                "fichier",
+                "lieu",
+                "sticker",
+                "coeur",
+                "story",
+                "partage",
+                "autre",
+            )
         ),
-        *(f"utter_nuit{n}" for n in ("", "_violences", "_sexuelles", "_disparition", "_cyber", "_transmis")),
+        *(f"utter_nuit{n}" for n in ("", "_grave", "_violences", "_sexuelles", "_disparition", "_cyber", "_transmis")),
         "utter_autre_langue",
+        "utter_langue_suite",
+        "utter_anglais_bonjour",
+        "utter_anglais_merci",
+        "utter_anglais_papiers",
     )
 } | {
+    "utter_langue_en": "In danger, call 17 or 112, or text 114.",
+    "utter_langue_zh": "请拨打17或112，或114。",
     "utter_assistant": "Je suis un assistant automatique.",
     "utter_filet": "En danger : 17 ou 114.",
     "utter_attente_heure": "Dès {heure}.",
@@ -90,16 +110,72 @@ def test_quick_replies_survive_the_merge() -> None:
     assert route.introduce((), TEXTS) == ()
 
 
+ENGLISH = Situation(introduced=True, spoken="en")
+
+
 def test_another_language_gets_both_and_an_agent() -> None:
-    outcome = route.by_day(turn("contravention", "A", french=False), Situation(), TEXTS)
-    assert said(outcome)[0].startswith("Je suis un assistant automatique. <utter_autre_langue>")
-    assert outcome.handoff and outcome.handoff.reason == "autre_langue"
-    assert route.by_day(turn("salutation", "Bonjour", french=False), KNOWN, TEXTS).route == "answer"
-    assert "automatique" not in said(route.by_day(turn("armes", "A", french=False), KNOWN, TEXTS))[0]
+    outcome = route.by_day(turn("contravention", "A", french=False), Situation(spoken="en"), TEXTS)
+    assert said(outcome) == [
+        "Je suis un assistant automatique. <utter_autre_langue>\n\nIn danger, call 17 or 112, or text 114."
+    ]
+    assert outcome.handoff and (outcome.handoff.reason, outcome.category) == ("autre_langue", "request")
+    assert said(route.by_day(turn("armes", "A", french=False), ENGLISH, TEXTS))[0].startswith("<utter_autre_langue>")
+
+
+def test_facts_come_before_the_agent_and_are_not_followed_by_the_same_again() -> None:
+    asked = replace(ENGLISH, facts="utter_anglais_papiers")
+    first = route.by_day(turn("perte_vol_documents", "A", french=False), asked, TEXTS)
+    assert said(first)[0].startswith("<utter_autre_langue>\n\n<utter_anglais_papiers>\n\nIn danger")
+    again = route.by_day(turn("armes", "A", french=False), replace(ENGLISH, handoff_open=True), TEXTS)
+    assert said(again) == ["<utter_langue_suite>\n\nEn danger : 17 ou 114."]
+    facts = route.by_day(turn("armes", "A", french=False), replace(asked, handoff_open=True), TEXTS)
+    assert said(facts)[0].startswith("<utter_anglais_papiers>")
+
+
+def test_what_was_understood_in_another_language_keeps_its_category() -> None:
+    complaint = route.by_day(turn("reclamation_police", "A", french=False), ENGLISH, TEXTS)
+    assert complaint.category == "complaint"
+    assert said(complaint)[0].startswith("<utter_autre_langue>")
+    grave = route.by_day(turn("violences_conjugales", "3919", french=False), ENGLISH, TEXTS)
+    assert said(grave) == ["3919\n\nEn danger : 17 ou 114.\n\nIn danger, call 17 or 112, or text 114."]
+    assert grave.category == "sensitive"
+
+
+def test_politeness_in_another_language() -> None:
+    hello = route.by_day(turn("salutation", "Bonjour", french=False), ENGLISH, TEXTS)
+    assert (hello.route, said(hello)) == ("answer", ["Bonjour\n\n<utter_anglais_bonjour>"])
+    thanks = route.by_day(turn("remerciements", "Merci", french=False), ENGLISH, TEXTS)
+    assert said(thanks) == ["Merci\n\n<utter_anglais_merci>"]
+    assert said(route.by_day(turn("au_revoir", "Salut", french=False), ENGLISH, TEXTS)) == ["Salut"]
+
+
+def test_the_net_is_seen_between_letters_of_other_scripts() -> None:
+    outcome = route.by_day(turn("armes", "A", french=False), replace(ENGLISH, spoken="zh"), TEXTS)
+    assert said(outcome) == ["<utter_autre_langue>\n\n请拨打17或112，或114。"]
+
+
+def test_the_language_of_the_words() -> None:
+    foreign = Understanding("armes", 0.9, french=False)
+    assert route.spoken(None, "i lost my passport") == "fr"
+    assert route.spoken(Understanding("armes", 0.9), "i lost my passport") == "fr"
+    assert route.spoken(foreign, "he perdido mi pasaporte") == "es"
+    assert route.spoken(foreign, "waar is het politiebureau") == "en"
+    assert route.spoken(foreign, "bonjour") == "en"
 
 
 def test_a_thumb_is_a_sticker() -> None:
-    assert "sticker" in said(route.media([Attachment("image", sticker_id="369239263222822")], KNOWN, TEXTS))[0]
+    assert "sticker" in said(route.media([Attachment("image", sticker_id="369239263222822")], Situation(), TEXTS))[0]
+
+
+@pytest.mark.parametrize("kind", ["sticker", "like_heart"])
+def test_a_heart_gets_a_light_word_once(kind: str) -> None:
+    first = route.media([Attachment(kind)], Situation(wait="Dès 6 h."), TEXTS)
+    assert said(first)[0].startswith("Je suis un assistant automatique. <utter_media_")
+    assert "114" not in said(first)[0]
+    assert "Dès" not in said(first)[0]
+    for situation in (KNOWN, Situation(handoff_open=True)):
+        quiet = route.media([Attachment(kind)], situation, TEXTS)
+        assert (said(quiet), quiet.disposition, quiet.handoff) == ([], "answered", None)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +184,10 @@ def test_a_thumb_is_a_sticker() -> None:
         (("image",), "image", True),
         (("audio",), "vocal", True),
         (("location",), "lieu", True),
-        (("sticker",), "sticker", False),
-        (("like_heart",), "coeur", False),
+        (("image", "image", "image"), "images", True),
+        (("image", "audio"), "images", True),
+        (("ephemeral",), "ephemere", False),
+        (("ig_reel",), "partage", False),
         (("story_mention",), "story", False),
         (("sticker", "video"), "video", True),
         (("inconnu",), "autre", False),
@@ -138,7 +216,7 @@ def test_attachments_without_words(types: tuple[str, ...], key: str, human: bool
 def test_grave_at_night(intent: str, line: str) -> None:
     by_day = route.by_day(turn(intent, "A"), Situation(), TEXTS)
     outcome = route.at_night(by_day, False, TEXTS)
-    assert said(outcome) == [f"<utter_nuit>\n\n<utter_nuit_transmis>\n\n<utter_nuit_{line}>"]
+    assert said(outcome) == [f"<utter_nuit_grave>\n\n<utter_nuit_{line}>"]
     assert (outcome.disposition, outcome.route, outcome.priority) == ("handed_off", "handoff", by_day.priority)
     assert outcome.handoff is by_day.handoff
     told = route.at_night(by_day, True, TEXTS)
@@ -155,6 +233,21 @@ def test_the_rest_waits_for_the_morning() -> None:
         assert said(route.at_night(by_day, True, TEXTS)) == []
     media = route.at_night(route.media([Attachment("image")], KNOWN, TEXTS), False, TEXTS)
     assert said(media) == ["<utter_nuit>"]
+
+
+def test_another_language_at_night_is_handed_off_at_once() -> None:
+    by_day = route.by_day(turn("contravention", "A", french=False), ENGLISH, TEXTS)
+    outcome = route.at_night(by_day, False, TEXTS, "en")
+    assert said(outcome) == ["<utter_nuit>\n\nIn danger, call 17 or 112, or text 114."]
+    assert outcome.handoff and outcome.handoff.reason == "autre_langue"
+    assert outcome.disposition == "handed_off"
+    again = route.at_night(by_day, True, TEXTS, "en")
+    assert (said(again), again.disposition) == ([], "handed_off")
+    hello = route.at_night(route.by_day(turn("salutation", "A", french=False), ENGLISH, TEXTS), False, TEXTS, "en")
+    assert (hello.handoff, hello.disposition) == (None, "waiting")
+    grave = route.at_night(route.by_day(turn("disparition", "A", french=False), ENGLISH, TEXTS), False, TEXTS, "en")
+    assert said(grave)[0].startswith("<utter_nuit_grave>\n\n<utter_nuit_disparition>\n\nIn danger")
+    assert grave.handoff and grave.handoff.category == "urgent"
 
 
 @pytest.mark.parametrize(
