@@ -25,10 +25,13 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
 
 
 def note(dispatcher: CollectingDispatcher, tracker: Tracker, like: str) -> list[dict[str, Any]]:
-    """What the person adds to a request that is open already."""
-    dispatcher.utter_message(response="utter_precision_notee")
+    """What the person adds to a request that is open already: acknowledged once, then kept in silence."""
+    if known(tracker, "relance") == like:
+        dispatcher.utter_message(json_message={"silence": True})
+    else:
+        dispatcher.utter_message(response="utter_precision_notee")
     ask_human(dispatcher, tracker, like=like, reason=like)
-    return [SlotSet("question", None)]
+    return [SlotSet("question", like), SlotSet("relance", like)]
 
 
 def is_awaited(question: str) -> bool:

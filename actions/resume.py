@@ -12,8 +12,9 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import commissariat, documents, handoff, recrutement
-from actions.said import age, intent, is_bare, is_short, is_tap, known, said
-from bot.policy.intents import PRIORITY, policy_of
+from actions.said import age, asks, intent, is_bare, is_short, is_tap, known, said, text
+from bot.policy.fields import fields
+from bot.policy.intents import ANSWER, PRIORITY, policy_of
 
 FALLBACK = "nlu_fallback"
 
@@ -31,12 +32,12 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     if _tells_age(tracker, question):
         return recrutement.answer(dispatcher, tracker, recrutement.AGE)
     bare = is_bare(tracker)
+    if handoff.is_awaited(question) and not asks(tracker) and (bare or name == FALLBACK or _tells_agents(tracker)):
+        return handoff.note(dispatcher, tracker, like=question)
     if not bare and name != FALLBACK:
         return None
     # An open question takes any answer; a closed one only a message that is nothing but a correction.
     topic = question or (known(tracker, "sujet") or "" if bare else "")
-    if handoff.is_awaited(question):
-        return handoff.note(dispatcher, tracker, like=question)
     if said(tracker, "corps") or said(tracker, "diplome"):
         return _recruitment(dispatcher, tracker, topic, bare)
     if topic == documents.INTENT and (said(tracker, "document") or said(tracker, "circonstance")):
@@ -54,6 +55,11 @@ def _given_up(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[s
     """« laisse tomber »: the question is closed; what an agent was asked to do stays."""
     dispatcher.utter_message(response="utter_abandon" if _abandons(tracker) else "utter_au_revoir")
     return [SlotSet("question", None), SlotSet("sujet", None), SlotSet("aspect", None), SlotSet("relance", None)]
+
+
+def _tells_agents(tracker: Tracker) -> bool:
+    """A place, a date, a service, a case: what the agents were said to need, whatever else it resembles."""
+    return policy_of(intent(tracker)).route == ANSWER and bool(fields(text(tracker)) or said(tracker, "ville"))
 
 
 def _tells_age(tracker: Tracker, question: str) -> bool:

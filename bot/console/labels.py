@@ -127,6 +127,12 @@ SLOTS = {
     "date": "Date",
     "heure": "Heure",
     "service": "Service",
+    "equipage": "Équipage",
+    "affaire": "Affaire",
+    "immatriculation": "Immatriculation",
+    "telephone": "Téléphone",
+    "age": "Âge",
+    "autre_question": "Autre question",
 }
 
 OUTCOMES = {"given_back": "rendue à l’assistant", "closed": "close"}

@@ -14,7 +14,7 @@ FILES = sorted((Path(__file__).parent / "conversations").glob("*.yml"))
 
 
 def test_there_are_conversations() -> None:
-    assert len(FILES) >= 20
+    assert len(FILES) >= 50
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -40,6 +40,12 @@ def _wrong(key: str, wanted: Any, turn: dict[str, Any]) -> str:
         found = {name: (turn["handoff"] or {}).get(name) for name in wanted}
     elif key == "handoff" and isinstance(wanted, str):
         found = (turn["handoff"] or {}).get("category")
+    elif key == "replies":
+        found = len(turn["replies"])
+    elif key == "quick_replies":
+        titles = [button["title"] for button in turn["replies"][-1]["quick_replies"]]
+        missing = [title for title in wanted if title not in titles]
+        return f"{missing} not in {titles}" if missing else ""
     elif key == "intent":
         found = turn["understanding"]["intent"]
     elif key in ("handoff", "clarify", "silence"):

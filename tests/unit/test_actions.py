@@ -275,6 +275,13 @@ def test_place_and_date_join_the_thanks(run: Any) -> None:
     assert done.response == "utter_precision_notee"
     assert done.out.marks["handoff"]["category"] == "thanks"
     assert done.out.marks["handoff"]["reason"] == "remerciements"
+    slots = {**thanks.slots, **done.slots}
+    again = run("recrutement_concours", "mardi 3 juin vers 14h, la bac de Lens", slots=slots)
+    assert again.out.responses == []
+    assert again.out.marks["silence"] is True
+    assert again.out.marks["handoff"]["category"] == "thanks"
+    asked = run("recrutement_concours", "et le concours, c'est quand mardi ?", slots=slots)
+    assert asked.response == "utter_recrutement_concours"
 
 
 @pytest.mark.parametrize(("kind", "response"), [("nombre", "utter_nombre_seul"), ("emoji", "utter_emoji_seul")])
