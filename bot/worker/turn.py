@@ -16,6 +16,7 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback
 from bot.policy import owner as owners
 from bot.policy import route, window
 from bot.policy.emergency import Detection
+from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.store import emergencies
@@ -269,7 +270,7 @@ class TurnTaker:
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
             draft.settle([message.id], "to_agent", reason, understanding=understanding)
-            draft.slots.update(understanding.entities)
+            draft.slots.update({**fields(_words(message)), **understanding.entities})
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
 
@@ -304,6 +305,7 @@ class TurnTaker:
             told = True
             if outcome.handoff is not None:
                 draft.hand_off(outcome.handoff, understanding.intent)
+                draft.slots.update(fields(_words(message)))
                 draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
             else:
                 draft.wait("night", [message.id], morning, BUNDLE)
@@ -422,7 +424,9 @@ class TurnTaker:
         if outcome.handoff is not None:
             draft.hand_off(outcome.handoff, outcome.understanding.intent if outcome.understanding else None)
         if outcome.understanding is not None:
-            draft.slots.update(outcome.understanding.entities)
+            # They fill an open hand-off or the one that opens now; without any they are dropped.
+            said = fields(segment.text) if segment.payload is None else {}
+            draft.slots.update({**said, **outcome.understanding.entities})
 
     def _loop(self, ids: Sequence[int], draft: _Draft) -> None:
         """Enough was said: one sentence and a hand-off; silence until a human is done with it."""

@@ -60,7 +60,7 @@ async def test_a_complaint_goes_to_a_human_and_the_bot_falls_silent(system: Syst
     assert len(system.graph.texts("p1")) == 1
     assert (await system.dispositions("p1"))[-1] == ("text", "to_agent")
     [handoff] = await system.handoffs("p1")
-    assert system.codec.open_json(handoff.slots, "handoffs.slots") == {"ville": "Lyon"}
+    assert system.codec.open_json(handoff.slots, "handoffs.slots") == {"date": "hier", "ville": "Lyon"}
 
 
 async def test_the_bot_goes_on_after_thanks(system: System) -> None:
