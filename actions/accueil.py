@@ -27,5 +27,5 @@ def stay_calm(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[s
     if count > PATIENCE:
         dispatcher.utter_message(json_message={"silence": True})
     else:
-        dispatcher.utter_message(response="utter_insulte_troll")
+        dispatcher.utter_message(response="utter_insulte_troll" if count == 1 else "utter_insulte_encore")
     return [SlotSet("insultes", count)]

@@ -443,7 +443,8 @@ def test_each_response_is_used() -> None:
 
 def test_each_precision_leads_to_a_reply_and_away_from_one() -> None:
     names = [row["reponse"] for row in PRECISIONS]
-    assert len(set(names)) == len(names)
+    lines = [(general, line) for row in PRECISIONS for general in row["au_lieu_de"] for line in row["mots"]]
+    assert len(set(lines)) == len(lines), "a line that is written twice"
     for row in PRECISIONS:
         assert row["reponse"] in DOMAIN["responses"], row["reponse"]
         for general in row["au_lieu_de"]:

@@ -122,6 +122,16 @@ def test_what_is_wrong_is_named(data: Any, what: str) -> None:
         ("reclamation_delai", "deux heures pour venir hier soir", None),
         ("reclamation_delai", "ma plainte date d'un an et toujours rien", None),
         ("recrutement_aptitude", "tatoo ds le cou", "precis_tatouage"),
+        ("perte_vol_documents_carte_bancaire", "on m'a volé mon sac avec ma cb", "precis_sac_vole"),
+        ("perte_vol_documents_vole", "on m'a volé mon sac avec ma cb", None),
+        ("perte_vol_documents_carte_bancaire", "carte bleue avalée", None),
+        ("parler_humain", "t'es un robot ?", "parler_humain_robot"),
+        ("parler_humain", "je veux parler à un humain pas un robot", None),
+        ("langue_en", "I lost my passport in Nice", "anglais_papiers"),
+        ("langue_en", "my phone was stolen", "anglais_carte"),
+        ("langue_en", "how can I report a theft", "anglais_plainte"),
+        ("langue_en", "opening hours of the station", "anglais_horaires"),
+        ("langue_en", "can you recommend a park", None),
     ],
 )
 def test_the_file(general: str, text: str, reply: str | None) -> None:
