@@ -31,8 +31,7 @@ def asks_again(question: str, dispatcher: Optional[CollectingDispatcher] = None)
         return []
     response, choices = AGAIN[question]
     if dispatcher is not None:
-        if choices:
-            dispatcher.utter_message(json_message={"choices_of": choices})
+        dispatcher.utter_message(json_message={"choices_of": choices})
         dispatcher.utter_message(response=response)
     return [SlotSet("question", question), SlotSet("relance", question)]
 

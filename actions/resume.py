@@ -59,7 +59,11 @@ def _given_up(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[s
 
 def _tells_agents(tracker: Tracker) -> bool:
     """A place, a date, a service, a case: what the agents were said to need, whatever else it resembles."""
-    return policy_of(intent(tracker)).route == ANSWER and bool(fields(text(tracker)) or said(tracker, "ville"))
+    told = fields(text(tracker))
+    if not told and not said(tracker, "ville"):
+        return False
+    values = [part for value in told.values() for part in value.split(", ")]
+    return policy_of(intent(tracker)).route == ANSWER or is_bare(tracker, besides=values)
 
 
 def _tells_age(tracker: Tracker, question: str) -> bool:

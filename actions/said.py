@@ -15,7 +15,7 @@ _WORD = re.compile(r"\w+")
 _WORDS = """
     a à ah ai alors au aussi bah beh ben bin c ça ca ce cest ct d dans de des désolé desole dire donc dsl du en enfin est
     et euh excusez fait finalement heu j jai je l la le les m ma mais me merci mieux moi mon n nn non ok on oui ouais oups
-    par pardon pas plus plutôt plutot pour pr préfère prefere s serait si sorry sur svp un une voulais voulait vous
+    par pardon pas plus plutôt plutot pour pr préfère prefere s serait si sorry sur svp un une vers voulais voulait vous était etait
 """
 _AROUND = frozenset(_WORDS.split())
 # With one of these a message asks something itself.
@@ -51,13 +51,18 @@ def known(tracker: Tracker, slot: str, among: Optional[Collection[str]] = None) 
     return value if among is None or value in among else None
 
 
-def is_bare(tracker: Tracker) -> bool:
-    """The message names a value and asks nothing: « gardien de la paix », « non, plutôt officier »."""
+def is_bare(tracker: Tracker, besides: Collection[str] = ()) -> bool:
+    """The message names a value and asks nothing: « gardien de la paix », « non, plutôt officier ».
+
+    `besides`: what else it names, as it stands in the text.
+    """
     rest = text(tracker)
     spans = [(row["start"], row["end"]) for row in entities(tracker) if "start" in row and "end" in row]
     for start, end in sorted(spans, reverse=True):
         rest = rest[:start] + " " + rest[end:]
-    return bool(spans) and all(word in _AROUND for word in _WORD.findall(rest.lower()))
+    for part in besides:
+        rest = rest.replace(part, " ")
+    return bool(spans or besides) and all(word in _AROUND for word in _WORD.findall(rest.lower()))
 
 
 def is_short(tracker: Tracker, words: int) -> bool:

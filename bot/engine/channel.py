@@ -46,10 +46,11 @@ class TurnOutput(OutputChannel):
             self._say(text, _quick_replies(message))
 
     def _say(self, text: str, buttons: list[Button]) -> None:
+        if any(text in reply["text"] for reply in self.replies):
+            return  # two papers, or two questions, that have the same answer
         buttons = [*buttons, *(button for button in self._borrowed if button not in buttons)]
         last = self.replies[-1] if self.replies else None
         joined = f"{last['text']}\n{text}" if last and self._join else ""
-        self._alone = self._alone or bool(self._borrowed)
         self._join, self._borrowed = False, ()
         if last is not None and joined and len(joined.encode()) <= MOST_BYTES:
             last.update(text=joined, quick_replies=buttons or last["quick_replies"])
@@ -63,7 +64,8 @@ class TurnOutput(OutputChannel):
         self.clarify = self.clarify or custom.get("clarify") is True
         self.silence = self.silence or custom.get("silence") is True
         self._join = custom.get("join") is True
-        self._borrowed = self._choices.get(str(custom.get("choices_of")), ())
+        if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
+            self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True
 
     def _hand_off(self, handoff: dict[str, Any]) -> None:
         slots = {str(k): str(v) for k, v in (handoff.get("slots") or {}).items() if v not in (None, "")}

@@ -65,7 +65,7 @@ def read(text: str, parse: Parse) -> Reading:
     """How a message is to be dealt with."""
     pieces = clauses(text)
     whole, *parsed = parse([text, *(piece.text for piece in pieces)] if len(pieces) > 1 else [text])
-    kind = short.kind(text)
+    kind = short.BARE if short.is_bare_value(whole, text) else short.kind(text)
     if kind is not None:
         return single(short.settled(kind, whole))
     if not parsed:

@@ -13,7 +13,7 @@ from bot.engine.clauses import fold, is_courtesy, word_set
 from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy.normalise import squeeze
 
-NUMBER, EMOJI, NOISE, ABANDON = "nombre", "emoji", "charabia", "abandon"
+NUMBER, EMOJI, NOISE, ABANDON, BARE = "nombre", "emoji", "charabia", "abandon", "precision"
 CHOICE = "|"  # parts the two intents in the slot `question` when they were offered
 OFFER = "offre_agent"  # in the slot `question`: we asked whether an agent should take over
 NEITHER, BOTH = "neither", "both"
@@ -47,7 +47,16 @@ _YES = re.compile(
 )
 
 # Neighbouring keys, five or more consonants, or one letter held down (`squeeze` leaves one of it).
-_NOISE = re.compile(r"qsdf|azert|wxcv|asdf|qwert|zxcv|hjkl|jklm|dfgh|fghj|uiop|[bcdfghjklmnpqrstvwxz]{5}|^.$")
+_NOISE = re.compile(
+    r"qsdf|azert|wxcv|asdf|qwert|zxcv|hjkl|jklm|dfgh|fghj|uiop|ytrew|trewq|treza|mlkj|lkjh|kjhg|poiu|nbvc|vcxw|fdsq|gfds|fdsa"
+    r"|[bcdfghjklmnpqrstvwxz]{5}|^.$"
+)
+
+# Words that may stand around a value and mean nothing by themselves.
+_AROUND = word_set(
+    "ah alors bah ben c ca ce cest d de des dire du en enfin est et euh excusez fait finalement j je l la le les ma mais mon non "
+    "on ou oui pardon plutot que qu s sorry un une voulais voulait desole dsl m ai"
+)
 
 _FIRST = word_set("premier premiere 1 1er 1ere un une")
 _SECOND = word_set("deuxieme second seconde 2 2eme 2e deux dernier derniere")
@@ -82,6 +91,16 @@ def kind(text: str) -> Optional[str]:
     return None
 
 
+def is_bare_value(parsed: Mapping[str, Any], text: str) -> bool:
+    """A grave meaning was read into « je voulais dire volé », which names a value and says nothing else."""
+    spans = [(row["start"], row["end"]) for row in parsed["entities"] if "start" in row and row["entity"] != "ville"]
+    if not spans or not is_grave(str(parsed["intent"]["name"])):
+        return False
+    for start, end in sorted(spans, reverse=True):
+        text = text[:start] + " " + text[end:]
+    return all(word in _AROUND for word in words(text))
+
+
 def gives_up(text: str) -> bool:
     """« laisse tomber », « non merci »: nothing else is said."""
     return len(text) <= _LONGEST_GIVING_UP and bool(_GIVING_UP.fullmatch(" ".join(words(text))))
@@ -95,7 +114,8 @@ def agrees(text: str) -> bool:
 def _is_noise(said: Sequence[str]) -> bool:
     """Keys pressed at random in Latin letters: no word of any language, and no « ptdrrr » either."""
     long = [squeeze(word) for word in said if len(word) >= 4]
-    return len(said) < 8 and bool(long) and all(word.isascii() and _NOISE.search(word) for word in long)
+    noise = [word for word in long if word.isascii() and _NOISE.search(word)]
+    return len(said) < 8 and bool(noise) and 2 * len(noise) >= len(long)
 
 
 def _emoji(text: str) -> str:
@@ -109,6 +129,10 @@ def _emoji(text: str) -> str:
 
 def settled(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
     """The parse of a message of this kind. What looks grave to the classifier stays as it is."""
+    if kind == BARE:
+        weak = {"name": FALLBACK, "confidence": 0.0}
+        harmless = [row for row in whole.get("intent_ranking") or [] if not is_grave(row["name"])]
+        return {**whole, "intent": weak, "intent_ranking": [weak, *harmless], "kind": kind}
     if is_grave(str(whole["intent"]["name"])):
         return whole
     if kind in (NUMBER, EMOJI, NOISE):

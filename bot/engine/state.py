@@ -54,8 +54,8 @@ OF_THE_DAY = ("sujet", "aspect", "document", "circonstance", "lieu", "relance")
 State = dict[str, Any]
 
 
-def dump(tracker: DialogueStateTracker, before: Any = None, now: Optional[float] = None) -> State:
-    """The state to store after a turn; `before` is what came in: a question that was open then keeps its time."""
+def dump(tracker: DialogueStateTracker, received: Any = None, now: Optional[float] = None) -> State:
+    """The state to store after a turn; `received` is what came in: a question that was open then keeps its time."""
     now = time.time() if now is None else now
     events = _this_session(list(tracker.events))
     cut = _cut(events, tracker)
@@ -70,9 +70,7 @@ def dump(tracker: DialogueStateTracker, before: Any = None, now: Optional[float]
         "at": now,
         "slots": _set_slots(tracker),
         "loop": tracker.active_loop_name,
-        "question": {"slot": asked, "at": now if _asked_now(tracker, asked) else _asked_at(before, asked, now)}
-        if asked
-        else None,
+        "question": {"slot": asked, "at": _asked_at(tracker, asked, received, now)} if asked else None,
         "misses": _misses(events),
         "events": compact,
     }
@@ -97,8 +95,15 @@ def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = Non
 # What goes out -------------------------------------------------------------------------------------------------------
 
 
+def _asked_at(tracker: DialogueStateTracker, asked: Any, received: Any, now: float) -> float:
+    """Since when a question is open: asked once more after an interruption, it is as old as before."""
+    question = received.get("question") if isinstance(received, dict) else None
+    known = isinstance(question, dict) and question.get("slot") == asked and not _closed(received, now)
+    return float(question["at"]) if known and not _asked_now(tracker, asked) else now  # type: ignore[index]
+
+
 def _asked_now(tracker: DialogueStateTracker, asked: Any) -> bool:
-    """Asked in this turn, and not only once more after an interruption."""
+    """Asked in this turn, and not only again."""
     if _slot(tracker, "relance") == asked:
         return False
     for event in reversed(tracker.events):
@@ -107,13 +112,6 @@ def _asked_now(tracker: DialogueStateTracker, asked: Any) -> bool:
         if isinstance(event, SlotSet) and event.key in QUESTIONS and event.value == asked:
             return True
     return False
-
-
-def _asked_at(before: Any, asked: Any, now: float) -> float:
-    question = before.get("question") if isinstance(before, dict) else None
-    if not isinstance(question, dict) or question.get("slot") != asked or _closed(before, now):
-        return now
-    return float(question["at"])
 
 
 def _this_session(events: list[Event]) -> list[Event]:

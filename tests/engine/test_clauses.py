@@ -57,6 +57,7 @@ def test_cutting_is_linear() -> None:
         ("Mercii beaucoup pour votre aide", "au_revoir"),
         ("qsdf wxcvbn", "charabia"),
         ("ffffffff", "charabia"),
+        ("zzzz ytrewq mlkjh", "charabia"),
         ("laisse tomber", "abandon"),
         ("non merci", "abandon"),
         ("c'est bon merci", "abandon"),
@@ -73,6 +74,26 @@ def test_cutting_is_linear() -> None:
 )
 def test_short_messages(text: str, kind: str | None) -> None:
     assert short.kind(text) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "bare"),
+    [
+        ("pardon je voulais dire volé", "volé", True),
+        ("volée", "volée", True),
+        ("on m'a volé et il me suit", "volé", False),
+        ("je suis perdu", "perdu", False),
+    ],
+)
+def test_a_bare_value_is_no_danger(text: str, value: str, bare: bool) -> None:
+    """Whatever the classifier reads into it; what stands around the value must mean nothing."""
+    danger = {"name": "danger_immediat", "confidence": 0.6}
+    start = text.index(value)
+    entity = {"entity": "circonstance", "value": "vole", "start": start, "end": start + len(value)}
+    read = reading.read(
+        text, lambda texts: [{"text": text, "intent": danger, "intent_ranking": [danger], "entities": [entity]}]
+    )
+    assert (read.lead["intent"]["name"], read.danger) == (("nlu_fallback", 0) if bare else ("danger_immediat", 0.6))
 
 
 TITLES = {"contravention": "Amende", "permis_points": "Points du permis", "plainte_comment": "Porter plainte"}

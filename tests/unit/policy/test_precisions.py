@@ -123,7 +123,7 @@ def test_what_is_wrong_is_named(data: Any, what: str) -> None:
         ("reclamation_delai", "ma plainte date d'un an et toujours rien", None),
         ("recrutement_aptitude", "tatoo ds le cou", "precis_tatouage"),
         ("perte_vol_documents_carte_bancaire", "on m'a volé mon sac avec ma cb", "precis_sac_vole"),
-        ("perte_vol_documents_vole", "on m'a volé mon sac avec ma cb", None),
+        ("perte_vol_documents_vole", "on m'a volé mon sac avec ma cb", "precis_sac_vole"),
         ("perte_vol_documents_carte_bancaire", "carte bleue avalée", None),
         ("parler_humain", "t'es un robot ?", "parler_humain_robot"),
         ("parler_humain", "je veux parler à un humain pas un robot", None),
