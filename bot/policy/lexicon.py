@@ -29,10 +29,14 @@ _NE = frozenset(("ne", "n"))
 
 @dataclass(frozen=True)
 class Hit:
-    """What the lexicon found: an emergency, and the entry of the file that says so."""
+    """What the lexicon found: an emergency, and the entry of the file that says so.
+
+    `sure`: it needs no confirmation by the score.
+    """
 
     kind: Kind
     entry: str
+    sure: bool = False
 
 
 # What one element accepts: words (marked `~` when a stem, `=` when exact), or None: any word.
@@ -55,6 +59,7 @@ class _Entry:
     name: str
     kind: Kind
     general: bool
+    sure: bool
     despite: frozenset[str]
     wary: frozenset[str]
     companions: int  # how many `avec` lists
@@ -309,16 +314,13 @@ class Lexicon:
 
         When both kinds are found the first entry of the file wins, but a general one (« au secours ») gives way.
         """
-        hits = list(self._hits(tokens(text)))
-        if not hits:
-            return None
-        best = min(hits, key=lambda owner: (self._entries[owner].general, owner))
-        return Hit(self._entries[best].kind, self._entries[best].name)
+        return next(iter(self.entries_in(text)), None)
 
     def entries_in(self, text: str) -> tuple[Hit, ...]:
-        """Every entry that a message meets, for the workbench and tests."""
-        owners = dict.fromkeys(self._hits(tokens(text)))
-        return tuple(Hit(self._entries[owner].kind, self._entries[owner].name) for owner in owners)
+        """Every entry that a message meets, the one that speaks for it first."""
+        owners = sorted(set(self._hits(tokens(text))), key=lambda owner: (self._entries[owner].general, owner))
+        met = (self._entries[owner] for owner in owners)
+        return tuple(Hit(entry.kind, entry.name, entry.sure) for entry in met)
 
     def guards_in(self, text: str) -> tuple[str, ...]:
         """The names of the guards that a message sets off, for the workbench and tests."""
@@ -337,6 +339,9 @@ class Lexicon:
                 mask |= built.year
         return mask if token in NEGATIONS else mask | self._any
 
+    def _parts(self, token: str) -> tuple[str, ...]:
+        return (token,) if token in BOUNDARIES else self._built.index.parts(token)
+
     def _scan(self, words: Sequence[str]) -> list[_Segment]:
         """Run the automaton over a message; what ended in each of its segments."""
         built = self._built
@@ -345,7 +350,7 @@ class Lexicon:
         state, pending, found, since_ne = 0, 0, 0, 99
         segments: list[_Segment] = []
         fresh = False
-        for token in itertools.chain((HARD,), words, (HARD,)):
+        for token in itertools.chain((HARD,), itertools.chain.from_iterable(map(self._parts, words)), (HARD,)):
             if token in _UNDOES or (token == "plus" and since_ne < 6):  # noqa: S105
                 pending = 0
             found |= pending
@@ -427,7 +432,7 @@ def _add(builder: _Builder, lines: Any, use: _Use, where: str) -> None:
             raise ValueError(f"{where} : {error}") from None
 
 
-_ENTRY_KEYS = {"nom", "genre", "motifs", "avec", "sauf", "malgre", "reperes", "prudence", "generale"}
+_ENTRY_KEYS = {"nom", "genre", "motifs", "avec", "sauf", "malgre", "reperes", "prudence", "generale", "sure"}
 
 
 def _read_entries(builder: _Builder, entries: Any, guards: Sequence[_Guard]) -> list[_Entry]:
@@ -451,8 +456,9 @@ def _read_entry(builder: _Builder, body: Mapping[str, Any], owner: int, guards: 
         raise ValueError(f"{where} : mot-clé inconnu : {', '.join(sorted(map(str, unknown)))}")
     if body.get("genre") not in _KINDS:
         raise ValueError(f"{where} : « genre » vaut « danger » ou « detresse »")
-    if not isinstance(body.get("generale", False), bool):
-        raise ValueError(f"{where} : « generale » vaut « true » ou « false »")
+    for key in ("generale", "sure"):
+        if not isinstance(body.get(key, False), bool):
+            raise ValueError(f"{where} : « {key} » vaut « true » ou « false »")
     _add(builder, body.get("motifs"), _Use("hit", owner), where)
     company = body.get("avec") or []
     if not isinstance(company, Sequence) or isinstance(company, str):
@@ -465,7 +471,9 @@ def _read_entry(builder: _Builder, body: Mapping[str, Any], owner: int, guards: 
         _guard_names(body.get(key), guards, f"{where}, « {key} »") for key in ("malgre", "reperes", "prudence")
     )
     despite |= {guard.name for guard in guards if guard.on_request} - asked
-    return _Entry(name, _KINDS[body["genre"]], bool(body.get("generale")), despite, wary, len(company))
+    return _Entry(
+        name, _KINDS[body["genre"]], bool(body.get("generale")), bool(body.get("sure")), despite, wary, len(company)
+    )
 
 
 def _guard_names(value: Any, guards: Sequence[_Guard], where: str) -> frozenset[str]:

@@ -66,7 +66,7 @@ ya yas : il y a
 yavai yavait : il y avait
 yen : il y en
 ct : c etait
-cest cé : c est
+cest : c est
 cetai cetait : c etait
 pr : pour
 ds : dans
@@ -123,7 +123,28 @@ entrin entrain : en train
 pri : pris
 menas menasse : menace
 veu : veux
+tlm : tout le monde
+dpui dpi : depuis
+ptit pti : petit
+ptite : petite
+keskil : qu est ce qu il
+apr : apres
+aten : attend
+encor : encore
+jvoi jvoit : je vois
+jtiens : je tiens
+jarrive jariv jarive : j arrive
+jenten jentend jentends : j entends
 """
+
+
+# Short forms that only their accent tells from other words; read before accents go.
+_ACCENTED = {
+    "é": "est", "lé": "les", "dé": "des", "mé": "mes", "sé": "ses", "fé": "fait", "fér": "faire", "vé": "vais",
+    "cé": "c est", "jé": "j ai", "té": "tes", "jvé": "je vais", "jsé": "je sais", "javé": "j avais", "jfé": "je fais",
+    "ché": "chez", "pé": "peux", "cété": "c etait", "jété": "j etais", "alé": "aller",
+}  # fmt: skip
+_SHORT_ACCENTED = re.compile(rf"(?<![^\W_])(?:{'|'.join(_ACCENTED)})(?![^\W_])")
 
 
 def _plain(text: str) -> str:
@@ -131,6 +152,7 @@ def _plain(text: str) -> str:
     text = text.lower().translate(_LETTERS)
     if text.isascii():
         return text
+    text = _SHORT_ACCENTED.sub(lambda found: _ACCENTED[found[0]], text)
     # Marks go before decomposition as well: a pile of thousands of marks would make it quadratic.
     text = _MARKS.sub("", _DROP.sub("", text))
     return _MARKS.sub("", unicodedata.normalize("NFKD", text)).lower()

@@ -1,36 +1,50 @@
 """A linear score of danger over letters and words, for what no list of words foresees.
 
-The weights are learnt by `bot/engine/danger_score.py` and read here from JSON. The features add up word by word, so a
-word's contribution is computed once and kept: a message costs a look-up a word. A long text is scored by windows of a few
+The weights are learnt by `bot/engine/danger_score.py` and read here from JSON. The features of words add up, so a word's
+contribution is computed once and kept: a message costs a few look-ups a word. A long text is scored by windows of a few
 sentences and the worst window counts, so that a long story cannot dilute a danger.
+
+What the lexicon met in the message (`cues`) and its question and exclamation marks weigh in as well: an entry that often
+errs weighs little, and harmless words around it can outweigh it.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise, repeat
+from typing import Any, Optional
 from zlib import crc32
 
-from bot.policy.normalise import BOUNDARIES, tokens
+from bot.policy.normalise import BOUNDARIES, sound, tokens
 
-VERSION = 1
+VERSION = 2
 WINDOW = 160  # characters of a window
 STRIDE = 60  # characters between the beginnings of two windows
 _CACHE = 20_000
 # Too few words say too little: « il est » stands in many cries for help, and in everything else. The lexicon reads those.
 LEAST_WORDS = 3
 LEAST_LETTERS = 3
+CUE = 0.5  # the value of what the lexicon met
+MARK = 0.3  # and of a mark
+SHORT = 12  # words: fewer say little beside what the lexicon met, so that less of the score is enough to confirm it
+LIMITS = ("threshold", "confirm", "confirm_short", "distress_from")
+_LARGEST = 1 << 22  # buckets: what a file may ask for
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """Probability that someone is in danger or distress, and, if so, that it is distress."""
+    """Probability that someone is in danger or distress, that someone is in distress; whether the message is short."""
 
     danger: float
     distress: float
+    short: bool
 
 
 def windows(text: str) -> Iterator[tuple[str, ...]]:
@@ -57,22 +71,38 @@ def windows(text: str) -> Iterator[tuple[str, ...]]:
         yield tuple(words[start:end])
 
 
+def tells(words: Sequence[str]) -> bool:
+    """Whether there are words enough in a window to judge by."""
+    return sum(len(word) >= LEAST_LETTERS for word in words) >= LEAST_WORDS
+
+
 def _bucket(feature: str, buckets: int) -> int:
     return crc32(feature.encode("utf-8")) % buckets
 
 
+@lru_cache(maxsize=_CACHE)
+def _heard(word: str) -> str:
+    return sound(word) or word
+
+
 def word_features(word: str, buckets: int, longest: int) -> tuple[int, ...]:
-    """The buckets of a word and of its runs of 2 to `longest` letters."""
+    """The buckets of a word, of its sound, and of its runs of 2 to `longest` letters."""
     framed = f"<{word}>"
-    found = {_bucket(f"w {word}", buckets)}
+    found = {_bucket(f"w {word}", buckets), _bucket(f"z {_heard(word)}", buckets)}
     for size in range(2, longest + 1):
         found.update(_bucket(framed[at : at + size], buckets) for at in range(len(framed) - size + 1))
     return tuple(sorted(found))
 
 
-def pair_feature(left: str, right: str, buckets: int) -> int:
-    """The bucket of two words in a row."""
-    return _bucket(f"p {left} {right}", buckets)
+def runs(words: Sequence[str]) -> Iterator[str]:
+    """Two words in a row, two with any word between them, three in a row, as they sound; each once."""
+    framed = ("<", *map(_heard, words), ">")
+    for left, right in dict.fromkeys(pairwise(framed)):
+        yield f"p {left} {right}"
+    for left, right in dict.fromkeys(zip(framed, framed[2:], strict=False)):
+        yield f"s {left} {right}"
+    for left, middle, right in dict.fromkeys(zip(framed, framed[1:], framed[2:], strict=False)):
+        yield f"t {left} {middle} {right}"
 
 
 def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, float]:
@@ -82,11 +112,21 @@ def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, floa
     for word in distinct:
         for bucket in word_features(word, buckets, longest):
             values[bucket] = values.get(bucket, 0.0) + 1.0
-    for left, right in dict.fromkeys(zip(("<", *words), (*words, ">"), strict=True)):
-        bucket = pair_feature(left, right, buckets)
+    for run in runs(words):
+        bucket = _bucket(run, buckets)
         values[bucket] = values.get(bucket, 0.0) + 1.0
     scale = _scale(len(distinct))
     return {bucket: value * scale for bucket, value in values.items()}
+
+
+def message_features(text: str, cues: Iterable[str], buckets: int) -> dict[int, float]:
+    """What belongs to the whole message, as bucket → value: the lexicon's entries, and the marks."""
+    named = [f"l {name}" for name in dict.fromkeys(cues)]
+    values = dict(zip((_bucket(name, buckets) for name in (*named, *(["l"] if named else []))), repeat(CUE)))
+    marks = [f"m {mark}" for mark in "?!" if mark in text]
+    marks += ["m end"] if text.rstrip().endswith("?") else []
+    values.update((_bucket(mark, buckets), MARK) for mark in marks)
+    return values
 
 
 def _scale(distinct: int) -> float:
@@ -97,37 +137,65 @@ def _sigmoid(value: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
 
 
+def pack(weights: Sequence[int]) -> str:
+    """Weights as whole numbers of 16 bits, for JSON."""
+    raw = b"".join(weight.to_bytes(2, "little", signed=True) for weight in weights)
+    return base64.b64encode(zlib.compress(raw, 9)).decode("ascii")
+
+
+def _unpack(packed: str, buckets: int) -> array[int]:
+    raw = zlib.decompress(base64.b64decode(packed.encode("utf-8"), validate=True))
+    if len(raw) != 2 * buckets:
+        raise ValueError("score d’urgence : nombre de poids inattendu")
+    return array("h", (int.from_bytes(raw[at : at + 2], "little", signed=True) for at in range(0, len(raw), 2)))
+
+
 class _Linear:
     """One weight a bucket, and a bias; keeps what each word adds."""
 
-    def __init__(self, bias: float, weights: Mapping[int, float], buckets: int, longest: int) -> None:
+    def __init__(self, bias: float, weights: Sequence[int], unit: float, longest: int) -> None:
         self.bias = bias
         self._weights = weights
-        self._buckets = buckets
-        self._word = lru_cache(maxsize=_CACHE)(self._word_sum)
+        self._unit = unit
         self._longest = longest
+        self._word = lru_cache(maxsize=_CACHE)(self._word_sum)
 
-    def _word_sum(self, word: str) -> float:
-        get = self._weights.get
-        return sum(get(bucket, 0.0) for bucket in word_features(word, self._buckets, self._longest))
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], buckets: int, longest: int) -> _Linear:
+        return cls(float(data["bias"]), _unpack(data["weights"], buckets), float(data["unit"]), longest)
+
+    def _word_sum(self, word: str) -> int:
+        weights = self._weights
+        return sum(weights[bucket] for bucket in word_features(word, len(weights), self._longest))
 
     def margin(self, words: Sequence[str]) -> float:
         """The score of one window before it becomes a probability."""
         distinct = dict.fromkeys(words)
-        total = sum(map(self._word, distinct))
-        get = self._weights.get
-        for left, right in dict.fromkeys(zip(("<", *words), (*words, ">"), strict=True)):
-            total += get(pair_feature(left, right, self._buckets), 0.0)
-        return self.bias + total * _scale(len(distinct))
+        weights, buckets = self._weights, len(self._weights)
+        total = sum(map(self._word, distinct)) + sum(
+            weights[crc32(run.encode("utf-8")) % buckets] for run in runs(words)
+        )
+        return self.bias + total * self._unit * _scale(len(distinct))
+
+    def whole(self, text: str, cues: Iterable[str]) -> float:
+        """What the message as a whole adds."""
+        found = message_features(text, cues, len(self._weights))
+        return sum(self._weights[bucket] * value for bucket, value in found.items()) * self._unit
 
 
 class LinearScore:
-    """Danger and distress probabilities. `threshold` is where training wants an alarm."""
+    """Danger and distress probabilities.
 
-    def __init__(self, danger: _Linear, distress: _Linear, threshold: float) -> None:
+    `limits` are where training wants an alarm (`threshold`), what the lexicon's alarm needs at least in a long message
+    and in a short one (`confirm`, `confirm_short`), and where the kind is sure enough for the words that speak of wanting
+    to die (`distress_from`).
+    """
+
+    def __init__(self, danger: _Linear, distress: _Linear, limits: Mapping[str, float]) -> None:
         self._danger = danger
         self._distress = distress
-        self.threshold = threshold
+        self._limits = limits
+        self.threshold = limits["threshold"]
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> LinearScore:
@@ -135,39 +203,45 @@ class LinearScore:
         try:
             if data["version"] != VERSION:
                 raise ValueError(f"score d’urgence : version {data['version']} inconnue (attendue : {VERSION})")
-            buckets, longest, threshold = int(data["buckets"]), int(data["longest"]), float(data["threshold"])
-            danger, distress = (
-                _Linear(float(bias), {int(k): float(v) for k, v in weights.items()}, buckets, longest)
-                for bias, weights in (
-                    (data["bias"], data["weights"]),
-                    (data["distress_bias"], data["distress_weights"]),
-                )
-            )
-        except (KeyError, TypeError, AttributeError) as error:
+            buckets, longest = int(data["buckets"]), int(data["longest"])
+            limits = {name: float(data[name]) for name in LIMITS}
+            if not (0 < buckets <= _LARGEST and longest >= 2 and all(0.0 < limit < 1.0 for limit in limits.values())):
+                raise ValueError("score d’urgence : seuil, longueur ou taille hors bornes")
+            danger, distress = (_Linear.from_mapping(data[kind], buckets, longest) for kind in ("danger", "distress"))
+        except (KeyError, TypeError, AttributeError, binascii.Error, zlib.error) as error:
             raise ValueError(f"score d’urgence : fichier illisible ({error})") from None
-        if not (0.0 < threshold < 1.0 and buckets > 0 and longest >= 2):
-            raise ValueError("score d’urgence : seuil, longueur ou taille hors bornes")
-        return cls(danger, distress, threshold)
+        return cls(danger, distress, limits)
 
     def margin(self, words: Sequence[str]) -> float:
-        """The danger of one window on the model's own scale; training compares windows with it."""
+        """The danger of one window on the model's own scale."""
         return self._danger.margin(words)
 
-    def assess(self, text: str) -> Assessment:
-        """The probabilities of the worst window; zero where there are not words enough to tell."""
+    def assess(self, text: str, cues: Iterable[str] = ()) -> Optional[Assessment]:
+        """The probabilities of the worst window; None where there are not words enough to tell."""
+        cues = tuple(cues)
         best: tuple[float, tuple[str, ...]] = (-math.inf, ())
+        count = 0
         for window in windows(text):
-            if sum(len(word) >= LEAST_LETTERS for word in window) < LEAST_WORDS:
-                continue
-            best = max(best, (self._danger.margin(window), window), key=lambda item: item[0])
+            count += len(window)
+            if tells(window):
+                best = max(best, (self._danger.margin(window), window), key=lambda item: item[0])
         if not best[1]:
-            return Assessment(0.0, 0.0)
-        return Assessment(_sigmoid(best[0]), _sigmoid(self._distress.margin(best[1])))
+            return None
+        return Assessment(
+            _sigmoid(best[0] + self._danger.whole(text, cues)),
+            _sigmoid(self._distress.margin(best[1]) + self._distress.whole(text, cues)),
+            count < SHORT,
+        )
 
-    def probability(self, text: str) -> float:
-        """Probability that someone is in danger or distress."""
-        return self.assess(text).danger
+    def confirms(self, found: Assessment) -> bool:
+        """Whether the lexicon's alarm stands."""
+        return found.danger >= self._limits["confirm_short" if found.short else "confirm"]
 
-    def alarms(self, text: str) -> bool:
+    def is_distress(self, found: Assessment) -> bool:
+        """Whether it is distress, surely enough to speak of it."""
+        return found.distress >= self._limits["distress_from"]
+
+    def alarms(self, text: str, cues: Iterable[str] = ()) -> bool:
         """Whether the probability reaches the threshold."""
-        return self.probability(text) >= self.threshold
+        found = self.assess(text, cues)
+        return found is not None and found.danger >= self.threshold

@@ -32,6 +32,7 @@ LEXICON = Lexicon.from_mapping(
         "entrees": [
             {"nom": "cri", "genre": "danger", "motifs": ["au secours"]},
             {"nom": "adieu", "genre": "detresse", "motifs": ["adieu"]},
+            {"nom": "help", "genre": "danger", "motifs": ["help"], "sure": True},
         ]
     }
 )
@@ -63,6 +64,10 @@ def act(detection: Optional[Detection] = DANGER, **situation: Any) -> Optional[E
         ("devant moi, un couteau", None, Detection("danger", "score")),
         ("je veux vraiment mourir", None, Detection("distress", "score")),
         ("bonjour", 0.8, Detection("danger", "engine")),
+        ("au secours bonjour à vous tous", None, None),
+        ("adieu mais je veux vraiment mourir", None, Detection("distress", "lexicon", "adieu")),
+        ("help bonjour à vous tous", None, Detection("danger", "lexicon", "help")),
+        ("bonjour à vous tous", 0.8, Detection("danger", "engine")),
         ("bonjour", 0.7, Detection("danger", "engine")),
         ("bonjour", 0.69, None),
         ("bonjour", None, None),
@@ -96,6 +101,7 @@ def test_before_the_first_training_there_is_no_score() -> None:
         (DANGER, {"at": NOW + timedelta(minutes=3)}, ["urgence"]),
         (DANGER, {"last_full_at": ago(minutes=10)}, ["urgence"]),
         (DISTRESS, {"last_full_at": ago(minutes=1), "last_kind": "danger"}, ["detresse"]),
+        (DISTRESS, {"last_full_at": ago(minutes=11), "last_kind": "distress"}, ["detresse"]),
         (DANGER, {"last_full_at": ago(minutes=11), "last_agent_at": ago(minutes=1)}, ["urgence"]),
     ],
 )
@@ -125,6 +131,14 @@ def test_what_follows_a_full_message_raises_the_handoff(
     assert action is not None
     assert (action.send, action.handoff, action.old) == (send, True, False)
     assert action.text_keys == (("utter_urgence_rappel",) if send == "short" else ())
+
+
+def test_danger_and_distress_by_turns_do_not_repeat_the_full_reply() -> None:
+    soon = {"last_full_at": ago(minutes=2), "last_kind": "distress"}
+    for detection in (DANGER, DISTRESS):
+        action = act(detection, **soon)
+        assert action is not None
+        assert action.send == "short"
 
 
 def test_an_agent_who_answered_is_not_interrupted() -> None:
