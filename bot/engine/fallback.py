@@ -31,9 +31,9 @@ class CautiousFallback(GraphComponent, IntentClassifier):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """`threshold` and `margin` for an intent to be acted on, `grave_threshold` for a grave one, and `doubt`: the chance
-        of grave intents from which no plain answer is given."""
-        return {"threshold": 0.4, "margin": 0.08, "grave_threshold": 0.3, "doubt": 0.2}
+        """`threshold` and `margin` for an answer to be given, `human_threshold` for an agent to read, `grave_threshold` for an
+        agent to read what is grave, and `doubt`: the chance of grave intents from which no plain answer is given."""
+        return {"threshold": 0.4, "margin": 0.08, "human_threshold": 0.3, "grave_threshold": 0.3, "doubt": 0.2}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -66,9 +66,9 @@ class CautiousFallback(GraphComponent, IntentClassifier):
         best, chance = ranking[0]["name"], ranking[0]["confidence"]
         if is_grave(best):
             return bool(chance >= self._config["grave_threshold"])
+        if policy_of(best).route != ANSWER:
+            return bool(chance >= self._config["human_threshold"])
         second = ranking[1]["confidence"] if len(ranking) > 1 else 0.0
         if chance < self._config["threshold"] or chance - second < self._config["margin"]:
             return False
-        if policy_of(best).route != ANSWER:
-            return True
         return bool(sum(row["confidence"] for row in ranking if is_grave(row["name"])) < self._config["doubt"])
