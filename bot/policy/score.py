@@ -18,13 +18,13 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import Any, Optional
 from zlib import crc32
 
 from bot.policy.normalise import BOUNDARIES, sound, tokens
 
-VERSION = 2
+VERSION = 3
 WINDOW = 160  # characters of a window
 STRIDE = 60  # characters between the beginnings of two windows
 _CACHE = 20_000
@@ -34,6 +34,7 @@ LEAST_LETTERS = 3
 CUE = 0.5  # the value of what the lexicon met
 MARK = 0.3  # and of a mark
 SHORT = 12  # words: fewer say little beside what the lexicon met, so that less of the score is enough to confirm it
+HARMLESS = 0.05  # below this probability of a danger of either kind, nobody asks which
 LIMITS = ("threshold", "confirm", "confirm_short", "distress_from")
 _LARGEST = 1 << 22  # buckets: what a file may ask for
 
@@ -76,33 +77,50 @@ def tells(words: Sequence[str]) -> bool:
     return sum(len(word) >= LEAST_LETTERS for word in words) >= LEAST_WORDS
 
 
-def _bucket(feature: str, buckets: int) -> int:
-    return crc32(feature.encode("utf-8")) % buckets
+def _bucket(feature: bytes, buckets: int) -> int:
+    return crc32(feature) % buckets
 
 
 @lru_cache(maxsize=_CACHE)
-def _heard(word: str) -> str:
-    return sound(word) or word
+def _heard(word: str) -> bytes:
+    return (sound(word) or word).encode("utf-8")
 
 
 def word_features(word: str, buckets: int, longest: int) -> tuple[int, ...]:
-    """The buckets of a word, of its sound, and of its runs of 2 to `longest` letters."""
-    framed = f"<{word}>"
-    found = {_bucket(f"w {word}", buckets), _bucket(f"z {_heard(word)}", buckets)}
+    """The buckets of a word, of its sound, and of its runs of 2 to `longest` letters (bytes of UTF-8, in fact)."""
+    framed = b"<" + word.encode("utf-8") + b">"
+    found = {_bucket(b"w " + framed, buckets), _bucket(b"z " + _heard(word), buckets)}
     for size in range(2, longest + 1):
         found.update(_bucket(framed[at : at + size], buckets) for at in range(len(framed) - size + 1))
     return tuple(sorted(found))
 
 
-def runs(words: Sequence[str]) -> Iterator[str]:
-    """Two words in a row, two with any word between them, three in a row, as they sound; each once."""
-    framed = ("<", *map(_heard, words), ">")
-    for left, right in dict.fromkeys(pairwise(framed)):
-        yield f"p {left} {right}"
-    for left, right in dict.fromkeys(zip(framed, framed[2:], strict=False)):
-        yield f"s {left} {right}"
-    for left, middle, right in dict.fromkeys(zip(framed, framed[1:], framed[2:], strict=False)):
-        yield f"t {left} {middle} {right}"
+_Heads = tuple[bytes, int, int, int]
+
+
+def _heads_of(heard: bytes) -> _Heads:
+    """What a run that begins with this word is hashed from: a checksum goes on where another stopped."""
+    return heard, crc32(b"p " + heard + b" "), crc32(b"s " + heard + b" "), crc32(b"t " + heard + b" ")
+
+
+@lru_cache(maxsize=_CACHE)
+def _heads(word: str) -> _Heads:
+    return _heads_of(_heard(word))
+
+
+_FIRST, _LAST = _heads_of(b"<"), _heads_of(b">")
+
+
+def runs(words: Sequence[str]) -> set[int]:
+    """Hashes of two words in a row, of two with any word between them, of three in a row, as they sound; each once."""
+    framed = (_FIRST, *map(_heads, words), _LAST)
+    found = {crc32(right[0], left[1]) for left, right in pairwise(framed)}
+    found.update(crc32(right[0], left[2]) for left, right in zip(framed, framed[2:], strict=False))
+    found.update(
+        crc32(b" " + right[0], crc32(middle[0], left[3]))
+        for left, middle, right in zip(framed, framed[1:], framed[2:], strict=False)
+    )
+    return found
 
 
 def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, float]:
@@ -113,7 +131,7 @@ def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, floa
         for bucket in word_features(word, buckets, longest):
             values[bucket] = values.get(bucket, 0.0) + 1.0
     for run in runs(words):
-        bucket = _bucket(run, buckets)
+        bucket = run % buckets
         values[bucket] = values.get(bucket, 0.0) + 1.0
     scale = _scale(len(distinct))
     return {bucket: value * scale for bucket, value in values.items()}
@@ -122,10 +140,11 @@ def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, floa
 def message_features(text: str, cues: Iterable[str], buckets: int) -> dict[int, float]:
     """What belongs to the whole message, as bucket → value: the lexicon's entries, and the marks."""
     named = [f"l {name}" for name in dict.fromkeys(cues)]
-    values = dict(zip((_bucket(name, buckets) for name in (*named, *(["l"] if named else []))), repeat(CUE)))
+    named += ["l"] if named else []
+    values = {_bucket(name.encode("utf-8"), buckets): CUE for name in named}
     marks = [f"m {mark}" for mark in "?!" if mark in text]
     marks += ["m end"] if text.rstrip().endswith("?") else []
-    values.update((_bucket(mark, buckets), MARK) for mark in marks)
+    values.update((_bucket(mark.encode("utf-8"), buckets), MARK) for mark in marks)
     return values
 
 
@@ -172,9 +191,7 @@ class _Linear:
         """The score of one window before it becomes a probability."""
         distinct = dict.fromkeys(words)
         weights, buckets = self._weights, len(self._weights)
-        total = sum(map(self._word, distinct)) + sum(
-            weights[crc32(run.encode("utf-8")) % buckets] for run in runs(words)
-        )
+        total = sum(map(self._word, distinct)) + sum(weights[run % buckets] for run in runs(words))
         return self.bias + total * self._unit * _scale(len(distinct))
 
     def whole(self, text: str, cues: Iterable[str]) -> float:
@@ -227,11 +244,11 @@ class LinearScore:
                 best = max(best, (self._danger.margin(window), window), key=lambda item: item[0])
         if not best[1]:
             return None
-        return Assessment(
-            _sigmoid(best[0] + self._danger.whole(text, cues)),
-            _sigmoid(self._distress.margin(best[1]) + self._distress.whole(text, cues)),
-            count < SHORT,
-        )
+        danger = _sigmoid(best[0] + self._danger.whole(text, cues))
+        distress = 0.0
+        if danger >= HARMLESS:
+            distress = _sigmoid(self._distress.margin(best[1]) + self._distress.whole(text, cues))
+        return Assessment(danger, distress, count < SHORT)
 
     def confirms(self, found: Assessment) -> bool:
         """Whether the lexicon's alarm stands."""

@@ -32,7 +32,7 @@ def known(*words: str) -> dict[int, float]:
 def mapping(**more: Any) -> dict[str, Any]:
     """Weights that know « couteau » as danger and « mourir » as distress."""
     return {
-        "version": 2, "buckets": BUCKETS, "longest": 4, "threshold": 0.5, "confirm": 0.4, "confirm_short": 0.1,
+        "version": 3, "buckets": BUCKETS, "longest": 4, "threshold": 0.5, "confirm": 0.4, "confirm_short": 0.1,
         "distress_from": 0.5, "danger": line(known("couteau", "mourir")), "distress": line(known("mourir")), **more,
     }  # fmt: skip
 
@@ -52,7 +52,7 @@ def test_danger_and_distress() -> None:
     assert knife[1] < 0.5
     assert death[0] > 0.9
     assert death[1] > 0.5
-    assert hello[0] < 0.5
+    assert hello == (pytest.approx(0.018, abs=0.01), 0.0)
     assert SCORE.alarms("voici un grand COUTEAU !")
     assert not SCORE.alarms("bonjour à vous tous")
     assert not SCORE.alarms("bonjour")
@@ -111,9 +111,9 @@ def test_the_score_is_what_training_computes() -> None:
 
 
 def test_runs_count_in_order_and_as_they_sound() -> None:
-    assert set(runs(("pas", "mourir"))) != set(runs(("mourir", "pas")))
-    assert list(runs(("il", "frape"))) == list(runs(("il", "fraper")))
-    assert len(list(runs(("a", "b", "a", "b", "a", "b")))) == 4 + 4 + 4
+    assert runs(("pas", "mourir")) != runs(("mourir", "pas"))
+    assert runs(("il", "frape")) == runs(("il", "fraper"))
+    assert len(runs(("a", "b", "a", "b", "a", "b"))) == 4 + 4 + 4
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_wrong_file_is_refused(more: dict[str, Any], says: str) -> None:
 
 def test_a_missing_key_is_refused() -> None:
     with pytest.raises(ValueError, match="illisible"):
-        LinearScore.from_mapping({"version": 2})
+        LinearScore.from_mapping({"version": 3})
 
 
 @given(st.text(st.characters(), max_size=500))
