@@ -40,21 +40,25 @@ def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
     return LinearSVC(C=strength, class_weight="balanced", random_state=7).fit(rows, labels)
 
 
-def held_out(texts: list[str], labels: np.ndarray, judged: np.ndarray, strength: float, weight: float) -> np.ndarray:
-    """(judged, intents): scores of the examples numbered `judged`, each by a model that had not seen it."""
+def learn(
+    features: Features, texts: list[str], labels: np.ndarray, judged: np.ndarray, strength: float
+) -> tuple[LinearSVC, np.ndarray]:
+    """The model of all examples, and (judged, intents) scores of the examples numbered `judged`, each by a model that had
+    not seen it."""
+    rows = features.rows(texts)
     scores = np.zeros((len(judged), len(set(labels))))
     everyone = np.arange(len(texts))
 
     def fold(unseen: np.ndarray) -> None:
         seen = np.setdiff1d(everyone, judged[unseen])
-        features = Features(weight).fit([texts[i] for i in seen])
-        model = fit(features.rows([texts[i] for i in seen]), labels[seen], strength)
-        scores[unseen] = model.decision_function(features.rows([texts[i] for i in judged[unseen]]))
+        known = features.forgetting(rows, seen)
+        scores[unseen] = fit(known[seen], labels[seen], strength).decision_function(known[judged[unseen]])
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=7).split(judged, labels[judged])
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # liblinear works without Python's lock
+        whole = pool.submit(fit, rows, labels, strength)
         list(pool.map(fold, [unseen for _, unseen in folds]))
-    return scores
+        return whole.result(), scores
 
 
 @dataclass(frozen=True)
@@ -132,10 +136,9 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             meant = _meant(encoder, [texts[i] for i in judged], names)
-            scores = held_out(texts, labels, judged, strength, weight)
-            blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             features = Features(weight).fit(texts)
-            model = fit(features.rows(texts), labels, strength)
+            model, scores = learn(features, texts, labels, judged, strength)
+            blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             # The slope is folded into the weights: a message costs one product.
             self._set(
                 features, names, model.coef_.T * blend.slopes, model.intercept_ * blend.slopes + blend.shifts, encoder
@@ -186,6 +189,10 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             message.set("intent", dict(ranking[0]), add_to_output=True)
             message.set("intent_ranking", ranking, add_to_output=True)
         return messages
+
+    def knows(self, text: str) -> bool:
+        """Whether any word was seen while training, by its spelling or by its sound."""
+        return self._features.knows(text)
 
     def rank(self, text: str) -> list[tuple[str, float]]:
         """All intents, the likeliest first."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -190,23 +192,29 @@ def judge(data: Sample, lines: tuple[Line, Line], which: np.ndarray) -> tuple[np
 
 @dataclass(frozen=True)
 class Unseen:
-    """Calibrated probabilities of each example by a model that has not seen it, and the calibration."""
+    """Calibrated probabilities of each example by a model that has not seen it."""
 
     danger: np.ndarray
     distress: np.ndarray
-    scales: tuple[tuple[float, float], tuple[float, float]]
 
 
-def out_of_fold(data: Sample) -> Unseen:
-    """Cross-validation, then Platt's calibration on its margins."""
+def out_of_fold(data: Sample) -> tuple[Unseen, tuple[Line, Line]]:
+    """Cross-validation, then Platt's calibration on its margins; and the lines of all examples, on the same scale."""
     danger, distress = np.zeros(data.size), np.zeros(data.size)
     kinds = data.danger.astype(int) + data.distress
-    for seen, unseen in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(kinds, kinds):
+
+    def fold(parts: tuple[np.ndarray, np.ndarray]) -> None:
+        seen, unseen = parts
         danger[unseen], distress[unseen] = judge(data, fit(data, seen), unseen)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # liblinear works without Python's lock
+        whole = pool.submit(fit, data, np.arange(data.size))
+        list(pool.map(fold, StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(kinds, kinds)))
+        lines = whole.result()
     scales = (_calibrate(danger, data.danger), _calibrate(distress, data.distress))
-    return Unseen(
-        *(_sigmoid(m * by + shift) for m, (by, shift) in zip((danger, distress), scales, strict=True)), scales
-    )
+    chances = (_sigmoid(m * by + shift) for m, (by, shift) in zip((danger, distress), scales, strict=True))
+    (first, (by, shift)), (second, (slope, move)) = zip(lines, scales, strict=True)
+    return Unseen(*chances), (first.scaled(by, shift), second.scaled(slope, move))
 
 
 def _calibrate(margins: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -284,9 +292,8 @@ def export(lines: Iterable[Line], limits: Limits) -> dict[str, Any]:
 def train(examples: Sequence[Example], out: Path, lexicon: Optional[Lexicon] = None) -> dict[str, Any]:
     """Learn from all examples, choose the limits by cross-validation, write the JSON; returns what was measured."""
     data = sample(examples, lexicon or read_lexicon())
-    unseen = out_of_fold(data)
+    unseen, lines = out_of_fold(data)
     limits = choose(data, unseen)
-    lines = [line.scaled(*scale) for line, scale in zip(fit(data, np.arange(data.size)), unseen.scales, strict=True)]
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".part")
     partial.write_text(json.dumps(export(lines, limits), separators=(",", ":")), encoding="utf-8")
@@ -375,7 +382,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         show(train(examples, chosen.out, lexicon))
         return
     data = sample(examples, lexicon)
-    unseen = out_of_fold(data)
+    unseen, _ = out_of_fold(data)
     show(measure(data, unseen, choose(data, unseen)))
 
 

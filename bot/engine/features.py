@@ -39,14 +39,14 @@ class View:
 
     def __init__(self, how: dict[str, Any], at_least: int) -> None:
         self._items: Callable[[str], list[str]] = CountVectorizer(lowercase=False, **how).build_analyzer()
-        self._at_least = at_least
+        self.at_least = at_least
         self.index: dict[str, int] = {}
         self.rarity = np.zeros(0, dtype=np.float32)
 
     def fit(self, texts: list[str]) -> None:
         """Learn the items and how rare they are."""
         seen = Counter(item for text in texts for item in set(self._items(text)))
-        kept = sorted(item for item, count in seen.items() if count >= self._at_least)
+        kept = sorted(item for item, count in seen.items() if count >= self.at_least)
         self.index = {item: number for number, item in enumerate(kept)}
         self.rarity = np.array([1 + math.log((1 + len(texts)) / (1 + seen[item])) for item in kept], dtype=np.float32)
 
@@ -109,6 +109,22 @@ class Features:
         ends = np.cumsum([0, *(len(columns) for columns, _ in pairs)])
         values, columns = np.concatenate([v for _, v in pairs]), np.concatenate([c for c, _ in pairs])
         return csr_matrix((values, columns, ends), shape=(len(texts), self.width))
+
+    def forgetting(self, rows: csr_matrix, seen: np.ndarray) -> csr_matrix:
+        """The rows as if only those numbered `seen` had been there to learn the items from: what the others alone hold is
+        dropped, and each view has length one again. How rare items are stays as it was."""
+        held = np.diff(rows[seen].tocsc().indptr)
+        kept, start = csr_matrix(rows, copy=True), 0
+        lines = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+        for view in self._views.values():
+            end = start + len(view.index)
+            here = (kept.indices >= start) & (kept.indices < end)
+            kept.data[here & (held[kept.indices] < view.at_least)] = 0
+            lengths = np.sqrt(np.bincount(lines[here], kept.data[here] ** 2, minlength=kept.shape[0]))
+            kept.data[here] /= np.maximum(lengths, 1e-9)[lines[here]]
+            start = end
+        kept.eliminate_zeros()
+        return kept
 
     @property
     def width(self) -> int:

@@ -14,12 +14,16 @@ _SUBJECTS = "utter_theme_"  # the menus' responses: their buttons name each subj
 
 Tap = tuple[str, dict[str, str]]
 
+# What Messenger's own « Démarrer » button sends, by its usual name.
+_OPENING: dict[str, Tap] = {"GET_STARTED": ("salutation", {})}
+
 
 class Payloads:
-    """Every button and quick reply of the domain's responses, by its exact letters."""
+    """Every button and quick reply of the domain's responses, by its exact letters, and the button that opens a talk."""
 
     def __init__(self, domain: Domain) -> None:
-        self._taps = {payload: tap for _, button in _buttons(domain) if (tap := parse(payload := button["payload"]))}
+        ours = {payload: tap for _, button in _buttons(domain) if (tap := parse(payload := button["payload"]))}
+        self._taps = {**_OPENING, **ours}
 
     def read(self, payload: Any) -> Optional[Tap]:
         """Intent and entities of a payload of ours, None for any other."""

@@ -61,11 +61,11 @@ class Reading:
     more: tuple[str, ...] = ()
 
 
-def read(text: str, parse: Parse) -> Reading:
-    """How a message is to be dealt with."""
+def read(text: str, parse: Parse, knows: Callable[[str], bool] = bool) -> Reading:
+    """How a message is to be dealt with. `knows`: whether a word is one that we know."""
     pieces = clauses(text)
     whole, *parsed = parse([text, *(piece.text for piece in pieces)] if len(pieces) > 1 else [text])
-    kind = short.BARE if short.is_bare_value(whole, text) else short.kind(text)
+    kind = short.BARE if short.is_bare_value(whole, text) else short.kind(text, knows)
     if kind is not None:
         return single(short.settled(kind, whole))
     if not parsed:

@@ -20,8 +20,9 @@ from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
 from bot.core.errors import SetupError
-from bot.engine import precise, reading, short, state
+from bot.engine import precise, reading, short, state, vectors
 from bot.engine.channel import TurnOutput
+from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
 from bot.engine.meaning import FALLBACK
 from bot.engine.payloads import Payloads, Tap, choices, titles
@@ -65,13 +66,14 @@ class Runtime:
         nlg.responses = self.domain.responses
         self._payloads = Payloads(self.domain)
         self._titles, self._choices = titles(self.domain), choices(self.domain)
+        self._classifier = _classifier(self._processor)
         self._ids = itertools.count(1)
         self._target = _last_component(self._processor)
         self._warm_up()
 
     async def understand(self, text: str) -> dict[str, Any]:
         """What a text means. Raises EmptyText."""
-        return _understanding(reading.read(_cleaned(text), self._parse), _is_french(text))
+        return _understanding(reading.read(_cleaned(text), self._parse, self._knows), _is_french(text))
 
     async def turn(self, text: str, dialogue: Any, payload: Optional[str] = None) -> dict[str, Any]:
         """Run one turn. Raises EmptyText, EmptyOutcome."""
@@ -111,7 +113,7 @@ class Runtime:
         answers = [_tapped(tap, None) for tap in self._answers(words, asked)]
         if answers:
             return replace(reading.single(answers[0]), parts=tuple(answers))
-        return reading.read(words, self._parse)
+        return reading.read(words, self._parse, self._knows)
 
     def _answers(self, text: str, asked: str) -> list[Tap]:
         """What a typed answer to a choice or an offer of ours means, as the taps that would have said it."""
@@ -140,6 +142,10 @@ class Runtime:
             asyncio.run(self.turn("bonjour", None))
         except EmptyOutcome as error:
             log.error("empty outcome for intent %s", error)
+
+    def _knows(self, word: str) -> bool:
+        """Whether a word is French, or was seen while training."""
+        return vectors.french().of(word) is not None or (self._classifier is None or self._classifier.knows(word))
 
     def _parse(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Rasa's parse of texts, stopped before the component that would take `/restart` for a command."""
@@ -175,6 +181,13 @@ def _last_component(processor: MessageProcessor) -> str:
     metadata = processor.model_metadata
     needs = metadata.predict_schema.nodes[metadata.nlu_target].needs
     return str(needs["messages"])
+
+
+def _classifier(processor: MessageProcessor) -> Optional[FrenchIntentClassifier]:
+    """Our classifier in the loaded model; None if trainers chose another."""
+    nodes = processor.graph_runner._instantiated_nodes.values()  # type: ignore[attr-defined]
+    found = [node._component for node in nodes if isinstance(getattr(node, "_component", None), FrenchIntentClassifier)]
+    return found[0] if found else None
 
 
 def _cleaned(text: str) -> str:

@@ -6,14 +6,15 @@ A classifier always names some intent; for these it would be a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
 from bot.engine.clauses import fold, is_courtesy, word_set
 from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy.normalise import squeeze
 
-NUMBER, EMOJI, NOISE, ABANDON, BARE = "nombre", "emoji", "charabia", "abandon", "precision"
+NUMBER, EMOJI, ABANDON, BARE = "nombre", "emoji", "abandon", "precision"
+NOISE, UNKNOWN = "charabia", "inconnu"  # keys pressed at random; words that nobody has taught us
 CHOICE = "|"  # parts the two intents in the slot `question` when they were offered
 OFFER = "offre_agent"  # in the slot `question`: we asked whether an agent should take over
 NEITHER, BOTH = "neither", "both"
@@ -41,6 +42,7 @@ _GIVING_UP = re.compile(
     r"(?:\s+(?:merci|mrc|beaucoup|quand meme|alors|pour l instant|svp|stp|bonne|journee|soiree|c est bon|au revoir|tant pis|ca))*"
 )
 _LONGEST_GIVING_UP = 60
+LONGEST_NOISE = 7  # words
 _YES = re.compile(
     r"(?:oui+|ouais|ouai|yes|ok|okay|d accord|dac|volontiers|je veux bien|avec plaisir|bien sur|svp|s il vous plait|ce serait"
     r"|bien|super|merci|oui oui)(?:\s+(?:oui|svp|stp|merci|je veux bien|s il vous plait|volontiers|avec plaisir|bien|sur))*"
@@ -77,15 +79,19 @@ def words(text: str) -> list[str]:
     return [fold(word) for word in _WORD.findall(text)]
 
 
-def kind(text: str) -> Optional[str]:
-    """What a short message is: an intent, `nombre`, `emoji`, `charabia`, `abandon`; None for what must be understood."""
+def kind(text: str, knows: Callable[[str], bool] = bool) -> Optional[str]:
+    """What a short message is: an intent or one of the kinds above; None for what must be understood.
+
+    `knows`: whether a word is one that we know.
+    """
     if not _LETTER.search(text):
         return NUMBER if _DIGIT.search(text) else _emoji(text)
     if gives_up(text):
         return ABANDON
     said = words(text)
-    if _is_noise(said):
-        return NOISE
+    strange = _strange(said, knows)
+    if strange:
+        return strange
     if is_courtesy(text) and any(_THANKS.match(word) for word in said) and _GREETING.isdisjoint(said):
         return "au_revoir"
     return None
@@ -111,11 +117,15 @@ def agrees(text: str) -> bool:
     return len(text) <= _LONGEST_GIVING_UP and bool(_YES.fullmatch(" ".join(words(text))))
 
 
-def _is_noise(said: Sequence[str]) -> bool:
-    """Keys pressed at random in Latin letters: no word of any language, and no « ptdrrr » either."""
-    long = [squeeze(word) for word in said if len(word) >= 4]
-    noise = [word for word in long if word.isascii() and _NOISE.search(word)]
-    return len(said) < 8 and bool(noise) and 2 * len(noise) >= len(long)
+def _strange(said: Sequence[str], knows: Callable[[str], bool]) -> Optional[str]:
+    """No word in Latin letters is one of any language: noise if at least half of them are keys pressed at random."""
+    long = [word for word in said if len(word) >= 4]
+    if not long or len(said) > LONGEST_NOISE or not all(word.isascii() for word in long):
+        return None
+    noise = [word for word in long if _NOISE.search(squeeze(word))]
+    if any(knows(word) for word in long if word not in noise):
+        return None
+    return NOISE if 2 * len(noise) >= len(long) else UNKNOWN
 
 
 def _emoji(text: str) -> str:
@@ -129,13 +139,13 @@ def _emoji(text: str) -> str:
 
 def settled(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
     """The parse of a message of this kind. What looks grave to the classifier stays as it is."""
-    if kind == BARE:
+    if kind in (BARE, NOISE):
         weak = {"name": FALLBACK, "confidence": 0.0}
         harmless = [row for row in whole.get("intent_ranking") or [] if not is_grave(row["name"])]
         return {**whole, "intent": weak, "intent_ranking": [weak, *harmless], "kind": kind}
     if is_grave(str(whole["intent"]["name"])):
         return whole
-    if kind in (NUMBER, EMOJI, NOISE):
+    if kind in (NUMBER, EMOJI, UNKNOWN):
         weak = {"name": FALLBACK, "confidence": 0.0}
         named = [row for row in whole.get("intent_ranking") or [] if row["name"] != FALLBACK]
         return {**whole, "intent": weak, "intent_ranking": [weak, *named], "kind": kind}

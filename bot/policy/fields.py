@@ -56,9 +56,7 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
             r"\b((?i:commissariat|brigade|hôtel de police|police municipale|gendarmerie)"
             r"(?:\s(?i:de la|des|du|de|d['’]|d|l['’]))*(?:\s?(?:[A-ZÉÈÀÂÎÔÛÇ0-9][\w’'-]{0,30}|nuit|jour|mineurs)){1,4})"
         ),
-        re.compile(
-            r"\b((?:la|une)\s(?:BAC|bac|BST|bst|PAF|paf|BRI|bri|BRAV|brav)\b(?:\s(?:de|du)\s[\wÀ-ÿ-]{1,30})?)"
-        ),
+        re.compile(r"\b((?:la|une)\s(?:BAC|bac|BST|bst|PAF|paf|BRI|bri|BRAV|brav)\b(?:\s(?:de|du)\s[\wÀ-ÿ-]{1,30})?)"),
         re.compile(r"\b(BAC|BST|PAF|BRAV|CRS(?:\s\d{1,2})?|police secours|motards?|brigade canine)\b"),
     ),
     "equipage": (

@@ -80,7 +80,7 @@ koi kwa : quoi
 kan kand qd qand cand : quand
 pk pq pkoi pourkoi prk : pourquoi
 pcq psk pck parske paske parcke pasque : parce que
-avc avk avek aveck : avec
+avc avk avek aveck ac : avec
 mtn mnt mtnt mtnan maintnt mnan mintenan mintnan : maintenant
 tt : tout
 tte : toute

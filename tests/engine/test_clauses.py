@@ -76,6 +76,29 @@ def test_short_messages(text: str, kind: str | None) -> None:
     assert short.kind(text) == kind
 
 
+def test_words_that_nobody_knows() -> None:
+    def knows(word: str) -> bool:
+        return word in ("commissariat", "aidez", "plinte")
+
+    assert short.kind("trifouillis", knows) == "inconnu"
+    assert short.kind("à montcuq", knows) == "inconnu"
+    assert short.kind("plinte", knows) is None
+    assert short.kind("aidez moi blurk", knows) is None
+    assert short.kind("blurk qsdf zblurp wxcv", knows) == "charabia"
+    assert short.kind("zblurp " * 9, knows) is None, "a long text is never noise"
+
+
+def test_what_looks_grave_in_unknown_words_stays_grave() -> None:
+    """Glued or foreign words may be a cry for help; keys pressed at random are none."""
+    danger = {"name": "danger_immediat", "confidence": 0.6}
+
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"text": text, "intent": danger, "intent_ranking": [danger], "entities": []} for text in texts]
+
+    assert reading.read("jveumourire", parsed, lambda word: False).lead["intent"] == danger
+    assert reading.read("qsdfgh", parsed, lambda word: False).danger == 0
+
+
 @pytest.mark.parametrize(
     ("text", "value", "bare"),
     [

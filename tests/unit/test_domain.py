@@ -590,6 +590,8 @@ def test_handoff_replies_leave_room_and_ask_what_agents_need() -> None:
         ("harcelement_cyber", ("3018", "17cyber.gouv.fr", "17")),
         ("disparition", ("17", "114", "116 000", "aucun délai")),
         ("reclamation_delai_disparition", ("justice", "Un agent")),
+        ("reclamation_delai_refus", ("procureur", "Un agent")),
+        ("precis_passe_judiciaire", ("casier", "devenirpolicier.fr", "agrément")),
         ("temoignage_info_enquete", ("17", "114", "justice", "masecurite")),
         ("precis_sac_vole", ("opposition", "plainte")),
         ("precis_plaque", ("plainte", "antai.gouv.fr")),
