@@ -90,6 +90,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         entities: Optional[list[dict[str, Any]]] = None,
         slots: Optional[dict[str, Any]] = None,
         ranking: Optional[list[tuple[str, float]]] = None,
+        past: Optional[list[dict[str, Any]]] = None,
         **more: Any,
     ) -> Outcome:
         rows = [_placed(row, text) for row in entities or []]
@@ -103,7 +104,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
             **more,
         }
         out = Dispatcher()
-        tracker = Said(message, {**(slots or {}), **told}, [])
+        tracker = Said(message, {**(slots or {}), **told}, past or [])
         done = known[rules[intent]].run(out, tracker, {"responses": DOMAIN["responses"]})
         return Outcome(out, {event["name"]: event["value"] for event in done})
 
@@ -418,3 +419,120 @@ def test_papers_lost_abroad(run: Any) -> None:
 def test_menu(run: Any) -> None:
     assert run("salutation", entities=[{"entity": "theme", "value": "route"}]).response == "utter_theme_route"
     assert run("salutation", entities=[{"entity": "theme", "value": "x"}]).response == "utter_salutation"
+
+
+def before(*intents: str) -> list[dict[str, Any]]:
+    """The events of messages of these intents, and of the latest one."""
+    return [{"event": "user", "parse_data": {"intent": {"name": name}}} for name in (*intents, "…")]
+
+
+@pytest.mark.parametrize(
+    ("question", "earlier", "reply"),
+    [
+        ("recrutement_concours", (), "utter_cout_recrutement"),
+        ("age", (), "utter_cout_recrutement"),
+        ("perte_vol_documents", (), "utter_cout"),
+        (None, ("plainte_comment",), "utter_cout_plainte"),
+        (None, ("operation_tranquillite_vacances", "salutation"), "utter_cout_vacances"),
+        (None, ("attestation_casier",), "utter_cout_casier"),
+        ("offre_agent", ("suivi_plainte",), "utter_cout_plainte"),
+        ("armes|procuration", ("arnaque_cyber",), "utter_cout_internet"),
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["au fait, c’est gratuit ?", "ça coûte combien ?", "faut payer ?", "c gratui", "c'est combien"]
+)
+def test_a_price_is_asked_of_what_is_talked_about(
+    run: Any, text: str, question: Optional[str], earlier: tuple[str, ...], reply: str
+) -> None:
+    done = run("reclamation_delai", text, slots={"question": question}, past=before(*earlier))
+    assert done.out.responses[0] == reply
+    assert "handoff" not in done.out.marks
+    assert done.slots["incompris"] == 0
+
+
+def test_the_form_goes_on_after_the_price(run: Any) -> None:
+    done = run("au_revoir", "au fait, c’est gratuit ?", slots={"question": "recrutement_formation"})
+    assert done.out.responses == ["utter_cout_recrutement", "utter_relance_metier"]
+    assert done.slots["question"] == "recrutement_formation"
+    again = run("nlu_fallback", "et c'est payant ?", slots={"question": "recrutement_formation", **done.slots})
+    assert again.out.responses == ["utter_cout_recrutement"]
+    assert "question" not in again.slots, "still open"
+    told = run("nlu_fallback", "officier", [{**TRADE, "in": "officier"}], {"question": "recrutement_formation"})
+    assert told.response == "utter_recrutement_formation_officier"
+
+
+def test_a_price_of_something_named(run: Any) -> None:
+    assert run("plainte_comment", "porter plainte, c'est payant ?").response == "utter_cout_plainte"
+    assert run("contravention", "combien coûte l'amende").response == "utter_contravention"
+    assert run("recrutement_carriere", "combien on est payé").response == "utter_recrutement_carriere"
+    assert run("violences_conjugales", "c'est gratuit ?").response == "utter_violences_conjugales"
+    assert run("nlu_fallback", "c'est gratuit ?").response == "utter_clarify"
+
+
+REPROACH = "la petite a disparu lundi et l'alerte est sortie le lendemain, bande de nuls"
+
+
+def test_an_insult_with_a_reproach_goes_to_an_agent(run: Any) -> None:
+    done = run("insulte_troll", REPROACH, slots={"insultes": 2})
+    assert done.response == "utter_reclamation_delai_disparition"
+    assert done.out.marks["handoff"] == {
+        "category": "request",
+        "priority": 4,
+        "reason": "reclamation_delai",
+        "slots": {},
+    }
+    assert done.slots["insultes"] == 0
+    slots = {**done.slots, "relance": "reclamation_delai"}
+    again = run("insulte_troll", REPROACH, slots=slots)
+    assert (again.out.responses, again.out.marks["silence"]) == ([], True)
+    assert again.out.marks["handoff"]["reason"] == "reclamation_delai"
+
+
+def test_a_human_asked_for_again_is_a_second_form_then_silence(run: Any) -> None:
+    slots: dict[str, Any] = {}
+    heard = []
+    for _ in range(3):
+        done = run("parler_humain", "je veux un agent", slots=slots)
+        assert done.out.marks["handoff"]["category"] == "request"
+        slots = {**slots, **done.slots}
+        heard.append(done.out.responses)
+    assert heard == [["utter_parler_humain"], ["utter_parler_humain_suite"], []]
+    robot = run("parler_humain", "t'es un robot ?", slots=slots)
+    assert robot.response == "utter_parler_humain", "narrowed when it is uttered"
+    thanks = run("remerciements", "merci encore", slots={"question": "remerciements"})
+    assert thanks.response == "utter_precision_notee"
+
+
+@pytest.mark.parametrize("topic", ["recrutement_suivi_dossier", "recrutement_stage_reserve", "suivi_plainte"])
+def test_details_accept_the_offer(run: Any, topic: str) -> None:
+    offered = run(topic, "…")
+    assert offered.slots["question"] == "offre_agent"
+    town = {"entity": "ville", "value": "Lyon", "in": "Lyon"}
+    done = run(topic, "Lyon, 15 ans, le 3 février", [town], offered.slots, past=before(topic))
+    assert done.response == "utter_offre_acceptee"
+    handoff = done.out.marks["handoff"]
+    assert (handoff["category"], handoff["reason"]) == ("request", topic)
+    assert handoff["slots"].items() >= {"ville": "Lyon", "age": "15"}.items()
+    assert done.slots["question"] == "parler_humain"
+    more = run("nlu_fallback", "et le 4 février", slots={**offered.slots, **done.slots}, past=before(topic, topic))
+    assert (more.out.responses, more.out.marks["silence"]) == ([], True)
+
+
+def test_what_is_no_detail_passes_the_offer_over(run: Any) -> None:
+    slots, past = {"question": "offre_agent"}, before("recrutement_suivi_dossier")
+    other = run("procuration", "procuration pour le 3 mars à voter", slots=slots, past=past)
+    assert (other.response, other.slots["question"]) == ("utter_procuration", None)
+    asked = run("recrutement_suivi_dossier", "et pour le 3 mars, c'est quand ?", slots=slots, past=past)
+    assert asked.response == "utter_recrutement_suivi_dossier"
+    reserve = {"entity": "corps", "value": "reserve"}
+    shown = run("recrutement_stage_reserve", "la réserve", [reserve])
+    assert shown.response == "utter_recrutement_stage_reserve_reserve"
+    assert shown.slots["question"] is None
+
+
+def test_the_reserve_is_asked_no_date(run: Any) -> None:
+    done = run("recrutement_conditions", "quel âge pour la réserve", [{"entity": "corps", "value": "reserve"}])
+    assert done.out.responses == ["utter_age_reserve", "utter_age_demande_reserve"]
+    near = run("nlu_fallback", "67", slots={"corps": "reserve", "question": "age", "sujet": "age"}, kind="nombre")
+    assert near.out.responses == ["utter_age_reserve", "utter_age_limite_reserve"]

@@ -204,6 +204,20 @@ def test_attachments_without_words(types: tuple[str, ...], key: str, human: bool
     assert said(route.media((), KNOWN, TEXTS))[0].startswith("<utter")
 
 
+@pytest.mark.parametrize("types", [("image",), ("audio", "image"), ("location",), ("ig_reel",), ("inconnu",)])
+def test_what_follows_an_open_hand_off_is_kept_in_silence(types: tuple[str, ...]) -> None:
+    situation = Situation(introduced=True, handoff_open=True, wait="Dès 6 h.")
+    outcome = route.media([Attachment(t) for t in types], situation, TEXTS)
+    assert said(outcome) == []
+    human = types[0] in ("image", "audio", "location")
+    assert (outcome.handoff is not None, outcome.disposition) == (human, "handed_off" if human else "answered")
+
+
+def test_what_cannot_be_kept_is_said_each_time() -> None:
+    outcome = route.media([Attachment("ephemeral")], Situation(introduced=True, handoff_open=True), TEXTS)
+    assert said(outcome)[0].startswith("<utter_media_ephemere>")
+
+
 @pytest.mark.parametrize(
     ("intent", "line"),
     [
