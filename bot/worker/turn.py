@@ -13,6 +13,7 @@ from bot.core.clock import Clock
 from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback
+from bot.dialogue.questions import answers
 from bot.policy import owner as owners
 from bot.policy import route, window
 from bot.policy.emergency import Detection
@@ -401,7 +402,12 @@ class TurnTaker:
             if self._emergency(conversation, events, words, turn.understanding, draft, now, segment.events):
                 return None, state
         spoken = route.spoken(turn.understanding, segment.text)
-        situation = replace(situation, spoken=spoken, facts=self._rules.facts(spoken, segment.text))
+        situation = replace(
+            situation,
+            spoken=spoken,
+            facts=self._rules.facts(spoken, segment.text),
+            answers=answers(state, turn.state),
+        )
         return route.by_day(turn, situation, texts), turn.state
 
     async def _turn(self, conversation: Conversation, segment: Segment, state: dict[str, Any] | None) -> Turn:
