@@ -11,7 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions.said import intent, known
 from bot.policy.intents import policy_of
 
-KEPT = ("ville", "corps", "diplome", "age", "document", "circonstance", "lieu")
+KEPT = ("ville", "corps", "diplome", "age", "document", "circonstance", "pays", "infraction")
 # In these categories the bot goes on answering, so that the place and date it asked for may come to it.
 AWAITED = ("thanks", "request")
 

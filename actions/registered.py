@@ -9,7 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import accueil, commissariat, cost, documents, handoff, recrutement
+from actions import accueil, commissariat, cost, documents, handoff, plainte, recrutement
 from actions.clarify import clarify
 from actions.precise import narrower
 from actions.relance import OFFER, after
@@ -93,6 +93,16 @@ class ActionDocuments(Reply):
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         return documents.answer(dispatcher, tracker)
+
+
+class ActionPlainte(Reply):
+    """Complaints, for the offence that is known."""
+
+    def name(self) -> str:
+        return "action_plainte"
+
+    def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        return plainte.answer(dispatcher, tracker)
 
 
 class ActionCommissariat(Reply):

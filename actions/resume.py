@@ -19,6 +19,7 @@ from bot.policy.intents import ANSWER, PRIORITY, policy_of
 
 FALLBACK = "nlu_fallback"
 HUMAN = "parler_humain"
+LONGEST_PLACE = 10  # words of an answer to « en France ou à l’étranger »
 
 
 def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
@@ -29,6 +30,8 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     question = known(tracker, "question") or ""
     if question == commissariat.INTENT and commissariat.names_a_town(tracker):
         return commissariat.answer_any_town(dispatcher)
+    if question == documents.PLACE and _tells_place(tracker):
+        return documents.answer(dispatcher, tracker)
     if name == "au_revoir" and (question or _abandons(tracker)):
         return _given_up(dispatcher, tracker)
     if _tells_age(tracker, question):
@@ -44,11 +47,17 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     topic = question or (known(tracker, "sujet") or "" if bare else "")
     if said(tracker, "corps") or said(tracker, "diplome"):
         return _recruitment(dispatcher, tracker, topic, bare)
-    if topic == documents.INTENT and (said(tracker, "document") or said(tracker, "circonstance")):
+    if topic in (documents.INTENT, documents.PLACE) and documents.tells(tracker):
         return documents.answer(dispatcher, tracker)
     if topic == commissariat.INTENT and said(tracker, "ville"):
         return commissariat.answer_any_town(dispatcher)
     return None
+
+
+def _tells_place(tracker: Tracker) -> bool:
+    """« c'était pendant mes vacances en Grèce », whatever the classifier takes it for."""
+    short = is_short(tracker, LONGEST_PLACE) and not asks(tracker)
+    return short and documents.place_said(tracker) and policy_of(intent(tracker)).route == ANSWER
 
 
 def _abandons(tracker: Tracker) -> bool:

@@ -49,7 +49,7 @@ FALLBACK = "nlu_fallback"
 QUESTIONS = (REQUESTED_SLOT, "question")  # slots that say what was asked
 QUESTION_OPEN = 24 * 3600.0  # seconds
 # What a message a day later no longer speaks of; a trade, a diploma and a town stay known.
-OF_THE_DAY = ("sujet", "aspect", "document", "circonstance", "lieu", "relance")
+OF_THE_DAY = ("sujet", "aspect", "document", "circonstance", "pays", "infraction", "relance")
 
 State = dict[str, Any]
 

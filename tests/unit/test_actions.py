@@ -198,7 +198,145 @@ def test_diploma_opens_trades(run: Any) -> None:
     ],
 )
 def test_papers(run: Any, slots: dict[str, str], response: str) -> None:
-    assert run("perte_vol_documents", slots=slots).response == f"utter_perte_vol_documents{response}"
+    done = run("perte_vol_documents", slots=slots)
+    assert done.out.responses[0] == f"utter_perte_vol_documents{response}"
+    in_france = run("perte_vol_documents", slots={**slots, "pays": "france"})
+    assert in_france.out.responses == done.out.responses[:1], "where is known, nothing more is asked"
+
+
+PAPERS = "utter_perte_vol_documents"
+
+
+@pytest.mark.parametrize(
+    ("circumstance", "france", "abroad"),
+    [
+        ("perdu", "_perdu_passeport", "_etranger"),
+        ("vole", "_vole", "_vole_etranger"),
+        ("retrouve", "_retrouve", "_retrouve_etranger"),
+    ],
+)
+def test_papers_by_circumstance_and_place(run: Any, circumstance: str, france: str, abroad: str) -> None:
+    slots = {"document": "passeport", "circonstance": circumstance}
+    for country, response in (("france", france), ("etranger", abroad)):
+        done = run("perte_vol_documents", slots={**slots, "pays": country})
+        assert done.response == PAPERS + response
+        assert (done.slots["question"], done.slots["pays"]) == (None, country)
+
+
+STOLEN = {"document": "passeport", "circonstance": "vole"}
+SPAIN = {"entity": "pays", "value": "etranger", "in": "en Espagne"}
+LYON = {"entity": "ville", "value": "Lyon", "in": "Lyon"}
+
+
+def test_the_place_is_asked_behind_the_answer_and_told_by_a_tap(run: Any) -> None:
+    asked = run("perte_vol_documents", slots=STOLEN)
+    assert asked.out.responses == [f"{PAPERS}_vole", f"{PAPERS}_pays"]
+    assert asked.out.marks == {"join": True}
+    assert asked.slots["question"] == "pays"
+    slots = {**STOLEN, **asked.slots}
+    tap = {"entity": "pays", "value": "etranger"}
+    abroad = run("perte_vol_documents", "/…", [tap], slots, tapped=True)
+    assert (abroad.response, abroad.slots["question"]) == (f"{PAPERS}_vole_etranger", None)
+    here = run("perte_vol_documents", "/…", [{**tap, "value": "france"}], slots, tapped=True)
+    assert (here.response, here.slots["question"]) == (f"{PAPERS}_france", None)
+    back = run("perte_vol_documents", "/…", [{**tap, "value": "france"}], {**slots, **abroad.slots}, tapped=True)
+    assert back.response == f"{PAPERS}_vole", "nobody has read yet what holds in France"
+
+
+@pytest.mark.parametrize("intent", ["nlu_fallback", "operation_tranquillite_vacances", "au_revoir"])
+@pytest.mark.parametrize(
+    ("text", "entity", "response"),
+    [
+        ("c'était pendant mes vacances en Espagne", SPAIN, "_vole_etranger"),
+        ("à Lyon", LYON, "_france"),
+    ],
+)
+def test_the_place_is_told_in_words(run: Any, intent: str, text: str, entity: Any, response: str) -> None:
+    assert run(intent, text, [entity], {**STOLEN, "sujet": "perte_vol_documents", "question": "pays"}).response == (
+        PAPERS + response
+    )
+
+
+def test_a_corrected_place_counts(run: Any) -> None:
+    slots = {**STOLEN, "sujet": "perte_vol_documents", "pays": "etranger"}
+    corrected = run("hors_perimetre", "finalement c'était à Lyon", [LYON], slots)
+    assert corrected.response == f"{PAPERS}_vole"
+    assert corrected.slots["pays"] == "france"
+    denied = run("perte_vol_documents", "pas en Espagne, à Lyon", [SPAIN, LYON], slots)
+    assert denied.slots["pays"] == "france"
+    abroad = run("au_revoir", "non, en Espagne", [SPAIN], {**slots, "pays": "france"})
+    assert abroad.response == f"{PAPERS}_vole_etranger"
+    stolen = run("au_revoir", "en fait perdu", [{"entity": "circonstance", "value": "perdu", "in": "perdu"}], slots)
+    assert stolen.response == f"{PAPERS}_etranger", "the place was told and is not asked again"
+
+
+@pytest.mark.parametrize(
+    ("text", "entities"),
+    [
+        ("passeport volé et je pars en Espagne demain", [SPAIN]),
+        ("volé en Espagne ou à Lyon, je ne sais plus", [SPAIN, LYON]),
+        (
+            "volé à Trifouilly",
+            [{"entity": "ville", "value": "Trifouilly", "in": "Trifouilly", "confidence_entity": 0.5}],
+        ),
+    ],
+)
+def test_a_place_that_is_not_sure_is_asked(run: Any, text: str, entities: Any) -> None:
+    done = run("perte_vol_documents", text, entities, STOLEN)
+    assert done.out.responses == [f"{PAPERS}_vole", f"{PAPERS}_pays"]
+    assert done.slots["pays"] is None
+
+
+def test_the_question_of_the_place_survives_an_interruption_and_ends(run: Any) -> None:
+    slots = {**STOLEN, "sujet": "perte_vol_documents", "question": "pays"}
+    first = run("contravention", "et une amende ?", slots=slots)
+    assert first.out.responses == ["utter_contravention", "utter_relance_pays"]
+    assert first.out.marks == {"choices_of": f"{PAPERS}_pays"}
+    second = run("procuration", "et voter ?", slots={**slots, **first.slots})
+    assert (second.response, second.slots["question"]) == ("utter_procuration", None)
+    found = run("perte_vol_documents", "retrouvé", [{"entity": "circonstance", "value": "retrouve"}], slots)
+    assert (found.response, found.slots["question"]) == (f"{PAPERS}_retrouve", None)
+    given_up = run("au_revoir", "laisse tomber", slots=slots, kind="abandon")
+    assert (given_up.response, given_up.slots["question"]) == ("utter_abandon", None)
+    long = run("nlu_fallback", "je ne sais pas trop comment vous dire ce qui se passe", slots=slots)
+    assert long.out.responses == ["utter_clarify_question", "utter_relance_pays"]
+
+
+def test_nobody_is_asked_where_before_the_bank_is_called(run: Any) -> None:
+    card = {"document": "carte_bancaire", "circonstance": "vole"}
+    assert run("perte_vol_documents", slots=card).response == f"{PAPERS}_carte_bancaire"
+
+
+@pytest.mark.parametrize("intent", ["plainte_comment", "pre_plainte_en_ligne"])
+@pytest.mark.parametrize(
+    ("entities", "slots", "response"),
+    [
+        ([("infraction", "cambriolage")], {}, "utter_plainte_biens"),
+        ([("circonstance", "vole")], {}, "utter_plainte_biens"),
+        ([], {"circonstance": "vole"}, "utter_plainte_biens"),
+        ([], {"infraction": "degradation"}, "utter_plainte_biens"),
+        ([("infraction", "menaces")], {"infraction": "vol"}, "utter_plainte_personnes"),
+        ([("infraction", "agression"), ("circonstance", "vole")], {}, "utter_plainte_personnes"),
+        ([("infraction", "escroquerie")], {}, "utter_plainte_escroquerie"),
+        ([("infraction", "usurpation")], {}, ""),
+        ([], {}, ""),
+    ],
+)
+def test_a_complaint_depends_on_the_offence(
+    run: Any, intent: str, entities: list[tuple[str, str]], slots: dict[str, str], response: str
+) -> None:
+    rows = [{"entity": entity, "value": value} for entity, value in entities]
+    assert run(intent, entities=rows, slots=slots).response == (response or f"utter_{intent}")
+
+
+def test_a_snatched_paper_is_a_stolen_one(run: Any) -> None:
+    rows = [{"entity": "document", "value": "permis"}, {"entity": "infraction", "value": "vol"}]
+    assert run("perte_vol_documents", entities=rows).out.responses[0] == f"{PAPERS}_vole"
+
+
+def test_an_agent_gets_offence_and_country(run: Any) -> None:
+    done = run("parler_humain", slots={"infraction": "menaces", "pays": "etranger"})
+    assert done.out.marks["handoff"]["slots"] == {"infraction": "menaces", "pays": "etranger"}
 
 
 def test_town(run: Any) -> None:
@@ -403,17 +541,9 @@ def test_diploma_told_before_is_not_asked_again(run: Any) -> None:
 def test_a_bag_holds_several_papers(run: Any) -> None:
     papers = [{"entity": "document", "value": value} for value in ("passeport", "carte_bancaire", "permis")]
     stolen = run("perte_vol_documents", entities=papers, slots={"circonstance": "vole"})
-    assert stolen.out.responses == ["utter_perte_vol_documents_carte_bancaire", "utter_perte_vol_documents_vole"]
+    assert stolen.out.responses == [f"{PAPERS}_carte_bancaire", f"{PAPERS}_vole", f"{PAPERS}_pays"]
     lost = run("perte_vol_documents", entities=papers, slots={"circonstance": "perdu"})
-    assert lost.out.responses == ["utter_perte_vol_documents_carte_bancaire", "utter_perte_vol_documents_perdu"]
-
-
-def test_papers_lost_abroad(run: Any) -> None:
-    passport = [{"entity": "document", "value": "passeport"}]
-    done = run("perte_vol_documents", "passeport perdu en Espagne", passport, {"circonstance": "perdu"})
-    assert done.response == "utter_perte_vol_documents_etranger"
-    assert done.slots["lieu"] == "etranger"
-    assert run("perte_vol_documents", "perdu à l'étranger").response == "utter_perte_vol_documents"
+    assert lost.out.responses == [f"{PAPERS}_carte_bancaire", f"{PAPERS}_perdu", f"{PAPERS}_pays"]
 
 
 def test_menu(run: Any) -> None:

@@ -312,6 +312,8 @@ def _values(entity: str) -> set[str]:
         "diplome": ("recrutement", "DIPLOMES"),
         "document": ("documents", "DOCUMENTS"),
         "circonstance": ("documents", "CIRCUMSTANCES"),
+        "pays": ("documents", "COUNTRIES"),
+        "infraction": ("plainte", "OFFENCES"),
         "theme": ("accueil", "THEMES"),
     }
     known = {"autre"} if entity == "corps" else set()
@@ -434,7 +436,8 @@ def test_each_response_is_used() -> None:
     reachable |= {f"utter_diplome_{value}" for value in _constant("recrutement", "DIPLOMES")}
     reachable |= set(_recruitment())
     reachable |= {f"utter_age_{corps}" for corps in _constant("recrutement", "CORPS")}
-    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu", "etranger"]
+    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu", "etranger", "pays", "france"]
+    documents += ["vole_etranger", "retrouve_etranger"]
     documents += [f"perdu_{value}" for value in _constant("documents", "LOST")]
     reachable |= {f"utter_perte_vol_documents_{value}" for value in documents}
     reachable.add("utter_commissariat_contact_horaires_ville")
@@ -610,6 +613,13 @@ def test_what_a_reply_carries(intent: str, needed: tuple[str, ...]) -> None:
         assert word in by_name(f"utter_{intent}")
 
 
+def test_the_question_of_the_place_fits_behind_each_answer() -> None:
+    """The channel joins it to the answer; one that left no room would send it as a second message."""
+    question = size(by_name("utter_perte_vol_documents_pays"))
+    answers = [one for one in TEXTS if one.name.startswith(("utter_perte_vol_documents_", "utter_precis_sac_vole"))]
+    assert all(size(one.text) + 1 + question <= MAX_BYTES for one in answers)
+
+
 @pytest.mark.parametrize(
     ("name", "affirmed"),
     [
@@ -665,7 +675,7 @@ def test_lookups_lead_to_known_values() -> None:
     lists = {row["lookup"]: _lines(row) for row in rows if "lookup" in row}
     # « cap emploi », « vol de nuit »: found first, so that no word of theirs is taken for a diploma or a theft; then dropped.
     assert set(lists) == (set(DOMAIN["entities"]) - {"theme"}) | {"autre_sens"}
-    for entity in ("corps", "diplome", "document", "circonstance"):
+    for entity in ("corps", "diplome", "document", "circonstance", "pays", "infraction"):
         said = {value_of.get(word, word) for word in lists[entity]}
         assert said == _values(entity) - ({"autre"} if entity == "corps" else set()), entity
 
