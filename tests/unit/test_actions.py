@@ -408,6 +408,37 @@ def test_hand_off_carries_what_is_known(run: Any) -> None:
     assert done.slots["question"] is None
 
 
+PLACE = {"date": "hier", "lieu": "place bellecour"}
+
+
+def test_what_was_said_is_not_asked_again(run: Any) -> None:
+    """`told`: the fields of the day, this message's included."""
+    asked = run("parler_humain", "un agent svp")
+    assert asked.response == "utter_parler_humain"
+    known = run("parler_humain", "un agent svp", told=PLACE)
+    assert known.response == "utter_parler_humain_dit"
+    assert known.out.marks["handoff"]["slots"] == PLACE
+    by_slot = run("parler_humain", "un agent svp", slots={"sujet": "recrutement_formation", "corps": "officier"})
+    assert by_slot.response == "utter_parler_humain_dit"
+    assert by_slot.out.marks["handoff"]["slots"] == {"sujet": "recrutement_formation", "corps": "officier"}
+    # An age or a diploma is none of what is asked for.
+    assert run("parler_humain", "un agent svp", slots={"age": "32", "diplome": "bac"}).response == "utter_parler_humain"
+
+
+def test_not_understood_twice_after_something_was_said(run: Any) -> None:
+    done = run("nlu_fallback", "zzz", slots={"incompris": 1.0}, told=PLACE)
+    assert done.response == "utter_incompris_dit"
+    assert done.out.marks["handoff"]["slots"] == PLACE
+
+
+def test_variants_ask_for_nothing(run: Any) -> None:
+    import actions.handoff as handoff
+
+    for name, told in handoff.TOLD.items():
+        assert "la ville et la date" in DOMAIN["responses"][name][0]["text"]
+        assert "la ville" not in DOMAIN["responses"][told][0]["text"]
+
+
 def test_place_and_date_join_the_thanks(run: Any) -> None:
     thanks = run("remerciements", "bravo à la police")
     done = run("nlu_fallback", "c'était hier rue Hugo", slots=thanks.slots)
