@@ -21,10 +21,10 @@ FRANCE, ABROAD = "france", "etranger"
 COUNTRIES = ("france", "etranger")
 # The question of the place: a slot, and what the slot `question` holds while it is open.
 PLACE = "pays"
-# A journey to come says nothing about where the paper was lost: « je pars en Espagne demain ».
-_DESTINATION = re.compile(
-    r"\b(?:pars?|part|partir|partons|partez|vais|va|vont|aller|allons|irai|ira|voyager|d[eé]coll\w*|d[eé]part|billets?|avion|"
-    r"vol) (?:[\w’'-]+ ){0,3}$",
+# Where somebody goes, goes back to or lives is not where the paper was lost: « je pars en Espagne demain ».
+_ELSEWHERE = re.compile(
+    r"\b(?:pars?|part|partir|partons|partez|vais|va|vont|aller|allons|irai|ira|voyager|rentr\w*|retour\w*|rev[ie]\w*|d[eé]coll\w*|"
+    r"d[eé]part|billets?|avion|vol pour|habit\w*|vis|vit|vivons|r[eé]sid\w*|travaill\w*) (?:[\w’'-]+ ){0,3}$",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"\bpas (?:(?:en|à|a|au|aux|dans|de|du) )?$", re.IGNORECASE)
@@ -51,10 +51,10 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
 def place_of(tracker: Tracker) -> Optional[str]:
     """In France or abroad, by the latest message or else an earlier one; None: not known, or both were said."""
     rows = [row for row in entities(tracker) if row.get("entity") == PLACE and row["value"] in COUNTRIES]
-    here = [row for row in rows if not _stands_behind(_DESTINATION, tracker, row)]
+    here = [row for row in rows if not _stands_behind(_ELSEWHERE, tracker, row)]
     towns = [row for row in entities(tracker) if row.get("entity") == "ville" and not is_guess(row)]
     told = {row["value"] for row in here if not _stands_behind(_DENIED, tracker, row)}
-    told |= {FRANCE for row in towns if not _stands_behind(_DESTINATION, tracker, row)}
+    told |= {FRANCE for row in towns if not _stands_behind(_ELSEWHERE, tracker, row)}
     if told or rows:
         return str(told.pop()) if len(told) == 1 else None
     return known(tracker, "pays", COUNTRIES)

@@ -264,6 +264,10 @@ def test_a_corrected_place_counts(run: Any) -> None:
     assert corrected.slots["pays"] == "france"
     denied = run("perte_vol_documents", "pas en Espagne, à Lyon", [SPAIN, LYON], slots)
     assert denied.slots["pays"] == "france"
+    home = {"entity": "pays", "value": "france", "in": "en France"}
+    assert run("perte_vol_documents", "vol de passeport à Lyon", [LYON], STOLEN).response == f"{PAPERS}_vole"
+    stuck = run("perte_vol_documents", "volé en Espagne, comment rentrer en France", [SPAIN, home], STOLEN)
+    assert stuck.response == f"{PAPERS}_vole_etranger"
     abroad = run("au_revoir", "non, en Espagne", [SPAIN], {**slots, "pays": "france"})
     assert abroad.response == f"{PAPERS}_vole_etranger"
     stolen = run("au_revoir", "en fait perdu", [{"entity": "circonstance", "value": "perdu", "in": "perdu"}], slots)
@@ -274,6 +278,7 @@ def test_a_corrected_place_counts(run: Any) -> None:
     ("text", "entities"),
     [
         ("passeport volé et je pars en Espagne demain", [SPAIN]),
+        ("j'habite à Lyon et on m'a volé mon passeport", [LYON]),
         ("volé en Espagne ou à Lyon, je ne sais plus", [SPAIN, LYON]),
         (
             "volé à Trifouilly",
