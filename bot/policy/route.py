@@ -29,10 +29,11 @@ _NIGHT_LINE = {
 _POLITE = {"salutation": "utter_anglais_bonjour", "au_revoir": "", "remerciements": "utter_anglais_merci"}
 _AT_ONCE_AT_NIGHT = PRIORITY["sensitive"]
 # Attachment type → reply, and whether a human should look (Meta's type names; shares bring no question of their own).
-# What can be seen once is gone before an agent looks.
+# What can be seen once is gone before an agent looks: that is said each time.
+_NOT_KEPT = "utter_media_ephemere"
 _MEDIA: dict[str, tuple[str, bool]] = {
     "image": ("utter_media_image", True),
-    "ephemeral": ("utter_media_ephemere", False),
+    "ephemeral": (_NOT_KEPT, False),
     "audio": ("utter_media_vocal", True),
     "video": ("utter_media_video", True),
     "file": ("utter_media_fichier", True),
@@ -222,7 +223,9 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
         return Outcome(ANSWER, "none", "answered", () if quiet else introduce((Reply(texts[key]),), texts))
     if sum(k[1] for k in kinds) > 1:
         key = _SEVERAL
-    replies: tuple[Reply, ...] = (Reply(texts[key]),)
+    # The request is open and was answered: what is added to it is kept for the agent in silence.
+    quiet = situation.handoff_open and key != _NOT_KEPT
+    replies: tuple[Reply, ...] = () if quiet else (Reply(texts[key]),)
     if not situation.introduced:
         replies = introduce(replies, texts)
     replies = with_lines(replies, situation.wait if human and not situation.handoff_open else "", _net(replies, texts))
