@@ -39,6 +39,7 @@ LONGEST = 5
 FOLDS = 5
 FEWEST = 20  # examples of a kind below which folds say nothing
 STRENGTH = 4.0  # inverse of the regularisation, chosen by cross-validation
+NEAR = 0.01  # where the fit may stop
 POSITIVE_WEIGHT = 2.0
 SCORE_FALSE_ALARMS = 0.003  # of the harmless messages: what the score may raise by itself
 CONFIRMED_FALSE_ALARMS = {
@@ -183,7 +184,9 @@ class Line:
 
 def learn(rows: Any, labels: np.ndarray, weight: float = POSITIVE_WEIGHT) -> Line:
     """Logistic regression."""
-    model = LogisticRegression(C=STRENGTH, class_weight={False: 1.0, True: weight}, solver="liblinear", random_state=0)
+    model = LogisticRegression(
+        C=STRENGTH, class_weight={False: 1.0, True: weight}, solver="liblinear", random_state=0, tol=NEAR
+    )
     model.fit(rows, labels)
     return Line(float(model.intercept_[0]), model.coef_[0])
 
