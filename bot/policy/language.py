@@ -39,7 +39,7 @@ _FRENCH_WORDS = """
     problème savez besoin droit loi vrai faux probleme raison honte chose truc site internet message photo video
     compris gratuit obligatoire age devenir metier stage formation ecrits sport medicale comme bin biz bise bises bite
     frr allez allo pote b bac prune bravo courage bande top tro slt bjr bsr koi ki ke koman jsuis jpeux jveux chui
-    ouai mdr ptn putain merde con sale mourir plante vivre
+    ouai mdr ptn putain merde con sale mourir plante vivre paume festival
 """
 # Per language: small words and what people ask the police about. Words that French has as well count for neither
 # (they still help to tell two other languages apart).

@@ -18,7 +18,8 @@ ROWS = list(csv.DictReader((HERE / "languages.tsv").open(encoding="utf-8"), deli
 FOREIGN = re.compile(
     r"[\u0400-\u06ff\u4e00-\u9fff]"
     r"|\b(?:please|someone|husband|knife|they took|want to die|my roommate|ayuda|robando|vivir|stanno|picchiando|voglio"
-    r"|hilfe|mein mann|ich will|socorro|aguento|ajutor|yardım|er is iemand)\b",
+    r"|hilfe|mein mann|ich will|socorro|aguento|ajutor|yardım|er is iemand|flatmate|officers|avisar|wohin|letzten monat"
+    r"|minhas|buongiorno|porozmawiać)\b",
     re.IGNORECASE,
 )
 
