@@ -14,7 +14,7 @@ from bot.console.forms import field, whole
 from bot.console.site import Panel, Showing, Site, Slot, Topic
 from bot.policy.rights import Capability
 from bot.policy.window import WindowClosed
-from bot.store.desk.errors import BadReply, Conflict, DeskError
+from bot.store.desk.errors import BadReply, Conflict, DeskError, NeedsValidation
 from bot.store.desk.work import WorkStore
 
 _KEY_AT_MOST = 100
@@ -88,7 +88,7 @@ class WorkViews:
             await self._store.reply(request.ctx.user, number, written, seen, key, self._deps.clock.now())
         except Conflict as error:
             return await self._conversation.page(request, number, error=error, draft=written, status=409)
-        except BadReply as error:
+        except (BadReply, NeedsValidation) as error:
             return await self._conversation.page(request, number, error=error, draft=written, status=422)
         except WindowClosed as closed:
             refused = DeskError(str(closed), "Votre brouillon est gardé.")

@@ -103,6 +103,19 @@ async def test_reply_goes_out_and_is_recorded(console: RunningConsole, claire: B
     assert set(details) == {"outbox", "characters"}
 
 
+async def test_a_reply_that_a_rule_holds_back_does_not_leave(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting()
+    await claire.act(number, "prendre")
+    await console.execute("UPDATE validation_rules SET steps = '{service}' WHERE category = 'request'")
+    refused = await claire.act(number, "repondre", message="Bonjour, à valider.")
+    assert refused.status == 422
+    assert "ne part pas sans validation" in refused.page
+    assert "Bonjour, à valider.</textarea>" in refused.page
+    assert [m[1] for m in await console.outgoing(number)] == ["system"]
+    await console.execute("UPDATE validation_rules SET steps = '{}'")
+    assert (await claire.act(number, "repondre", message="Bonjour, à valider.")).status == 303
+
+
 async def test_a_double_click_sends_once(console: RunningConsole, claire: Browser) -> None:
     number = await console.waiting()
     await claire.act(number, "prendre")

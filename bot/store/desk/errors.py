@@ -38,3 +38,14 @@ class Stale(Conflict):
 
 class BadReply(DeskError):
     """The text cannot be sent."""
+
+
+class NeedsValidation(DeskError):
+    """The rule of this category asks for somebody's agreement first. `steps`: service, cabinet."""
+
+    def __init__(self, steps: tuple[str, ...]) -> None:
+        super().__init__(
+            "Dans cette catégorie, une réponse ne part pas sans validation\u00a0: rien n’a été envoyé.",
+            "Soumettez-la à validation. Votre brouillon est gardé.",
+        )
+        self.steps = steps

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.clean import clean
-from bot.core.dialogue import Reply
-from bot.policy import window
 from bot.policy.rights import Capability
 from bot.store import handoffs, outbox
 from bot.store.accounts import User
 from bot.store.db import DUE, notify
-from bot.store.desk.access import AGENT_PRIORITY, Conversation, Desk, last_seen
-from bot.store.desk.errors import BadReply, Conflict, Stale
-
-REPLY_AT_MOST = 10_000
+from bot.store.desk import replies
+from bot.store.desk.access import Conversation, Desk, last_seen
+from bot.store.desk.errors import Conflict, Stale
 
 
 class WorkStore:
@@ -73,51 +68,19 @@ class WorkStore:
         """Queue an agent's message; returns its id, None when the same form was sent before (a double click).
 
         `seen`: id of the last thing of the person that the page showed; `key`: the form's own name.
-        Raises BadReply, Conflict, Stale, window.WindowClosed.
+        Raises BadReply, Conflict, Stale, NeedsValidation, window.WindowClosed.
         """
-        words = clean(written)
-        if not words or not any(c.isprintable() and not c.isspace() for c in words):
-            raise BadReply("Votre message est vide.", "Écrivez quelques mots, puis envoyez.")
-        if len(words) > REPLY_AT_MOST:
-            raise BadReply(
-                f"Votre message compte {len(words)} caractères.",
-                f"Gardez-en {REPLY_AT_MOST} au plus, ou envoyez-le en plusieurs fois.",
-            )
-        # The text is part of the name: a form gone back to and changed is another message.
-        dedup = "agent:" + hashlib.sha256(f"{user.id}\x00{key}\x00{words}".encode()).hexdigest()[:32]
+        words = replies.checked(written)
+        dedup = replies.form_name(user.id, key, words)
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
-            if await _stands(connection, conversation_id, dedup):
+            if await replies.stands(connection, conversation_id, dedup):
                 return None
             _must_hold(conversation, user, "répondre")
             if await last_seen(connection, conversation_id) > seen:
                 raise Stale
-            window.tag("agent", conversation.last_person_at, now)
-            row = await outbox.add(
-                connection,
-                self._desk.codec,
-                outbox.NewRow(
-                    conversation_id,
-                    "agent",
-                    "agent",
-                    Reply(words),
-                    now,
-                    priority=AGENT_PRIORITY,
-                    user_id=user.id,
-                    dedup=dedup,
-                ),
-            )
-            await connection.execute(
-                text("UPDATE conversations SET last_agent_at = :now WHERE id = :id"),
-                {"now": now, "id": conversation_id},
-            )
-            await connection.execute(
-                text("""
-                    UPDATE handoffs SET replied_at = coalesce(replied_at, :now), user_id = :user
-                    WHERE conversation_id = :id AND closed_at IS NULL
-                """),
-                {"now": now, "user": user.id, "id": conversation_id},
-            )
+            await replies.must_need_no_validation(connection, conversation)
+            row = await replies.queue(connection, self._desk, conversation, user.id, words, dedup, now)
             await self._desk.done(connection, now, user, "reply", conversation_id, outbox=row, characters=len(words))
             return row
 
@@ -165,15 +128,6 @@ def _must_hold(conversation: Conversation, user: User, verb: str, or_free: bool 
     raise Conflict(
         f"Cette conversation n’est pas à vous\u00a0: vous ne pouvez pas {verb}.",
         "Prenez-la d’abord. Votre brouillon est gardé.",
-    )
-
-
-async def _stands(connection: AsyncConnection, conversation_id: int, dedup: str) -> bool:
-    return bool(
-        await connection.scalar(
-            text("SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = :id AND dedup = :dedup)"),
-            {"id": conversation_id, "dedup": dedup},
-        )
     )
 
 
