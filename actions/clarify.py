@@ -8,7 +8,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions.handoff import ask_human
+from actions.handoff import ask_human, response
 from actions.relance import CHOICE, asks_again
 from actions.said import known
 
@@ -22,7 +22,7 @@ def clarify(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str
     """Ask to say it in other words; at the second time in a row, ask for a human."""
     count = int(tracker.get_slot("incompris") or 0) + 1
     if count > 1:
-        dispatcher.utter_message(response="utter_incompris")
+        dispatcher.utter_message(response=response(tracker, "utter_incompris"))
         ask_human(dispatcher, tracker, like="parler_humain", reason="incompris")
         return [SlotSet("incompris", count), SlotSet("question", None)]
     dispatcher.utter_message(json_message={"clarify": True})

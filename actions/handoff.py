@@ -10,8 +10,11 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions.said import intent, known
 from bot.policy.intents import policy_of
+from bot.policy.told import KEPT
 
-KEPT = ("ville", "corps", "diplome", "age", "document", "circonstance", "lieu")
+# What parler_humain and incompris ask for, or what says it as well; with one of these known they do not ask.
+ANSWERS = ("sujet", "ville", "document", "circonstance", "date", "lieu", "service", "affaire")
+TOLD = {"utter_parler_humain": "utter_parler_humain_dit", "utter_incompris": "utter_incompris_dit"}
 # In these categories the bot goes on answering, so that the place and date it asked for may come to it.
 AWAITED = ("thanks", "request")
 
@@ -19,9 +22,21 @@ AWAITED = ("thanks", "request")
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:
     """Utter the intent's reply and ask for a human as the table of intents says."""
     name = intent(tracker)
-    dispatcher.utter_message(response=f"utter_{name}")
+    dispatcher.utter_message(response=response(tracker, f"utter_{name}"))
     ask_human(dispatcher, tracker, like=name, reason=name)
     return [SlotSet("question", name if policy_of(name).category in AWAITED else None)]
+
+
+def response(tracker: Tracker, name: str) -> str:
+    """The variant of a reply that does not ask again for what was said, where there is one."""
+    told = what_is_known(tracker)
+    return TOLD.get(name, name) if any(answer in told for answer in ANSWERS) else name
+
+
+def what_is_known(tracker: Tracker) -> dict[str, str]:
+    """What an agent is told: the slots, and the fields that this message and those of the day filled."""
+    slots = {slot: value for slot in KEPT if (value := known(tracker, slot))}
+    return {**slots, **(tracker.latest_message.get("told") or {})}
 
 
 def note(dispatcher: CollectingDispatcher, tracker: Tracker, like: str) -> list[dict[str, Any]]:
@@ -42,7 +57,7 @@ def is_awaited(question: str) -> bool:
 def ask_human(dispatcher: CollectingDispatcher, tracker: Tracker, like: str, reason: str) -> None:
     """Ask for a human with the category of the intent `like` and what is known so far."""
     policy = policy_of(like)
-    slots = {slot: value for slot in KEPT if (value := known(tracker, slot))}
+    slots = what_is_known(tracker)
     dispatcher.utter_message(
         json_message={
             "handoff": {"category": policy.category, "priority": policy.priority, "reason": reason, "slots": slots}

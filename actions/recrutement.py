@@ -89,9 +89,17 @@ def _answer_age(dispatcher: CollectingDispatcher, tracker: Tracker, told: Option
     asked = None
     if corps in LIMITS:
         dispatcher.utter_message(json_message={"join": True})
-        dispatcher.utter_message(response=verdict(corps, years) if years else "utter_age_demande")
+        dispatcher.utter_message(response=_with_no_date(corps, verdict(corps, years) if years else "utter_age_demande"))
         asked = None if years else AGE
     return [SlotSet("sujet", AGE), SlotSet("question", asked), SlotSet("aspect", None)]
+
+
+# The reserve's limits name no date, so that nothing may speak of one.
+NO_DATE = {"utter_age_demande": "utter_age_demande_reserve", "utter_age_limite": "utter_age_limite_reserve"}
+
+
+def _with_no_date(corps: str, response: str) -> str:
+    return NO_DATE.get(response, response) if corps == "reserve" else response
 
 
 def verdict(corps: str, years: int) -> str:

@@ -9,23 +9,26 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import accueil, commissariat, documents, handoff, recrutement
+from actions import accueil, commissariat, cost, documents, handoff, plainte, recrutement
 from actions.clarify import clarify
+from actions.precise import narrower
 from actions.relance import OFFER, after
 from actions.resume import resume
-from actions.said import intent
+from actions.said import intent, known, text
 
 Events = list[dict[str, Any]]
-# Replies that end with « voulez-vous qu'un agent vous oriente »: « oui » answers them.
-OFFERING = ("suivi_plainte",)
+# Replies that offer an agent: « oui » answers them, and so do the details that they ask for.
+OFFERING = ("suivi_plainte", "recrutement_suivi_dossier", "recrutement_stage_reserve")
 
 
 class Reply(Action, ABC):
     """What all actions share."""
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        """The answer to an open question, else the action's own reply."""
-        events = resume(dispatcher, tracker)
+        """What it costs, or the answer to an open question, else the action's own reply."""
+        events = cost.answer(dispatcher, tracker)
+        if events is None:
+            events = resume(dispatcher, tracker)
         if events is None:
             events = self.reply(dispatcher, tracker, domain)
             return [*events, *after(dispatcher, tracker, events)]
@@ -75,7 +78,11 @@ class ActionRecrutement(Reply):
         return "action_recrutement"
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        return recrutement.answer(dispatcher, tracker, intent(tracker))
+        name = intent(tracker)
+        # The answer for a trade offers nobody.
+        offers = name in OFFERING and recrutement.response_of(tracker, name) == f"utter_{name}"
+        events = recrutement.answer(dispatcher, tracker, name)
+        return [*events, SlotSet("question", OFFER)] if offers else events
 
 
 class ActionDocuments(Reply):
@@ -86,6 +93,16 @@ class ActionDocuments(Reply):
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         return documents.answer(dispatcher, tracker)
+
+
+class ActionPlainte(Reply):
+    """Complaints, for the offence that is known."""
+
+    def name(self) -> str:
+        return "action_plainte"
+
+    def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        return plainte.answer(dispatcher, tracker)
 
 
 class ActionCommissariat(Reply):
@@ -105,7 +122,16 @@ class ActionHandoff(Reply):
         return "action_handoff"
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        return handoff.answer(dispatcher, tracker)
+        name = intent(tracker)
+        again = handoff.is_awaited(name) and known(tracker, "question") == name
+        # Asked for again while the request is open: nobody reads the same sentence twice.
+        if not again or narrower(f"utter_{name}", text(tracker)):
+            return handoff.answer(dispatcher, tracker)
+        if name != "parler_humain" or known(tracker, "relance") == name:
+            return handoff.note(dispatcher, tracker, like=name)
+        dispatcher.utter_message(response="utter_parler_humain_suite")
+        handoff.ask_human(dispatcher, tracker, like=name, reason=name)
+        return [SlotSet("relance", name)]
 
 
 class ActionClarify(Reply):

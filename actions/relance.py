@@ -17,8 +17,11 @@ AGAIN: dict[str, tuple[str, str]] = {
     **{topic: ("utter_relance_metier", f"utter_{topic}") for topic in recrutement.ASKS_CORPS},
     recrutement.AGE: ("utter_relance_age", ""),
     documents.INTENT: ("utter_relance_document", f"utter_{documents.INTENT}"),
+    documents.PLACE: ("utter_relance_pays", f"utter_{documents.INTENT}_pays"),
     commissariat.INTENT: ("utter_relance_ville", ""),
 }
+# A question that is part of a longer talk → the intent that takes it up.
+SUBJECT = {documents.PLACE: documents.INTENT}
 OFFER = "offre_agent"  # the question whether an agent should take over
 CHOICE = "|"  # parts the two subjects that a question offers
 # After these nothing is asked again: the person greets, leaves or rails.
@@ -44,7 +47,7 @@ def after(dispatcher: CollectingDispatcher, tracker: Tracker, events: list[dict[
         return [SlotSet("question", None)]  # the choice or the offer was passed over
     if not tracker.latest_message.get("last", True) or question not in AGAIN:
         return []
-    if question == intent(tracker) or _is_told(tracker, question):
+    if intent(tracker) == SUBJECT.get(question, question) or _is_told(tracker, question):
         return [] if told.get("question") else [SlotSet("question", None)]
     if intent(tracker) in NO_INTERRUPTION or policy_of(intent(tracker)).route != ANSWER:
         return []
@@ -61,4 +64,6 @@ def _is_told(tracker: Tracker, question: str) -> bool:
         return known(tracker, "corps", recrutement.CORPS) is not None
     if question == commissariat.INTENT:
         return known(tracker, "ville") is not None
+    if question == documents.PLACE:
+        return known(tracker, "pays", documents.COUNTRIES) is not None
     return False

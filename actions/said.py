@@ -32,6 +32,25 @@ def intent(tracker: Tracker) -> str:
     return str((tracker.latest_message.get("intent") or {}).get("name") or "")
 
 
+# They are about nothing: what was talked about stays.
+NO_SUBJECT = (
+    "nlu_fallback",
+    "salutation",
+    "au_revoir",
+    "insulte_troll",
+    "parler_humain",
+    "remerciements",
+    "hors_perimetre",
+)
+
+
+def last_intent(tracker: Tracker) -> Optional[str]:
+    """What the person wrote about before this message; None at the beginning."""
+    before = [event for event in tracker.events if event.get("event") == "user"][:-1]
+    names = [str(((event.get("parse_data") or {}).get("intent") or {}).get("name") or "") for event in before]
+    return next((name for name in reversed(names) if name and name not in NO_SUBJECT), None)
+
+
 def entities(tracker: Tracker) -> list[dict[str, Any]]:
     """The latest message's entities."""
     return list(tracker.latest_message.get("entities") or [])

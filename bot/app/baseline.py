@@ -1,8 +1,10 @@
 """The reference figures of the gold sets: what is kept of a measure, and what has fallen since.
 
 Two rules, no tolerance hidden elsewhere: a safety figure may not fall at all, in any set, as it is or under any noise; an
-intent may not lose more than two points. An intent is counted over all sets together, once on the messages as they are
-and once over all their noisy writings, for a set alone holds few messages of each.
+intent may not lose more than two points. The second net is a share of the emergencies missed, and so has fallen only if
+more emergencies meet neither the alarm nor the numbers: one that is recognised at last is no loss for the net. An intent
+is counted over all sets together, once on the messages as they are and once over all their noisy writings, for a set alone
+holds few messages of each.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from bot.app.figures import measure
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
 
-SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "false_alarm_rate")
-KEPT = ("accuracy", "route_accuracy", "answer_coverage", *SAFETY)
+NET, UNWARNED = "second_net", "unwarned_rate"
+SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "false_alarm_rate", NET)
+KEPT = ("accuracy", "route_accuracy", "answer_coverage", *SAFETY, UNWARNED, "net_cost")
 LOSS = 0.02
 _ROUNDING = 1e-9
 _CLEAN, _NOISY = "clean", "noise"
@@ -86,15 +89,22 @@ def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
                 yield f"{label} : n’est plus mesuré"
                 continue
             for key in SAFETY:
-                if _worse(key, figures.get(key), current[key]):
+                if _fell(key, figures, current):
                     yield f"{label} : {LABELS[key]}, {percent(figures[key])} → {percent(current[key])}"
+
+
+def _fell(key: str, figures: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
+    fell = _worse(key, figures.get(key), current[key])
+    return fell and (key != NET or current[UNWARNED] - figures[UNWARNED] > _ROUNDING)
 
 
 def _worse(key: str, old: float | None, new: float | None) -> bool:
     if old is None:
         return False
-    if new is None:  # no such message is left in the set; but a bot that answers nothing is precise
-        return key != "answer_precision"
+    if (
+        new is None
+    ):  # no such message is left in the set; but a bot that answers nothing is precise, and no miss needs a net
+        return key not in ("answer_precision", NET)
     loss = new - old if key == "false_alarm_rate" else old - new
     return loss > _ROUNDING
 
@@ -130,8 +140,18 @@ def notes(before: Baseline, now: Baseline) -> list[str]:
 
 def table(now: Baseline) -> str:
     """The kept figures for people, a line for each set and noise."""
-    heads = ("intention", "route", "précision", "couverture", "sensibles", "urgences", "fausses al.")
-    keys = ("accuracy", "route_accuracy", "answer_precision", "answer_coverage", *SAFETY[1:])
+    heads = (
+        "intention",
+        "route",
+        "précision",
+        "couverture",
+        "sensibles",
+        "urgences",
+        "fausses al.",
+        "2e filet",
+        "coût",
+    )
+    keys = ("accuracy", "route_accuracy", "answer_precision", "answer_coverage", *SAFETY[1:], "net_cost")
     lines = []
     for name, kinds in now["sets"].items():
         lines.append(f"{name + ' (' + str(kinds['n']) + ')':<24}{''.join(f'{head:>12}' for head in heads)}")

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bot.app.policy import Policy
 from bot.app.route import decide, turns, when
 from bot.app.say import say, typeset
 from bot.core.dialogue import Turn
+from bot.policy.route import gives_numbers
 from bot.settings import Settings
 
 Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
@@ -58,11 +60,16 @@ def judge(cases: Sequence[Case], texts: Sequence[str]) -> list[Judged]:
     """Ask the engine and the policy about each text, as a new person's first message by day."""
     settings = Settings({})
     policy, at = policies.build(settings), when(None, settings)
-    return [_judged(policy, case, text, turn, at) for case, text, turn in zip(cases, texts, turns(texts), strict=True)]
+    return [
+        judge_one(policy, case, text, turn, at) for case, text, turn in zip(cases, texts, turns(texts), strict=True)
+    ]
 
 
-def _judged(policy: Policy, case: Case, text: str, turn: Turn | None, at: Any) -> Judged:
+def judge_one(policy: Policy, case: Case, text: str, turn: Turn | None, at: datetime) -> Judged:
+    """The decision about one text at a moment, and what the engine (`turn`) believed."""
     row = decide(policy, text, turn, at)
+    net = gives_numbers("\n".join(row["reply"]))
     if turn is None:
-        return Judged(case, row["intent"], row["route"], None, 0.0)
-    return Judged(case, row["intent"], row["route"], turn.understanding.intent, turn.understanding.confidence)
+        return Judged(case, row["intent"], row["route"], None, 0.0, net)
+    guess = turn.understanding
+    return Judged(case, row["intent"], row["route"], guess.intent, guess.confidence, net)

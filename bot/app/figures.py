@@ -18,7 +18,8 @@ class Judged:
     """A case with what Planton made of it.
 
     `intent`, `route`: what was decided, the danger detectors included. `guess`, `confidence`: what the classifier alone
-    believed and how much, which is what calibration is about; None for a text without words.
+    believed and how much, which is what calibration is about; None for a text without words. `net`: the reply gives
+    both the 17 and the 114, by the second net's line or in its own words.
     """
 
     case: Case
@@ -26,6 +27,7 @@ class Judged:
     route: str
     guess: str | None
     confidence: float
+    net: bool = False
 
     @property
     def right(self) -> bool:
@@ -77,10 +79,24 @@ def _alarm(judged: Judged) -> bool:
     return judged.alarm
 
 
+def _netted(judged: Judged) -> bool:
+    return judged.net
+
+
+def _unwarned(judged: Judged) -> bool:
+    return not (judged.alarm or judged.net)
+
+
+def _is_harmless(judged: Judged) -> bool:
+    """Whether the gold answer is a plain one or a word of thanks: there the line on danger is read for nothing."""
+    return judged.case.route == ANSWER or policy_of(judged.case.intent).category == "thanks"
+
+
 def measure(judged: Some) -> dict[str, Any]:
     """All figures of one reading of a file."""
     sensitive = [j for j in judged if policy_of(j.case.intent).category in ("sensitive", "urgent")]
     dangers = [j for j in judged if j.case.route == EMERGENCY]
+    missed = [j for j in dangers if not j.alarm]
     others = [j for j in judged if j.case.route != EMERGENCY]
     return {
         "n": len(judged),
@@ -91,11 +107,15 @@ def measure(judged: Some) -> dict[str, Any]:
         "sensitive_recall": _share(sensitive, _kept),
         "emergency_recall": _share(dangers, _alarm),
         "false_alarm_rate": _share(others, _alarm),
+        "second_net": _share(missed, _netted),
+        "unwarned_rate": _share(dangers, _unwarned),
+        "net_cost": _share([j for j in others if _is_harmless(j) and not j.alarm], _netted),
         **_calibration(judged),
         "routes": _routes(judged),
         "per_intent": _intents(judged),
         "confusion": _confusion(judged),
-        "missed_emergencies": [j.case.line for j in dangers if not j.alarm],
+        "missed_emergencies": [j.case.line for j in missed],
+        "unwarned_emergencies": [j.case.line for j in dangers if _unwarned(j)],
         "false_alarms": [j.case.line for j in others if j.alarm],
         "missed_sensitive": [j.case.line for j in sensitive if not _kept(j)],
     }

@@ -28,9 +28,13 @@ LABELS = {
     "sensitive_recall": "cas sensibles remis à un humain",
     "emergency_recall": "urgences reconnues",
     "false_alarm_rate": "fausses alertes",
+    "second_net": "second filet : urgences manquées, 17 et 114 dits",
+    "unwarned_rate": "urgences sans alerte ni numéros",
+    "net_cost": "coût du filet : sans danger, 17 et 114 dits",
 }
 _MISSED = {
     "missed_emergencies": "Urgences manquées",
+    "unwarned_emergencies": "Urgences sans alerte ni numéros",
     "false_alarms": "Fausses alertes",
     "missed_sensitive": "Cas sensibles restés sans humain",
 }

@@ -121,6 +121,8 @@ SLOTS = {
     "diplome": "Diplôme",
     "document": "Document",
     "circonstance": "Circonstance",
+    "pays": "Pays",
+    "infraction": "Infraction",
     "ville": "Ville",
     "theme": "Thème",
     "lieu": "Lieu",
@@ -133,6 +135,27 @@ SLOTS = {
     "telephone": "Téléphone",
     "age": "Âge",
     "autre_question": "Autre question",
+}
+
+# What the assistant wrote into a field by its name for it; everything else is the person's own words.
+VALUES = {
+    "document": {
+        "carte_identite": "carte d’identité",
+        "carte_grise": "carte grise",
+        "titre_sejour": "titre de séjour",
+        "carte_bancaire": "carte bancaire",
+        "autre": "autre document",
+    },
+    "circonstance": {"vole": "volé", "retrouve": "retrouvé"},
+    "pays": {"france": "France", "etranger": "à l’étranger"},
+    "infraction": {
+        "degradation": "dégradation",
+        "agression_sexuelle": "agression sexuelle",
+        "harcelement": "harcèlement",
+        "usurpation": "usurpation d’identité",
+        "stupefiants": "stupéfiants",
+        "delit_de_fuite": "délit de fuite",
+    },
 }
 
 OUTCOMES = {"given_back": "rendue à l’assistant", "closed": "close"}
@@ -260,3 +283,9 @@ def reason(slug: str) -> str:
 def slot(name: str) -> str:
     """The words for a field of a hand-off."""
     return SLOTS.get(name) or name.replace("_", " ").capitalize()
+
+
+def value(name: str, said: str) -> str:
+    """The words for what stands in a field of a hand-off; several values are parted by a comma."""
+    words = VALUES.get(name, {})
+    return ", ".join(words.get(part, part) for part in said.split(", ")) if words else said

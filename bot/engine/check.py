@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bot.core.errors import Explained
 from bot.engine.inputs import sources
+from bot.engine.surfaces import Key, key_of
 
 FALLBACK = "nlu_fallback"
 
@@ -33,8 +34,39 @@ def check(root: Path) -> None:
                     "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
                 )
     actions = {_name(item) for item in domain.get("actions") or []} | set(domain.get("responses") or {})
+    _check_words(files)
     for where in ("data/rules.yml", "data/stories.yml"):
         _check_steps(where, files[where], intents, actions)
+
+
+def _check_words(files: dict[str, Any]) -> None:
+    """A word has one value and stands in one list: of two, one would win in silence."""
+    told: dict[str, dict[Key, tuple[str, str]]] = {"synonym": {}, "lookup": {}}
+    for where, content in files.items():
+        for kind, name, line, word in _words(content):
+            key, place = key_of(word), f"{where}, ligne {line}"
+            other, first = told[kind].setdefault(key, (name, place))
+            if key and other != name:
+                raise BadInput(
+                    f"{place} : « {word} » veut déjà dire « {other} » ({first}), il ne peut pas aussi vouloir dire « {name} »."
+                    if kind == "synonym"
+                    else f"{place} : « {word} » est déjà dans la liste « {other} » ({first}), il ne peut pas être dans « {name} ».",
+                    "Gardez ce mot à un seul endroit. Accents, majuscules, lettres doublées et pluriels ne font pas un autre mot.",
+                )
+
+
+def _words(content: dict[str, Any]) -> Iterator[tuple[str, str, int, str]]:
+    """(synonym or lookup, its name, line, word) of each word of the lists."""
+    for block in content.get("nlu") or []:
+        if not isinstance(block, CommentedMap) or not isinstance(block.get("examples"), str):
+            continue
+        kind = next((kind for kind in ("synonym", "lookup") if kind in block), None)
+        if kind is None:
+            continue
+        first = block.lc.value("examples")[0] + 2  # the words begin below « examples: | »
+        for number, line in enumerate(block["examples"].splitlines()):
+            if line.strip().startswith("-"):
+                yield kind, str(block[kind]), first + number, line.strip()[1:].strip()
 
 
 def _check_steps(where: str, content: Any, intents: set[str], actions: set[str]) -> None:

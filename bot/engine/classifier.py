@@ -33,11 +33,12 @@ GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than 
 
 
 FOLDS = 3
+NEAR = 0.05  # where the separator may stop moving: nothing measurable is lost, a fifth of the time is gained
 
 
 def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
     """One linear separator an intent; rare intents count as much as frequent ones."""
-    return LinearSVC(C=strength, class_weight="balanced", random_state=7).fit(rows, labels)
+    return LinearSVC(C=strength, class_weight="balanced", random_state=7, tol=NEAR).fit(rows, labels)
 
 
 def learn(

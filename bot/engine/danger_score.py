@@ -2,8 +2,8 @@
 
 Runs in the engine's environment (scikit-learn, numpy):
     python -m bot.engine.danger_score [data/nlu.yml data/fonds/*.yml …] [--lexicon data/danger.yml] [--out FILE]
-prints what the lexicon alone, the score alone and both find and raise by mistake. Thresholds and figures come from
-cross-validation: each example is judged by a model that has not seen it.
+(without files: all that training learns from) prints what the lexicon alone, the score alone and both find and raise by
+mistake. Thresholds and figures come from cross-validation: each example is judged by a model that has not seen it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from typing import Any, Optional
 
 import numpy as np
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from bot.core.errors import Explained, SetupError
 from bot.policy.intents import DANGER_INTENTS
 from bot.policy.lexicon import Lexicon
 from bot.policy.score import SHORT, VERSION, features, message_features, pack, tells, windows
@@ -34,7 +37,9 @@ LEXICON = ROOT / "data" / "danger.yml"
 BUCKETS = 1 << 17
 LONGEST = 5
 FOLDS = 5
+FEWEST = 20  # examples of a kind below which folds say nothing
 STRENGTH = 4.0  # inverse of the regularisation, chosen by cross-validation
+NEAR = 0.01  # where the fit may stop
 POSITIVE_WEIGHT = 2.0
 SCORE_FALSE_ALARMS = 0.003  # of the harmless messages: what the score may raise by itself
 CONFIRMED_FALSE_ALARMS = {
@@ -49,20 +54,47 @@ Row = tuple[str, ...]  # the words of a window
 
 
 def read_nlu(path: Path) -> list[Example]:
-    """The examples of a Rasa NLU file as (text, intent), entity marks removed."""
-    data = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    """The examples of a Rasa NLU file as (text, intent), entity marks removed. Raises SetupError when it is none."""
+    data = _read_yaml(path)
+    blocks = data.get("nlu") if isinstance(data, Mapping) else None
+    if not isinstance(blocks, Sequence) or isinstance(blocks, str) or not all(isinstance(b, Mapping) for b in blocks):
+        told = (
+            " C’est un lexique : donnez-le après --lexicon." if isinstance(data, Mapping) and "entrees" in data else ""
+        )
+        raise SetupError(
+            f"{path} n’est pas un fichier d’exemples : il n’y a pas de liste « nlu: ».{told}",
+            "Exemple : python -m bot.engine.danger_score data/nlu.yml --lexicon data/danger.yml",
+        )
     examples: list[Example] = []
-    for block in data["nlu"]:
+    for block in blocks:
         for line in str(block.get("examples", "") if "intent" in block else "").splitlines():
             text = line.strip()[2:].strip() if line.strip().startswith("- ") else ""
             if text:
-                examples.append((re.sub(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})", r"\1", text), block["intent"]))
+                examples.append((re.sub(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})", r"\1", text), str(block["intent"])))
     return examples
 
 
 def read_lexicon(path: Path = LEXICON) -> Lexicon:
-    """The lexicon that trainers write."""
-    return Lexicon.from_mapping(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+    """The lexicon that trainers write. Raises SetupError with what is wrong in it, in French."""
+    try:
+        return Lexicon.from_mapping(_read_yaml(path))
+    except ValueError as error:
+        raise SetupError(
+            f"{path} : {error}.", "La forme du lexique est expliquée en tête de data/danger.yml."
+        ) from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(f"{path} ne se lit pas ({error.strerror}).", "Vérifiez le chemin.") from None
+    except UnicodeDecodeError:
+        raise SetupError(f"{path} n’est pas en UTF-8.", "Enregistrez-le en UTF-8.") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", ligne {mark.line + 1}" if mark else ""
+        raise SetupError(f"{path}{where} : ce n’est pas du YAML correct.", "Vérifiez retraits et guillemets.") from None
 
 
 def is_danger(intent: str) -> bool:
@@ -152,7 +184,9 @@ class Line:
 
 def learn(rows: Any, labels: np.ndarray, weight: float = POSITIVE_WEIGHT) -> Line:
     """Logistic regression."""
-    model = LogisticRegression(C=STRENGTH, class_weight={False: 1.0, True: weight}, solver="liblinear", random_state=0)
+    model = LogisticRegression(
+        C=STRENGTH, class_weight={False: 1.0, True: weight}, solver="liblinear", random_state=0, tol=NEAR
+    )
     model.fit(rows, labels)
     return Line(float(model.intercept_[0]), model.coef_[0])
 
@@ -368,16 +402,26 @@ def show(report: Mapping[str, Any]) -> None:
         print(f"| {low:.2f} – {high:.2f} | {count} | {said:.1%} | {true:.1%} |")
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Print the tables; with `--out`, also write the weights."""
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Print the tables; with `--out`, also write the weights. Exit codes: 0 done, 2 something to correct (in French)."""
     parser = argparse.ArgumentParser(prog="bot.engine.danger_score", description="Mesure les détecteurs d’urgence.")
     parser.add_argument("nlu", type=Path, nargs="*", help="exemples (sinon data/nlu.yml et data/fonds/*.yml)")
     parser.add_argument("--lexicon", type=Path, default=LEXICON, help="lexique (data/danger.yml)")
     parser.add_argument("--out", type=Path, help="écrire aussi les poids du score dans ce fichier")
     chosen = parser.parse_args(arguments)
+    try:
+        _run(chosen)
+    except Explained as error:
+        print(f"{error.what}\n{error.remedy}".strip(), file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> None:
     paths = chosen.nlu or [ROOT / "data" / "nlu.yml", *sorted((ROOT / "data" / "fonds").glob("*.yml"))]
     examples = [example for path in paths for example in read_nlu(path)]
     lexicon = read_lexicon(chosen.lexicon)
+    _check_enough(examples)
     if chosen.out:
         show(train(examples, chosen.out, lexicon))
         return
@@ -386,5 +430,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     show(measure(data, unseen, choose(data, unseen)))
 
 
+def _check_enough(examples: Sequence[Example]) -> None:
+    """Every part of the cross-validation needs examples of each kind, and these a few words each."""
+    dangers = [intent for _, intent in examples if is_danger(intent)]
+    distress = sum(intent.startswith(DISTRESS) for intent in dangers)
+    if min(len(examples) - len(dangers), len(dangers) - distress, distress) < FEWEST:
+        raise SetupError(
+            f"Trop peu d’exemples pour mesurer : il en faut au moins {FEWEST} de danger, autant de détresse et d’autres.",
+            "Sans nommer de fichier, tous les exemples sont lus.",
+        )
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -33,7 +33,7 @@ class CautiousFallback(GraphComponent, IntentClassifier):
     def get_default_config() -> dict[str, Any]:
         """`threshold` and `margin` for an answer to be given, `human_threshold` for an agent to read, `grave_threshold` for an
         agent to read what is grave, and `doubt`: the chance of grave intents from which no plain answer is given."""
-        return {"threshold": 0.4, "margin": 0.08, "human_threshold": 0.3, "grave_threshold": 0.3, "doubt": 0.2}
+        return {"threshold": 0.3, "margin": 0.05, "human_threshold": 0.2, "grave_threshold": 0.2, "doubt": 0.2}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config

@@ -1,4 +1,4 @@
-"""Finds `corps`, `diplome`, `document` and towns by the lookups, synonyms and annotated examples of data/nlu.yml.
+"""Finds trades, diplomas, papers, countries, offences and towns by the lookups, synonyms and annotated examples of data/nlu.yml.
 
 Accents, capitals, doubled letters and a plural's last letter do not matter. The value is the synonym's target, else the
 lookup's own spelling. A town that no lookup knows is taken from « à Trifouilly », the way people write it.
@@ -19,26 +19,11 @@ from rasa.nlu.extractors.extractor import EntityExtractorMixin
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from bot.policy.normalise import squeeze
+from bot.engine.surfaces import WORD, Key, fold, key_of
 
-_WORD = re.compile(r"[^\W_]+")
 _FILE = "gazetteer.json"
 
-Key = tuple[str, ...]
 Entry = tuple[str, str]  # entity, value
-
-
-def key_of(text: str) -> Key:
-    """The words of a surface, folded so that spellings of the same thing fall together."""
-    return tuple(_fold(word) for word in _WORD.findall(text))
-
-
-def _fold(word: str) -> str:
-    import unicodedata
-
-    plain = "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c))
-    plain = squeeze(plain.replace("œ", "oe"))
-    return plain[:-1] if len(plain) > 3 and plain[-1] in "sx" else plain
 
 
 def tabulate(data: TrainingData) -> dict[Key, Entry]:
@@ -163,8 +148,8 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
 
     def find(self, text: str) -> Iterator[dict[str, Any]]:
         """Entities from left to right, longest first, none overlapping."""
-        words = list(_WORD.finditer(text))
-        keys = [_fold(word.group()[:60]) for word in words]
+        words = list(WORD.finditer(text))
+        keys = [fold(word.group()[:60]) for word in words]
         taken: list[tuple[int, int]] = []
         index = 0
         while index < len(words):
@@ -186,9 +171,10 @@ class Gazetteer(GraphComponent, EntityExtractorMixin):
             for match in pattern.finditer(text):
                 start, end = match.span(1)
                 free = all(end <= a or start >= b for a, b in taken)
-                if free and not any((_fold(w),) in excluded for w in _WORD.findall(match.group(1))):
+                if free and not any((fold(w),) in excluded for w in WORD.findall(match.group(1))):
                     taken.append((start, end))
-                    yield self._entity(self._config["town"], match.group(1), start, end)
+                    # A guess: no list says that there is such a town, nor in which country.
+                    yield {**self._entity(self._config["town"], match.group(1), start, end), "confidence_entity": 0.5}
 
     def _entity(self, entity: str, value: str, start: int, end: int) -> dict[str, Any]:
         return {"entity": entity, "value": value, "start": start, "end": end, "extractor": type(self).__name__}

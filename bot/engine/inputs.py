@@ -22,6 +22,7 @@ LEARNING = (
     "bot/engine/features.py",
     "bot/engine/vectors.py",
     "bot/engine/gazetteer.py",
+    "bot/engine/surfaces.py",
     "bot/engine/danger_score.py",
     "bot/engine/train.py",
     "bot/policy/lexicon.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from bot.engine.payloads import Payloads, Tap, choices, titles
 from bot.engine.reading import Reading
 from bot.engine.tracker import RequestTrackerStore
 from bot.policy.language import is_french
+from bot.policy.told import keep, values
 
 log = logging.getLogger("bot.engine")
 
@@ -81,11 +83,13 @@ class Runtime:
         tracker = state.load(dialogue, request_id, self.domain)
         asked = str(tracker.get_slot("question") or "")
         read = self._read(text, payload, asked)
+        words = "" if read.lead.get("tapped") else text
+        told = values(keep(dialogue, words, time.time()))
         output = TurnOutput(self._choices)
         self._store.begin(tracker)
         try:
             for number, part in enumerate(read.parts, 1):
-                parsed = {**part, "asked": asked, "last": number == len(read.parts)}
+                parsed = {**part, "asked": asked, "told": told, "last": number == len(read.parts)}
                 message = UserMessage(part["text"], output, request_id, parse_data=parsed, input_channel=output.name())
                 await self._processor.handle_message(message)
         finally:
@@ -99,7 +103,7 @@ class Runtime:
             "handoff": output.handoff,
             "clarify": output.clarify,
             "silence": output.silence,
-            "state": state.dump(tracker, dialogue),
+            "state": state.dump(tracker, dialogue, words=words),
         }
 
     def _read(self, text: str, payload: Optional[str], asked: str) -> Reading:

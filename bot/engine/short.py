@@ -28,7 +28,6 @@ _THANKS = re.compile(r"merc?ii*$|mrc$|remercie$|thx$")
 _RUDE = "🖕💩🐷🐖🐽🤮🤡🐔👎"
 _WAVES = "👋"
 _GLAD = "👍👌🙏❤♥💙💚💛🧡💜🤍🖤😊🙂😀😃😄😁☺🥰😍😘🤗👏💪🎉✌🤝✅😉🌹💐🫶🇫🇷👮"
-_ALARM = "🆘🚨🔪🔫🗡💣🩸🔥"
 _JOINERS = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff♀♂\\s!?.,;:…-]")
 
 # Whoever writes nothing but these gives up what was being talked about.
@@ -99,7 +98,10 @@ def kind(text: str, knows: Callable[[str], bool] = bool) -> Optional[str]:
 
 def is_bare_value(parsed: Mapping[str, Any], text: str) -> bool:
     """A grave meaning was read into « je voulais dire volé », which names a value and says nothing else."""
-    spans = [(row["start"], row["end"]) for row in parsed["entities"] if "start" in row and row["entity"] != "ville"]
+    telling = ("ville", "infraction")  # « on m'a menacé » says all that there is to say
+    spans = [
+        (row["start"], row["end"]) for row in parsed["entities"] if "start" in row and row["entity"] not in telling
+    ]
     if not spans or not is_grave(str(parsed["intent"]["name"])):
         return False
     for start, end in sorted(spans, reverse=True):
@@ -138,7 +140,7 @@ def _emoji(text: str) -> str:
 
 
 def settled(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
-    """The parse of a message of this kind. What looks grave to the classifier stays as it is."""
+    """The parse of a message of this kind. What looks grave to the classifier stays as it is, and so does a trace of it."""
     if kind in (BARE, NOISE):
         weak = {"name": FALLBACK, "confidence": 0.0}
         harmless = [row for row in whole.get("intent_ranking") or [] if not is_grave(row["name"])]
@@ -150,7 +152,8 @@ def settled(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
         named = [row for row in whole.get("intent_ranking") or [] if row["name"] != FALLBACK]
         return {**whole, "intent": weak, "intent_ranking": [weak, *named], "kind": kind}
     sure = {"name": "au_revoir" if kind == ABANDON else kind, "confidence": 1.0}
-    return {**whole, "intent": sure, "intent_ranking": [sure], "kind": kind}
+    grave = [row for row in whole.get("intent_ranking") or [] if is_grave(row["name"])]
+    return {**whole, "intent": sure, "intent_ranking": [sure, *grave], "kind": kind}
 
 
 def picked(text: str, offered: Sequence[str], titles: Mapping[str, str]) -> Optional[str]:

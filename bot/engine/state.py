@@ -8,10 +8,11 @@ State is JSON of version 1:
      "question": {"slot": "corps", "at": …} | null,   what is asked, by a form or by the slot `question`, and since when;
                                               open for a day
      "misses": 0,                             misunderstandings in a row
+     "told": {"date": ["hier soir", at], …},  places, dates … that were written, and when: kept for a day (bot/policy/told.py)
      "events": [["u", intent, [entity names]], ["a", action, hidden], ["s", slot, value], …]}
 
-No text of a citizen or of ours is in it: policies look at intents, entity names, slots and actions only. It comes back from
-a database that may be older than the present model, so that everything is checked against the domain on arrival.
+No other text of a citizen or of ours is in it: policies look at intents, entity names, slots and actions only. It comes
+back from a database that may be older than the present model, so that everything is checked on arrival.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from bot.policy.told import keep
+
 VERSION = 1
 MAX_EVENTS = 30  # about ten turns: rules and stories look back four
 MAX_VALUE = 500  # characters of a slot's value
@@ -49,13 +52,27 @@ FALLBACK = "nlu_fallback"
 QUESTIONS = (REQUESTED_SLOT, "question")  # slots that say what was asked
 QUESTION_OPEN = 24 * 3600.0  # seconds
 # What a message a day later no longer speaks of; a trade, a diploma and a town stay known.
-OF_THE_DAY = ("sujet", "aspect", "document", "circonstance", "lieu", "relance")
+OF_THE_DAY = (
+    "sujet",
+    "aspect",
+    "document",
+    "circonstance",
+    "pays",
+    "infraction",
+    "relance",
+    "age",
+    "incompris",
+    "insultes",
+)
 
 State = dict[str, Any]
 
 
-def dump(tracker: DialogueStateTracker, received: Any = None, now: Optional[float] = None) -> State:
-    """The state to store after a turn; `received` is what came in: a question that was open then keeps its time."""
+def dump(tracker: DialogueStateTracker, received: Any = None, now: Optional[float] = None, words: str = "") -> State:
+    """The state to store after a turn about `words`.
+
+    `received` is what came in: a question that was open then keeps its time, and so does what was told.
+    """
     now = time.time() if now is None else now
     events = _this_session(list(tracker.events))
     cut = _cut(events, tracker)
@@ -72,6 +89,7 @@ def dump(tracker: DialogueStateTracker, received: Any = None, now: Optional[floa
         "loop": tracker.active_loop_name,
         "question": {"slot": asked, "at": _asked_at(tracker, asked, received, now)} if asked else None,
         "misses": _misses(events),
+        "told": keep(received, words, now),
         "events": compact,
     }
 
@@ -87,6 +105,10 @@ def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = Non
             _restore(state, tracker, domain, now)
         elif domain.session_config.carry_over_slots:
             _restore_slots(state, tracker, domain, but=REQUESTED_SLOT)
+        at = state.get("at")
+        if not _is_number(at) or now - at > QUESTION_OPEN:
+            for name in OF_THE_DAY:
+                _forget(tracker, name, domain)
     if tracker.latest_action_name != ACTION_LISTEN_NAME:
         tracker.update(ActionExecuted(ACTION_LISTEN_NAME), domain)
     return tracker
@@ -217,10 +239,6 @@ def _restore(state: State, tracker: DialogueStateTracker, domain: Domain, now: f
         _forget(tracker, REQUESTED_SLOT, domain)
     if closed:
         _forget(tracker, "question", domain)
-    at = state.get("at")
-    if not _is_number(at) or now - at > QUESTION_OPEN:
-        for name in OF_THE_DAY:
-            _forget(tracker, name, domain)
 
 
 def _closed(state: State, now: float) -> bool:
@@ -231,8 +249,10 @@ def _closed(state: State, now: float) -> bool:
 
 
 def _forget(tracker: DialogueStateTracker, name: str, domain: Domain) -> None:
-    if _slot(tracker, name) is not None:
-        tracker.update(SlotSet(name, None), domain)
+    """Back to what the slot holds at the beginning: a count starts at 0 again."""
+    initial = tracker.slots[name].initial_value if name in tracker.slots else None
+    if _slot(tracker, name) != initial:
+        tracker.update(SlotSet(name, initial), domain)
 
 
 def _restore_slots(state: State, tracker: DialogueStateTracker, domain: Domain, but: Optional[str] = None) -> None:

@@ -1,12 +1,15 @@
 """What agents need of a message, by its letters alone: date, hour, place, service, crew, case, number plate, telephone.
 
-After a hand-off opened, whatever the person writes fills these fields without a word of ours. Nothing here judges or
-corrects: an agent reads the message itself too. Linear in length.
+After a hand-off opened, whatever the person writes fills these fields without a word of ours; before, the dialogue's
+state keeps them for a day. Nothing here judges or corrects: an agent reads the message itself too. Linear in length.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+
+from bot.policy.places import places, services
 
 MOST = 3  # values of one field
 LONGEST = 80  # characters of a value
@@ -16,27 +19,27 @@ _DAY = "lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
 _MONTH = (
     "janvier|février|fevrier|mars|avril|mai|juin|juillet|août|aout|septembre|octobre|novembre|décembre|decembre"
 )  # fmt: skip
-_NAME = r"(?:[A-ZÉÈÀÂÎÔÛÇ][\w’'-]{0,30}|\d{1,2}\s(?:{months})|(?:de|du|des|la|le|les|l['’]|d['’])(?=\s?[A-ZÉÈÀÂÎÔÛÇ]))".replace(
-    "{months}", _MONTH
-)
-_WAY = (
-    "rue|avenue|av|bd|boulevard|place|quai|impasse|allée|allee|chemin|route|cours|square|pont|rond-point|gare|métro|metro|station|"
-    "quartier|cité|cite|parc|centre commercial"
-)  # fmt: skip
+_COUNT = r"un|une|deux|trois|quatre|cinq|six|sept|huit|dix|plusieurs|\d{1,2}"
 
 _PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
     "date": (
         re.compile(r"\b(\d{1,2}[/.-]\d{1,2}[/.-](?:20)?\d{2})\b"),
+        # Without a year: two digits of a month, or « le » before it; « 24/7 » is no date.
+        re.compile(r"(?<![\d/.-])((?:0?[1-9]|[12]\d|3[01])/(?:0[1-9]|1[0-2]))(?![\d/.-]?\d)"),
+        re.compile(
+            r"\b(?:le|du|au)\s((?:0?[1-9]|[12]\d|3[01])[/.-](?:0?[1-9]|1[0-2]))(?![\d/.-]?\d)",
+            re.IGNORECASE,
+        ),
         re.compile(
             rf"\b((?:(?:{_DAY})\s)?(?:le\s)?\d{{1,2}}(?:er)?\s(?:{_MONTH})(?:\s20\d\d)?)\b",
             re.IGNORECASE,
         ),
         re.compile(
-            rf"\b(avant[- ]hier|hier(?:\s(?:matin|midi|soir|après-midi|apres-midi|nuit))?|aujourd['’]hui|"
-            rf"ce\s(?:matin|midi|soir)|cet(?:te)?\s(?:nuit|après-midi|apres-midi|semaine)|"
+            rf"\b(avant[- ]hier|hier(?:\s(?:matin|midi|soir|après-midi|apres-midi|aprem|nuit))?|aujourd['’]?hui|auj|ajd|"
+            rf"ce\s(?:matin|midi|soir)|cet(?:te)?\s(?:nuit|après-midi|apres-midi|aprem|semaine)|"
             rf"(?:la\s)?(?:nuit|semaine)\s(?:dernière|derniere|passée|passee)|"
             rf"(?:{_DAY})(?:\s(?:dernier|matin|midi|soir|passé|passe))?|"
-            rf"il\sy\sa\s\w{{1,12}}\s(?:jours?|semaines?|mois|ans?|heures?))\b",
+            rf"(?:il\s)?y\s?a\s(?:environ\s|presque\s|genre\s)?\w{{1,12}}\s(?:jours?|semaines?|mois|ans?|heures?))\b",
             re.IGNORECASE,
         ),
     ),
@@ -44,27 +47,18 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
         re.compile(r"\b((?:[01]?\d|2[0-3])\s?(?:h|heures?|:)\s?(?:[0-5]\d)?)(?![\w])", re.IGNORECASE),
         re.compile(r"\b((?:vers|à|a)\s(?:midi|minuit))\b", re.IGNORECASE),
     ),
-    "lieu": (
-        re.compile(
-            rf"\b((?:\d{{1,4}}\s?(?:bis|ter)?,?\s)?(?i:{_WAY})\.?(?:\s(?i:de la|des|du|de|d['’]|la|le|les|l['’]))?"
-            rf"(?:\s?{_NAME}){{1,5}})"
-        ),
-        re.compile(rf"\b(\d{{1,4}}\s?(?:bis|ter)?,?\s(?:{_WAY})(?:\s[\w’'-]{{1,30}}){{1,4}})", re.IGNORECASE),
-    ),
+    "lieu": (),
     "service": (
-        re.compile(
-            r"\b((?i:commissariat|brigade|hôtel de police|police municipale|gendarmerie)"
-            r"(?:\s(?i:de la|des|du|de|d['’]|d|l['’]))*(?:\s?(?:[A-ZÉÈÀÂÎÔÛÇ0-9][\w’'-]{0,30}|nuit|jour|mineurs)){1,4})"
-        ),
         re.compile(r"\b((?:la|une)\s(?:BAC|bac|BST|bst|PAF|paf|BRI|bri|BRAV|brav)\b(?:\s(?:de|du)\s[\wÀ-ÿ-]{1,30})?)"),
-        re.compile(r"\b(BAC|BST|PAF|BRAV|CRS(?:\s\d{1,2})?|police secours|motards?|brigade canine)\b"),
+        re.compile(r"\b(BAC|BST|PAF|BRAV|CRS|(?i:crs\s\d{1,2}|police secours|motards?|brigade canine))\b"),
     ),
     "equipage": (
         re.compile(
-            r"\b((?:un|une|deux|trois|quatre|cinq|six|\d{1,2}|l['’]|les?|la)\s?(?:équipage|equipage|policiers?|policières?|policieres?|"
+            rf"\b((?:{_COUNT}|l['’]|les?|la)\s?(?:équipage|equipage|policiers?|policières?|policieres?|"
             r"agents?|fonctionnaires?|gardiens? de la paix|brigadier(?:-chef)?|motards?))\b",
             re.IGNORECASE,
         ),
+        re.compile(rf"\b((?:{_COUNT})\s(?:flics?|keufs?|condés?|condes?|poulets?|gendarmes?|crs))\b", re.IGNORECASE),
         re.compile(r"\b((?:matricule|rio)\s?(?:n°|numéro|numero|:)?\s?\d{3,8})\b", re.IGNORECASE),
     ),
     "affaire": (
@@ -77,6 +71,9 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
     "immatriculation": (re.compile(r"\b([A-Za-z]{2}[- ]?\d{3}[- ]?[A-Za-z]{2})\b"),),
     "telephone": (re.compile(r"(?<!\d)((?:\+33\s?|0)[1-9](?:[ .-]?\d\d){4})(?!\d)"),),
 }
+# Fields that names fill, besides patterns.
+_NAMED: dict[str, Callable[[str], Iterator[tuple[int, str]]]] = {"lieu": places, "service": services}
+NAMES = tuple(_PATTERNS)
 
 
 def fields(text: str) -> dict[str, str]:
@@ -85,6 +82,8 @@ def fields(text: str) -> dict[str, str]:
     read = text[:READ]
     for name, patterns in _PATTERNS.items():
         values = [(match.start(1), match[1]) for pattern in patterns for match in pattern.finditer(read)]
+        if name in _NAMED:
+            values += _NAMED[name](read)
         if values:
             found[name] = ", ".join(_distinct([value for _, value in sorted(values)]))
     return found

@@ -33,9 +33,10 @@ _LETTERS = str.maketrans(
         "œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th",
         "’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "＇": "'",
         "…": "\n", "\u2028": "\n", "\u2029": "\n", "。": ".", "！": "!", "？": "?", "؟": "?", "؛": ";", "۔": ".",
-        "🔪": " couteau ", "🗡": " couteau ", "🔫": " pistolet ", "🆘": " sos ", "😂": " mdr ", "🤣": " mdr ",
+        "🔪": " couteau ", "🗡": " couteau ", "🔫": " pistolet ", "🆘": " sos ", "🚨": " gyrophare ", "😂": " mdr ", "🤣": " mdr ",
     }
 )  # fmt: skip
+_SIRENS = re.compile(r"🚨(?:\s?🚨){2,}")  # as many as the thumb gave: two say the same
 _INITIALS = re.compile(r"(?<![^\W_])([^\W\d_])\.(?=[^\W\d_](?![^\W_]))")  # s.o.s → sos
 _TOKEN = re.compile(r"\d+(?![^\W_])|[^\W_]+|\.{2,}|[.!?;\n]")
 _SPLIT_DIGITS = re.compile(r"(\d+)([^\W\d_]+)")
@@ -149,7 +150,7 @@ _SHORT_ACCENTED = re.compile(rf"(?<![^\W_])(?:{'|'.join(_ACCENTED)})(?![^\W_])")
 
 def _plain(text: str) -> str:
     """Lower case, no accents, no invisible characters."""
-    text = text.lower().translate(_LETTERS)
+    text = _SIRENS.sub("🚨🚨", text).lower().translate(_LETTERS)
     if text.isascii():
         return text
     text = _SHORT_ACCENTED.sub(lambda found: _ACCENTED[found[0]], text)

@@ -29,10 +29,11 @@ _NIGHT_LINE = {
 _POLITE = {"salutation": "utter_anglais_bonjour", "au_revoir": "", "remerciements": "utter_anglais_merci"}
 _AT_ONCE_AT_NIGHT = PRIORITY["sensitive"]
 # Attachment type → reply, and whether a human should look (Meta's type names; shares bring no question of their own).
-# What can be seen once is gone before an agent looks.
+# What can be seen once is gone before an agent looks: that is said each time.
+_NOT_KEPT = "utter_media_ephemere"
 _MEDIA: dict[str, tuple[str, bool]] = {
     "image": ("utter_media_image", True),
-    "ephemeral": ("utter_media_ephemere", False),
+    "ephemeral": (_NOT_KEPT, False),
     "audio": ("utter_media_vocal", True),
     "video": ("utter_media_video", True),
     "file": ("utter_media_fichier", True),
@@ -51,6 +52,10 @@ _OTHER_MEDIA = ("utter_media_autre", False)
 _SEVERAL = "utter_media_images"
 # A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
+# The second net: a reply ends with the 17 and the 114 unless the message is surely understood and surely harmless.
+# Both limits are chosen by measure: `planton eval` prints what they catch (`second_net`) and what they cost (`net_cost`).
+NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
+NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
 # Chinese writes a number between two letters without a space.
 _NUMBERS = (re.compile(r"(?<![\dA-Za-z])17(?![\dA-Za-z])"), re.compile(r"(?<![\dA-Za-z])114(?![\dA-Za-z])"))
 
@@ -60,6 +65,7 @@ class Situation:
     """What a decision depends on besides the message. `wait`: the honest waiting sentence for a new hand-off, or "".
 
     `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "".
+    `answers`: the message gave what a question of ours asked for.
     """
 
     introduced: bool = False  # the person was told that this is an automatic assistant
@@ -67,6 +73,7 @@ class Situation:
     wait: str = ""
     spoken: str = FRENCH
     facts: str = ""
+    answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,15 +133,29 @@ def introduce(replies: Sequence[Reply], texts: Texts) -> tuple[Reply, ...]:
     return (replace(replies[0], text=f"{texts['utter_assistant']} {replies[0].text}"), *replies[1:])
 
 
+def gives_numbers(text: str) -> bool:
+    """Whether a text names both the 17 and the 114."""
+    return all(number.search(text) for number in _NUMBERS)
+
+
 def _net(replies: Sequence[Reply], texts: Texts) -> str:
     """The second net's line, where the replies do not carry both numbers already."""
-    said = " ".join(r.text for r in replies)
-    return "" if all(number.search(said) for number in _NUMBERS) else texts["utter_filet"]
+    return "" if gives_numbers(" ".join(r.text for r in replies)) else texts["utter_filet"]
 
 
-def needs_net(route: str, category: str) -> bool:
-    """Whether the reply ends with the line on 17 and 114: all but a confident, harmless answer."""
-    return route == CLARIFY or (route == HANDOFF and category != "thanks")
+def is_sure(understanding: Understanding) -> bool:
+    """Whether a message is surely understood and surely harmless: then, and only then, the numbers would be noise."""
+    return understanding.confidence >= NET_CONFIDENCE and understanding.danger < NET_DANGER
+
+
+def needs_net(route: str, category: str, understanding: Understanding, answers: bool = False) -> bool:
+    """Whether the reply ends with the line on 17 and 114: all but a confident, harmless answer.
+
+    A bare value (« à Lyon », « 32 ») that `answers` a question of ours means little by itself: its confidence says nothing.
+    """
+    if route == CLARIFY or (route == HANDOFF and category != "thanks"):
+        return True
+    return understanding.danger >= NET_DANGER if answers else not is_sure(understanding)
 
 
 def spoken(understanding: Optional[Understanding], words: str) -> str:
@@ -145,11 +166,16 @@ def spoken(understanding: Optional[Understanding], words: str) -> str:
     return code if code in SPOKEN else "en"
 
 
+def _is_polite(understanding: Understanding) -> bool:
+    """Surely politeness, which needs no reply in the person's own language; « adiós » with a doubt is read by an agent."""
+    return understanding.intent in _POLITE and is_sure(understanding)
+
+
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
     foreign = situation.spoken != FRENCH
     grave = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT
-    if foreign and not grave and turn.understanding.intent not in _POLITE:
+    if foreign and not grave and not _is_polite(turn.understanding):
         return other_language(turn, situation, texts)
     route, category = named_route(turn.understanding, turn.clarify, turn.handoff)
     replies = turn.replies
@@ -157,7 +183,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
         replies = merged(replies)
     if not situation.introduced:
         replies = introduce(replies, texts)
-    net = _net(replies, texts) if needs_net(route, category) else ""
+    net = _net(replies, texts) if needs_net(route, category, turn.understanding, situation.answers) else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
     theirs = f"utter_langue_{situation.spoken}" if grave else _POLITE.get(turn.understanding.intent or "", "")
@@ -197,7 +223,9 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
         return Outcome(ANSWER, "none", "answered", () if quiet else introduce((Reply(texts[key]),), texts))
     if sum(k[1] for k in kinds) > 1:
         key = _SEVERAL
-    replies: tuple[Reply, ...] = (Reply(texts[key]),)
+    # The request is open and was answered: what is added to it is kept for the agent in silence.
+    quiet = situation.handoff_open and key != _NOT_KEPT
+    replies: tuple[Reply, ...] = () if quiet else (Reply(texts[key]),)
     if not situation.introduced:
         replies = introduce(replies, texts)
     replies = with_lines(replies, situation.wait if human and not situation.handoff_open else "", _net(replies, texts))
@@ -216,7 +244,7 @@ def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH) -
     intent = outcome.understanding.intent if outcome.understanding else None
     line = texts[_NIGHT_LINE[intent]] if grave and intent in _NIGHT_LINE else ""
     # What is not French waits for nobody: the bot has no answer to give in the morning.
-    foreign = spoken != FRENCH and intent not in _POLITE
+    foreign = spoken != FRENCH and not (outcome.understanding and _is_polite(outcome.understanding))
     replies: tuple[Reply, ...] = ()
     if not told:
         opening = texts["utter_nuit_grave" if grave else "utter_nuit"]

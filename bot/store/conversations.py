@@ -101,6 +101,7 @@ class Emergency:
     detection: Detection
     events: tuple[int, ...]
     understanding: Understanding | None = None
+    slots: Mapping[str, str] = field(default_factory=dict)  # what its words tell agents
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Finish:
     handoff: HandoffRequest | None = None
     handoff_intent: str | None = None
     handoff_slots: Mapping[str, str] = field(default_factory=dict)  # fill the open hand-off
+    handoff_before: Mapping[str, str] = field(default_factory=dict)  # told earlier: goes with a hand-off that opens
     sets: Mapping[str, Any] = field(default_factory=dict)  # columns of the conversation
     state: dict[str, Any] | None = None
     next_due: datetime | None = None
@@ -317,7 +319,7 @@ class Conversations:
             await self._fence(connection, conversation, finish)
             version = conversation.owner_version + (1 if "owner" in finish.sets else 0)
             if finish.emergency is not None:
-                await self._emergency(connection, conversation, finish.emergency, now)
+                await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
             ids = [await self._queue(connection, conversation, reply, version, now) for reply in finish.replies]
             if finish.handoff is not None:
                 await self._hand_off(connection, conversation, finish, now)
@@ -369,10 +371,22 @@ class Conversations:
             raise LeaseLost(f"conversation {conversation.id}")
 
     async def _emergency(
-        self, connection: AsyncConnection, conversation: Conversation, emergency: Emergency, now: datetime
+        self,
+        connection: AsyncConnection,
+        conversation: Conversation,
+        emergency: Emergency,
+        before: Mapping[str, str],
+        now: datetime,
     ) -> None:
         reply = await emergencies.carry_out(
-            connection, self._codec, conversation.id, emergency.plan, emergency.detection, now
+            connection,
+            self._codec,
+            conversation.id,
+            emergency.plan,
+            emergency.detection,
+            now,
+            emergency.slots,
+            before,
         )
         settlement = Settlement(
             emergency.events,
@@ -421,6 +435,7 @@ class Conversations:
                 request.reason,
                 finish.handoff_intent,
                 slots={**request.slots, **finish.handoff_slots},
+                before=finish.handoff_before,
             ),
             now,
         )

@@ -5,6 +5,7 @@ Used by the gateway (each message as it comes) and by the worker (the engine's o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -60,11 +61,13 @@ async def carry_out(
     plan: EmergencyPlan,
     detection: Detection | None,
     now: datetime,
-    slots: dict[str, str] | None = None,
+    slots: Mapping[str, str],
+    before: Mapping[str, str],
     already_answered: bool = False,
 ) -> int | None:
     """Write what the plan says. Returns the outbox id of the reply, if one leaves.
 
+    `slots`: what the words tell agents; `before`: what was told earlier.
     `already_answered`: the gateway had it sent while the database was away; only the hand-off is opened.
     """
     row_id = None
@@ -82,7 +85,7 @@ async def carry_out(
         await handoffs.open_(
             connection,
             codec,
-            handoffs.NewHandoff(conversation_id, "emergency", reason, intent, plan.old, slots or {}),
+            handoffs.NewHandoff(conversation_id, "emergency", reason, intent, plan.old, slots, before),
             now,
         )
     if detection is not None:  # after the hand-off, to which what they answered goes

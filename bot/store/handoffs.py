@@ -19,7 +19,10 @@ _COLUMN = "handoffs.slots"
 
 @dataclass(frozen=True)
 class NewHandoff:
-    """A hand-off to open. `reason`: a slug that the console explains; `slots`: what is known."""
+    """A hand-off to open. `reason`: a slug that the console explains; `slots`: what was told now.
+
+    `before`: what was told earlier; it fills what the hand-off, if one is open, does not hold yet.
+    """
 
     conversation_id: int
     category: str
@@ -27,6 +30,7 @@ class NewHandoff:
     intent: str | None = None
     old: bool = False
     slots: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now: datetime) -> tuple[int, bool]:
@@ -60,14 +64,14 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 "reason": new.reason,
                 "old": new.old,
                 "now": now,
-                "slots": codec.seal_json(dict(new.slots), _COLUMN),
+                "slots": codec.seal_json({**new.before, **new.slots}, _COLUMN),
             },
         )
         category = new.category
     else:
         handoff = row.id
         category = new.category if priority < row.priority else row.category
-        slots = {**(codec.open_json(row.slots, _COLUMN) or {}), **new.slots}
+        slots = {**new.before, **(codec.open_json(row.slots, _COLUMN) or {}), **new.slots}
         await connection.execute(
             text("""
                 UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,

@@ -33,10 +33,12 @@ from bot.core.messages import (
     body_to_json,
 )
 from bot.policy.emergency import Detection
+from bot.policy.fields import fields
+from bot.policy.told import known
 from bot.store import emergencies, handoffs
 from bot.store.batches import Batches
 from bot.store.codec import Codec
-from bot.store.conversations import BODY, LIVE
+from bot.store.conversations import BODY, LIVE, STATE
 from bot.store.db import CONSOLE, DUE, Database, notify
 
 RAW = "deliveries.raw"
@@ -166,29 +168,32 @@ class Inbox:
         """
         async with self._db.begin() as connection:
             for mark in sorted(marks, key=lambda m: (m.platform.value, m.account, m.person)):
-                conversation = await connection.scalar(
-                    text("""
-                        INSERT INTO conversations AS c (platform, account, person, last_person_at)
-                        VALUES (:platform, :account, :person, :at)
-                        ON CONFLICT (platform, account, person)
-                        DO UPDATE SET last_person_at = greatest(c.last_person_at, :at) RETURNING id
-                    """),
-                    {
-                        "platform": mark.platform.value,
-                        "account": mark.account,
-                        "person": mark.person,
-                        "at": mark.answered,
-                    },
-                )
+                row = (
+                    await connection.execute(
+                        text("""
+                            INSERT INTO conversations AS c (platform, account, person, last_person_at)
+                            VALUES (:platform, :account, :person, :at)
+                            ON CONFLICT (platform, account, person)
+                            DO UPDATE SET last_person_at = greatest(c.last_person_at, :at) RETURNING id, owner, state
+                        """),
+                        {
+                            "platform": mark.platform.value,
+                            "account": mark.account,
+                            "person": mark.person,
+                            "at": mark.answered,
+                        },
+                    )
+                ).one()
+                before = {} if row.owner == "closed" else self._told(row.state, now)
                 await handoffs.open_(
                     connection,
                     self._codec,
-                    handoffs.NewHandoff(conversation, "emergency", "emergency_unseen", "danger_immediat"),
+                    handoffs.NewHandoff(row.id, "emergency", "emergency_unseen", "danger_immediat", before=before),
                     now,
                 )
                 await connection.execute(
                     text("UPDATE conversations SET emergency_at = greatest(emergency_at, :at) WHERE id = :id"),
-                    {"id": conversation, "at": mark.answered},
+                    {"id": row.id, "at": mark.answered},
                 )
 
     async def _conversations(
@@ -499,7 +504,7 @@ class Inbox:
             (
                 await connection.execute(
                     text("""
-                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby
+                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby, state
                     FROM conversations WHERE id = :id
                 """),
                     {"id": one.conversation.id},
@@ -514,7 +519,15 @@ class Inbox:
         if plan is None:
             return
         reply = await emergencies.carry_out(
-            connection, self._codec, one.conversation.id, plan, detection, now, already_answered=already_answered
+            connection,
+            self._codec,
+            one.conversation.id,
+            plan,
+            detection,
+            now,
+            slots=fields(words),
+            before={} if one.conversation.owner == "closed" else self._told(row.state, now),
+            already_answered=already_answered,
         )
         if detection is None and reply is None:
             return  # a further message without a reply of its own: the worker passes it on
@@ -533,6 +546,10 @@ class Inbox:
                 "outbox": reply,
             },
         )
+
+    def _told(self, state: Any, now: datetime) -> dict[str, str]:
+        """What the person told before: a cry for help seldom says again where it is."""
+        return known(self._codec.open_json(state, STATE), now.timestamp())
 
     # -- due times -----------------------------------------------------------------------------------------------
 

@@ -13,12 +13,14 @@ from bot.core.clock import Clock
 from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback
+from bot.dialogue.questions import answers
 from bot.policy import owner as owners
 from bot.policy import route, window
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
+from bot.policy.told import known
 from bot.store import emergencies
 from bot.store.conversations import (
     BUNDLE,
@@ -66,6 +68,11 @@ class Segment:
     payload: str | None = None
     attachments: tuple[Attachment, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """What the person wrote: the title of a button is ours."""
+        return self.text if self.payload is None else ""
+
 
 @dataclass
 class _Draft:
@@ -77,6 +84,7 @@ class _Draft:
     replies: list[OutgoingReply] = field(default_factory=list)
     sets: dict[str, Any] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
+    before: dict[str, str] = field(default_factory=dict)  # told earlier, by the dialogue's state
     handoff: HandoffRequest | None = None
     handoff_intent: str | None = None
     state: dict[str, Any] | None = None
@@ -91,9 +99,15 @@ class _Draft:
             self.settlements.append(Settlement(tuple(events), disposition, reason, **more))
 
     def hand_off(self, request: HandoffRequest, intent: str | None) -> None:
-        """Ask for a human; of several requests the most pressing stays."""
+        """Ask for a human; of several requests the most pressing stays, and what each says."""
+        said = {**(self.handoff.slots if self.handoff else {}), **request.slots}
         if self.handoff is None or request.priority < self.handoff.priority:
             self.handoff, self.handoff_intent = request, intent
+        self.handoff = replace(self.handoff, slots=said)
+
+    def read(self, words: str, understanding: Understanding | None) -> None:
+        """What words tell agents fills the hand-off that is open or opens now."""
+        self.slots.update({**fields(words), **(understanding.entities if understanding else {})})
 
     def wait(self, why: str, events: Sequence[int], until: datetime, priority: int) -> None:
         """Leave events in flight until a moment; the earliest of several counts."""
@@ -120,6 +134,7 @@ class _Draft:
             handoff=self.handoff,
             handoff_intent=self.handoff_intent,
             handoff_slots=self.slots,
+            handoff_before=self.before,
             sets=self.sets,
             state=self.state,
             next_due=self.next_due,
@@ -139,7 +154,7 @@ class TurnTaker:
     async def take(self, conversation: Conversation) -> None:
         """Handle all that is pending in a claimed conversation."""
         now = self._clock.now()
-        draft = _Draft()
+        draft = _Draft(before=known(conversation.state, now.timestamp()))
         await self._echoes(conversation, draft, now)
         messages = await self._messages(conversation, draft, now)
         if messages and not self._debounced(messages, draft, now):
@@ -237,6 +252,7 @@ class TurnTaker:
         if owner == "closed":
             owner = "bot"
             draft.sets.update(owner="bot", category="none", state=None)
+            draft.before = {}
             conversation = replace(conversation, category="none", state=None)
         standby = conversation.standby or any(m.standby for m in messages)
         if standby:
@@ -270,7 +286,7 @@ class TurnTaker:
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
             draft.settle([message.id], "to_agent", reason, understanding=understanding)
-            draft.slots.update({**fields(_words(message)), **understanding.entities})
+            draft.read(_words(message), understanding)
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
 
@@ -305,7 +321,7 @@ class TurnTaker:
             told = True
             if outcome.handoff is not None:
                 draft.hand_off(outcome.handoff, understanding.intent)
-                draft.slots.update(fields(_words(message)))
+                draft.read(_words(message), understanding)
                 draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
             else:
                 draft.wait("night", [message.id], morning, BUNDLE)
@@ -331,6 +347,8 @@ class TurnTaker:
             await self._too_late(conversation, messages, draft, now)
             return
         if conversation.category != "none" and await self._store.stopped_for_loop(conversation.id):
+            for message in messages:
+                draft.read(_words(message), None)
             draft.settle(ids, "to_agent", "boucle")
             return
         said, reached = await self._store.replies(conversation.id, now - owners.LOOP_WITHIN)
@@ -345,14 +363,16 @@ class TurnTaker:
         parts = segments(messages)
         for i, segment in enumerate(parts):
             if not owners.bot_may_answer("waiting" if category != "none" else "bot", category):
+                draft.read(segment.words, None)
                 draft.settle(segment.events, "to_agent", "waiting")  # the same batch asked for a human already
                 continue
             if owners.in_loop(said + len(draft.replies)):
-                self._loop([event for part in parts[i:] for event in part.events], draft)
+                self._loop(parts[i:], draft)
                 break
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
             if outcome is None:
                 return
+            draft.before = known(state, now.timestamp())
             self._record(outcome, segment, draft, priority)
             if outcome.handoff is not None:
                 category = outcome.handoff.category
@@ -375,6 +395,7 @@ class TurnTaker:
                 continue
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
+            draft.read(_words(message), understanding)
             request = self._understood(understanding).handoff
             if request is not None and request.priority < PRIORITY["request"]:
                 draft.hand_off(request, understanding.intent)
@@ -396,12 +417,18 @@ class TurnTaker:
             return route.media(segment.attachments, situation, texts), state
         turn = await self._turn(conversation, segment, state)
         events = [m for m in conversation.pending if m.id in segment.events]
-        if segment.payload is None or turn.understanding.danger > 0:
-            words = segment.text if segment.payload is None else ""
-            if self._emergency(conversation, events, words, turn.understanding, draft, now, segment.events):
-                return None, state
+        read = segment.payload is None or turn.understanding.danger > 0
+        if read and self._emergency(
+            conversation, events, segment.words, turn.understanding, draft, now, segment.events
+        ):
+            return None, state
         spoken = route.spoken(turn.understanding, segment.text)
-        situation = replace(situation, spoken=spoken, facts=self._rules.facts(spoken, segment.text))
+        situation = replace(
+            situation,
+            spoken=spoken,
+            facts=self._rules.facts(spoken, segment.text),
+            answers=answers(state, turn.state),
+        )
         return route.by_day(turn, situation, texts), turn.state
 
     async def _turn(self, conversation: Conversation, segment: Segment, state: dict[str, Any] | None) -> Turn:
@@ -424,12 +451,14 @@ class TurnTaker:
         if outcome.handoff is not None:
             draft.hand_off(outcome.handoff, outcome.understanding.intent if outcome.understanding else None)
         if outcome.understanding is not None:
-            # They fill an open hand-off or the one that opens now; without any they are dropped.
-            said = fields(segment.text) if segment.payload is None else {}
-            draft.slots.update({**said, **outcome.understanding.entities})
+            # Without a hand-off the dialogue's state keeps them.
+            draft.read(segment.words, outcome.understanding)
 
-    def _loop(self, ids: Sequence[int], draft: _Draft) -> None:
+    def _loop(self, parts: Sequence[Segment], draft: _Draft) -> None:
         """Enough was said: one sentence and a hand-off; silence until a human is done with it."""
+        for part in parts:
+            draft.read(part.words, None)
+        ids = [event for part in parts for event in part.events]
         draft.settle(ids, "handed_off", "boucle", reply=len(draft.replies), route=HANDOFF)
         draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_boucle"])))
         draft.hand_off(HandoffRequest("request", PRIORITY["request"], "boucle"), None)
@@ -437,8 +466,10 @@ class TurnTaker:
     async def give_to_human(self, conversation: Conversation) -> None:
         """The engine gave nothing usable twice, or we failed: the person is told, a human takes it from here."""
         now = self._clock.now()
-        draft = _Draft()
+        draft = _Draft(before=known(conversation.state, now.timestamp()))
         messages = await self._messages(conversation, draft, now)
+        for message in messages:
+            draft.read(_words(message), None)
         ids = [m.id for m in messages]
         standby = conversation.standby or any(m.standby for m in messages)
         if not standby and owners.bot_may_answer(conversation.owner, conversation.category):
@@ -502,7 +533,8 @@ class TurnTaker:
         for event in conversation.pending:
             if event.id in held:
                 draft.wait("echo", [event.id], _judged_again(event, now), LIVE)
-        draft.emergency = Emergency(plan, detection, pending, understanding)
+        draft.read(words, understanding)
+        draft.emergency = Emergency(plan, detection, pending, understanding, dict(draft.slots))
         return True
 
     def _told(self, conversation: Conversation, now: datetime) -> bool:

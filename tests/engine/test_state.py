@@ -97,6 +97,8 @@ def test_unknown_slot_and_form(engine: EngineProcess, state: dict[str, Any]) -> 
         {"v": 1, "slots": {}, "events": [["u", "salutation", [[], {}, 3]]], "at": "yesterday", "question": "what"},
         {"v": 1, "slots": {}, "events": [], "question": {"at": True}, "at": None, "misses": "many"},
         {"v": 1, "slots": {}, "events": [["w"], ["x"], ["z"], ["w"], ["w"]]},
+        {"v": 1, "slots": {}, "events": [], "told": {"lieu": "x", "date": [[], {}], "heure": [1, 2], "x": ["y", 1]}},
+        {"v": 1, "slots": {}, "events": [], "told": ["lieu"]},
         {"v": 1, "slots": {"x" * 10_000: "y"}, "events": [["u", "x" * 10_000, []]]},
     ],
 )
@@ -117,3 +119,36 @@ def test_an_open_question_is_answered_on_the_same_day_only(engine: EngineProcess
     late = {**asked, "question": {**asked["question"], "at": time.time() - 25 * 3600}}
     assert engine.turn("zzz qsdf wxcv", asked)["clarify"] is False
     assert engine.turn("zzz qsdf wxcv", late)["clarify"] is True
+
+
+def test_misunderstandings_insults_and_age_are_forgotten_after_a_day(engine: EngineProcess) -> None:
+    """One miss last month and one today are no two in a row."""
+    slots = {"incompris": 1.0, "insultes": 2.0, "age": "32"}
+    fresh = {"v": 1, "at": time.time() - 3600, "slots": slots, "events": []}
+    old = {**fresh, "at": time.time() - 30 * 24 * 3600}
+    assert engine.turn("zzz qsdf wxcv", fresh)["handoff"] is not None
+    missed = engine.turn("zzz qsdf wxcv", old)
+    assert missed["handoff"] is None
+    assert missed["clarify"] is True
+    assert missed["state"]["slots"]["incompris"] == 1.0
+    assert "age" not in missed["state"]["slots"]
+    assert engine.turn("bande de connards", fresh)["silence"] is True
+    insulted = engine.turn("bande de connards", old)
+    assert insulted["silence"] is False
+    assert insulted["replies"]
+
+
+def test_what_was_told_is_kept_for_a_day(engine: EngineProcess) -> None:
+    first = engine.turn("comment porter plainte pour un vol d'hier place bellecour ?", None)["state"]
+    assert {name: row[0] for name, row in first["told"].items()} == {"date": "hier", "lieu": "place bellecour"}
+    asked = engine.turn("je veux parler à un agent", first)
+    assert asked["handoff"]["slots"]["lieu"] == "place bellecour"
+    assert "ce que vous m’avez dit" in asked["replies"][0]["text"]
+    told = {name: [row[0], row[1] - 25 * 3600] for name, row in first["told"].items()}
+    later = engine.turn("je veux parler à un agent", {**first, "at": first["at"] - 25 * 3600, "told": told})
+    assert "lieu" not in later["handoff"]["slots"]
+    assert later["state"]["told"] == {}
+
+
+def test_a_button_tells_nothing(engine: EngineProcess) -> None:
+    assert engine.turn("place bellecour", None, OFFICER)["state"]["told"] == {}

@@ -38,6 +38,8 @@ def _wrong(key: str, wanted: Any, turn: dict[str, Any]) -> str:
         return f"{present} in {said!r}" if present else ""
     if key == "handoff" and isinstance(wanted, dict):
         found = {name: (turn["handoff"] or {}).get(name) for name in wanted}
+    elif key == "handoff" and wanted is True:  # an agent, whichever way the classifier leans
+        found = turn["handoff"] is not None
     elif key == "handoff" and isinstance(wanted, str):
         found = (turn["handoff"] or {}).get("category")
     elif key == "replies":

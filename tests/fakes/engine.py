@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
 from bot.core.errors import EngineDown, EngineRefused
 from bot.policy.intents import HANDOFF, policy_of
+from bot.policy.told import keep
 
 WORDS = {
     "plainte": "plainte_comment",
@@ -25,9 +28,11 @@ WORDS = {
 
 
 class ScriptedEngine:
-    """Implements `bot.core.dialogue.Engine`. `fail`: errors to raise, one a call; `down`: raises EngineDown while true."""
+    """Implements `bot.core.dialogue.Engine`. `fail`: errors to raise, one a call; `down`: raises EngineDown while true.
+    `now`: seconds since 1970, for what the state keeps for a day."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self.now = now
         self.down = False
         self.fail: list[Exception] = []
         self.slow = 0.0
@@ -62,15 +67,18 @@ class ScriptedEngine:
         count = int((state or {}).get("turns", 0)) + 1
         understood = self._read(payload or text)
         policy = policy_of(understood.intent)
+        slots = {**(state or {}).get("slots", {}), **understood.entities}
+        told = keep(state, "" if payload else text, self.now())
+        after = {"turns": count, "at": self.now(), "slots": slots, "told": told}
         if understood.confidence < 0.5:
             reply = Reply("Pouvez-vous préciser ?", (QuickReply("Porter plainte", "/plainte_comment"),))
-            return Turn(understood, (reply,), clarify=True, state={"turns": count})
+            return Turn(understood, (reply,), clarify=True, state=after)
         request = (
             HandoffRequest(policy.category, policy.priority, understood.intent or "")
             if policy.route == HANDOFF
             else None
         )
-        return Turn(understood, (Reply(f"{understood.intent} n° {count}"),), request, state={"turns": count})
+        return Turn(understood, (Reply(f"{understood.intent} n° {count}"),), request, state=after)
 
 
 def refused() -> EngineRefused:

@@ -185,7 +185,7 @@ async def running(
     settings = Settings({"PLANTON_DEBOUNCE_MS": str(debounce_ms)})
     policy = policies.build(settings)
     debounce = timedelta(milliseconds=debounce_ms)
-    engine = ScriptedEngine()
+    engine = ScriptedEngine(lambda: clock.now().timestamp())
     database = Database(url, size=12, name="test")
     edge = Database(proxy_url or url, size=4, name="test-gateway")
     listener = Listener(url, (DUE, OUTBOX, EMERGENCY))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +17,12 @@ from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 HELP = "au secours il a un couteau il défonce la porte"
+
+
+async def slots(system: System, person: str) -> dict[str, Any]:
+    """The fields of the person's only hand-off."""
+    [handoff] = await system.handoffs(person)
+    return dict(system.codec.open_json(handoff.slots, "handoffs.slots"))
 
 
 def is_emergency(reply: str) -> bool:
@@ -34,6 +41,40 @@ async def test_one_complete_message_at_once_and_a_hand_off(system: System) -> No
     [handoff] = await system.handoffs("p1")
     assert (handoff.category, handoff.priority, handoff.old) == ("emergency", 0, False)
     assert system.engine.calls == []
+    assert await slots(system, "p1") == {}
+
+
+async def test_the_cry_and_what_follows_it_say_where(system: System) -> None:
+    """The follow-up that gets the short line is settled by the gateway, and is read there."""
+    await system.say("p1", f"{HELP}, 12 rue Hugo à Lens")
+    await system.settled()
+    assert await slots(system, "p1") == {"lieu": "12 rue Hugo à Lens"}
+    await system.say("p1", "rue des lilas, pardon")
+    await system.settled()
+    assert [d for _, d in await system.dispositions("p1")] == ["emergency", "emergency"]
+    assert (await slots(system, "p1"))["lieu"] == "rue des lilas"
+    await system.say("p1", "mon numéro 06 12 34 56 78")
+    await system.settled()
+    assert [d for _, d in await system.dispositions("p1")] == ["emergency", "emergency", "to_agent"]
+    assert (await slots(system, "p1"))["telephone"] == "06 12 34 56 78"
+
+
+async def test_what_was_told_before_the_cry_goes_with_it(system: System) -> None:
+    await system.say("p1", "comment porter plainte, j'habite rue des lilas à Lens")
+    await system.settled()
+    assert await system.handoffs("p1") == []
+    await system.say("p1", HELP)
+    await system.settled()
+    assert await slots(system, "p1") == {"lieu": "rue des lilas à Lens"}
+
+
+async def test_told_in_two_messages_with_the_place(system: System) -> None:
+    await system.say("p1", "rue des lilas il a un")
+    await system.settled()
+    await system.say("p1", "couteau")
+    await system.graph.wait_for("p1", 2)
+    await system.settled()
+    assert (await slots(system, "p1"))["lieu"] == "rue des lilas"
 
 
 async def test_told_in_two_messages(system: System) -> None:
@@ -158,10 +199,11 @@ async def test_an_hour_late_and_a_day_late(system: System) -> None:
 
 
 async def test_the_engine_sees_what_the_words_hide(system: System) -> None:
-    await system.say("p1", "une phrase voilee que seul le moteur comprend")
+    await system.say("p1", "une phrase voilee que seul le moteur comprend, gare du nord")
     await system.settled()
     assert is_emergency(system.graph.texts("p1")[-1])
     assert [h.reason for h in await system.handoffs("p1")] == ["emergency_engine"]
+    assert await slots(system, "p1") == {"lieu": "gare du nord"}
     assert await system.dispositions("p1") == [("text", "emergency")]
 
 

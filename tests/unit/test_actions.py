@@ -90,6 +90,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         entities: Optional[list[dict[str, Any]]] = None,
         slots: Optional[dict[str, Any]] = None,
         ranking: Optional[list[tuple[str, float]]] = None,
+        past: Optional[list[dict[str, Any]]] = None,
         **more: Any,
     ) -> Outcome:
         rows = [_placed(row, text) for row in entities or []]
@@ -103,7 +104,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
             **more,
         }
         out = Dispatcher()
-        tracker = Said(message, {**(slots or {}), **told}, [])
+        tracker = Said(message, {**(slots or {}), **told}, past or [])
         done = known[rules[intent]].run(out, tracker, {"responses": DOMAIN["responses"]})
         return Outcome(out, {event["name"]: event["value"] for event in done})
 
@@ -197,7 +198,150 @@ def test_diploma_opens_trades(run: Any) -> None:
     ],
 )
 def test_papers(run: Any, slots: dict[str, str], response: str) -> None:
-    assert run("perte_vol_documents", slots=slots).response == f"utter_perte_vol_documents{response}"
+    done = run("perte_vol_documents", slots=slots)
+    assert done.out.responses[0] == f"utter_perte_vol_documents{response}"
+    in_france = run("perte_vol_documents", slots={**slots, "pays": "france"})
+    assert in_france.out.responses == done.out.responses[:1], "where is known, nothing more is asked"
+
+
+PAPERS = "utter_perte_vol_documents"
+
+
+@pytest.mark.parametrize(
+    ("circumstance", "france", "abroad"),
+    [
+        ("perdu", "_perdu_passeport", "_etranger"),
+        ("vole", "_vole", "_vole_etranger"),
+        ("retrouve", "_retrouve", "_retrouve_etranger"),
+    ],
+)
+def test_papers_by_circumstance_and_place(run: Any, circumstance: str, france: str, abroad: str) -> None:
+    slots = {"document": "passeport", "circonstance": circumstance}
+    for country, response in (("france", france), ("etranger", abroad)):
+        done = run("perte_vol_documents", slots={**slots, "pays": country})
+        assert done.response == PAPERS + response
+        assert (done.slots["question"], done.slots["pays"]) == (None, country)
+
+
+STOLEN = {"document": "passeport", "circonstance": "vole"}
+SPAIN = {"entity": "pays", "value": "etranger", "in": "en Espagne"}
+LYON = {"entity": "ville", "value": "Lyon", "in": "Lyon"}
+
+
+def test_the_place_is_asked_behind_the_answer_and_told_by_a_tap(run: Any) -> None:
+    asked = run("perte_vol_documents", slots=STOLEN)
+    assert asked.out.responses == [f"{PAPERS}_vole", f"{PAPERS}_pays"]
+    assert asked.out.marks == {"join": True}
+    assert asked.slots["question"] == "pays"
+    slots = {**STOLEN, **asked.slots}
+    tap = {"entity": "pays", "value": "etranger"}
+    abroad = run("perte_vol_documents", "/…", [tap], slots, tapped=True)
+    assert (abroad.response, abroad.slots["question"]) == (f"{PAPERS}_vole_etranger", None)
+    here = run("perte_vol_documents", "/…", [{**tap, "value": "france"}], slots, tapped=True)
+    assert (here.response, here.slots["question"]) == (f"{PAPERS}_france", None)
+    back = run("perte_vol_documents", "/…", [{**tap, "value": "france"}], {**slots, **abroad.slots}, tapped=True)
+    assert back.response == f"{PAPERS}_vole", "nobody has read yet what holds in France"
+
+
+@pytest.mark.parametrize("intent", ["nlu_fallback", "operation_tranquillite_vacances", "au_revoir"])
+@pytest.mark.parametrize(
+    ("text", "entity", "response"),
+    [
+        ("c'était pendant mes vacances en Espagne", SPAIN, "_vole_etranger"),
+        ("à Lyon", LYON, "_france"),
+    ],
+)
+def test_the_place_is_told_in_words(run: Any, intent: str, text: str, entity: Any, response: str) -> None:
+    assert run(intent, text, [entity], {**STOLEN, "sujet": "perte_vol_documents", "question": "pays"}).response == (
+        PAPERS + response
+    )
+
+
+def test_a_corrected_place_counts(run: Any) -> None:
+    slots = {**STOLEN, "sujet": "perte_vol_documents", "pays": "etranger"}
+    corrected = run("hors_perimetre", "finalement c'était à Lyon", [LYON], slots)
+    assert corrected.response == f"{PAPERS}_vole"
+    assert corrected.slots["pays"] == "france"
+    denied = run("perte_vol_documents", "pas en Espagne, à Lyon", [SPAIN, LYON], slots)
+    assert denied.slots["pays"] == "france"
+    home = {"entity": "pays", "value": "france", "in": "en France"}
+    assert run("perte_vol_documents", "vol de passeport à Lyon", [LYON], STOLEN).response == f"{PAPERS}_vole"
+    stuck = run("perte_vol_documents", "volé en Espagne, comment rentrer en France", [SPAIN, home], STOLEN)
+    assert stuck.response == f"{PAPERS}_vole_etranger"
+    abroad = run("au_revoir", "non, en Espagne", [SPAIN], {**slots, "pays": "france"})
+    assert abroad.response == f"{PAPERS}_vole_etranger"
+    stolen = run("au_revoir", "en fait perdu", [{"entity": "circonstance", "value": "perdu", "in": "perdu"}], slots)
+    assert stolen.response == f"{PAPERS}_etranger", "the place was told and is not asked again"
+
+
+@pytest.mark.parametrize(
+    ("text", "entities"),
+    [
+        ("passeport volé et je pars en Espagne demain", [SPAIN]),
+        ("j'habite à Lyon et on m'a volé mon passeport", [LYON]),
+        ("volé en Espagne ou à Lyon, je ne sais plus", [SPAIN, LYON]),
+        (
+            "volé à Trifouilly",
+            [{"entity": "ville", "value": "Trifouilly", "in": "Trifouilly", "confidence_entity": 0.5}],
+        ),
+    ],
+)
+def test_a_place_that_is_not_sure_is_asked(run: Any, text: str, entities: Any) -> None:
+    done = run("perte_vol_documents", text, entities, STOLEN)
+    assert done.out.responses == [f"{PAPERS}_vole", f"{PAPERS}_pays"]
+    assert done.slots["pays"] is None
+
+
+def test_the_question_of_the_place_survives_an_interruption_and_ends(run: Any) -> None:
+    slots = {**STOLEN, "sujet": "perte_vol_documents", "question": "pays"}
+    first = run("contravention", "et une amende ?", slots=slots)
+    assert first.out.responses == ["utter_contravention", "utter_relance_pays"]
+    assert first.out.marks == {"choices_of": f"{PAPERS}_pays"}
+    second = run("procuration", "et voter ?", slots={**slots, **first.slots})
+    assert (second.response, second.slots["question"]) == ("utter_procuration", None)
+    found = run("perte_vol_documents", "retrouvé", [{"entity": "circonstance", "value": "retrouve"}], slots)
+    assert (found.response, found.slots["question"]) == (f"{PAPERS}_retrouve", None)
+    given_up = run("au_revoir", "laisse tomber", slots=slots, kind="abandon")
+    assert (given_up.response, given_up.slots["question"]) == ("utter_abandon", None)
+    long = run("nlu_fallback", "je ne sais pas trop comment vous dire ce qui se passe", slots=slots)
+    assert long.out.responses == ["utter_clarify_question", "utter_relance_pays"]
+
+
+def test_nobody_is_asked_where_before_the_bank_is_called(run: Any) -> None:
+    card = {"document": "carte_bancaire", "circonstance": "vole"}
+    assert run("perte_vol_documents", slots=card).response == f"{PAPERS}_carte_bancaire"
+
+
+@pytest.mark.parametrize("intent", ["plainte_comment", "pre_plainte_en_ligne"])
+@pytest.mark.parametrize(
+    ("entities", "slots", "response"),
+    [
+        ([("infraction", "cambriolage")], {}, "utter_plainte_biens"),
+        ([("circonstance", "vole")], {}, "utter_plainte_biens"),
+        ([], {"circonstance": "vole"}, "utter_plainte_biens"),
+        ([], {"infraction": "degradation"}, "utter_plainte_biens"),
+        ([("infraction", "menaces")], {"infraction": "vol"}, "utter_plainte_personnes"),
+        ([("infraction", "agression"), ("circonstance", "vole")], {}, "utter_plainte_personnes"),
+        ([("infraction", "escroquerie")], {}, "utter_plainte_escroquerie"),
+        ([("infraction", "usurpation")], {}, ""),
+        ([], {}, ""),
+    ],
+)
+def test_a_complaint_depends_on_the_offence(
+    run: Any, intent: str, entities: list[tuple[str, str]], slots: dict[str, str], response: str
+) -> None:
+    rows = [{"entity": entity, "value": value} for entity, value in entities]
+    assert run(intent, entities=rows, slots=slots).response == (response or f"utter_{intent}")
+
+
+def test_a_snatched_paper_is_a_stolen_one(run: Any) -> None:
+    rows = [{"entity": "document", "value": "permis"}, {"entity": "infraction", "value": "vol"}]
+    assert run("perte_vol_documents", entities=rows).out.responses[0] == f"{PAPERS}_vole"
+
+
+def test_an_agent_gets_offence_and_country(run: Any) -> None:
+    done = run("parler_humain", slots={"infraction": "menaces", "pays": "etranger"})
+    assert done.out.marks["handoff"]["slots"] == {"infraction": "menaces", "pays": "etranger"}
 
 
 def test_town(run: Any) -> None:
@@ -267,6 +411,37 @@ def test_hand_off_carries_what_is_known(run: Any) -> None:
     done = run("reclamation_police", slots={"ville": "Lyon", "corps": "autre", "question": "recrutement_concours"})
     assert done.out.marks["handoff"]["slots"] == {"ville": "Lyon"}
     assert done.slots["question"] is None
+
+
+PLACE = {"date": "hier", "lieu": "place bellecour"}
+
+
+def test_what_was_said_is_not_asked_again(run: Any) -> None:
+    """`told`: the fields of the day, this message's included."""
+    asked = run("parler_humain", "un agent svp")
+    assert asked.response == "utter_parler_humain"
+    known = run("parler_humain", "un agent svp", told=PLACE)
+    assert known.response == "utter_parler_humain_dit"
+    assert known.out.marks["handoff"]["slots"] == PLACE
+    by_slot = run("parler_humain", "un agent svp", slots={"sujet": "recrutement_formation", "corps": "officier"})
+    assert by_slot.response == "utter_parler_humain_dit"
+    assert by_slot.out.marks["handoff"]["slots"] == {"sujet": "recrutement_formation", "corps": "officier"}
+    # An age or a diploma is none of what is asked for.
+    assert run("parler_humain", "un agent svp", slots={"age": "32", "diplome": "bac"}).response == "utter_parler_humain"
+
+
+def test_not_understood_twice_after_something_was_said(run: Any) -> None:
+    done = run("nlu_fallback", "zzz", slots={"incompris": 1.0}, told=PLACE)
+    assert done.response == "utter_incompris_dit"
+    assert done.out.marks["handoff"]["slots"] == PLACE
+
+
+def test_variants_ask_for_nothing(run: Any) -> None:
+    import actions.handoff as handoff
+
+    for name, told in handoff.TOLD.items():
+        assert "la ville et la date" in DOMAIN["responses"][name][0]["text"]
+        assert "la ville" not in DOMAIN["responses"][told][0]["text"]
 
 
 def test_place_and_date_join_the_thanks(run: Any) -> None:
@@ -402,19 +577,128 @@ def test_diploma_told_before_is_not_asked_again(run: Any) -> None:
 def test_a_bag_holds_several_papers(run: Any) -> None:
     papers = [{"entity": "document", "value": value} for value in ("passeport", "carte_bancaire", "permis")]
     stolen = run("perte_vol_documents", entities=papers, slots={"circonstance": "vole"})
-    assert stolen.out.responses == ["utter_perte_vol_documents_carte_bancaire", "utter_perte_vol_documents_vole"]
+    assert stolen.out.responses == [f"{PAPERS}_carte_bancaire", f"{PAPERS}_vole", f"{PAPERS}_pays"]
     lost = run("perte_vol_documents", entities=papers, slots={"circonstance": "perdu"})
-    assert lost.out.responses == ["utter_perte_vol_documents_carte_bancaire", "utter_perte_vol_documents_perdu"]
-
-
-def test_papers_lost_abroad(run: Any) -> None:
-    passport = [{"entity": "document", "value": "passeport"}]
-    done = run("perte_vol_documents", "passeport perdu en Espagne", passport, {"circonstance": "perdu"})
-    assert done.response == "utter_perte_vol_documents_etranger"
-    assert done.slots["lieu"] == "etranger"
-    assert run("perte_vol_documents", "perdu à l'étranger").response == "utter_perte_vol_documents"
+    assert lost.out.responses == [f"{PAPERS}_carte_bancaire", f"{PAPERS}_perdu", f"{PAPERS}_pays"]
 
 
 def test_menu(run: Any) -> None:
     assert run("salutation", entities=[{"entity": "theme", "value": "route"}]).response == "utter_theme_route"
     assert run("salutation", entities=[{"entity": "theme", "value": "x"}]).response == "utter_salutation"
+
+
+def before(*intents: str) -> list[dict[str, Any]]:
+    """The events of messages of these intents, and of the latest one."""
+    return [{"event": "user", "parse_data": {"intent": {"name": name}}} for name in (*intents, "…")]
+
+
+@pytest.mark.parametrize(
+    ("question", "earlier", "reply"),
+    [
+        ("recrutement_concours", (), "utter_cout_recrutement"),
+        ("age", (), "utter_cout_recrutement"),
+        ("perte_vol_documents", (), "utter_cout"),
+        (None, ("plainte_comment",), "utter_cout_plainte"),
+        (None, ("operation_tranquillite_vacances", "salutation"), "utter_cout_vacances"),
+        (None, ("attestation_casier",), "utter_cout_casier"),
+        ("offre_agent", ("suivi_plainte",), "utter_cout_plainte"),
+        ("armes|procuration", ("arnaque_cyber",), "utter_cout_internet"),
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["au fait, c’est gratuit ?", "ça coûte combien ?", "faut payer ?", "c gratui", "c'est combien"]
+)
+def test_a_price_is_asked_of_what_is_talked_about(
+    run: Any, text: str, question: Optional[str], earlier: tuple[str, ...], reply: str
+) -> None:
+    done = run("reclamation_delai", text, slots={"question": question}, past=before(*earlier))
+    assert done.out.responses[0] == reply
+    assert "handoff" not in done.out.marks
+    assert done.slots["incompris"] == 0
+
+
+def test_the_form_goes_on_after_the_price(run: Any) -> None:
+    done = run("au_revoir", "au fait, c’est gratuit ?", slots={"question": "recrutement_formation"})
+    assert done.out.responses == ["utter_cout_recrutement", "utter_relance_metier"]
+    assert done.slots["question"] == "recrutement_formation"
+    again = run("nlu_fallback", "et c'est payant ?", slots={"question": "recrutement_formation", **done.slots})
+    assert again.out.responses == ["utter_cout_recrutement"]
+    assert "question" not in again.slots, "still open"
+    told = run("nlu_fallback", "officier", [{**TRADE, "in": "officier"}], {"question": "recrutement_formation"})
+    assert told.response == "utter_recrutement_formation_officier"
+
+
+def test_a_price_of_something_named(run: Any) -> None:
+    assert run("plainte_comment", "porter plainte, c'est payant ?").response == "utter_cout_plainte"
+    assert run("contravention", "combien coûte l'amende").response == "utter_contravention"
+    assert run("recrutement_carriere", "combien on est payé").response == "utter_recrutement_carriere"
+    assert run("violences_conjugales", "c'est gratuit ?").response == "utter_violences_conjugales"
+    assert run("nlu_fallback", "c'est gratuit ?").response == "utter_clarify"
+
+
+REPROACH = "la petite a disparu lundi et l'alerte est sortie le lendemain, bande de nuls"
+
+
+def test_an_insult_with_a_reproach_goes_to_an_agent(run: Any) -> None:
+    done = run("insulte_troll", REPROACH, slots={"insultes": 2})
+    assert done.response == "utter_reclamation_delai_disparition"
+    assert done.out.marks["handoff"] == {
+        "category": "request",
+        "priority": 4,
+        "reason": "reclamation_delai",
+        "slots": {},
+    }
+    assert done.slots["insultes"] == 0
+    slots = {**done.slots, "relance": "reclamation_delai"}
+    again = run("insulte_troll", REPROACH, slots=slots)
+    assert (again.out.responses, again.out.marks["silence"]) == ([], True)
+    assert again.out.marks["handoff"]["reason"] == "reclamation_delai"
+
+
+def test_a_human_asked_for_again_is_a_second_form_then_silence(run: Any) -> None:
+    slots: dict[str, Any] = {}
+    heard = []
+    for _ in range(3):
+        done = run("parler_humain", "je veux un agent", slots=slots)
+        assert done.out.marks["handoff"]["category"] == "request"
+        slots = {**slots, **done.slots}
+        heard.append(done.out.responses)
+    assert heard == [["utter_parler_humain"], ["utter_parler_humain_suite"], []]
+    robot = run("parler_humain", "t'es un robot ?", slots=slots)
+    assert robot.response == "utter_parler_humain", "narrowed when it is uttered"
+    thanks = run("remerciements", "merci encore", slots={"question": "remerciements"})
+    assert thanks.response == "utter_precision_notee"
+
+
+@pytest.mark.parametrize("topic", ["recrutement_suivi_dossier", "recrutement_stage_reserve", "suivi_plainte"])
+def test_details_accept_the_offer(run: Any, topic: str) -> None:
+    offered = run(topic, "…")
+    assert offered.slots["question"] == "offre_agent"
+    town = {"entity": "ville", "value": "Lyon", "in": "Lyon"}
+    done = run(topic, "Lyon, 15 ans, le 3 février", [town], offered.slots, past=before(topic))
+    assert done.response == "utter_offre_acceptee"
+    handoff = done.out.marks["handoff"]
+    assert (handoff["category"], handoff["reason"]) == ("request", topic)
+    assert handoff["slots"].items() >= {"ville": "Lyon", "age": "15"}.items()
+    assert done.slots["question"] == "parler_humain"
+    more = run("nlu_fallback", "et le 4 février", slots={**offered.slots, **done.slots}, past=before(topic, topic))
+    assert (more.out.responses, more.out.marks["silence"]) == ([], True)
+
+
+def test_what_is_no_detail_passes_the_offer_over(run: Any) -> None:
+    slots, past = {"question": "offre_agent"}, before("recrutement_suivi_dossier")
+    other = run("procuration", "procuration pour le 3 mars à voter", slots=slots, past=past)
+    assert (other.response, other.slots["question"]) == ("utter_procuration", None)
+    asked = run("recrutement_suivi_dossier", "et pour le 3 mars, c'est quand ?", slots=slots, past=past)
+    assert asked.response == "utter_recrutement_suivi_dossier"
+    reserve = {"entity": "corps", "value": "reserve"}
+    shown = run("recrutement_stage_reserve", "la réserve", [reserve])
+    assert shown.response == "utter_recrutement_stage_reserve_reserve"
+    assert shown.slots["question"] is None
+
+
+def test_the_reserve_is_asked_no_date(run: Any) -> None:
+    done = run("recrutement_conditions", "quel âge pour la réserve", [{"entity": "corps", "value": "reserve"}])
+    assert done.out.responses == ["utter_age_reserve", "utter_age_demande_reserve"]
+    near = run("nlu_fallback", "67", slots={"corps": "reserve", "question": "age", "sujet": "age"}, kind="nombre")
+    assert near.out.responses == ["utter_age_reserve", "utter_age_limite_reserve"]

@@ -97,6 +97,42 @@ def test_a_safety_figure_may_not_fall_at_all(before: list[Judged], after: list[J
     assert f"jeu.tsv écriture SMS : {told}" in falls(made(before), made(before, after))
 
 
+def missed(netted: int, alone: int, recognised: int) -> list[Judged]:
+    """Emergencies that meet the numbers only, that meet nothing, and that are recognised."""
+    case = Case("x", "danger_immediat", "", "emergency")
+    quiet, told = (Judged(case, "danger_immediat", "answer", None, 0.0, net) for net in (False, True))
+    alarm = Judged(case, "danger_immediat", "emergency", None, 0.0, True)
+    return [told] * netted + [quiet] * alone + [alarm] * recognised
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "falls_to"),
+    [
+        ((9, 1, 90), (8, 2, 90), "80,0"),
+        ((9, 0, 91), (8, 1, 91), "88,9"),
+        ((9, 1, 90), (8, 1, 91), None),  # one of the netted is recognised at last
+        ((9, 1, 90), (0, 1, 99), None),  # and all of them
+        ((9, 1, 90), (0, 0, 100), None),  # nothing is missed any more
+        ((9, 1, 90), (9, 0, 91), None),
+    ],
+)
+def test_the_second_net_may_not_catch_less(
+    before: tuple[int, int, int], after: tuple[int, int, int], falls_to: str | None
+) -> None:
+    noisy = missed(1, 0, 1)
+    told = [line for line in falls(made(missed(*before), noisy), made(missed(*after), noisy)) if "second filet" in line]
+    assert bool(told) is (falls_to is not None)
+    assert falls_to is None or told[0].endswith(f" → {falls_to}\u00a0%")
+
+
+def test_a_reference_that_does_not_know_the_second_net_yet_is_read() -> None:
+    old = made(missed(9, 1, 90))
+    for kinds in old["sets"].values():
+        for figures in (kinds["clean"], kinds["sms"]):
+            del figures["second_net"], figures["unwarned_rate"], figures["net_cost"]
+    assert falls(old, made(missed(0, 10, 90))) == []
+
+
 def test_what_is_no_longer_measured_is_a_fall() -> None:
     before, after = made(reading("animaux", 5, 0)), made(reading("armes", 5, 0))
     assert falls(before, after) == ["animaux : n’est plus mesurée", "animaux, sous bruit : n’est plus mesurée"]
@@ -205,3 +241,10 @@ def test_the_reference_that_stands_in_the_project_covers_every_set_and_noise() -
     assert set(kept["sets"]) == {path.name for path in (ROOT / "tests" / "gold").glob("*.tsv")}
     for figures in kept["sets"].values():
         assert set(figures) == {"n", "clean", "accents", "fautes", "majuscules", "sms"}
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "tests" / "gold").glob("*.tsv"))])
+def test_the_reference_was_measured_on_the_sets_as_they_are(name: str) -> None:
+    kept = baseline.read(ROOT / "tests" / "gold" / "baseline.json")
+    lines = (ROOT / "tests" / "gold" / name).read_text(encoding="utf-8").split("\n")
+    assert kept["sets"][name]["n"] == sum(bool(line.strip()) for line in lines) - 1, "make test-nlu ACCEPTER=1"

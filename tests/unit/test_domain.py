@@ -193,7 +193,7 @@ FORBIDDEN = {
     "filler": r"n['’]hésitez pas|afin de|veuillez|dans le cadre de|dans les meilleurs délais|il convient|susmentionné|"
     r"nous accusons|suite à votre|en vue de|procéder à|à cet effet",
     "old names": r"pre-plainte-en-ligne|moncommissariat\.fr|objectifpolice|0 ?811|0800 22|acropol",
-    "old rules": r"1,60|15/10|\b35 ans\b",
+    "old rules": r"1,60|15/10|(?<!maximal, )\b35 ans\b",  # said of officers, where sources differ, as one of two
     "wrong apostrophe": r"'",
     "three dots": r"\.\.\.",
     "shouting": r"!!|\?\?|[A-ZÉÈÀ]{12,}",
@@ -221,6 +221,7 @@ def test_forbidden_words(one: Text) -> None:
         ("N’hésitez pas", "filler"),
         ("www.pre-plainte-en-ligne.gouv.fr", "old names"),
         ("avant 35 ans", "old rules"),
+        ("gardien de la paix, 35 ans", "old rules"),
         ("l'agent", "wrong apostrophe"),
     ],
 )
@@ -253,7 +254,7 @@ PHONE = re.compile(
 # What else may be a figure: amounts, durations, dates, ages.
 MEASURE = re.compile(
     r"\d[\d ]*(?:,\d+)?\s?(?:€|(?:ans?|mois|jours?|days|h)\b)|1er janvier"
-    r"|(?:\d{1,2} )?(?:janvier|mars|octobre|novembre) 20\d\d|(?:de|entre) \d+ (?:à|et) \d+|n°\s\d"
+    r"|(?:\d{1,2} )?(?:janvier|mars|octobre|novembre) 20\d\d|(?:[Ee]n|source de) 20\d\d|(?:de|entre) \d+ (?:à|et) \d+|n°\s\d"
 )
 
 
@@ -311,6 +312,8 @@ def _values(entity: str) -> set[str]:
         "diplome": ("recrutement", "DIPLOMES"),
         "document": ("documents", "DOCUMENTS"),
         "circonstance": ("documents", "CIRCUMSTANCES"),
+        "pays": ("documents", "COUNTRIES"),
+        "infraction": ("plainte", "OFFENCES"),
         "theme": ("accueil", "THEMES"),
     }
     known = {"autre"} if entity == "corps" else set()
@@ -433,7 +436,8 @@ def test_each_response_is_used() -> None:
     reachable |= {f"utter_diplome_{value}" for value in _constant("recrutement", "DIPLOMES")}
     reachable |= set(_recruitment())
     reachable |= {f"utter_age_{corps}" for corps in _constant("recrutement", "CORPS")}
-    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu", "etranger"]
+    documents = ["retrouve", "carte_bancaire", "vole", "circonstance", "perdu", "etranger", "pays", "france"]
+    documents += ["vole_etranger", "retrouve_etranger"]
     documents += [f"perdu_{value}" for value in _constant("documents", "LOST")]
     reachable |= {f"utter_perte_vol_documents_{value}" for value in documents}
     reachable.add("utter_commissariat_contact_horaires_ville")
@@ -590,6 +594,9 @@ def test_handoff_replies_leave_room_and_ask_what_agents_need() -> None:
         ("harcelement_cyber", ("3018", "17cyber.gouv.fr", "17")),
         ("disparition", ("17", "114", "116 000", "aucun délai")),
         ("reclamation_delai_disparition", ("justice", "Un agent")),
+        ("disparition_avis", ("17", "114", "116 000", "justice", "Un agent")),
+        ("age_officier", ("se contredisent", "35 ans", "45 ans", "fiche officielle", "devenirpolicier.fr")),
+        ("cout_vacances", ("gratuite", "F34634")),
         ("reclamation_delai_refus", ("procureur", "Un agent")),
         ("precis_passe_judiciaire", ("casier", "devenirpolicier.fr", "agrément")),
         ("temoignage_info_enquete", ("17", "114", "justice", "masecurite")),
@@ -606,8 +613,45 @@ def test_what_a_reply_carries(intent: str, needed: tuple[str, ...]) -> None:
         assert word in by_name(f"utter_{intent}")
 
 
+def test_the_question_of_the_place_fits_behind_each_answer() -> None:
+    """The channel joins it to the answer; one that left no room would send it as a second message."""
+    question = size(by_name("utter_perte_vol_documents_pays"))
+    answers = [one for one in TEXTS if one.name.startswith(("utter_perte_vol_documents_", "utter_precis_sac_vole"))]
+    assert all(size(one.text) + 1 + question <= MAX_BYTES for one in answers)
+
+
+@pytest.mark.parametrize(
+    ("name", "affirmed"),
+    [
+        ("utter_perte_vol_documents_perdu_carte_identite", "guichet"),
+        ("utter_perte_vol_documents_perdu_passeport", "guichet"),
+        ("utter_precis_tatouage", "sont admis"),
+        ("utter_cout_plainte", "gratuit"),
+        ("utter_cout_recrutement", "gratuit"),
+        ("utter_diplome_licence", "passer le concours d’officier"),
+    ],
+)
+def test_doubtful_facts_give_the_official_page_instead(name: str, affirmed: str) -> None:
+    assert affirmed not in by_name(name)
+    assert re.search(r"vérifi|page officielle", by_name(name), re.IGNORECASE)
+    assert re.search(r"https://www\.(service-public\.gouv|devenirpolicier)\.fr", by_name(name))
+
+
+@pytest.mark.parametrize("name", ["utter_age_demande_reserve", "utter_age_limite_reserve", "utter_age_reserve"])
+def test_the_reserve_names_no_date(name: str) -> None:
+    assert not re.search(r"\bdate\b", by_name(name))
+
+
 def test_two_wordings_where_people_meet_them_often() -> None:
-    for name in ("utter_salutation", "utter_remerciements", "utter_insulte_troll", "utter_clarify"):
+    for name in (
+        "utter_salutation",
+        "utter_remerciements",
+        "utter_insulte_troll",
+        "utter_clarify",
+        "utter_clarify_question",
+        "utter_precision_notee",
+        "utter_parler_humain_suite",
+    ):
         assert len({one.text for one in TEXTS if one.name == name}) == 2
     for one in TEXTS:
         if one.name == "utter_salutation":
@@ -629,8 +673,9 @@ def test_lookups_lead_to_known_values() -> None:
     rows = _yaml("data/nlu.yml")["nlu"]
     value_of = {word: row["synonym"] for row in rows if "synonym" in row for word in _lines(row)}
     lists = {row["lookup"]: _lines(row) for row in rows if "lookup" in row}
-    assert set(lists) == set(DOMAIN["entities"]) - {"theme"}
-    for entity in ("corps", "diplome", "document", "circonstance"):
+    # « cap emploi », « vol de nuit »: found first, so that no word of theirs is taken for a diploma or a theft; then dropped.
+    assert set(lists) == (set(DOMAIN["entities"]) - {"theme"}) | {"autre_sens"}
+    for entity in ("corps", "diplome", "document", "circonstance", "pays", "infraction"):
         said = {value_of.get(word, word) for word in lists[entity]}
         assert said == _values(entity) - ({"autre"} if entity == "corps" else set()), entity
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bot.policy.intents import HANDOFF, policy_of
 HEAD = "text\tintent\tsecond\troute\n"
 KEYS = (
     "n", "accuracy", "route_accuracy", "answer_precision", "answer_coverage", "sensitive_recall", "emergency_recall",
-    "false_alarm_rate", "per_intent", "confusion",
+    "false_alarm_rate", "second_net", "unwarned_rate", "net_cost", "per_intent", "confusion",
 )  # fmt: skip
 
 # Message, gold intent, second, gold route; what the engine believes, how much, its probability of danger.
@@ -91,6 +92,9 @@ def test_the_figures_are_those_that_a_hand_counts(capsys: pytest.CaptureFixture[
     assert figures["sensitive_recall"] == 0.5
     assert figures["emergency_recall"] == 0.5
     assert figures["false_alarm_rate"] == 0.125
+    assert figures["second_net"] == 1.0  # the one that is missed: a trace of danger, and little confidence
+    assert (figures["unwarned_rate"], figures["unwarned_emergencies"]) == (0.0, [])
+    assert figures["net_cost"] == 0.2  # « euh » alone of the five harmless ones that set off no alarm
     assert (figures["missed_emergencies"], figures["false_alarms"], figures["missed_sensitive"]) == ([10], [11], [8])
 
 
@@ -205,6 +209,38 @@ def test_an_intent_that_data_split_counts_as_the_one_above_it() -> None:
         "armes", "pre_plainte_en_ligne", "inconnue"
     )  # fmt: skip
     assert set(measure([Judged(case, "armes_chasse", "answer", None, 0.0)])["per_intent"]) == {"armes"}
+
+
+def judged(intent: str, route: str, chosen: str, net: bool) -> Judged:
+    return Judged(Case("x", intent, "", route), intent, chosen, intent, 0.9, net)
+
+
+def test_the_second_net_counts_the_missed_emergencies_that_meet_the_numbers() -> None:
+    rows = [
+        judged("danger_immediat", "emergency", "emergency", True),
+        judged("danger_immediat", "emergency", "emergency", False),  # recognised: nothing for a net to catch
+        judged("danger_immediat", "emergency", "answer", True),
+        judged("danger_immediat", "emergency", "clarify", True),
+        judged("detresse_suicide", "emergency", "answer", False),
+    ]
+    figures = measure(rows)
+    assert (figures["second_net"], figures["unwarned_rate"], figures["net_cost"]) == (0.6667, 0.2, None)
+    shown = report.table(figures).replace("\u00a0", " ")
+    assert re.search(r"second filet : urgences manquées, 17 et 114 dits +66,7 %", shown)
+    assert "Urgences sans alerte ni numéros, lignes : 0" in shown
+    assert measure(rows[:2])["second_net"] is None
+
+
+def test_the_cost_of_the_net_is_counted_on_harmless_messages_alone() -> None:
+    rows = [
+        judged("procuration", "answer", "answer", False),
+        judged("procuration", "answer", "answer", True),
+        judged("remerciements", "handoff", "handoff", False),
+        judged("remerciements", "handoff", "answer", True),
+        judged("procuration", "answer", "emergency", True),  # a false alarm, counted as one
+        judged("violences_conjugales", "handoff", "handoff", True),  # the numbers are due
+    ]
+    assert measure(rows)["net_cost"] == 0.5
 
 
 def test_nothing_to_count_is_no_figure() -> None:

@@ -54,6 +54,11 @@ DANGERS: dict[str, list[str]] = {
         "je suis cachée dans le placard", "je me suis enfermé dans les toilettes il hurle", "il me retient chez lui",
         "viiite il arrive",
     ],
+    "cris isolés": [
+        "مساعدة", "مساعدة!!", "مساعدة من فضلكم", "أحتاج مساعدة الآن", "помощь", "ПОМОЩЬ!!!", "на помощь", "нужна помощь",
+        "tulong", "Tulooong po", "tolong", "tolong saya", "tolong saya cepat", "nisaidie", "nisaidieni tafadhali",
+        "vonjeo", "anmwe", "salisa ngai", "apua", "ช่วยด้วย", "🆘", "🚨🚨", "🚨 🚨 🚨 🚨", "🚨🚨!!", "🔪🚨", "🚨🔪🚨",
+    ],
     "suivi, enlèvement": [
         "un homme me suit", "je suis suivie depuis le métro", "une voiture nous suit", "ils courent après moi",
         "on vient d'enlever ma fille", "ils l'ont mise de force dans une camionnette", "mon fils a été kidnappé",
@@ -153,6 +158,9 @@ HARMLESS: dict[str, list[str]] = {
         "j'ai été arnaqué sur internet", "où est le commissariat le plus proche", "bonjour", "merci beaucoup",
         "mon ex me harcèle sur snap", "un compte insta me suit et m'envoie des messages",
         "je suis suivie par un psychologue", "je suis enfermée dehors, j'ai oublié mes clés",
+        "🚨", "🚨🚨 alerte : les inscriptions au concours sont ouvertes", "🚨🚨 merci pour votre travail", "🚓🚨👮", "🔥🔥",
+        "المساعدة القانونية للاجئين", "أريد مساعدة في ملف الإقامة", "нужна помощь с документами", "помощь юриста",
+        "Tolong bantu saya isi formulir", "c'est quoi tulong", "Saïdia", "Toulon", "உதவித்தொகை",
         "avec l'aide de mon avocat j'ai rempli le dossier", "le Secours populaire recrute-t-il",
     ],
 }  # fmt: skip

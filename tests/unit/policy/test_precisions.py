@@ -119,6 +119,16 @@ def test_what_is_wrong_is_named(data: Any, what: str) -> None:
             "3 jours pour publier la photo de la petite, honte à vous",
             "reclamation_delai_disparition",
         ),
+        ("reclamation_police", "l'agent s'est moqué de moi quand j'ai signalé la disparition de ma fille", None),
+        ("reclamation_police", "un policier a publié la photo de mon enfant", None),
+        ("insulte_troll", "vous êtes des nuls", None),
+        ("insulte_troll", "bande de gamins", None),
+        ("temoignage_info_enquete", "j'ai vu l'avis pour la petite, je l'ai croisée hier", None),
+        ("temoignage_info_enquete", "je crois avoir reconnu l'enfant de votre avis de recherche", None),
+        ("temoignage_info_enquete", "pouvez-vous lancer un appel à témoins pour le vol de ma moto ?", None),
+        ("disparition", "ma fille de 14 ans a disparu depuis hier", None),
+        ("disparition", "fugue de mon fils, il faut lancer l'alerte enlèvement", None),
+        ("reclamation_delai", "un petit appel de vos services, ça fait six mois que j'attends", None),
         ("reclamation_delai", "deux heures pour venir hier soir", None),
         ("reclamation_delai", "ma plainte date d'un an et toujours rien", None),
         ("reclamation_delai", "ils refusent de prendre ma plainte", "reclamation_delai_refus"),
@@ -141,3 +151,32 @@ def test_what_is_wrong_is_named(data: Any, what: str) -> None:
 )
 def test_the_file(general: str, text: str, reply: str | None) -> None:
     assert TABLE.find(f"utter_{general}", text) == (reply and f"utter_{reply}")
+
+
+# Anger about a missing child's appeal that came late, whatever the classifier takes it for.
+LATE_APPEAL = (
+    "pourquoi l’alerte pour cette petite n’est sortie que le lendemain ??",
+    "personne a diffusé l’avis pour le petit",
+    "pk vs avé pa lancé l'alerte pr le gosse",
+    "24h avant de prévenir les gens pour la gamine c'est honteux",
+    "rien sur votre page avec la photo de l'ado, rien",
+    "IL A FALLU TROIS JOURS POUR VOIR LA PHOTO DU PETIT",
+    "la fillette est partie mardi et l'avis sort jeudi, bravo",
+    "vous avez attendu qu'elle soit morte pour lancer l'alerte",
+    "cet enfant était recherché depuis deux jours et personne a relayé",
+    "aucun appel pour retrouver cette gamine, bande d'incapables",
+    "vous auriez pu partager le portrait de la petite plus tot",
+    "pourquoi avoir publié l'appel si tard",
+)
+
+
+@pytest.mark.parametrize("text", LATE_APPEAL)
+@pytest.mark.parametrize("general", ["reclamation_delai", "reclamation_police", "insulte_troll"])
+def test_a_late_appeal_is_told_of_the_judicial_framework(general: str, text: str) -> None:
+    assert TABLE.find(f"utter_{general}", text) == "utter_reclamation_delai_disparition"
+
+
+@pytest.mark.parametrize("text", [*LATE_APPEAL[:3], LATE_APPEAL[-1], "l'avis est sorti le lendemain, une honte"])
+def test_a_reproach_taken_for_a_witness_or_a_disappearance(text: str) -> None:
+    assert TABLE.find("utter_temoignage_info_enquete", text) == "utter_reclamation_delai_disparition"
+    assert TABLE.find("utter_disparition", text) == "utter_disparition_avis"

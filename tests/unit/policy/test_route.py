@@ -51,11 +51,21 @@ TEXTS = {
 KNOWN = Situation(introduced=True)
 
 
-def turn(intent: str, *replies: str, clarify: bool = False, french: bool = True, confidence: float = 0.9) -> Turn:
+LINE = TEXTS["utter_filet"]
+
+
+def turn(
+    intent: str,
+    *replies: str,
+    clarify: bool = False,
+    french: bool = True,
+    confidence: float = 0.9,
+    danger: float = 0.0,
+) -> Turn:
     policy = policy_of(intent)
     handoff = HandoffRequest(policy.category, policy.priority, intent) if policy.route == "handoff" else None
     return Turn(
-        Understanding(intent, confidence, french=french),
+        Understanding(intent, confidence, danger=danger, french=french),
         tuple(Reply(r) for r in replies),
         handoff if not clarify else None,
         clarify,
@@ -84,6 +94,65 @@ def test_a_question_to_the_person_carries_the_second_net() -> None:
 def test_the_net_is_not_mistaken_for_another_number() -> None:
     outcome = route.by_day(turn("procuration", "17Cyber, en 2017, 0 114 5", clarify=True), KNOWN, TEXTS)
     assert said(outcome)[0].endswith("En danger : 17 ou 114.")
+
+
+@pytest.mark.parametrize("intent", ["procuration", "remerciements", "au_revoir", "salutation", "insulte_troll"])
+@pytest.mark.parametrize(
+    ("confidence", "danger", "due"),
+    [
+        (0.99, 0.0, False),
+        (route.NET_CONFIDENCE, route.NET_DANGER - 0.001, False),
+        (route.NET_CONFIDENCE - 0.001, 0.0, True),
+        (0.40, 0.0, True),
+        (0.99, route.NET_DANGER, True),
+        (0.65, 0.29, True),
+    ],
+)
+def test_whatever_is_not_a_confident_harmless_answer_carries_the_net(
+    intent: str, confidence: float, danger: float, due: bool
+) -> None:
+    outcome = route.by_day(turn(intent, "A", confidence=confidence, danger=danger), KNOWN, TEXTS)
+    assert said(outcome) == ([f"A\n\n{LINE}"] if due else ["A"])
+    assert outcome.route == policy_of(intent).route
+
+
+def test_the_net_is_the_end_of_the_last_of_two_answers_and_is_never_said_twice() -> None:
+    unsure = route.by_day(turn("procuration", "A", "B", confidence=0.5), KNOWN, TEXTS)
+    assert said(unsure) == ["A", f"B\n\n{LINE}"]
+    with_numbers = route.by_day(turn("procuration", "Le 17.", "Ou le 114.", confidence=0.5), KNOWN, TEXTS)
+    assert said(with_numbers) == ["Le 17.", "Ou le 114."]
+    assert said(route.by_day(turn("insulte_troll", confidence=0.5), KNOWN, TEXTS)) == []  # silent on purpose
+
+
+def test_a_value_that_we_asked_for_carries_the_net_only_with_a_trace_of_danger() -> None:
+    asked = replace(KNOWN, answers=True)
+    town = turn("commissariat_contact_horaires", "A", confidence=0.2)
+    assert said(route.by_day(town, asked, TEXTS)) == ["A"]
+    assert said(route.by_day(town, KNOWN, TEXTS)) == [f"A\n\n{LINE}"]
+    traced = turn("commissariat_contact_horaires", "A", confidence=0.2, danger=0.1)
+    assert said(route.by_day(traced, asked, TEXTS)) == [f"A\n\n{LINE}"]
+    again = turn("commissariat_contact_horaires", "A", clarify=True)
+    assert said(route.by_day(again, asked, TEXTS)) == [f"A\n\n{LINE}"]
+
+
+def test_politeness_in_another_language_that_is_not_sure_is_read_by_an_agent() -> None:
+    for doubtful in (
+        turn("au_revoir", "Salut", french=False, danger=0.1),
+        turn("au_revoir", "Salut", french=False, confidence=0.4),
+    ):
+        outcome = route.by_day(doubtful, ENGLISH, TEXTS)
+        assert said(outcome) == ["<utter_autre_langue>\n\nIn danger, call 17 or 112, or text 114."]
+        assert outcome.handoff and outcome.handoff.reason == "autre_langue"
+        at_night = route.at_night(outcome, False, TEXTS, "en")
+        assert at_night.handoff and at_night.disposition == "handed_off"
+
+
+@pytest.mark.parametrize(
+    ("text", "gives"),
+    [("le 17 ou le 114", True), ("17", False), ("17Cyber, 114", False), ("en 2017, le 114", False)],
+)
+def test_both_numbers_must_be_given(text: str, gives: bool) -> None:
+    assert route.gives_numbers(text) is gives
 
 
 def test_a_weak_guess_of_danger_is_a_question() -> None:
@@ -202,6 +271,20 @@ def test_attachments_without_words(types: tuple[str, ...], key: str, human: bool
     assert ("Dès 6 h." in said(outcome)[0]) is human
     assert outcome.disposition == ("handed_off" if human else "answered")
     assert said(route.media((), KNOWN, TEXTS))[0].startswith("<utter")
+
+
+@pytest.mark.parametrize("types", [("image",), ("audio", "image"), ("location",), ("ig_reel",), ("inconnu",)])
+def test_what_follows_an_open_hand_off_is_kept_in_silence(types: tuple[str, ...]) -> None:
+    situation = Situation(introduced=True, handoff_open=True, wait="Dès 6 h.")
+    outcome = route.media([Attachment(t) for t in types], situation, TEXTS)
+    assert said(outcome) == []
+    human = types[0] in ("image", "audio", "location")
+    assert (outcome.handoff is not None, outcome.disposition) == (human, "handed_off" if human else "answered")
+
+
+def test_what_cannot_be_kept_is_said_each_time() -> None:
+    outcome = route.media([Attachment("ephemeral")], Situation(introduced=True, handoff_open=True), TEXTS)
+    assert said(outcome)[0].startswith("<utter_media_ephemere>")
 
 
 @pytest.mark.parametrize(
