@@ -13,7 +13,7 @@ from actions.relance import CHOICE, asks_again
 from actions.said import known
 
 PLAUSIBLE = 0.15  # an intent below this is not worth naming
-TOGETHER = 0.5  # two intents that are less likely than this together are a guess
+TOGETHER = 0.6  # two intents that are less likely than this together are a guess
 # Messages without words, by the kind that the engine gives them.
 WORDLESS = {"nombre": "utter_nombre_seul", "emoji": "utter_emoji_seul"}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from rasa_sdk import Tracker
+from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.recrutement import AGE, ASKS_CORPS, TOPICS
-from actions.relance import CHOICE, OFFER, asks_again
-from actions.said import NO_SUBJECT, intent, is_tap, known, last_intent, text
+from actions.relance import CHOICE, OFFER, SUBJECT, asks_again
+from actions.said import NO_SUBJECT, intent, is_tap, known, last_subject, text
 from bot.policy.intents import ANSWER, PRIORITY, policy_of
 from bot.policy.normalise import BOUNDARIES, tokens
 
@@ -54,11 +55,15 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     if is_tap(tracker) or policy_of(intent(tracker)).priority <= PRIORITY["sensitive"]:
         return None
     words = [word for word in tokens(text(tracker)) if word not in BOUNDARIES]
-    subject = _subject(tracker) if is_elliptic(words) else _named(tracker, words)
-    if subject is None:
+    elliptic = is_elliptic(words)
+    about = _about(tracker) if elliptic else _named(tracker, words)
+    subject = ASKS_CORPS[0] if about == AGE else about
+    if not subject or policy_of(subject).route != ANSWER:
         return None
     dispatcher.utter_message(response=REPLIES.get(subject, _GENERAL))
-    return _goes_on(dispatcher, tracker)
+    # The message's own intent is a guess: what it asked of stays the subject, for « et ça coûte combien ? ».
+    kept = [SlotSet("sujet", about)] if elliptic else []
+    return [*kept, *_goes_on(dispatcher, tracker)]
 
 
 def is_elliptic(words: list[str]) -> bool:
@@ -70,15 +75,12 @@ def is_elliptic(words: list[str]) -> bool:
 _ALONE = (["c", "est", "combien"], ["ca", "fait", "combien"], ["combien", "ca", "fait"], ["combien", "c", "est"])
 
 
-def _subject(tracker: Tracker) -> Optional[str]:
-    """The open question's, else that of the message before."""
+def _about(tracker: Tracker) -> Optional[str]:
+    """The open question's subject, else what was talked about before: an intent or « age »."""
     question = known(tracker, "question") or ""
-    if question == AGE:
-        return ASKS_CORPS[0]
     if question in (OFFER, "") or CHOICE in question or question in NO_SUBJECT:
-        question = last_intent(tracker) or known(tracker, "sujet") or ""
-        question = ASKS_CORPS[0] if question == AGE else question
-    return question if question and policy_of(question).route == ANSWER else None
+        return last_subject(tracker) or known(tracker, "sujet")
+    return SUBJECT.get(question, question)
 
 
 def _named(tracker: Tracker, words: list[str]) -> Optional[str]:

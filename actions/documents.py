@@ -27,6 +27,10 @@ _ELSEWHERE = re.compile(
     r"d[eé]part|billets?|avion|vol pour|habit\w*|vis|vit|vivons|r[eé]sid\w*|travaill\w*) (?:[\w’'-]+ ){0,3}$",
     re.IGNORECASE,
 )
+# « Retrouvé » says how things stand; what the paper was before, « que j'avais déclaré perdu », does not undo it.
+FOUND = "retrouve"
+_GOES_ON = re.compile(r"\b(?:et|mais|sauf|sans|pas|puis|ensuite|depuis|par contre|cependant)\b", re.IGNORECASE)
+_DECLARED = re.compile(r"\b(?:d[ée]clar|signal|croyai|pensai)\w*(?: [\w’'-]+){0,3} $", re.IGNORECASE)
 _DENIED = re.compile(r"\bpas (?:(?:en|à|a|au|aux|dans|de|du) )?$", re.IGNORECASE)
 
 
@@ -45,7 +49,12 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
         dispatcher.utter_message(json_message={"join": True})
         dispatcher.utter_message(response=f"utter_{INTENT}_pays")
         question = PLACE
-    return [SlotSet("sujet", INTENT), SlotSet("question", question), SlotSet("pays", place)]
+    return [
+        SlotSet("sujet", INTENT),
+        SlotSet("question", question),
+        SlotSet("pays", place),
+        SlotSet("circonstance", circumstance(tracker)),
+    ]
 
 
 def place_of(tracker: Tracker) -> Optional[str]:
@@ -80,7 +89,7 @@ def _tells_more(tracker: Tracker) -> bool:
 
 
 def _stands_behind(before: re.Pattern[str], tracker: Tracker, row: dict[str, Any]) -> bool:
-    start = int(row.get("start") or 0)
+    start = _start(row)
     return bool(before.search(text(tracker)[max(0, start - 60) : start]))
 
 
@@ -90,9 +99,28 @@ def _depends_on_place(response: str) -> bool:
 
 def circumstance(tracker: Tracker) -> Optional[str]:
     """What happened: « vol à l'arraché » names an offence and says it too."""
+    if _is_found(tracker):
+        return FOUND
     if said(tracker, "infraction") == THEFT and not said(tracker, "circonstance"):
         return "vole"
     return known(tracker, "circonstance", CIRCUMSTANCES)
+
+
+def _is_found(tracker: Tracker) -> bool:
+    """The message says that the paper was found, and nothing that happened to it since."""
+    rows = sorted((row for row in entities(tracker) if row.get("entity") == "circonstance"), key=_start)
+    found = next((row for row in rows if row["value"] == FOUND), None)
+    if found is None:
+        return False
+    later = [row for row in rows if row["value"] != FOUND and _start(row) > _start(found)]
+    return not any(
+        _GOES_ON.search(text(tracker)[_start(found) : _start(row)]) and not _stands_behind(_DECLARED, tracker, row)
+        for row in later
+    )
+
+
+def _start(row: dict[str, Any]) -> int:
+    return int(row.get("start") or 0)
 
 
 def responses_of(tracker: Tracker, place: Optional[str] = None) -> list[str]:

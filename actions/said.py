@@ -47,8 +47,28 @@ NO_SUBJECT = (
 def last_intent(tracker: Tracker) -> Optional[str]:
     """What the person wrote about before this message; None at the beginning."""
     before = [event for event in tracker.events if event.get("event") == "user"][:-1]
-    names = [str(((event.get("parse_data") or {}).get("intent") or {}).get("name") or "") for event in before]
+    names = [_intent_of(event) for event in before]
     return next((name for name in reversed(names) if name and name not in NO_SUBJECT), None)
+
+
+def last_subject(tracker: Tracker) -> Optional[str]:
+    """What was talked about before this message: an answer to a question is about what was asked, whatever its intent.
+
+    An intent, or « age », the question of age; None at the beginning.
+    """
+    turn = next((at for at in range(len(tracker.events) - 1, -1, -1) if tracker.events[at].get("event") == "user"), 0)
+    for event in reversed(tracker.events[:turn]):
+        if event.get("event") == "slot" and event.get("name") == "sujet" and event.get("value"):
+            return str(event["value"])
+        name = _intent_of(event)
+        if name and name not in NO_SUBJECT:
+            return name
+    return None
+
+
+def _intent_of(event: dict[str, Any]) -> str:
+    """Of a person's message; nothing for other events."""
+    return str(((event.get("parse_data") or {}).get("intent") or {}).get("name") or "")
 
 
 def entities(tracker: Tracker) -> list[dict[str, Any]]:

@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,16 +46,14 @@ PIPELINES: dict[str, list[dict[str, Any]]] = {
     "planton-linear": [{"name": _OURS, "encoder": False}],
     "planton": [{"name": _OURS}],
 }
-# In front of pipelines: the French normaliser (accents, SMS, elongation; ours has it inside), and after it typos repaired by
-# edit distance against the words of the examples.
+# In front of the stock pipelines: the French normaliser (accents, SMS, elongation), and before it typos repaired by edit distance
+# against the words of the examples. Ours have both inside.
 NORMALISED = ("rasa-default", "rasa-spacy", "logistic", "logistic-spacy")
-REPAIRED = ("logistic", "planton-linear", "planton")
-LONG, LONGER = 5, 8  # letters of a word from which one edit, then two, are repaired
 
 
 def names() -> list[str]:
     """All pipelines, with and without something in front."""
-    return [*PIPELINES, *(f"{name}+normaliser" for name in NORMALISED), *(f"{name}+repair" for name in REPAIRED)]
+    return [*PIPELINES, *(f"{name}+normaliser" for name in NORMALISED), *(f"{name}+repair" for name in NORMALISED)]
 
 
 def main() -> None:
@@ -135,25 +132,13 @@ def measure(name: str, data: str) -> dict[str, float]:
 
 
 def repairer(texts: list[str]) -> Callable[[str], str]:
-    """Normalises, then puts for a word that no example and no French word list has the nearest that two examples have."""
-    from symspellpy import SymSpell, Verbosity  # not among the project's requirements: uv pip install symspellpy
-
-    from bot.engine import vectors
+    """Puts slips right as the product's own classifier does, then normalises."""
+    from bot.engine.features import Features
+    from bot.engine.repair import Repair
     from bot.policy.normalise import normalise
 
-    counts = Counter(word for text in texts for word in set(normalise(text).split()))
-    known = SymSpell(max_dictionary_edit_distance=2, prefix_length=7)
-    for word, count in counts.items():
-        if count > 1 and len(word) >= LONG:
-            known.create_dictionary_entry(word, count)
-
-    def repaired(word: str) -> str:
-        if len(word) < LONG or word in counts or vectors.french().of(word) is not None:
-            return word
-        near = known.lookup(word, Verbosity.TOP, max_edit_distance=2 if len(word) >= LONGER else 1)
-        return near[0].term if near else word
-
-    return lambda text: " ".join(repaired(word) for word in normalise(text).split())
+    repair = Repair(Features().fit(texts).seen)
+    return lambda text: normalise(repair(text))
 
 
 def train(folder: Path, pipeline: list[dict[str, Any]], pairs: list[tuple[str, str]]) -> Any:

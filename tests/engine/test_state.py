@@ -34,7 +34,8 @@ def test_shape(state: dict[str, Any]) -> None:
     assert state["slots"]["corps"] == "officier"
     assert state["loop"] is None
     assert state["misses"] == 0
-    assert ["u", "recrutement_conditions", ["corps"]] in state["events"]
+    message, subject = ["u", "recrutement_conditions", ["corps"]], ["s", "sujet", "recrutement_conditions"]
+    assert state["events"].index(message) < state["events"].index(subject)
 
 
 def test_slots_are_what_the_state_says(engine: EngineProcess, state: dict[str, Any]) -> None:

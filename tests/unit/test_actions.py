@@ -292,6 +292,25 @@ def test_a_place_that_is_not_sure_is_asked(run: Any, text: str, entities: Any) -
     assert done.slots["pays"] is None
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "response"),
+    [
+        ("j'ai retrouvé mon passeport que j'avais déclaré perdu", "retrouvé perdu", "_retrouve"),
+        ("j'ai retrouvé mon passeport et je l'avais déclaré volé", "retrouvé volé", "_retrouve"),
+        ("retrouvé mon passeport perdu", "retrouvé perdu", "_retrouve"),
+        ("passeport perdu puis retrouvé", "perdu retrouvé", "_retrouve"),
+        ("j'ai retrouvé mon sac mais le passeport a été volé", "retrouvé volé", "_vole"),
+        ("j'ai retrouvé mon sac sans le passeport, il est perdu", "retrouvé perdu", "_perdu_passeport"),
+    ],
+)
+def test_a_paper_that_was_found_is_not_lost_any_more(run: Any, text: str, words: str, response: str) -> None:
+    values = {"retrouvé": "retrouve", "perdu": "perdu", "volé": "vole"}
+    told = [{"entity": "circonstance", "value": values[word], "in": word} for word in words.split()]
+    done = run("perte_vol_documents", text, [{"entity": "document", "value": "passeport", "in": "passeport"}, *told])
+    assert done.out.responses[0] == f"{PAPERS}{response}"
+    assert done.slots["circonstance"] == response.split("_")[1], "a tap on a country goes on from there"
+
+
 def test_the_question_of_the_place_survives_an_interruption_and_ends(run: Any) -> None:
     slots = {**STOLEN, "sujet": "perte_vol_documents", "question": "pays"}
     first = run("contravention", "et une amende ?", slots=slots)
@@ -615,6 +634,19 @@ def test_a_price_is_asked_of_what_is_talked_about(
     assert done.out.responses[0] == reply
     assert "handoff" not in done.out.marks
     assert done.slots["incompris"] == 0
+
+
+def test_a_price_is_asked_of_what_was_answered_last(run: Any) -> None:
+    """« officier », whatever intent it was taken for, answered a question about training; a new subject is newer."""
+    answered = {"event": "slot", "name": "sujet", "value": "recrutement_formation"}
+    *earlier, now = before("plainte_comment")
+    trade = run("au_revoir", "ça coûte combien ?", past=[*earlier, answered, now])
+    assert trade.response == "utter_cout_recrutement"
+    newer = run("au_revoir", "ça coûte combien ?", past=[answered, *earlier, now])
+    assert newer.response == "utter_cout_plainte"
+    assert newer.slots["sujet"] == "plainte_comment", "whatever intent the question of the price was taken for"
+    open_place = run("au_revoir", "c'est payant ?", slots={"question": "pays", "sujet": "perte_vol_documents"})
+    assert open_place.slots["sujet"] == "perte_vol_documents"
 
 
 def test_the_form_goes_on_after_the_price(run: Any) -> None:

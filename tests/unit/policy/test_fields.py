@@ -23,6 +23,10 @@ from bot.policy.fields import MOST, fields
         ("le commissariat de Roubaix", {"service": "commissariat de Roubaix"}),
         ("la brigade de nuit", {"service": "brigade de nuit"}),
         ("un équipage de deux agents, matricule 1234567", {"equipage": "un équipage, deux agents, matricule 1234567"}),
+        ("une policière et plusieurs agents", {"equipage": "une policière, plusieurs agents"}),
+        # Nobody is told apart, or somebody is asked for
+        ("je veux parler à un agent, les policiers ou un flic", {}),
+        ("je préfère parler à une policière", {}),
         ("ma plainte n° 2024/001234", {"affaire": "plainte n° 2024/001234"}),
         ("pv 12345-2023", {"affaire": "pv 12345-2023"}),
         (
