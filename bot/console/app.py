@@ -1,37 +1,41 @@
 """The console's Sanic application: what every request passes, the error pages, the routes.
 
-A request, in order: the session is read → a form shows its CSRF token → the view, which reaches a conversation only
-through `Desk.access_conversation` → security headers.
+A request, in order: the door (`bot.console.door`: session, declared right, CSRF token) → the view, which reaches a
+conversation only through `Desk.access` → security headers.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from sanic import HTTPResponse, Request, Sanic
+from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.exceptions import RequestCancelled, SanicException
 from sanic.handlers import ErrorHandler
 from sanic.response import BaseHTTPResponse, html
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.console.conversation import ConversationViews
+from bot.console import conversation, live, login, queue, work
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
-from bot.console.live import Live
-from bot.console.queue import QueueViews
-from bot.console.render import VENDOR_FILES, Renderer
-from bot.store.accounts import Accounts
-from bot.store.desk import Desk, NoSuchConversation, NotAllowed
+from bot.console.render import STATIC, VENDOR_FILES, Renderer
+from bot.console.site import Site
+from bot.store.accounts import AccountError, Accounts
+from bot.store.desk.access import Desk
+from bot.store.desk.errors import DeskError, NoSuchConversation, NotAllowed
 
 log = logging.getLogger("planton.console")
 
-STATIC = Path(__file__).parent / "static"
-STATIC_FILES = ("console.css", "console.js", "icon.svg")
+# One line a topic, in alphabetical order: a module with `routes(site) -> Blueprint`.
+TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
+    conversation.routes,
+    queue.routes,
+    work.routes,
+)
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
 _numbers = itertools.count(1)
 
@@ -41,6 +45,7 @@ CSP = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",  # the CSS base draws its arrows in data: addresses
+        "media-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
@@ -96,36 +101,30 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     )
     accounts = Accounts(deps.database, deps.secret_key)
     desk = Desk(deps.database, deps.codec, deps.texts, deps.buttons)
-    door = Door(deps, accounts, renderer)
-    live = Live(deps, door)
-    queue = QueueViews(deps, desk, renderer)
-    conversation = ConversationViews(deps, desk, renderer)
+    site = Site(deps, renderer, accounts, desk)
+    door = Door(deps, accounts)
+    stream = live.Live(site, door)
 
     app.register_middleware(door.enter, "request")
     app.register_middleware(_secure, "response")
-    app.register_listener(live.start, "before_server_start")
-    app.register_listener(live.stop, "before_server_stop")
+    app.register_listener(stream.start, "before_server_start")
+    app.register_listener(stream.stop, "before_server_stop")
 
-    app.add_route(queue.home, "/", name="home")
-    app.add_route(door.show, "/connexion", methods=["GET"], name="login")
-    app.add_route(door.log_in, "/connexion", methods=["POST"], name="log_in")
-    app.add_route(door.form(door.log_out), "/deconnexion", methods=["POST"], name="log_out")
-    app.add_route(door.one_time, "/entrer", methods=["GET"], name="one_time")
-    app.add_route(queue.show, "/file", methods=["GET"], name="queue")
-    app.add_route(live.stream, "/flux", methods=["GET"], name="live")
-    page = "/conversations/<number:int>"
-    app.add_route(conversation.show, page, methods=["GET"], name="conversation")
-    app.add_route(door.form(conversation.take), page + "/prendre", methods=["POST"], name="take")
-    app.add_route(door.form(conversation.reply), page + "/repondre", methods=["POST"], name="reply")
-    app.add_route(door.form(conversation.give_back), page + "/rendre", methods=["POST"], name="give_back")
-    app.add_route(door.form(conversation.close), page + "/clore", methods=["POST"], name="close")
-    for name in STATIC_FILES:
-        app.static(f"/static/{name}", STATIC / name, name=f"static_{name.replace('.', '_')}")
+    for blueprint in (login.routes(site, door), live.routes(stream), *(routes(site) for routes in TOPICS)):
+        app.blueprint(blueprint)
+    for file in sorted(STATIC.rglob("*.*")):
+        name = file.relative_to(STATIC).as_posix()
+        app.static(f"/static/{name}", file, name=_named("static", name))
     for name in VENDOR_FILES:
         found = renderer.vendor(name)
         if found is not None:
-            app.static(f"/vendor/{name}", found, name=f"vendor_{name.replace('.', '_')}")
+            app.static(f"/vendor/{name}", found, name=_named("vendor", name))
+    renderer.paths = frozenset("/" + route.path for route in app.router.routes)
     return app
+
+
+def _named(kind: str, name: str) -> str:
+    return f"{kind}_" + "".join(c if c.isalnum() else "_" for c in name)
 
 
 async def _secure(request: Request, response: BaseHTTPResponse) -> None:
@@ -160,6 +159,8 @@ class _Pages(ErrorHandler):
             return 403, (_PAGES[403][0], exception.what), exception.remedy
         if isinstance(exception, NoSuchConversation):
             return 404, ("Conversation introuvable", exception.what), exception.remedy
+        if isinstance(exception, (DeskError, AccountError)):  # a view that did not show its own page again
+            return 409, ("Action impossible", exception.what), exception.remedy
         if isinstance(exception, Forbidden):
             return 403, ("Page expirée", str(exception)), ""
         if isinstance(exception, SanicException):

@@ -168,6 +168,81 @@ ROLES = {
     "auditor": "auditeur",
 }
 
+LEVELS = {"service": "chef de service", "cabinet": "cabinet"}
+
+# What the door says when a right is missing; the rest: « Votre rôle ne permet pas cette action. »
+REFUSED = {
+    "conversation.read": "Votre rôle ne permet pas d’ouvrir les conversations.",
+    "conversation.work": "Votre rôle permet de lire, pas d’agir sur les conversations.",
+    "validation.see": "Votre rôle ne permet pas de voir les réponses à valider.",
+    "validation.decide": "Votre rôle ne permet pas de valider une réponse.",
+    "crisis.run": "Seul un administrateur ouvre, conduit et ferme le mode crise.",
+    "accounts.manage": "Seul un administrateur gère les comptes et les équipes.",
+    "audit.read": "Le journal s’ouvre aux auditeurs et aux administrateurs.",
+}
+
+# What the audit records.
+ACTIONS = {
+    "login": "connexion",
+    "logout": "déconnexion",
+    "login_refused": "connexion refusée",
+    "second_factor_set": "code à usage unique mis en place",
+    "second_factor_removed": "code à usage unique retiré",
+    "recovery_code_used": "code de secours utilisé",
+    "identity_linked": "identité externe rattachée",
+    "identity_unlinked": "identité externe détachée",
+    "password_changed": "mot de passe changé",
+    "user_added": "compte créé",
+    "user_changed": "compte modifié",
+    "user_disabled": "compte désactivé",
+    "user_enabled": "compte réactivé",
+    "user_reset": "accès réinitialisé",
+    "sessions_ended": "sessions fermées",
+    "team_added": "équipe créée",
+    "team_changed": "équipe modifiée",
+    "team_archived": "équipe archivée",
+    "view": "conversation ouverte",
+    "attachment_viewed": "pièce jointe ouverte",
+    "take": "conversation prise",
+    "assign": "conversation attribuée",
+    "transfer": "conversation transférée",
+    "reply": "réponse écrite",
+    "suggestion_used": "suggestion reprise",
+    "note": "note écrite",
+    "give_back": "conversation rendue à l’assistant",
+    "close": "conversation close",
+    "reopen": "conversation rouverte",
+    "snooze": "conversation mise en attente",
+    "wake": "conversation réveillée",
+    "spam": "signalée comme indésirable",
+    "not_spam": "n’est plus indésirable",
+    "block": "personne bloquée",
+    "unblock": "personne débloquée",
+    "search": "recherche",
+    "canned_added": "réponse type créée",
+    "canned_changed": "réponse type modifiée",
+    "canned_archived": "réponse type archivée",
+    "submit": "réponse soumise à validation",
+    "withdraw": "réponse retirée de la validation",
+    "approve": "réponse approuvée",
+    "amend": "réponse amendée",
+    "refuse": "réponse refusée",
+    "expire": "réponse périmée avant validation",
+    "rule_changed": "règle de validation changée",
+    "crisis_written": "message de crise écrit",
+    "crisis_validated": "message de crise validé",
+    "crisis_opened": "mode crise ouvert",
+    "crisis_closed": "mode crise fermé",
+    "group_reply_written": "réponse de groupe écrite",
+    "group_reply_validated": "réponse de groupe validée",
+    "group_started": "envoi au groupe lancé",
+    "group_stopped": "envoi au groupe arrêté",
+    "group_member_removed": "personne retirée d’un groupe",
+    "deadline_changed": "délai changé",
+    "export": "export",
+    "audit_read": "journal consulté",
+}
+
 FILTERS = {"a-prendre": "À prendre", "a-moi": "À moi", "toutes": "Toutes", "closes": "Closes"}
 
 EMPTY = {

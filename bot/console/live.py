@@ -1,4 +1,4 @@
-"""What tells open pages that something changed: server-sent events that carry conversation numbers, never words.
+"""What tells open pages that something changed: server-sent events that carry tokens (`bot.store.news`), never words.
 
 A page then asks for its own fragment through the usual door. One LISTEN connection serves the whole process.
 """
@@ -9,21 +9,31 @@ import asyncio
 import time
 from typing import Any
 
-from sanic import HTTPResponse, Request, Sanic
+from sanic import Blueprint, HTTPResponse, Request, Sanic
 
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door
+from bot.console.site import Site, Topic
+from bot.policy.rights import Capability
+from bot.store import news
 from bot.store.db import CONSOLE
 
 BEAT = 15.0  # seconds: a silent line is closed by proxies, and a lost one is noticed
 GATHER = 0.25  # at most four news a second and page, however much happens
 
 
+def routes(live: Live) -> Blueprint:
+    """The stream."""
+    topic = Topic("live")
+    topic.page("/flux", live.stream, Capability.SEE_QUEUE, "stream")
+    return topic.blueprint
+
+
 class Live:
     """The stream of news."""
 
-    def __init__(self, deps: ConsoleDeps, door: Door) -> None:
-        self._deps = deps
+    def __init__(self, site: Site, door: Door) -> None:
+        self._deps: ConsoleDeps = site.deps
         self._door = door
         self._closing: asyncio.Event | None = None
 
@@ -38,7 +48,7 @@ class Live:
             self._closing.set()
 
     async def stream(self, request: Request) -> HTTPResponse | None:
-        """`change` with conversation numbers; `fin` when the session has ended."""
+        """`change` with tokens; `fin` when the session has ended."""
         response = await request.respond(
             content_type="text/event-stream; charset=utf-8", headers={"X-Accel-Buffering": "no"}
         )
@@ -51,7 +61,8 @@ class Live:
                 changed = await self._gather(queue)
                 if time.monotonic() - checked >= BEAT:
                     checked = time.monotonic()
-                    if await self._door.session(request, touch=False) is None:
+                    session = await self._door.session(request, touch=False)
+                    if session is None or session.stage != "open":
                         await response.send("event: fin\ndata: 1\n\n")
                         break
                 if changed:
@@ -63,24 +74,21 @@ class Live:
         return None
 
     async def _gather(self, queue: asyncio.Queue[tuple[str, str]]) -> set[str]:
-        """The numbers of what changed (`*`: anything may have); empty after BEAT seconds, or when the server stops."""
+        """The tokens of what changed (`*`: anything may have); empty after BEAT seconds, or when the server stops."""
         assert self._closing is not None
         changed: set[str] = set()
         end = time.monotonic() + BEAT
         while not changed and (left := end - time.monotonic()) > 0 and not self._closing.is_set():
-            news, closing = asyncio.ensure_future(queue.get()), asyncio.ensure_future(self._closing.wait())
+            coming, closing = asyncio.ensure_future(queue.get()), asyncio.ensure_future(self._closing.wait())
             try:
-                await asyncio.wait({news, closing}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                found = [news.result()] if news.done() else []
+                await asyncio.wait({coming, closing}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                found = [coming.result()] if coming.done() else []
             finally:
-                news.cancel()
+                coming.cancel()
                 closing.cancel()
-                await asyncio.gather(news, closing, return_exceptions=True)
+                await asyncio.gather(coming, closing, return_exceptions=True)
             while not queue.empty():
                 found.append(queue.get_nowait())
-            changed.update(payload or "*" for channel, payload in found if channel == CONSOLE and _number(payload))
+            tokens = (payload for channel, payload in found if channel == CONSOLE)
+            changed.update(token or "*" for token in tokens if not token or news.TOKEN.fullmatch(token))
         return changed
-
-
-def _number(payload: str) -> bool:
-    return not payload or (payload.isascii() and payload.isdigit())

@@ -5,24 +5,33 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from sanic import HTTPResponse, Request
+from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import html, redirect
 
 from bot.console.deps import ConsoleDeps
 from bot.console.door import LIVE_HEADER
-from bot.console.render import Renderer
-from bot.store.desk import FILTERS, TAKE, Cursor, Desk
+from bot.console.site import Site, Topic
+from bot.policy.rights import Capability
+from bot.store.desk.queue import FILTERS, TAKE, Cursor, QueueStore
 
 _CURSOR = re.compile(r"(\d)_(\d{1,16})_(\d{1,18})", re.ASCII)
+
+
+def routes(site: Site) -> Blueprint:
+    """The queue, with which the console begins."""
+    views, topic = QueueViews(site), Topic("queue")
+    topic.page("/", views.home, Capability.SEE_QUEUE, "home")
+    topic.page("/file", views.show, Capability.SEE_QUEUE, "show")
+    return topic.blueprint
 
 
 class QueueViews:
     """Who needs a human."""
 
-    def __init__(self, deps: ConsoleDeps, desk: Desk, renderer: Renderer) -> None:
-        self._deps = deps
-        self._desk = desk
-        self._renderer = renderer
+    def __init__(self, site: Site) -> None:
+        self._deps = site.deps
+        self._store = QueueStore(site.desk)
+        self._renderer = site.renderer
 
     async def home(self, request: Request) -> HTTPResponse:
         """The console begins with the queue."""
@@ -33,8 +42,8 @@ class QueueViews:
         given = request.args.get("etat")
         which = given if given in FILTERS else TAKE
         after = _cursor(request.args.get("apres"), self._deps)
-        queue = await self._desk.queue(request.ctx.user, which, after)
-        template = "_queue.html" if LIVE_HEADER in request.headers else "queue.html"
+        queue = await self._store.page(request.ctx.user, which, after)
+        template = "queue/_list.html" if LIVE_HEADER in request.headers else "queue/page.html"
         page = self._renderer.page(
             template,
             user=request.ctx.user,

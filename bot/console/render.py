@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bot.console import labels, words
+from bot.console import labels, navigation, words
 from bot.console.deps import ConsoleDeps
+from bot.store.accounts import User
 
 VENDOR_FILES = ("pico.min.css", "htmx.min.js")
 # Where a file may lie: flat, or as npm lays it.
@@ -18,7 +19,7 @@ _LAYOUTS = {
     "pico.min.css": ("pico.min.css", "@picocss/pico/css/pico.min.css", "pico/pico.min.css"),
     "htmx.min.js": ("htmx.min.js", "htmx.org/dist/htmx.min.js", "htmx/htmx.min.js"),
 }
-_STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "static"
 
 
 class Renderer:
@@ -26,6 +27,7 @@ class Renderer:
 
     def __init__(self, deps: ConsoleDeps) -> None:
         self._deps = deps
+        self.paths: frozenset[str] = frozenset()  # what the application serves; the navigation shows no other
         self._environment = Environment(
             loader=PackageLoader("bot.console", "templates"),
             autoescape=True,
@@ -39,13 +41,20 @@ class Renderer:
             zone=deps.zone,
             pico=self._address("pico.min.css"),
             htmx=self._address("htmx.min.js"),
-            css=_versioned("console.css"),
-            js=_versioned("console.js"),
+            asset=asset,
         )
 
-    def page(self, template: str, /, **values: Any) -> str:
-        """The template as text. `now` is the desk's time."""
-        return self._environment.get_template(template).render(now=self._deps.clock.now(), **values)
+    def page(self, template: str, /, *, user: User | None, **values: Any) -> str:
+        """The template as text. `now` is the desk's time; the navigation is the user's."""
+        theme = user.preferences.get("theme") if user else None
+        return self._environment.get_template(template).render(
+            now=self._deps.clock.now(),
+            user=user,
+            theme=theme if theme in ("light", "dark") else None,
+            places=navigation.shown(navigation.PLACES, user, self.paths) if user else [],
+            own_places=navigation.shown(navigation.OWN, user, self.paths) if user else [],
+            **values,
+        )
 
     def vendor(self, name: str) -> Path | None:
         """The installed file, if there is one."""
@@ -61,8 +70,9 @@ class Renderer:
         return None if found is None else f"/vendor/{name}?{_hash(found)}"
 
 
-def _versioned(name: str) -> str:
-    return f"/static/{name}?{_hash(_STATIC / name)}"
+def asset(name: str) -> str:
+    """The address of a file of `static`, e.g. `css/queue.css`; it changes with the file."""
+    return f"/static/{name}?{_hash(STATIC / name)}"
 
 
 @functools.cache

@@ -12,7 +12,9 @@ from bot.core.messages import Attachment, Platform
 from bot.meta.limits import INSTAGRAM_TEXT_BYTES, MESSENGER_TEXT_CHARACTERS
 from bot.meta.split import truncate
 from bot.policy import window
-from bot.store.desk import Conversation, Entry, Said
+from bot.store.desk.access import Conversation
+from bot.store.desk.said import Said
+from bot.store.desk.thread import Entry
 
 NB = "\u00a0"
 EXCERPT = 140

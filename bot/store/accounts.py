@@ -10,9 +10,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -21,11 +22,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import Explained
+from bot.policy.rights import Capability, Role, may
+from bot.store import audit
 from bot.store.db import Database
 
-ROLES = ("agent", "validator", "trainer", "administrator", "auditor")
-WORKS = frozenset({"agent", "validator", "administrator"})  # may write to a person
-READS = WORKS | {"auditor"}  # may open a conversation
+ROLES = tuple(role.value for role in Role)
 PASSWORD_AT_LEAST = 12
 PASSWORD_AT_MOST = 1024
 NAME_AT_MOST = 100
@@ -54,29 +55,27 @@ class AccountError(Explained):
 
 @dataclass(frozen=True)
 class User:
-    """Someone who may log in."""
+    """Someone who may log in. `level`: how high their validation reaches; `preferences`: theme, sound, tour seen."""
 
     id: int
     name: str
     role: str
+    level: str | None = None
+    preferences: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
-    @property
-    def works(self) -> bool:
-        """Whether this person may take conversations and write."""
-        return self.role in WORKS
-
-    @property
-    def reads(self) -> bool:
-        """Whether this person may open a conversation."""
-        return self.role in READS
+    def may(self, capability: Capability | str) -> bool:
+        """Whether this person has that capability; templates give its name."""
+        return may(self.role, capability)
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session that is alive."""
+    """A session that is alive. `stage`: open, or what is still asked for (factor, enrol, password)."""
 
     user: User
     csrf: str
+    id: int
+    stage: str
 
 
 def _digest(token: str) -> bytes:
@@ -239,7 +238,7 @@ class Accounts:
                 """),
                 {"hash": _digest(token), "user": user.id, "csrf": secrets.token_urlsafe(32), "now": now},
             )
-            await audit(connection, now, user.id, "login")
+            await audit.record(connection, now, user.id, "login")
         return token
 
     async def session(self, token: str, now: datetime, touch: bool = True) -> Session | None:
@@ -248,9 +247,11 @@ class Accounts:
             row = (
                 await connection.execute(
                     text("""
-                        SELECT s.csrf, s.seen_at, u.id, u.name, u.role FROM sessions s JOIN users u ON u.id = s.user_id
+                        SELECT s.csrf, s.seen_at, s.id AS session, s.stage, u.id, u.name, u.role, u.validation_level,
+                               u.preferences
+                        FROM sessions s JOIN users u ON u.id = s.user_id
                         WHERE s.token_hash = :hash AND s.seen_at > :idle AND s.created_at > :old
-                          AND u.disabled_at IS NULL
+                          AND s.ended_at IS NULL AND u.disabled_at IS NULL
                     """),
                     {"hash": _digest(token), "idle": now - IDLE, "old": now - ABSOLUTE},
                 )
@@ -262,7 +263,8 @@ class Accounts:
                     text("UPDATE sessions SET seen_at = :now WHERE token_hash = :hash"),
                     {"now": now, "hash": _digest(token)},
                 )
-        return Session(User(row.id, row.name, row.role), row.csrf)
+        user = User(row.id, row.name, row.role, row.validation_level, row.preferences)
+        return Session(user, row.csrf, row.session, row.stage)
 
     async def close_session(self, token: str, now: datetime) -> None:
         """Log out."""
@@ -271,7 +273,7 @@ class Accounts:
                 text("DELETE FROM sessions WHERE token_hash = :hash RETURNING user_id"), {"hash": _digest(token)}
             )
             if user is not None:
-                await audit(connection, now, int(user), "logout")
+                await audit.record(connection, now, int(user), "logout")
 
     # -- one-time links (sandbox only) ---------------------------------------------------------------------------
 
@@ -343,21 +345,3 @@ def _verify(hashed: str, password: str) -> bool:
         return _HASHER.verify(hashed, password.encode(errors="replace"))
     except (VerificationError, InvalidHashError):
         return False
-
-
-async def audit(
-    connection: AsyncConnection,
-    now: datetime,
-    user_id: int | None,
-    action: str,
-    conversation_id: int | None = None,
-    detail: str = "{}",
-) -> None:
-    """One line of the audit. `detail`: JSON without a citizen's words."""
-    await connection.execute(
-        text("""
-            INSERT INTO audit (at, user_id, action, conversation_id, detail)
-            VALUES (:now, :user, :action, :conversation, CAST(:detail AS jsonb))
-        """),
-        {"now": now, "user": user_id, "action": action, "conversation": conversation_id, "detail": detail},
-    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import json
 import os
 from typing import Any
@@ -35,6 +37,7 @@ class Codec:
                 "Créez-en une avec : openssl rand -base64 32",
             )
         self._gcm = AESGCM(raw)
+        self._raw = raw
 
     def seal(self, value: bytes, column: str) -> bytes:
         """Encrypt bytes for `column` (e.g. `events.body`)."""
@@ -59,3 +62,12 @@ class Codec:
     def open_json(self, value: bytes | None, column: str) -> Any:
         """Decrypt JSON types; None stays None."""
         return None if value is None else json.loads(self.open(value, column))
+
+    def fingerprint(self, purpose: str, value: str) -> int:
+        """A signed 64-bit keyed hash: tells equal values apart from others, and nothing without the key.
+
+        `purpose` (e.g. `search`) keeps hashes made for one use from being compared with those of another.
+        """
+        key = hmac.new(self._raw, b"fingerprint\x00" + purpose.encode(), hashlib.sha256).digest()
+        hashed = hmac.new(key, value.encode(errors="surrogatepass"), hashlib.sha256).digest()
+        return int.from_bytes(hashed[:8], "big", signed=True)

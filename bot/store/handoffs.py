@@ -50,8 +50,11 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     if row is None:
         handoff = await connection.scalar(
             text("""
-                INSERT INTO handoffs (conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots)
-                VALUES (:conversation, :category, :priority, :intent, :reason, :old, :now, :now, :slots) RETURNING id
+                INSERT INTO handoffs (conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots,
+                    platform, due_at)
+                SELECT id, :category, :priority, :intent, :reason, :old, CAST(:now AS timestamptz), :now, :slots, platform,
+                    CAST(:now AS timestamptz) + (SELECT within FROM deadlines WHERE priority = :priority)
+                FROM conversations WHERE id = :conversation RETURNING id
             """),
             {
                 "conversation": new.conversation_id,
@@ -74,6 +77,8 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
                     category = :category, reason = CASE WHEN :priority < priority THEN :reason ELSE reason END,
                     intent = CASE WHEN :priority < priority THEN :intent ELSE intent END,
+                    due_at = CASE WHEN :priority < priority THEN least(due_at, CAST(:now AS timestamptz)
+                        + (SELECT within FROM deadlines d WHERE d.priority = :priority)) ELSE due_at END,
                     priority = least(priority, :priority)
                 WHERE id = :id
             """),

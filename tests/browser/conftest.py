@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import AsyncIterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
+
+from bot.core.clock import SystemClock
+from bot.store.codec import Codec
+from bot.store.db import Database
+from tests.browser.helpers import NAMES, enter, live
+from tests.fakes.console import RunningConsole, running_console
+from tests.scenario.system import System, running
 
 ROOT = Path(__file__).resolve().parents[2]
 # Nothing leaves the machine, and one process tree is enough.
@@ -53,3 +61,35 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     yield opened
     await context.close()
     assert not errors, errors
+
+
+def by_day() -> SystemClock:
+    """A running clock that begins today at 10:00 UTC, so that no test meets the night."""
+    now = datetime.now(timezone.utc)
+    return SystemClock(now.replace(hour=10, minute=0, second=0, microsecond=0) - now)
+
+
+@pytest.fixture
+async def console(database: Database, database_url: str, codec: Codec) -> AsyncIterator[RunningConsole]:
+    """A console over a fresh database, with one agent's account."""
+    async with running_console(database, database_url, codec, by_day()) as started:
+        await started.user(NAMES["agent"])
+        yield started
+
+
+@pytest.fixture
+async def agent(page: Page, console: RunningConsole) -> AsyncIterator[Page]:
+    """An agent's page; what the browser refuses (a script, a style, a picture) fails the test."""
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    await enter(page, console)
+    await live(page)
+    yield page
+    assert wrong == []
+
+
+@pytest.fixture
+async def citizen(console: RunningConsole, database_url: str, codec: Codec, tmp_path: Path) -> AsyncIterator[System]:
+    """Gateway, worker and sender beside the console: `say` posts a signed webhook, as Meta would."""
+    async with running(database_url, codec, tmp_path, at=console.clock.now()) as system:
+        yield system

@@ -21,8 +21,9 @@ async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None
         )
         await connection.execute(
             text("""
-                INSERT INTO handoffs (conversation_id, category, priority, reason, opened_at, raised_at)
-                VALUES (1, 'thanks', 5, 'x', now(), now()), (2, 'urgent', 1, 'x', now(), now())
+                INSERT INTO handoffs (conversation_id, platform, category, priority, reason, opened_at, raised_at, due_at)
+                VALUES (1, 'messenger', 'thanks', 5, 'x', now(), now(), now()),
+                    (2, 'instagram', 'urgent', 1, 'x', now(), now(), now())
             """)
         )
     asked = []

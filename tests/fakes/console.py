@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
+from sanic import Sanic
 from sqlalchemy import text
 
 from bot.console.app import create_console
@@ -36,6 +37,7 @@ PAGE = "1000"
 class RunningConsole:
     """The console at `url`, and what happens around it."""
 
+    app: Sanic[Any, Any]
     url: str
     database: Database
     codec: Codec
@@ -99,6 +101,17 @@ class RunningConsole:
         async with self.database.begin() as connection:
             new = handoffs.NewHandoff(conversation, category, reason, intent, **more)
             return (await handoffs.open_(connection, self.codec, new, at))[0]
+
+    async def waiting(self, person: str = "p1", said: str = "je veux parler à un agent", name: str = "") -> int:
+        """A conversation that waits for a human."""
+        number = await self.says(person, said)
+        await self.execute(
+            "UPDATE events SET disposition = 'handed_off', settled_at = now() WHERE conversation_id = :id", id=number
+        )
+        if name:
+            await self.named(number, name)
+        await self.hand_off(number)
+        return number
 
     async def bot_says(
         self, conversation: int, words: str, status: str = "sent", author: str = "bot", **sets: Any
@@ -181,6 +194,7 @@ async def running_console(
     await server.after_start()
     try:
         yield RunningConsole(
+            app,
             f"http://127.0.0.1:{listening.getsockname()[1]}",
             database,
             codec,

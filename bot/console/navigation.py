@@ -1,0 +1,41 @@
+"""Where one can go: each place is shown to those whose role opens it, once its page exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from bot.policy.rights import Capability
+from bot.store.accounts import User
+
+
+@dataclass(frozen=True)
+class Place:
+    """An entry of the navigation. `key`: what a template sets as `here`."""
+
+    key: str
+    path: str
+    label: str
+    needs: Capability
+
+
+PLACES = (
+    Place("queue", "/file", "File", Capability.SEE_QUEUE),
+    Place("validation", "/validation", "Validation", Capability.SEE_VALIDATION),
+    Place("crisis", "/crise", "Crise", Capability.SEE_CRISIS),
+    Place("search", "/recherche", "Recherche", Capability.READ),
+    Place("canned", "/reponses-types", "Réponses types", Capability.EDIT_CANNED),
+    Place("steering", "/pilotage", "Pilotage", Capability.SEE_STEERING),
+    Place("accounts", "/comptes", "Comptes", Capability.MANAGE_ACCOUNTS),
+    Place("audit", "/journal", "Journal", Capability.READ_AUDIT),
+)
+# Beside one's own name.
+OWN = (
+    Place("help", "/aide", "Aide", Capability.OWN_ACCOUNT),
+    Place("me", "/mon-compte", "Mon compte", Capability.OWN_ACCOUNT),
+)
+
+
+def shown(places: Collection[Place], user: User, paths: Collection[str]) -> list[Place]:
+    """The places that this user may open, among those that are served."""
+    return [place for place in places if place.path in paths and user.may(place.needs)]

@@ -1,0 +1,88 @@
+"""What every topic of the console is built on, and how a topic adds its routes and its part of a conversation's page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from sanic import Blueprint, HTTPResponse, Request
+
+from bot.console.deps import ConsoleDeps
+from bot.console.render import Renderer
+from bot.console.words import Left
+from bot.policy.rights import Capability
+from bot.store.accounts import Accounts
+from bot.store.desk.access import Conversation, Desk
+from bot.store.desk.errors import DeskError
+from bot.store.desk.thread import Thread
+
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+
+
+class Open(Enum):
+    """What a route may declare instead of a capability."""
+
+    NOBODY = "nobody"  # no session is needed: the log-in page, the identity provider's way back
+    HALF = "half"  # a session whose second factor or new password is still to come will do
+
+
+Needs = Capability | Open
+
+
+class Topic:
+    """The routes of one topic. Each declares what it needs; the door refuses a route that declares nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.blueprint = Blueprint(name)
+
+    def page(self, path: str, handler: Handler, needs: Needs, name: str) -> None:
+        """A page, a fragment or a file: GET, changes nothing."""
+        self.blueprint.add_route(handler, path, methods=["GET"], name=name, ctx_needs=needs)
+
+    def form(self, path: str, handler: Handler, needs: Needs, name: str) -> None:
+        """A form or a script's request that changes something: POST, with the session's CSRF token."""
+        self.blueprint.add_route(handler, path, methods=["POST"], name=name, ctx_needs=needs)
+
+
+@dataclass(frozen=True)
+class Showing:
+    """A conversation's page that is about to be shown. `draft`, `error`: what a refused form gives back."""
+
+    request: Request
+    conversation: Conversation
+    thread: Thread
+    left: Left
+    error: DeskError | None = None
+    draft: str = ""
+
+
+class Slot(str, Enum):
+    """Where in a conversation's page a panel stands."""
+
+    BANNER = "banner"  # above everything; refreshed live
+    ACTS = "acts"  # the buttons beside the name; refreshed live
+    COMPOSER = "composer"  # below the thread; not refreshed, so that a draft stays
+    SIDE = "side"  # the column of cards; refreshed live
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A topic's part of a conversation's page. `values` gives what the template uses (as `panel`), None hides it."""
+
+    slot: Slot
+    template: str
+    values: Callable[[Showing], Awaitable[Mapping[str, Any] | None]]
+    rank: int = 50  # lower ones first
+
+
+@dataclass(frozen=True)
+class Site:
+    """Handed to every topic's `routes`."""
+
+    deps: ConsoleDeps
+    renderer: Renderer
+    accounts: Accounts
+    desk: Desk
+    panels: list[Panel] = field(default_factory=list)

@@ -1,0 +1,186 @@
+/* What every page of the console shares. Pages work without any script: plain links and forms.
+
+   News arrive as server-sent events that carry tokens (ids), never words; the page then asks for its own fragment and
+   morphs it in, so that focus, open details and the draft stay. One tab of the browser holds the connection and tells
+   the others, since browsers allow few connections to one address.
+
+   A page listens when its body has data-listens: tokens that concern it, separated by spaces ("12", "validation",
+   "presence:12"); "conversations" stands for every conversation's number. Topics hear of it through events on document:
+   planton:news {tokens, ours}, planton:before (the page is about to refresh itself), planton:refreshed. */
+(() => {
+  "use strict";
+  const listens = (document.body.dataset.listens || "").split(" ").filter(Boolean);
+  const lost = document.getElementById("lost");
+  let stopped = false;
+
+  // -- forms: one click sends once ----------------------------------------------------------------------------------
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.matches("[data-logout]")) forget("planton.brouillon.");
+    const button = event.submitter || form.querySelector("[type=submit]");
+    // After the form has been read: a disabled button would not stop it, and the browser must still send it.
+    setTimeout(() => button && (button.disabled = true), 0);
+    setTimeout(() => button && (button.disabled = false), 8000);
+  });
+
+  function stored(action, ...rest) {
+    try {
+      return sessionStorage[action](...rest);
+    } catch {
+      return null; // storage refused: what is kept then lives as long as the page
+    }
+  }
+
+  function forget(prefix) {
+    try {
+      for (const key of Object.keys(sessionStorage)) if (key.startsWith(prefix)) sessionStorage.removeItem(key);
+    } catch {
+      /* nothing was kept */
+    }
+  }
+
+  const csrf = () => {
+    const field = document.querySelector("input[name=csrf]");
+    return field ? field.value : "";
+  };
+
+  // A script's form. `quiet`: no sign of life of the person (presence, a draft kept by itself).
+  function post(path, fields, quiet) {
+    const headers = { "X-CSRF-Token": csrf() };
+    if (quiet) headers["X-Planton-Live"] = "1";
+    return fetch(path, { method: "POST", headers, body: new URLSearchParams(fields), redirect: "manual" });
+  }
+
+  const alertBox = document.getElementById("alerte");
+  if (alertBox && !document.querySelector("[data-composer]")) alertBox.focus();
+
+  // -- live ---------------------------------------------------------------------------------------------------------
+
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent("planton:" + name, { detail }));
+
+  function say(text, link) {
+    if (lost.textContent === text + (link ? " " + link[0] : "") && !lost.hidden) return;
+    lost.textContent = text;
+    if (link) {
+      const a = document.createElement("a");
+      a.href = link[1];
+      a.textContent = link[0];
+      lost.append(" ", a);
+    }
+    lost.hidden = !text;
+  }
+
+  function expired() {
+    stopped = true;
+    const here = location.pathname + location.search;
+    say("Votre session a expiré. Ce que vous écrivez reste dans cet onglet.", [
+      "Se reconnecter",
+      "/connexion?suite=" + encodeURIComponent(here),
+    ]);
+  }
+
+  async function swap(fresh) {
+    const old = document.getElementById(fresh.id);
+    if (!old || old.outerHTML === fresh.outerHTML) return;
+    const open = [...old.querySelectorAll("details[open]")].map((d) => d.id);
+    const fold = () =>
+      open.forEach((id) => {
+        const d = id && document.getElementById(id);
+        if (d) d.open = true;
+      });
+    if (window.htmx) await htmx.swap({ sourceElement: old, target: old, text: fresh.outerHTML, swap: "outerMorph" });
+    else old.replaceWith(document.importNode(fresh, true));
+    fold();
+  }
+
+  let asking = false;
+  let again = false;
+  async function refresh() {
+    if (stopped) return;
+    if (asking) {
+      again = true;
+      return;
+    }
+    asking = true;
+    try {
+      const answer = await fetch(location.pathname + location.search, {
+        headers: { "X-Planton-Live": "1" },
+        cache: "no-store",
+        redirect: "manual",
+      });
+      if (answer.status === 401) return expired();
+      if (!answer.ok) return;
+      const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+      tell("before");
+      for (const fresh of parsed.querySelectorAll("body > [data-live]")) await swap(fresh);
+      tell("refreshed");
+    } catch {
+      /* the stream says when the line is lost */
+    } finally {
+      asking = false;
+      if (again) {
+        again = false;
+        setTimeout(refresh, 300);
+      }
+    }
+  }
+
+  const concerns = (token) =>
+    token === "*" || listens.includes(token) || (listens.includes("conversations") && /^\d+$/.test(token));
+
+  function heard(news) {
+    if (news.kind === "fin") return expired();
+    if (news.kind === "perdu") {
+      if (!stopped) say("Connexion perdue. Votre brouillon est gardé\u202f; l’affichage reprendra tout seul.");
+      return;
+    }
+    if (news.kind === "pret") {
+      if (!stopped) say("");
+      tell("news", { tokens: ["*"], ours: true });
+      return refresh();
+    }
+    const ours = news.tokens.some(concerns);
+    tell("news", { tokens: news.tokens, ours });
+    if (ours) refresh();
+  }
+
+  function listen(pass) {
+    const open = () => {
+      const source = new EventSource("/flux");
+      source.addEventListener("pret", () => pass({ kind: "pret" }));
+      source.addEventListener("change", (event) => pass({ kind: "change", tokens: event.data.split(",") }));
+      source.addEventListener("fin", () => {
+        source.close();
+        pass({ kind: "fin" });
+      });
+      source.onerror = () => {
+        pass({ kind: "perdu" });
+        // The browser tries again by itself, except when it was refused: then the page finds out why.
+        if (source.readyState === EventSource.CLOSED) {
+          refresh();
+          if (!stopped) setTimeout(open, 3000);
+        }
+      };
+    };
+    open();
+  }
+
+  window.planton = { stored, forget, post, refresh, say, page: document.body.dataset.page };
+
+  if (listens.length) {
+    setInterval(() => document.hidden || refresh(), 30000);
+    document.addEventListener("visibilitychange", () => document.hidden || refresh());
+    if (navigator.locks && window.BroadcastChannel) {
+      const channel = new BroadcastChannel("planton");
+      channel.onmessage = (message) => heard(message.data);
+      navigator.locks.request("planton-flux", () => {
+        listen((news) => {
+          channel.postMessage(news);
+          heard(news);
+        });
+        return new Promise(() => {}); // held until the tab closes; the next one takes over
+      });
+    } else listen(heard);
+  }
+})();

@@ -1,0 +1,116 @@
+"""The audit: who saw, took, wrote, validated, exported or changed what, and when. It only grows (a trigger sees to it).
+
+`record` is the one way in; it belongs in the transaction of what it tells, so that neither exists without the other.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Every action there is. The console has French words for each (`labels.ACTIONS`, a test compares).
+ACTIONS = frozenset(
+    {
+        # the door and accounts
+        "login",
+        "logout",
+        "login_refused",
+        "second_factor_set",
+        "second_factor_removed",
+        "recovery_code_used",
+        "identity_linked",
+        "identity_unlinked",
+        "password_changed",
+        "user_added",
+        "user_changed",
+        "user_disabled",
+        "user_enabled",
+        "user_reset",
+        "sessions_ended",
+        "team_added",
+        "team_changed",
+        "team_archived",
+        # conversations
+        "view",
+        "attachment_viewed",
+        "take",
+        "assign",
+        "transfer",
+        "reply",
+        "suggestion_used",
+        "note",
+        "give_back",
+        "close",
+        "reopen",
+        "snooze",
+        "wake",
+        "spam",
+        "not_spam",
+        "block",
+        "unblock",
+        "search",
+        # canned replies
+        "canned_added",
+        "canned_changed",
+        "canned_archived",
+        # validation
+        "submit",
+        "withdraw",
+        "approve",
+        "amend",
+        "refuse",
+        "expire",
+        "rule_changed",
+        # crisis
+        "crisis_written",
+        "crisis_validated",
+        "crisis_opened",
+        "crisis_closed",
+        "group_reply_written",
+        "group_reply_validated",
+        "group_started",
+        "group_stopped",
+        "group_member_removed",
+        # steering and audit
+        "deadline_changed",
+        "export",
+        "audit_read",
+    }
+)
+
+_INSERT = text("""
+    INSERT INTO audit (at, user_id, action, conversation_id, subject_id, detail)
+    VALUES (:at, :user, :action, :conversation, :subject, CAST(:detail AS jsonb))
+""")
+
+
+async def record(
+    connection: AsyncConnection,
+    at: datetime,
+    user_id: int | None,
+    action: str,
+    conversation_id: int | None = None,
+    subject_id: int | None = None,
+    **detail: Any,
+) -> None:
+    """One line of the audit. `subject_id`: the account acted upon; `detail`: JSON types, never a citizen's words.
+
+    Raises ValueError for an action that is not in ACTIONS.
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"no such action: {action}")
+    await connection.execute(
+        _INSERT,
+        {
+            "at": at,
+            "user": user_id,
+            "action": action,
+            "conversation": conversation_id,
+            "subject": subject_id,
+            "detail": json.dumps(detail),
+        },
+    )

@@ -1,0 +1,51 @@
+"""Why the desk refuses; `what` and `remedy` are French, for the agent."""
+
+from __future__ import annotations
+
+from bot.core.errors import Explained
+
+
+class DeskError(Explained):
+    """The desk refuses; `what` and `remedy` are French, for the agent."""
+
+
+class NoSuchConversation(DeskError):
+    """There is none of that number."""
+
+    def __init__(self) -> None:
+        super().__init__("Cette conversation n’existe pas.", "Revenez à la file pour choisir une conversation.")
+
+
+class NotAllowed(DeskError):
+    """The role does not permit it."""
+
+    def __init__(self, what: str = "Votre rôle ne permet pas cette action.") -> None:
+        super().__init__(what, "Demandez à un administrateur si vous en avez besoin.")
+
+
+class Conflict(DeskError):
+    """The conversation is not, or no longer, in a state that permits it."""
+
+
+class Stale(Conflict):
+    """The person wrote since the page was shown."""
+
+    def __init__(self, closing: bool = False) -> None:
+        what = "la conversation n’a pas été close." if closing else "rien n’a été envoyé."
+        again = "puis décidez." if closing else "puis envoyez de nouveau. Votre brouillon est gardé."
+        super().__init__(f"La personne vient d’écrire\u00a0: {what}", f"Lisez ce qu’elle dit, {again}")
+
+
+class BadReply(DeskError):
+    """The text cannot be sent."""
+
+
+class NeedsValidation(DeskError):
+    """The rule of this category asks for somebody's agreement first. `steps`: service, cabinet."""
+
+    def __init__(self, steps: tuple[str, ...]) -> None:
+        super().__init__(
+            "Dans cette catégorie, une réponse ne part pas sans validation\u00a0: rien n’a été envoyé.",
+            "Soumettez-la à validation. Votre brouillon est gardé.",
+        )
+        self.steps = steps

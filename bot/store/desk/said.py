@@ -1,0 +1,42 @@
+"""What a person said, as it can be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.core.clean import clean
+from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Reaction, Unknown, body_from_json
+from bot.store.codec import Codec
+from bot.store.conversations import BODY
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something a person said, as it can be shown."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    kind: str = "text"
+    withdrawn: bool = False
+    edited: bool = False
+    before: str = ""  # the text before the edit
+    reply_to: str | None = None  # message | story
+
+
+def said_of(codec: Codec, kind: str, sealed: bytes) -> Said:
+    """What an event of that kind says, from its sealed body."""
+    body = body_from_json(codec.open_json(sealed, BODY))
+    if isinstance(body, Message):
+        kind = "unsupported" if body.unsupported else kind
+        to = "story" if body.reply_to_story else "message" if body.reply_to_mid else None
+        return Said(clean(body.text), body.attachments, kind, reply_to=to)
+    if isinstance(body, Postback):
+        return Said(clean(body.title), kind="postback")
+    if isinstance(body, Edit):
+        return Said(clean(body.text), kind="edit", edited=True)
+    if isinstance(body, Echo):
+        return Said(clean(body.text), body.attachments, "echo")
+    if isinstance(body, Reaction):
+        emoji = clean(body.emoji or body.name or "")
+        return Said(emoji if body.action == "react" else "", kind="reaction")
+    return Said(kind=kind, withdrawn=isinstance(body, Unknown) and body.why == "unsent")

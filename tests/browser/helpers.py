@@ -1,0 +1,82 @@
+"""What tests of the console's pages do again and again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from tests.fakes.console import PASSWORD, RunningConsole
+
+AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
+ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
+NAMES = {
+    "agent": "Claire Martin",
+    "validator": "Denis Aubry",
+    "trainer": "Inès Roux",
+    "administrator": "Alix Perrin",
+    "auditor": "Odile Garnier",
+}
+
+
+async def enter(page: Page, console: RunningConsole, name: str = NAMES["agent"]) -> Page:
+    """Log in; the queue is shown."""
+    await page.goto(console.url + "/file")
+    await page.get_by_test_id("login-name").fill(name)
+    await page.get_by_test_id("login-password").fill(PASSWORD)
+    await page.get_by_test_id("login-submit").click()
+    await expect(page.get_by_role("heading", name="File")).to_be_visible()
+    return page
+
+
+@contextlib.asynccontextmanager
+async def someone(
+    browser: Browser, console: RunningConsole, role: str = "agent", name: str | None = None, **context: object
+) -> AsyncIterator[Page]:
+    """A browser of one's own, logged in under that role; the account is made if there is none of that name.
+
+    What the browser refuses (a script, a style, a picture) or a script raises fails the test.
+    """
+    name = name or NAMES[role]
+    if name not in console.users:
+        await console.user(name, role)
+    wrong: list[str] = []
+    settings = {"locale": "fr-FR", "timezone_id": "Europe/Paris", "viewport": {"width": 1280, "height": 900}, **context}
+    opened = await browser.new_context(**settings)
+    page = await opened.new_page()
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    await enter(page, console, name)
+    await live(page)
+    yield page
+    await opened.close()
+    assert wrong == []
+
+
+async def live(page: Page) -> None:
+    """Wait until the page's stream is open."""
+    await page.wait_for_timeout(300)
+
+
+async def taken(page: Page, console: RunningConsole, number: int) -> None:
+    """The agent has the conversation and its page is open."""
+    await page.goto(f"{console.url}/conversations/{number}")
+    await page.get_by_test_id("take").click()
+    await expect(page.get_by_test_id("composer")).to_be_visible()
+    await live(page)
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keep a picture of the page as an artefact of the tests."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTEFACTS / f"console-{name}.png")
+
+
+async def accessible(page: Page) -> None:
+    """axe finds no violation at WCAG 2.1 AA, and nothing is wider than the screen."""
+    found = await Axe().run(page, options=AA)
+    assert found.response["violations"] == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -1,0 +1,83 @@
+"""The stream of news."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from bot.core.clock import FrozenClock, SystemClock
+from tests.fakes.console import Browser, RunningConsole
+
+
+async def test_news_come_within_a_second_and_carry_numbers_only(console: RunningConsole, someone: Browser) -> None:
+    await console.user("Claire")
+    await someone.log_in("Claire")
+    number = await console.says("p", "mots secrets")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.headers["Cache-Control"] == "no-store"
+        assert b"event: pret" in await _until_blank(stream)
+        await asyncio.sleep(0.3)  # the LISTEN connection is there
+        await console.hand_off(number)
+        news = await asyncio.wait_for(_until_blank(stream), 1)
+    assert news == f"event: change\ndata: {number}\n\n".encode()
+
+
+async def test_the_stream_ends_with_the_session(
+    console: RunningConsole, someone: Browser, wall: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.console.live.BEAT", 0.05)
+    await console.user("Claire")
+    await someone.log_in("Claire")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        await _until_blank(stream)
+        wall.advance(hours=1)
+        rest = await asyncio.wait_for(stream.content.read(), 2)
+    assert rest.endswith(b"event: fin\ndata: 1\n\n")
+
+
+async def test_a_stream_that_is_left_is_forgotten(console: RunningConsole, someone: Browser) -> None:
+    await console.user("Claire")
+    await someone.log_in("Claire")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    listener = console.listener
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        await _until_blank(stream)
+        assert len(listener._subscribers) == 1
+    for _ in range(100):
+        if not listener._subscribers:
+            break
+        await asyncio.sleep(0.05)
+    assert listener._subscribers == []
+
+
+async def _until_blank(stream: aiohttp.ClientResponse) -> bytes:
+    read = b""
+    while not read.endswith(b"\n\n"):
+        read += await stream.content.readline()
+    return read
+
+
+def test_wall_clock_is_the_machines_unless_told() -> None:
+    from bot.console.deps import ConsoleDeps
+
+    assert ConsoleDeps.__dataclass_fields__["wall"].default_factory is SystemClock
+
+
+async def test_pages_look_again_after_the_database_was_away(console: RunningConsole, someone: Browser) -> None:
+    await console.user("Claire")
+    await someone.log_in("Claire")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        await _until_blank(stream)
+        await asyncio.sleep(0.3)
+        await console.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'planton-listen' "
+            "AND datname = current_database()"
+        )
+        news = await asyncio.wait_for(_until_blank(stream), 3)
+    assert news == b"event: change\ndata: *\n\n"
