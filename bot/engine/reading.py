@@ -113,7 +113,8 @@ def _in_context(pieces: Sequence[Clause], parsed: Sequence[Parsed], parse: Parse
         told, asked = (Unit(pieces[k].text, pieces[k].asks, found[k]) for k in (i - 1, i))
         if not asked.asks or told.asks or asked.intent == told.intent or fold(asked.text.split()[0]) in AND:
             continue
-        if not (_is_sure(told) and _is_sure(asked)):
+        # What is grave keeps its own meaning: nothing said before it makes it less so.
+        if is_grave(asked.intent) or not (_is_sure(told) and _is_sure(asked)):
             continue
         (both,) = parse([f"{told.text} {asked.text}"])
         if both["intent"]["name"] == told.intent and both["intent"]["confidence"] >= SAME:

@@ -224,7 +224,8 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
     if sum(k[1] for k in kinds) > 1:
         key = _SEVERAL
     # The request is open and was answered: what is added to it is kept for the agent in silence.
-    quiet = situation.handoff_open and key != _NOT_KEPT
+    once = any(name == _NOT_KEPT for name, _ in kinds)
+    quiet = situation.handoff_open and situation.introduced and not once
     replies: tuple[Reply, ...] = () if quiet else (Reply(texts[key]),)
     if not situation.introduced:
         replies = introduce(replies, texts)

@@ -533,6 +533,9 @@ class TurnTaker:
         for event in conversation.pending:
             if event.id in held:
                 draft.wait("echo", [event.id], _judged_again(event, now), LIVE)
+        for event in conversation.pending:
+            if isinstance(event.body, Message):
+                draft.read(_words(event), None)
         draft.read(words, understanding)
         draft.emergency = Emergency(plan, detection, pending, understanding, dict(draft.slots))
         return True

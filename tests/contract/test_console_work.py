@@ -116,6 +116,15 @@ async def test_a_reply_that_a_rule_holds_back_does_not_leave(console: RunningCon
     assert (await claire.act(number, "repondre", message="Bonjour, à valider.")).status == 303
 
 
+async def test_closing_and_taking_again_does_not_escape_a_rule(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting()
+    await console.execute("UPDATE handoffs SET category = 'complaint'")
+    await claire.act(number, "prendre")
+    await claire.act(number, "clore")
+    await claire.act(number, "prendre")
+    assert [row.category for row in await console.rows("SELECT category FROM handoffs")] == ["complaint"] * 2
+
+
 async def test_a_double_click_sends_once(console: RunningConsole, claire: Browser) -> None:
     number = await console.waiting()
     await claire.act(number, "prendre")

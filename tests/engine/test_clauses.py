@@ -226,6 +226,48 @@ def test_danger_of_a_clause_counts_for_the_message() -> None:
     assert reading.read("comment payer une amende ? et le concours ?", parse).danger == 0
 
 
+def test_a_danger_that_asks_is_not_read_away_by_what_was_said_before() -> None:
+    """« il faut » makes a question of it; joined to the statement before, the model would name the statement's subject."""
+
+    def reads(text: str) -> dict[str, Any]:
+        chances = {"perte_vol_documents": 0.95, "danger_immediat": 0.04}
+        if text.startswith("Il faut"):
+            chances = {"danger_immediat": 0.95, "hors_perimetre": 0.05}
+        ranking = [{"name": name, "confidence": chance} for name, chance in chances.items()]
+        return {"text": text, "intent": ranking[0], "intent_ranking": ranking, "entities": []}
+
+    read = reading.read(
+        "Ma carte grise a été volée hier. Il faut venir vite il me frappe",
+        lambda texts: [reads(text) for text in texts],
+    )
+    assert read.danger == 0.95
+    assert read.lead["intent"]["name"] == "danger_immediat"
+
+
+@pytest.mark.parametrize(
+    ("whole", "at", "danger"),
+    [
+        (0.04, "end", 0.95),
+        (0.01, "end", 0.01),
+        (0.04, "middle", 0.04),
+        (0.2, "middle", 0.95),
+    ],
+)
+def test_a_danger_in_a_clause_that_the_whole_denies_is_none(whole: float, at: str, danger: float) -> None:
+    cry, rest = "il est mort devant moi là.", "Je voudrais savoir comment payer mon amende."
+    text = f"{rest} {cry}" if at == "end" else f"{cry} {rest}"
+
+    def reads(said: str) -> dict[str, Any]:
+        chance = whole if said == text else 0.95 if said.startswith("il est mort") else 0.0
+        rows = sorted(
+            [{"name": "danger_immediat", "confidence": chance}, {"name": "contravention", "confidence": 1 - chance}],
+            key=lambda row: -row["confidence"],  # type: ignore[operator]
+        )
+        return {"text": said, "intent": rows[0], "intent_ranking": rows, "entities": []}
+
+    assert reading.read(text, lambda texts: [reads(said) for said in texts]).danger == danger
+
+
 def test_the_lead_is_the_hand_off() -> None:
     read = reading.read("comment faire une procuration ? je veux féliciter un agent", parse)
     assert read.lead["intent"]["name"] == "remerciements"

@@ -38,9 +38,10 @@ class WorkStore:
                 )
             handoff = conversation.handoff
             if handoff is None or handoff.closed_at is not None:
-                new = handoffs.NewHandoff(conversation_id, "request", "agent")
+                # The category says which validation a reply needs: closing and taking again does not change it.
+                category = handoff.category if handoff else "request"
+                new = handoffs.NewHandoff(conversation_id, category, "agent")
                 handoff_id, _ = await handoffs.open_(connection, self._desk.codec, new, now)
-                category = "request"
             else:
                 handoff_id, category = handoff.id, handoff.category
             await connection.execute(

@@ -285,6 +285,15 @@ def test_what_follows_an_open_hand_off_is_kept_in_silence(types: tuple[str, ...]
 def test_what_cannot_be_kept_is_said_each_time() -> None:
     outcome = route.media([Attachment("ephemeral")], Situation(introduced=True, handoff_open=True), TEXTS)
     assert said(outcome)[0].startswith("<utter_media_ephemere>")
+    both = [Attachment("image"), Attachment("ephemeral")]
+    assert route.media(both, Situation(introduced=True, handoff_open=True), TEXTS).replies, (
+        "what is lost is said each time"
+    )
+
+
+def test_media_of_someone_who_was_never_answered_get_a_reply() -> None:
+    """A request may open without a word from us: the window was closed."""
+    assert route.media([Attachment("audio")], Situation(introduced=False, handoff_open=True), TEXTS).replies
 
 
 @pytest.mark.parametrize(
