@@ -173,7 +173,7 @@ LEVELS = {"service": "chef de service", "cabinet": "cabinet"}
 # What the door says when a right is missing; the rest: « Votre rôle ne permet pas cette action. »
 REFUSED = {
     "conversation.read": "Votre rôle ne permet pas d’ouvrir les conversations.",
-    "conversation.work": "Votre rôle permet de lire, pas d’agir sur les conversations.",
+    "conversation.work": "Votre rôle ne permet pas d’agir sur les conversations.",
     "validation.see": "Votre rôle ne permet pas de voir les réponses à valider.",
     "validation.decide": "Votre rôle ne permet pas de valider une réponse.",
     "crisis.run": "Seul un administrateur ouvre, conduit et ferme le mode crise.",
