@@ -70,7 +70,7 @@ def _train_rasa(root: Path, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
             examples = _examples(root)
             _check_actions(root)
         intents = len({intent for _, intent in examples})
-        say(f"Apprentissage de {intents} intentions sur {len(examples)} exemples (deux à quatre minutes)…")
+        say(f"Apprentissage de {intents} intentions sur {len(examples)} exemples (trois à six minutes)…")
         with aside:
             made = _run_rasa(root, folder)
     except InvalidRule as error:
