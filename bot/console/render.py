@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bot.console import labels, navigation, words
 from bot.console.deps import ConsoleDeps
+from bot.console.shortcuts import shortcut
 from bot.store.accounts import User
 
 VENDOR_FILES = ("pico.min.css", "htmx.min.js")
@@ -42,6 +43,7 @@ class Renderer:
             pico=self._address("pico.min.css"),
             htmx=self._address("htmx.min.js"),
             asset=asset,
+            shortcut=shortcut,
         )
 
     def page(self, template: str, /, *, user: User | None, **values: Any) -> str:

@@ -1,0 +1,67 @@
+"""Keyboard shortcuts: each has one line here, and stands in a template as `{{ shortcut("conversation.reply") }}`.
+
+The call writes the attributes that `comfort.js` reads; /aide shows this table, the `?` dialog what the page at hand has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+EVERYWHERE, QUEUE, CONVERSATION = "Partout", "Dans la file", "Dans une conversation"
+VALIDATION, CRISIS, SEARCH = "Dans la validation", "En crise", "Dans la recherche"
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """`keys`: one character, or two with a space between (« g f »: g, then f). `press` False: the key only leads there.
+
+    A field is given the focus; a link or a button is pressed, unless what it does cannot be taken back (`press` False).
+    """
+
+    keys: str
+    label: str
+    where: str
+    press: bool = True
+
+
+# name (topic.action) → shortcut. The name's place decides what may share a key: two of one place may not.
+SHORTCUTS: Mapping[str, Shortcut] = {
+    "help.keys": Shortcut("?", "Afficher les raccourcis de la page", EVERYWHERE),
+    "go.queue": Shortcut("g f", "Ouvrir la file", EVERYWHERE),
+    "go.validation": Shortcut("g v", "Ouvrir la validation", EVERYWHERE),
+    "go.crisis": Shortcut("g c", "Ouvrir la page de crise", EVERYWHERE),
+    "go.search": Shortcut("g r", "Ouvrir la recherche", EVERYWHERE),
+    "go.canned": Shortcut("g t", "Ouvrir les réponses types", EVERYWHERE),
+    "go.steering": Shortcut("g p", "Ouvrir le pilotage", EVERYWHERE),
+    "go.accounts": Shortcut("g o", "Ouvrir les comptes", EVERYWHERE),
+    "go.audit": Shortcut("g j", "Ouvrir le journal", EVERYWHERE),
+    "go.help": Shortcut("g a", "Ouvrir l’aide", EVERYWHERE),
+    "go.me": Shortcut("g m", "Ouvrir mon compte", EVERYWHERE),
+    "queue.next": Shortcut("j", "Aller à la demande suivante", QUEUE),
+    "queue.previous": Shortcut("k", "Aller à la demande précédente", QUEUE),
+    "queue.open": Shortcut("o", "Ouvrir la demande (ou Entrée)", QUEUE),
+    "queue.filters": Shortcut("f", "Aller aux filtres", QUEUE),
+    "conversation.back": Shortcut("u", "Revenir à la file", CONVERSATION),
+    "conversation.take": Shortcut("p", "Prendre la conversation", CONVERSATION),
+    "conversation.reply": Shortcut("r", "Écrire une réponse", CONVERSATION),
+    "conversation.give_back": Shortcut("b", "Aller à «\u00a0Rendre à l’assistant\u00a0»", CONVERSATION, press=False),
+    "conversation.close": Shortcut("c", "Aller à «\u00a0Clore\u00a0»", CONVERSATION, press=False),
+}
+
+
+def shortcut(name: str) -> Markup:
+    """The attributes of the element that the shortcut leads to. Raises KeyError for a name that is not in SHORTCUTS."""
+    found = SHORTCUTS[name]
+    does = "" if found.press else ' data-shortcut-does="focus"'
+    return Markup('data-shortcut="{}" data-shortcut-label="{}"').format(found.keys, found.label) + Markup(does)  # noqa: S704
+
+
+def by_place() -> Mapping[str, list[Shortcut]]:
+    """The table of /aide: place → its shortcuts."""
+    places: dict[str, list[Shortcut]] = {}
+    for found in SHORTCUTS.values():
+        places.setdefault(found.where, []).append(found)
+    return places
