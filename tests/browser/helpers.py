@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,11 +24,15 @@ NAMES = {
 
 
 async def enter(page: Page, console: RunningConsole, name: str = NAMES["agent"]) -> Page:
-    """Log in; the queue is shown."""
+    """Log in; the queue is shown. Whoever owes a second factor is let in without."""
     await page.goto(console.url + "/file")
     await page.get_by_test_id("login-name").fill(name)
     await page.get_by_test_id("login-password").fill(PASSWORD)
     await page.get_by_test_id("login-submit").click()
+    await page.wait_for_url(re.compile(r"^[^?]+/(file|connexion/(code|second-facteur))(\?|$)"))
+    if "/connexion/" in page.url:
+        await console.open_sessions(name)
+        await page.goto(console.url + "/file")
     await expect(page.get_by_role("heading", name="File")).to_be_visible()
     return page
 
