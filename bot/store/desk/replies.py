@@ -49,15 +49,21 @@ async def stands(connection: AsyncConnection, conversation_id: int, dedup: str) 
     )
 
 
-async def must_need_no_validation(connection: AsyncConnection, conversation: Conversation) -> None:
-    """Raises NeedsValidation when the rule of the open hand-off's category asks for somebody's agreement."""
+async def rule(connection: AsyncConnection, conversation: Conversation) -> tuple[str, ...]:
+    """Who has to agree to a reply, in order (`service`, `cabinet`), by the open hand-off's category; () when nobody."""
     handoff = conversation.handoff
     category = handoff.category if handoff and handoff.closed_at is None else "none"
     steps = await connection.scalar(
         text("SELECT steps FROM validation_rules WHERE category = :category"), {"category": category}
     )
+    return tuple(steps or ())
+
+
+async def must_need_no_validation(connection: AsyncConnection, conversation: Conversation) -> None:
+    """Raises NeedsValidation when the rule of the open hand-off's category asks for somebody's agreement."""
+    steps = await rule(connection, conversation)
     if steps:
-        raise NeedsValidation(tuple(steps))
+        raise NeedsValidation(steps)
 
 
 async def queue(

@@ -9,7 +9,13 @@ ACCOUNTS = ""
 QUEUE = ""
 CONVERSATION = ""
 WORK = ""
-VALIDATION = ""
+VALIDATION = """
+ALTER TABLE submissions
+    ADD COLUMN ended_by bigint REFERENCES users, -- who withdrew it; null: nobody in person
+    ADD COLUMN ended_why text;              -- withdrawn, expired: a slug that the console explains
+CREATE INDEX submissions_outbox ON submissions (outbox_id) WHERE outbox_id IS NOT NULL;
+CREATE INDEX validations_user ON validations (user_id, at);
+"""
 CRISIS = ""
 SEARCH = ""
 STEERING = ""
