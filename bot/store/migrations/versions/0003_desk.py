@@ -18,7 +18,21 @@ CREATE INDEX validations_user ON validations (user_id, at);
 """
 CRISIS = ""
 SEARCH = ""
-STEERING = ""
+STEERING = """
+CREATE TABLE volume_hours (                 -- the hours that stand in `volumes`, one unbroken range
+    hour timestamptz PRIMARY KEY,
+    counted_at timestamptz NOT NULL,
+    again_at timestamptz                    -- when it is counted anew, for what came or was settled late; null: final
+);
+CREATE INDEX volume_hours_again ON volume_hours (again_at) WHERE again_at IS NOT NULL;
+CREATE INDEX volumes_measure ON volumes (measure, hour) INCLUDE (platform, value, n);
+CREATE INDEX satisfaction_answered ON satisfaction (answered_at) WHERE answered_at IS NOT NULL;
+CREATE INDEX satisfaction_conversation ON satisfaction (conversation_id, id);
+CREATE INDEX handoffs_taken ON handoffs (taken_at) WHERE taken_at IS NOT NULL;
+CREATE INDEX handoffs_due_at ON handoffs (due_at);
+CREATE INDEX handoffs_unanswered ON handoffs (priority, due_at) INCLUDE (opened_at, snoozed_until)
+    WHERE closed_at IS NULL AND replied_at IS NULL;
+"""
 
 
 def upgrade() -> None:
