@@ -48,6 +48,8 @@ REQUIRED = (
     "utter_nuit_transmis",
     "utter_nuit_violences",
     "utter_panne",
+    "utter_satisfaction",
+    "utter_satisfaction_merci",
     "utter_urgence",
     "utter_urgence_anglais",
     "utter_urgence_nuit",

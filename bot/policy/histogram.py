@@ -14,14 +14,18 @@ from typing import Optional
 STEPS = 8  # buckets a doubling
 SHORTEST = 5.0  # seconds: the upper bound of bucket 0
 LAST = math.ceil(STEPS * math.log2(60 * 86_400 / SHORTEST))
-# The bucket of `{seconds}`, as PostgreSQL computes it; `bucket` says the same.
-SQL = f"least({LAST}, greatest(0, ceil({STEPS} * log(2, greatest({{seconds}}, 0.001) / {SHORTEST}))))::integer"
+_SLACK = 1e-9  # a duration on a bound belongs to the bucket below, whoever computes the logarithm
+# The bucket of `{seconds}` (double precision), as PostgreSQL computes it; `bucket` says the same.
+SQL = (
+    f"least({LAST}, greatest(0, ceil({STEPS} * ln(greatest({{seconds}}, 0.001) / {SHORTEST}) / ln(2.0::float8)"
+    f" - {_SLACK})))::integer"
+)
 
 
 def bucket(span: timedelta) -> int:
     """The bucket of a duration, 0 … LAST."""
     seconds = max(span.total_seconds(), 0.001)
-    return min(LAST, max(0, math.ceil(STEPS * math.log2(seconds / SHORTEST))))
+    return min(LAST, max(0, math.ceil(STEPS * math.log2(seconds / SHORTEST) - _SLACK)))
 
 
 def middle(number: int) -> timedelta:

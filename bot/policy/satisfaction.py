@@ -14,8 +14,8 @@ ANSWERS: Mapping[str, str] = {"satisfaction:oui": UP, "satisfaction:non": DOWN}
 # Who came with a question of their own. Not: people in danger or victims, witnesses and those who thank (they were not
 # to be informed of anything).
 FIT = frozenset({"request", "complaint"})
-# Reasons of closing after which nobody was informed.
-UNFIT_REASONS = frozenset({"spam", "indesirable"})
+# Reasons of closing after which somebody was informed (`bot.store.desk.work.CLOSE_REASONS`).
+FIT_REASONS = frozenset({"repondu", "transmis", "autre"})
 ASKED_WITHIN = timedelta(days=7)  # once in that time a person
 DANGER_WITHIN = timedelta(days=7)  # after an emergency, no such question
 
@@ -36,7 +36,7 @@ def asks(closing: Closing, now: datetime) -> bool:
     """Whether the person is asked if they were well informed. (The window is the caller's.)"""
     return (
         closing.category in FIT
-        and closing.reason not in UNFIT_REASONS
+        and closing.reason in FIT_REASONS
         and closing.replied
         and not closing.standby
         and not _recent(closing.asked_at, ASKED_WITHIN, now)

@@ -119,6 +119,8 @@ class Finish:
     handoff_before: Mapping[str, str] = field(default_factory=dict)  # told earlier: goes with a hand-off that opens
     sets: Mapping[str, Any] = field(default_factory=dict)  # columns of the conversation
     state: dict[str, Any] | None = None
+    thumbs: tuple[str, ...] = ()  # taps that answer the question after closing: up, down
+    thanks: str | None = None  # said for the first of them
     next_due: datetime | None = None
     next_priority: int = LIVE
     attempts: int = 0
@@ -318,6 +320,8 @@ class Conversations:
         async with self._db.begin() as connection:
             await self._fence(connection, conversation, finish)
             version = conversation.owner_version + (1 if "owner" in finish.sets else 0)
+            for answer in finish.thumbs:
+                await satisfaction.answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
             if finish.emergency is not None:
                 await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
             ids = [await self._queue(connection, conversation, reply, version, now) for reply in finish.replies]

@@ -15,7 +15,7 @@ from bot.core.errors import EngineDown
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback
 from bot.dialogue.questions import answers
 from bot.policy import owner as owners
-from bot.policy import route, window
+from bot.policy import route, satisfaction, window
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
@@ -91,6 +91,8 @@ class _Draft:
     emergency: Emergency | None = None
     next_due: datetime | None = None
     next_priority: int = LIVE
+    thumbs: list[str] = field(default_factory=list)
+    thanks: str | None = None
     edits: dict[int, list[int]] = field(default_factory=dict)  # message → edits of it, which share its fate
 
     def settle(self, events: Sequence[int], disposition: str, reason: str | None = None, **more: Any) -> None:
@@ -137,6 +139,8 @@ class _Draft:
             handoff_before=self.before,
             sets=self.sets,
             state=self.state,
+            thumbs=tuple(self.thumbs),
+            thanks=None if self.emergency else self.thanks,
             next_due=self.next_due,
             next_priority=self.next_priority,
         )
@@ -156,7 +160,7 @@ class TurnTaker:
         now = self._clock.now()
         draft = _Draft(before=known(conversation.state, now.timestamp()))
         await self._echoes(conversation, draft, now)
-        messages = await self._messages(conversation, draft, now)
+        messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         if messages and not self._debounced(messages, draft, now):
             await self._speak(conversation, messages, draft, now)
         await self._store.finish(conversation, draft.finish(), now)
@@ -204,6 +208,15 @@ class TurnTaker:
             if isinstance(event.body, Edit):
                 await self._edit(conversation, event, event.body, messages, draft)
         return sorted(messages.values(), key=lambda e: (e.at, e.id))
+
+    def _thumbs(self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft) -> list[Pending]:
+        """What is left without the taps on the thumbs question, which are kept and open nothing."""
+        taps = {m.id: said for m in messages if (said := satisfaction.answer(_payload(m))) is not None}
+        draft.settle(list(taps), "ignored", "satisfaction")
+        draft.thumbs.extend(taps.values())
+        if conversation.owner in ("bot", "closed") and not conversation.standby:  # else a human's is the only voice
+            draft.thanks = self._rules.texts[satisfaction.THANKS]
+        return [m for m in messages if m.id not in taps]
 
     async def _edit(
         self,
@@ -467,7 +480,7 @@ class TurnTaker:
         """The engine gave nothing usable twice, or we failed: the person is told, a human takes it from here."""
         now = self._clock.now()
         draft = _Draft(before=known(conversation.state, now.timestamp()))
-        messages = await self._messages(conversation, draft, now)
+        messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         for message in messages:
             draft.read(_words(message), None)
         ids = [m.id for m in messages]
@@ -607,6 +620,11 @@ def _words(message: Pending) -> str:
     return body.title if isinstance(body, Postback) else getattr(body, "text", "")
 
 
+def _payload(message: Pending) -> str | None:
+    body = message.body
+    return body.payload if isinstance(body, Postback) else getattr(body, "quick_reply", None)
+
+
 def segments(messages: Sequence[Pending]) -> list[Segment]:
     """Consecutive texts are one utterance; a tap stands alone; attachments without text stand together.
 
@@ -615,7 +633,7 @@ def segments(messages: Sequence[Pending]) -> list[Segment]:
     parts: list[Segment] = []
     for message in messages:
         body = message.body
-        payload = body.payload if isinstance(body, Postback) else getattr(body, "quick_reply", None)
+        payload = _payload(message)
         attachments = getattr(body, "attachments", ())
         part = Segment((message.id,), message.at, _words(message), payload, attachments)
         last = parts[-1] if parts else None

@@ -1,0 +1,261 @@
+"""The roll-up: how much of what there was in each hour. Counts only, never anybody's words.
+
+One statement (`_COUNT`) says what is counted. The roll-up keeps its outcome for whole hours; a page asks it for what is
+not kept yet (the running hour), so that figures are the same whether the roll-up has run or not.
+
+An hour is counted as a whole and replaces what stood there: counting twice changes nothing. What comes or is settled late
+(a night's messages, a send that fails after hours) is found by counting again, at ever longer intervals: an hour is counted
+anew at twice its age until it is `FINAL` old, and every few minutes while messages of it are in flight.
+
+Measures and their values:
+received ""; intent, route, disposition (of messages received); sent (author), failed (author): of our messages;
+handoff (category): opened; wait, first_reply: "priority-bucket" (`bot.policy.histogram`), at the moment when a hand-off was
+taken, answered; deadline "priority-kept" at the first reply, "priority-late" when it passed without one;
+closed (outcome); asked "", thumb (up, down).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.policy import histogram
+from bot.store.db import Database
+
+HOUR = timedelta(hours=1)
+GRACE = timedelta(minutes=2)  # what arrived in an hour is committed by then
+FINAL = timedelta(days=8)  # nothing is sent any more after seven days
+IN_FLIGHT_EVERY = timedelta(minutes=5)
+CHUNK = timedelta(days=7)  # counted in one transaction when there is much to catch up with
+_LOCK = 7_109_302  # advisory: one process counts at a time
+
+RECEIVED = ("text", "quick_reply", "attachment", "postback", "unsupported", "empty")
+# What a tap on the thumbs is settled as: an answer, not a message.
+THUMB = "satisfaction"
+
+
+def _seconds(column: str) -> str:
+    return histogram.SQL.format(seconds=f"extract(epoch FROM {column} - opened_at)::float8")
+
+
+def _hour(column: str) -> str:
+    return f"date_bin('1 hour', {column}, TIMESTAMPTZ 'epoch')"
+
+
+def _within(column: str) -> str:
+    return f"{column} >= CAST(:since AS timestamptz) AND {column} < CAST(:until AS timestamptz)"
+
+
+_KINDS = ", ".join(f"'{kind}'" for kind in RECEIVED)
+# Rows (hour, platform, measure, value, n). Every branch reads one indexed range of time.
+_COUNT = f"""
+    SELECT hour, platform,
+        CASE grouping(intent, route, disposition) WHEN 7 THEN 'received' WHEN 3 THEN 'intent' WHEN 5 THEN 'route'
+            ELSE 'disposition' END AS measure,
+        CASE grouping(intent, route, disposition) WHEN 7 THEN '' WHEN 3 THEN coalesce(intent, '') WHEN 5 THEN route
+            ELSE disposition END AS value,
+        count(*)::integer AS n
+    FROM (SELECT {_hour("received_at")} AS hour, platform, intent,
+              coalesce(route, CASE WHEN disposition IS NULL THEN 'waiting' WHEN disposition = 'to_agent' THEN 'agent'
+                                   ELSE 'none' END) AS route,
+              coalesce(disposition, 'waiting') AS disposition
+          FROM events
+          WHERE {_within("received_at")} AND conversation_id IS NOT NULL AND kind IN ({_KINDS})
+            AND reason IS DISTINCT FROM '{THUMB}') e
+    GROUP BY GROUPING SETS ((hour, platform), (hour, platform, intent), (hour, platform, route), (hour, platform, disposition))
+    UNION ALL
+    SELECT {_hour("o.created_at")}, c.platform, CASE o.status WHEN 'sent' THEN 'sent' ELSE 'failed' END, o.author, count(*)
+    FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+    WHERE {_within("o.created_at")} AND o.status IN ('sent', 'failed') GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT {_hour("opened_at")}, platform, 'handoff', category, count(*)
+    FROM handoffs WHERE {_within("opened_at")} GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("taken_at")}, platform, 'wait', priority || '-' || {_seconds("taken_at")}, count(*)
+    FROM handoffs WHERE {_within("taken_at")} GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("replied_at")}, platform, 'first_reply', priority || '-' || {_seconds("replied_at")}, count(*)
+    FROM handoffs WHERE {_within("replied_at")} GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("replied_at")}, platform, 'deadline', priority || '-kept', count(*)
+    FROM handoffs WHERE {_within("replied_at")} AND replied_at <= due_at AND outcome IS DISTINCT FROM 'spam' GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("due_at")}, platform, 'deadline', priority || '-late', count(*)
+    FROM handoffs
+    WHERE {_within("due_at")} AND (replied_at IS NULL OR replied_at > due_at) AND (closed_at IS NULL OR closed_at > due_at)
+      AND outcome IS DISTINCT FROM 'spam' GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("closed_at")}, platform, 'closed', coalesce(outcome, ''), count(*)
+    FROM handoffs WHERE {_within("closed_at")} GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("s.asked_at")}, h.platform, 'asked', '', count(*)
+    FROM satisfaction s JOIN handoffs h ON h.id = s.handoff_id
+    WHERE {_within("s.asked_at")} AND (s.answered_at IS NOT NULL OR EXISTS (
+        SELECT FROM outbox o WHERE o.conversation_id = s.conversation_id
+           AND o.dedup = 'satisfaction:' || s.handoff_id AND o.status = 'sent')) GROUP BY 1, 2
+    UNION ALL
+    SELECT {_hour("s.answered_at")}, h.platform, 'thumb', s.answer, count(*)
+    FROM satisfaction s JOIN handoffs h ON h.id = s.handoff_id WHERE {_within("s.answered_at")} GROUP BY 1, 2, 4
+"""  # noqa: S608
+
+_FIRST = text(f"""
+    SELECT {_hour("min(at)")} FROM (
+        SELECT min(received_at) AS at FROM events UNION ALL SELECT min(created_at) FROM outbox
+        UNION ALL SELECT min(opened_at) FROM handoffs) f
+""")  # noqa: S608
+_STORE = text(f"INSERT INTO volumes (hour, platform, measure, value, n) {_COUNT}")
+_FORGET = text("DELETE FROM volumes WHERE hour >= :since AND hour < :until")
+_IN_FLIGHT = """
+    EXISTS (SELECT FROM events WHERE received_at >= h.hour AND received_at < h.hour + interval '1 hour'
+        AND disposition IS NULL AND conversation_id IS NOT NULL)
+"""
+_MARK = text(f"""
+    INSERT INTO volume_hours (hour, counted_at, again_at)
+    SELECT h.hour, :now, CASE WHEN h.hour < CAST(:now AS timestamptz) - CAST(:final AS interval) THEN NULL
+        WHEN {_IN_FLIGHT} THEN CAST(:now AS timestamptz) + CAST(:soon AS interval)
+        ELSE CAST(:now AS timestamptz) + (CAST(:now AS timestamptz) - h.hour) END
+    FROM generate_series(CAST(:since AS timestamptz), CAST(:until AS timestamptz) - interval '1 hour', '1 hour') AS h(hour)
+    ON CONFLICT (hour) DO UPDATE SET counted_at = excluded.counted_at, again_at = excluded.again_at
+""")  # noqa: S608
+
+
+_BOUNDS = text("SELECT min(hour) AS first, max(hour) + interval '1 hour' AS until FROM volume_hours")
+_TOTALS = text("""
+    SELECT platform, measure, value, sum(n)::bigint AS n FROM volumes
+    WHERE hour >= :since AND hour < :until GROUP BY 1, 2, 3
+""")
+_HOURS = text("""
+    SELECT hour, platform, measure, value, n FROM volumes
+    WHERE hour >= :since AND hour < :until AND measure = ANY(:measures)
+""")
+_RAW = text(_COUNT)
+
+MEASURES = (
+    "received", "intent", "route", "disposition", "sent", "failed", "handoff", "wait", "first_reply", "deadline", "closed",
+    "asked", "thumb",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted over a period. `totals`: (platform, measure, value) → how many; `hours`: the same by hour, of the
+    measures that were asked for by hour."""
+
+    totals: Mapping[tuple[str, str, str], int]
+    hours: Mapping[tuple[datetime, str, str, str], int]
+
+
+def hour_of(at: datetime) -> datetime:
+    """The beginning of the hour, in UTC."""
+    return at.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+
+
+async def read(connection: AsyncConnection, since: datetime, until: datetime, hourly: Collection[str] = ()) -> Counts:
+    """Every measure over [since, until), those of `hourly` by hour too.
+
+    Whole hours are read from the roll-up as far as it has come; the rest (the running hour) is counted now.
+    """
+    totals: Counter[tuple[str, str, str]] = Counter()
+    hours: Counter[tuple[datetime, str, str, str]] = Counter()
+    bounds = (await connection.execute(_BOUNDS)).one()
+    kept = _kept(since, until, bounds.first, bounds.until)
+    rest = [(since, until)]
+    if kept is not None:
+        span = {"since": kept[0], "until": kept[1]}
+        for row in await connection.execute(_TOTALS, span):
+            totals[(row.platform, row.measure, row.value)] += row.n
+        if hourly:
+            for row in await connection.execute(_HOURS, {**span, "measures": list(hourly)}):
+                hours[(row.hour, row.platform, row.measure, row.value)] += row.n
+        rest = [(since, kept[0]), (kept[1], until)]
+    for start, end in rest:
+        if start < end:
+            for row in await connection.execute(_RAW, {"since": start, "until": end}):
+                totals[(row.platform, row.measure, row.value)] += row.n
+                if row.measure in hourly:
+                    hours[(row.hour, row.platform, row.measure, row.value)] += row.n
+    return Counts(totals, hours)
+
+
+def _kept(
+    since: datetime, until: datetime, first: datetime | None, counted: datetime | None
+) -> tuple[datetime, datetime] | None:
+    """The whole hours of [since, until) within the roll-up's [first, counted)."""
+    if first is None or counted is None:
+        return None
+    start = hour_of(since)
+    start = max(start if start == since else start + HOUR, first)
+    end = min(hour_of(until), counted)
+    return (start, end) if start < end else None
+
+
+class RollUp:
+    """Keeps `volumes` up to date. Any number of processes may call it: one counts at a time, the others pass."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def catch_up(self, now: datetime) -> int:
+        """Count every whole hour that is over and not counted yet, then those that are to be counted again; how many.
+
+        It may be cut off at any moment: what was committed stands, the rest is found again.
+        """
+        done = 0
+        while True:
+            async with self._db.begin(durable=False) as connection:
+                if not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+                    return done
+                span = await _next(connection, now)
+                if span is None:
+                    return done
+                await _count(connection, *span, now)
+            done += (span[1] - span[0]) // HOUR
+
+    async def rebuild(self, now: datetime, since: datetime | None = None, until: datetime | None = None) -> int:
+        """Count anew the kept hours of [since, until), all by default; how many.
+
+        Hours whose messages were deleted since would lose their figures: give a range without them.
+        """
+        async with self._db.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            await connection.execute(
+                text("""
+                    UPDATE volume_hours SET again_at = :now
+                    WHERE hour >= coalesce(CAST(:since AS timestamptz), '-infinity')
+                      AND hour < coalesce(CAST(:until AS timestamptz), 'infinity')
+                """),
+                {"now": now, "since": since, "until": until},
+            )
+        return await self.catch_up(now)
+
+
+async def _next(connection: AsyncConnection, now: datetime) -> tuple[datetime, datetime] | None:
+    """The next range of whole hours to count; None when all is up to date."""
+    over = hour_of(now - GRACE)
+    # A simulated clock that was set back: the hour is not over any more.
+    for table in ("volumes", "volume_hours"):
+        await connection.execute(text(f"DELETE FROM {table} WHERE hour >= :over"), {"over": over})  # noqa: S608
+    bounds = (await connection.execute(_BOUNDS)).one()
+    first = await connection.scalar(_FIRST)
+    if bounds.first is None:
+        return None if first is None or first >= over else (first, min(first + CHUNK, over))
+    if bounds.until < over:
+        return bounds.until, min(bounds.until + CHUNK, over)
+    if first is not None and first < bounds.first:  # older data were brought in
+        return max(first, bounds.first - CHUNK), bounds.first
+    again = await connection.scalar(
+        text("SELECT hour FROM volume_hours WHERE again_at <= :now ORDER BY hour LIMIT 1"), {"now": now}
+    )
+    return None if again is None else (again, again + HOUR)
+
+
+async def _count(connection: AsyncConnection, since: datetime, until: datetime, now: datetime) -> None:
+    span = {"since": since, "until": until}
+    await connection.execute(_FORGET, span)
+    await connection.execute(_STORE, span)
+    await connection.execute(_MARK, {**span, "now": now, "soon": IN_FLIGHT_EVERY, "final": FINAL})
