@@ -18,6 +18,7 @@ from bot.policy.lexicon import Kind
 from bot.store import emergencies, handoffs, outbox
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, notify
+from bot.store.satisfaction import answered
 
 DANGER, LIVE, BUNDLE = 0, 4, 7  # due_priority: who is looked at first
 
@@ -321,7 +322,7 @@ class Conversations:
             await self._fence(connection, conversation, finish)
             version = conversation.owner_version + (1 if "owner" in finish.sets else 0)
             for answer in finish.thumbs:
-                await satisfaction.answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
+                await answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
             if finish.emergency is not None:
                 await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
             ids = [await self._queue(connection, conversation, reply, version, now) for reply in finish.replies]
