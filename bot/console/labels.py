@@ -223,6 +223,7 @@ ACTIONS = {
     "canned_changed": "réponse type modifiée",
     "canned_archived": "réponse type archivée",
     "submit": "réponse soumise à validation",
+    "confirm": "réponse confirmée après un nouveau message",
     "withdraw": "réponse retirée de la validation",
     "approve": "réponse approuvée",
     "amend": "réponse amendée",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 
 from sqlalchemy import text
@@ -12,14 +13,16 @@ from bot.core.clean import clean
 from bot.core.dialogue import Reply
 from bot.policy import window
 from bot.store import outbox
+from bot.store.desk import submissions
 from bot.store.desk.access import AGENT_PRIORITY, Conversation, Desk
 from bot.store.desk.errors import BadReply, NeedsValidation
 
 REPLY_AT_MOST = 10_000
+_VARIABLE = re.compile(r"\{\{[^{}\n]{0,40}\}\}")  # of a canned reply, still to be filled
 
 
 def checked(written: str) -> str:
-    """The cleaned text. Raises BadReply when it is empty to the eye or too long."""
+    """The cleaned text. Raises BadReply when it is empty to the eye or too long, or holds an unfilled variable."""
     words = clean(written)
     if not words or not any(c.isprintable() and not c.isspace() for c in words):
         raise BadReply("Votre message est vide.", "Écrivez quelques mots, puis envoyez.")
@@ -27,6 +30,12 @@ def checked(written: str) -> str:
         raise BadReply(
             f"Votre message compte {len(words)} caractères.",
             f"Gardez-en {REPLY_AT_MOST} au plus, ou envoyez-le en plusieurs fois.",
+        )
+    unfilled = _VARIABLE.search(words)
+    if unfilled:
+        raise BadReply(
+            f"Il reste une partie à remplir\u00a0: {unfilled[0]}. Rien n’a été envoyé.",
+            "Remplacez-la par le mot juste, ou retirez-la. Votre brouillon est gardé.",
         )
     return words
 
@@ -40,10 +49,13 @@ def form_name(user_id: int, key: str, words: str) -> str:
 
 
 async def stands(connection: AsyncConnection, conversation_id: int, dedup: str) -> bool:
-    """Whether a message of that name is in the outbox already."""
+    """Whether a message of that name is in the outbox already, or was submitted to validation."""
     return bool(
         await connection.scalar(
-            text("SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = :id AND dedup = :dedup)"),
+            text("""
+                SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = :id AND dedup = :dedup)
+                    OR EXISTS (SELECT FROM submissions WHERE conversation_id = :id AND dedup = :dedup)
+            """),
             {"id": conversation_id, "dedup": dedup},
         )
     )
@@ -104,4 +116,6 @@ async def queue(
         """),
         {"now": now, "user": author_id, "id": conversation.id},
     )
+    # A draft that still waits there was written before this: its author takes it up again or not.
+    await submissions.conversation_over(connection, conversation.id, author_id, "replied", now)
     return row
