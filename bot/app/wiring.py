@@ -34,7 +34,9 @@ from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.people import People
+from bot.store.volumes import RollUp
 from bot.worker.names import Names
+from bot.worker.roll_up import keep_counting
 from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
 
@@ -222,9 +224,11 @@ async def worker(settings: Settings, url: str) -> None:
                 return await direct.ask_name(session, sender_url, secret, platform, account, person)
 
             names = asyncio.create_task(Names(People(opened.database, opened.codec), ask).run())
+            counting = asyncio.create_task(keep_counting(RollUp(opened.database), opened.clock))
             try:
                 await Worker(WorkerDeps(conversations, turns, opened.listener, opened.clock)).run()
             finally:
+                counting.cancel()
                 names.cancel()
                 await engine.close()
 
