@@ -17,7 +17,7 @@ from bot.core.dialogue import QuickReply, Reply
 from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, OutboxRow
 from bot.policy import window
-from bot.store import handoffs
+from bot.store import handoffs, search
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
@@ -66,6 +66,9 @@ async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | N
         },
     )
     await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)
+    if added is not None:
+        said = search.of_outbox(added, row.conversation_id, row.created_at, row.author, row.reply.text)
+        await search.index(connection, codec, [said])
     return added
 
 

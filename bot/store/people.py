@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from bot.core.messages import Platform
+from bot.store import search
 from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
 from bot.store.db import CONSOLE, Database, notify
@@ -46,8 +47,13 @@ class People:
     async def keep_name(self, conversation_id: int, name: str | None) -> None:
         """Keep a name, or that none is to be had."""
         async with self._db.begin() as connection:
-            await connection.execute(
-                text("UPDATE conversations SET profile = :profile, profile_at = now() WHERE id = :id"),
+            at = await connection.scalar(
+                text(
+                    "UPDATE conversations SET profile = :profile, profile_at = now() WHERE id = :id RETURNING profile_at"
+                ),
                 {"id": conversation_id, "profile": self._codec.seal_json({"name": name}, PROFILE)},
             )
+            await search.forget(connection, search.NAME, conversation_id)
+            if name and at is not None:
+                await search.index(connection, self._codec, [search.of_name(conversation_id, at, name)])
             await notify(connection, CONSOLE, str(conversation_id))

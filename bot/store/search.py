@@ -1,0 +1,138 @@
+"""The index of the search: what was said, under keyed hashes of French stems, so that the words stay encrypted.
+
+A document's `tokens` hold besides the stems a few small numbers of our own: who wrote it, and the hour, day and 32 days
+it falls in. The GIN index can so meet « this word, by an agent, that week » by itself, and the search walks back through
+time without ever gathering a frequent word's whole list (`bot.store.desk.search`).
+
+Indexed in the transaction that stores the words; removed by triggers when these go or change (migration 0003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.clean import clean
+from bot.core.messages import Body, Echo, Edit, Message
+from bot.policy import search as words
+from bot.store.codec import Codec
+
+EVENT, OUTBOX, NOTE, NAME = "event", "outbox", "note", "name"
+# Who wrote it, as a token. Hashes are 64 bits wide: numbers this small are never one.
+AUTHORS = {"person": 1, "inbox": 2, "agent": 3, "note": 4, "name": 5, "automatic": 6}
+_HOUR, _DAY, _MONTH = 1_000_000_000, 2_000_000_000, 3_000_000_000
+DAYS_A_MONTH = 32
+
+
+@dataclass(frozen=True)
+class Document:
+    """Something to be found. `kind`, `ref`: where it stands (event, outbox, note: its id; name: the conversation's)."""
+
+    kind: str
+    ref: int
+    conversation_id: int
+    at: datetime
+    author: str
+    text: str
+
+
+@lru_cache(maxsize=100_000)
+def fingerprint(codec: Codec, stem: str) -> int:
+    """The token of a stem."""
+    return codec.fingerprint("search", stem)
+
+
+def hours(at: datetime) -> int:
+    """Whole hours since 1970."""
+    return int(at.astimezone(timezone.utc).timestamp()) // 3600
+
+
+def facets(at: datetime, author: str) -> list[int]:
+    """The tokens beside the words."""
+    hour = hours(at)
+    day = hour // 24
+    return [AUTHORS[author], _HOUR + hour, _DAY + day, _MONTH + day // DAYS_A_MONTH]
+
+
+def span(first: int, last: int) -> list[int]:
+    """The fewest time tokens that cover the hours `first` … `last`, both included."""
+    tokens = []
+    while first <= last:
+        for step, base, unit in ((24 * DAYS_A_MONTH, _MONTH, 24 * DAYS_A_MONTH), (24, _DAY, 24), (1, _HOUR, 1)):
+            if first % step == 0 and first + step - 1 <= last:
+                tokens.append(base + first // unit)
+                first += step
+                break
+    return tokens
+
+
+def tokens(codec: Codec, document: Document) -> list[int]:
+    """What a document is found under; empty when it has no word worth finding."""
+    found = words.stems(document.text, whole=document.kind == NAME)
+    if not found:
+        return []
+    return [*(fingerprint(codec, stem) for stem in sorted(found)), *facets(document.at, document.author)]
+
+
+def of_event(ref: int, conversation_id: int, at: datetime, body: Body) -> Document | None:
+    """What a person, or a human in Meta's inbox, wrote; None for what has no words of its own (a button's are ours)."""
+    if not isinstance(body, (Message, Edit, Echo)) or not body.text:
+        return None
+    author = "inbox" if isinstance(body, Echo) else "person"
+    return Document(EVENT, ref, conversation_id, at, author, clean(body.text))
+
+
+def of_outbox(ref: int, conversation_id: int, at: datetime, author: str, said: str) -> Document:
+    """A message of ours. `author`: as in the outbox."""
+    return Document(OUTBOX, ref, conversation_id, at, "agent" if author == "agent" else "automatic", said)
+
+
+def of_note(ref: int, conversation_id: int, at: datetime, body: str) -> Document:
+    """A private note."""
+    return Document(NOTE, ref, conversation_id, at, "note", body)
+
+
+def of_name(conversation_id: int, at: datetime, name: str) -> Document:
+    """A person's name."""
+    return Document(NAME, conversation_id, conversation_id, at, "name", clean(name))
+
+
+_INDEX = text("""
+    INSERT INTO search_documents (kind, ref, conversation_id, at, tokens)
+    SELECT i.kind, i.ref, i.conversation, i.at, CAST(i.tokens AS bigint[])
+    FROM unnest(CAST(:kinds AS text[]), CAST(:refs AS bigint[]), CAST(:conversations AS bigint[]),
+                CAST(:ats AS timestamptz[]), CAST(:tokens AS text[])) AS i(kind, ref, conversation, at, tokens)
+    ON CONFLICT (kind, ref) DO UPDATE SET at = excluded.at, tokens = excluded.tokens
+""")
+_FORGET = text("DELETE FROM search_documents WHERE kind = :kind AND ref = :ref")
+
+
+async def index(connection: AsyncConnection, codec: Codec, documents: Iterable[Document | None]) -> None:
+    """Make these findable, in the transaction that stores them; a document that stands there is replaced."""
+    found = [(one, some) for one in documents if one is not None and (some := tokens(codec, one))]
+    if found:
+        await connection.execute(
+            _INDEX,
+            {
+                "kinds": [one.kind for one, _ in found],
+                "refs": [one.ref for one, _ in found],
+                "conversations": [one.conversation_id for one, _ in found],
+                "ats": [one.at for one, _ in found],
+                "tokens": [literal(some) for _, some in found],
+            },
+        )
+
+
+async def forget(connection: AsyncConnection, kind: str, ref: int) -> None:
+    """It is no longer found."""
+    await connection.execute(_FORGET, {"kind": kind, "ref": ref})
+
+
+def literal(some: Sequence[int]) -> str:
+    """An array of PostgreSQL as text."""
+    return "{" + ",".join(map(str, some)) + "}"
