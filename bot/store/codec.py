@@ -34,7 +34,7 @@ class Codec:
         if len(raw) != 32:
             raise SettingsError(
                 "PLANTON_DATA_KEY n’est pas une clé de 32 octets en base64.",
-                "Créez-en une avec : openssl rand -base64 32",
+                "Créez-en une avec\u00a0: openssl rand -base64 32",
             )
         self._gcm = AESGCM(raw)
         self._raw = raw
@@ -52,7 +52,7 @@ class Codec:
         except InvalidTag:
             raise SettingsError(
                 "Les données enregistrées ne s’ouvrent pas avec la clé PLANTON_DATA_KEY.",
-                "Remettez la clé d’origine : sans elle, ces données sont illisibles.",
+                "Remettez la clé d’origine\u00a0: sans elle, ces données sont illisibles.",
             ) from None
 
     def seal_json(self, value: Any, column: str) -> bytes:
@@ -71,3 +71,7 @@ class Codec:
         key = hmac.new(self._raw, b"fingerprint\x00" + purpose.encode(), hashlib.sha256).digest()
         hashed = hmac.new(key, value.encode(errors="surrogatepass"), hashlib.sha256).digest()
         return int.from_bytes(hashed[:8], "big", signed=True)
+
+    def key(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one use (e.g. `likeness`), from which neither the codec's nor another's is found."""
+        return hmac.new(self._raw, b"key\x00" + purpose.encode(), hashlib.sha256).digest()

@@ -1,0 +1,80 @@
+"""While the crisis mode is open: whom its message is for, what it takes the place of, who may be answered in a group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from bot.core.dialogue import HandoffRequest, Reply
+from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
+from bot.policy.route import Outcome, Texts, gives_numbers, is_sure
+
+REASON = "crise"  # of a hand-off: why a message that nobody understood went straight to agents
+
+# Read by a human before any group's reply reaches them; the rest of what is pressing is never in a group at all.
+LOOKED_AT = frozenset({"sensitive", "complaint", "witness"})
+NEVER_GROUPED = frozenset({"emergency", "urgent"})
+SUSPECT = 0.25  # confidence from which a grave intent keeps a message out, as at night
+SAME_INTENT = 0.6  # confidence from which an intent says what a message wants
+# Intents that do not say what somebody wants.
+_SAYS_NOTHING = frozenset({"hors_perimetre", "insulte_troll", "salutation", "au_revoir"})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The open crisis as a turn sees it. `told`: this person has had its message."""
+
+    id: int
+    message: str
+    told: bool
+
+
+def _request() -> HandoffRequest:
+    return HandoffRequest("request", PRIORITY["request"], REASON)
+
+
+def by_day(outcome: Outcome, standing: Optional[Standing]) -> Outcome:
+    """What is decided for a message while a crisis is open: its message takes the place of a question to rephrase.
+
+    Agents read at once what was not understood, so that it can be answered with those who say the same.
+    """
+    if standing is None or standing.told or outcome.route != CLARIFY:
+        return outcome
+    return replace(outcome, route=HANDOFF, category="request", disposition="handed_off", replies=(), handoff=_request())
+
+
+def at_night(night: Outcome, understood: Outcome, standing: Optional[Standing]) -> Outcome:
+    """At night agents are at work because of the crisis: only what the bot surely answers waits for the morning."""
+    if standing is None or night.handoff is not None:
+        return night
+    unsure = understood.understanding is None or not is_sure(understood.understanding)
+    handoff = understood.handoff or (_request() if unsure else None)
+    return night if handoff is None else replace(night, handoff=handoff, disposition="handed_off")
+
+
+def notice(
+    standing: Optional[Standing], handoff: Optional[HandoffRequest], alone: bool, texts: Texts
+) -> Optional[Reply]:
+    """The crisis's message for this person, or None.
+
+    Whoever tells of violence or of a missing person gets the reply that is theirs, and nothing about the crisis.
+    `alone`: no reply of ours carries the numbers of the second net, so this one does.
+    """
+    if standing is None or standing.told or (handoff is not None and handoff.priority <= PRIORITY["sensitive"]):
+        return None
+    words = standing.message
+    if alone and not gives_numbers(words):
+        words = f"{words}\n\n{texts['utter_filet']}"
+    return Reply(words)
+
+
+def grave(intent: Optional[str], confidence: Optional[float]) -> bool:
+    """Whether what was understood of a message, or merely suspected, keeps it from being answered unseen in a group."""
+    return policy_of(intent).category in LOOKED_AT | NEVER_GROUPED and (confidence is None or confidence >= SUSPECT)
+
+
+def shared_intent(intent: Optional[str], confidence: Optional[float]) -> Optional[str]:
+    """The intent by which a message may be grouped with others that want the same, or None."""
+    if intent is None or intent in _SAYS_NOTHING or confidence is None or confidence < SAME_INTENT:
+        return None
+    return None if grave(intent, confidence) else intent
