@@ -41,7 +41,6 @@ _STOP = """
     si son sont suis sur t ta te tes toi ton tu un une vos votre vous y
 """
 STOP = frozenset(_STOP.split())
-)
 
 _snowball = snowballstemmer.stemmer("french")
 

@@ -35,7 +35,7 @@ from bot.core.messages import (
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
-from bot.store import emergencies, handoffs
+from bot.store import emergencies, handoffs, search, snoozes
 from bot.store.batches import Batches
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, LIVE, STATE
@@ -290,6 +290,14 @@ class Inbox:
             await self._returned(connection, rest)
             await self._emergencies(connection, rest, now, answered)
             await self._due(connection, rest, now)
+            await self._findable(connection, rest)
+
+    async def _findable(self, connection: AsyncConnection, rest: Sequence[_Taken]) -> None:
+        await search.index(
+            connection,
+            self._codec,
+            (search.of_event(t.id, t.conversation.id, t.event.at, t.event.body) for t in rest if t.conversation),
+        )
 
     # -- what concerns no dialogue -------------------------------------------------------------------------------
 
@@ -376,7 +384,7 @@ class Inbox:
         """Erase what the person withdrew, at once; what still waited is no longer answered."""
         await connection.execute(
             text("""
-                UPDATE events SET body = :empty, disposition = coalesce(disposition, 'ignored'),
+                UPDATE events SET body = :empty, entities = NULL, disposition = coalesce(disposition, 'ignored'),
                     reason = coalesce(reason, 'unsent'), settled_at = coalesce(settled_at, :now), waiting = NULL
                 WHERE conversation_id = :conversation AND kind <> 'unsend' AND (mid = :target OR target = :target)
             """),
@@ -566,6 +574,7 @@ class Inbox:
                 speaks[one.conversation.id] = one.event.at if at is None else max(at, one.event.at)
         if speaks:
             await _seen_at(connection, list(speaks.items()))
+            await snoozes.wake(connection, list(speaks), now)
             await connection.execute(
                 text(f"""
                     UPDATE conversations SET wake = wake + 1,
