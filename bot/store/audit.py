@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -59,6 +59,7 @@ ACTIONS = frozenset(
         "canned_archived",
         # validation
         "submit",
+        "confirm",
         "withdraw",
         "approve",
         "amend",
@@ -114,3 +115,24 @@ async def record(
             "detail": json.dumps(detail),
         },
     )
+
+
+_RECENT = text("""
+    SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = :action AND conversation_id = :conversation
+        AND at > :after AND at <= :at AND detail @> CAST(:detail AS jsonb))
+""")
+
+
+async def record_once(
+    connection: AsyncConnection,
+    at: datetime,
+    within: timedelta,
+    user_id: int,
+    action: str,
+    conversation_id: int,
+    **detail: Any,
+) -> None:
+    """As `record`, unless the same user did the same to that conversation within that time before."""
+    values = {"user": user_id, "action": action, "conversation": conversation_id, "detail": json.dumps(detail)}
+    if not await connection.scalar(_RECENT, {**values, "at": at, "after": at - within}):
+        await record(connection, at, user_id, action, conversation_id, **detail)
