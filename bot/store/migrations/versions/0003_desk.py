@@ -121,7 +121,6 @@ CREATE UNIQUE INDEX group_members_waiting ON group_members (conversation_id)
 CREATE INDEX group_members_queued ON group_members (outbox_id) WHERE status = 'queued';
 CREATE INDEX message_groups_running ON message_groups (id)
     WHERE started_at IS NOT NULL AND stopped_at IS NULL AND done_at IS NULL;
-CREATE INDEX events_received ON events USING brin (received_at); -- messages an hour
 """
 SEARCH = """
 -- Each message writes its own tokens: no list of pending ones that a search has to read, or a writer to empty.
