@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Body, Platform, body_from_json
+from bot.policy.crisis import Standing
 from bot.policy.emergency import Detection
 from bot.policy.lexicon import Kind
-from bot.store import emergencies, handoffs, outbox
+from bot.store import blocks, crisis, emergencies, handoffs, outbox, snoozes
+from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, notify
 from bot.store.satisfaction import answered
@@ -69,6 +71,8 @@ class Conversation:
     due_priority: int
     state: dict[str, Any] | None = None
     pending: tuple[Pending, ...] = ()
+    blocked: bool = False  # nothing of this person's is answered, emergencies excepted
+    attended: bool = False  # an agent has spoken for the open hand-off, whoever is to take it now
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class Finish:
     waiting: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # why → event ids
     understood: Mapping[int, Understanding] = field(default_factory=dict)  # events that wait, understood already
     replies: tuple[OutgoingReply, ...] = ()
+    notice: OutgoingReply | None = None  # the open crisis's message: said first, answers nothing by itself
     emergency: Emergency | None = None
     handoff: HandoffRequest | None = None
     handoff_intent: str | None = None
@@ -127,9 +132,11 @@ class Finish:
     attempts: int = 0
 
 
-_FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
+_FIELDS = f"""c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
     c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
-    c.emergency_short_at, c.due_priority, c.state"""
+    c.emergency_short_at, c.due_priority, c.state,
+    {blocks.STANDS} AS blocked,
+    EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL AND h.taken_at IS NOT NULL) AS attended"""
 
 # One index range a priority, so that thousands which wait for the morning cost nothing.
 _CLAIM = text(f"""
@@ -219,6 +226,11 @@ class Conversations:
                 )
             ).one()
         return int(row.recent), bool(row.reached)
+
+    async def open_crisis(self, conversation_id: int) -> Standing | None:
+        """The open crisis, and whether this person has had its message; None when none is open."""
+        async with self._db.begin() as connection:
+            return await crisis.standing(connection, conversation_id)
 
     async def stopped_for_loop(self, conversation_id: int) -> bool:
         """Whether the bot fell silent because it had said too much, and the hand-off of that is still open."""
@@ -325,6 +337,8 @@ class Conversations:
                 await answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
             if finish.emergency is not None:
                 await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
+            if finish.notice is not None:
+                await self._queue(connection, conversation, finish.notice, version, now)
             ids = [await self._queue(connection, conversation, reply, version, now) for reply in finish.replies]
             if finish.handoff is not None:
                 await self._hand_off(connection, conversation, finish, now)
@@ -332,6 +346,7 @@ class Conversations:
                 await handoffs.add_slots(connection, self._codec, conversation.id, finish.handoff_slots)
             for settlement in finish.settlements:
                 await _settle(connection, settlement, ids, now)
+                await understandings.keep(connection, self._codec, settlement.events, settlement.understanding)
             for why, events in finish.waiting.items():
                 await connection.execute(
                     text("UPDATE events SET waiting = :why WHERE id = ANY(:ids) AND disposition IS NULL"),
@@ -342,6 +357,8 @@ class Conversations:
                     text("UPDATE events SET intent = :intent, confidence = :confidence WHERE id = :id"),
                     {"id": event, "intent": understanding.intent, "confidence": understanding.confidence},
                 )
+                await understandings.keep(connection, self._codec, (event,), understanding)
+            await snoozes.look(connection, conversation.id, now)
             await notify(connection, CONSOLE, str(conversation.id))
 
     async def _fence(self, connection: AsyncConnection, conversation: Conversation, finish: Finish) -> None:
@@ -402,6 +419,7 @@ class Conversations:
             emergency.understanding,
         )
         await _settle(connection, settlement, [reply], now)
+        await understandings.keep(connection, self._codec, settlement.events, settlement.understanding)
 
     async def _queue(
         self,

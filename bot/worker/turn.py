@@ -14,13 +14,14 @@ from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback
 from bot.dialogue.questions import answers
+from bot.policy import crisis, route, satisfaction, window
 from bot.policy import owner as owners
-from bot.policy import route, satisfaction, window
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.told import known
+from bot.store import crisis as crises
 from bot.store import emergencies
 from bot.store.conversations import (
     BUNDLE,
@@ -82,6 +83,7 @@ class _Draft:
     waiting: dict[str, list[int]] = field(default_factory=dict)
     understood: dict[int, Understanding] = field(default_factory=dict)
     replies: list[OutgoingReply] = field(default_factory=list)
+    notice: OutgoingReply | None = None
     sets: dict[str, Any] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
     before: dict[str, str] = field(default_factory=dict)  # told earlier, by the dialogue's state
@@ -132,6 +134,7 @@ class _Draft:
             waiting=waiting,
             understood=self.understood,
             replies=tuple(self.replies),
+            notice=self.notice,
             emergency=self.emergency,
             handoff=self.handoff,
             handoff_intent=self.handoff_intent,
@@ -262,15 +265,20 @@ class TurnTaker:
             # What waits for an agent goes on waiting: the human in the inbox did not close it.
             owner = "bot" if conversation.category == "none" else "waiting"
             draft.sets.update(owner=owner, owner_until=None)
+        standby = conversation.standby or any(m.standby for m in messages)
+        if conversation.blocked:
+            await self._listen(
+                conversation, messages, draft, now, "blocked", quiet=True, aside=owner in ("bot", "closed")
+            )
+            return
         if owner == "closed":
             owner = "bot"
             draft.sets.update(owner="bot", category="none", state=None)
             draft.before = {}
             conversation = replace(conversation, category="none", state=None)
-        standby = conversation.standby or any(m.standby for m in messages)
         if standby:
             await self._listen(conversation, messages, draft, now, "standby", quiet=True)
-        elif not owners.bot_may_answer(owner, conversation.category):
+        elif not owners.bot_may_answer(owner, conversation.category) or (owner == "waiting" and conversation.attended):
             await self._listen(conversation, messages, draft, now, owner, quiet=False)
         elif self._rules.night.contains(now):
             await self._night(conversation, messages, draft, now)
@@ -285,8 +293,13 @@ class TurnTaker:
         now: datetime,
         reason: str,
         quiet: bool,
+        aside: bool = False,
     ) -> None:
-        """A human has the conversation: understand silently, fill the hand-off's fields, watch for danger."""
+        """A human has the conversation: understand silently, fill the hand-off's fields, watch for danger.
+
+        `aside`: the person is blocked and no human has the conversation: what is harmless goes to nobody.
+        """
+        disposition = "ignored" if aside else "to_agent"
         at_night = not quiet and self._rules.night.contains(now)
         for message in messages:
             understanding = await self._understand(message, draft, may_fail=at_night)
@@ -294,11 +307,11 @@ class TurnTaker:
                 draft.wait("retry", [message.id], now + timedelta(seconds=5), LIVE)
                 continue
             if understanding is None:
-                draft.settle([message.id], "to_agent", reason)
+                draft.settle([message.id], disposition, reason)
                 continue
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
-            draft.settle([message.id], "to_agent", reason, understanding=understanding)
+            draft.settle([message.id], disposition, reason, understanding=understanding)
             draft.read(_words(message), understanding)
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
@@ -308,6 +321,7 @@ class TurnTaker:
     ) -> None:
         """Everything is understood; what is grave is handed off at once, the rest waits for the morning."""
         told = self._told(conversation, now)
+        standing = await self._store.open_crisis(conversation.id)
         # A microsecond a second of the night: in the morning, who wrote first is answered first.
         first = min(m.received_at for m in messages)
         end = self._rules.night.ends_at(now)
@@ -329,7 +343,9 @@ class TurnTaker:
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
             spoken = route.spoken(understanding, _words(message))
-            outcome = route.at_night(self._understood(understanding), told, self._rules.texts, spoken)
+            understood = self._understood(understanding)
+            outcome = route.at_night(understood, told, self._rules.texts, spoken)
+            outcome = crisis.at_night(outcome, understood, standing)
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
             if outcome.handoff is not None:
@@ -338,6 +354,7 @@ class TurnTaker:
                 draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
             else:
                 draft.wait("night", [message.id], morning, BUNDLE)
+        self._announce(standing, draft)
 
     def _understood(self, understanding: Understanding) -> route.Outcome:
         """The outcome that the message's own understanding calls for (at night no turn is taken)."""
@@ -370,6 +387,7 @@ class TurnTaker:
             handoff_open=conversation.category != "none",
             wait=await self._wait_sentence(now),
         )
+        standing = await self._store.open_crisis(conversation.id)
         state = conversation.state
         category = conversation.category
         priority = NIGHT_PRIORITY if all(m.waiting == "night" for m in messages) else LIVE
@@ -385,6 +403,7 @@ class TurnTaker:
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
             if outcome is None:
                 return
+            outcome = crisis.by_day(outcome, standing)
             draft.before = known(state, now.timestamp())
             self._record(outcome, segment, draft, priority)
             if outcome.handoff is not None:
@@ -395,6 +414,7 @@ class TurnTaker:
                 handoff_open=situation.handoff_open or outcome.handoff is not None,
             )
         draft.state = state
+        self._announce(standing, draft)
         if draft.replies and not (conversation.introduced_at is not None and reached):
             draft.sets["introduced_at"] = now
 
@@ -485,13 +505,21 @@ class TurnTaker:
             draft.read(_words(message), None)
         ids = [m.id for m in messages]
         standby = conversation.standby or any(m.standby for m in messages)
-        if not standby and owners.bot_may_answer(conversation.owner, conversation.category):
+        if conversation.blocked:
+            draft.settle(ids, "ignored" if conversation.owner in ("bot", "closed") else "to_agent", "blocked")
+        elif (
+            not standby
+            and not (conversation.owner == "waiting" and conversation.attended)
+            and owners.bot_may_answer(conversation.owner, conversation.category)
+        ):
             draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
             if self._rules.night.contains(now):
                 if not self._told(conversation, now):
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
             elif self._window_open(conversation, now):
-                draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_panne"])))
+                self._announce(await self._store.open_crisis(conversation.id), draft)
+                if draft.notice is None:
+                    draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_panne"])))
             reply = 0 if draft.replies else None
             draft.settle(ids, "handed_off", "moteur", reply=reply, route=HANDOFF)
         else:
@@ -580,6 +608,12 @@ class TurnTaker:
                 )
             )
         draft.sets["night"] = tonight
+
+    def _announce(self, standing: crisis.Standing | None, draft: _Draft) -> None:
+        """The open crisis's message, once a person, before whatever else is said; never beside an emergency reply."""
+        said = crisis.notice(standing, draft.handoff, not draft.replies, self._rules.texts)
+        if standing is not None and said is not None:
+            draft.notice = OutgoingReply(said, dedup=crises.name(standing.id))
 
     def _window_open(self, conversation: Conversation, now: datetime) -> bool:
         try:
