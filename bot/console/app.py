@@ -19,7 +19,7 @@ from sanic.response import BaseHTTPResponse, html
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.console import conversation, live, login, queue, work
+from bot.console import conversation, live, login, queue, steering, work
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
 from bot.console.render import STATIC, VENDOR_FILES, Renderer
@@ -34,6 +34,7 @@ log = logging.getLogger("planton.console")
 TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
     conversation.routes,
     queue.routes,
+    steering.routes,
     work.routes,
 )
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
