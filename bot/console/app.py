@@ -19,7 +19,7 @@ from sanic.response import BaseHTTPResponse, html
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.console import conversation, live, login, queue, steering, work
+from bot.console import attachments, comfort, conversation, live, login, queue, steering, validation, work
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
 from bot.console.render import STATIC, VENDOR_FILES, Renderer
@@ -32,9 +32,12 @@ log = logging.getLogger("planton.console")
 
 # One line a topic, in alphabetical order: a module with `routes(site) -> Blueprint`.
 TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
+    attachments.routes,
+    comfort.routes,
     conversation.routes,
     queue.routes,
     steering.routes,
+    validation.routes,
     work.routes,
 )
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
@@ -129,7 +132,8 @@ def _named(kind: str, name: str) -> str:
 
 
 async def _secure(request: Request, response: BaseHTTPResponse) -> None:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)  # what a citizen sent has a stricter policy of its own
     if request.path.startswith(("/static/", "/vendor/")):
         response.headers["Cache-Control"] = "public, max-age=3600"
     else:

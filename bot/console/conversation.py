@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import html
 
+from bot.console import conversation_words
+from bot.console.attachments_piece import piece
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import whole
 from bot.console.site import Showing, Site, Slot, Topic
 from bot.console.words import window_left
 from bot.policy.rights import Capability
 from bot.store.desk.errors import DeskError, NoSuchConversation
-from bot.store.desk.thread import THREAD, ThreadStore
+from bot.store.desk.thread import Part, ThreadStore, mark, moment
 
 _BIGGEST = 2**63 - 1
 
@@ -28,22 +31,22 @@ def routes(site: Site) -> Blueprint:
 
 
 class ConversationPage:
-    """Shows a conversation; topics whose form was refused show it again with the error and the draft."""
+    """Shows a conversation; topics whose form was refused show it again with the error and the draft.
+
+    In the address: `avant` (a moment: what came before it), `le` (what came from then on); a page that refreshes itself
+    asks for what it shows already and what is new (`depuis`).
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._store = ThreadStore(site.desk)
 
     async def show(self, request: Request, number: int) -> HTTPResponse:
-        """The page, or its live parts when it refreshes itself."""
-        number = checked(number)
-        live = LIVE_HEADER in request.headers
-        if not live:
-            await self._site.desk.access_conversation(request.ctx.user, number)
-            await self._store.seen_page(request.ctx.user, number, self._site.deps.clock.now())
-        return await self.page(
-            request, number, template="conversation/_live.html" if live else "conversation/page.html"
-        )
+        """The page, its live parts when it refreshes itself, or older entries when it asks for them."""
+        template = "conversation/page.html"
+        if LIVE_HEADER in request.headers:
+            template = "conversation/_older.html" if "avant" in request.args else "conversation/_live.html"
+        return await self.page(request, checked(number), template=template)
 
     async def page(
         self,
@@ -55,10 +58,10 @@ class ConversationPage:
         template: str = "conversation/page.html",
     ) -> HTTPResponse:
         """The page with what a refused form gives back."""
-        limit = whole(request.args.get("messages"), THREAD)
-        conversation, thread = await self._store.thread(request.ctx.user, number, limit)
+        now = self._site.deps.clock.now()
+        conversation, thread = await self._store.thread(request.ctx.user, number, now, _part(request, error))
         handoff = conversation.handoff
-        left = window_left(conversation.last_person_at, self._site.deps.clock.now())
+        left = window_left(conversation.last_person_at, now)
         showing = Showing(request, conversation, thread, left, error, draft)
         page = self._site.renderer.page(
             template,
@@ -70,10 +73,12 @@ class ConversationPage:
             is_open=handoff is not None and handoff.closed_at is None,
             left=left,
             mine=conversation.held_by(request.ctx.user),
-            panels=await self._panels(showing),
+            panels={} if template == "conversation/_older.html" else await self._panels(showing),
             error=error,
-            limit=limit,
             sent="envoye" in request.args,
+            mark=mark,
+            piece=functools.partial(piece, self._site.deps.attachments, conversation.id),
+            said=conversation_words,
         )
         return html(page, status)
 
@@ -85,6 +90,14 @@ class ConversationPage:
             if values is not None:
                 shown[panel.slot.value].append({"template": panel.template, "panel": values})
         return shown
+
+
+def _part(request: Request, error: DeskError | None) -> Part:
+    """Which part of the thread the address asks for; after a refused form always the newest."""
+    if error is not None:
+        return Part()
+    since, before, start = (moment(whole(request.args.get(name), 0)) for name in ("depuis", "avant", "le"))
+    return Part(since, before, start)
 
 
 def checked(number: int) -> int:

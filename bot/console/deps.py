@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bot.console.attachments_fetch import AttachmentRules
+from bot.console.provider import ProviderConfig
 from bot.core.clock import Clock, SystemClock
-from bot.core.dialogue import QuickReply
+from bot.core.dialogue import Engine, QuickReply
 from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 
@@ -24,6 +26,10 @@ class ConsoleDeps:
     `listener` listens on the channel CONSOLE; the console starts it if nobody has. `clock` tells the time of
     conversations (the sandbox may move it), `wall` that of sessions. `texts`: replies of domain.yml by name
     (utter_agent_arrive, utter_assistant_revient), `buttons` their quick replies. `demo` opens one-time log-in links.
+    `attachments`: from where people's files are fetched.
+    `url`: the console's public address, without a final slash; else the one that the browser asked. `provider`: where
+    people may log in as well.
+    `engine`: suggests replies to agents; without it there are none.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
 
@@ -40,3 +46,7 @@ class ConsoleDeps:
     wall: Clock = field(default_factory=SystemClock)
     vendor: Path = VENDOR
     proxies: int = 0
+    engine: Engine | None = None
+    url: str | None = None
+    provider: ProviderConfig | None = None
+    attachments: AttachmentRules = field(default_factory=AttachmentRules)

@@ -14,11 +14,10 @@ from bot.meta.split import truncate
 from bot.policy import window
 from bot.store.desk.access import Conversation
 from bot.store.desk.said import Said
-from bot.store.desk.thread import Entry
 
 NB = "\u00a0"
 EXCERPT = 140
-LONG = 1_500  # characters of a message that are shown at once
+LONG = 1_000  # characters of a message that are shown at once
 _DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
 _MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
@@ -153,21 +152,6 @@ def summary(said: Said | None) -> str:
     if parts:
         return " · ".join(parts)
     return "Message d’un type que Meta ne transmet pas" if said.kind == "unsupported" else "Message vide"
-
-
-def delivery(entry: Entry, zone: ZoneInfo) -> tuple[str, str]:
-    """(level, words) of a message of ours: queued, sent, delivered, read, failed, cancelled."""
-    if entry.status == "failed":
-        why = entry.error_remedy or labels.REASONS.get(entry.error_slug or "", entry.error_slug or "raison inconnue")
-        return "failed", f"échec\u00a0: {why}"
-    if entry.status == "cancelled":
-        why = labels.REASONS.get(entry.error_slug or "", "")
-        return "cancelled", f"non envoyé\u00a0: {why[:1].lower() + why[1:]}" if why else "non envoyé"
-    if entry.status == "queued":
-        return "queued", "en attente, nouvel essai en cours" if entry.error_slug else "en attente"
-    if entry.read_at:
-        return "read", f"lu à{NB}{clock_time(entry.read_at, zone)}"
-    return ("delivered", "remis") if entry.delivered_at else ("sent", "envoyé")
 
 
 def limit(platform: Platform) -> tuple[int, str]:

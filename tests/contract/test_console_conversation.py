@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import datetime, timedelta
 
-from bot.core.messages import Attachment, Channel, Echo, Edit, Reaction, Unsend
+import pytest
+from sqlalchemy import text
+
+from bot.core.dialogue import Understanding
+from bot.core.messages import Attachment, Channel, Echo, Edit, Message, Reaction, Unsend, body_to_json
+from bot.store import understanding
+from bot.store.conversations import BODY
+from bot.store.desk.thread import GROWS_TO, PAGE, mark
 from tests.fakes.console import Browser, RunningConsole
 
 
@@ -41,10 +49,12 @@ async def test_thread_in_order_with_author_time_state_and_understanding(
     ]
     assert re.findall(r'data-author="(\w+)"', page) == ["person", "bot", "night", "emergency", "bot", "bot", "person"]
     assert ">12:00</time>" in page  # 11:00 UTC in winter
-    assert "compris&nbsp;: réclamation sur la police (87&nbsp;%)" in page
-    assert "· remis" in page
+    assert "Compris&nbsp;: réclamation sur la police (87&nbsp;%)" in page
+    assert "<dt>Sujet compris</dt><dd>réclamation sur la police (87&nbsp;%)" in page
+    assert "· remis à\u00a012:00" in page
     assert "· lu à\u00a012:00" in page
-    assert "échec\u00a0: La personne n’est plus joignable." in page
+    assert "échec\u00a0: personne injoignable" in page
+    assert ">La personne n’est plus joignable.</p>" in page
     assert "non envoyé\u00a0: un agent a pris la conversation" in page
     assert "<dt>Ville</dt><dd><bdi>Lyon</bdi>" in page
     assert "Aujourd’hui" in page
@@ -69,6 +79,7 @@ async def test_edits_unsent_attachments_places_reactions_and_others_echoes(
     await console.says("p1", "adressé à une autre", mid="m8", channel=Channel.STANDBY)
     page = (await claire.get(f"/conversations/{number}")).page
     assert texts(page)[0] == "second texte"
+    assert "Texte d’origine" in page
     assert "premier texte" in page
     assert "· modifié" in page
     assert "message retiré" in page
@@ -98,17 +109,227 @@ async def test_what_a_person_writes_is_text(console: RunningConsole, claire: Bro
     assert "<b>Zoé" not in page
     assert "49" not in "".join(texts(page))
     assert ("mot " * 2500).strip() in texts(page)
-    assert "Lire le message entier (9999 caractères)" in page
+    assert "Afficher tout (9\u202f999 caractères)" in page
     assert "message sans caractère visible" in page
     title = re.search("<title>(.*?)</title>", page)
     assert title is not None
     assert "\u202e" not in title[1]
 
 
-async def test_a_long_thread_is_read_by_pieces(console: RunningConsole, claire: Browser) -> None:
-    for i in range(6):
-        number = await console.says("p1", f"mot {i}")
-    page = await claire.get(f"/conversations/{number}?messages=4")
-    assert texts(page.page) == ["mot 2", "mot 3", "mot 4", "mot 5"]
-    assert f"/conversations/{number}?messages=20" in page.page
-    assert "anciens" not in (await claire.get(f"/conversations/{number}?messages=20")).page
+def ids(page: str) -> list[str]:
+    """The entries of a page, in order."""
+    return re.findall(r'<article [^>]*id="(\w+)"', page)
+
+
+async def test_a_long_thread_is_read_by_parts_and_nothing_is_lost_or_doubled(
+    console: RunningConsole, claire: Browser
+) -> None:
+    number = await _long(console, 250)
+    page = (await claire.get(f"/conversations/{number}")).page
+    read = [ids(page)]
+    assert len(read[0]) == PAGE
+    assert texts(page)[-1] == "mot 249"
+    older = re.search(r'href="(/conversations/\d+\?avant=\d+)" id="anciens"', page)
+    while older is not None:
+        part = (await claire.get(older[1], X_Planton_Live="1")).page
+        assert "<html" not in part
+        read.insert(0, ids(part))
+        mark = re.search(r'data-older="(\d+)"', part)
+        older = re.match("(.*)", f"/conversations/{number}?avant={mark[1]}") if mark else None
+    together = [entry for part in read for entry in part]
+    assert len(together) == len(set(together)) == 250
+    everything = await console.rows("SELECT 'e' || id AS id FROM events ORDER BY at, id")
+    assert together == [row.id for row in everything]
+
+
+async def test_a_page_that_stays_open_grows_and_then_starts_anew(console: RunningConsole, claire: Browser) -> None:
+    number = await _long(console, 150)
+    page = (await claire.get(f"/conversations/{number}")).page
+    shown = re.search(r'data-since="(\d+)"', page)
+    assert shown is not None
+    for i in range(3):
+        await console.says("p1", f"encore {i}")
+    live = (await claire.get(f"/conversations/{number}?depuis={shown[1]}", X_Planton_Live="1")).page
+    assert ids(live)[:PAGE] == ids(page)
+    assert texts(live)[-1] == "encore 2"
+    await _long(console, GROWS_TO, start=1000)
+    live = (await claire.get(f"/conversations/{number}?depuis={shown[1]}", X_Planton_Live="1")).page
+    assert len(ids(live)) == PAGE
+
+
+async def test_an_older_part_says_so_and_offers_no_reply(console: RunningConsole, claire: Browser) -> None:
+    number = await _long(console, 150)
+    first = (await console.rows("SELECT min(at) AS at FROM events"))[0].at
+    await console.hand_off(number)
+    await claire.act(number, "prendre")
+    page = (await claire.get(f"/conversations/{number}?le={mark(first)}")).page
+    assert texts(page)[0] == "mot 0"
+    assert len(ids(page)) == PAGE
+    assert "Revenir aux derniers messages" in page
+    assert 'data-testid="composer"' not in page
+    assert 'data-testid="composer"' in (await claire.get(f"/conversations/{number}")).page
+
+
+@pytest.mark.parametrize("query", ["avant=0", "avant=x", "le=" + "9" * 18, "depuis=-1", "avant=1", "le=²"])
+async def test_odd_addresses_show_a_page(console: RunningConsole, claire: Browser, query: str) -> None:
+    number = await console.says("p1", "bonjour")
+    assert (await claire.get(f"/conversations/{number}?{query}")).status == 200
+    assert (await claire.get(f"/conversations/{number}?{query}", X_Planton_Live="1")).status == 200
+
+
+async def _long(console: RunningConsole, size: int, start: int = 0) -> int:
+    """A thread of many messages, a second apart but for some that share their moment."""
+    number = await console.says("p1", "x", mid="premier") if start == 0 else 1
+    for i in range(start, start + size):
+        sealed = console.codec.seal_json(body_to_json(Message(f"mot {i}")), BODY)
+        await console.execute(
+            """INSERT INTO events (conversation_id, platform, account, key, kind, channel, mid, at, received_at, body)
+               VALUES (:c, 'messenger', '1000', :k, 'text', 'messaging', :k, :at, :at, :body)""",
+            c=number, k=f"m{i}", at=console.clock.now() + timedelta(seconds=i - i % 3), body=sealed,
+        )  # fmt: skip
+    if start == 0:
+        await console.execute("DELETE FROM events WHERE mid = 'premier'")
+    return number
+
+
+# -- edits, what was understood, earlier requests ---------------------------------------------------------------------
+
+
+async def test_every_earlier_text_is_kept_wherever_the_message_stands(console: RunningConsole, claire: Browser) -> None:
+    number = await console.says("p1", "le premier", mid="m1")
+    await console.event("p1", Edit("m1", "le deuxième", 1))
+    for i in range(PAGE):
+        await console.says("p1", f"mot {i}", mid=f"x{i}")
+    await console.event("p1", Edit("m1", "le troisième", 2))
+    await console.event("p1", Edit("m0", "d’un message jamais reçu", 1))
+    page = (await claire.get(f"/conversations/{number}")).page
+    assert "le troisième" not in page, "the edit stands with its message, further up"
+    assert texts(page)[-1] == "d’un message jamais reçu"
+    changes = re.search(r'data-changes="(\d+)"', page)
+    older = re.search(r"avant=\d+", page)
+    assert older is not None
+    part = (await claire.get(f"/conversations/{number}?{older[0]}")).page
+    assert texts(part)[0] == "le troisième"
+    assert "Textes précédents (2)" in part
+    assert part.index("le premier") < part.index("le deuxième")
+    await console.event("p1", Unsend("m1"), "m1u")
+    page = (await claire.get(f"/conversations/{number}?{older[0]}")).page
+    assert "le premier" not in page
+    assert "le troisième" not in page
+    assert "message retiré par son auteur" in page
+    again = re.search(r'data-changes="(\d+)"', page)
+    assert changes is not None
+    assert again is not None
+    assert int(again[1]) > int(changes[1])
+
+
+async def test_what_was_understood_of_each_message_is_kept_encrypted(console: RunningConsole, claire: Browser) -> None:
+    number = await console.says("p1", "on m’a volé ma carte à Lyon", mid="m1")
+    event = (await console.rows("SELECT id FROM events"))[0].id
+    async with console.database.begin() as connection:
+        understood = Understanding(
+            "perte_vol_documents", 0.91, entities={"ville": "Lyon", "document": "carte_identite"}
+        )
+        await understanding.keep(connection, console.codec, [event], understood)
+        await connection.execute(text("UPDATE events SET intent = 'perte_vol_documents', confidence = 0.91"))
+    assert b"Lyon" not in bytes((await console.rows("SELECT entities FROM events"))[0].entities)
+    page = (await claire.get(f"/conversations/{number}")).page
+    line = re.search(r'data-testid="understood">(.*?)</p>', page)
+    assert line is not None
+    assert line[1] == (
+        "Compris&nbsp;: documents perdus ou volés (91&nbsp;%) · Ville&nbsp;: <bdi>Lyon</bdi>"
+        " · Document&nbsp;: <bdi>carte d’identité</bdi>"
+    )
+    await console.event("p1", Unsend("m1"), "m1u")
+    assert (await console.rows("SELECT entities FROM events WHERE mid = 'm1'"))[0].entities is None
+
+
+async def test_earlier_requests_lead_to_their_place_in_the_thread(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting(said="la première fois")
+    await claire.act(number, "prendre")
+    await claire.act(number, "clore")
+    console.clock.move(timedelta(days=3))
+    await console.says("p1", "la deuxième fois")
+    await console.hand_off(number, "complaint", "reclamation_police", "reclamation_police")
+    page = (await claire.get(f"/conversations/{number}")).page
+    card = page[page.index('data-testid="earlier"') :]
+    link = re.search(r'href="(/conversations/\d+\?le=\d+)">15/01/2026', card)
+    assert link is not None
+    assert "par Claire" in card
+    assert "Demande à parler à un agent" in card
+    assert (await claire.get(link[1])).status == 200
+
+
+# -- the window, deliveries -------------------------------------------------------------------------------------------
+
+
+async def test_the_window_says_until_when_and_what_remains(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting()
+    for hours, present, text_ in ((1, 0, "24\u00a0h"), (30, 1, "agent seulement"), (200, 2, "Plus aucun message")):
+        console.clock.move(timedelta(hours=hours) - (console.clock.now() - (await _wrote(console, number))))
+        page = (await claire.get(f"/conversations/{number}")).page
+        steps = re.findall(r'<li class="(past|present|coming)"', page)
+        assert steps == ["past"] * present + ["present"] + ["coming"] * (2 - present)
+        current = re.search(r'class="present" aria-current="step">(.*?)</li>', page)
+        assert current is not None
+        assert text_ in current[1]
+        assert ('data-testid="window-closed-help"' in page) is (present == 2)
+
+
+async def _wrote(console: RunningConsole, number: int) -> datetime:
+    at = (await console.conversation(number)).last_person_at
+    assert isinstance(at, datetime)
+    return at
+
+
+@pytest.mark.parametrize(
+    ("sets", "level", "said", "remedy"),
+    [
+        ({"status": "queued"}, "queued", "en attente d’envoi", ""),
+        ({"status": "queued", "error_slug": "token"}, "queued", "accès de la page à renouveler", "renouveler par un"),
+        ({"status": "failed", "error_slug": "outside_window"}, "failed", "délai de Meta dépassé", "écrive de nouveau"),
+        ({"status": "failed", "error_slug": "no_such_slug"}, "failed", "raison inconnue", "l’exploitant"),
+        ({"status": "failed", "error_slug": "media", "error_remedy": "Sans elle : oui."}, "failed", "pièce", "elle\u00a0: oui"),
+        ({"status": "cancelled", "error_slug": "emergency"}, "cancelled", "remplacé par la réponse d’urgence", ""),
+        ({"status": "sent"}, "sent", "envoyé", ""),
+    ],
+)  # fmt: skip
+async def test_what_became_of_a_message(
+    console: RunningConsole, claire: Browser, sets: dict[str, str], level: str, said: str, remedy: str
+) -> None:
+    number = await console.says("p1", "bonjour")
+    await console.bot_says(number, "réponse", **sets)
+    page = (await claire.get(f"/conversations/{number}")).page
+    state = re.search(rf'class="state {level}" data-testid="delivery">· (.*?)</span>', page)
+    assert state is not None
+    assert said in state[1]
+    told = re.search(r'<p class="remedy \w+">(.*?)</p>', page)
+    assert remedy in (told[1] if told else "")
+    assert bool(told) is bool(remedy)
+
+
+# -- who looked -------------------------------------------------------------------------------------------------------
+
+
+async def test_each_look_is_recorded_once_in_a_while_however_it_comes(
+    console: RunningConsole, claire: Browser, yanis: Browser
+) -> None:
+    async def looks() -> int:
+        return len(await console.rows("SELECT 1 FROM audit WHERE action = 'view'"))
+
+    number = await console.waiting()
+    await claire.get(f"/conversations/{number}", X_Planton_Live="1")
+    assert await looks() == 1, "the page's own refresh shows the words too"
+    await claire.get(f"/conversations/{number}")
+    console.clock.move(timedelta(minutes=4))
+    await claire.get(f"/conversations/{number}", X_Planton_Live="1")
+    assert await looks() == 1
+    await yanis.get(f"/conversations/{number}?avant={mark(console.clock.now())}", X_Planton_Live="1")
+    assert await looks() == 2
+    console.clock.move(timedelta(minutes=2))
+    csrf = (await claire.get("/file")).hidden("csrf")
+    refused = await claire.post(f"/conversations/{number}/repondre", csrf=csrf, message="bonjour", vu="0", cle="k")
+    assert refused.status == 409
+    assert await looks() == 3, "a refused form shows the page as well"
+    assert (await claire.get("/conversations/987654")).status == 404
+    assert await looks() == 3

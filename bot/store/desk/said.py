@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.core.clean import clean
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Reaction, Unknown, body_from_json
@@ -12,14 +13,14 @@ from bot.store.conversations import BODY
 
 @dataclass(frozen=True)
 class Said:
-    """Something a person said, as it can be shown."""
+    """Something a person said, as it can be shown. `earlier`: (when it was written, text), the first one first."""
 
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
     kind: str = "text"
     withdrawn: bool = False
     edited: bool = False
-    before: str = ""  # the text before the edit
+    earlier: tuple[tuple[datetime, str], ...] = ()
     reply_to: str | None = None  # message | story
 
 

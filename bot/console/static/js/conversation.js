@@ -1,36 +1,205 @@
-/* A conversation's page: its address, and the thread that follows what is said. */
+/* A conversation's page: its address, the thread that follows what is said, older messages, attachments that fail. */
 (() => {
   "use strict";
   const number = document.body.dataset.conversation;
+  const path = "/conversations/" + number;
+  const thread = document.getElementById("fil");
+  const older = document.getElementById("plus-haut");
+  const link = document.getElementById("anciens");
   const down = document.getElementById("vers-le-bas");
-  const thread = () => document.getElementById("fil");
-  const said = () => thread().querySelectorAll(".person").length;
-  const atEnd = () => thread().scrollHeight - thread().scrollTop - thread().clientHeight < 80;
+  const spoken = document.getElementById("dit");
+  const recent = () => document.getElementById("recents");
+  const articles = () => [...recent().querySelectorAll("article")];
+  const newest = () => !recent().hasAttribute("data-newer");
+  const atEnd = () => thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
   const toEnd = () => {
-    thread().scrollTop = thread().scrollHeight;
+    thread.scrollTop = thread.scrollHeight;
     down.hidden = true;
   };
+  const text = async (query) => {
+    const answer = await fetch(path + query, { headers: { "X-Planton-Live": "1" }, cache: "no-store", redirect: "manual" });
+    if (!answer.ok) throw new Error("HTTP " + answer.status);
+    return answer.text();
+  };
 
-  // Whatever form led here, the page is the conversation's: a reload repeats nothing.
-  const asked = new URLSearchParams(location.search).get("messages");
-  history.replaceState(null, "", "/conversations/" + number + (asked ? "?messages=" + encodeURIComponent(asked) : ""));
+  // Whatever form led here, the page is the conversation's: a reload repeats nothing. Older parts keep their address.
+  if (newest()) history.replaceState(null, "", path);
+  // What was shown goes on being shown: the part grows with what is said.
+  const keep = () => {
+    if (newest()) document.body.dataset.shown = recent().dataset.since ? "?depuis=" + recent().dataset.since : "";
+  };
+  keep();
 
-  toEnd();
+  if (newest()) toEnd();
   down.addEventListener("click", () => {
     toEnd();
-    thread().focus();
+    thread.focus();
   });
-  const watch = () => thread().addEventListener("scroll", () => atEnd() && (down.hidden = true));
-  watch();
+  thread.addEventListener("scroll", () => {
+    if (atEnd()) down.hidden = true;
+  });
 
+  // -- what is new ------------------------------------------------------------------------------------------------
+
+  let known = new Set(articles().map((a) => a.id));
+  let first = null; // the first message that came while nobody looked
   let follow = true;
-  let before = 0;
+  let top = 0;
+  const looking = () => !document.hidden && document.hasFocus() && atEnd();
+
+  function sign() {
+    document.getElementById("nouveaux")?.remove();
+    const at = first && document.getElementById(first);
+    if (!at) return;
+    const line = document.createElement("p");
+    line.id = "nouveaux";
+    line.className = "new-mark";
+    line.dataset.testid = "new-messages";
+    line.textContent = "Nouveaux messages";
+    at.before(line);
+  }
+
+  // Seen and stayed with: what comes next is new again.
+  let seen;
+  function settle() {
+    clearTimeout(seen);
+    if (first && looking()) {
+      seen = setTimeout(() => {
+        if (!looking()) return;
+        first = null;
+        sign();
+      }, 8000);
+    }
+  }
+  thread.addEventListener("scroll", settle);
+  document.addEventListener("visibilitychange", settle);
+  window.addEventListener("focus", settle);
+
   document.addEventListener("planton:before", () => {
     follow = atEnd();
-    before = said();
+    top = thread.scrollTop;
   });
   document.addEventListener("planton:refreshed", () => {
-    if (follow) toEnd();
-    else if (said() > before) down.hidden = false;
+    const fresh = articles().filter((a) => !known.has(a.id));
+    const said = fresh.filter((a) => a.classList.contains("person"));
+    if (said.length && !first && !(follow && looking())) first = said[0].id;
+    if (fresh.some((a) => a.dataset.author === "agent")) first = null; // we have answered
+    known = new Set(articles().map((a) => a.id));
+    sign();
+    if (follow && newest()) toEnd();
+    else {
+      thread.scrollTop = top;
+      if (said.length) down.hidden = false;
+    }
+    settle();
+    keep();
+    again();
   });
+
+  // -- what was said before ---------------------------------------------------------------------------------------
+
+  let changes = recent().dataset.changes;
+  let loading = false;
+
+  function part(page) {
+    return new DOMParser().parseFromString(page, "text/html").body.firstElementChild;
+  }
+
+  link.addEventListener("click", async (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (loading) return;
+    loading = true;
+    link.setAttribute("aria-busy", "true");
+    try {
+      const found = document.importNode(part(await text(new URL(link.href).search)), true);
+      found.dataset.asked = new URL(link.href).search;
+      const height = thread.scrollHeight - thread.scrollTop;
+      older.prepend(found);
+      older.hidden = false;
+      // The last day of what came in is the first of what stands below it.
+      const days = [...thread.querySelectorAll(".day")];
+      days.forEach((day, i) => (day.hidden = i > 0 && day.textContent === days[i - 1].textContent));
+      thread.scrollTop = thread.scrollHeight - height;
+      const count = found.querySelectorAll("article").length;
+      spoken.textContent = count + (count > 1 ? " messages plus anciens affichés." : " message plus ancien affiché.");
+      link.href = path + "?avant=" + found.dataset.older;
+      link.parentElement.hidden = !found.dataset.older;
+      if (!found.dataset.older) thread.focus({ preventScroll: true });
+    } catch {
+      location.assign(link.href); // the page itself says what is wrong
+    } finally {
+      loading = false;
+      link.removeAttribute("aria-busy");
+    }
+  });
+
+  // Somebody edited or withdrew a message: the parts above are not live, so they are read again.
+  async function again() {
+    if (recent().dataset.changes === changes) return;
+    changes = recent().dataset.changes;
+    for (const old of older.querySelectorAll("[data-asked]")) {
+      try {
+        const found = document.importNode(part(await text(old.dataset.asked)), true);
+        found.dataset.asked = old.dataset.asked;
+        old.replaceWith(found);
+      } catch {
+        old.remove(); // rather nothing than words that were withdrawn
+        link.parentElement.hidden = false;
+      }
+    }
+  }
+
+  // -- attachments ------------------------------------------------------------------------------------------------
+
+  // A picture or a player cannot say why it fails: the same address tells it in words.
+  const failed = new Map(); // the picture's or player's id → why
+  function tell(id) {
+    const shown = document.getElementById(id);
+    if (!shown) return;
+    const box = shown.closest("details");
+    let line = box.querySelector(".piece-error");
+    if (!line) {
+      line = document.createElement("p");
+      line.className = "piece-error";
+      line.dataset.testid = "attachment-error";
+      line.setAttribute("role", "alert");
+      box.append(line);
+    }
+    if (line.textContent !== failed.get(id)) line.textContent = failed.get(id);
+    (shown.closest("a") || shown).hidden = true;
+  }
+  async function why(address) {
+    try {
+      const answer = await fetch(address, { headers: { Accept: "text/plain" } });
+      const words = (answer.headers.get("Content-Type") || "").startsWith("text/plain");
+      if (!answer.ok && words) return await answer.text();
+      return "Cette pièce ne peut pas être affichée ici. Téléchargez-la pour l’ouvrir.";
+    } catch {
+      return "La connexion est perdue. Réessayez dans un instant.";
+    }
+  }
+  thread.addEventListener(
+    "error",
+    async (event) => {
+      const shown = event.target;
+      if (!shown.matches || !shown.matches("[data-piece]")) return;
+      failed.set(shown.id, await why(shown.src));
+      tell(shown.id);
+    },
+    true,
+  );
+  // Opened once more, it is asked for once more.
+  thread.addEventListener(
+    "toggle",
+    (event) => {
+      const shown = event.target.open && event.target.querySelector("[data-piece]");
+      if (!shown || !failed.delete(shown.id)) return;
+      event.target.querySelector(".piece-error")?.remove();
+      (shown.closest("a") || shown).hidden = false;
+      shown.src = shown.getAttribute("src");
+    },
+    true,
+  );
+  document.addEventListener("planton:refreshed", () => [...failed.keys()].forEach(tell));
 })();

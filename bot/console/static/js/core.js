@@ -12,17 +12,37 @@
   const listens = (document.body.dataset.listens || "").split(" ").filter(Boolean);
   const lost = document.getElementById("lost");
   let stopped = false;
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent("planton:" + name, { detail }));
 
-  // -- forms: one click sends once ----------------------------------------------------------------------------------
+  // -- forms: one click sends once, and none while the line is lost -------------------------------------------------
+
+  let away = false; // the line is lost
+  const sure = new WeakSet(); // forms that were held back, and leave now
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (away && form.method === "post" && !event.defaultPrevented && !sure.has(form)) {
+      event.preventDefault(); // the browser's own error page would take the place of what was typed
+      return void hold(form, event.submitter);
+    }
+    sure.delete(form);
     if (form.matches("[data-logout]")) forget("planton.brouillon.");
     const button = event.submitter || form.querySelector("[type=submit]");
     // After the form has been read: a disabled button would not stop it, and the browser must still send it.
     setTimeout(() => button && (button.disabled = true), 0);
     setTimeout(() => button && (button.disabled = false), 8000);
   });
+
+  async function hold(form, button) {
+    try {
+      await fetch("/static/icon.svg", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+    } catch {
+      say("Connexion perdue\u00a0: rien n’a été envoyé. Ce que vous avez écrit est gardé. Recommencez quand la connexion sera revenue.");
+      return;
+    }
+    sure.add(form);
+    form.requestSubmit(button);
+  }
 
   function stored(action, ...rest) {
     try {
@@ -57,8 +77,6 @@
 
   // -- live ---------------------------------------------------------------------------------------------------------
 
-  const tell = (name, detail) => document.dispatchEvent(new CustomEvent("planton:" + name, { detail }));
-
   function say(text, link) {
     if (lost.textContent === text + (link ? " " + link[0] : "") && !lost.hidden) return;
     lost.textContent = text;
@@ -71,8 +89,26 @@
     lost.hidden = !text;
   }
 
+  function gone() {
+    if (stopped) return;
+    if (!away) say("Connexion perdue. Votre brouillon est gardé\u202f; l’affichage reprendra tout seul.");
+    away = true;
+  }
+
+  function back() {
+    if (stopped) return;
+    if (!away) return say("");
+    away = false;
+    const said = "La connexion est revenue.";
+    say(said);
+    setTimeout(() => lost.textContent === said && say(""), 3000);
+  }
+
+  let close = () => {}; // the stream of this tab, when it is the one that listens
+
   function expired() {
     stopped = true;
+    close();
     const here = location.pathname + location.search;
     say("Votre session a expiré. Ce que vous écrivez reste dans cet onglet.", [
       "Se reconnecter",
@@ -94,6 +130,7 @@
     fold();
   }
 
+  let cut = false; // the stream is
   let asking = false;
   let again = false;
   async function refresh() {
@@ -104,11 +141,15 @@
     }
     asking = true;
     try {
-      const answer = await fetch(location.pathname + location.search, {
+      // A page that has grown since it was opened says which part of itself it shows now.
+      const shown = document.body.dataset.shown;
+      const answer = await fetch(location.pathname + (shown === undefined ? location.search : shown), {
         headers: { "X-Planton-Live": "1" },
         cache: "no-store",
         redirect: "manual",
+        signal: AbortSignal.timeout(20000),
       });
+      if (away && !cut) back();
       if (answer.status === 401) return expired();
       if (!answer.ok) return;
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -116,7 +157,8 @@
       for (const fresh of parsed.querySelectorAll("body > [data-live]")) await swap(fresh);
       tell("refreshed");
     } catch {
-      /* the stream says when the line is lost */
+      gone(); // a line that died silently: the stream has not noticed yet
+      if (!cut) setTimeout(refresh, 3000);
     } finally {
       asking = false;
       if (again) {
@@ -132,13 +174,14 @@
   function heard(news) {
     if (news.kind === "fin") return expired();
     if (news.kind === "perdu") {
-      if (!stopped) say("Connexion perdue. Votre brouillon est gardé\u202f; l’affichage reprendra tout seul.");
-      return;
+      cut = true;
+      return gone();
     }
     if (news.kind === "pret") {
-      if (!stopped) say("");
+      cut = false;
+      back();
       tell("news", { tokens: ["*"], ours: true });
-      return refresh();
+      return listens.length ? refresh() : undefined;
     }
     const ours = news.tokens.some(concerns);
     tell("news", { tokens: news.tokens, ours });
@@ -146,8 +189,9 @@
   }
 
   function listen(pass) {
+    let source;
     const open = () => {
-      const source = new EventSource("/flux");
+      source = new EventSource("/flux");
       source.addEventListener("pret", () => pass({ kind: "pret" }));
       source.addEventListener("change", (event) => pass({ kind: "change", tokens: event.data.split(",") }));
       source.addEventListener("fin", () => {
@@ -155,32 +199,47 @@
         pass({ kind: "fin" });
       });
       source.onerror = () => {
+        if (stopped) return;
         pass({ kind: "perdu" });
         // The browser tries again by itself, except when it was refused: then the page finds out why.
         if (source.readyState === EventSource.CLOSED) {
           refresh();
-          if (!stopped) setTimeout(open, 3000);
+          setTimeout(() => stopped || open(), 3000);
         }
       };
     };
     open();
+    return () => source.close();
   }
 
   window.planton = { stored, forget, post, refresh, say, page: document.body.dataset.page };
 
-  if (listens.length) {
-    setInterval(() => document.hidden || refresh(), 30000);
-    document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  window.addEventListener("offline", gone);
+  window.addEventListener("online", () => (listens.length ? refresh() : back()));
+
+  // Pages that ring for what happens elsewhere hear the news too, without showing anything that is refreshed.
+  if (listens.length || document.body.hasAttribute("data-alerts")) {
+    if (listens.length) {
+      setInterval(() => document.hidden || refresh(), 30000);
+      document.addEventListener("visibilitychange", () => document.hidden || refresh());
+    }
     if (navigator.locks && window.BroadcastChannel) {
       const channel = new BroadcastChannel("planton");
       channel.onmessage = (message) => heard(message.data);
       navigator.locks.request("planton-flux", () => {
-        listen((news) => {
+        if (stopped) return undefined; // this tab's session is over: another one may listen
+        const end = listen((news) => {
           channel.postMessage(news);
           heard(news);
         });
-        return new Promise(() => {}); // held until the tab closes; the next one takes over
+        // Held until the tab closes or its session ends; then the next one takes over.
+        return new Promise((done) => {
+          close = () => {
+            end();
+            done();
+          };
+        });
       });
-    } else listen(heard);
+    } else close = listen(heard);
   }
 })();

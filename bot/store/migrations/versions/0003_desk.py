@@ -85,7 +85,8 @@ Le 3919 écoute les femmes, le 116 006 toutes les victimes, le 119 les enfants.
 VALIDATION = """
 ALTER TABLE submissions
     ADD COLUMN ended_by bigint REFERENCES users, -- who withdrew it; null: nobody in person
-    ADD COLUMN ended_why text;              -- withdrawn, expired: a slug that the console explains
+    ADD COLUMN ended_why text,              -- withdrawn, expired: a slug that the console explains
+    ADD COLUMN told bigint NOT NULL DEFAULT 0; -- last event of the person that made it stale and was told
 CREATE INDEX submissions_outbox ON submissions (outbox_id) WHERE outbox_id IS NOT NULL;
 CREATE INDEX validations_user ON validations (user_id, at);
 """
