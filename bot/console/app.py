@@ -22,6 +22,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bot.console import attachments, comfort, conversation, live, login, queue, steering, validation, work
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
+from bot.console.entry import Entry
+from bot.console.provider import Provider
 from bot.console.render import STATIC, VENDOR_FILES, Renderer
 from bot.console.site import Site
 from bot.store.accounts import AccountError, Accounts
@@ -114,7 +116,10 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     app.register_listener(stream.start, "before_server_start")
     app.register_listener(stream.stop, "before_server_stop")
 
-    for blueprint in (login.routes(site, door), live.routes(stream), *(routes(site) for routes in TOPICS)):
+    entry = Entry(site, door)
+    provider = Provider(deps.provider, deps.wall) if deps.provider else None
+    doors = (login.routes(site, entry, provider),)
+    for blueprint in (*doors, live.routes(stream), *(routes(site) for routes in TOPICS)):
         app.blueprint(blueprint)
     for file in sorted(STATIC.rglob("*.*")):
         name = file.relative_to(STATIC).as_posix()

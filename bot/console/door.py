@@ -19,8 +19,9 @@ from bot.console.deps import ConsoleDeps
 from bot.console.forms import field
 from bot.console.site import Open
 from bot.policy.rights import Capability
-from bot.store.accounts import Accounts, Session
+from bot.store.accounts import Accounts
 from bot.store.desk.errors import NotAllowed
+from bot.store.sessions import Session
 
 LIVE_HEADER = "X-Planton-Live"  # the page asks by itself: no sign of life of the person
 CSRF_HEADER = "X-CSRF-Token"  # a script's form
@@ -91,7 +92,7 @@ class Door:
         token = request.cookies.get(self.cookie)
         if not token:
             return None
-        return await self._accounts.session(token, self._deps.wall.now(), touch)
+        return await self._accounts.sessions.of_token(token, self._deps.wall.now(), touch)
 
     def _ask(self, request: Request) -> HTTPResponse:
         here = request.path if request.method == "GET" else request.path.rpartition("/")[0]

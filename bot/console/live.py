@@ -54,18 +54,21 @@ class Live:
         )
         assert response is not None
         assert self._closing is not None
+        reads = request.ctx.user.may(Capability.READ)
         with self._deps.listener.subscribe() as queue:
             await response.send("retry: 1000\nevent: pret\ndata: 1\n\n")
             checked = time.monotonic()
             while not self._closing.is_set():
                 changed = await self._gather(queue)
-                if time.monotonic() - checked >= BEAT:
+                if "sessions" in changed or time.monotonic() - checked >= BEAT:
                     checked = time.monotonic()
                     session = await self._door.session(request, touch=False)
                     if session is None or session.stage != "open":
                         await response.send("event: fin\ndata: 1\n\n")
                         break
+                    reads = session.user.may(Capability.READ)
                 if changed:
+                    changed = changed if reads else _without_ids(changed)
                     await response.send(f"event: change\ndata: {','.join(sorted(changed))}\n\n")
                     await asyncio.sleep(GATHER)
                 else:
@@ -92,3 +95,9 @@ class Live:
             tokens = (payload for channel, payload in found if channel == CONSOLE)
             changed.update(token or "*" for token in tokens if not token or news.TOKEN.fullmatch(token))
         return changed
+
+
+def _without_ids(tokens: set[str]) -> set[str]:
+    """For a role that may not open conversations: that something changed, not in which (`handoff:` names a priority)."""
+    plain = {token if token.startswith("handoff:") else token.partition(":")[0] for token in tokens}
+    return {"queue" if token.isdigit() else token for token in plain}

@@ -13,9 +13,9 @@ STANDARD = timedelta(hours=24)
 HUMAN = timedelta(days=7)
 HUMAN_AGENT = "HUMAN_AGENT"
 
-CLOSED_BOT = "La fenêtre de 24 heures de Meta est fermée : seul un agent peut encore répondre."
+CLOSED_BOT = "La fenêtre de 24 heures de Meta est fermée\u00a0: seul un agent peut encore répondre."
 CLOSED_AGENT = (
-    "La fenêtre de 7 jours de Meta est fermée : ce message ne peut plus partir. "
+    "La fenêtre de 7 jours de Meta est fermée\u00a0: ce message ne peut plus partir. "
     "Il faut attendre que la personne écrive de nouveau."
 )
 

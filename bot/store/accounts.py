@@ -1,135 +1,66 @@
-"""People of the console: accounts, sessions, one-time links, and the brake on guessed passwords.
+"""People of the console: their accounts, and the door that asks for name and password.
 
-Passwords are kept as argon2id hashes, session and link tokens as SHA-256 hashes: what stands in the database opens
-nothing.
+Sessions are in `sessions`, second factors in `second_factor`, what administrators do in `administration`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.errors import Explained
-from bot.policy.rights import Capability, Role, may
-from bot.store import audit
+from bot.store import audit, links, passwords
 from bot.store.db import Database
+from bot.store.passwords import AccountError as AccountError
+from bot.store.passwords import Hashing
+from bot.store.sessions import Sessions, end, restage
+from bot.store.throttle import Throttle
+from bot.store.user import NAME_AT_MOST as NAME_AT_MOST
+from bot.store.user import USER, checked_name, checked_role, user_of
+from bot.store.user import User as User
 
-ROLES = tuple(role.value for role in Role)
-PASSWORD_AT_LEAST = 12
-PASSWORD_AT_MOST = 1024
-NAME_AT_MOST = 100
-
-IDLE = timedelta(minutes=30)
-ABSOLUTE = timedelta(hours=12)
-LINK_FOR = timedelta(minutes=30)
-_TOUCH_EVERY = timedelta(minutes=1)
-
-# Failures counted over this long; then the door opens again by itself.
-WITHIN = timedelta(minutes=15)
-PER_PAIR = 5  # one account from one address
-PER_ADDRESS = 30  # one address, whatever the account
-PER_ACCOUNT = 50  # one account from everywhere: beyond, one try every SLOW
-PER_DEVICE = 10  # a browser that this account used before; beyond, it is treated as any other
-SLOW = timedelta(seconds=10)
-
-_HASHER = PasswordHasher()  # argon2id, the library's current parameters (RFC 9106, low memory)
-# What is checked when there is no such account, so that both answers take as long.
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
-
-
-class AccountError(Explained):
-    """An account cannot be made as asked."""
-
-
-@dataclass(frozen=True)
-class User:
-    """Someone who may log in. `level`: how high their validation reaches; `preferences`: theme, sound, tour seen."""
-
-    id: int
-    name: str
-    role: str
-    level: str | None = None
-    preferences: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
-
-    def may(self, capability: Capability | str) -> bool:
-        """Whether this person has that capability; templates give its name."""
-        return may(self.role, capability)
-
-
-@dataclass(frozen=True)
-class Session:
-    """A session that is alive. `stage`: open, or what is still asked for (factor, enrol, password)."""
-
-    user: User
-    csrf: str
-    id: int
-    stage: str
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+TEMPORARY_FOR = timedelta(hours=72)  # how long a password that an administrator gave opens the door
 
 
 class Accounts:
-    """Accounts and sessions. `secret_key` keys the subjects of the brake, so that no typed name or password is stored."""
+    """Accounts and their passwords. `secret_key` keys what is counted by name and the proof of a known browser."""
 
     def __init__(self, database: Database, secret_key: str) -> None:
         self._db = database
         self._key = secret_key.encode()
-        # A hash takes 64 MB and 50 ms: two at a time, whatever knocks at the door.
-        self._hashing = asyncio.Semaphore(2)
+        self.hashing = Hashing()
+        self.throttle = Throttle(database, secret_key)
+        self.sessions = Sessions(database)
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
-    async def add(self, name: str, role: str, password: str | None) -> User:
-        """Create an account; without password only a one-time link opens it. Raises AccountError."""
-        name = name.strip()
-        if not name or len(name) > NAME_AT_MOST or not name.isprintable():
-            raise AccountError("Ce nom ne convient pas.", f"Donnez un nom de 1 à {NAME_AT_MOST} caractères.")
-        if role not in ROLES:
-            raise AccountError(f"Le rôle «\u00a0{role}\u00a0» n’existe pas.", f"Rôles\u00a0: {', '.join(ROLES)}.")
+    async def add(self, name: str, role: str, password: str | None, now: datetime | None = None) -> User:
+        """Create an account, as the command line does; without password only a one-time link opens it.
+
+        Raises AccountError.
+        """
         hashed = None
         if password is not None:
-            if not PASSWORD_AT_LEAST <= len(password) <= PASSWORD_AT_MOST:
-                raise AccountError(
-                    "Ce mot de passe ne convient pas.",
-                    f"Donnez un mot de passe d’au moins {PASSWORD_AT_LEAST} caractères.",
-                )
-            async with self._hashing:
-                hashed = await asyncio.to_thread(_HASHER.hash, password)
-        try:
-            async with self._db.begin() as connection:
-                user = await connection.scalar(
-                    text("INSERT INTO users (name, role, password_hash) VALUES (:name, :role, :hash) RETURNING id"),
-                    {"name": name, "role": role, "hash": hashed},
-                )
-        except IntegrityError:
-            raise AccountError(f"Le compte «\u00a0{name}\u00a0» existe déjà.", "Choisissez un autre nom.") from None
-        assert user is not None
-        return User(int(user), name, role)
+            hashed = await self.hashing.hash(passwords.checked(password, name))
+        async with self._db.begin() as connection:
+            return await insert(connection, now or datetime.now(UTC), name, role, hashed)
 
     async def find(self, name: str) -> User | None:
-        """The enabled account of that name."""
+        """The enabled account of that name, however it is capitalised."""
         async with self._db.begin() as connection:
             row = (
                 await connection.execute(
-                    text("SELECT id, name, role FROM users WHERE name = :name AND disabled_at IS NULL"),
+                    text(f"SELECT {USER} FROM users u WHERE lower(name) = lower(:name) AND disabled_at IS NULL"),  # noqa: S608
                     {"name": name.strip()},
                 )
             ).one_or_none()
-        return None if row is None else User(row.id, row.name, row.role)
+        return None if row is None else user_of(row)
 
     # -- the door ------------------------------------------------------------------------------------------------
 
@@ -139,169 +70,133 @@ class Accounts:
         """The user; None when name or password is wrong; a duration when the door is shut for that long.
 
         `device`: the id of a browser in which this account logged in before. It has a count of its own, so that
-        whoever hammers at an account from elsewhere does not lock its owner out.
+        whoever hammers at an account from elsewhere does not lock its owner out. Raises AccountError when the
+        password is right but was given for a time that has passed.
         """
         name = name.strip()
         subjects = self._subjects(name, address, device)
-        shut = await self._reserve(subjects, device is not None, now)
+        shut = await self.throttle.reserve(subjects, now)
         if shut is not None:
             return shut
+        row = await self._row(name)
+        usable = row is not None and row.disabled_at is None
+        if not await self.hashing.right(row.password_hash if usable else None, password):
+            # Written for a name that does not exist as well: both answers take as long.
+            why = "unknown" if row is None else "disabled" if row.disabled_at else "password"
+            await self._refused(None if row is None else row.id, now, why)
+            return None
+        await self.throttle.forgive(subjects, now)
+        if row.password_temporary and row.password_at is not None and now - row.password_at > TEMPORARY_FOR:
+            await self._refused(row.id, now, "temporary password too old")
+            raise AccountError(
+                "Ce mot de passe provisoire n’est plus valable.", "Demandez-en un autre à un administrateur."
+            )
+        await self._rehash(row, password)
+        return user_of(row)
+
+    async def _row(self, name: str) -> Any:
         async with self._db.begin() as connection:
-            row = (
+            return (
                 await connection.execute(
-                    text("SELECT id, name, role, password_hash, disabled_at FROM users WHERE name = :name"),
+                    text(f"""
+                        SELECT {USER}, u.password_hash, u.password_temporary, u.password_at, u.disabled_at
+                        FROM users u WHERE lower(u.name) = lower(:name)
+                    """),  # noqa: S608
                     {"name": name},
                 )
             ).one_or_none()
-        usable = row is not None and row.password_hash is not None and row.disabled_at is None
-        async with self._hashing:
-            right = await asyncio.to_thread(_verify, row.password_hash if usable and row else _NOBODY, password)
-        if not right or not usable or row is None:
-            return None
-        await self._forgive(subjects, now)
-        if _HASHER.check_needs_rehash(row.password_hash):
-            async with self._hashing:
-                renewed = await asyncio.to_thread(_HASHER.hash, password)
-            async with self._db.begin() as connection:
-                await connection.execute(
-                    text("UPDATE users SET password_hash = :hash WHERE id = :id"), {"hash": renewed, "id": row.id}
-                )
-        return User(row.id, row.name, row.role)
 
-    def _subject(self, kind: str, *parts: str) -> str:
-        message = "\x00".join((kind, *parts)).encode(errors="replace")
-        return kind + ":" + hmac.new(self._key, message, hashlib.sha256).hexdigest()
+    async def _refused(self, user_id: int | None, now: datetime, why: str) -> None:
+        async with self._db.begin() as connection:
+            await audit.record(connection, now, None, "login_refused", subject_id=user_id, why=why)
+
+    async def _rehash(self, row: Any, password: str) -> None:
+        """Keep the password with current parameters, unless it was changed meanwhile."""
+        if not self.hashing.is_old(row.password_hash):
+            return
+        renewed = await self.hashing.hash(password)
+        async with self._db.begin() as connection:
+            await connection.execute(
+                text("UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"),
+                {"new": renewed, "id": row.id, "old": row.password_hash},
+            )
 
     def _subjects(self, name: str, address: str, device: str | None) -> dict[str, str]:
+        name, subject = name.lower(), self.throttle.subject
         if device is not None:
-            return {"device": self._subject("device", name, device)}
+            return {"device": subject("device", name, device)}
         return {
-            "pair": self._subject("pair", name, address),
-            "address": self._subject("address", address),
-            "account": self._subject("account", name),
+            "pair": subject("pair", name, address),
+            "address": subject("address", address),
+            "account": subject("account", name),
         }
 
-    async def _reserve(self, subjects: dict[str, str], known: bool, now: datetime) -> timedelta | None:
-        """Count this try as a failure (taken back if it succeeds), or say how long the door stays shut.
+    # -- one's own password --------------------------------------------------------------------------------------
 
-        The lock makes tries of one account one by one: a thousand at once are not counted as the first.
+    async def change_password(
+        self, user: User, new: str, now: datetime, session_id: int, current: str | None = None
+    ) -> None:
+        """Choose a password; other sessions end. `current`: asked for again, unless it is a temporary one.
+
+        Raises AccountError.
         """
+        passwords.checked(new, user.name)
+        row = await self._row(user.name)
+        if row is None or (current is None and not row.password_temporary):
+            raise AccountError("Votre mot de passe ne peut pas être changé ici.", "Adressez-vous à un administrateur.")
+        if current is not None:
+            await self._ask_again(user, row.password_hash, current, now)
+        if await self.hashing.right(row.password_hash, new):
+            raise AccountError("C’est le mot de passe que vous avez déjà.", "Choisissez-en un autre.")
+        hashed = await self.hashing.hash(new)
         async with self._db.begin() as connection:
-            for subject in sorted(subjects.values()):
-                await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:s, 7))"), {"s": subject})
-            limits = {"pair": PER_PAIR, "address": PER_ADDRESS, "account": PER_ACCOUNT, "device": PER_DEVICE}
-            for kind, subject in subjects.items():
-                shut = await _shut(connection, kind, subject, limits[kind], now)
-                if shut is not None:
-                    return shut
-            await connection.execute(
-                text("INSERT INTO login_failures (subject, at) SELECT unnest(CAST(:subjects AS text[])), :now"),
-                {"subjects": list(subjects.values()), "now": now},
-            )
-        return None
+            await set_password(connection, user.id, hashed, now)
+            await audit.record(connection, now, user.id, "password_changed", subject_id=user.id)
+            await end(connection, user.id, user.id, now, but=session_id)
+            await restage(connection, user.id)
 
-    async def _forgive(self, subjects: dict[str, str], now: datetime) -> None:
-        """The password was right: this try is no failure, and the browser's own count begins anew.
+    async def _ask_again(self, user: User, hashed: str | None, current: str, now: datetime) -> None:
+        """Whoever finds an open session must not guess the password there either."""
+        subjects = {"pair": self.throttle.subject("pair", "again", str(user.id))}
+        if await self.throttle.reserve(subjects, now) is not None:
+            raise AccountError("Trop d’essais manqués.", "Réessayez dans un quart d’heure.")
+        if not await self.hashing.right(hashed, current):
+            await self._refused(user.id, now, "current password")
+            raise AccountError("Le mot de passe actuel n’est pas le bon.", "Saisissez-le de nouveau.")
+        await self.throttle.forgive(subjects, now)
 
-        The counts of address and account keep the failures of others.
-        """
-        own = [s for kind, s in subjects.items() if kind in ("pair", "device")]
-        shared = [s for kind, s in subjects.items() if kind not in ("pair", "device")]
+    # -- one-time links ------------------------------------------------------------------------------------------
+
+    async def login_link(self, user_id: int, now: datetime) -> str:
+        """A token that logs this user in once (the demo alone offers it)."""
         async with self._db.begin() as connection:
-            await connection.execute(
-                text("DELETE FROM login_failures WHERE subject = ANY(:own) OR at < :old"),
-                {"own": own, "old": now - timedelta(days=1)},
-            )
-            for subject in shared:
-                await connection.execute(
-                    text("""
-                        DELETE FROM login_failures WHERE ctid = (
-                            SELECT ctid FROM login_failures WHERE subject = :subject AND at = :now LIMIT 1)
-                    """),
-                    {"subject": subject, "now": now},
-                )
+            return await links.make(connection, user_id, "login", now)
 
-    # -- sessions ------------------------------------------------------------------------------------------------
-
-    async def open_session(self, user: User, now: datetime) -> str:
-        """A new session; returns the token for the cookie."""
-        token = secrets.token_urlsafe(32)
+    async def use_login_link(self, token: str, now: datetime) -> User | None:
+        """The user of a log-in link, which is spent by this; None when it was spent, is too old or never was."""
         async with self._db.begin() as connection:
-            await connection.execute(
-                text("DELETE FROM sessions WHERE seen_at < :idle OR created_at < :old"),
-                {"idle": now - IDLE, "old": now - ABSOLUTE},
-            )
-            await connection.execute(
-                text("""
-                    INSERT INTO sessions (token_hash, user_id, csrf, created_at, seen_at)
-                    VALUES (:hash, :user, :csrf, :now, :now)
-                """),
-                {"hash": _digest(token), "user": user.id, "csrf": secrets.token_urlsafe(32), "now": now},
-            )
-            await audit.record(connection, now, user.id, "login")
-        return token
+            found = await links.spend(connection, token, "login", now)
+            return None if found is None else await by_id(connection, found)
 
-    async def session(self, token: str, now: datetime, touch: bool = True) -> Session | None:
-        """The living session of a token. `touch`: the person did something, so the idle time counts from now."""
+    async def invited(self, token: str, now: datetime) -> User | None:
+        """Whose password the link would set; it stays as it is."""
         async with self._db.begin() as connection:
-            row = (
-                await connection.execute(
-                    text("""
-                        SELECT s.csrf, s.seen_at, s.id AS session, s.stage, u.id, u.name, u.role, u.validation_level,
-                               u.preferences
-                        FROM sessions s JOIN users u ON u.id = s.user_id
-                        WHERE s.token_hash = :hash AND s.seen_at > :idle AND s.created_at > :old
-                          AND s.ended_at IS NULL AND u.disabled_at IS NULL
-                    """),
-                    {"hash": _digest(token), "idle": now - IDLE, "old": now - ABSOLUTE},
-                )
-            ).one_or_none()
-            if row is None:
-                return None
-            if touch and now - row.seen_at >= _TOUCH_EVERY:
-                await connection.execute(
-                    text("UPDATE sessions SET seen_at = :now WHERE token_hash = :hash"),
-                    {"now": now, "hash": _digest(token)},
-                )
-        user = User(row.id, row.name, row.role, row.validation_level, row.preferences)
-        return Session(user, row.csrf, row.session, row.stage)
+            found = await links.holder(connection, token, "password", now)
+            return None if found is None else await by_id(connection, found)
 
-    async def close_session(self, token: str, now: datetime) -> None:
-        """Log out."""
+    async def accept(self, token: str, password: str, now: datetime) -> User:
+        """Spend an invitation: the password is set. Raises AccountError, and the link stays when the password is bad."""
+        user = await self.invited(token, now)
+        if user is None:
+            raise gone()
+        hashed = await self.hashing.hash(passwords.checked(password, user.name))
         async with self._db.begin() as connection:
-            user = await connection.scalar(
-                text("DELETE FROM sessions WHERE token_hash = :hash RETURNING user_id"), {"hash": _digest(token)}
-            )
-            if user is not None:
-                await audit.record(connection, now, int(user), "logout")
-
-    # -- one-time links (sandbox only) ---------------------------------------------------------------------------
-
-    async def create_link(self, user: User, now: datetime) -> str:
-        """A token that logs this user in once."""
-        token = secrets.token_urlsafe(32)
-        async with self._db.begin() as connection:
-            await connection.execute(text("DELETE FROM login_links WHERE expires_at < :now"), {"now": now})
-            await connection.execute(
-                text("INSERT INTO login_links (token_hash, user_id, expires_at) VALUES (:hash, :user, :until)"),
-                {"hash": _digest(token), "user": user.id, "until": now + LINK_FOR},
-            )
-        return token
-
-    async def use_link(self, token: str, now: datetime) -> User | None:
-        """The user of a link, which is spent by this; None when it was spent, is too old or never was."""
-        async with self._db.begin() as connection:
-            row = (
-                await connection.execute(
-                    text("""
-                        WITH used AS (DELETE FROM login_links WHERE token_hash = :hash RETURNING user_id, expires_at)
-                        SELECT u.id, u.name, u.role FROM used JOIN users u ON u.id = used.user_id
-                        WHERE used.expires_at > :now AND u.disabled_at IS NULL
-                    """),
-                    {"hash": _digest(token), "now": now},
-                )
-            ).one_or_none()
-        return None if row is None else User(row.id, row.name, row.role)
+            if await links.spend(connection, token, "password", now) is None:
+                raise gone()
+            await set_password(connection, user.id, hashed, now)
+            await audit.record(connection, now, user.id, "password_changed", subject_id=user.id, by_link=True)
+            await end(connection, user.id, user.id, now)
+        return user
 
     # -- browsers that an account used before --------------------------------------------------------------------
 
@@ -317,31 +212,71 @@ class Accounts:
         return device if device and right else None
 
     def _device_seal(self, name: str, device: str) -> str:
-        message = f"device\x00{name}\x00{device}".encode(errors="replace")
+        message = f"device\x00{name.lower()}\x00{device}".encode(errors="replace")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
 
-async def _shut(connection: AsyncConnection, kind: str, subject: str, limit: int, now: datetime) -> timedelta | None:
-    times: Sequence[datetime] = (
-        (
-            await connection.execute(
-                text("SELECT at FROM login_failures WHERE subject = :s AND at > :since ORDER BY at DESC LIMIT :limit"),
-                {"s": subject, "since": now - WITHIN, "limit": limit},
-            )
-        )
-        .scalars()
-        .all()
-    )
-    if len(times) < limit:
-        return None
-    until = times[0] + SLOW if kind == "account" else times[-1] + WITHIN
-    return until - now if until > now else None
+def gone() -> AccountError:
+    """The link opens nothing."""
+    return AccountError("Ce lien a déjà servi ou n’est plus valable.", "Demandez-en un autre à un administrateur.")
 
 
-def _verify(hashed: str, password: str) -> bool:
-    if len(password) > PASSWORD_AT_MOST:
-        return False
+async def insert(
+    connection: AsyncConnection,
+    now: datetime,
+    name: str,
+    role: str,
+    hashed: str | None,
+    by: int | None = None,
+    level: str | None = None,
+    email: str | None = None,
+    temporary: bool = False,
+) -> User:
+    """The one way an account comes to be. Raises AccountError; the transaction is then undone."""
+    name, role = checked_name(name), checked_role(role)
     try:
-        return _HASHER.verify(hashed, password.encode(errors="replace"))
-    except (VerificationError, InvalidHashError):
-        return False
+        row = (
+            await connection.execute(
+                text(f"""
+                    INSERT INTO users AS u (name, role, password_hash, validation_level, email, created_at, password_at,
+                        password_temporary)
+                    VALUES (:name, :role, :hash, :level, :email, :now, CASE WHEN :has THEN CAST(:now AS timestamptz) END,
+                        :temporary) RETURNING {USER}
+                """),  # noqa: S608
+                {"name": name, "role": role, "hash": hashed, "level": level, "email": email, "now": now,
+                 "has": hashed is not None, "temporary": temporary},
+            )
+        ).one()  # fmt: skip
+    except IntegrityError as error:
+        raise taken(error, name) from None
+    await audit.record(connection, now, by, "user_added", subject_id=row.id, role=role, level=level)
+    return user_of(row)
+
+
+def taken(error: IntegrityError, name: str) -> AccountError:
+    """What is unique and exists already, in French."""
+    if "users_email" in str(error.orig):
+        return AccountError("Un autre compte a déjà cette adresse.", "Donnez-en une autre, ou laissez-la vide.")
+    return AccountError(
+        f"Le compte «\u00a0{name}\u00a0» existe déjà.", "Choisissez un autre nom, ou ouvrez ce compte dans la liste."
+    )
+
+
+async def by_id(connection: AsyncConnection, user_id: int) -> User | None:
+    """The account of that number, enabled or not."""
+    row = (
+        await connection.execute(text(f"SELECT {USER} FROM users u WHERE u.id = :id"), {"id": user_id})  # noqa: S608
+    ).one_or_none()
+    return None if row is None else user_of(row)
+
+
+async def set_password(
+    connection: AsyncConnection, user_id: int, hashed: str | None, now: datetime, temporary: bool = False
+) -> None:
+    """Keep a password's hash, or None: none opens the door."""
+    await connection.execute(
+        text("""
+            UPDATE users SET password_hash = :hash, password_at = :now, password_temporary = :temporary WHERE id = :id
+        """),
+        {"hash": hashed, "now": now, "temporary": temporary, "id": user_id},
+    )

@@ -92,8 +92,11 @@ class Teams:
                     """),
                     values,
                 )
+                found = await connection.scalars(
+                    text("SELECT user_id FROM team_members WHERE team_id = :id ORDER BY user_id"), values
+                )
                 await audit.record(
-                    connection, now, by.id, "team_changed", team=team_id, name=name, members=sorted(members)
+                    connection, now, by.id, "team_changed", team=team_id, name=name, members=list(found.all())
                 )
                 await news.topic(connection, "teams")
         except IntegrityError:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bot.core.clock import FrozenClock
-from bot.store import accounts
+from bot.store import accounts, throttle
 from bot.store.accounts import AccountError
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -112,7 +112,7 @@ async def test_guessing_is_stopped_and_the_door_opens_again(
     console: RunningConsole, someone: Browser, wall: FrozenClock
 ) -> None:
     await console.user("Claire")
-    for _ in range(accounts.PER_PAIR):
+    for _ in range(throttle.PER_PAIR):
         assert (await someone.log_in("Claire", "faux mot de passe")).status == 401
     stopped = await someone.log_in("Claire")  # even the right one
     assert stopped.status == 429
@@ -133,7 +133,7 @@ async def test_many_tries_at_once_count_each(console: RunningConsole) -> None:
             return (await browser.log_in("Claire", "faux mot de passe")).status
 
     statuses = await asyncio.gather(*(attempt() for _ in range(12)))
-    assert sorted(statuses) == [401] * accounts.PER_PAIR + [429] * (12 - accounts.PER_PAIR)
+    assert sorted(statuses) == [401] * throttle.PER_PAIR + [429] * (12 - throttle.PER_PAIR)
 
 
 async def test_the_owner_is_not_locked_out(console: RunningConsole, someone: Browser) -> None:
@@ -142,7 +142,7 @@ async def test_the_owner_is_not_locked_out(console: RunningConsole, someone: Bro
     page = await someone.get("/file")
     await someone.post("/deconnexion", csrf=page.hidden("csrf"))
     async with Browser(console) as attacker:
-        for _ in range(accounts.PER_PAIR + 1):
+        for _ in range(throttle.PER_PAIR + 1):
             await attacker.log_in("Claire", "faux mot de passe")
         assert (await attacker.log_in("Claire")).status == 429
     assert (await someone.log_in("Claire")).status == 303  # the browser is known
@@ -154,9 +154,9 @@ async def test_a_known_browser_cannot_guess_for_ever(console: RunningConsole, so
     await someone.post("/deconnexion", csrf=(await someone.get("/file")).hidden("csrf"))
     statuses = [
         (await someone.log_in("Claire", "faux mot de passe")).status
-        for _ in range(accounts.PER_DEVICE + accounts.PER_PAIR + 1)
+        for _ in range(throttle.PER_DEVICE + throttle.PER_PAIR + 1)
     ]
-    assert statuses == [401] * (accounts.PER_DEVICE + accounts.PER_PAIR) + [429]
+    assert statuses == [401] * (throttle.PER_DEVICE + throttle.PER_PAIR) + [429]
 
 
 async def test_an_account_attacked_from_everywhere_is_slowed_not_locked(
@@ -164,9 +164,9 @@ async def test_an_account_attacked_from_everywhere_is_slowed_not_locked(
 ) -> None:
     await console.user("Claire")
     check = console.accounts.check_password
-    for i in range(accounts.PER_ACCOUNT):
+    for i in range(throttle.PER_ACCOUNT):
         assert await check("Claire", "faux", f"10.0.{i}.1", wall.now()) is None
-    assert await check("Claire", PASSWORD, "192.0.2.1", wall.now()) == accounts.SLOW
+    assert await check("Claire", PASSWORD, "192.0.2.1", wall.now()) == throttle.SLOW
     wall.advance(seconds=11)
     user = await check("Claire", PASSWORD, "192.0.2.1", wall.now())
     assert isinstance(user, accounts.User)
@@ -174,7 +174,7 @@ async def test_an_account_attacked_from_everywhere_is_slowed_not_locked(
 
 async def test_an_address_that_tries_many_accounts_is_stopped(console: RunningConsole, wall: FrozenClock) -> None:
     await console.user("Claire")
-    for i in range(accounts.PER_ADDRESS):
+    for i in range(throttle.PER_ADDRESS):
         assert await console.accounts.check_password(f"n{i}", "faux", "10.0.0.1", wall.now()) is None
     assert isinstance(await console.accounts.check_password("Claire", PASSWORD, "10.0.0.1", wall.now()), timedelta)
     assert isinstance(await console.accounts.check_password("Claire", PASSWORD, "10.0.0.2", wall.now()), accounts.User)
@@ -228,8 +228,8 @@ async def test_a_one_time_link_opens_once_and_only_in_the_sandbox(
 ) -> None:
     async with running_console(database, database_url, codec, frozen_clock, demo=True) as console:
         user = await console.user("Agent", password=None)
-        token = await console.accounts.create_link(user, frozen_clock.now())
-        late = await console.accounts.create_link(user, frozen_clock.now() - timedelta(hours=1))
+        token = await console.accounts.login_link(user.id, frozen_clock.now())
+        late = await console.accounts.login_link(user.id, frozen_clock.now() - timedelta(hours=1))
         async with Browser(console) as browser:
             assert (await browser.get(f"/entrer?jeton={late}")).status == 403
             assert (await browser.get(f"/entrer?jeton={token}")).path == "/file"
@@ -238,7 +238,7 @@ async def test_a_one_time_link_opens_once_and_only_in_the_sandbox(
             assert (await browser.get("/entrer")).status == 403
             assert (await browser.get("/file")).path.startswith("/connexion")
     async with running_console(database, database_url, codec, frozen_clock) as console:
-        token = await console.accounts.create_link(user, frozen_clock.now())
+        token = await console.accounts.login_link(user.id, frozen_clock.now())
         async with Browser(console) as browser:
             assert (await browser.get(f"/entrer?jeton={token}")).status == 404
 

@@ -21,7 +21,7 @@ from bot.app import users
 from bot.app.cli import main
 from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine
 from bot.app.launcher import recall, remember
-from bot.core.errors import SetupError
+from bot.store.accounts import AccountError
 from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.embedded import Embedded
@@ -360,7 +360,7 @@ def test_what_is_refused_is_one_line(
 def test_a_name_taken_is_one_line_and_changes_nothing(add: Any, database_url: str) -> None:
     assert add("Zoé", b"premier mot de passe") == 0
     before = row(database_url, "Zoé")
-    with pytest.raises(SetupError, match="existe déjà"):
+    with pytest.raises(AccountError, match="existe déjà"):
         users.add(database_url, "Zoé", "auditor", "second mot de passe")
     assert row(database_url, "Zoé") == before
 

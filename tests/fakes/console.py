@@ -58,7 +58,8 @@ class RunningConsole:
     async def open_sessions(self, name: str) -> None:
         """Spare the test the second factor: this person's sessions count as having shown it."""
         await self.execute(
-            "UPDATE sessions SET stage = 'open' WHERE user_id = (SELECT id FROM users WHERE name = :name)", name=name
+            "UPDATE sessions SET stage = 'open', factor_at = now() WHERE user_id = (SELECT id FROM users WHERE name = :name)",
+            name=name,
         )
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
@@ -155,7 +156,9 @@ class RunningConsole:
 
     async def audit(self) -> list[tuple[str, int | None]]:
         """(action, conversation) in order, views and the fixtures' accounts aside."""
-        rows = await self.rows("SELECT action, conversation_id FROM audit WHERE action NOT IN ('view', 'user_added') ORDER BY id")
+        rows = await self.rows(
+            "SELECT action, conversation_id FROM audit WHERE action NOT IN ('view', 'user_added') ORDER BY id"
+        )
         return [(row.action, row.conversation_id) for row in rows]
 
 
@@ -264,9 +267,7 @@ class Browser:
         ) as response:
             return Answer(response.status, await response.text(), response.headers, response.url.path_qs)
 
-    async def log_in(
-        self, name: str, password: str = PASSWORD, suite: str = "", second_factor: bool = False
-    ) -> Answer:
+    async def log_in(self, name: str, password: str = PASSWORD, suite: str = "", second_factor: bool = False) -> Answer:
         """Fill the log-in form. Unless the test is about the `second_factor`, whoever owes one is let in without."""
         page = await self.get("/connexion")
         suite = suite or page.hidden("suite")

@@ -1,0 +1,76 @@
+"""Passwords: what one may be, and its argon2id hash."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from bot.core.errors import Explained
+
+AT_LEAST = 12
+AT_MOST = 1024
+_DIFFERENT = 5  # « aaaaaaaaaaaa » is no password
+# Without letters and digits that look alike: a temporary password is read out or copied by hand.
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+_HASHER = PasswordHasher()  # argon2id, the library's current parameters (RFC 9106, low memory)
+# What is checked when there is no such account, so that both answers take as long.
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
+
+
+class AccountError(Explained):
+    """An account cannot be made or changed as asked."""
+
+
+def checked(password: str, name: str = "") -> str:
+    """The password as given. Raises AccountError when it is too short, too long, or guessed at once."""
+    if len(password) < AT_LEAST:
+        raise AccountError(
+            f"Le mot de passe est trop court\u00a0: {len(password)} caractères.", f"Donnez-en {AT_LEAST} ou plus."
+        )
+    if len(password) > AT_MOST:
+        raise AccountError(
+            f"Le mot de passe est trop long\u00a0: {len(password)} caractères.", f"Donnez-en {AT_MOST} au plus."
+        )
+    if len(set(password)) < _DIFFERENT or (name and password.strip().lower() == name.strip().lower()):
+        raise AccountError("Ce mot de passe se devine trop facilement.", "Prenez par exemple quatre mots sans lien.")
+    return password
+
+
+def temporary() -> str:
+    """A password for a few days: four groups of four letters and digits (79 bits)."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
+
+
+class Hashing:
+    """Hashes two at a time, whatever knocks at the door: each takes 64 MB and 50 ms."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(2)
+
+    async def hash(self, password: str) -> str:
+        """The hash to keep."""
+        async with self._turn:
+            return await asyncio.to_thread(_HASHER.hash, password)
+
+    async def right(self, hashed: str | None, password: str) -> bool:
+        """Whether the password is the one of that hash; without hash as slow, and never."""
+        async with self._turn:
+            return await asyncio.to_thread(_verify, hashed or _NOBODY, password) and hashed is not None
+
+    @staticmethod
+    def is_old(hashed: str) -> bool:
+        """Whether the hash was made with parameters that are no longer current."""
+        return _HASHER.check_needs_rehash(hashed)
+
+
+def _verify(hashed: str, password: str) -> bool:
+    if len(password) > AT_MOST:
+        return False
+    try:
+        return _HASHER.verify(hashed, password.encode(errors="replace"))
+    except (VerificationError, InvalidHashError):
+        return False
