@@ -18,7 +18,7 @@ from sqlalchemy import text
 from bot.console.app import create_console
 from bot.console.deps import ConsoleDeps
 from bot.core.clock import FrozenClock, SystemClock
-from bot.core.dialogue import Reply
+from bot.core.dialogue import QuickReply, Reply
 from bot.core.messages import Attachment, Body, Event, Message, Platform
 from bot.store import handoffs, outbox
 from bot.store.accounts import Accounts, User
@@ -29,6 +29,8 @@ from bot.store.inbox import Inbox, InboxRules
 
 ARRIVES = "Un agent prend maintenant votre conversation en charge."
 BACK = "L’agent a terminé. Je suis de nouveau là."
+THUMBS = "Avez-vous été bien renseigné\u202f?"
+TAPS = {"satisfaction:oui": "👍 Oui", "satisfaction:non": "👎 Non"}
 PASSWORD = "une phrase de passe"
 PAGE = "1000"
 HALF = ("/connexion/code", "/connexion/second-facteur")  # where a session waits for its second factor
@@ -182,7 +184,8 @@ async def running_console(
         clock=clock,
         secret_key="secret of the tests",
         secure_cookies=False,
-        texts={"utter_agent_arrive": ARRIVES, "utter_assistant_revient": BACK},
+        texts={"utter_agent_arrive": ARRIVES, "utter_assistant_revient": BACK, "utter_satisfaction": THUMBS},
+        buttons={"utter_satisfaction": [QuickReply(title, payload) for payload, title in TAPS.items()]},
         demo=False,
         wall=wall,
     )
