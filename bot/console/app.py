@@ -19,7 +19,7 @@ from sanic.response import BaseHTTPResponse, html
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.console import attachments, comfort, conversation, live, login, queue, steering, validation, work
+from bot.console import attachments, audit_pages, canned, comfort, conversation, live, login, queue, steering, validation, work
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
 from bot.console.entry import Entry
@@ -35,6 +35,8 @@ log = logging.getLogger("planton.console")
 # One line a topic, in alphabetical order: a module with `routes(site) -> Blueprint`.
 TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
     attachments.routes,
+    audit_pages.routes,
+    canned.routes,
     comfort.routes,
     conversation.routes,
     queue.routes,

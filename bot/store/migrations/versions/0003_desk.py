@@ -166,10 +166,14 @@ CREATE INDEX handoffs_due_at ON handoffs (due_at);
 CREATE INDEX handoffs_unanswered ON handoffs (priority, due_at) INCLUDE (opened_at, snoozed_until)
     WHERE closed_at IS NULL AND replied_at IS NULL;
 """
+AUDIT = """
+-- Also where a session asks for triggers to be left out (session_replication_role).
+ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_append_only, ENABLE ALWAYS TRIGGER audit_no_truncate;
+"""
 
 
 def upgrade() -> None:
     """Add what the topics need."""
-    for part in (ACCOUNTS, QUEUE, CONVERSATION, WORK, VALIDATION, CRISIS, SEARCH, STEERING):
+    for part in (ACCOUNTS, QUEUE, CONVERSATION, WORK, VALIDATION, CRISIS, SEARCH, STEERING, AUDIT):
         if part:
             op.execute(part)

@@ -1,0 +1,179 @@
+"""The audit in French: families of actions for the filter, and what the details of a line say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.console import labels, work_words
+from bot.store.audit_log import Line
+
+NB = "\u00a0"
+
+# In the filter: family → (its words, its actions). Every action stands in one (a test compares).
+FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "consultation": ("Consultations", ("view", "attachment_viewed", "search", "audit_read")),
+    "suivi": (
+        "Suivi des conversations",
+        (
+            "take",
+            "assign",
+            "transfer",
+            "give_back",
+            "close",
+            "reopen",
+            "snooze",
+            "wake",
+            "spam",
+            "not_spam",
+            "block",
+            "unblock",
+        ),
+    ),
+    "ecriture": ("Réponses et notes", ("reply", "suggestion_used", "note")),
+    "validation": ("Validation", ("submit", "withdraw", "approve", "amend", "refuse", "expire", "rule_changed")),
+    "crise": (
+        "Crise",
+        (
+            "crisis_written",
+            "crisis_validated",
+            "crisis_opened",
+            "crisis_closed",
+            "group_reply_written",
+            "group_reply_validated",
+            "group_started",
+            "group_stopped",
+            "group_member_removed",
+        ),
+    ),
+    "reglages": ("Réponses types et délais", ("canned_added", "canned_changed", "canned_archived", "deadline_changed")),
+    "export": ("Exports", ("export",)),
+    "acces": (
+        "Connexions et accès",
+        (
+            "login",
+            "logout",
+            "login_refused",
+            "second_factor_set",
+            "second_factor_removed",
+            "recovery_code_used",
+            "identity_linked",
+            "identity_unlinked",
+            "password_changed",
+            "sessions_ended",
+        ),
+    ),
+    "comptes": (
+        "Comptes et équipes",
+        (
+            "user_added",
+            "user_changed",
+            "user_disabled",
+            "user_enabled",
+            "user_reset",
+            "team_added",
+            "team_changed",
+            "team_archived",
+        ),
+    ),
+}
+
+# What a detail is called; one that is not here keeps its own name.
+_KEYS = {
+    "actions": "actions cherchées",
+    "after": "après",
+    "before": "avant",
+    "by": "par",
+    "by_link": "par un lien",
+    "canned": "réponse type n°",
+    "category": "catégorie",
+    "characters": "caractères",
+    "count": "nombre",
+    "crisis": "crise n°",
+    "download": "téléchargée",
+    "event": "message n°",
+    "further": "page suivante",
+    "group": "groupe n°",
+    "handoff": "demande n°",
+    "held_by": "tenue jusque-là par le compte n°",
+    "issuer": "fournisseur d’identité",
+    "kind": "sorte",
+    "left": "conversations laissées",
+    "level": "niveau",
+    "members": "membres (comptes n°)",
+    "method": "moyen",
+    "name": "nom",
+    "number": "pièce",
+    "outbox": "envoi n°",
+    "person": "compte cherché n°",
+    "priority": "priorité",
+    "reason": "motif",
+    "recovery_codes": "codes de secours",
+    "replaces": "remplace",
+    "role": "rôle",
+    "rows": "lignes",
+    "shortcut": "raccourci",
+    "since": "depuis",
+    "sought_conversation": "conversation cherchée n°",
+    "step": "étape",
+    "submission": "soumission n°",
+    "system": "actions du système",
+    "team": "équipe n°",
+    "teams": "équipes n°",
+    "until": "jusqu’à",
+    "was": "avant",
+    "way": "moyen",
+    "what": "objet",
+    "why": "raison",
+    "withdrawn": "brouillons retirés",
+    "within": "délai (min)",
+    "alert_before": "alerte avant (min)",
+}
+_VALUES: Mapping[str, Mapping[str, str]] = {
+    "actions": labels.ACTIONS,
+    "category": labels.CATEGORIES,
+    "level": labels.LEVELS,
+    "method": {"password": "mot de passe", "link": "lien", "oidc": "fournisseur d’identité"},
+    "reason": {**work_words.CLOSE, **work_words.BLOCK},
+    "role": labels.ROLES,
+    "what": {"password": "mot de passe", "journal": "journal", "pilotage": "pilotage"},
+    "by": {"time": "l’heure venue", "message": "un nouveau message", "agent": "un agent"},
+    "why": {
+        "password": "mauvais mot de passe",
+        "code": "mauvais code à usage unique",
+        "identity": "identité inconnue",
+        "disabled": "compte désactivé",
+        "throttled": "trop d’essais",
+    },
+}
+
+
+def action(name: str) -> str:
+    """« Conversation ouverte »."""
+    words = labels.ACTIONS.get(name, name)
+    return words[:1].upper() + words[1:]
+
+
+def who(line: Line) -> str:
+    """Who did it. Before the door nobody is known yet."""
+    return line.who or ("Personne non connectée" if line.action == "login_refused" else "Planton")
+
+
+def details(line: Line) -> Sequence[tuple[str, str]]:
+    """(what, value) of a line's details, in words where there are some."""
+    return [(_KEYS.get(key, key), _value(key, value)) for key, value in line.detail.items() if value not in (None, "")]
+
+
+def detail(line: Line) -> str:
+    """The details in one line of text."""
+    return " · ".join(f"{name}{NB}: {value}" for name, value in details(line))
+
+
+def _value(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "oui" if value else "non"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value(key, one) for one in value) or "aucun"
+    if isinstance(value, dict):
+        return ", ".join(f"{_KEYS.get(k, k)} {_value(k, v)}" for k, v in value.items())
+    return _VALUES.get(key, {}).get(str(value), str(value))
