@@ -86,8 +86,11 @@ async def queue(
     words: str,
     dedup: str,
     now: datetime,
+    owner_version: int | None = None,
 ) -> int | None:
     """Put a human's message into the outbox; its id, None when one of that name stands there.
+
+    `owner_version`: it leaves only while the conversation has that version, so that nobody has taken it since.
 
     The sender asks for the window again, and for the tag. The caller holds the conversation's lock, has judged who may,
     and records what was done. Raises window.WindowClosed.
@@ -100,6 +103,7 @@ async def queue(
         Reply(words),
         now,
         priority=AGENT_PRIORITY,
+        owner_version=owner_version,
         user_id=author_id,
         dedup=dedup,
     )
