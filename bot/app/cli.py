@@ -71,6 +71,13 @@ def _moment(value: str) -> datetime:
         raise argparse.ArgumentTypeError(f"« {value} » n’est pas une date (exemple : 2026-01-15T02:30)") from None
 
 
+def _count(value: str) -> int:
+    plain = value.replace(" ", "").replace("\u202f", "")
+    if not (plain.isascii() and plain.isdigit() and len(plain) <= 8 and int(plain) > 0):
+        raise argparse.ArgumentTypeError(f"« {value} » n’est pas un nombre entier de 1 à 99 999 999")
+    return int(plain)
+
+
 def parser() -> Parser:
     """Every command with its arguments."""
     top = Parser(prog="planton", description="Planton : l’accueil de la police nationale sur Messenger et Instagram.")
@@ -81,6 +88,25 @@ def parser() -> Parser:
 
     demo = commands.add_parser("demo", help="lance Planton avec le bac à sable, sans compte Meta")
     demo.description = "Lance tout ici, avec deux téléphones simulés ; aucun compte Meta n’est nécessaire."
+
+    seed = commands.add_parser("seed", help="remplit la base de la démonstration de conversations inventées")
+    seed.description = (
+        "Remplit une base vide de conversations inventées, pour essayer la console ou la mesurer. Sans réglage, c’est la base "
+        "de la démonstration (planton demo)."
+    )
+    for name, default, what in (
+        ("conversations", 100_000, "conversations"),
+        ("messages", 1_000_000, "messages en tout"),
+    ):
+        seed.add_argument(f"--{name}", type=_count, default=default, metavar="N", help=f"{what} ({default} par défaut)")
+    seed.add_argument(
+        "--graine", type=_count, default=1, metavar="N", help="la même graine invente les mêmes conversations"
+    )
+    seed.add_argument(
+        "--forcer",
+        action="store_true",
+        help="accepte une base qui n’est pas celle d’une démonstration, ou qui n’est pas vide",
+    )
 
     train = commands.add_parser("train", help="entraîne le modèle si ses entrées ont changé")
     train.description = "Entraîne le modèle à partir de config.yml, domain.yml et data/."
@@ -156,6 +182,10 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from bot.app import doctor
 
         return doctor.main(parsed)
+    if parsed.command == "seed":
+        from bot.app import seed
+
+        return seed.main(parsed)
     if parsed.command == "demo":
         from bot.app import demo
 

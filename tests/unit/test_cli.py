@@ -43,6 +43,10 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
         (["eval"], "il manque : FICHIER"),
         (["eval", "jeu.tsv", "--bruit", "pluie"], "(choix : accents, fautes, majuscules, sms, tous)"),
         (["doctor", "--json=1"], "--json"),
+        (["seed", "--messages", "beaucoup"], "--messages : « beaucoup » n’est pas un nombre entier"),
+        (["seed", "--conversations", "0"], "--conversations : « 0 » n’est pas un nombre entier"),
+        (["seed", "--conversations", "-5"], "n’est pas un nombre entier"),
+        (["seed", "--graine"], "--graine : il manque une valeur"),
     ],
 )
 def test_an_error_is_one_french_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
@@ -54,7 +58,9 @@ def test_an_error_is_one_french_line(capsys: pytest.CaptureFixture[str], argumen
     assert not ENGLISH.search(lines[0])
 
 
-@pytest.mark.parametrize("command", ["", "run", "demo", "train", "route", "eval", "users", "users add", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "demo", "train", "route", "eval", "users", "users add", "doctor", "seed"]
+)
 def test_every_help_is_in_french(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as left:
         main([*command.split(), "--help"])
