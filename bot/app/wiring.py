@@ -276,6 +276,7 @@ async def console(settings: Settings, url: str) -> None:
     policy = policies.build(settings)
     host = settings.host("CONSOLE_HOST")
     async with store(settings, url, "console", 8, (CONSOLE,)) as opened:
+        engine = EngineClient(settings.engine_urls, timeout=3.0)  # suggests replies to agents
         deps = ConsoleDeps(
             database=opened.database,
             codec=opened.codec,
@@ -287,8 +288,12 @@ async def console(settings: Settings, url: str) -> None:
             demo=os.environ.get("PLANTON_DEMO") == "1",
             buttons=policy.buttons,
             zone=settings.zone,
+            engine=engine,
         )
-        await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))
+        try:
+            await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))
+        finally:
+            await engine.close()
 
 
 async def sandbox(settings: Settings, url: str) -> None:

@@ -77,6 +77,7 @@ REASONS = {
     "given_back": "Conversation rendue à l’assistant",
     "closed": "Conversation close",
     "emergency": "Remplacé par la réponse d’urgence",
+    "blocked": "Personne bloquée",
 }
 
 AUTHORS = {
@@ -158,7 +159,12 @@ VALUES = {
     },
 }
 
-OUTCOMES = {"given_back": "rendue à l’assistant", "closed": "close"}
+OUTCOMES = {
+    "given_back": "rendue à l’assistant",
+    "closed": "close",
+    "spam": "signalée comme indésirable",
+    "blocked": "personne bloquée",
+}
 
 ROLES = {
     "agent": "agent",
@@ -244,7 +250,14 @@ ACTIONS = {
     "audit_read": "journal consulté",
 }
 
-FILTERS = {"a-prendre": "À prendre", "a-moi": "À moi", "toutes": "Toutes", "closes": "Closes"}
+FILTERS = {
+    "a-prendre": "À prendre",
+    "a-moi": "À moi",
+    "toutes": "Toutes",
+    "reportees": "Reportées",
+    "closes": "Closes",
+    "indesirables": "Indésirables",
+}
 
 EMPTY = {
     "a-prendre": (
@@ -256,9 +269,17 @@ EMPTY = {
         "Ouvrez une conversation de la liste «\u00a0À prendre\u00a0», puis appuyez sur «\u00a0Prendre\u00a0».",
     ),
     "toutes": ("Aucune demande n’est ouverte.", "Une nouvelle demande s’affichera ici toute seule."),
+    "reportees": (
+        "Aucune demande n’est reportée.",
+        "Une demande que l’on reporte quitte la file et revient d’elle-même à l’heure choisie.",
+    ),
     "closes": (
         "Aucune demande n’a encore été close.",
         "Les conversations closes ou rendues à l’assistant se retrouvent ici.",
+    ),
+    "indesirables": (
+        "Rien n’a été signalé comme indésirable.",
+        "Les messages publicitaires ou malveillants que l’on écarte depuis une conversation se retrouvent ici.",
     ),
 }
 

@@ -48,6 +48,11 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "conversation.take": Shortcut("p", "Prendre la conversation", CONVERSATION),
     "conversation.reply": Shortcut("r", "Écrire une réponse", CONVERSATION),
     "conversation.give_back": Shortcut("b", "Aller à «\u00a0Rendre à l’assistant\u00a0»", CONVERSATION, press=False),
+    "work.note": Shortcut("n", "Écrire une note privée", CONVERSATION),
+    "work.give": Shortcut("t", "Transférer ou attribuer la conversation", CONVERSATION),
+    "work.snooze": Shortcut("e", "Reporter la conversation", CONVERSATION),
+    "work.canned": Shortcut("/", "Chercher une réponse type", CONVERSATION),
+    "work.suggestion": Shortcut("s", "Reprendre la suggestion dans votre réponse", CONVERSATION),
     "conversation.close": Shortcut("c", "Aller à «\u00a0Clore\u00a0»", CONVERSATION, press=False),
 }
 

@@ -1,7 +1,8 @@
-"""What an agent does to a conversation: take, reply, give back, close."""
+"""What an agent does to a conversation: take, reply, give back, close, reopen; the panels that hold the forms."""
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +10,21 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import redirect
 
+from bot.console import validation_words, work_words
 from bot.console.conversation import PATH, ConversationPage, checked
 from bot.console.forms import field, whole
+from bot.console.presence import PresenceViews
 from bot.console.site import Panel, Showing, Site, Slot, Topic
+from bot.console.work_moves import MoveViews, may_move
+from bot.console.work_writing import WritingViews
 from bot.policy.rights import Capability
 from bot.policy.window import WindowClosed
-from bot.store.desk.errors import BadReply, Conflict, DeskError, NeedsValidation
+from bot.store.desk.drafts import DraftStore
+from bot.store.desk.errors import BadChoice, BadReply, Conflict, DeskError, NeedsValidation
+from bot.store.desk.validation import ValidationStore
 from bot.store.desk.work import WorkStore
 
-_KEY_AT_MOST = 100
+KEY_AT_MOST = 100
 
 
 def routes(site: Site) -> Blueprint:
@@ -27,8 +34,28 @@ def routes(site: Site) -> Blueprint:
     topic.form(PATH + "/repondre", views.reply, Capability.WORK, "reply")
     topic.form(PATH + "/rendre", views.give_back, Capability.WORK, "give_back")
     topic.form(PATH + "/clore", views.close, Capability.WORK, "close")
+    topic.form(PATH + "/rouvrir", views.reopen, Capability.WORK, "reopen")
+    moves = MoveViews(site)
+    topic.form(PATH + "/transferer", moves.transfer, Capability.WORK, "transfer")
+    topic.form(PATH + "/attribuer", moves.assign, Capability.ASSIGN, "assign")
+    topic.form(PATH + "/reporter", moves.snooze, Capability.WORK, "snooze")
+    topic.form(PATH + "/indesirable", moves.spam, Capability.WORK, "spam")
+    topic.form(PATH + "/bloquer", moves.block, Capability.BLOCK, "block")
+    writing = WritingViews(site)
+    topic.form(PATH + "/brouillon", writing.draft, Capability.WORK, "draft")
+    topic.form(PATH + "/note", writing.note, Capability.WORK, "note")
+    topic.page(PATH + "/suggestion", writing.suggest, Capability.WORK, "suggest")
+    topic.form(PATH + "/suggestion", writing.suggestion_used, Capability.WORK, "suggestion_used")
+    topic.page(PATH + "/reponses-types", writing.canned, Capability.WORK, "canned")
+    topic.form(PATH + "/reponses-types/<canned:int>", writing.canned_used, Capability.WORK, "canned_used")
+    presence = PresenceViews(site)
+    topic.form(PATH + "/presence", presence.beat, Capability.WORK, "presence")
+    site.panels.append(Panel(Slot.BANNER, "work/_presence.html", presence.panel, rank=10))
+    site.panels.append(Panel(Slot.BANNER, "work/_state.html", moves.state, rank=20))
     site.panels.append(Panel(Slot.ACTS, "work/_acts.html", views.acts))
     site.panels.append(Panel(Slot.COMPOSER, "work/_composer.html", views.composer))
+    site.panels.append(Panel(Slot.COMPOSER, "work/_more.html", moves.panel, rank=90))
+    site.panels.append(Panel(Slot.SIDE, "work/_notes.html", writing.notes, rank=20))
     return topic.blueprint
 
 
@@ -38,6 +65,8 @@ class WorkViews:
     def __init__(self, site: Site) -> None:
         self._deps = site.deps
         self._store = WorkStore(site.desk)
+        self._drafts = DraftStore(site.desk)
+        self._validation = ValidationStore(site.desk)
         self._conversation = ConversationPage(site)
 
     # -- panels --------------------------------------------------------------------------------------------------
@@ -50,20 +79,34 @@ class WorkViews:
         handoff, mine = conversation.handoff, conversation.held_by(user)
         is_open = handoff is not None and handoff.closed_at is None
         frees = user.may(Capability.FREE) and conversation.owner == "agent"
+        answered = handoff is not None and handoff.replied_at is not None
         return {
+            **may_move(showing),
             "can_take": not mine,
+            "can_reopen": not mine and handoff is not None and not is_open and conversation.owner != "agent",
             "can_give_back": mine or frees or conversation.owner == "inbox",
             "can_close": mine or frees or (is_open and conversation.owner != "agent") or conversation.owner == "inbox",
+            "reasons": work_words.CLOSE,
+            "reason": "repondu" if answered else "sans_suite",
+            "seen_sent": _seen_sent(showing),
         }
 
     async def composer(self, showing: Showing) -> Mapping[str, Any] | None:
         """The reply, or why there is none to write."""
         user = showing.request.ctx.user
+        works = user.may(Capability.WORK)
+        steps = await self._validation.rule(showing.conversation)
+        kept = await self._drafts.of(user, showing.conversation.id) if works and not showing.draft else None
         return {
-            "works": user.may(Capability.WORK),
+            "works": works,
+            "steps": steps,
+            "steps_words": validation_words.steps(steps),
             "key": secrets.token_urlsafe(12),
-            "draft": showing.draft,
-            "kept": showing.error is not None,
+            "note_key": secrets.token_urlsafe(12),
+            "note": getattr(showing.request.ctx, "note", ""),
+            "draft": showing.draft or (kept.words if kept else ""),
+            "kept": bool(showing.draft),
+            "older": kept is not None and kept.seen < showing.thread.seen,
         }
 
     # -- forms ---------------------------------------------------------------------------------------------------
@@ -79,21 +122,28 @@ class WorkViews:
         return redirect(f"/conversations/{number}", status=303)
 
     async def reply(self, request: Request, number: int) -> HTTPResponse:
-        """Send a message; refused with the draft kept when the person wrote meanwhile."""
+        """Send a message; refused with the draft kept when the person, or a colleague, wrote meanwhile."""
         number = checked(number)
         written = field(request, "message")
-        seen = whole(field(request, "vu"), 0)
-        key = field(request, "cle")[:_KEY_AT_MOST]
+        seen, sent = whole(field(request, "vu"), 0), field(request, "vu_envoi")
+        seen_sent = whole(sent, 0) if sent else None
+        key, now = field(request, "cle")[:KEY_AT_MOST], self._deps.clock.now()
         try:
-            await self._store.reply(request.ctx.user, number, written, seen, key, self._deps.clock.now())
+            await self._store.reply(request.ctx.user, number, written, seen, key, now, seen_sent)
         except Conflict as error:
-            return await self._conversation.page(request, number, error=error, draft=written, status=409)
+            return await self._refused(request, number, error, 409)
         except (BadReply, NeedsValidation) as error:
-            return await self._conversation.page(request, number, error=error, draft=written, status=422)
+            return await self._refused(request, number, error, 422)
         except WindowClosed as closed:
-            refused = DeskError(str(closed), "Votre brouillon est gardé.")
-            return await self._conversation.page(request, number, error=refused, draft=written, status=422)
+            return await self._refused(request, number, DeskError(str(closed), "Votre brouillon est gardé."), 422)
         return redirect(f"/conversations/{number}?envoye=1", status=303)
+
+    async def _refused(self, request: Request, number: int, error: DeskError, status: int) -> HTTPResponse:
+        """The page with the error and what was written, which the server keeps too."""
+        written, seen = field(request, "message"), whole(field(request, "vu"), 0)
+        with contextlib.suppress(BadReply):  # too long for a draft: it stands on the page
+            await self._drafts.keep(request.ctx.user, number, written, seen, "", self._deps.clock.now())
+        return await self._conversation.page(request, number, error=error, draft=written, status=status)
 
     async def give_back(self, request: Request, number: int) -> HTTPResponse:
         """The bot speaks again."""
@@ -107,10 +157,27 @@ class WorkViews:
     async def close(self, request: Request, number: int) -> HTTPResponse:
         """Nothing more is expected."""
         number = checked(number)
+        seen, reason = whole(field(request, "vu"), 0), field(request, "motif")
         try:
-            await self._store.close(request.ctx.user, number, whole(field(request, "vu"), 0), self._deps.clock.now())
-        except Conflict as error:
+            await self._store.close(request.ctx.user, number, seen, self._deps.clock.now(), reason)
+        except (Conflict, BadChoice) as error:
+            status = 409 if isinstance(error, Conflict) else 422
             return await self._conversation.page(
-                request, number, error=error, draft=field(request, "message"), status=409
+                request, number, error=error, draft=field(request, "message"), status=status
             )
         return redirect("/file", status=303)
+
+    async def reopen(self, request: Request, number: int) -> HTTPResponse:
+        """The last request goes on, with whoever reopens it."""
+        number = checked(number)
+        try:
+            await self._store.reopen(request.ctx.user, number, self._deps.clock.now())
+        except Conflict as error:
+            return await self._conversation.page(request, number, error=error, status=409)
+        return redirect(f"/conversations/{number}", status=303)
+
+
+def _seen_sent(showing: Showing) -> int | None:
+    """The last message of an agent that the page shows; None when it is too long ago to be on it."""
+    shown = [int(entry.id[1:]) for entry in showing.thread.entries if entry.author == "agent"]
+    return max(shown) if shown else None if showing.thread.more else 0

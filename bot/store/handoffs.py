@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.intents import PRIORITY
+from bot.store import news
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
 
@@ -79,7 +80,8 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                     intent = CASE WHEN :priority < priority THEN :intent ELSE intent END,
                     due_at = CASE WHEN :priority < priority THEN least(due_at, CAST(:now AS timestamptz)
                         + (SELECT within FROM deadlines d WHERE d.priority = :priority)) ELSE due_at END,
-                    priority = least(priority, :priority)
+                    alerted_at = CASE WHEN :priority < priority THEN NULL ELSE alerted_at END,
+                    priority = least(priority, :priority), snoozed_until = NULL
                 WHERE id = :id
             """),
             {
@@ -101,6 +103,8 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
         {"id": new.conversation_id, "category": category},
     )
     await notify(connection, CONSOLE, str(new.conversation_id))
+    if row is None or priority < row.priority:
+        await news.topic(connection, "handoff", priority)  # open pages may ring
     return int(handoff), row is None
 
 

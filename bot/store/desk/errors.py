@@ -36,6 +36,20 @@ class Stale(Conflict):
         super().__init__(f"La personne vient d’écrire\u00a0: {what}", f"Lisez ce qu’elle dit, {again}")
 
 
+class Overtaken(Conflict):
+    """A colleague wrote since the page was shown."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} vient d’écrire à cette personne\u00a0: rien n’a été envoyé.",
+            "Lisez sa réponse, puis envoyez la vôtre s’il le faut encore. Votre brouillon est gardé.",
+        )
+
+
+class BadChoice(DeskError):
+    """What was chosen is not to be had."""
+
+
 class BadReply(DeskError):
     """The text cannot be sent."""
 

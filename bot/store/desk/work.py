@@ -1,19 +1,30 @@
-"""What an agent does to a conversation: take, reply, give back, close."""
+"""What an agent does to a conversation: take, reply, give back, close, reopen."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.rights import Capability
-from bot.store import handoffs, outbox
+from bot.store import outbox, satisfaction
 from bot.store.accounts import User
 from bot.store.db import DUE, notify
-from bot.store.desk import replies
-from bot.store.desk.access import Conversation, Desk, last_seen
-from bot.store.desk.errors import Conflict, Stale
+from bot.store.desk import drafts, replies
+from bot.store.desk.access import Desk, last_seen
+from bot.store.desk.errors import BadChoice, Conflict, Stale
+from bot.store.desk.holding import (
+    close_handoff,
+    end,
+    give_to,
+    must_be_fresh,
+    must_hold,
+    open_handoff,
+    release,
+)
+
+# Why a conversation is closed; the console has words for each.
+CLOSE_REASONS = ("repondu", "transmis", "sans_suite", "hors_perimetre", "doublon", "autre")
 
 
 class WorkStore:
@@ -36,40 +47,26 @@ class WorkStore:
                     f"{conversation.agent} vient de prendre cette conversation.",
                     "Choisissez-en une autre, ou entendez-vous avec cette personne.",
                 )
-            handoff = conversation.handoff
-            if handoff is None or handoff.closed_at is not None:
-                # The category says which validation a reply needs: closing and taking again does not change it.
-                category = handoff.category if handoff else "request"
-                new = handoffs.NewHandoff(conversation_id, category, "agent")
-                handoff_id, _ = await handoffs.open_(connection, self._desk.codec, new, now)
-            else:
-                handoff_id, category = handoff.id, handoff.category
-            await connection.execute(
-                text("""
-                    UPDATE conversations SET owner = 'agent', agent_id = :user, owner_version = owner_version + 1,
-                        owner_until = NULL, category = :category WHERE id = :id
-                """),
-                {"user": user.id, "category": category, "id": conversation_id},
-            )
-            await connection.execute(
-                text("""
-                    UPDATE handoffs SET taken_at = coalesce(taken_at, :now), user_id = :user, assignee_id = :user
-                    WHERE id = :id
-                """),
-                {"now": now, "user": user.id, "id": handoff_id},
-            )
-            await outbox.cancel_unsent(connection, conversation_id, "agent_took", now, ("bot", "system"))
-            await _settle_pending(connection, conversation_id, "agent", now)
+            handoff_id, category = await open_handoff(connection, self._desk.codec, conversation, now)
+            await give_to(connection, conversation_id, handoff_id, category, user.id, now)
             await self._desk.tell(connection, conversation, "utter_agent_arrive", f"arrive:{handoff_id}", now)
             await self._desk.done(connection, now, user, "take", conversation_id, handoff=handoff_id, held_by=held_by)
 
     async def reply(
-        self, user: User, conversation_id: int, written: str, seen: int, key: str, now: datetime
+        self,
+        user: User,
+        conversation_id: int,
+        written: str,
+        seen: int,
+        key: str,
+        now: datetime,
+        seen_sent: int | None = None,
     ) -> int | None:
         """Queue an agent's message; returns its id, None when the same form was sent before (a double click).
 
-        `seen`: id of the last thing of the person that the page showed; `key`: the form's own name.
-        Raises BadReply, Conflict, Stale, NeedsValidation, window.WindowClosed.
+        `seen`, `seen_sent`: ids of the last thing of the person, and of an agent, that the page showed; `key`: the
+        form's own name. The author's draft is done with. Raises BadReply, Conflict, Stale, Overtaken, NeedsValidation,
+        window.WindowClosed.
         """
         words = replies.checked(written)
         dedup = replies.form_name(user.id, key, words)
@@ -77,11 +74,11 @@ class WorkStore:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
             if await replies.stands(connection, conversation_id, dedup):
                 return None
-            _must_hold(conversation, user, "répondre")
-            if await last_seen(connection, conversation_id) > seen:
-                raise Stale
+            must_hold(conversation, user, "répondre")
+            await must_be_fresh(connection, conversation_id, user, seen, seen_sent)
             await replies.must_need_no_validation(connection, conversation)
             row = await replies.queue(connection, self._desk, conversation, user.id, words, dedup, now)
+            await drafts.forget(connection, conversation_id, user.id)
             await self._desk.done(connection, now, user, "reply", conversation_id, outbox=row, characters=len(words))
             return row
 
@@ -92,75 +89,53 @@ class WorkStore:
             if conversation.owner == "bot":
                 return
             if conversation.owner != "inbox":
-                _must_hold(conversation, user, "la rendre", or_free=True)
-            handoff = await _close_handoff(connection, conversation_id, user, "given_back", now)
-            await _release(connection, conversation_id, "bot")
+                must_hold(conversation, user, "la rendre", or_free=True)
+            handoff = await close_handoff(connection, conversation_id, user, "given_back", None, now)
+            await release(connection, conversation_id, "bot")
             await outbox.cancel_unsent(connection, conversation_id, "given_back", now, ("system",))
             key = f"revient:{handoff}" if handoff else f"revient:v{conversation.owner_version}"
             await self._desk.tell(connection, conversation, "utter_assistant_revient", key, now)
             await notify(connection, DUE)
             await self._desk.done(connection, now, user, "give_back", conversation_id, handoff=handoff)
 
-    async def close(self, user: User, conversation_id: int, seen: int, now: datetime) -> None:
-        """Nothing more is expected; a new message will be the bot's. Raises Stale when the person wrote meanwhile."""
+    async def close(self, user: User, conversation_id: int, seen: int, now: datetime, reason: str = "") -> None:
+        """Nothing more is expected; a new message will be the bot's.
+
+        `reason`: one of CLOSE_REASONS, "" lets the hand-off say whether it was answered. Raises BadChoice, Conflict,
+        Stale when the person wrote meanwhile.
+        """
+        if reason and reason not in CLOSE_REASONS:
+            raise BadChoice("Ce motif de clôture n’existe pas.", "Choisissez-en un dans la liste.")
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
             if conversation.owner == "closed":
                 return
             if conversation.owner == "agent":
-                _must_hold(conversation, user, "la clore", or_free=True)
+                must_hold(conversation, user, "la clore", or_free=True)
             if await last_seen(connection, conversation_id) > seen:
                 raise Stale(closing=True)
-            handoff = await _close_handoff(connection, conversation_id, user, "closed", now)
-            await _release(connection, conversation_id, "closed")
-            await outbox.cancel_unsent(connection, conversation_id, "closed", now, ("bot", "system"))
-            await _settle_pending(connection, conversation_id, "closed", now)
-            await self._desk.done(connection, now, user, "close", conversation_id, handoff=handoff)
+            answered = conversation.handoff is not None and conversation.handoff.replied_at is not None
+            reason = reason or ("repondu" if answered else "sans_suite")
+            handoff = await end(connection, conversation_id, user, "closed", reason, now)
+            await satisfaction.ask(connection, self._desk, conversation, now)
+            await self._desk.done(connection, now, user, "close", conversation_id, handoff=handoff, reason=reason)
 
-
-def _must_hold(conversation: Conversation, user: User, verb: str, or_free: bool = False) -> None:
-    if conversation.held_by(user) or (or_free and user.may(Capability.FREE) and conversation.owner == "agent"):
-        return
-    if conversation.owner == "agent":
-        raise Conflict(
-            f"{conversation.agent} a pris cette conversation\u00a0: vous ne pouvez pas {verb}.",
-            "Prenez-la d’abord si vous vous êtes entendu avec cette personne. Votre brouillon est gardé.",
-        )
-    raise Conflict(
-        f"Cette conversation n’est pas à vous\u00a0: vous ne pouvez pas {verb}.",
-        "Prenez-la d’abord. Votre brouillon est gardé.",
-    )
-
-
-async def _settle_pending(connection: AsyncConnection, conversation_id: int, reason: str, now: datetime) -> None:
-    """What waits for the bot is in front of a human now. Echoes stay the worker's: they say who else writes."""
-    await connection.execute(
-        text("""
-            UPDATE events SET disposition = 'to_agent', reason = :reason, settled_at = :now, waiting = NULL
-            WHERE conversation_id = :id AND disposition IS NULL AND kind <> 'echo'
-        """),
-        {"id": conversation_id, "reason": reason, "now": now},
-    )
-
-
-async def _close_handoff(
-    connection: AsyncConnection, conversation_id: int, user: User, outcome: str, now: datetime
-) -> int | None:
-    closed = await connection.scalar(
-        text("""
-            UPDATE handoffs SET closed_at = :now, outcome = :outcome, user_id = coalesce(user_id, :user)
-            WHERE conversation_id = :id AND closed_at IS NULL RETURNING id
-        """),
-        {"now": now, "outcome": outcome, "user": user.id, "id": conversation_id},
-    )
-    return None if closed is None else int(closed)
-
-
-async def _release(connection: AsyncConnection, conversation_id: int, owner: str) -> None:
-    await connection.execute(
-        text("""
-            UPDATE conversations SET owner = :owner, agent_id = NULL, owner_version = owner_version + 1,
-                owner_until = NULL, category = 'none', state = NULL WHERE id = :id
-        """),
-        {"owner": owner, "id": conversation_id},
-    )
+    async def reopen(self, user: User, conversation_id: int, now: datetime) -> None:
+        """The last hand-off, closed or set aside as spam, goes on; whoever reopens has it. Raises Conflict."""
+        async with self._desk.database.begin() as connection:
+            conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
+            if conversation.held_by(user):
+                return
+            handoff = conversation.handoff
+            if handoff is None or handoff.closed_at is None or conversation.owner == "agent":
+                raise Conflict("Cette conversation est déjà ouverte.", "Prenez-la si vous voulez y répondre.")
+            await connection.execute(
+                text("""
+                    UPDATE handoffs SET closed_at = NULL, outcome = NULL, close_reason = NULL, reopened_at = :now
+                    WHERE id = :id
+                """),
+                {"now": now, "id": handoff.id},
+            )
+            await give_to(connection, conversation_id, handoff.id, handoff.category, user.id, now)
+            await self._desk.tell(connection, conversation, "utter_agent_arrive", f"arrive:{handoff.id}", now)
+            await self._desk.done(connection, now, user, "reopen", conversation_id, handoff=handoff.id)

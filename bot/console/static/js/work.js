@@ -1,55 +1,196 @@
-/* The composer: the draft that survives a reload, the count, the key that sends, and what happens when another takes over. */
+/* The composer: the draft that the server keeps, the count, the suggestion, and a sending that a lost line does not swallow.
+
+   What the server has not confirmed yet lies in the tab's own storage, under a key that logging out forgets. */
 (() => {
   "use strict";
-  const { stored } = window.planton;
+  const { stored, post, say } = window.planton;
   const number = document.body.dataset.conversation;
   const composer = document.querySelector("[data-composer]");
   const key = "planton.brouillon." + number;
+  const path = "/conversations/" + number;
+  const figures = (n) => n.toLocaleString("fr-FR");
 
   if (document.body.hasAttribute("data-sent")) stored("removeItem", key);
-  if (composer) write(composer.querySelector("textarea"));
   document.addEventListener("planton:refreshed", mode);
+  if (!composer) return;
 
-  function write(box) {
-    if (!box.hasAttribute("data-kept") && !box.value) box.value = stored("getItem", key) || "";
-    const count = document.getElementById("compte");
-    const limit = Number(box.dataset.limit);
-    const measure = () => {
-      const text = box.value.trim();
-      const size = box.dataset.unit === "bytes" ? new TextEncoder().encode(text).length : text.length;
-      const parts = Math.max(1, Math.ceil(size / limit));
-      const unit = box.dataset.unit === "bytes" ? "octets" : "caractères";
-      const figures = size.toLocaleString("fr-FR") + "\u00a0/\u00a0" + limit.toLocaleString("fr-FR") + "\u00a0" + unit;
-      count.textContent = parts > 1 ? figures + ", partira en " + parts + "\u00a0messages." : figures + ".";
-      count.classList.toggle("many", parts > 1);
-      box.style.height = "auto";
-      box.style.height = Math.min(box.scrollHeight + 2, window.innerHeight * 0.4) + "px";
-    };
-    const keep = () => {
-      if (box.value) stored("setItem", key, box.value);
-      else stored("removeItem", key);
-    };
-    box.addEventListener("input", () => {
-      measure();
-      keep();
-    });
-    if (box.value) keep();
-    measure();
-    box.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) {
-        event.preventDefault();
-        const send = composer.querySelector("[type=submit]");
-        if (!send.disabled) composer.requestSubmit(send);
-      }
-    });
+  const box = composer.querySelector("textarea");
+  const send = composer.querySelector("[data-testid=send]");
+  const state = document.getElementById("brouillon-etat");
+  const field = (name) => (composer.elements[name] ? composer.elements[name].value : "");
+
+  // -- the count -----------------------------------------------------------------------------------------------------
+
+  const count = document.getElementById("compte");
+  const limit = Number(box.dataset.limit);
+  const most = Number(box.dataset.most);
+  const unit = box.dataset.unit === "bytes" ? "octets" : "caractères";
+  let exact = null; // [text, how many messages], as the server cuts it
+  function measure() {
+    const text = box.value.trim();
+    const size = unit === "octets" ? new TextEncoder().encode(text).length : text.length;
+    const over = text.length > most;
+    const parts = exact && exact[0] === text ? exact[1] : Math.max(1, Math.ceil(size / limit));
+    let words = figures(size) + "\u00a0/\u00a0" + figures(limit) + "\u00a0" + unit;
+    if (over) words = figures(text.length) + " caractères\u00a0: " + figures(most) + " au plus, raccourcissez.";
+    else if (parts > 1) words += ", partira en " + parts + "\u00a0messages.";
+    else words += ".";
+    count.textContent = words;
+    count.classList.toggle("many", parts > 1 && !over);
+    count.classList.toggle("over", over);
+    box.setCustomValidity(over ? words : "");
+    box.style.height = "auto";
+    box.style.height = Math.min(box.scrollHeight + 2, window.innerHeight * 0.4) + "px";
   }
 
-  // Someone else took the conversation, or the window closed: the draft stays, sending waits.
+  // -- the draft -----------------------------------------------------------------------------------------------------
+
+  let timer = 0;
+  let saved = box.value;
+  const unsaved = () => box.value !== saved;
+
+  async function keep() {
+    clearTimeout(timer);
+    const text = box.value;
+    const answer = await post(path + "/brouillon", { message: text, vu: field("vu"), cle: field("cle") }, true);
+    if (answer.status === 401) throw new Error("session");
+    const told = answer.ok || answer.status === 422 ? await answer.json() : null;
+    if (!answer.ok) {
+      state.textContent = told ? told.what : "Brouillon gardé dans cet onglet.";
+      return;
+    }
+    saved = text;
+    if (box.value === text) stored("removeItem", key);
+    if (told.parts) exact = [text.trim(), told.parts];
+    state.textContent = told.kept ? "Brouillon enregistré." : "";
+    measure();
+  }
+
+  const away = () => (state.textContent = "Pas encore enregistré\u00a0: gardé dans cet onglet.");
+  function later() {
+    stored("setItem", key, box.value);
+    state.textContent = "";
+    clearTimeout(timer);
+    timer = setTimeout(() => keep().catch(away), 600);
+  }
+
+  const typed = () => {
+    measure();
+    later();
+  };
+  box.addEventListener("input", typed);
+  window.planton.put = put;
+
+  // Words go in at the caret, or take the place of `from`..`to`; the first blank to fill is selected.
+  function put(text, from, to) {
+    const start = from === undefined ? box.selectionStart : from;
+    const end = to === undefined ? box.selectionEnd : to;
+    box.setRangeText(text, start, end, "end");
+    const blank = /\{\{[^{}\n]*\}\}/.exec(text);
+    if (blank) box.setSelectionRange(start + blank.index, start + blank.index + blank[0].length);
+    box.focus();
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  // The page goes away, or another form leads on: what is typed goes first.
+  const flush = () => {
+    if (!unsaved() || sending) return;
+    const body = new URLSearchParams({ message: box.value, vu: field("vu"), cle: field("cle") });
+    const headers = { "X-CSRF-Token": field("csrf"), "X-Planton-Live": "1" };
+    fetch(path + "/brouillon", { method: "POST", headers, body, keepalive: true }).then(
+      (answer) => answer.ok && stored("removeItem", key),
+      () => {},
+    );
+  };
+  addEventListener("pagehide", flush);
+  document.addEventListener("submit", (event) => event.target !== composer && flush());
+  document.addEventListener("planton:refreshed", () => unsaved() && keep().catch(away));
+
+  const left = stored("getItem", key);
+  if (left && !box.hasAttribute("data-kept") && left !== box.value) {
+    box.value = left;
+    later();
+  }
+  measure();
+  if (box.value && !unsaved()) keep().catch(() => {});
+  box.setSelectionRange(box.value.length, box.value.length);
+
+  // -- sending -------------------------------------------------------------------------------------------------------
+
+  // The draft goes first: if the line is lost, the page stays, and so do the words.
+  let sending = false;
+  let ready = false;
+  composer.addEventListener("submit", (event) => {
+    if (ready) return;
+    event.preventDefault();
+    if (sending) return;
+    sending = true;
+    const button = event.submitter || send;
+    keep()
+      .then(() => {
+        ready = true;
+        button.disabled = false;
+        composer.requestSubmit(button);
+      })
+      .catch((error) => {
+        if (error.message !== "session")
+          say("Connexion perdue\u00a0: votre message n’est pas parti. Il est gardé\u202f; envoyez-le dès que la connexion revient.");
+        else window.planton.refresh(); // says that the session has ended
+        away();
+        setTimeout(() => (button.disabled = false), 50);
+        sending = false;
+      });
+  });
+  addEventListener("pageshow", () => {
+    sending = ready = false;
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) {
+      event.preventDefault();
+      if (!send.disabled) composer.requestSubmit(send);
+    }
+  });
+
+  // -- the suggestion ------------------------------------------------------------------------------------------------
+
+  const bar = document.getElementById("suggestion");
+  let about = "";
+  let ignored = "";
+  async function suggest() {
+    const seen = field("vu");
+    if (seen === about || seen === ignored) return;
+    about = seen;
+    bar.hidden = true;
+    const answer = await fetch(path + "/suggestion", { headers: { "X-Planton-Live": "1" }, cache: "no-store" });
+    if (answer.status !== 200 || about !== seen) return;
+    const found = await answer.json();
+    document.getElementById("suggestion-source").textContent = "· " + found.source + (found.about ? ", sur\u00a0: " + found.about : "");
+    document.getElementById("suggestion-texte").textContent = found.text;
+    bar.hidden = false;
+  }
+  document.getElementById("suggestion-reprendre").addEventListener("click", () => {
+    const text = document.getElementById("suggestion-texte").textContent;
+    bar.hidden = true;
+    ignored = about;
+    if (box.value.trim()) put((box.value.endsWith("\n") ? "" : "\n") + text, box.value.length, box.value.length);
+    else put(text, 0, box.value.length);
+    post(path + "/suggestion", {}).catch(() => {});
+  });
+  document.getElementById("suggestion-ignorer").addEventListener("click", () => {
+    bar.hidden = true;
+    ignored = about;
+    box.focus();
+  });
+  const ask = () => suggest().catch(() => {});
+  document.addEventListener("planton:refreshed", ask);
+  ask();
+
+  // -- someone else took the conversation, or the window closed: the draft stays, sending waits ------------------------
+
   function mode() {
     const can = document.getElementById("tete").dataset.canWrite === "1";
     if (can && !composer) return location.reload();
     if (!composer) return;
-    const send = composer.querySelector("[type=submit]");
     let note = document.getElementById("plus-a-moi");
     if (!can && !note) {
       note = document.createElement("p");
@@ -61,5 +202,6 @@
       composer.before(note);
     } else if (can && note) note.remove();
     send.disabled = !can;
+    if (!can) bar.hidden = true;
   }
 })();

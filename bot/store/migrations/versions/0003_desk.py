@@ -107,7 +107,7 @@ ALTER TABLE message_groups
     ADD COLUMN bands bigint[] NOT NULL DEFAULT '{}', -- of the message that stands for the group
     ADD COLUMN validated_level text CHECK (validated_level IN ('service', 'cabinet')),
     ADD COLUMN started_by bigint REFERENCES users,
-    ADD COLUMN reply_key text;              -- the form's own name: a double click writes once
+    ADD COLUMN upto timestamptz;            -- whoever had joined by then is answered: those whom the page showed
 ALTER TABLE group_members
     ADD COLUMN joined_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN at timestamptz,              -- when the status was last changed
