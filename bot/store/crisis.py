@@ -23,3 +23,16 @@ async def standing(connection: AsyncConnection, conversation_id: int) -> Standin
     """The open crisis, None when there is none."""
     row = (await connection.execute(_STANDING, {"id": conversation_id})).one_or_none()
     return None if row is None else Standing(row.id, row.message, row.told)
+
+
+async def withdraw(connection: AsyncConnection, crisis_id: int) -> int:
+    """The mode closes: its message goes to nobody more. What a sender holds, or may have sent, is left. Returns how many."""
+    done = await connection.execute(
+        text("""
+            UPDATE outbox SET status = 'cancelled', error_slug = 'crisis_closed'
+            WHERE dedup LIKE 'crise:%' AND dedup = :name AND status = 'queued' AND lease_until IS NULL
+              AND NOT maybe_sent AND parts_sent = 0
+        """),
+        {"name": name(crisis_id)},
+    )
+    return int(done.rowcount)
