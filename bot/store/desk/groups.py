@@ -46,6 +46,7 @@ class Counts:
     by_status: Mapping[str, int] = field(default_factory=dict)
     by_why: Mapping[tuple[str, str], int] = field(default_factory=dict)
     late: int = 0
+    latest: datetime | None = None  # when somebody last joined
 
     def __getitem__(self, status: str) -> int:
         return self.by_status.get(status, 0)
@@ -84,6 +85,7 @@ class Group:
     validated_level: str | None
     started_by: str | None
     started_at: datetime | None
+    upto: datetime | None  # who had joined by then is answered
     stopped_by: str | None
     stopped_at: datetime | None
     done_at: datetime | None
@@ -145,7 +147,7 @@ _GROUP = """
 """
 _COUNTS = text("""
     SELECT m.group_id, m.status, m.why, count(*) AS n,
-        count(*) FILTER (WHERE m.status = 'waiting' AND m.joined_at > g.started_at) AS late
+        count(*) FILTER (WHERE m.status = 'waiting' AND m.joined_at > g.upto) AS late, max(m.joined_at) AS latest
     FROM group_members m JOIN message_groups g ON g.id = m.group_id
     WHERE m.group_id = ANY(:ids) GROUP BY m.group_id, m.status, m.why
 """)
@@ -258,6 +260,7 @@ class GroupStore:
             validated_level=row.validated_level,
             started_by=row.started_by_name,
             started_at=row.started_at,
+            upto=row.upto,
             stopped_by=row.stopped_by_name,
             stopped_at=row.stopped_at,
             done_at=row.done_at,
@@ -292,15 +295,16 @@ class GroupStore:
             group = await self._current(connection, group_id)
             if group.reply == words and group.reply_by_id == user.id:
                 return  # a double click
-            if group.state in ("running", "stopped", "done"):
+            if group.state == "running":
                 raise Conflict(
-                    "Cette réponse a déjà commencé à partir\u00a0: son texte ne change plus.",
-                    "Des personnes l’ont reçue ou vont la recevoir telle qu’elle est.",
+                    "Cette réponse est en train de partir\u00a0: son texte n’a pas été changé.",
+                    "Arrêtez d’abord l’envoi. Qui l’a déjà reçue ne recevra rien de plus.",
                 )
             await connection.execute(
                 text("""
                     UPDATE message_groups SET reply = :words, reply_by = :user, reply_at = :now, validated_by = NULL,
-                        validated_at = NULL, validated_level = NULL WHERE id = :id
+                        validated_at = NULL, validated_level = NULL, started_at = NULL, stopped_at = NULL, stopped_by = NULL,
+                        done_at = NULL WHERE id = :id
                 """),
                 {"words": words, "user": user.id, "now": now, "id": group_id},
             )
@@ -335,38 +339,43 @@ class GroupStore:
             )
             await _done(connection, now, user, "group_reply_validated", group_id)
 
-    async def start(self, user: User, group_id: int, now: datetime) -> int:
-        """Let the validated reply go to whoever is in the group now; who comes later waits for another press.
-
-        Returns for how many people. Raises NotAllowed, Conflict.
+    async def start(self, user: User, group_id: int, upto: datetime | None, now: datetime) -> None:
+        """Let the validated reply go to whoever had joined by `upto`, as the page showed; who came later waits for
+        another press. Raises NotAllowed, Conflict.
         """
         _must(user, Capability.RUN_CRISIS)
         async with self._desk.database.begin() as connection:
             group = await self._current(connection, group_id)
-            if group.state == "running" and not group.counts.late:
-                return group.counts.to_go
+            if upto is None:
+                raise Conflict(
+                    "Le groupe a changé depuis\u00a0: rien n’est parti.", "Regardez qui en fait partie, puis décidez."
+                )
+            if group.state == "running" and group.upto is not None and upto <= group.upto:
+                return  # a double click
             if group.validated_at is None:
                 raise Conflict(
                     "Cette réponse n’est pas encore validée\u00a0: rien n’est parti.",
                     "Demandez à une autre personne que son auteur de la valider.",
                 )
-            await connection.execute(
-                text(
-                    "UPDATE group_members SET status = 'waiting', at = :now WHERE group_id = :id AND status = 'withdrawn'"
-                ),
-                {"now": now, "id": group_id},
+            people = await connection.scalar(
+                text("""
+                    WITH back AS (UPDATE group_members SET status = 'waiting', at = :now
+                        WHERE group_id = :id AND status = 'withdrawn' AND joined_at <= :upto RETURNING 1)
+                    SELECT count(*) + (SELECT count(*) FROM back) FROM group_members
+                    WHERE group_id = :id AND status = 'waiting' AND joined_at <= :upto
+                """),
+                {"now": now, "id": group_id, "upto": upto},
             )
+            if not people:
+                return  # nobody is left
             await connection.execute(
                 text("""
-                    UPDATE message_groups SET started_at = greatest(:now, (
-                            SELECT max(joined_at) FROM group_members WHERE group_id = :id AND status = 'waiting')),
-                        started_by = :user, stopped_at = NULL, stopped_by = NULL, done_at = NULL WHERE id = :id
+                    UPDATE message_groups SET started_at = :now, upto = :upto, started_by = :user, stopped_at = NULL,
+                        stopped_by = NULL, done_at = NULL WHERE id = :id
                 """),
-                {"now": now, "user": user.id, "id": group_id},
+                {"now": now, "upto": upto, "user": user.id, "id": group_id},
             )
-            people = group.counts.to_go
             await _done(connection, now, user, "group_started", group_id, people=people)
-            return people
 
     async def stop(self, user: User, group_id: int, now: datetime) -> int:
         """Stop at once: what is queued and unsent is taken back. Returns how many. Raises NotAllowed, NoSuchGroup."""
@@ -496,13 +505,17 @@ async def _counts(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
     by_status: dict[int, dict[str, int]] = {}
     by_why: dict[int, dict[tuple[str, str], int]] = {}
     late: dict[int, int] = {}
+    latest: dict[int, datetime] = {}
     for row in await connection.execute(_COUNTS, {"ids": list(ids)}):
         statuses = by_status.setdefault(row.group_id, {})
         statuses[row.status] = statuses.get(row.status, 0) + row.n
+        latest[row.group_id] = max(row.latest, latest.get(row.group_id, row.latest))
         late[row.group_id] = late.get(row.group_id, 0) + row.late
         if row.why is not None:
             by_why.setdefault(row.group_id, {})[(row.status, row.why)] = row.n
-    return {number: Counts(by_status[number], by_why.get(number, {}), late[number]) for number in by_status}
+    return {
+        number: Counts(by_status[number], by_why.get(number, {}), late[number], latest[number]) for number in by_status
+    }
 
 
 async def _done(
