@@ -19,7 +19,26 @@ from sanic.response import BaseHTTPResponse, html
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.console import attachments, audit_pages, canned, comfort, conversation, live, login, queue, steering, validation, work
+from bot.console import accounts as account_pages
+from bot.console import (
+    attachments,
+    audit_pages,
+    canned,
+    comfort,
+    conversation,
+    crisis,
+    crisis_banner,
+    live,
+    login,
+    me,
+    oidc,
+    queue,
+    second_factor,
+    steering,
+    teams,
+    validation,
+    work,
+)
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
 from bot.console.entry import Entry
@@ -39,8 +58,10 @@ TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
     canned.routes,
     comfort.routes,
     conversation.routes,
+    crisis.routes,
     queue.routes,
     steering.routes,
+    teams.routes,
     validation.routes,
     work.routes,
 )
@@ -114,13 +135,20 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     stream = live.Live(site, door)
 
     app.register_middleware(door.enter, "request")
+    app.register_middleware(crisis_banner.Banner(deps.database).enter, "request")
     app.register_middleware(_secure, "response")
     app.register_listener(stream.start, "before_server_start")
     app.register_listener(stream.stop, "before_server_stop")
 
     entry = Entry(site, door)
     provider = Provider(deps.provider, deps.wall) if deps.provider else None
-    doors = (login.routes(site, entry, provider),)
+    doors = (
+        login.routes(site, entry, provider),
+        second_factor.routes(site, entry),
+        oidc.routes(site, entry, provider),
+        me.routes(site, entry),
+        account_pages.routes(site, entry),
+    )
     for blueprint in (*doors, live.routes(stream), *(routes(site) for routes in TOPICS)):
         app.blueprint(blueprint)
     for file in sorted(STATIC.rglob("*.*")):

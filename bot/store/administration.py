@@ -39,20 +39,25 @@ _ABLE = """
 
 @dataclass(frozen=True)
 class Account:
-    """An account as administrators see it. `ready`: it has a password or an identity at the provider."""
+    """An account as administrators see it."""
 
     user: User
     email: str | None
     created_at: datetime
     disabled_at: datetime | None
     last_login_at: datetime | None
-    ready: bool
+    has_password: bool
     temporary: bool
     factor: bool
     codes: int
     sessions: int
     teams: tuple[str, ...]
     identities: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether its owner can log in without anyone's help."""
+        return self.has_password or bool(self.identities)
 
 
 @dataclass(frozen=True)
@@ -304,6 +309,6 @@ def checked_email(given: str | None) -> str | None:
 def _account(row: Any) -> Account:
     return Account(
         user_of(row), row.email, row.created_at, row.disabled_at, row.last_login_at,
-        row.has_password or bool(row.identities), row.password_temporary, row.factor, int(row.codes) if row.factor else 0,
+        row.has_password, row.password_temporary, row.factor, int(row.codes) if row.factor else 0,
         int(row.sessions), tuple(row.teams), tuple(row.identities),
     )  # fmt: skip

@@ -21,8 +21,8 @@ from bot.app import users
 from bot.app.cli import main
 from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine
 from bot.app.launcher import recall, remember
-from bot.store.accounts import AccountError
 from bot.settings import Settings
+from bot.store.accounts import AccountError
 from bot.store.codec import Codec
 from bot.store.embedded import Embedded
 
