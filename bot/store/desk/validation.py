@@ -20,7 +20,7 @@ from bot.policy.validation import RULES, SOON, Bar, Pressure, Steps, after, aske
 from bot.store import audit, news
 from bot.store.accounts import User
 from bot.store.desk import drafts, replies
-from bot.store.desk.access import Conversation, Desk
+from bot.store.desk.access import SPOKEN, Conversation, Desk
 from bot.store.desk.errors import BadReply, Conflict, DeskError, NotAllowed
 from bot.store.desk.holding import must_be_fresh, must_hold
 from bot.store.desk.submissions import (
@@ -366,16 +366,18 @@ class ValidationStore:
     # -- time ----------------------------------------------------------------------------------------------------
 
     async def watch(self, now: datetime) -> int:
-        """Raise the drafts that are about to miss their window, end those that did, and those of conversations that are
-        over; returns how many. Safe to run in several processes at once."""
+        """Raise the drafts that are about to miss their window, end those that did and those of conversations that are
+        over, tell of those that have become stale; returns how many. Several processes may do it at once."""
         async with self._desk.database.begin() as connection:
             rows = await connection.execute(
                 text("""
                     SELECT s.id FROM submissions s JOIN conversations c ON c.id = s.conversation_id
                     WHERE s.status = 'waiting' AND (c.last_person_at IS NULL OR c.last_person_at <= :soon
-                        OR c.owner = ANY(:over)) ORDER BY s.id
+                        OR c.owner = ANY(:over) OR EXISTS (SELECT FROM events e
+                            WHERE e.conversation_id = c.id AND e.id > greatest(s.seen, s.told) AND e.kind = ANY(:spoken)))
+                    ORDER BY s.id
                 """),
-                {"soon": now - window.STANDARD + SOON, "over": list(OVER)},
+                {"soon": now - window.STANDARD + SOON, "over": list(OVER), "spoken": list(SPOKEN)},
             )
             found = [row.id for row in rows]
         changed = [await self._look(number, now) for number in found]
@@ -397,13 +399,18 @@ class ValidationStore:
                 return False
             if await self._too_late(connection, draft, now) is not None:
                 return True
-            if not to_raise(draft.conversation.last_person_at, draft.raised_at, now):
-                return False
-            await connection.execute(
-                text("UPDATE submissions SET raised_at = :now WHERE id = :id"), {"now": now, "id": draft.id}
+            raised = to_raise(draft.conversation.last_person_at, draft.raised_at, now)
+            changed = await connection.execute(
+                text("""
+                    UPDATE submissions SET raised_at = CASE WHEN :raised THEN :now ELSE raised_at END,
+                        told = CASE WHEN :stale THEN :last ELSE told END
+                    WHERE id = :id AND (:raised OR :stale AND told < :last)
+                """),
+                {"raised": raised, "now": now, "stale": draft.stale, "last": draft.last, "id": draft.id},
             )
-            await tell(connection, draft.conversation.id)
-            return True
+            if changed.rowcount:
+                await tell(connection, draft.conversation.id)
+            return bool(changed.rowcount)
 
     async def _expire(self, connection: AsyncConnection, draft: Submission, now: datetime) -> None:
         await end(connection, draft.id, "expired", "window_closed", None, now)
