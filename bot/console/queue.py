@@ -1,27 +1,41 @@
-"""The queue's page."""
+"""The queue's page, what alerts, and the deadlines."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
 
-from sanic import Blueprint, HTTPResponse, Request
+from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.response import html, redirect
 
-from bot.console.deps import ConsoleDeps
+from bot.console import queue_filters, queue_words
 from bot.console.door import LIVE_HEADER
+from bot.console.forms import field
+from bot.console.queue_filters import Address
 from bot.console.site import Site, Topic
 from bot.policy.rights import Capability
-from bot.store.desk.queue import FILTERS, TAKE, Cursor, QueueStore
+from bot.store.deadlines import BadDeadline, Deadlines
+from bot.store.desk.queue import FILTERS, QueueStore
 
-_CURSOR = re.compile(r"(\d)_(\d{1,16})_(\d{1,18})", re.ASCII)
+log = logging.getLogger("planton.console")
+
+LOOK_EVERY = 5.0  # seconds between looks at what is snoozed and what is about to miss its deadline
 
 
 def routes(site: Site) -> Blueprint:
     """The queue, with which the console begins."""
-    views, topic = QueueViews(site), Topic("queue")
+    views, terms, topic = QueueViews(site), DeadlineViews(site), Topic("queue")
     topic.page("/", views.home, Capability.SEE_QUEUE, "home")
     topic.page("/file", views.show, Capability.SEE_QUEUE, "show")
+    topic.page("/file/alertes", views.alerts, Capability.WORK, "alerts")
+    topic.page("/file/delais", terms.show, Capability.SET_DEADLINES, "deadlines")
+    topic.form("/file/delais", terms.change, Capability.SET_DEADLINES, "set_deadlines")
+    watch = Watch(site)
+    topic.blueprint.listener(watch.start, "before_server_start")
+    topic.blueprint.listener(watch.stop, "before_server_stop")
     return topic.blueprint
 
 
@@ -38,36 +52,113 @@ class QueueViews:
         return redirect("/file", status=303)
 
     async def show(self, request: Request) -> HTTPResponse:
-        """A page of the queue; only its list when the page refreshes itself."""
-        given = request.args.get("etat")
-        which = given if given in FILTERS else TAKE
-        after = _cursor(request.args.get("apres"), self._deps)
-        queue = await self._store.page(request.ctx.user, which, after)
-        template = "queue/_list.html" if LIVE_HEADER in request.headers else "queue/page.html"
+        """A page of the queue; only its live parts when the page refreshes itself."""
+        user = request.ctx.user
+        asked = Address(request.args, user, self._deps.zone)
+        queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
+        live = LIVE_HEADER in request.headers
         page = self._renderer.page(
-            template,
-            user=request.ctx.user,
+            "queue/_live.html" if live else "queue/page.html",
+            user=user,
             csrf=request.ctx.csrf,
             queue=queue,
-            which=which,
+            asked=asked,
+            which=asked.which,
             filters=FILTERS,
-            later=after is not None,
-            following=None if queue.following is None else _written(queue.following),
+            says=queue_words,
+            options=queue_filters,
+            choices=None if live else await self._store.choices(),
+            again="visite" in request.args,
+        )
+        return html(page)
+
+    async def alerts(self, request: Request) -> HTTPResponse:
+        """What is late or about to be, for the person at hand: a fragment that any page shows above itself."""
+        pressing = await self._store.pressing(request.ctx.user, self._deps.clock.now())
+        page = self._renderer.page(
+            "queue/_alerts.html", user=request.ctx.user, csrf=request.ctx.csrf, pressing=pressing, says=queue_words
         )
         return html(page)
 
 
-def _written(cursor: Cursor) -> str:
-    return f"{cursor.priority}_{int(cursor.at.timestamp() * 1_000_000)}_{cursor.id}"
+class DeadlineViews:
+    """How soon a first human reply is expected, by priority."""
+
+    def __init__(self, site: Site) -> None:
+        self._deps = site.deps
+        self._deadlines = Deadlines(site.deps.database)
+        self._renderer = site.renderer
+
+    async def show(self, request: Request) -> HTTPResponse:
+        """The deadlines, to be changed."""
+        return await self._page(request)
+
+    async def change(self, request: Request) -> HTTPResponse:
+        """Set all of them at once; what cannot be read is shown again as it was typed."""
+        terms = await self._deadlines.all()
+        given, wanted = {}, {}
+        errors: dict[int, str] = {}
+        for term in terms:
+            texts = field(request, f"delai_{term.priority}"), field(request, f"alerte_{term.priority}")
+            given[term.priority] = texts
+            within, before = (queue_words.span(text) for text in texts)
+            if within is None or before is None:
+                errors[term.priority] = "Donnez une durée avec son unité, par exemple 30 min, 2 h ou 1 j 12 h."
+            else:
+                wanted[term.priority] = (within, before)
+        if not errors:
+            try:
+                await self._deadlines.set(request.ctx.user, wanted, self._deps.clock.now())
+                return redirect("/file/delais?fait=1", status=303)
+            except BadDeadline as error:
+                errors[error.priority] = f"{error.what} {error.remedy}"
+        return await self._page(request, given, errors, 422)
+
+    async def _page(
+        self,
+        request: Request,
+        given: Mapping[int, tuple[str, str]] | None = None,
+        errors: Mapping[int, str] | None = None,
+        status: int = 200,
+    ) -> HTTPResponse:
+        terms = await self._deadlines.all()
+        shown = {t.priority: (queue_words.typed(t.within), queue_words.typed(t.alert_before)) for t in terms}
+        page = self._renderer.page(
+            "queue/deadlines.html",
+            user=request.ctx.user,
+            csrf=request.ctx.csrf,
+            terms=terms,
+            given={**shown, **(given or {})},
+            errors=errors or {},
+            done=request.args.get("fait") == "1" and not errors,
+            says=queue_words,
+        )
+        return html(page, status)
 
 
-def _cursor(given: str | None, deps: ConsoleDeps) -> Cursor | None:
-    match = _CURSOR.fullmatch(given or "")
-    if match is None:
-        return None
-    seconds, micro = divmod(int(match[2]), 1_000_000)
-    try:
-        at = datetime.fromtimestamp(seconds, tz=deps.zone).replace(microsecond=micro)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return Cursor(int(match[1]), at, int(match[3]))
+class Watch:
+    """Looks every few seconds, while the console runs, at what is snoozed and what is about to miss its deadline."""
+
+    def __init__(self, site: Site) -> None:
+        self._deadlines = Deadlines(site.deps.database)
+        self._clock = site.deps.clock
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, app: Sanic[Any, Any]) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="deadlines")
+
+    async def stop(self, app: Sanic[Any, Any]) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._deadlines.look(self._clock.now())
+            except Exception as error:  # the database is away: the next look makes up for it
+                log.warning("deadlines were not looked at: %s", type(error).__name__)
+            await asyncio.sleep(LOOK_EVERY)

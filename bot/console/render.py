@@ -9,9 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bot.console import labels, navigation, words
+from bot.console import crisis_banner, labels, navigation, words
 from bot.console.deps import ConsoleDeps
-from bot.console.shortcuts import shortcut
+from bot.console.shortcuts import SHORTCUTS, shortcut
+from bot.store import preferences
 from bot.store.accounts import User
 
 VENDOR_FILES = ("pico.min.css", "htmx.min.js")
@@ -44,15 +45,18 @@ class Renderer:
             htmx=self._address("htmx.min.js"),
             asset=asset,
             shortcut=shortcut,
+            crisis_since=crisis_banner.since,
+            shortcuts=SHORTCUTS,
         )
 
     def page(self, template: str, /, *, user: User | None, **values: Any) -> str:
         """The template as text. `now` is the desk's time; the navigation is the user's."""
-        theme = user.preferences.get("theme") if user else None
+        own = preferences.of(user) if user else {}
         return self._environment.get_template(template).render(
             now=self._deps.clock.now(),
             user=user,
-            theme=theme if theme in ("light", "dark") else None,
+            own=own,
+            theme=own["theme"] if own and own["theme"] != "auto" else None,
             places=navigation.shown(navigation.PLACES, user, self.paths) if user else [],
             own_places=navigation.shown(navigation.OWN, user, self.paths) if user else [],
             **values,

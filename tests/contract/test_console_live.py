@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from bot.core.clock import FrozenClock, SystemClock
+from bot.store import news
 from tests.fakes.console import Browser, RunningConsole
 
 
@@ -22,8 +23,24 @@ async def test_news_come_within_a_second_and_carry_numbers_only(console: Running
         assert b"event: pret" in await _until_blank(stream)
         await asyncio.sleep(0.3)  # the LISTEN connection is there
         await console.hand_off(number)
-        news = await asyncio.wait_for(_until_blank(stream), 1)
-    assert news == f"event: change\ndata: {number}\n\n".encode()
+        told = await asyncio.wait_for(_until_blank(stream), 1)
+    assert told == f"event: change\ndata: {number},handoff:4\n\n".encode()  # the conversation, and a priority
+
+
+async def test_a_role_that_opens_no_conversation_hears_no_number(console: RunningConsole, someone: Browser) -> None:
+    await console.user("Inès", "trainer")
+    await someone.log_in("Inès")
+    number = await console.says("p", "mots secrets")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        await _until_blank(stream)
+        await asyncio.sleep(0.3)
+        async with console.database.begin() as connection:
+            await news.conversation(connection, number)
+            await news.topic(connection, "presence", number)
+            await news.topic(connection, "handoff", 0)
+        told = await asyncio.wait_for(_until_blank(stream), 1)
+    assert told == b"event: change\ndata: handoff:0,presence,queue\n\n"
 
 
 async def test_the_stream_ends_with_the_session(
@@ -79,5 +96,5 @@ async def test_pages_look_again_after_the_database_was_away(console: RunningCons
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'planton-listen' "
             "AND datname = current_database()"
         )
-        news = await asyncio.wait_for(_until_blank(stream), 3)
-    assert news == b"event: change\ndata: *\n\n"
+        told = await asyncio.wait_for(_until_blank(stream), 3)
+    assert told == b"event: change\ndata: *\n\n"

@@ -53,8 +53,9 @@ class RunningConsole:
     _numbers: Any = field(default_factory=itertools.count)
 
     async def user(self, name: str, role: str = "agent", password: str | None = PASSWORD) -> User:
-        """An account."""
+        """An account, whose first visit was yesterday: the tour does not stand above the queue."""
         self.users[name] = await self.accounts.add(name, role, password)
+        await self.execute("UPDATE users SET preferences = '{\"tour\": true}' WHERE name = :name", name=name)
         return self.users[name]
 
     async def open_sessions(self, name: str) -> None:
