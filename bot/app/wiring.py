@@ -288,6 +288,7 @@ async def console(settings: Settings, url: str) -> None:
             demo=os.environ.get("PLANTON_DEMO") == "1",
             buttons=policy.buttons,
             zone=settings.zone,
+            pace=max(1, settings.send_ceiling // 2),  # the other half is for agents, the bot and emergencies
             engine=engine,
         )
         try:

@@ -27,7 +27,6 @@ from bot.console import (
     comfort,
     conversation,
     crisis,
-    crisis_banner,
     live,
     login,
     me,
@@ -135,7 +134,7 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     stream = live.Live(site, door)
 
     app.register_middleware(door.enter, "request")
-    app.register_middleware(crisis_banner.Banner(deps.database).enter, "request")
+    app.register_middleware(crisis.Banner(deps.database).enter, "request")
     app.register_middleware(_secure, "response")
     app.register_listener(stream.start, "before_server_start")
     app.register_listener(stream.stop, "before_server_stop")

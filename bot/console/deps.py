@@ -30,6 +30,7 @@ class ConsoleDeps:
     `url`: the console's public address, without a final slash; else the one that the browser asked. `provider`: where
     people may log in as well.
     `engine`: suggests replies to agents; without it there are none.
+    `pace`: how many people a second a group's reply reaches.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
 
@@ -46,6 +47,7 @@ class ConsoleDeps:
     wall: Clock = field(default_factory=SystemClock)
     vendor: Path = VENDOR
     proxies: int = 0
+    pace: int = 20
     engine: Engine | None = None
     url: str | None = None
     provider: ProviderConfig | None = None

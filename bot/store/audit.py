@@ -76,6 +76,8 @@ ACTIONS = frozenset(
         "group_started",
         "group_stopped",
         "group_member_removed",
+        "group_member_admitted",
+        "group_viewed",
         # steering and audit
         "deadline_changed",
         "export",
