@@ -143,7 +143,16 @@ class ValidationViews:
         )
 
     def _unknown(self, request: Request, error: NoSuchSubmission) -> HTTPResponse:
-        return self._page(request, "error.html", 404, title="Réponse introuvable", what=error.what, remedy=error.remedy)
+        page = self._site.renderer.page(
+            "error.html",
+            user=request.ctx.user,
+            csrf=request.ctx.csrf,
+            title="Réponse introuvable",
+            what=error.what,
+            remedy=error.remedy,
+            status=404,
+        )
+        return html(page, 404)
 
     async def _refused(
         self, request: Request, number: int, error: DeskError, form: str, written: str | None = None, word: str = ""

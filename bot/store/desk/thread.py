@@ -63,6 +63,7 @@ class Entry:
     at: datetime
     said: Said
     agent: str | None = None
+    validators: tuple[str, ...] = ()  # who agreed to it before it left
     intent: str | None = None
     confidence: float | None = None
     found: Mapping[str, str] = field(default_factory=dict)  # what the engine found in it: field → value
@@ -140,7 +141,9 @@ def _events(condition: str, order: str) -> str:
 def _outbox(condition: str, order: str) -> str:
     return f"""
         SELECT o.id, o.author, o.message, o.status, o.created_at AS at, o.sent_at, o.delivered_at, o.read_at,
-               o.error_slug, o.error_remedy, u.name AS agent
+               o.error_slug, o.error_remedy, u.name AS agent,
+               ARRAY(SELECT d.name FROM submissions s JOIN validations v ON v.submission_id = s.id
+                     JOIN users d ON d.id = v.user_id WHERE s.outbox_id = o.id ORDER BY v.step) AS validators
         FROM outbox o LEFT JOIN users u ON u.id = o.user_id
         WHERE o.conversation_id = :id {condition.replace("at", "o.created_at")}
         ORDER BY o.created_at {order}, o.id {order} LIMIT :limit
@@ -341,6 +344,7 @@ class ThreadStore:
             at=row.at,
             said=Said(clean(message["text"]), kind="sent"),
             agent=row.agent,
+            validators=tuple(row.validators),
             status=row.status,
             sent_at=row.sent_at,
             delivered_at=row.delivered_at,

@@ -18,7 +18,8 @@
   let before = null;
   let asked = 0;
 
-  function tell(words, where) {
+  function tell(words, where, pressing) {
+    window.planton.alarm?.("Validation", words, pressing);
     const link = document.createElement("a");
     link.href = where;
     link.textContent = "Voir";
@@ -32,9 +33,9 @@
     badge.hidden = !waiting;
     badge.title = now.decide + " à décider, " + now.review + " à revoir";
     if (before && now.pressing > before.pressing)
-      tell("Une réponse à valider va manquer son délai.", "/validation?voir=a-decider");
+      tell("Une réponse à valider va manquer son délai.", "/validation?voir=a-decider", true);
     else if (before && now.review > before.review)
-      tell("Une de vos réponses en validation vous attend.", "/validation?voir=ecrites");
+      tell("Une de vos réponses en validation vous attend.", "/validation?voir=ecrites", false);
     else if (!now.pressing && !now.review) box.hidden = true;
     before = now;
   }
