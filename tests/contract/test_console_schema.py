@@ -25,6 +25,10 @@ PERSON = """
         SELECT 'instagram', '1', 'p', 'agent', id FROM users;
     INSERT INTO handoffs (conversation_id, category, priority, reason, opened_at, raised_at)
         SELECT id, 'sensitive', 2, 'r', '2026-01-15T10:00Z', '2026-01-15T10:00Z' FROM conversations;
+    INSERT INTO users (name, role) VALUES ('Yanis', 'agent');
+    INSERT INTO handoffs (conversation_id, category, priority, reason, opened_at, raised_at, closed_at, user_id)
+        SELECT c.id, 'thanks', 5, 'r', '2026-01-14T10:00Z', '2026-01-14T10:00Z', '2026-01-14T11:00Z', u.id
+        FROM conversations c, users u WHERE u.name = 'Yanis';
     INSERT INTO audit (action) VALUES ('login');
 """
 
@@ -54,10 +58,15 @@ async def test_what_the_first_version_kept_comes_along(old_url: str) -> None:
     await database.migrate()
     await database.migrate()
     async with database.begin() as connection:
-        row = (await connection.execute(text("SELECT *, due_at - opened_at AS within FROM handoffs"))).one()
+        query = """
+            SELECT h.*, u.name, due_at - opened_at AS within FROM handoffs h JOIN users u ON u.id = h.assignee_id
+            ORDER BY h.id
+        """
+        row, over = (await connection.execute(text(query))).all()
     await database.close()
     assert (row.platform, row.state, str(row.within)) == ("instagram", "open", "2:00:00")
-    assert row.assignee_id is not None
+    assert row.name == "Claire"
+    assert (over.state, over.name) == ("closed", "Yanis")  # who closed it, not who has the conversation today
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"])
