@@ -105,5 +105,7 @@ def _part(asked: str | None, size: int) -> tuple[int, int] | None:
         return None
     if not found[1]:
         return max(0, size - int(found[2])), size - 1
-    end = int(found[2]) if found[2] else size - 1
-    return (int(found[1]), min(end, size - 1)) if end >= int(found[1]) else None
+    start, end = int(found[1]), int(found[2] or size - 1)
+    if found[2] and end < start:
+        return None
+    return start, min(end, size - 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bot.console import labels, words
+from bot.console import labels, work_words, words
 from bot.meta.limits import TABLE, UNKNOWN
 from bot.policy import window
 from bot.store.desk.access import Handoff
@@ -117,11 +117,13 @@ def window_steps(last_person_at: datetime | None, now: datetime, zone: ZoneInfo)
 
 
 def outcome(past: Past) -> str:
-    """How an earlier request ended."""
+    """How an earlier request ended, by whom and why."""
     if past.closed_at is None:
-        return "encore ouverte"
+        return "Encore ouverte"
     ended = labels.OUTCOMES.get(past.outcome or "", "close")
-    return f"{ended} par {past.agent}" if past.agent else ended
+    ended = ended[:1].upper() + ended[1:] + (f" par {past.agent}" if past.agent else "")
+    why = work_words.CLOSE.get(past.close_reason or "")
+    return f"{ended}{NB}: {_lower(why)}" if why else ended
 
 
 def subject(past: Past) -> str:

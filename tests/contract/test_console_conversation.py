@@ -6,9 +6,9 @@ import html
 import re
 from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy import text
 
+from bot.core.clock import FrozenClock
 from bot.core.dialogue import Understanding
 from bot.core.messages import Attachment, Channel, Echo, Edit, Message, Reaction, Unsend, body_to_json
 from bot.store import understanding
@@ -86,7 +86,7 @@ async def test_edits_unsent_attachments_places_reactions_and_others_echoes(
     assert "regretté" not in page
     assert "Message vocal" in page
     assert "Position\u00a0: 48.85660, 2.35220" in page
-    assert "cdn.example" not in page
+    assert not re.search(r'(src|href)="[^"]*cdn\.example', page)
     assert "<bdi>❤</bdi>" in page
     assert "d’un collègue chez Meta" in page
     assert "Boîte de réception Meta" in page
@@ -138,8 +138,8 @@ async def test_a_long_thread_is_read_by_parts_and_nothing_is_lost_or_doubled(
         older = re.match("(.*)", f"/conversations/{number}?avant={mark[1]}") if mark else None
     together = [entry for part in read for entry in part]
     assert len(together) == len(set(together)) == 250
-    everything = await console.rows("SELECT 'e' || id AS id FROM events ORDER BY at, id")
-    assert together == [row.id for row in everything]
+    everything = await console.rows("SELECT id FROM events ORDER BY at, id")
+    assert together == [f"e{row.id}" for row in everything]
 
 
 async def test_a_page_that_stays_open_grows_and_then_starts_anew(console: RunningConsole, claire: Browser) -> None:
@@ -147,14 +147,15 @@ async def test_a_page_that_stays_open_grows_and_then_starts_anew(console: Runnin
     page = (await claire.get(f"/conversations/{number}")).page
     shown = re.search(r'data-since="(\d+)"', page)
     assert shown is not None
+    _pass(console, timedelta(hours=1))
     for i in range(3):
         await console.says("p1", f"encore {i}")
     live = (await claire.get(f"/conversations/{number}?depuis={shown[1]}", X_Planton_Live="1")).page
-    assert ids(live)[:PAGE] == ids(page)
+    assert ids(live)[: len(ids(page))] == ids(page)
     assert texts(live)[-1] == "encore 2"
-    await _long(console, GROWS_TO, start=1000)
+    await _long(console, GROWS_TO, start=4000)
     live = (await claire.get(f"/conversations/{number}?depuis={shown[1]}", X_Planton_Live="1")).page
-    assert len(ids(live)) == PAGE
+    assert PAGE - 3 < len(ids(live)) <= PAGE
 
 
 async def test_an_older_part_says_so_and_offers_no_reply(console: RunningConsole, claire: Browser) -> None:
@@ -170,25 +171,30 @@ async def test_an_older_part_says_so_and_offers_no_reply(console: RunningConsole
     assert 'data-testid="composer"' in (await claire.get(f"/conversations/{number}")).page
 
 
-@pytest.mark.parametrize("query", ["avant=0", "avant=x", "le=" + "9" * 18, "depuis=-1", "avant=1", "le=²"])
-async def test_odd_addresses_show_a_page(console: RunningConsole, claire: Browser, query: str) -> None:
+async def test_odd_addresses_show_a_page(console: RunningConsole, claire: Browser) -> None:
     number = await console.says("p1", "bonjour")
-    assert (await claire.get(f"/conversations/{number}?{query}")).status == 200
-    assert (await claire.get(f"/conversations/{number}?{query}", X_Planton_Live="1")).status == 200
+    for query in ("avant=0", "avant=x", "le=" + "9" * 18, "depuis=-1", "avant=1", "le=²"):
+        assert (await claire.get(f"/conversations/{number}?{query}")).status == 200, query
+        assert (await claire.get(f"/conversations/{number}?{query}", X_Planton_Live="1")).status == 200, query
 
 
 async def _long(console: RunningConsole, size: int, start: int = 0) -> int:
     """A thread of many messages, a second apart but for some that share their moment."""
-    number = await console.says("p1", "x", mid="premier") if start == 0 else 1
-    for i in range(start, start + size):
-        sealed = console.codec.seal_json(body_to_json(Message(f"mot {i}")), BODY)
-        await console.execute(
-            """INSERT INTO events (conversation_id, platform, account, key, kind, channel, mid, at, received_at, body)
-               VALUES (:c, 'messenger', '1000', :k, 'text', 'messaging', :k, :at, :at, :body)""",
-            c=number, k=f"m{i}", at=console.clock.now() + timedelta(seconds=i - i % 3), body=sealed,
-        )  # fmt: skip
-    if start == 0:
-        await console.execute("DELETE FROM events WHERE mid = 'premier'")
+    number = 1 if start else await console.says("p1", "x", mid="premier")
+    insert = text("""INSERT INTO events (conversation_id, platform, account, key, kind, channel, mid, at, received_at, body)
+                     VALUES (:c, 'messenger', '1000', :k, 'text', 'messaging', :k, :at, :at, :body)""")
+    rows = [
+        {
+            "c": number,
+            "k": f"m{i}",
+            "at": console.clock.now() + timedelta(seconds=i - i % 3),
+            "body": console.codec.seal_json(body_to_json(Message(f"mot {i}")), BODY),
+        }
+        for i in range(start, start + size)
+    ]
+    async with console.database.begin() as connection:
+        await connection.execute(insert, rows)
+        await connection.execute(text("DELETE FROM events WHERE mid = 'premier'"))
     return number
 
 
@@ -247,15 +253,15 @@ async def test_what_was_understood_of_each_message_is_kept_encrypted(console: Ru
 async def test_earlier_requests_lead_to_their_place_in_the_thread(console: RunningConsole, claire: Browser) -> None:
     number = await console.waiting(said="la première fois")
     await claire.act(number, "prendre")
-    await claire.act(number, "clore")
-    console.clock.move(timedelta(days=3))
+    await claire.act(number, "clore", motif="repondu")
+    _pass(console, timedelta(days=3))
     await console.says("p1", "la deuxième fois")
     await console.hand_off(number, "complaint", "reclamation_police", "reclamation_police")
     page = (await claire.get(f"/conversations/{number}")).page
     card = page[page.index('data-testid="earlier"') :]
     link = re.search(r'href="(/conversations/\d+\?le=\d+)">15/01/2026', card)
     assert link is not None
-    assert "par Claire" in card
+    assert "par Claire" in card, card[:900]
     assert "Demande à parler à un agent" in card
     assert (await claire.get(link[1])).status == 200
 
@@ -266,7 +272,7 @@ async def test_earlier_requests_lead_to_their_place_in_the_thread(console: Runni
 async def test_the_window_says_until_when_and_what_remains(console: RunningConsole, claire: Browser) -> None:
     number = await console.waiting()
     for hours, present, text_ in ((1, 0, "24\u00a0h"), (30, 1, "agent seulement"), (200, 2, "Plus aucun message")):
-        console.clock.move(timedelta(hours=hours) - (console.clock.now() - (await _wrote(console, number))))
+        _pass(console, timedelta(hours=hours) - (console.clock.now() - (await _wrote(console, number))))
         page = (await claire.get(f"/conversations/{number}")).page
         steps = re.findall(r'<li class="(past|present|coming)"', page)
         assert steps == ["past"] * present + ["present"] + ["coming"] * (2 - present)
@@ -276,36 +282,46 @@ async def test_the_window_says_until_when_and_what_remains(console: RunningConso
         assert ('data-testid="window-closed-help"' in page) is (present == 2)
 
 
+def _pass(console: RunningConsole, time: timedelta) -> None:
+    assert isinstance(console.clock, FrozenClock)
+    console.clock.advance(seconds=time.total_seconds())
+
+
 async def _wrote(console: RunningConsole, number: int) -> datetime:
     at = (await console.conversation(number)).last_person_at
     assert isinstance(at, datetime)
     return at
 
 
-@pytest.mark.parametrize(
-    ("sets", "level", "said", "remedy"),
-    [
-        ({"status": "queued"}, "queued", "en attente d’envoi", ""),
-        ({"status": "queued", "error_slug": "token"}, "queued", "accès de la page à renouveler", "renouveler par un"),
-        ({"status": "failed", "error_slug": "outside_window"}, "failed", "délai de Meta dépassé", "écrive de nouveau"),
-        ({"status": "failed", "error_slug": "no_such_slug"}, "failed", "raison inconnue", "l’exploitant"),
-        ({"status": "failed", "error_slug": "media", "error_remedy": "Sans elle : oui."}, "failed", "pièce", "elle\u00a0: oui"),
-        ({"status": "cancelled", "error_slug": "emergency"}, "cancelled", "remplacé par la réponse d’urgence", ""),
-        ({"status": "sent"}, "sent", "envoyé", ""),
-    ],
-)  # fmt: skip
-async def test_what_became_of_a_message(
-    console: RunningConsole, claire: Browser, sets: dict[str, str], level: str, said: str, remedy: str
-) -> None:
+STATES = (
+    ({"status": "queued"}, "queued", "en attente d’envoi", ""),
+    ({"status": "queued", "error_slug": "token"}, "queued", "accès de la page à renouveler", "renouveler par un"),
+    ({"status": "failed", "error_slug": "outside_window"}, "failed", "délai de Meta dépassé", "écrive de nouveau"),
+    ({"status": "failed", "error_slug": "no_such_slug"}, "failed", "raison inconnue", "l’exploitant"),
+    (
+        {"status": "failed", "error_slug": "media", "error_remedy": "Sans elle : oui."},
+        "failed",
+        "pièce",
+        "elle\u00a0: oui",
+    ),
+    ({"status": "cancelled", "error_slug": "emergency"}, "cancelled", "remplacé par la réponse d’urgence", ""),
+    ({"status": "sent"}, "sent", "envoyé", ""),
+)
+
+
+async def test_what_became_of_each_message_and_what_to_do(console: RunningConsole, claire: Browser) -> None:
     number = await console.says("p1", "bonjour")
-    await console.bot_says(number, "réponse", **sets)
-    page = (await claire.get(f"/conversations/{number}")).page
-    state = re.search(rf'class="state {level}" data-testid="delivery">· (.*?)</span>', page)
-    assert state is not None
-    assert said in state[1]
-    told = re.search(r'<p class="remedy \w+">(.*?)</p>', page)
-    assert remedy in (told[1] if told else "")
-    assert bool(told) is bool(remedy)
+    for sets, *_ in STATES:
+        await console.bot_says(number, "réponse", **sets)
+    articles = (await claire.get(f"/conversations/{number}")).page.split("<article")[2:]
+    assert len(articles) == len(STATES)
+    for article, (_, level, said, remedy) in zip(articles, STATES, strict=True):
+        state = re.search(rf'class="state {level}" data-testid="delivery">· (.*?)</span>', article)
+        assert state is not None
+        assert said in state[1]
+        told = re.search(r'<p class="remedy \w+">(.*?)</p>', article)
+        assert remedy in (told[1] if told else "")
+        assert bool(told) is bool(remedy)
 
 
 # -- who looked -------------------------------------------------------------------------------------------------------
@@ -321,12 +337,12 @@ async def test_each_look_is_recorded_once_in_a_while_however_it_comes(
     await claire.get(f"/conversations/{number}", X_Planton_Live="1")
     assert await looks() == 1, "the page's own refresh shows the words too"
     await claire.get(f"/conversations/{number}")
-    console.clock.move(timedelta(minutes=4))
+    _pass(console, timedelta(minutes=4))
     await claire.get(f"/conversations/{number}", X_Planton_Live="1")
     assert await looks() == 1
     await yanis.get(f"/conversations/{number}?avant={mark(console.clock.now())}", X_Planton_Live="1")
     assert await looks() == 2
-    console.clock.move(timedelta(minutes=2))
+    _pass(console, timedelta(minutes=2))
     csrf = (await claire.get("/file")).hidden("csrf")
     refused = await claire.post(f"/conversations/{number}/repondre", csrf=csrf, message="bonjour", vu="0", cle="k")
     assert refused.status == 409
