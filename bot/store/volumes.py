@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.policy import histogram
 from bot.store.db import Database
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GRACE = timedelta(minutes=2)  # what arrived in an hour is committed by then
 FINAL = timedelta(days=8)  # nothing is sent any more after seven days
 IN_FLIGHT_EVERY = timedelta(minutes=5)
@@ -109,6 +109,13 @@ _FIRST = text(f"""
         UNION ALL SELECT min(opened_at) FROM handoffs) f
 """)  # noqa: S608
 _STORE = text(f"INSERT INTO volumes (hour, platform, measure, value, n) {_COUNT}")
+# Whole days are summed, so that a month is read in few rows. They are days of UTC: only sums are taken of them.
+_FORGET_DAYS = text("DELETE FROM volume_days WHERE day >= :first AND day < :last")
+_SUM_DAYS = text("""
+    INSERT INTO volume_days (day, platform, measure, value, n)
+    SELECT date_bin('1 day', hour, TIMESTAMPTZ 'epoch'), platform, measure, value, sum(n)
+    FROM volumes WHERE hour >= :first AND hour < :last GROUP BY 1, 2, 3, 4
+""")
 _FORGET = text("DELETE FROM volumes WHERE hour >= :since AND hour < :until")
 _IN_FLIGHT = """
     EXISTS (SELECT FROM events WHERE received_at >= h.hour AND received_at < h.hour + interval '1 hour'
@@ -126,8 +133,11 @@ _MARK = text(f"""
 
 _BOUNDS = text("SELECT min(hour) AS first, max(hour) + interval '1 hour' AS until FROM volume_hours")
 _TOTALS = text("""
-    SELECT platform, measure, value, sum(n)::bigint AS n FROM volumes
-    WHERE hour >= :since AND hour < :until GROUP BY 1, 2, 3
+    SELECT platform, measure, value, sum(n)::bigint AS n FROM (
+        SELECT platform, measure, value, n FROM volumes WHERE hour >= :since AND hour < :first_day
+        UNION ALL SELECT platform, measure, value, n FROM volume_days WHERE day >= :first_day AND day < :last_day
+        UNION ALL SELECT platform, measure, value, n FROM volumes WHERE hour >= :last_day AND hour < :until) v
+    GROUP BY 1, 2, 3
 """)
 _HOURS = text("""
     SELECT hour, platform, measure, value, n FROM volumes
@@ -167,7 +177,8 @@ async def read(connection: AsyncConnection, since: datetime, until: datetime, ho
     rest = [(since, until)]
     if kept is not None:
         span = {"since": kept[0], "until": kept[1]}
-        for row in await connection.execute(_TOTALS, span):
+        days = _days(*kept)
+        for row in await connection.execute(_TOTALS, {**span, "first_day": days[0], "last_day": days[1]}):
             totals[(row.platform, row.measure, row.value)] += row.n
         if hourly:
             for row in await connection.execute(_HOURS, {**span, "measures": list(hourly)}):
@@ -192,6 +203,16 @@ def _kept(
     start = max(start if start == since else start + HOUR, first)
     end = min(hour_of(until), counted)
     return (start, end) if start < end else None
+
+
+def _days(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """The whole days (UTC) of a range of hours; (until, until) when there is none."""
+    first, last = _day_of(since + DAY - HOUR), _day_of(until)
+    return (first, last) if first < last else (until, until)
+
+
+def _day_of(at: datetime) -> datetime:
+    return at.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class RollUp:
@@ -258,4 +279,7 @@ async def _count(connection: AsyncConnection, since: datetime, until: datetime, 
     span = {"since": since, "until": until}
     await connection.execute(_FORGET, span)
     await connection.execute(_STORE, span)
+    days = {"first": _day_of(since), "last": _day_of(until - HOUR) + DAY}
+    await connection.execute(_FORGET_DAYS, days)
+    await connection.execute(_SUM_DAYS, days)
     await connection.execute(_MARK, {**span, "now": now, "soon": IN_FLIGHT_EVERY, "final": FINAL})

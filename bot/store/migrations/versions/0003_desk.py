@@ -158,6 +158,14 @@ CREATE TABLE volume_hours (                 -- the hours that stand in `volumes`
     again_at timestamptz                    -- when it is counted anew, for what came or was settled late; null: final
 );
 CREATE INDEX volume_hours_again ON volume_hours (again_at) WHERE again_at IS NOT NULL;
+CREATE TABLE volume_days (                  -- the same, summed over days of UTC
+    day timestamptz NOT NULL,
+    platform text NOT NULL,
+    measure text NOT NULL,
+    value text NOT NULL DEFAULT '',
+    n integer NOT NULL,
+    PRIMARY KEY (day, platform, measure, value)
+);
 CREATE INDEX volumes_measure ON volumes (measure, hour) INCLUDE (platform, value, n);
 CREATE INDEX satisfaction_answered ON satisfaction (answered_at) WHERE answered_at IS NOT NULL;
 CREATE INDEX satisfaction_conversation ON satisfaction (conversation_id, id);
