@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Json
 
 from bot.app import demo, policy, seed_words
 from bot.app.access import reach
@@ -23,6 +24,7 @@ from bot.core.errors import SetupError
 from bot.core.messages import Platform
 from bot.dialogue import texts
 from bot.settings import Settings
+from bot.store import reindex
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.volumes import RollUp
@@ -102,6 +104,11 @@ def fill(
         with _without_indexes(connection, tell) if empty else _nothing():
             _write(connection, stories, conversations, messages, tell)
             _move_ids(connection)
+        if empty:  # all of it is indexed: nothing is older than the search
+            connection.execute(
+                "INSERT INTO facts (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
+                (reindex.FACT, Json(reindex.finished())),
+            )
     tell("statistiques et volumes par heure…")
     with psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
         for table in TABLES:

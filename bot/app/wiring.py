@@ -34,8 +34,10 @@ from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.people import People
+from bot.store.reindex import Reindex
 from bot.store.volumes import RollUp
 from bot.worker.names import Names
+from bot.worker.reindex import keep_indexing
 from bot.worker.roll_up import keep_counting
 from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
@@ -225,9 +227,11 @@ async def worker(settings: Settings, url: str) -> None:
 
             names = asyncio.create_task(Names(People(opened.database, opened.codec), ask).run())
             counting = asyncio.create_task(keep_counting(RollUp(opened.database), opened.clock))
+            indexing = asyncio.create_task(keep_indexing(Reindex(opened.database, opened.codec)))
             try:
                 await Worker(WorkerDeps(conversations, turns, opened.listener, opened.clock)).run()
             finally:
+                indexing.cancel()
                 counting.cancel()
                 names.cancel()
                 await engine.close()

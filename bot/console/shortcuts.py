@@ -54,6 +54,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "work.canned": Shortcut("/", "Chercher une réponse type", CONVERSATION),
     "work.suggestion": Shortcut("s", "Reprendre la suggestion dans votre réponse", CONVERSATION),
     "conversation.close": Shortcut("c", "Aller à «\u00a0Clore\u00a0»", CONVERSATION, press=False),
+    "search.field": Shortcut("/", "Aller aux mots à chercher", SEARCH),
 }
 
 

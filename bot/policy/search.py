@@ -30,8 +30,9 @@ _PARTS = re.compile(r"\d+|[^\W\d_]+")
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i"})
 _DRAWN_OUT = re.compile(r"([^\W\d_e])\1{2,}|(e)e{3,}")  # « bonjouuur »; three e are « créée »
 _FEMININE = re.compile("e{2,}(?=s?$)")  # « déposée », « créées »
-_THIRD = re.compile("(?:ss|ll|[tnvp]|qu|ch)ent$")  # « frappent », « appellent »
-_THIRD_LENGTH = 6
+# « frappent », « appellent »; « excellente » keeps company with « excellent », which ends alike.
+_THIRD = re.compile("(?<=..)(ss|ll|[tnvpc]{1,2}|qu|ch)ente?s?$")
+_THIRD_LENGTH = 7
 _SHORTEST = 3
 
 # Too frequent to tell one message from another; short, so that nothing meant is lost.
@@ -90,7 +91,7 @@ def stem(word: str) -> str:
     if shorter.endswith("y"):
         return shorter  # Snowball parts « payer » and « payé »
     if len(word) >= _THIRD_LENGTH and _THIRD.search(word):
-        word = word[:-3]
+        word = _THIRD.sub(r"\1", word)
     found = fold(_snowball.stemWord(_FEMININE.sub("e", word)))
     if len(found) >= _SHORTEST:
         return found

@@ -52,6 +52,11 @@ def hours(at: datetime) -> int:
     return int(at.astimezone(timezone.utc).timestamp()) // 3600
 
 
+def begin_of(hour: int) -> datetime:
+    """When an hour since 1970 begins."""
+    return datetime.fromtimestamp(hour * 3600, tz=timezone.utc)
+
+
 def facets(at: datetime, author: str) -> list[int]:
     """The tokens beside the words."""
     hour = hours(at)

@@ -1,0 +1,134 @@
+"""Brings what was stored before there was a search into its index: newest first, in small transactions, once.
+
+Where it stands is a fact (`search_backfill`: table → the id that is looked at next; 0: done), so that it goes on after a
+restart. What is indexed already is passed over. Any number of processes may call it: one works at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.clean import clean
+from bot.core.messages import body_from_json
+from bot.store import facts, search
+from bot.store.codec import Codec
+from bot.store.conversations import BODY, PROFILE
+from bot.store.db import Database
+from bot.store.search import Document
+
+BATCH = 400  # ids looked at in one transaction
+FACT = "search_backfill"
+_LOCK = 7_109_303  # advisory: one process works at a time
+
+# Rows are locked while they are read: a message that is withdrawn meanwhile must not come back through here.
+_MISSING = (
+    "t.id > :low AND t.id <= :high AND NOT EXISTS (SELECT FROM search_documents WHERE kind = :kind AND ref = t.id)"
+)
+_SOURCES = {
+    "events": (
+        search.EVENT,
+        text(f"""
+            SELECT t.id, t.conversation_id, t.at, t.body FROM events t
+            WHERE {_MISSING} AND t.conversation_id IS NOT NULL AND (t.kind IN ('text', 'quick_reply', 'attachment', 'edit')
+                OR t.kind = 'echo' AND t.reason IN ('inbox_reply', 'inbox_automation')) FOR SHARE OF t
+        """),  # noqa: S608
+    ),
+    "outbox": (
+        search.OUTBOX,
+        text(f"SELECT t.id, t.conversation_id, t.created_at AS at, t.author, t.message FROM outbox t WHERE {_MISSING}"),  # noqa: S608
+    ),
+    "notes": (
+        search.NOTE,
+        text(f"SELECT t.id, t.conversation_id, t.at, t.body FROM notes t WHERE {_MISSING} FOR SHARE OF t"),  # noqa: S608
+    ),
+    "conversations": (
+        search.NAME,
+        text(f"""
+            SELECT t.id, t.id AS conversation_id, coalesce(t.profile_at, t.created_at) AS at, t.profile
+            FROM conversations t WHERE {_MISSING} AND t.profile IS NOT NULL
+        """),  # noqa: S608
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is."""
+
+    done: int
+    total: int
+
+    @property
+    def percent(self) -> int:
+        """0 … 99."""
+        return min(99, 100 * self.done // max(1, self.total))
+
+
+async def progress(database: Database) -> Progress | None:
+    """None when everything is findable."""
+    async with database.begin() as connection:
+        state = await facts.get(connection, FACT)
+    if state is None or not any(state["next"].values()):
+        return None
+    total = sum(state["total"].values())
+    return Progress(total - sum(state["next"].values()), total)
+
+
+def finished() -> dict[str, Any]:
+    """The fact of an installation where nothing is older than the search."""
+    return {"next": dict.fromkeys(_SOURCES, 0), "total": dict.fromkeys(_SOURCES, 0)}
+
+
+class Reindex:
+    """Does the work, one batch a call."""
+
+    def __init__(self, database: Database, codec: Codec) -> None:
+        self._db = database
+        self._codec = codec
+
+    async def step(self) -> bool:
+        """Look at the next rows; False when there are none left, or another process is at it."""
+        async with self._db.begin(durable=False) as connection:
+            if not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+                return False
+            known = await facts.get(connection, FACT)
+            state = known or await _begin(connection)
+            table = next((name for name in _SOURCES if state["next"].get(name)), None)
+            if table is not None:
+                high = int(state["next"][table])
+                state["next"][table] = low = max(0, high - BATCH)
+                await self._index(connection, table, low, high)
+            if known is None or table is not None:
+                await facts.put(connection, FACT, state)
+        return table is not None
+
+    async def _index(self, connection: AsyncConnection, table: str, low: int, high: int) -> None:
+        kind, query = _SOURCES[table]
+        rows = (await connection.execute(query, {"low": low, "high": high, "kind": kind})).all()
+        await search.index(connection, self._codec, [self._document(kind, row) for row in rows])
+
+    def _document(self, kind: str, row: Row[Any]) -> Document | None:
+        if kind == search.EVENT:
+            body = body_from_json(self._codec.open_json(row.body, BODY))
+            return search.of_event(row.id, row.conversation_id, row.at, body)
+        if kind == search.OUTBOX:
+            said = self._codec.open_json(row.message, "outbox.message")["text"]
+            return search.of_outbox(row.id, row.conversation_id, row.at, row.author, clean(said))
+        if kind == search.NOTE:
+            words = self._codec.open(row.body, "notes.body").decode()
+            return search.of_note(row.id, row.conversation_id, row.at, words)
+        name = (self._codec.open_json(row.profile, PROFILE) or {}).get("name")
+        return search.of_name(row.id, row.at, str(name)) if name else None
+
+
+async def _begin(connection: AsyncConnection) -> dict[str, Any]:
+    """Everything that is stored now is older than the search, as far as this process knows."""
+    last = {
+        table: int(await connection.scalar(text(f"SELECT coalesce(max(id), 0) FROM {table}")) or 0)  # noqa: S608
+        for table in _SOURCES
+    }
+    return {"next": dict(last), "total": last}
