@@ -130,6 +130,7 @@ class ValidationViews:
             template,
             status,
             draft=draft,
+            live=LIVE_HEADER in request.headers,
             conversation=conversation,
             entries=thread.entries[-_CONTEXT:],
             left=window_left(conversation.last_person_at, self._now()),
@@ -244,15 +245,15 @@ class ValidationViews:
         draft = await self._drafts.of_conversation(showing.conversation.id)
         if draft is None:
             return None
-        user, now = showing.request.ctx.user, self._now()
+        user, conversation = showing.request.ctx.user, showing.conversation
+        concerned = user.may(Capability.WORK) and (draft.author_id == user.id or conversation.held_by(user))
         return {
             "draft": draft,
             "terms": terms,
-            "pressure": pressure(showing.conversation.last_person_at, now),
-            "concerned": user.may(Capability.WORK)
-            and (draft.author_id == user.id or showing.conversation.held_by(user)),
-            "mine": draft.author_id == user.id,
+            "pressure": pressure(conversation.last_person_at, self._now()),
+            "concerned": concerned,
             "decides": draft.waits and draft.bar(user) is None,
+            "takes_back": concerned and draft.status == "withdrawn" and conversation.held_by(user),
         }
 
     async def state(self, showing: Showing) -> Mapping[str, Any] | None:
@@ -260,12 +261,12 @@ class ValidationViews:
         return await self._panel(showing)
 
     async def banner(self, showing: Showing) -> Mapping[str, Any] | None:
-        """What asks something of the author or of who has the conversation."""
+        """A draft that waits, and what asks something of its author."""
         panel = await self._panel(showing)
-        if panel is None or not panel["concerned"]:
+        if panel is None:
             return None
         draft = panel["draft"]
-        return panel if draft.stale or draft.to_review or (draft.waits and panel["pressure"].pressing) else None
+        return panel if draft.waits or (draft.to_review and panel["concerned"]) else None
 
     # -- rules ---------------------------------------------------------------------------------------------------
 

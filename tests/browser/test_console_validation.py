@@ -118,6 +118,9 @@ async def test_a_draft_that_is_about_to_miss_its_window(agent: Page, console: Ru
     ):
         await denis.goto(f"{console.url}/validation")
         await expect(denis.get_by_test_id("validation-row").first).to_contain_text("Nadia B.")
+        queue = await denis.context.new_page()
+        await queue.goto(f"{console.url}/file")
+        await expect(queue.get_by_test_id("validation-count")).to_have_text("2")
         # Time passes for the second one: 23 hours since the person wrote.
         await console.execute(
             "UPDATE conversations SET last_person_at = last_person_at - :span WHERE id = :id",
@@ -127,7 +130,7 @@ async def test_a_draft_that_is_about_to_miss_its_window(agent: Page, console: Ru
         assert await store.watch(console.clock.now()) == 1
         await expect(denis.get_by_test_id("validation-row").first).to_contain_text("Louis M.", timeout=1500)
         await expect(denis.get_by_test_id("validation-pressing")).to_contain_text("1 réponse va manquer son délai")
-        await expect(denis.get_by_test_id("validation-news")).to_contain_text("va manquer son délai")
+        await expect(queue.get_by_test_id("validation-news")).to_contain_text("va manquer son délai")
         await expect(agent.get_by_test_id("validation-alert")).to_contain_text("24\u00a0h va passer")
         await picture(denis, "validation-pressing")
         await accessible(denis)

@@ -15,7 +15,7 @@ from bot.store.desk import replies
 from bot.store.desk.access import Desk
 from bot.store.desk.errors import BadReply
 
-_COLUMN = "drafts.body"
+COLUMN = "drafts.body"
 DRAFT_AT_MOST = 50_000  # characters: more than may be sent, so that what is too long is still kept
 
 
@@ -47,7 +47,7 @@ class DraftStore:
             ).one_or_none()
         if row is None:
             return None
-        return Draft(self._desk.codec.open(row.body, _COLUMN).decode(), row.seen, row.updated_at)
+        return Draft(self._desk.codec.open(row.body, COLUMN).decode(), row.seen, row.updated_at)
 
     async def keep(self, user: User, conversation_id: int, written: str, seen: int, key: str, now: datetime) -> bool:
         """Keep what is written so far; nothing written removes the draft. Returns whether it is kept.
@@ -79,7 +79,7 @@ class DraftStore:
                 {
                     "id": conversation_id,
                     "user": user.id,
-                    "body": self._desk.codec.seal(words.encode(), _COLUMN),
+                    "body": self._desk.codec.seal(words.encode(), COLUMN),
                     "seen": seen,
                     "now": now,
                 },

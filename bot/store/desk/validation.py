@@ -230,7 +230,7 @@ class ValidationStore:
             if draft.waits:
                 why = "author" if draft.author_id == user.id else "holder"
                 await end(connection, draft.id, "withdrawn", why, user.id, now)
-                await self._give_back(connection, draft, user.id, now)
+                await self._give_back(connection, draft, user.id, now, asked=True)
                 await self._done(connection, now, user, "withdraw", draft.conversation.id, draft.id, why=why)
             return draft.conversation.id
 
@@ -257,7 +257,7 @@ class ValidationStore:
             must_hold(draft.conversation, user, "reprendre ce texte")
             if draft.status not in ("refused", "withdrawn", "expired"):
                 raise Conflict("Cette réponse attend encore ou est déjà partie.", "Retirez-la d’abord si elle attend.")
-            await self._give_back(connection, draft, user.id, now, over=True)
+            await self._give_back(connection, draft, user.id, now, asked=True)
             return draft.conversation.id
 
     # -- validators ----------------------------------------------------------------------------------------------
@@ -467,23 +467,32 @@ class ValidationStore:
         )
 
     async def _give_back(
-        self, connection: AsyncConnection, draft: Submission, user_id: int, now: datetime, over: bool = False
+        self, connection: AsyncConnection, draft: Submission, user_id: int, now: datetime, asked: bool = False
     ) -> None:
-        """The text stands in that agent's composer again, unless they wrote something else there meanwhile."""
+        """The text stands in that agent's composer again.
+
+        What they have written there meanwhile stays: alone, or below the text when they `asked` for it.
+        """
+        words, codec = draft.text, self._desk.codec
+        row = await connection.scalar(
+            text("SELECT body FROM drafts WHERE conversation_id = :id AND user_id = :user FOR UPDATE"),
+            {"id": draft.conversation.id, "user": user_id},
+        )
+        if row is not None:
+            written = codec.open(row, drafts.COLUMN).decode()
+            if not asked or words in written:
+                return
+            words = f"{words}\n\n{written}"
         await connection.execute(
-            text(f"""
+            text("""
                 INSERT INTO drafts (conversation_id, user_id, body, seen, updated_at)
-                VALUES (:conversation, :user, :body, :seen, :now)
-                ON CONFLICT (conversation_id, user_id) DO {
-                "UPDATE SET body = excluded.body, seen = excluded.seen, updated_at = excluded.updated_at"
-                if over
-                else "NOTHING"
-            }
-            """),  # noqa: S608
+                VALUES (:id, :user, :body, :seen, :now)
+                ON CONFLICT (conversation_id, user_id) DO UPDATE SET body = :body, updated_at = :now
+            """),
             {
-                "conversation": draft.conversation.id,
+                "id": draft.conversation.id,
                 "user": user_id,
-                "body": self._desk.codec.seal(draft.text.encode(), "drafts.body"),
+                "body": codec.seal(words.encode(), drafts.COLUMN),
                 "seen": draft.last,
                 "now": now,
             },

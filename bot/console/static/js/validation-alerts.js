@@ -20,6 +20,7 @@
 
   function tell(words, where, pressing) {
     window.planton.alarm?.("Validation", words, pressing);
+    if (window.planton.page === "validation") return; // the list says it itself
     const link = document.createElement("a");
     link.href = where;
     link.textContent = "Voir";
