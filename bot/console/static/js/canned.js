@@ -112,7 +112,7 @@
   let dismissed = -1; // the « / » whose list was closed by Escape: it is a plain « / » from then on
   box.addEventListener("input", look);
   box.addEventListener("click", look);
-  box.addEventListener("blur", () => setTimeout(close, 100));
+  box.addEventListener("blur", () => setTimeout(() => document.activeElement === box || close(), 100));
   box.addEventListener("keydown", (event) => {
     if (list.hidden || event.isComposing) return;
     const moves = { ArrowDown: active + 1, ArrowUp: active - 1 };
