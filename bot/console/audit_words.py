@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.console import labels, work_words
+from bot.store import audit
 from bot.store.audit_log import Line
 
 NB = "\u00a0"
 
-# In the filter: family → (its words, its actions). Every action stands in one (a test compares).
-FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "consultation": ("Consultations", ("view", "attachment_viewed", "search", "audit_read")),
+# In the filter: family → (its words, its actions).
+_FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "consultation": ("Consultations", ("view", "attachment_viewed", "group_viewed", "search", "audit_read")),
     "suivi": (
         "Suivi des conversations",
         (
@@ -31,7 +32,10 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "ecriture": ("Réponses et notes", ("reply", "suggestion_used", "note")),
-    "validation": ("Validation", ("submit", "withdraw", "approve", "amend", "refuse", "expire", "rule_changed")),
+    "validation": (
+        "Validation",
+        ("submit", "confirm", "withdraw", "approve", "amend", "refuse", "expire", "rule_changed"),
+    ),
     "crise": (
         "Crise",
         (
@@ -44,6 +48,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "group_started",
             "group_stopped",
             "group_member_removed",
+            "group_member_admitted",
         ),
     ),
     "reglages": ("Réponses types et délais", ("canned_added", "canned_changed", "canned_archived", "deadline_changed")),
@@ -77,6 +82,11 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+
+_PLACED = {action for _, actions in _FAMILIES.values() for action in actions}
+_OTHERS = tuple(sorted(audit.ACTIONS - _PLACED))
+# With what no family claims, so that every action can be looked for.
+FAMILIES = {**_FAMILIES, **({"autres": ("Autres actions", _OTHERS)} if _OTHERS else {})}
 
 # What a detail is called; one that is not here keeps its own name.
 _KEYS = {
