@@ -14,29 +14,35 @@ from tests.scenario.system import System
 
 # A month that looks like one: nights are quiet, evenings are not.
 EVENTS = """
-    INSERT INTO events (conversation_id, platform, account, key, kind, channel, at, received_at, body, disposition, route, intent)
-    SELECT CASE (n + h) % 3 WHEN 0 THEN :instagram ELSE :messenger END, CASE (n + h) % 3 WHEN 0 THEN 'instagram' ELSE 'messenger' END,
+    INSERT INTO events (conversation_id, platform, account, key, kind, channel, at, received_at, body, disposition, route,
+        intent)
+    SELECT CASE (n + h) % 3 WHEN 0 THEN :instagram ELSE :messenger END,
+        CASE (n + h) % 3 WHEN 0 THEN 'instagram' ELSE 'messenger' END,
         '1', gen_random_uuid(), 'text', 'messaging', x.at, x.at, '',
         (ARRAY['answered', 'answered', 'answered', 'answered', 'answered', 'answered', 'answered', 'handed_off', 'to_agent',
-               'emergency'])[1 + (n * 31 + d + h) % 10],
+            'emergency'])[1 + (n * 31 + d + h) % 10],
         (ARRAY['answer', 'answer', 'answer', 'answer', 'answer', 'clarify', 'answer', 'handoff', NULL, 'emergency'])
             [1 + (n * 31 + d + h) % 10],
         (ARRAY['recrutement_concours', 'plainte_comment', 'perte_vol_documents', 'procuration', 'recrutement_conditions',
-               'reclamation_police', 'contravention', 'remerciements', 'arnaque_cyber', 'temoignage_info_enquete', 'armes',
-               'nuisances_sonores', 'disparition', 'violences_conjugales'])[1 + floor(14 * ((n * 37 + h * 17 + d * 11) % 100 / 100.0) ^ 2)]
+            'reclamation_police', 'contravention', 'remerciements', 'arnaque_cyber', 'temoignage_info_enquete', 'armes',
+            'nuisances_sonores', 'disparition', 'violences_conjugales'])
+            [1 + floor(14 * ((n * 37 + h * 17 + d * 11) % 100 / 100.0) ^ 2)]
     FROM generate_series(0, 65) d, generate_series(0, 23) h,
-        LATERAL generate_series(1, (ARRAY[2,1,0,1,0,1,2,4,6,8,9,9,8,7,8,8,7,9,10,9,7,5,4,3])[h + 1] + (d * 7 + h * 5) % 4) n,
-        LATERAL (SELECT CAST(:midnight AS timestamptz) - d * interval '1 day' + h * interval '1 hour' + n * interval '4 minutes' AS at) x
+        LATERAL generate_series(1, (ARRAY[2,1,0,1,0,1,2,4,6,8,9,9,8,7,8,8,7,9,10,9,7,5,4,3])[h + 1]
+            + (d * 7 + h * 5) % 4 - 2 * CAST(d % 7 IN (3, 4) AS integer)) n,
+        LATERAL (SELECT CAST(:midnight AS timestamptz) - d * interval '1 day' + h * interval '1 hour'
+            + n * interval '4 minutes' AS at) x
     WHERE x.at < :now
 """
 HANDOFFS = """
-    INSERT INTO handoffs (conversation_id, platform, category, priority, reason, opened_at, raised_at, due_at, taken_at, replied_at,
-        closed_at, outcome)
+    INSERT INTO handoffs (conversation_id, platform, category, priority, reason, opened_at, raised_at, due_at, taken_at,
+        replied_at, closed_at, outcome)
     SELECT conversation_id, platform, p.category, p.priority, 'r', received_at, received_at, received_at + d.within,
         received_at + 0.4 * w.span, received_at + w.span, received_at + 2 * w.span, 'closed'
     FROM events e, LATERAL (SELECT (e.id * 7919) % 97 AS r) r,
-        LATERAL (SELECT (ARRAY['emergency','urgent','sensitive','complaint','request','request','request','thanks'])[1 + r.r % 8] AS category,
-                        (ARRAY[0, 1, 2, 3, 4, 4, 4, 5])[1 + r.r % 8] AS priority) p
+        LATERAL (SELECT
+            (ARRAY['emergency', 'urgent', 'sensitive', 'complaint', 'request', 'request', 'request', 'thanks'])[1 + r.r % 8],
+            (ARRAY[0, 1, 2, 3, 4, 4, 4, 5])[1 + r.r % 8]) AS p(category, priority)
         JOIN deadlines d ON d.priority = p.priority,
         LATERAL (SELECT d.within * ((r.r % 50 + 3) / 44.0) AS span) w
     WHERE e.id % 9 = 0 AND received_at + 2 * w.span < :now
