@@ -44,8 +44,8 @@ def routes(site: Site) -> Blueprint:
     topic.form(GROUP + "/arreter", views.stop, Capability.RUN_CRISIS, "stop")
     topic.form(GROUP + "/retirer", views.remove, Capability.ANSWER_GROUP, "remove")
     topic.form(GROUP + "/admettre", views.admit, Capability.ANSWER_GROUP, "admit")
-    topic.blueprint.listener(keeper.start, "before_server_start")
-    topic.blueprint.listener(keeper.stop, "before_server_stop")
+    topic.blueprint.listener("before_server_start")(keeper.start)
+    topic.blueprint.listener("before_server_stop")(keeper.stop)
     return topic.blueprint
 
 

@@ -34,8 +34,8 @@ def routes(site: Site) -> Blueprint:
     topic.page("/file/delais", terms.show, Capability.SET_DEADLINES, "deadlines")
     topic.form("/file/delais", terms.change, Capability.SET_DEADLINES, "set_deadlines")
     watch = Watch(site)
-    topic.blueprint.listener(watch.start, "before_server_start")
-    topic.blueprint.listener(watch.stop, "before_server_stop")
+    topic.blueprint.listener("before_server_start")(watch.start)
+    topic.blueprint.listener("before_server_stop")(watch.stop)
     return topic.blueprint
 
 
