@@ -51,6 +51,20 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "DESK_HOURS": ("06:00-24:00", "heures où les agents répondent"),
     "DEBOUNCE_MS": ("1500", "attente après un message, en millisecondes ; 0 : aucune"),
     "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
+    "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
+    "OIDC_ISSUER": (None, "émetteur OpenID Connect du fournisseur d’identité ; sans lui, la console n’en propose pas"),
+    "OIDC_CLIENT_ID": (None, "identifiant de la console chez le fournisseur d’identité"),
+    "OIDC_CLIENT_SECRET_FILE": (
+        None,
+        "fichier (0600) qui contient le secret donné par le fournisseur ; sans lui, client public",
+    ),
+    "OIDC_NAME": (None, "nom du fournisseur sur le bouton ; sans lui, son nom de machine"),
+    "OIDC_SCOPES": ("openid profile email", "portées demandées au fournisseur"),
+    "OIDC_SECOND_FACTOR": (
+        None,
+        "preuves qui valent second facteur, par exemple « acr:eidas2 amr:mfa » ; sans elles, aucune",
+    ),
+    "OIDC_NEW_ROLE": (None, "rôle donné à qui n’a pas de compte (agent, trainer ou auditor) ; sans lui, personne"),
     "METRICS_TOKEN": (None, "jeton qui ouvre /metrics"),
     "SECRET_KEY": (None, "clé des sessions de la console et de la signature des envois"),
     "DATA_KEY": (None, "clé de chiffrement des messages enregistrés (32 octets en base64)"),
@@ -75,6 +89,23 @@ class Account:
         return f"Account(page_id={self.page_id!r}, ig_id={self.ig_id!r})"
 
 
+@dataclass(frozen=True)
+class Oidc:
+    """The site's identity provider. `secret` None: a public client. `acr`, `amr`: what counts as a second factor."""
+
+    issuer: str
+    client_id: str
+    secret: str | None
+    name: str
+    scopes: str
+    acr: frozenset[str]
+    amr: frozenset[str]
+    new_role: str | None
+
+    def __repr__(self) -> str:
+        return f"Oidc(issuer={self.issuer!r}, client_id={self.client_id!r})"
+
+
 def _wrong(name: str, what: str, remedy: str = "") -> SettingsError:
     """One line, whatever the value holds."""
     printable = "".join(c if c.isprintable() else "\ufffd" for c in what)
@@ -87,6 +118,12 @@ def _is_http(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_safe(url: str) -> bool:
+    """https, or http on this machine."""
+    parts = urlsplit(url) if _is_http(url) else None
+    return parts is not None and (parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1"))
 
 
 def _reason(error: Exception) -> str:
@@ -237,6 +274,80 @@ class Settings:
         if not accounts:
             raise _wrong("ACCOUNTS", f"{path} ne décrit aucune [[page]].")
         return accounts
+
+    # -- the console ---------------------------------------------------------------------------------------------
+
+    @property
+    def console_url(self) -> str | None:
+        """The console's public address without a final slash, or None."""
+        url = self.raw("CONSOLE_URL")
+        if url is None:
+            return None
+        url = url.rstrip("/")
+        if not _is_safe(url) or urlsplit(url).path or urlsplit(url).query:
+            raise _wrong(
+                "CONSOLE_URL",
+                f"«\u00a0{url}\u00a0» n’est pas l’adresse https d’un site.",
+                "Exemple\u00a0: https://console.exemple.fr",
+            )
+        return url
+
+    @property
+    def oidc(self) -> Oidc | None:
+        """The identity provider, or None. Its client secret is read from a file that nobody else may read."""
+        issuer = self.raw("OIDC_ISSUER")
+        if issuer is None:
+            return None
+        if not _is_safe(issuer):
+            raise _wrong(
+                "OIDC_ISSUER", f"«\u00a0{issuer}\u00a0» n’est pas une adresse https.", "Donnez l’émetteur exact."
+            )
+        if self.console_url is None:
+            raise _wrong(
+                "CONSOLE_URL", "ce réglage est obligatoire avec PLANTON_OIDC_ISSUER.", "Donnez l’adresse de la console."
+            )
+        role, scopes = self.raw("OIDC_NEW_ROLE"), self.require("OIDC_SCOPES").split()
+        if role not in (None, "agent", "trainer", "auditor"):
+            raise _wrong(
+                "OIDC_NEW_ROLE", f"«\u00a0{role}\u00a0» n’est pas possible.", "Donnez agent, trainer ou auditor."
+            )
+        if "openid" not in scopes:
+            raise _wrong("OIDC_SCOPES", "il y manque «\u00a0openid\u00a0».", "Exemple\u00a0: openid profile email")
+        return Oidc(
+            issuer,
+            self.require("OIDC_CLIENT_ID"),
+            self._client_secret(),
+            self.raw("OIDC_NAME") or urlsplit(issuer).hostname or issuer,
+            " ".join(scopes),
+            self._second_factor("acr"),
+            self._second_factor("amr"),
+            role,
+        )
+
+    def _client_secret(self) -> str | None:
+        given = self.raw("OIDC_CLIENT_SECRET_FILE")
+        if given is None:
+            return None
+        try:
+            secret = _read_secret(Path(given))
+        except (OSError, UnicodeDecodeError) as error:
+            raise _wrong(
+                "OIDC_CLIENT_SECRET_FILE", f"{given} ne se lit pas ({_reason(error)}).", "Donnez un fichier lisible."
+            ) from None
+        if not secret:
+            raise _wrong("OIDC_CLIENT_SECRET_FILE", f"{given} est vide.", "Écrivez-y le secret du fournisseur.")
+        return secret
+
+    def _second_factor(self, claim: str) -> frozenset[str]:
+        values = (self.raw("OIDC_SECOND_FACTOR") or "").split()
+        for value in values:
+            if not re.fullmatch(r"(acr|amr):\S+", value):
+                raise _wrong(
+                    "OIDC_SECOND_FACTOR",
+                    f"«\u00a0{value}\u00a0» n’est pas une preuve.",
+                    "Exemple\u00a0: acr:eidas2 amr:mfa",
+                )
+        return frozenset(value[4:] for value in values if value.startswith(claim + ":"))
 
     # -- policy --------------------------------------------------------------------------------------------------
 

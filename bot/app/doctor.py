@@ -27,8 +27,11 @@ from bot.app.access import reach
 from bot.app.launcher import FRENCH, ROOT, engine_environ, engine_python, recall
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import typeset
+from bot.app.wiring import provider_of
+from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
 from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
+from bot.store.administration import ABLE
 from bot.store.codec import Codec
 
 DISPOSITIONS = {
@@ -104,6 +107,7 @@ def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
     report.problems += _graph_version(settings, now.date())
     report.problems += _database(settings, report, now)
     report.problems += asyncio.run(_listening(settings))
+    report.problems += asyncio.run(_provider(settings))
     report.problems += _model(root)
     report.problems += _unchecked(root / "domain.yml")
     return report
@@ -216,6 +220,28 @@ async def _alive(session: aiohttp.ClientSession, role: str, url: str) -> bool:
         return False
 
 
+async def _provider(settings: Settings) -> list[Problem]:
+    """Whether the identity provider publishes what log-ins need."""
+    from bot.console.provider import Provider, ProviderAway
+
+    try:
+        config = provider_of(settings)
+    except SettingsError:
+        return []  # told already
+    if config is None:
+        return []
+    try:
+        await Provider(config, SystemClock()).check()
+    except ProviderAway as error:
+        return [
+            Problem(
+                f"Le fournisseur d’identité {config.issuer} ne répond pas comme prévu ({error.detail}).",
+                "Vérifiez PLANTON_OIDC_ISSUER et l’accès de la console au fournisseur ; les mots de passe ouvrent encore.",
+            )
+        ]
+    return []
+
+
 # -- the database ------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +257,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 _count(connection, report)
                 found = [*_balance(connection, report), *_accounts(connection), *_traffic(connection, now)]
+                found += _administrators(connection)
                 return [*found, *_key(connection, settings)]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
@@ -304,6 +331,19 @@ def _accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
                 f"Meta a averti le compte {row['account']} : {row['notice']}",
                 "Ouvrez la « Qualité de la Page » dans Meta Business Suite et suivez ce qui y est demandé.",
             )
+
+
+def _administrators(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    """People work here, and nobody could let in another one."""
+    row = connection.execute(
+        f"SELECT EXISTS (SELECT 1 FROM users) AS people, EXISTS (SELECT 1 FROM users u WHERE {ABLE}) AS led"  # noqa: S608
+    ).fetchone()
+    if row and row["people"] and not row["led"]:
+        yield Problem(
+            "Aucun administrateur ne peut se connecter à la console.",
+            "Créez-en un : planton users add NOM --role administrator --password-stdin",
+            advice=True,
+        )
 
 
 def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:

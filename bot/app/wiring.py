@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from sanic import Sanic
@@ -41,6 +41,9 @@ from bot.worker.reindex import keep_indexing
 from bot.worker.roll_up import keep_counting
 from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
+
+if TYPE_CHECKING:
+    from bot.console.provider import ProviderConfig
 
 log = logging.getLogger("planton")
 
@@ -272,6 +275,25 @@ async def sender(settings: Settings, url: str) -> None:
             await service.stop()
 
 
+def provider_of(settings: Settings) -> ProviderConfig | None:
+    """The identity provider as the console wants it, if the site has one."""
+    from bot.console.provider import ProviderConfig
+
+    site = settings.oidc
+    if site is None:
+        return None
+    return ProviderConfig(
+        site.issuer, site.client_id, site.secret, site.name, site.scopes, site.acr, site.amr, site.new_role
+    )
+
+
+def _secure(settings: Settings, host: str) -> bool:
+    """Whether the console's cookies travel over https alone."""
+    if settings.console_url is not None:
+        return settings.console_url.startswith("https://")
+    return host not in ("127.0.0.1", "localhost", "::1")
+
+
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
     from bot.console.app import create_console
@@ -287,13 +309,15 @@ async def console(settings: Settings, url: str) -> None:
             listener=opened.listener,
             clock=opened.clock,
             secret_key=settings.secret("SECRET_KEY"),
-            secure_cookies=host not in ("127.0.0.1", "localhost", "::1"),
+            secure_cookies=_secure(settings, host),
             texts=policy.texts,
             demo=os.environ.get("PLANTON_DEMO") == "1",
             buttons=policy.buttons,
             zone=settings.zone,
             pace=max(1, settings.send_ceiling // 2),  # the other half is for agents, the bot and emergencies
             engine=engine,
+            url=settings.console_url,
+            provider=provider_of(settings),
         )
         try:
             await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))

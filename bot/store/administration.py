@@ -31,7 +31,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 Way = Literal["link", "password"]
 
 # An administrator who can log in without anyone's help.
-_ABLE = """
+ABLE = """
     u.role = 'administrator' AND u.disabled_at IS NULL AND (
         u.password_hash IS NOT NULL OR EXISTS (SELECT 1 FROM oidc_identities i WHERE i.user_id = u.id))
 """
@@ -235,7 +235,7 @@ class Administration:
         await _must_manage(connection, by)
         row = (
             await connection.execute(
-                text(f"SELECT {USER}, u.disabled_at, {_ABLE} AS able FROM users u WHERE u.id = :id FOR UPDATE"),  # noqa: S608
+                text(f"SELECT {USER}, u.disabled_at, {ABLE} AS able FROM users u WHERE u.id = :id FOR UPDATE"),  # noqa: S608
                 {"id": user_id},
             )
         ).one_or_none()
@@ -258,7 +258,7 @@ async def _must_manage(connection: AsyncConnection, by: User) -> None:
 
 
 async def _must_leave_one(connection: AsyncConnection, old: Any) -> None:
-    if old.able and not await connection.scalar(text(f"SELECT EXISTS (SELECT 1 FROM users u WHERE {_ABLE})")):  # noqa: S608
+    if old.able and not await connection.scalar(text(f"SELECT EXISTS (SELECT 1 FROM users u WHERE {ABLE})")):  # noqa: S608
         raise AccountError(
             "C’est le dernier administrateur qui peut se connecter.",
             "Nommez d’abord un autre administrateur, et attendez qu’il se soit connecté.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,7 +45,7 @@ class TooManyTries(AccountError):
     """The door is shut for `wait`."""
 
     def __init__(self, wait: timedelta) -> None:
-        minutes = int(wait.total_seconds() // 60) + 1
+        minutes = math.ceil(wait.total_seconds() / 60)
         super().__init__("Trop de codes faux.", f"Réessayez dans {minutes}\u00a0min.")
         self.wait = wait
 

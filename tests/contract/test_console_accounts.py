@@ -124,7 +124,7 @@ async def test_guessing_codes_is_stopped(console: RunningConsole, someone: Brows
         statuses = [(await give_code(guesser, wrong)).status for _ in range(throttle.PER_CODES + 1)]
         assert statuses == [401] * throttle.PER_CODES + [429]
         stopped = await give_code(guesser, recovery[0])  # even a right one
-        assert (stopped.status, "Réessayez dans 16\u00a0min" in stopped.page) == (429, True)
+        assert (stopped.status, "Réessayez dans 15\u00a0min" in stopped.page) == (429, True)
         wall.advance(minutes=16)
         assert (await give_code(guesser, code_of(secret, wall))).status == 303
 
