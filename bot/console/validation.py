@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.console.words import window_left
 from bot.policy.rights import Capability
 from bot.policy.validation import decidable, pressure
 from bot.policy.window import WindowClosed
+from bot.store.desk.drafts import DraftStore
 from bot.store.desk.errors import BadReply, Conflict, DeskError
 from bot.store.desk.submissions import ALL, DECIDE, FILTERS, WRITTEN, NoSuchSubmission, Submission, Submissions
 from bot.store.desk.thread import ThreadStore
@@ -47,8 +49,8 @@ def routes(site: Site) -> Blueprint:
     site.panels.append(Panel(Slot.BANNER, "validation/_banner.html", views.banner, rank=40))
     site.panels.append(Panel(Slot.SIDE, "validation/_state.html", views.state, rank=10))
     watch = Watch(views.store, site.deps.clock)
-    topic.blueprint.listener(watch.start, "before_server_start")
-    topic.blueprint.listener(watch.stop, "before_server_stop")
+    topic.blueprint.listener("before_server_start")(watch.start)
+    topic.blueprint.listener("before_server_stop")(watch.stop)
     return topic.blueprint
 
 
@@ -59,6 +61,7 @@ class ValidationViews:
         self.store = ValidationStore(site.desk)
         self._site = site
         self._drafts = Submissions(site.desk)
+        self._kept = DraftStore(site.desk)
         self._threads = ThreadStore(site.desk)
         self._conversation = ConversationPage(site)
 
@@ -204,14 +207,19 @@ class ValidationViews:
             await self.store.submit(
                 request.ctx.user, number, written, seen, key, self._now(), None if sent < 0 else sent
             )
-        except Conflict as error:
-            return await self._conversation.page(request, number, error=error, draft=written, status=409)
-        except BadReply as error:
-            return await self._conversation.page(request, number, error=error, draft=written, status=422)
+        except (Conflict, BadReply) as error:
+            return await self._not_submitted(request, number, error)
         except WindowClosed as closed:
-            refused = DeskError(str(closed), "Votre brouillon est gardé.")
-            return await self._conversation.page(request, number, error=refused, draft=written, status=422)
+            return await self._not_submitted(request, number, DeskError(str(closed), "Votre brouillon est gardé."))
         return redirect(f"/conversations/{number}?envoye=1", status=303)
+
+    async def _not_submitted(self, request: Request, number: int, error: DeskError) -> HTTPResponse:
+        """The page with the error and what was written, which the server keeps too."""
+        written, seen = field(request, "message"), whole(field(request, "vu"), 0)
+        with contextlib.suppress(BadReply):  # too long for a draft: it stands on the page
+            await self._kept.keep(request.ctx.user, number, written, seen, "", self._now())
+        status = 409 if isinstance(error, Conflict) else 422
+        return await self._conversation.page(request, number, error=error, draft=written, status=status)
 
     async def withdraw(self, request: Request, number: int) -> HTTPResponse:
         """The draft stands in the composer again."""

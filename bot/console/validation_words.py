@@ -34,8 +34,9 @@ WHY = {
     "closed": "retirée\u00a0: la conversation a été close",
     "given_back": "retirée\u00a0: la conversation a été rendue à l’assistant",
     "spam": "retirée\u00a0: la conversation a été classée indésirable",
+    "blocked": "retirée\u00a0: la personne a été bloquée",
     "replied": "retirée\u00a0: un autre message est parti entre-temps",
-    "window_closed": "la fenêtre de 7\u00a0jours de Meta s’est fermée pendant l’attente",
+    "window_closed": "périmée\u00a0: la fenêtre de 7\u00a0jours de Meta s’est fermée pendant l’attente",
 }
 BARS = {
     Bar.ROLE: "",
@@ -100,3 +101,8 @@ def state_of(draft: Submission, step: int) -> tuple[str, Decision | None]:
     if not draft.waits:
         return "dropped", None
     return ("now" if step == draft.step else "later"), None
+
+
+def why(draft: Submission) -> str:
+    """« retirée : la conversation a été close »."""
+    return WHY.get(draft.ended_why or "", "retirée\u00a0: la conversation n’est plus suivie")

@@ -144,6 +144,11 @@ async def test_a_draft_that_is_about_to_miss_its_window(agent: Page, console: Ru
         await alix.goto(f"{console.url}/validation?voir=toutes")
         await picture(alix, "validation-phone")
         await accessible(alix)
+        await alix.get_by_test_id("validation-row").first.get_by_role("link").click()
+        await expect(alix.get_by_test_id("validation-window")).to_contain_text("va passer")
+        await picture(alix, "validation-phone-one")
+        await accessible(alix)
+        await picture(agent, "validation-waiting")
 
 
 async def _levels(console: RunningConsole) -> None:

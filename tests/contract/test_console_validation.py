@@ -150,6 +150,12 @@ async def test_two_validations_and_the_amended_text(
     author = (await claire.get(f"/conversations/{number}")).page
     assert "Plus direct." in author
     assert "validé par <bdi>Denis</bdi>, puis <bdi>Carole</bdi>" in author
+    kept = await console.rows("""
+        SELECT s.body || v.before || v.word AS kept, (SELECT string_agg(detail::text, ' ') FROM audit) AS audit
+        FROM submissions s JOIN validations v ON v.submission_id = s.id WHERE v.step = 0
+    """)
+    for words in (WORDS, BETTER, "Plus direct."):  # encrypted, and never in the audit
+        assert words.encode() not in bytes(kept[0].kept) + kept[0].audit.encode()
     row = (await console.rows("SELECT status, outbox_id FROM submissions"))[0]
     assert (row.status, row.outbox_id is not None) == ("approved", True)
 
@@ -239,20 +245,6 @@ async def test_an_amendment_that_cannot_be_sent_or_changes_nothing(
     assert await sent(console, number) == [WORDS]
 
 
-async def test_what_is_written_is_encrypted_and_not_in_the_audit(
-    console: RunningConsole, claire: Browser, denis: Browser
-) -> None:
-    _, one = await submitted(console, claire, "service", "cabinet")
-    await decide(denis, one, "amender", message=BETTER, mot="Un mot entre nous.")
-    rows = await console.rows("""
-        SELECT s.body || v.before || v.word AS kept, (SELECT string_agg(detail::text, ' ') FROM audit) AS audit
-        FROM submissions s JOIN validations v ON v.submission_id = s.id
-    """)
-    kept = bytes(rows[0].kept) + rows[0].audit.encode()
-    for words in (WORDS, BETTER, "Un mot entre nous."):
-        assert words.encode() not in kept
-
-
 # -- at once ------------------------------------------------------------------------------------------------------
 
 
@@ -309,15 +301,6 @@ async def test_a_step_decided_meanwhile_is_not_decided_unseen(
     assert "Denis vient de décider de cette étape" in refused.page
     assert BETTER in refused.page
     assert await sent(console, number) == []
-
-
-async def test_one_draft_at_a_time_in_a_conversation(console: RunningConsole, claire: Browser, denis: Browser) -> None:
-    number, _ = await submitted(console, claire, "service")
-    second = await claire.act(number, "soumettre", message="autre chose")
-    assert second.status == 409
-    assert "attend déjà la validation" in second.page
-    assert "autre chose</textarea>" in second.page
-    assert len(await console.rows("SELECT FROM submissions")) == 1
 
 
 # -- the citizen writes again ----------------------------------------------------------------------------------------
@@ -422,32 +405,32 @@ async def test_a_draft_that_would_miss_its_window_is_raised_and_comes_first(
     assert (await draft(console, old)).raised_at == console.clock.now()
 
 
-@pytest.mark.parametrize(
-    ("waited", "tag"), [(timedelta(hours=23, minutes=59), None), (timedelta(hours=24), window.HUMAN_AGENT)]
-)
-async def test_the_tag_is_asked_for_when_it_leaves(
-    console: RunningConsole, claire: Browser, denis: Browser, waited: timedelta, tag: str | None
-) -> None:
-    number, one = await submitted(console, claire, "service")
-    await console.execute("UPDATE outbox SET status = 'sent'")
-    last = (await console.conversation(number)).last_person_at
-    console.clock.at = last + waited  # type: ignore[union-attr]
-    assert (await decide(denis, one, "approuver")).status == 303
-    rows = await claimed(console)
-    assert [(row.text, row.tag) for row in rows] == [(WORDS, tag)]
-
-
-async def test_the_window_may_close_between_approval_and_sending(
+async def test_window_and_tag_are_asked_for_when_it_leaves(
     console: RunningConsole, claire: Browser, denis: Browser
 ) -> None:
-    number, one = await submitted(console, claire, "service")
+    await rule(console, "service")
+    waiting = {}
+    for person in ("p1", "p2", "p3"):
+        number = await complaint(console, claire, person)
+        await claire.act(number, "soumettre", message=f"pour {person}")
+        waiting[person] = (number, await newest(console))
     await console.execute("UPDATE outbox SET status = 'sent'")
-    last = (await console.conversation(number)).last_person_at
-    console.clock.at = last + timedelta(days=7) - timedelta(seconds=1)  # type: ignore[union-attr]
-    assert (await decide(denis, one, "approuver")).status == 303
+    one_day, one_second = timedelta(days=1), timedelta(seconds=1)
+    for person, waited, tag in (
+        ("p1", one_day - one_second, None),
+        ("p2", one_day, window.HUMAN_AGENT),
+        ("p3", 7 * one_day - one_second, window.HUMAN_AGENT),
+    ):
+        number, one = waiting[person]
+        console.clock.at = (await console.conversation(number)).last_person_at + waited  # type: ignore[union-attr]
+        assert (await decide(denis, one, "approuver")).status == 303
+        detail = (await console.rows("SELECT detail FROM audit WHERE action = 'approve' ORDER BY id DESC"))[0].detail
+        assert (detail["left"], detail["tag"]) == (True, tag)
+        if person != "p3":
+            assert [(row.text, row.tag) for row in await claimed(console)] == [(f"pour {person}", tag)]
     console.clock.advance(seconds=1)  # type: ignore[union-attr]
     assert await claimed(console) == []
-    assert (await console.outgoing(number))[-1][2:] == ("failed", WORDS)
+    assert (await console.outgoing(number))[-1][2:] == ("failed", "pour p3")
     assert "ne peut plus partir" in (await claire.get(f"/conversations/{number}")).page
 
 
@@ -528,7 +511,8 @@ async def test_a_draft_follows_a_conversation_that_changes_hands(
     assert "Une réponse de Claire attend déjà" in blocked.page
     csrf = (await yanis.get("/file")).hidden("csrf")
     assert (await yanis.post(f"/validation/{one}/retirer", csrf=csrf)).status == 303
-    assert f"{WORDS}</textarea>" in (await yanis.get(f"/conversations/{number}")).page
+    both = (await yanis.get(f"/conversations/{number}")).page
+    assert f"{WORDS}\n\nla mienne</textarea>" in both  # what was refused him a moment ago is not lost
     assert (await yanis.act(number, "soumettre", message=WORDS)).status == 303
     two = await newest(console)
     assert (await claire.act(number, "prendre", tenue_par=str(console.users["Yanis"].id))).status == 303

@@ -74,7 +74,7 @@ class Submission:
     outbox_id: int | None
     ended_by: str | None
     ended_why: str | None
-    to_review: bool  # its author has something to do about it
+    to_review: bool  # it asks something of its author, or of who has the conversation
     decisions: tuple[Decision, ...] = ()
 
     @property
@@ -98,14 +98,14 @@ class Submission:
         return bar(user.role, user.level, user.id, self.author_id, [d.user_id for d in self.decisions], step)
 
 
-# What the author has to look at: stale, or sent back and nothing was done about it since.
+# What asks something of who wrote it or has the conversation: stale, or sent back and nothing was done about it since.
 _TO_REVIEW = """
     (s.status = 'waiting' AND EXISTS (SELECT FROM events e WHERE e.conversation_id = s.conversation_id AND e.id > s.seen
          AND (e.kind = ANY(:spoken) OR e.kind = 'echo' AND e.reason = 'inbox_reply'))
-     OR s.status IN ('refused', 'expired') AND c.owner = 'agent' AND c.agent_id = s.user_id
-         AND coalesce(c.last_agent_at, '-infinity') <= s.decided_at
+     OR s.status IN ('refused', 'expired') AND c.owner = 'agent' AND coalesce(c.last_agent_at, '-infinity') <= s.decided_at
          AND NOT EXISTS (SELECT FROM submissions n WHERE n.conversation_id = s.conversation_id AND n.id > s.id))
 """
+_AUTHOR_TO_REVIEW = f"({_TO_REVIEW} AND (s.status = 'waiting' OR c.agent_id = s.user_id))"
 _PRIORITY = "least(s.priority, CASE WHEN h.closed_at IS NULL THEN h.priority END)"
 _BOUNDARY = "c.last_person_at + CASE WHEN c.last_person_at > :standard THEN :in_standard ELSE :in_human END"
 _PRESSING = """(c.last_person_at IS NULL OR c.last_person_at <= :standard_soon AND c.last_person_at > :standard
@@ -127,7 +127,7 @@ _WHERE = {
 _WAITING_ORDER = f"{_PRIORITY} = 0 DESC, {_PRESSING} DESC, {_PRIORITY}, {_BOUNDARY}, s.id"
 _ORDER = {
     DECIDE: _WAITING_ORDER,
-    WRITTEN: f"{_TO_REVIEW} DESC, s.status = 'waiting' DESC, coalesce(s.decided_at, s.created_at) DESC, s.id DESC",
+    WRITTEN: f"{_AUTHOR_TO_REVIEW} DESC, s.status = 'waiting' DESC, coalesce(s.decided_at, s.created_at) DESC, s.id DESC",
     ALL: _WAITING_ORDER,
 }
 _COLUMNS = f"""
@@ -143,7 +143,7 @@ _COUNTS = f"""
     SELECT count(*) FILTER (WHERE {_MINE}) AS decide, count(*) FILTER (WHERE {_MINE} AND {_PRESSING}) AS decide_pressing,
         count(*) FILTER (WHERE s.status = 'waiting') AS waiting,
         count(*) FILTER (WHERE s.user_id = :user AND s.status = 'waiting') AS written,
-        count(*) FILTER (WHERE s.user_id = :user AND {_TO_REVIEW}) AS review
+        count(*) FILTER (WHERE s.user_id = :user AND {_AUTHOR_TO_REVIEW}) AS review
     {_FROM} WHERE s.status = 'waiting' OR s.user_id = :user AND s.decided_at > :recent
 """
 _DECISIONS = text("""

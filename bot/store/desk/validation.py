@@ -327,8 +327,10 @@ class ValidationStore:
         leaves = following >= len(steps)
         if leaves:
             await self._leave(connection, draft, body, now)
+        tag = window.tag("agent", draft.conversation.last_person_at, now) if leaves else None
+        detail = {"step": draft.step, "left": leaves, "tag": tag}
         action = "amend" if amended else "approve"
-        await self._done(connection, now, user, action, draft.conversation.id, draft.id, step=draft.step, left=leaves)
+        await self._done(connection, now, user, action, draft.conversation.id, draft.id, **detail)
 
     async def _leave(self, connection: AsyncConnection, draft: Submission, body: str, now: datetime) -> None:
         """Everybody agreed. The sender asks for the window and the tag once more."""

@@ -38,6 +38,8 @@
     else if (before && now.review > before.review)
       tell("Une de vos réponses en validation vous attend.", "/validation?voir=ecrites", false);
     else if (!now.pressing && !now.review) box.hidden = true;
+    if (before && now.decide > before.decide && now.pressing <= before.pressing)
+      window.planton.alarm?.("Validation", "Une réponse attend votre décision.", false);
     before = now;
   }
 
