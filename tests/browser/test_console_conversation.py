@@ -275,6 +275,7 @@ async def test_the_whole_page_at_each_width(agent: Page, browser: Browser, conso
     await accessible(agent)
     await picture(agent, "conversation")
     await agent.emulate_media(color_scheme="dark")
+    await agent.reload()  # colours change by and by
     await accessible(agent)
     await picture(agent, "conversation-nuit")
     async with someone(browser, console, "auditor", viewport={"width": 320, "height": 720}) as phone:

@@ -153,6 +153,7 @@
   // -- attachments ------------------------------------------------------------------------------------------------
 
   // A picture or a player cannot say why it fails: the same address tells it in words.
+  const UNSHOWN = "Cette pièce ne peut pas être affichée ici. Téléchargez-la pour l’ouvrir.";
   const failed = new Map(); // the picture's or player's id → why
   function tell(id) {
     const shown = document.getElementById(id);
@@ -168,13 +169,14 @@
     }
     if (line.textContent !== failed.get(id)) line.textContent = failed.get(id);
     (shown.closest("a") || shown).hidden = true;
+    box.querySelector(".piece-foot").hidden = failed.get(id) !== UNSHOWN;
   }
   async function why(address) {
     try {
       const answer = await fetch(address, { headers: { Accept: "text/plain" } });
       const words = (answer.headers.get("Content-Type") || "").startsWith("text/plain");
       if (!answer.ok && words) return await answer.text();
-      return "Cette pièce ne peut pas être affichée ici. Téléchargez-la pour l’ouvrir.";
+      return UNSHOWN;
     } catch {
       return "La connexion est perdue. Réessayez dans un instant.";
     }
@@ -196,6 +198,7 @@
       const shown = event.target.open && event.target.querySelector("[data-piece]");
       if (!shown || !failed.delete(shown.id)) return;
       event.target.querySelector(".piece-error")?.remove();
+      event.target.querySelector(".piece-foot").hidden = false;
       (shown.closest("a") || shown).hidden = false;
       shown.src = shown.getAttribute("src");
     },
