@@ -108,7 +108,7 @@ async def test_a_month_at_a_glance_and_as_tables(console: RunningConsole, browse
     await console.waiting("waiting", name="Nadia B.")
     async with someone(browser, console, "administrator") as chief:
         await chief.get_by_test_id("nav-steering").click()
-        await expect(chief.get_by_test_id("steering-chart-volumes").locator(".column")).to_have_count(24)
+        await expect(chief.get_by_test_id("steering-chart-volumes").locator(".column").nth(22)).to_be_attached()
         await accessible(chief)
         await chief.screenshot(path="test-artefacts/console-pilotage-jour.png", full_page=True)
         # by keyboard: the month, its table, the way back

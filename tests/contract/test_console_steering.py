@@ -218,7 +218,7 @@ async def test_the_page_shows_them_with_the_period_before(console: RunningConsol
     assert "<script>" not in page
     # drawn and as a table: nine o'clock in Paris has two messages
     assert re.search(
-        r"<th scope=\"row\">15/01 de 9\u00a0h à 10\u00a0h</th><td>1</td><td>1</td><td>2</td><td>0</td>", page
+        r"<th scope=\"row\">15/01 de 9\u00a0h à 10\u00a0h</th><td>2</td><td>1</td><td>1</td><td>0</td>", page
     )
     assert page.count('class="column"') == 24
     assert 'href="/pilotage.csv' not in page  # an agent does not export
