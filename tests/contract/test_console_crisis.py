@@ -242,7 +242,8 @@ async def test_one_reviewed_reply_answers_each_once_and_says_why_not(
     assert (await console.outgoing(numbers["kept"])) == [("agent", "agent", "queued", REPLY)]
     await sends(console, numbers["kept"])
     await console.execute(
-        "UPDATE outbox SET status = 'failed', error_slug = '551', error_remedy = 'La personne a bloqué la page.' WHERE conversation_id = :id",
+        """UPDATE outbox SET status = 'failed', error_slug = '551', error_remedy = 'La personne a bloqué la page.'
+           WHERE conversation_id = :id""",
         id=numbers["fails"],
     )
 

@@ -59,7 +59,7 @@ async def test_an_emergency_gets_its_reply_and_never_the_message(system: System)
     await opened(system)
     await system.say("p1", "au secours il a un couteau il est devant ma porte")  # found by the gateway
     await system.say("p2", "elle est voilee")  # by the engine alone
-    await system.say("p3", "mon mari me frappe")  # sensitive
+    await system.say("p3", "mon voisin a disparu depuis hier")  # urgent
     await system.settled()
     for person in ("p1", "p2"):
         [reply] = system.graph.texts(person)
@@ -67,7 +67,7 @@ async def test_an_emergency_gets_its_reply_and_never_the_message(system: System)
         assert MESSAGE not in reply
         assert [h.category for h in await system.handoffs(person)] == ["emergency"]
     assert MESSAGE not in " ".join(system.graph.texts("p3"))
-    assert [h.category for h in await system.handoffs("p3")] == ["sensitive"]
+    assert [h.category for h in await system.handoffs("p3")] == ["urgent"]
 
 
 async def test_under_an_agent_nothing_is_said(system: System) -> None:
@@ -75,7 +75,8 @@ async def test_under_an_agent_nothing_is_said(system: System) -> None:
     await system.settled()
     await opened(system)
     await system.rows(
-        "UPDATE conversations SET owner = 'agent', agent_id = (SELECT min(id) FROM users), owner_version = owner_version + 1 RETURNING id"
+        """UPDATE conversations SET owner = 'agent', agent_id = (SELECT min(id) FROM users),
+               owner_version = owner_version + 1 RETURNING id"""
     )
     await system.say("p1", "vous êtes là ?")
     await system.settled()
@@ -93,7 +94,7 @@ async def test_at_night_agents_at_work_read_what_the_bot_cannot_answer(night: Sy
     await opened(night)
     await night.say("p1", "que se passe-t-il à Paris ?")
     await night.say("p2", "comment faire une procuration")
-    await night.say("p3", "mon mari me frappe")
+    await night.say("p3", "mon voisin a disparu depuis hier")
     await night.settled(waiting=True)
     for person in ("p1", "p2"):
         first, second = sorted(night.graph.texts(person), key=lambda text: text.startswith(MESSAGE))
