@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from markupsafe import Markup
 from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.response import html, redirect
 
@@ -16,9 +18,11 @@ from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
 from bot.console.queue_filters import Address
 from bot.console.site import Site, Topic
+from bot.console.together import Together
 from bot.policy.rights import Capability
+from bot.store.accounts import User
 from bot.store.deadlines import BadDeadline, Deadlines
-from bot.store.desk.queue import FILTERS, QueueStore
+from bot.store.desk.queue import FILTERS, MINE, Queue, QueueStore
 
 log = logging.getLogger("planton.console")
 
@@ -46,6 +50,7 @@ class QueueViews:
         self._deps = site.deps
         self._store = QueueStore(site.desk)
         self._renderer = site.renderer
+        self._together: Together[tuple[Queue, Markup]] = Together()
 
     async def home(self, request: Request) -> HTTPResponse:
         """The console begins with the queue."""
@@ -55,8 +60,12 @@ class QueueViews:
         """A page of the queue; only its live parts when the page refreshes itself."""
         user = request.ctx.user
         asked = Address(request.args, user, self._deps.zone)
-        queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
         live = LIVE_HEADER in request.headers
+        rows = None
+        if live:
+            queue, rows = await self._fragment(user, asked)
+        else:
+            queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
         page = self._renderer.page(
             "queue/_live.html" if live else "queue/page.html",
             user=user,
@@ -69,8 +78,25 @@ class QueueViews:
             options=queue_filters,
             choices=None if live else await self._store.choices(),
             again="visite" in request.args,
+            rows=rows,
         )
         return html(page)
+
+    async def _fragment(self, user: User, asked: Address) -> tuple[Queue, Markup]:
+        """The queue and its list, which is the same for all who see it so: pages that refresh themselves share it."""
+        own = user.id if asked.which == MINE else None
+        key = asked.wanted, asked.after, tuple(asked.chosen.items()), user.may(Capability.READ), own
+
+        async def look() -> tuple[Queue, Markup]:
+            queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
+            rows = self._renderer.page(
+                "queue/_list.html", user=user, queue=queue, asked=asked, which=asked.which, says=queue_words
+            )
+            return queue, Markup(rows)  # noqa: S704 (rendered, hence escaped)
+
+        queue, rows = await self._together.ask(key, look)
+        mine = await self._store.mine(user, self._deps.clock.now())
+        return replace(queue, counts={**queue.counts, MINE: mine}), rows
 
     async def alerts(self, request: Request) -> HTTPResponse:
         """What is late or about to be, for the person at hand: a fragment that any page shows above itself."""
@@ -97,28 +123,29 @@ class DeadlineViews:
         """Set all of them at once; what cannot be read is shown again as it was typed."""
         terms = await self._deadlines.all()
         given, wanted = {}, {}
-        errors: dict[int, str] = {}
+        errors: dict[str, str] = {}
         for term in terms:
-            texts = field(request, f"delai_{term.priority}"), field(request, f"alerte_{term.priority}")
-            given[term.priority] = texts
-            within, before = (queue_words.span(text) for text in texts)
-            if within is None or before is None:
-                errors[term.priority] = "Donnez une durée avec son unité, par exemple 30 min, 2 h ou 1 j 12 h."
-            else:
+            names = f"delai_{term.priority}", f"alerte_{term.priority}"
+            given[term.priority] = field(request, names[0]), field(request, names[1])
+            within, before = (queue_words.span(text) for text in given[term.priority])
+            for name, span in zip(names, (within, before), strict=True):
+                if span is None:
+                    errors[name] = "Donnez une durée avec son unité, par exemple 30 min, 2 h ou 1 j 12 h."
+            if within is not None and before is not None:
                 wanted[term.priority] = (within, before)
         if not errors:
             try:
                 await self._deadlines.set(request.ctx.user, wanted, self._deps.clock.now())
                 return redirect("/file/delais?fait=1", status=303)
             except BadDeadline as error:
-                errors[error.priority] = f"{error.what} {error.remedy}"
+                errors[f"{error.field}_{error.priority}"] = f"{error.what} {error.remedy}"
         return await self._page(request, given, errors, 422)
 
     async def _page(
         self,
         request: Request,
         given: Mapping[int, tuple[str, str]] | None = None,
-        errors: Mapping[int, str] | None = None,
+        errors: Mapping[str, str] | None = None,
         status: int = 200,
     ) -> HTTPResponse:
         terms = await self._deadlines.all()

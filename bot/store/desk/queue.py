@@ -202,6 +202,10 @@ _COUNTS = text(f"""
             LIMIT :most) x) AS late,
         (SELECT count(*) FROM deadlines d CROSS JOIN LATERAL (SELECT FROM handoffs h WHERE {_SOON} LIMIT :most) x) AS soon
 """)  # noqa: S608
+_MINE = text(f"""
+    SELECT count(*) FROM conversations c JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
+    WHERE c.owner = 'agent' AND c.agent_id = :user AND {_AWAKE}
+""")  # noqa: S608
 _RISING = f"""
     SELECT x.id FROM deadlines d CROSS JOIN LATERAL (
         SELECT h.id, h.due_at FROM handoffs h WHERE {_SOON} ORDER BY h.due_at LIMIT :most) x
@@ -260,6 +264,11 @@ class QueueStore:
             min(counts.soon, COUNTED),
             tuple(self._row(row, user, now, terms) for row in rising),
         )
+
+    async def mine(self, user: User, now: datetime) -> int:
+        """How many hand-offs this person has in hand."""
+        async with self._desk.database.begin() as connection:
+            return int(await connection.scalar(_MINE, {"user": user.id, "now": now}) or 0)
 
     async def pressing(self, user: User, now: datetime) -> Pressing:
         """What alerts this person: hand-offs of theirs, of their teams and of nobody; of all, for who gives work out."""
