@@ -103,6 +103,13 @@ def state_of(draft: Submission, step: int) -> tuple[str, Decision | None]:
     return ("now" if step == draft.step else "later"), None
 
 
+def bar(why_not: Bar, draft: Submission) -> str:
+    """Why the reader may not decide; "" where nothing need be said."""
+    if why_not is Bar.LEVEL and draft.waits_for == "service":
+        return "Votre compte n’a pas de niveau de validation\u00a0: un administrateur peut le lui donner."
+    return BARS[why_not]
+
+
 def why(draft: Submission) -> str:
     """« retirée : la conversation a été close »."""
     return WHY.get(draft.ended_why or "", "retirée\u00a0: la conversation n’est plus suivie")

@@ -43,8 +43,8 @@ WORD_AT_MOST = 1_000  # characters of a word to the author
 class NotYours(NotAllowed):
     """This draft is not for this person to decide."""
 
-    def __init__(self, why: Bar) -> None:
-        DeskError.__init__(self, *_BARS[why])
+    def __init__(self, why: Bar, step: str = "cabinet") -> None:
+        DeskError.__init__(self, *(_NO_LEVEL if why is Bar.LEVEL and step == "service" else _BARS[why]))
 
 
 class NotFresh(Conflict):
@@ -83,6 +83,10 @@ _BARS = {
         "Votre niveau de validation ne va pas jusque-là\u00a0: la réponse attend quelqu’un du cabinet.",
     ),
 }
+_NO_LEVEL = (
+    "Votre compte n’a pas de niveau de validation.",
+    "Un administrateur peut le lui donner\u202f; d’ici là, la réponse attend le chef de service.",
+)
 _DONE = {"approved": "approuvé", "amended": "amendé", "refused": "refusé"}
 
 
@@ -446,7 +450,7 @@ class ValidationStore:
                 f"{what}\u00a0: votre décision n’a pas été prise.", "Relisez la réponse telle qu’elle est maintenant."
             )
         if why is not None:
-            raise NotYours(why)
+            raise NotYours(why, draft.waits_for or "cabinet")
 
     async def _decided(
         self, connection: AsyncConnection, draft: Submission, user: User, decision: str, word: str, now: datetime

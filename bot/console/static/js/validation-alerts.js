@@ -2,6 +2,14 @@
    window. */
 (() => {
   "use strict";
+  // The composer is not refreshed, what is left of the window is.
+  document.addEventListener("planton:refreshed", () => {
+    const [here, fresh] = [document.getElementById("validation-reste"), document.querySelector("#tete .left")];
+    if (!here || !fresh) return;
+    here.textContent = fresh.textContent;
+    here.className = fresh.className.replace("chip", "");
+  });
+
   const place = document.querySelector("[data-testid=nav-validation]");
   if (!place) return;
   const badge = document.createElement("span");
