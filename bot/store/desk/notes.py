@@ -67,7 +67,7 @@ async def add(
 ) -> int | None:
     """Put a note down in the caller's transaction; its id, None when it stands there already. Raises BadReply."""
     words = clean(written).strip()
-    if not words:
+    if not any(c.isprintable() and not c.isspace() for c in words):
         raise BadReply("Votre note est vide.", "Écrivez quelques mots, puis ajoutez-la.")
     if len(words) > NOTE_AT_MOST:
         raise BadReply(f"Votre note compte {len(words)} caractères.", f"Gardez-en {NOTE_AT_MOST} au plus.")

@@ -1,0 +1,114 @@
+"""A suggested reply: asked of the engine, honest for an agent to send, never for an emergency, never sent by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.clock import FrozenClock
+from bot.core.dialogue import Reply, Turn
+from bot.store.codec import Codec
+from bot.store.conversations import STATE
+from bot.store.db import Database
+from tests.fakes.console import Browser, RunningConsole, running_console
+from tests.fakes.engine import ScriptedEngine, refused
+
+
+class Engine(ScriptedEngine):
+    """Its replies are set by the test; it remembers the state that it was given."""
+
+    says: str = ""
+    state: dict[str, Any] | None = None
+
+    async def turn(self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None) -> Turn:
+        """The scripted turn, with the words of `says`."""
+        self.state = state
+        turn = await super().turn(sender, text, state, payload)
+        return replace(turn, replies=(Reply(self.says),)) if self.says else turn
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """The engine that the console asks."""
+    return Engine()
+
+
+@pytest.fixture
+async def console(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, engine: Engine
+) -> AsyncIterator[RunningConsole]:
+    """A console with an engine."""
+    async with running_console(database, database_url, codec, frozen_clock, wall, engine=engine) as running:
+        yield running
+
+
+async def _suggested(claire: Browser, number: int) -> dict[str, Any] | None:
+    answer = await claire.get(f"/conversations/{number}/suggestion")
+    assert answer.status in (200, 204)
+    return json.loads(answer.page) if answer.status == 200 else None
+
+
+async def test_what_the_assistant_would_answer(console: RunningConsole, claire: Browser, engine: Engine) -> None:
+    number = await console.waiting(said="une procuration pour dimanche")
+    await claire.act(number, "prendre")
+    state = {"turns": 3}
+    await console.execute("UPDATE conversations SET state = :s", s=console.codec.seal_json(state, STATE))
+    engine.says = "Faites la demande sur https://www.maprocuration.gouv.fr."
+    found = await _suggested(claire, number)
+    assert found is not None
+    assert (found["text"], found["source"], found["about"]) == (engine.says, "réponse de l’assistant", "procuration")
+    assert (engine.state, (await console.conversation(number)).owner) == (state, "agent")  # asked, and nothing changed
+    assert [m[1] for m in await console.outgoing(number)] == ["system"]
+    await claire.act(number, "suggestion")
+    assert (await console.audit())[-1] == ("suggestion_used", number)
+    await claire.act(number, "repondre", message=engine.says)
+    assert await _suggested(claire, number) is None  # answered
+    await console.says("p1", "et pour une plainte ?", at=console.clock.now().replace(second=59))
+    assert await _suggested(claire, number) is not None
+
+
+async def test_no_agent_speaks_as_the_assistant(console: RunningConsole, claire: Browser, engine: Engine) -> None:
+    number = await console.waiting(said="mon concours")
+    for engine.says in (
+        "Je suis un assistant automatique.",
+        "Un agent va lire votre message.",
+        "Je n’ai pas accès aux dossiers.",
+        "Voulez-vous qu’un agent vous oriente ?",
+    ):
+        assert await _suggested(claire, number) is None
+    engine.says = "Inscrivez-vous sur le site."
+    assert await _suggested(claire, number) is not None
+
+
+async def test_where_the_assistant_hands_off_a_canned_reply_serves(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting(said="un message pour l’igpn", name="Nadia B.")
+    found = await _suggested(claire, number)
+    assert found is not None
+    assert "IGPN et Défenseur des droits" in found["source"]
+    assert found["text"].startswith("Bonjour Nadia,")
+    await console.execute("UPDATE canned_replies SET archived_at = now() WHERE shortcut = 'igpn'")
+    assert await _suggested(claire, number) is None
+
+
+async def test_none_for_dangers_doubts_and_other_languages(console: RunningConsole, claire: Browser) -> None:
+    for said in ("je suis voilee", "blabla", "please procuration", "🙂"):
+        assert await _suggested(claire, await console.waiting(said, said)) is None, said
+
+
+async def test_none_for_an_emergency_nor_without_an_engine(
+    console: RunningConsole, claire: Browser, engine: Engine
+) -> None:
+    number = await console.waiting(said="une procuration")
+    engine.says = "Allez sur le site."
+    assert await _suggested(claire, number) is not None
+    engine.down = True
+    assert await _suggested(claire, number) is None
+    engine.down = False
+    engine.fail = [refused()]
+    assert await _suggested(claire, number) is None
+    await console.hand_off(number, "emergency", "emergency_lexicon")
+    assert await _suggested(claire, number) is None
