@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NoReturn
 
 import psycopg
@@ -71,6 +71,13 @@ def _moment(value: str) -> datetime:
         raise argparse.ArgumentTypeError(f"« {value} » n’est pas une date (exemple : 2026-01-15T02:30)") from None
 
 
+def _day(value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"« {value} » n’est pas un jour (exemple : 2026-01-15)") from None
+
+
 def _count(value: str) -> int:
     plain = value.replace(" ", "").replace("\u202f", "")
     if not (plain.isascii() and plain.isdigit() and len(plain) <= 8 and int(plain) > 0):
@@ -133,6 +140,14 @@ def parser() -> Parser:
     add.add_argument("--role", required=True, choices=PEOPLE, help=", ".join(PEOPLE), metavar="RÔLE")
     add.add_argument("--password-stdin", action="store_true", required=True, help="lit le mot de passe sur l’entrée")
 
+    recount = commands.add_parser("recount", help="recompte les chiffres de la page « Pilotage »")
+    recount.description = (
+        "Recompte les heures déjà comptées, par exemple après une restauration. Les heures dont les messages ont été effacés "
+        "depuis perdraient leurs chiffres : donnez une période sans elles."
+    )
+    recount.add_argument("--du", type=_day, metavar="DATE", help="premier jour, par exemple 2026-01-15 ; sinon tous")
+    recount.add_argument("--au", type=_day, metavar="DATE", help="dernier jour, compris")
+
     doctor = commands.add_parser("doctor", help="vérifie l’installation et le compte des messages")
     doctor.description = "Vérifie l’installation ; chaque problème est donné avec son remède."
     doctor.add_argument("--json", action="store_true", help="résultat en JSON")
@@ -178,6 +193,10 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from bot.app import users
 
         return users.main(parsed)
+    if parsed.command == "recount":
+        from bot.app import recount
+
+        return recount.main(parsed)
     if parsed.command == "doctor":
         from bot.app import doctor
 
