@@ -20,11 +20,11 @@ AT_ONCE = 1000  # hand-offs that one look settles; the next look goes on
 
 
 class BadDeadline(DeskError):
-    """These durations do not do. `priority`: whose."""
+    """A duration does not do. `priority`: whose; `field`: delai or alerte, as the form calls it."""
 
-    def __init__(self, priority: int, what: str, remedy: str) -> None:
+    def __init__(self, priority: int, field: str, what: str, remedy: str) -> None:
         super().__init__(what, remedy)
-        self.priority = priority
+        self.priority, self.field = priority, field
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,11 @@ async def read(connection: AsyncConnection) -> tuple[Deadline, ...]:
 
 def _check(priority: int, within: timedelta, before: timedelta) -> None:
     if not AT_LEAST <= within <= AT_MOST:
-        raise BadDeadline(priority, "Ce délai ne convient pas.", "Donnez une durée de 1 minute à 30 jours.")
+        raise BadDeadline(priority, "delai", "Ce délai ne convient pas.", "Donnez une durée de 1 minute à 30 jours.")
     if not timedelta(0) <= before < within:
-        raise BadDeadline(priority, "Cette alerte ne convient pas.", "Elle doit être plus courte que le délai.")
+        raise BadDeadline(
+            priority, "alerte", "Cette alerte ne convient pas.", "Elle doit être plus courte que le délai."
+        )
 
 
 def _minutes(span: timedelta) -> int:

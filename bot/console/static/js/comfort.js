@@ -163,7 +163,8 @@
     const old = document.getElementById("touches");
     if (old) old.remove();
     const rows = new Map();
-    for (const item of targets()) rows.set(item.dataset.shortcutLabel, item.dataset.shortcut);
+    const ofPage = (item) => item.closest("main") || item.closest("[data-keys-only]");
+    for (const item of targets().sort((a, b) => Boolean(ofPage(b)) - Boolean(ofPage(a)))) rows.set(item.dataset.shortcutLabel, item.dataset.shortcut);
     const shut = el("button", { type: "button", class: "primary", autofocus: "" }, "Fermer");
     const dialog = el(
       "dialog",
