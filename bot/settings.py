@@ -65,6 +65,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
         "preuves qui valent second facteur, par exemple « acr:eidas2 amr:mfa » ; sans elles, aucune",
     ),
     "OIDC_NEW_ROLE": (None, "rôle donné à qui n’a pas de compte (agent, trainer ou auditor) ; sans lui, personne"),
+    "ATTACHMENT_HOSTS": (
+        "fbcdn.net,fbsbx.com,cdninstagram.com",
+        "hôtes d’où la console ouvre les pièces jointes, par https seulement (les noms au-dessous aussi ; * : tous)",
+    ),
     "METRICS_TOKEN": (None, "jeton qui ouvre /metrics"),
     "SECRET_KEY": (None, "clé des sessions de la console et de la signature des envois"),
     "DATA_KEY": (None, "clé de chiffrement des messages enregistrés (32 octets en base64)"),
@@ -348,6 +352,15 @@ class Settings:
                     "Exemple\u00a0: acr:eidas2 amr:mfa",
                 )
         return frozenset(value[4:] for value in values if value.startswith(claim + ":"))
+
+    @property
+    def attachment_hosts(self) -> tuple[str, ...]:
+        """Names (and those below them) from which attachments are fetched; `*` any."""
+        hosts = tuple(host.strip().lower() for host in self.require("ATTACHMENT_HOSTS").split(",") if host.strip())
+        for host in hosts or ("",):
+            if host != "*" and not re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*", host):
+                raise _wrong("ATTACHMENT_HOSTS", f"« {host} » n’est pas un nom d’hôte.", "Exemple : fbcdn.net,fbsbx.com")
+        return hosts
 
     # -- policy --------------------------------------------------------------------------------------------------
 

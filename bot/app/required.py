@@ -50,7 +50,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.send_ceiling,
     ),
     "engine": (lambda s: s.engine_urls,),
-    "console": (*_STORED, *_HOURS, lambda s: s.console_url, lambda s: s.oidc),
+    "console": (*_STORED, *_HOURS, lambda s: s.console_url, lambda s: s.oidc, lambda s: s.attachment_hosts),
     "sandbox": (*_STORED, lambda s: s.app_secrets),
 }
 

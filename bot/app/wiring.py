@@ -43,6 +43,7 @@ from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
 
 if TYPE_CHECKING:
+    from bot.console.attachments_fetch import AttachmentRules
     from bot.console.provider import ProviderConfig
 
 log = logging.getLogger("planton")
@@ -294,6 +295,15 @@ def _secure(settings: Settings, host: str) -> bool:
     return host not in ("127.0.0.1", "localhost", "::1")
 
 
+def _attachments(settings: Settings) -> AttachmentRules:
+    """From where the console fetches what people attach; the demonstration's come from the sandbox."""
+    from bot.console.attachments_fetch import AttachmentRules
+
+    demo = os.environ.get("PLANTON_DEMO") == "1"
+    sandbox = (f"http://127.0.0.1:{settings.port('SANDBOX_PORT')}",) if demo else ()
+    return AttachmentRules(hosts=settings.attachment_hosts, origins=sandbox)
+
+
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
     from bot.console.app import create_console
@@ -318,6 +328,7 @@ async def console(settings: Settings, url: str) -> None:
             engine=engine,
             url=settings.console_url,
             provider=provider_of(settings),
+            attachments=_attachments(settings),
         )
         try:
             await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))

@@ -126,10 +126,10 @@ def outcome(past: Past) -> str:
     return f"{ended}{NB}: {_lower(why)}" if why else ended
 
 
-def subject(past: Past) -> str:
-    """What an earlier request was about."""
-    about = labels.intent(past.intent) if past.intent else None
-    return about[:1].upper() + about[1:] if about else labels.reason(past.reason)
+def subject(request: Past | Handoff) -> str:
+    """What a request is about, as far as the assistant understood it."""
+    about = labels.intent(request.intent) if request.intent else None
+    return about[:1].upper() + about[1:] if about else labels.reason(request.reason)
 
 
 def number(value: int) -> str:

@@ -50,7 +50,7 @@ async def test_thread_in_order_with_author_time_state_and_understanding(
     assert re.findall(r'data-author="(\w+)"', page) == ["person", "bot", "night", "emergency", "bot", "bot", "person"]
     assert ">12:00</time>" in page  # 11:00 UTC in winter
     assert "Compris&nbsp;: réclamation sur la police (87&nbsp;%)" in page
-    assert "<dt>Sujet compris</dt><dd>réclamation sur la police (87&nbsp;%)" in page
+    assert "<dt>Sujet compris</dt><dd>Réclamation sur la police (87&nbsp;%)" in page
     assert "· remis à\u00a012:00" in page
     assert "· lu à\u00a012:00" in page
     assert "échec\u00a0: personne injoignable" in page
