@@ -359,7 +359,9 @@ class Settings:
         hosts = tuple(host.strip().lower() for host in self.require("ATTACHMENT_HOSTS").split(",") if host.strip())
         for host in hosts or ("",):
             if host != "*" and not re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*", host):
-                raise _wrong("ATTACHMENT_HOSTS", f"« {host} » n’est pas un nom d’hôte.", "Exemple : fbcdn.net,fbsbx.com")
+                raise _wrong(
+                    "ATTACHMENT_HOSTS", f"« {host} » n’est pas un nom d’hôte.", "Exemple : fbcdn.net,fbsbx.com"
+                )
         return hosts
 
     # -- policy --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bot.console import labels, work_words, words
+from bot.console import labels, words, work_words
 from bot.meta.limits import TABLE, UNKNOWN
 from bot.policy import window
 from bot.store.desk.access import Handoff
