@@ -23,14 +23,17 @@
   };
 
   // Whatever form led here, the page is the conversation's: a reload repeats nothing. Older parts keep their address.
-  if (newest()) history.replaceState(null, "", path);
+  // A link to one message (a search's result) leads to it and keeps its mark.
+  const aim = location.hash.length > 1 ? document.getElementById(location.hash.slice(1)) : null;
+  if (newest()) history.replaceState(null, "", path + (aim ? location.hash : ""));
   // What was shown goes on being shown: the part grows with what is said.
   const keep = () => {
     if (newest()) document.body.dataset.shown = recent().dataset.since ? "?depuis=" + recent().dataset.since : "";
   };
   keep();
 
-  if (newest()) toEnd();
+  if (aim) aim.scrollIntoView({ block: "center" });
+  else if (newest()) toEnd();
   down.addEventListener("click", () => {
     toEnd();
     thread.focus();
