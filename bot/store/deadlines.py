@@ -16,7 +16,7 @@ from bot.store.desk.errors import DeskError
 
 AT_LEAST, AT_MOST = timedelta(minutes=1), timedelta(days=30)
 ALERT, CHANGED = "alert", "deadlines"  # news tokens
-AT_ONCE = 1000  # hand-offs that one look settles; the next look goes on
+AT_ONCE = 5000  # hand-offs that one look settles; the next look goes on
 
 
 class BadDeadline(DeskError):

@@ -197,10 +197,11 @@ _COUNTS = text(f"""
         (SELECT count(*) FROM conversations c JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
             WHERE c.owner = 'agent' AND c.agent_id = :user AND {_AWAKE}) AS mine,
         (SELECT count(*) FROM (SELECT FROM handoffs h WHERE {_WHERE[SNOOZED]} LIMIT :most) x) AS snoozed,
-        (SELECT count(*) FROM deadlines d CROSS JOIN LATERAL (
+        (SELECT count(*) FROM (SELECT FROM deadlines d CROSS JOIN LATERAL (
             SELECT FROM handoffs h WHERE {_UNANSWERED} AND {_AWAKE} AND h.priority = d.priority AND h.due_at <= :now
-            LIMIT :most) x) AS late,
-        (SELECT count(*) FROM deadlines d CROSS JOIN LATERAL (SELECT FROM handoffs h WHERE {_SOON} LIMIT :most) x) AS soon
+        ) y LIMIT :most) x) AS late,
+        (SELECT count(*) FROM (SELECT FROM deadlines d CROSS JOIN LATERAL (
+            SELECT FROM handoffs h WHERE {_SOON}) y LIMIT :most) x) AS soon
 """)  # noqa: S608
 _MINE = text(f"""
     SELECT count(*) FROM conversations c JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
@@ -260,8 +261,8 @@ class QueueStore:
             },
             following,
             matching,
-            min(counts.late, COUNTED),
-            min(counts.soon, COUNTED),
+            counts.late,
+            counts.soon,
             tuple(self._row(row, user, now, terms) for row in rising),
         )
 

@@ -35,7 +35,8 @@ QUEUE = """
 UPDATE handoffs SET assignee_id = user_id WHERE closed_at IS NOT NULL AND assignee_id IS DISTINCT FROM user_id;
 
 -- The queue's two orders, with everything that it filters by: any combination of filters reads the index alone.
-DROP INDEX handoffs_queue, handoffs_due, handoffs_closed;
+DROP INDEX handoffs_queue, handoffs_open, handoffs_due, handoffs_closed;
+CREATE UNIQUE INDEX handoffs_open ON handoffs (conversation_id) INCLUDE (snoozed_until) WHERE closed_at IS NULL;
 CREATE INDEX handoffs_due ON handoffs (priority, due_at, id)
     INCLUDE (conversation_id, category, platform, assignee_id, team_id, opened_at, replied_at, snoozed_until)
     WHERE closed_at IS NULL;
