@@ -17,7 +17,7 @@ APP = .venv/.installed
 ENGINE = .venv-engine/.installed
 WEB = bot/web/vendor/.installed
 
-.PHONY: help install train demo test check format test-nlu bench lock clean
+.PHONY: help install train demo test check format test-nlu bench theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ test-nlu: install train ## Compare la compréhension à la référence (ACCEPTER
 
 bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
 	@$(PYTHON) scripts/bench.py
+
+theme-dsfr: $(APP) ## Thème de l’État, sous conditions (ACCEPTER=1 PAR=…, RETIRER=1) / The State's theme, under its terms
+	@$(PYTHON) -m scripts.theme_dsfr $(if $(ACCEPTER),--accepter) $(if $(PAR),--par "$(PAR)") $(if $(RETIRER),--retirer)
 
 lock: $(APP) ## Refait les verrous de requirements/ / Renews the lock files
 	@sh scripts/lock.sh

@@ -329,6 +329,7 @@ async def console(settings: Settings, url: str) -> None:
             url=settings.console_url,
             provider=provider_of(settings),
             attachments=_attachments(settings),
+            dsfr=settings.var_dir / "theme-dsfr",
         )
         try:
             await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))

@@ -27,6 +27,7 @@ from bot.console import (
     comfort,
     conversation,
     crisis,
+    dsfr,
     live,
     login,
     me,
@@ -76,6 +77,7 @@ CSP = "; ".join(
         "style-src 'self'",
         "img-src 'self' data:",  # the CSS base draws its arrows in data: addresses
         "media-src 'self'",
+        "font-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
@@ -159,6 +161,9 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
         found = renderer.vendor(name)
         if found is not None:
             app.static(f"/vendor/{name}", found, name=_named("vendor", name))
+    if deps.dsfr is not None and dsfr.accepted(deps.dsfr):
+        for name in dsfr.FILES:
+            app.static(f"/vendor/dsfr/{name}", deps.dsfr / name, name=_named("dsfr", name))
     renderer.paths = frozenset("/" + route.path for route in app.router.routes)
     return app
 

@@ -31,6 +31,7 @@ class ConsoleDeps:
     people may log in as well.
     `engine`: suggests replies to agents; without it there are none.
     `pace`: how many people a second a group's reply reaches.
+    `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
 
@@ -52,3 +53,4 @@ class ConsoleDeps:
     url: str | None = None
     provider: ProviderConfig | None = None
     attachments: AttachmentRules = field(default_factory=AttachmentRules)
+    dsfr: Path | None = None

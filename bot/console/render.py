@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bot.console import crisis_banner, labels, navigation, words
+from bot.console import crisis_banner, dsfr, labels, navigation, words
 from bot.console.deps import ConsoleDeps
 from bot.console.shortcuts import SHORTCUTS, shortcut
 from bot.store import preferences
@@ -44,6 +44,7 @@ class Renderer:
             pico=self._address("pico.min.css"),
             htmx=self._address("htmx.min.js"),
             asset=asset,
+            dsfr=[f"/vendor/dsfr/{name}?{dsfr.VERSION}" for name in dsfr.STYLES] if dsfr.accepted(deps.dsfr) else [],
             shortcut=shortcut,
             crisis_since=crisis_banner.since,
             shortcuts=SHORTCUTS,
