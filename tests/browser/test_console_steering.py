@@ -103,6 +103,26 @@ async def test_a_thumb_reaches_the_steering_page(
         assert len(await citizen.handoffs("4000")) == 1
 
 
+async def test_news_refresh_once_in_a_few_seconds(console: RunningConsole, browser: Browser) -> None:
+    async with someone(browser, console, "auditor") as first:
+        page = await first.context.new_page()
+        await page.clock.install()
+        await page.goto(f"{console.url}/pilotage")
+        await page.clock.run_for(10_000)
+        tell = """tokens => {
+            window.looks ??= 0;
+            window.planton.refresh = () => window.looks++;
+            for (let i = 0; i < 50; i++)
+                document.dispatchEvent(new CustomEvent("planton:news", { detail: { tokens, ours: false } }));
+        }"""
+        looks = []
+        for tokens, time in ((["7"], 10), (["8", "9"], 3000), (["8"], 2000), (["presence:3"], 20_000), (["alert"], 10)):
+            await page.evaluate(tell, tokens)
+            await page.clock.run_for(time)
+            looks.append(await page.evaluate("window.looks"))
+        assert looks == [1, 1, 2, 2, 3]  # at once, then not before four seconds; what is no figure asks for nothing
+
+
 async def test_a_month_at_a_glance_and_as_tables(console: RunningConsole, browser: Browser, tmp_path: Path) -> None:
     await month(console)
     await console.waiting("waiting", name="Nadia B.")
@@ -141,8 +161,7 @@ async def test_a_month_at_a_glance_and_as_tables(console: RunningConsole, browse
         await accessible(own)
     for name, settings in (
         ("sombre", {"color_scheme": "dark"}),
-        ("telephone", {"viewport": {"width": 360, "height": 800}}),
-        ("etroit", {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark"}),
+        ("telephone", {"viewport": {"width": 320, "height": 640}}),
     ):
         async with someone(browser, console, "auditor", **settings) as page:
             await page.goto(f"{console.url}/pilotage?periode=7")
