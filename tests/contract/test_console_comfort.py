@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 import bot.console
+from bot.console import dsfr
 from bot.console.shortcuts import EVERYWHERE, SHORTCUTS, by_place, shortcut
+from bot.core.clock import FrozenClock
 from bot.policy.rights import Role
+from bot.store.codec import Codec
+from bot.store.db import Database
 from bot.store.preferences import KNOWN, Preferences
-from tests.fakes.console import Browser, RunningConsole
+from tests.fakes.console import Browser, RunningConsole, running_console
 
 CONSOLE = Path(bot.console.__file__).parent
 TEMPLATES = {path: path.read_text(encoding="utf-8") for path in (CONSOLE / "templates").rglob("*.html")}
@@ -105,3 +109,29 @@ def test_browsers_without_light_dark_get_the_same_colours() -> None:
     light, dark = {name: a for name, a, _ in pairs}, {name: b for name, _, b in pairs}
     assert len(light) > 15
     assert lists == [light, dark, dark]
+
+
+async def test_the_states_theme_is_loaded_once_its_terms_are_accepted_and_never_before(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, tmp_path: Path
+) -> None:
+    for name in dsfr.FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("/* the theme */")
+
+    async def seen() -> tuple[str, str]:
+        async with (
+            running_console(database, database_url, codec, frozen_clock, dsfr=tmp_path) as console,
+            Browser(console) as visitor,
+        ):
+            file = await visitor.get("/vendor/dsfr/core/core.main.min.css", follow=False)
+            return (await visitor.get("/connexion")).page, file.page
+
+    page, file = await seen()
+    assert "dsfr" not in page
+    assert "the theme" not in file
+    accepted = dsfr.Acceptance("Nadia Ben", frozen_clock.now(), dsfr.VERSION, dsfr.TERMS)
+    (tmp_path / dsfr.RECORD).write_text(accepted.written())
+    page, file = await seen()
+    assert 'data-fr-theme="light"' in page
+    assert "République<br>Française" in page
+    assert file == "/* the theme */"
