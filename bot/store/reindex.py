@@ -121,7 +121,8 @@ class Reindex:
         if kind == search.NOTE:
             words = self._codec.open(row.body, "notes.body").decode()
             return search.of_note(row.id, row.conversation_id, row.at, words)
-        name = (self._codec.open_json(row.profile, PROFILE) or {}).get("name")
+        profile = self._codec.open_json(row.profile, PROFILE) or {}
+        name = profile.get("name") or profile.get("username")
         return search.of_name(row.id, row.at, str(name)) if name else None
 
 

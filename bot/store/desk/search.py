@@ -325,7 +325,7 @@ class SearchStore:
                     said = _Text(codec.open(row.body, "notes.body").decode(), "note", f"note-{row.id}", at, row.agent)
                 else:
                     profile = codec.open_json(row.profile, PROFILE) or {}
-                    said = _Text(clean(str(profile.get("name") or "")), "name", "", at)
+                    said = _Text(clean(str(profile.get("name") or profile.get("username") or "")), "name", "", at)
                 if said is not None and said.text:
                     texts[(kind, row.id)] = said
         return texts
