@@ -24,7 +24,7 @@ from bot.store.desk.release import Release
 
 log = logging.getLogger("planton.console")
 
-LOCK = 7_109_302  # advisory lock of who keeps the groups
+LOCK = 7_109_304  # advisory lock of who keeps the groups
 EVERY = 1.0  # seconds between looks while there is nothing to send
 SENDING = 0.25  # … and while a reply is leaving
 # Grouping takes at most a sixth of the time, however many wait.
