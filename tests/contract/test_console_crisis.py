@@ -354,6 +354,22 @@ async def test_who_comes_later_waits_for_another_press(
     assert "ce groupe ne change plus" in (await claire.get(path)).page
 
 
+async def test_who_adds_something_is_read_before_any_reply(
+    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
+) -> None:
+    for person in ("p1", "p2"):
+        await console.waiting(person, ASKED)
+    await opened(claire, denis, alix)
+    await grouped(console, "p1", "p2")
+    number = await console.says("p2", "Alors ?")
+    await console.execute("UPDATE events SET disposition = 'to_agent' WHERE conversation_id = :id", id=number)
+
+    async def held() -> bool:
+        return (await statuses(console))["p2"] == ("held", "wrote_since")
+
+    await eventually(held)
+
+
 async def test_closing_the_mode_stops_what_is_leaving(
     console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
 ) -> None:

@@ -214,7 +214,7 @@ class Grouping:
         pairs = [(number, row) for number, members in joins.items() for row in members]
         if not pairs:
             return 0
-        # Who wrote again after being left out says it again: that is read anew, and answered once all the same.
+        # Who wrote again and still says much the same adds something: a human reads it before any reply.
         done = await connection.execute(
             text("""
                 INSERT INTO group_members AS m
@@ -223,8 +223,8 @@ class Grouping:
                     CAST(:groups AS bigint[]), CAST(:conversations AS bigint[]), CAST(:handoffs AS bigint[]),
                     CAST(:seen AS bigint[]), CAST(:why AS text[])) AS i(g, c, h, s, w)
                 ON CONFLICT (group_id, conversation_id) DO UPDATE SET handoff_id = EXCLUDED.handoff_id,
-                    seen = EXCLUDED.seen, status = EXCLUDED.status, why = EXCLUDED.why, joined_at = EXCLUDED.joined_at,
-                    at = EXCLUDED.at, admitted_by = NULL, admitted_at = NULL
+                    seen = EXCLUDED.seen, status = 'held', why = coalesce(EXCLUDED.why, 'wrote_since'),
+                    joined_at = EXCLUDED.joined_at, at = EXCLUDED.at, admitted_by = NULL, admitted_at = NULL
                 WHERE m.status = 'skipped'
             """),
             {
