@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import html
 import os
 import re
@@ -36,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 from bot.app import seed  # noqa: E402
 from bot.store import handoffs  # noqa: E402
-from bot.store.accounts import Accounts  # noqa: E402
+from bot.store.accounts import AccountError, Accounts  # noqa: E402
 from bot.store.codec import Codec  # noqa: E402
 from bot.store.db import Database  # noqa: E402
 from bot.store.embedded import Embedded  # noqa: E402
@@ -105,24 +106,27 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.slow: list[str] = []
-        self.codec_key = base64.b64encode(secrets.token_bytes(32)).decode()
+        drawn = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.codec_key = os.environ.get("PLANTON_DATA_KEY", drawn) if options.database else drawn
         self.codec = Codec(self.codec_key)
 
     def run(self) -> int:
         """Prepare, measure, print, end; 1 when something took longer than promised."""
-        with tempfile.TemporaryDirectory(prefix="planton-console-") as folder, Embedded(Path(folder) / "pg") as server:
-            asyncio.run(self._prepare(server.url))
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="planton-console-"))
+            url = self.options.database or stack.enter_context(Embedded(Path(folder) / "pg")).url
+            asyncio.run(self._prepare(url))
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 port = probe.getsockname()[1]
             process = subprocess.Popen(
                 [sys.executable, "-m", "bot", "run", "console"],
                 cwd=ROOT,
-                env=self._environment(folder, server.url, port),
+                env=self._environment(folder, url, port),
                 stdout=subprocess.DEVNULL,
                 stderr=None if self.options.verbose else subprocess.DEVNULL,
             )
             try:
-                asyncio.run(self._measure(server.url, f"http://127.0.0.1:{port}", process))
+                asyncio.run(self._measure(url, f"http://127.0.0.1:{port}", process))
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=30)
@@ -144,6 +148,15 @@ class Bench:
     async def _prepare(self, url: str) -> None:
         database = Database(url, size=2)
         await database.migrate()
+        if not self.options.database:
+            await self._seed(url)
+        accounts = Accounts(database, "secret of the bench")
+        for number in range(AGENTS):
+            with contextlib.suppress(AccountError):  # there from an earlier run
+                await accounts.add(f"Mesure {number}", "agent", PASSWORD)
+        await database.close()
+
+    async def _seed(self, url: str) -> None:
         start = time.monotonic()
         options = self.options
         say = print if options.verbose else lambda line: None
@@ -153,10 +166,6 @@ class Bench:
         assert size is not None
         took = time.monotonic() - start
         print(f"{options.conversations:,} conversations, {options.messages:,} messages: {took:.0f} s, {size[0]}\n")
-        accounts = Accounts(database, "secret of the bench")
-        for number in range(AGENTS):
-            await accounts.add(f"Mesure {number}", "agent", PASSWORD)
-        await database.close()
 
     async def _measure(self, database_url: str, url: str, process: subprocess.Popen[bytes]) -> None:
         await self._ready(url, process)
@@ -350,6 +359,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--conversations", type=int, default=100_000)
     parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--database", metavar="URI", help="one that is seeded already (its key: PLANTON_DATA_KEY)")
     parser.add_argument("--consoles", type=int, default=50)
     parser.add_argument("--handoffs", type=int, default=10, help="opened one after the other, for the live delay")
     parser.add_argument("--times", type=int, default=20, help="how often each page is asked for")
