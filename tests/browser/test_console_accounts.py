@@ -33,7 +33,7 @@ async def shown_secret(page: Page) -> pyotp.TOTP:
 async def narrow(page: Page, name: str) -> None:
     """The page holds on the narrowest screen, in the dark theme as well."""
     await page.set_viewport_size({"width": 320, "height": 700})
-    await page.emulate_media(color_scheme="dark")
+    await page.emulate_media(color_scheme="dark", reduced_motion="reduce")  # no colour halfway
     await accessible(page)
     await picture(page, name)
     await page.set_viewport_size({"width": 1280, "height": 900})
@@ -98,8 +98,9 @@ async def invited(page: Page, link: str) -> tuple[pyotp.TOTP, list[str]]:
     await expect(page.get_by_role("alert")).to_contain_text("ne correspond pas")
     await page.get_by_test_id("factor-code").fill(totp.now())
     await page.keyboard.press("Enter")
-    codes = await page.get_by_test_id("recovery-codes").locator("li").all_inner_texts()
-    assert len(codes) == 10
+    listed = page.get_by_test_id("recovery-codes").locator("li")
+    await expect(listed).to_have_count(10)
+    codes = await listed.all_inner_texts()
     await accessible(page)
     await picture(page, "accounts-codes")
     await page.get_by_test_id("codes-kept").click()
@@ -142,6 +143,7 @@ async def seen_and_ended(alix: Page, page: Page, console: RunningConsole) -> Non
     await expect(page.get_by_test_id("login-name")).to_be_visible()
 
     await log_in(page, console, "Denis Aubry", CHOSEN)
+    await expect(page.get_by_test_id("login-code")).to_be_visible()
     await console.open_sessions("Denis Aubry")
     await page.goto(console.url + "/file")
     await live(page)
@@ -157,7 +159,7 @@ async def seen_and_ended(alix: Page, page: Page, console: RunningConsole) -> Non
 
 
 async def test_ones_own_account_by_keyboard(agent: Page, console: RunningConsole) -> None:
-    await agent.get_by_test_id("nav-me").click()
+    await agent.get_by_test_id("nav-me").press("Enter")
     await agent.get_by_test_id("me-factor-set").press("Enter")
     totp = await shown_secret(agent)
     await agent.get_by_test_id("factor-code").fill(totp.now())
