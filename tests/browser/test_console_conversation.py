@@ -20,6 +20,7 @@ from tests.browser.conftest import by_day
 from tests.browser.helpers import NAMES, accessible, enter, live, picture, someone, taken
 from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.media import Media, media_server
+from tests.scenario.system import System
 
 
 @pytest.fixture
@@ -108,6 +109,24 @@ async def test_new_messages_come_in_and_neither_draft_nor_place_is_lost(
         await expect(agent.locator(".a-agent")).to_contain_text("Bonjour, je suis là.")
         await expect(agent.get_by_test_id("new-messages")).to_have_count(0)
         await expect(other.locator(".a-agent")).to_contain_text("Bonjour, je suis là.")
+
+
+async def test_what_a_citizen_writes_reaches_two_agents_with_what_was_understood(
+    agent: Page, browser: Browser, console: RunningConsole, citizen: System
+) -> None:
+    await citizen.say("4000", "je veux parler à un humain à Lyon")
+    row = agent.get_by_test_id("queue-row")
+    await expect(row).to_have_count(1)
+    await row.get_by_role("link").first.click()
+    understood = agent.get_by_test_id("understood")
+    await expect(understood).to_have_text("Compris : demande à parler à un agent (90 %) · Ville : Lyon")
+    await expect(agent.get_by_test_id("delivery").first).to_contain_text("envoyé à")
+    async with someone(browser, console, "agent", "Yanis Morel") as other:
+        await other.goto(agent.url)
+        await live(other)
+        await citizen.say("4000", "vous êtes là ?")
+        for page in (agent, other):
+            await expect(page.get_by_test_id("thread")).to_contain_text("vous êtes là ?")
 
 
 async def test_a_thread_of_a_thousand_is_read_upwards_and_stays_quick(agent: Page, console: RunningConsole) -> None:
