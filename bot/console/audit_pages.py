@@ -111,8 +111,7 @@ class AuditViews:
             ]
 
     def _now(self) -> datetime:
-        """What the audit's other lines go by, for a conversation's actions at least."""
-        return self._site.deps.clock.now()
+        return self._site.deps.wall.now()
 
 
 def _held(asked: Asked) -> dict[str, str]:

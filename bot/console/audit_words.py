@@ -169,14 +169,20 @@ def who(line: Line) -> str:
     return line.who or ("Personne non connectée" if line.action == "login_refused" else "Planton")
 
 
-def details(line: Line) -> Sequence[tuple[str, str]]:
-    """(what, value) of a line's details, in words where there are some."""
-    return [(_KEYS.get(key, key), _value(key, value)) for key, value in line.detail.items() if value not in (None, "")]
+def details(line: Line) -> Sequence[str]:
+    """What a line's details say: « demande n° 3 », « motif : doublon »."""
+    return [
+        _said(_KEYS.get(key, key), _value(key, value)) for key, value in line.detail.items() if value not in (None, "")
+    ]
+
+
+def _said(name: str, value: str) -> str:
+    return f"{name}{NB}{value}" if name.endswith("n°") else f"{name}{NB}: {value}"
 
 
 def detail(line: Line) -> str:
     """The details in one line of text."""
-    return " · ".join(f"{name}{NB}: {value}" for name, value in details(line))
+    return " · ".join(details(line))
 
 
 def _value(key: str, value: Any) -> str:

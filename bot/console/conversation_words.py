@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.console import labels, words, work_words
 from bot.meta.limits import TABLE, UNKNOWN
 from bot.policy import window
 from bot.store.desk.access import Handoff
-from bot.store.desk.thread import Entry, Past, Thread
+from bot.store.desk.thread import Entry, Past, Thread, mark
 
 NB = "\u00a0"
+_LED_TO_IT = timedelta(minutes=15)
 _REMEDIES = {row.slug: row.remedy for row in (*TABLE, UNKNOWN)}
 _WHY = {
     "outside_window": "délai de Meta dépassé",
@@ -114,6 +115,11 @@ def window_steps(last_person_at: datetime | None, now: datetime, zone: ZoneInfo)
     )
     states = ("past", "present", "coming")
     return tuple(Step(states[(i >= present) + (i > present)], until, what) for i, (until, what) in enumerate(stages))
+
+
+def place(past: Past) -> int:
+    """Where an earlier request begins in the thread: a little before it was handed over, with what led to it."""
+    return mark(past.opened_at - _LED_TO_IT)
 
 
 def outcome(past: Past) -> str:

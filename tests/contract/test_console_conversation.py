@@ -263,7 +263,7 @@ async def test_earlier_requests_lead_to_their_place_in_the_thread(console: Runni
     assert link is not None
     assert "par Claire" in card, card[:900]
     assert "Demande à parler à un agent" in card
-    assert (await claire.get(link[1])).status == 200
+    assert texts((await claire.get(link[1])).page)[0] == "la première fois"
 
 
 # -- the window, deliveries -------------------------------------------------------------------------------------------

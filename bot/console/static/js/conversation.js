@@ -25,7 +25,8 @@
   // Whatever form led here, the page is the conversation's: a reload repeats nothing. Older parts keep their address.
   // A link to one message (a search's result) leads to it and keeps its mark.
   const aim = location.hash.length > 1 ? document.getElementById(location.hash.slice(1)) : null;
-  if (newest()) history.replaceState(null, "", path + (aim ? location.hash : ""));
+  const start = new URLSearchParams(location.search).has("le");
+  if (newest() && !start) history.replaceState(null, "", path);
   // What was shown goes on being shown: the part grows with what is said.
   const keep = () => {
     if (newest()) document.body.dataset.shown = recent().dataset.since ? "?depuis=" + recent().dataset.since : "";
@@ -33,6 +34,7 @@
   keep();
 
   if (aim) aim.scrollIntoView({ block: "center" });
+  else if (start) thread.scrollTop = 0;
   else if (newest()) toEnd();
   down.addEventListener("click", () => {
     toEnd();
