@@ -14,7 +14,7 @@ RECORD = "acceptation.json"
 # The terms that the summary shown before the download speaks of: doc/legal/cgu.md of that version.
 VERSION = "1.15.3"
 TERMS = "d945f97a662e4def429cb132bc6b97e8daf82d4856e5a7173d5d0f94c929b032"
-STYLES = ("core/core.main.min.css", "component/logo/logo.main.min.css")
+STYLES = ("core/core.main.min.css", "scheme/scheme.min.css", "component/logo/logo.main.min.css")
 FILES = (
     *STYLES,
     "fonts/Marianne-Regular.woff2",

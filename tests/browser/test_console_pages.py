@@ -26,8 +26,10 @@ async def test_all_of_it_by_keyboard(page: Page, console: RunningConsole) -> Non
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Aller au contenu")).to_be_focused()
     await page.keyboard.press("Enter")
-    for _ in range(5):  # four filters, then the first row
+    for _ in range(12):  # six states, the filters, then the first row
         await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.hasAttribute('data-row-link')"):
+            break
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(f"{console.url}/conversations/{number}")
     for _ in range(12):
@@ -211,7 +213,7 @@ async def test_every_page_is_accessible_on_every_screen(console: RunningConsole,
     await expect(page.get_by_test_id("composer")).to_have_value("")
     await page.locator("summary").first.click()
     await accessible(page)
-    for etat in ("a-moi", "toutes", "closes"):
+    for etat in ("a-moi", "toutes", "reportees", "closes", "indesirables"):
         await page.goto(f"{console.url}/file?etat={etat}")
         await accessible(page)
     await page.goto(console.url + "/rien")
