@@ -28,7 +28,7 @@ from bot.store.codec import Codec
 from bot.store.desk.errors import DeskError
 from bot.store.desk.search import AUTHORS, STATES, Cursor, Filters, Results, SearchStore
 from bot.store.desk.thread import mark
-from bot.store.reindex import Progress, progress
+from bot.store.reindex import progress
 
 PATH = "/recherche"
 FIELDS = ("mots", "auteur", "plateforme", "categorie", "etat", "du", "au", "tri")
@@ -65,6 +65,7 @@ class SearchViews:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._store = SearchStore(site.desk, site.deps.zone)
+        self._complete = False  # nothing is older than the search any more
 
     async def ask(self, request: Request) -> HTTPResponse:
         """Read the form, and lead to the address of its results."""
@@ -101,7 +102,9 @@ class SearchViews:
         error: DeskError | None = None,
         status: int = 200,
     ) -> HTTPResponse:
-        indexing: Progress | None = await progress(self._site.desk.database)
+        indexing = None if self._complete else await progress(self._site.desk.database)
+        if indexing is not None and indexing.over:
+            self._complete, indexing = True, None
         page = self._site.renderer.page(
             "search/page.html",
             user=request.ctx.user,

@@ -67,12 +67,17 @@ class Progress:
         """0 … 99."""
         return min(99, 100 * self.done // max(1, self.total))
 
+    @property
+    def over(self) -> bool:
+        """Whether everything is findable."""
+        return self.done == self.total
+
 
 async def progress(database: Database) -> Progress | None:
-    """None when everything is findable."""
+    """How far it is; None as long as no worker has begun."""
     async with database.begin() as connection:
         state = await facts.get(connection, FACT)
-    if state is None or not any(state["next"].values()):
+    if state is None:
         return None
     total = sum(state["total"].values())
     return Progress(total - sum(state["next"].values()), total)

@@ -286,10 +286,14 @@ async def test_older_messages_are_brought_in_once_and_resumed(console: RunningCo
     assert await reindex.step()
     halfway = await progress(console.database)
     assert halfway is not None
+    assert not halfway.over
     assert "en cours d’ajout" in (await look(claire, "vélo")).page
     while await Reindex(console.database, console.codec).step():
         pass
-    assert await progress(console.database) is None
+    done = await progress(console.database)
+    assert done is not None
+    assert done.over
+    assert "en cours d’ajout" not in (await look(claire, "vélo")).page
     assert len(rows(await look(claire, "vélo"))) == 2
     assert len(rows(await look(claire, "vélo", auteur="assistant"))) == 1
     assert 'data-testid="search-name"' in (await look(claire, "goff")).page

@@ -1,10 +1,10 @@
 """Searching: names, words and notes over the keyed index, newest first or nearest first.
 
-A frequent word stands in hundreds of thousands of messages. The search therefore walks back through time: it asks the
-index for one span of hours, days, months at a time (`bot.store.search.span`), makes the next span longer while it finds
-little and shorter when there is too much, and stops with a full page, at the beginning of time, or when it has gathered
-`EFFORT` candidates; then it says how far it came, and the next page goes on from there. What the index cannot tell (words
-in a row, the excerpt) is read from the texts themselves.
+Most words are rare: one look at the index finds all. A frequent one stands in hundreds of thousands of messages; the search
+then walks back through time: it asks the index for one span of hours, days, months at a time (`bot.store.search.span`),
+makes the next span longer while it finds little and shorter when there is too much, and stops with a full page, at the
+beginning of time, or when it has gathered `EFFORT` candidates; then it says how far it came, and the next page goes on.
+What the index cannot tell (words in a row, the excerpt) is read from the texts themselves.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAGE = 20
 NAMES = 4  # people shown above what was said
 NEAREST_OF = 300  # the nearest are looked for among so many of the newest
 READ_AT_ONCE = 200  # texts that are read together when the index alone cannot tell
-SPAN_AT_MOST = 3_000  # candidates of one span: a longer one is cut
+SPAN_AT_MOST = 1_000  # candidates of one span: a longer one is cut
 EFFORT = 20_000  # candidates of one page
 READ_AT_MOST = 1_500  # texts read for one page
 _HOUR_AT_MOST = 200_000
@@ -99,11 +99,12 @@ class Results:
     reached: datetime | None = None
 
 
-def _sql(conditions: str, joined: str) -> TextClause:
+def _sql(conditions: str, joined: str, spanned: bool) -> TextClause:
+    span = "AND tokens && CAST(:span AS bigint[])" if spanned else ""
     return text(f"""
         WITH m AS MATERIALIZED (
             SELECT kind, ref, conversation_id, at FROM search_documents
-            WHERE tokens @> CAST(:terms AS bigint[]) AND tokens && CAST(:span AS bigint[])
+            WHERE tokens @> CAST(:terms AS bigint[]) {span}
               AND tokens && CAST(:authors AS bigint[]) AND NOT tokens && CAST(:without AS bigint[])
             LIMIT :most)
         SELECT (SELECT count(*) FROM m) AS candidates, f.*
@@ -122,11 +123,11 @@ _JOINED = """
         ORDER BY closed_at IS NULL DESC, id DESC LIMIT 1) h ON true
 """
 # The index alone finds; the planner must not think that a frequent word is better read from the table.
-_PLAN = text("""
+_BEGIN = text("""
     SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
-           set_config('max_parallel_workers_per_gather', '0', true)
+           set_config('max_parallel_workers_per_gather', '0', true),
+           (SELECT min(at) FROM search_documents) AS oldest, (SELECT max(at) FROM search_documents) AS newest
 """)
-_BOUNDS = text("SELECT min(at) AS oldest, max(at) AS newest FROM search_documents")
 
 _EVENTS = text("""
     SELECT e.id, e.kind, e.body, e.reason, e.at, o.id AS original, o.at AS original_at
@@ -180,12 +181,13 @@ class SearchStore:
         if not user.may(Capability.READ):
             raise NotAllowed
         async with self._desk.database.begin() as connection:
-            await connection.execute(_PLAN)
-            walk = await self._walk(connection, query, filters, now, after)
+            begin = (await connection.execute(_BEGIN)).one()
+            bounds = begin.oldest or now, begin.newest or now
+            walk = self._walk(connection, query, filters, bounds, after)
             nearest = filters.near and filters.author != "nom"
             results = await (self._nearest if nearest else self._newest)(connection, walk, query, now, after)
             if filters.author == "" and after is None:
-                people = await self._walk(connection, query, Filters(author="nom"), now, None)
+                people = self._walk(connection, query, Filters(author="nom"), bounds, None)
                 found = await people.next(NAMES)
                 results = Results(
                     results.found, await self._shown(connection, query, found), results.following, results.reached
@@ -196,12 +198,16 @@ class SearchStore:
             )  # fmt: skip
         return results
 
-    async def _walk(
-        self, connection: AsyncConnection, query: Query, filters: Filters, now: datetime, after: Cursor | None
+    def _walk(
+        self,
+        connection: AsyncConnection,
+        query: Query,
+        filters: Filters,
+        bounds: tuple[datetime, datetime],
+        after: Cursor | None,
     ) -> _Walk:
-        since = self._midnight(filters.since) if filters.since else None
-        bounds = (await connection.execute(_BOUNDS)).one()
-        oldest, newest = bounds.oldest or now, bounds.newest or now
+        oldest, newest = bounds
+        since = self._midnight(filters.since) if filters.since else oldest
         until = newest + timedelta(microseconds=1)
         if filters.until:
             until = min(until, self._midnight(filters.until + timedelta(days=1)))
@@ -218,7 +224,7 @@ class SearchStore:
             "terms": tokens,
             "authors": [search.AUTHORS[name] for name in AUTHORS[filters.author]],
             "without": without,
-            "since": max(since, oldest) if since else oldest,
+            "since": max(since, oldest),
             "until": until,
         }
         for name in ("platform", "category", "state"):
@@ -227,8 +233,9 @@ class SearchStore:
         start = after if after is not None and not filters.near else Cursor(until)
         if after is not None and filters.near:
             start = Cursor(after.at)
-        wide = filters.author == "nom"  # few: one look is enough
-        return _Walk(connection, _sql(conditions, _JOINED if conditions else ""), values, start, wide)
+        joined = _JOINED if conditions else ""
+        queries = _sql(conditions, joined, False), _sql(conditions, joined, True)
+        return _Walk(connection, queries, values, start)
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self._zone)
@@ -343,23 +350,26 @@ class SearchStore:
 
 
 class _Walk:
-    """Goes back through time, span by span; `next` gives the next documents, newest first."""
+    """Goes back through time; `next` gives the next documents, newest first.
+
+    `queries`: over everything, over a span. Everything is asked for until that proves to be too much.
+    """
 
     def __init__(
         self,
         connection: AsyncConnection,
-        query: TextClause,
+        queries: tuple[TextClause, TextClause],
         values: dict[str, Any],
         start: Cursor,
-        wide: bool,
     ) -> None:
         self._connection = connection
-        self._query = query
+        self._queries = queries
         self._values = values
         self.cursor = start
         self._hour = search.hours(min(start.at, values["until"]))
         self._first = search.hours(values["since"])
-        self._width = max(1, self._hour - self._first + 1) if wide else 6  # hours
+        self._rare = True
+        self._width = 6  # hours
         self._effort = 0
 
     @property
@@ -370,12 +380,14 @@ class _Walk:
     async def next(self, limit: int) -> Sequence[Row[Any]]:
         """At most `limit` documents; none when all were given, or it took too much effort."""
         while not self.over and self._effort < EFFORT:
-            first = self._begin()
-            whole = first < self._hour
-            candidates, rows = await self._ask(first, limit, SPAN_AT_MOST if whole else _HOUR_AT_MOST)
+            first = self._first if self._rare else self._begin()
+            can_be_cut = self._rare or first < self._hour
+            candidates, rows = await self._ask(first, limit, SPAN_AT_MOST if can_be_cut else _HOUR_AT_MOST)
             self._effort += candidates
-            if whole and candidates >= SPAN_AT_MOST:
-                self._width = max(1, (self._hour - first + 1) // 8)
+            if can_be_cut and candidates >= SPAN_AT_MOST:
+                if not self._rare:
+                    self._width = max(1, (self._hour - first + 1) // 8)
+                self._rare = False
                 continue
             if len(rows) == limit:
                 last = rows[-1]
@@ -398,12 +410,14 @@ class _Walk:
     async def _ask(self, first: int, limit: int, most: int) -> tuple[int, Sequence[Row[Any]]]:
         values = {
             **self._values,
-            "span": search.span(first, self._hour),
             "at": self.cursor.at,
             "kind": self.cursor.kind,
             "ref": self.cursor.ref,
             "limit": limit,
             "most": most,
         }
-        rows = (await self._connection.execute(self._query, values)).all()
+        if not self._rare:
+            values["span"] = search.span(first, self._hour)
+        query = self._queries[0 if self._rare else 1]
+        rows = (await self._connection.execute(query, values)).all()
         return rows[0].candidates, [row for row in rows if row.kind is not None]
