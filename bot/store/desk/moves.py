@@ -47,8 +47,8 @@ class MoveStore:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
             must_hold(conversation, user, "la transférer")
             await self._give(connection, user, conversation, to, now)
-            await self._word(connection, user, conversation_id, word, key, now)
-            await self._desk.done(connection, now, user, "transfer", conversation_id, **_detail(to))
+            noted = await self._word(connection, user, conversation_id, word, key, now)
+            await self._desk.done(connection, now, user, "transfer", conversation_id, **_detail(to), note=noted)
 
     async def assign(
         self, user: User, conversation_id: int, to: Target, held_by: int | None, word: str, key: str, now: datetime
@@ -62,8 +62,8 @@ class MoveStore:
                     "Voyez avec cette personne, puis attribuez-la de nouveau s’il le faut.",
                 )
             await self._give(connection, user, conversation, to, now)
-            await self._word(connection, user, conversation_id, word, key, now)
-            await self._desk.done(connection, now, user, "assign", conversation_id, **_detail(to))
+            noted = await self._word(connection, user, conversation_id, word, key, now)
+            await self._desk.done(connection, now, user, "assign", conversation_id, **_detail(to), note=noted)
 
     async def _give(
         self, connection: AsyncConnection, user: User, conversation: Conversation, to: Target, now: datetime
@@ -90,9 +90,11 @@ class MoveStore:
 
     async def _word(
         self, connection: AsyncConnection, user: User, conversation_id: int, word: str, key: str, now: datetime
-    ) -> None:
-        if word.strip():
-            await notes.add(connection, self._desk.codec, user, conversation_id, word, key, now)
+    ) -> int | None:
+        """The note's id, None when there is no word."""
+        if not word.strip():
+            return None
+        return await notes.add(connection, self._desk.codec, user, conversation_id, word, key, now)
 
     # -- to later ------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class PresenceStore:
 
     async def others(self, user: User, conversation_id: int, now: datetime) -> Sequence[Present]:
         """Who else is there, those who write first."""
-        async with self._desk.database.begin(durable=False) as connection:
+        async with self._desk.database.begin() as connection:
             rows = await connection.execute(
                 text("""
                     SELECT p.user_id, u.name, coalesce(p.writing_at > :writes, false) AS writes

@@ -103,7 +103,21 @@
     );
   };
   addEventListener("pagehide", flush);
-  document.addEventListener("submit", (event) => event.target !== composer && flush());
+  let passing = false;
+  document.addEventListener("submit", (event) => {
+    if (event.target === composer || passing || !unsaved()) return;
+    event.preventDefault();
+    const [form, button] = [event.target, event.submitter];
+    const wait = new Promise((done) => setTimeout(done, 1500)); // a line that is lost keeps nobody here
+    Promise.race([keep(), wait])
+      .catch(() => {})
+      .then(() => {
+        passing = true;
+        if (button) button.disabled = false;
+        form.requestSubmit(button || undefined);
+        passing = false;
+      });
+  });
   document.addEventListener("planton:refreshed", () => unsaved() && keep().catch(away));
 
   const left = stored("getItem", key);
@@ -189,7 +203,12 @@
 
   function mode() {
     const can = document.getElementById("tete").dataset.canWrite === "1";
-    if (can && !composer) return location.reload();
+    if (can && !composer) {
+      const note = document.getElementById("note");
+      if (note && note.value.trim())
+        return say("Cette conversation est maintenant à vous\u00a0: ajoutez votre note, puis répondez.");
+      return location.reload();
+    }
     if (!composer) return;
     let note = document.getElementById("plus-a-moi");
     if (!can && !note) {
