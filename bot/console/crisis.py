@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.exceptions import NotFound
@@ -14,7 +15,7 @@ from bot.console.crisis_banner import SINCE
 from bot.console.crisis_keeper import Keeper
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field, whole
-from bot.console.site import Site, Topic
+from bot.console.site import Panel, Showing, Site, Slot, Topic
 from bot.policy.rights import Capability
 from bot.store.db import Database
 from bot.store.desk import crisis as mode
@@ -44,6 +45,7 @@ def routes(site: Site) -> Blueprint:
     topic.form(GROUP + "/arreter", views.stop, Capability.RUN_CRISIS, "stop")
     topic.form(GROUP + "/retirer", views.remove, Capability.ANSWER_GROUP, "remove")
     topic.form(GROUP + "/admettre", views.admit, Capability.ANSWER_GROUP, "admit")
+    site.panels.append(Panel(Slot.SIDE, "crisis/_side.html", views.side, rank=20))
     topic.blueprint.listener("before_server_start")(keeper.start)
     topic.blueprint.listener("before_server_stop")(keeper.stop)
     return topic.blueprint
@@ -142,6 +144,13 @@ class CrisisViews:
         """Close the mode."""
         await self._mode.close(request.ctx.user, _crisis(request), self._deps.clock.now())
         return redirect("/crise", status=303)
+
+    async def side(self, showing: Showing) -> Mapping[str, Any] | None:
+        """In a conversation's page: the group that this person is in."""
+        found = await self._groups.of_conversation(showing.request.ctx.user, showing.conversation.id)
+        if found is None:
+            return None
+        return {"group": found[0], "status": found[1], "why": found[2], "words": crisis_words}
 
     # -- a group -------------------------------------------------------------------------------------------------
 

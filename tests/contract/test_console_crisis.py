@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from bot.core.messages import Attachment
-from bot.store.desk.grouping import Grouping
 from tests.fakes.console import Browser, RunningConsole
 
 MESSAGE = "Une attaque est en cours à Paris. Restez à l’abri. En danger : 17 ou 112, SMS au 114."
@@ -105,24 +104,6 @@ async def test_one_writes_another_validates_an_administrator_opens(
     ]
 
 
-async def test_a_message_takes_the_place_of_the_open_one_and_keeps_its_groups(
-    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
-) -> None:
-    await opened(claire, denis, alix)
-    for person in ("p1", "p2"):
-        await console.waiting(person, ASKED)
-    path = await grouped(console, "p1", "p2")
-    other = MESSAGE + " Le métro reprend."
-    assert await press(claire, "/crise/message", message=other) == 303
-    assert await press(denis, "/crise/valider") == 303
-    page = (await alix.get("/crise")).page
-    new = re.findall(r'name="crise" value="(\d+)"', page)[-1]
-    assert await press(alix, "/crise/ouvrir", crise=new) == 303
-    rows = await console.rows("SELECT message FROM crises WHERE opened_at IS NOT NULL AND closed_at IS NULL")
-    assert [row.message for row in rows] == [other]
-    assert await press(claire, path + "/repondre", path, message=REPLY) == 303
-
-
 async def test_who_says_the_same_is_grouped_and_what_is_sensitive_is_read_first(
     console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
 ) -> None:
@@ -172,24 +153,6 @@ async def test_who_says_the_same_is_grouped_and_what_is_sensitive_is_read_first(
     assert (await statuses(console))["grave"][0] == "removed"
     recorded = [entry for entry in await console.audit() if entry[0].startswith("group_member")]
     assert recorded == [("group_member_admitted", photo), ("group_member_removed", grave)]
-
-
-async def test_those_who_want_the_same_are_grouped_by_intent(
-    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
-) -> None:
-    said = (
-        "Je veux un agent, vite",
-        "passez-moi quelqu’un d’humain maintenant",
-        "y a-t-il une vraie personne derrière ?",
-    )
-    for i, words in enumerate(said):
-        number = await console.waiting(f"p{i}", words)
-        await console.execute(
-            "UPDATE events SET intent = 'parler_humain', confidence = 0.9 WHERE conversation_id = :id", id=number
-        )
-    await opened(claire, denis, alix)
-    path = await grouped(console, "p0", "p1", "p2")
-    assert "Demande à parler à un agent" in (await claire.get(path)).page
 
 
 async def test_one_reviewed_reply_answers_each_once_and_says_why_not(
@@ -261,7 +224,7 @@ async def test_one_reviewed_reply_answers_each_once_and_says_why_not(
     assert count(page, "Total") == 8
     assert "La personne a bloqué la page." in page
     handoff = await console.handoff(numbers["kept"])
-    assert (handoff.outcome, handoff.close_reason) == ("closed", "group_reply")
+    assert (handoff.outcome, handoff.close_reason) == ("closed", "repondu")
     assert (await console.conversation(numbers["kept"])).owner == "closed"
     failed = await console.handoff(numbers["fails"])
     assert (failed.closed_at, failed.replied_at) == (None, None)  # they still wait, and nobody answered
@@ -352,74 +315,6 @@ async def test_who_comes_later_waits_for_another_press(
     assert await press(alix, "/crise/fermer") == 303
     assert await press(claire, path + "/repondre", path, message="Autre") == 409
     assert "ce groupe ne change plus" in (await claire.get(path)).page
-
-
-async def test_who_adds_something_is_read_before_any_reply(
-    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
-) -> None:
-    for person in ("p1", "p2"):
-        await console.waiting(person, ASKED)
-    await opened(claire, denis, alix)
-    await grouped(console, "p1", "p2")
-    number = await console.says("p2", "Alors ?")
-    await console.execute("UPDATE events SET disposition = 'to_agent' WHERE conversation_id = :id", id=number)
-
-    async def held() -> bool:
-        return (await statuses(console))["p2"] == ("held", "wrote_since")
-
-    await eventually(held)
-
-
-async def test_closing_the_mode_stops_what_is_leaving(
-    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
-) -> None:
-    for i in range(3):
-        await console.waiting(f"p{i}", ASKED)
-    await opened(claire, denis, alix)
-    path = await grouped(console, "p0", "p1", "p2")
-    await press(claire, path + "/repondre", path, message=REPLY)
-    await press(denis, path + "/valider", path)
-    await press(alix, path + "/envoyer", path)
-
-    async def queued() -> bool:
-        return {status for status, _ in (await statuses(console)).values()} == {"queued"}
-
-    await eventually(queued)
-    assert await press(alix, "/crise/fermer") == 303
-    assert set((await statuses(console)).values()) == {("skipped", "crisis_closed")}
-    assert not await console.rows("SELECT FROM outbox WHERE status = 'queued'")
-    assert [action for action, _ in await console.audit()][-2:] == ["group_stopped", "crisis_closed"]
-
-
-async def test_a_rule_of_validation_asks_for_the_cabinet(
-    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
-) -> None:
-    await console.execute("UPDATE validation_rules SET steps = '{service,cabinet}' WHERE category = 'request'")
-    for person in ("p1", "p2"):
-        await console.waiting(person, ASKED)
-    await opened(claire, denis, alix)
-    path = await grouped(console, "p1", "p2")
-    await press(claire, path + "/repondre", path, message=REPLY)
-    assert "cabinet, d’après les règles" in (await claire.get(path)).page
-    assert await press(denis, path + "/valider", path) == 409
-    await console.execute("UPDATE users SET validation_level = 'cabinet' WHERE name = 'Denis'")
-    assert await press(denis, path + "/valider", path) == 303
-
-
-async def test_two_at_once_group_nobody_twice(
-    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
-) -> None:
-    """What a second console, or one that starts again after a crash, does once more changes nothing."""
-    for i in range(4):
-        await console.waiting(f"p{i}", ASKED)
-    await opened(claire, denis, alix)
-    await grouped(console, "p0", "p1", "p2", "p3")
-    grouping = Grouping(console.database, console.codec)
-    now = console.clock.now()
-    assert await grouping.sketch(now) == 0
-    assert await grouping.refresh(now) == 0
-    assert await grouping.group(1, now) == 0
-    assert (await console.rows("SELECT count(*) AS n FROM group_members"))[0].n == 4
 
 
 async def test_unknown_groups_and_wrong_numbers(claire: Browser, alix: Browser) -> None:

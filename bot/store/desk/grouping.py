@@ -174,7 +174,8 @@ class Grouping:
     async def group(self, crisis_id: int, now: datetime) -> int:
         """Put together what says the same and stands in no group yet; returns how many people joined one."""
         async with self._db.begin() as connection:
-            await connection.execute(text("SELECT 1 FROM crises WHERE id = :id FOR SHARE"), {"id": crisis_id})
+            if not await connection.scalar(_STILL_OPEN, {"id": crisis_id}):
+                return 0
             groups = (await connection.execute(_GROUPS, {"crisis": crisis_id})).all()
             rows = (
                 await connection.execute(
@@ -248,6 +249,7 @@ class _Cluster:
     intent: str | None = None
 
 
+_STILL_OPEN = text("SELECT true FROM crises WHERE id = :id AND closed_at IS NULL FOR SHARE")
 _GROUPS = text("""
     SELECT id, kind, intent, bands FROM message_groups WHERE crisis_id = :crisis ORDER BY id
 """)

@@ -226,6 +226,24 @@ class GroupStore:
         members = tuple(self._member(row, said.get(row.conversation_id, [])) for row in rows[:size])
         return GroupPage(group, members, members[-1].conversation_id if len(rows) > size else None, needs)
 
+    async def of_conversation(self, user: User, conversation_id: int) -> tuple[int, str, str | None] | None:
+        """(group, status, why) of the group that the person was put into last, while its crisis is open; None: in none."""
+        if not user.may(Capability.SEE_CRISIS):
+            return None
+        async with self._desk.database.begin() as connection:
+            row = (
+                await connection.execute(
+                    text("""
+                        SELECT m.group_id, m.status, m.why FROM group_members m JOIN message_groups g ON g.id = m.group_id
+                        JOIN crises c ON c.id = g.crisis_id
+                        WHERE m.conversation_id = :id AND c.opened_at IS NOT NULL AND c.closed_at IS NULL
+                        ORDER BY m.group_id DESC LIMIT 1
+                    """),
+                    {"id": conversation_id},
+                )
+            ).one_or_none()
+        return None if row is None else (row.group_id, row.status, row.why)
+
     async def seen_page(self, user: User, group_id: int, now: datetime) -> None:
         """Somebody opened the page, which shows citizens' words."""
         async with self._desk.database.begin() as connection:

@@ -24,7 +24,7 @@ from bot.store.desk.access import SPOKEN, Desk
 from bot.store.desk.grouping import TOPIC, WHY
 from bot.store.user import USER, User, user_of
 
-CLOSED = "group_reply"  # why the hand-off of whom a group's reply reached is closed
+CLOSED = "repondu"  # why the hand-off of whom a group's reply reached is closed, in the words of the closing form
 STOPPED = "group_stopped"
 IN_FLIGHT = 2.0  # seconds of the pace that may be queued and unsent: little to withdraw, and agents' own replies pass
 
