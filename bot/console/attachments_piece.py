@@ -14,33 +14,45 @@ _SHOWS = {"image": "image", "sticker": "image", "audio": "audio", "video": "vide
 _OPENS = frozenset({"share", "ig_post", "reel", "ig_reel", "story_mention", "ephemeral", "unknown"})
 
 
+_MEDIA = frozenset({"image", "sticker", "audio", "video", "file"})
+_NO_ADDRESS = {
+    "ephemeral": "Elle ne se voit qu’une fois, dans l’application de Meta.",
+    "story_mention": "Une story appartient à son auteur\u00a0: Planton ne la garde pas.",
+}
+
+
 @dataclass(frozen=True)
 class Piece:
     """An attachment in the thread. `shows`: image, audio, video, file, open, elsewhere (not from here), nothing.
 
-    `path`: where it is shown from; `named`: the address it came with, for what is not opened.
+    `path`: where it is shown from; `named`: the address it came with, for what is not opened; `why` it is not, in French.
     """
 
     shows: str
     path: str = ""
     named: str = ""
+    why: str = ""
 
 
 def piece(rules: AttachmentRules, conversation_id: int, entry: Entry, number: int) -> Piece:
     """How that attachment of an entry stands in the thread."""
     item = entry.said.attachments[number]
     if not item.url or not entry.id.startswith("e"):
-        return Piece("nothing")
-    shows = _SHOWS.get(item.type) or ("open" if item.type in _OPENS else None)
-    if shows is None or not rules.allows(item.url):
-        return Piece("elsewhere", named=_named(item.url))
-    return Piece(shows, f"/conversations/{conversation_id}/pieces/{entry.id[1:]}/{number}")
+        lost = "Meta n’a pas donné de lien vers elle." if item.type in _MEDIA else ""
+        return Piece("nothing", why=_NO_ADDRESS.get(item.type, lost))
+    shows = _SHOWS.get(item.type)
+    if shows is None and item.type not in _OPENS:
+        return Piece("elsewhere", named=_named(item.url, whole=True), why="Planton n’ouvre pas les liens partagés.")
+    if not rules.allows(item.url):
+        why = "Cette adresse n’est pas de celles que Planton ouvre."
+        return Piece("elsewhere", named=_named(item.url, whole=shows is None), why=why)
+    return Piece(shows or "open", f"/conversations/{conversation_id}/pieces/{entry.id[1:]}/{number}")
 
 
-def _named(url: str) -> str:
-    """The address as text, short and on one line."""
+def _named(url: str, whole: bool) -> str:
+    """The address as text, on one line. What follows the `?` of a file's address opens the file: it is left out."""
     try:
         parts = urlsplit(url)
-        return plain(f"{parts.netloc}{parts.path}")[:200]
+        return plain(f"{parts.netloc}{parts.path}" + (f"?{parts.query}" if whole and parts.query else ""))[:300]
     except ValueError:
         return ""

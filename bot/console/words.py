@@ -130,7 +130,7 @@ def has_it(conversation: Conversation) -> str:
 
 def attachment(item: Attachment) -> str:
     """« Photo », « Position : 48.85660, 2.35220 », « Fichier : facture.pdf »."""
-    word = labels.ATTACHMENTS.get(item.type, "Pièce jointe")
+    word = labels.ATTACHMENTS.get("sticker" if item.sticker_id else item.type, "Pièce jointe")
     if item.lat is not None and item.long is not None:
         return f"{word}\u00a0: {item.lat:.5f}, {item.long:.5f}"
     title = plain(item.title or "")

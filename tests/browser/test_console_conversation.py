@@ -236,7 +236,7 @@ async def test_attachments_are_shown_by_us_and_only_when_asked(
     async with agent.expect_download() as started:
         await pieces.nth(2).get_by_role("link", name="Télécharger").click()
     assert (await started.value).suggested_filename.endswith(".pdf")
-    await expect(pieces.nth(3)).to_contain_text("Planton ne l’ouvre pas")
+    await expect(pieces.nth(3)).to_contain_text("n’est pas de celles que Planton ouvre")
     await expect(pieces.nth(4)).to_contain_text("48.85660, 2.35220")
     async with agent.context.expect_page() as opening:
         await image.click()

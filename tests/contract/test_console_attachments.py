@@ -226,7 +226,8 @@ async def test_pieces(console: RunningConsole, claire: Browser, odile: Browser, 
     pieces = [Attachment("image", f"{media.url}/{name}") for name in names]
     outside = Attachment("image", "https://ailleurs.example/x.png?secret=1")
     link = Attachment("fallback", f"{media.url}/photo.png", title="Un lien")
-    number = await console.says("p1", "regardez", *pieces, outside, link, Attachment("like_heart"), mid="m1")
+    heart, lost = Attachment("like_heart"), Attachment("audio")
+    number = await console.says("p1", "regardez", *pieces, outside, link, heart, lost, mid="m1")
     other = await console.says("p2", "bonjour")
     event = (await console.rows("SELECT id FROM events WHERE mid = 'm1'"))[0].id
     page = (await claire.get(f"/conversations/{number}")).page
@@ -238,6 +239,8 @@ async def test_pieces(console: RunningConsole, claire: Browser, odile: Browser, 
     assert "ailleurs.example/x.png" in page
     assert "secret=1" not in page
     assert f"{base}/9" not in page
+    assert "Planton n’ouvre pas les liens partagés" in page
+    assert "Meta n’a pas donné de lien" in page
 
     status, body, headers = await get(claire, console, f"{base}/0")
     assert (status, body, headers["content-type"]) == (200, png(), "image/png")
@@ -278,7 +281,14 @@ async def test_pieces(console: RunningConsole, claire: Browser, odile: Browser, 
     assert (await get(claire, console, f"{base}/7"))[0] == 413
     status, body, _ = await get(claire, console, f"{base}/8")
     assert (status, "une adresse que Planton ne connaît pas" in body.decode()) == (403, True)
-    for wrong in (f"{base}/10", f"{base}/11", f"{base}/99", f"/conversations/{other}/pieces/{event}/0", f"{base}999/0"):
+    for wrong in (
+        f"{base}/10",
+        f"{base}/11",
+        f"{base}/12",
+        f"{base}/99",
+        f"/conversations/{other}/pieces/{event}/0",
+        f"{base}999/0",
+    ):
         assert (await get(claire, console, wrong))[0] == 404, wrong
     assert (await get(claire, console, f"/conversations/{number}/pieces/{'9' * 30}/0"))[0] == 404
 
