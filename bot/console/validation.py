@@ -250,7 +250,10 @@ class ValidationViews:
     # -- a conversation's page -----------------------------------------------------------------------------------
 
     async def _panel(self, showing: Showing) -> dict[str, Any] | None:
-        draft = await self._drafts.of_conversation(showing.conversation.id)
+        held = showing.request.ctx
+        if not hasattr(held, "validation_draft"):  # both panels show the same one
+            held.validation_draft = await self._drafts.of_conversation(showing.conversation.id)
+        draft: Submission | None = held.validation_draft
         if draft is None:
             return None
         user, conversation = showing.request.ctx.user, showing.conversation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from bot.console.validation_watch import Watch
 from bot.policy import window
 from bot.store.desk.access import Desk
+from bot.store.desk.submissions import DECIDE, Submissions
 from bot.store.desk.validation import ValidationStore
 from bot.store.outbox import OutboxStore
-from tests.fakes.console import ARRIVES, BACK, Browser, RunningConsole
+from tests.fakes.console import Browser, RunningConsole
 
 WORDS = "Bonjour, nous comprenons votre colère."
 BETTER = "Bonjour, votre réclamation est transmise à l’IGPN."
@@ -86,9 +88,9 @@ async def sent(console: RunningConsole, conversation: int) -> list[str]:
 # -- from the composer to the citizen -----------------------------------------------------------------------------
 
 
-async def test_without_a_rule_a_reply_leaves_at_once(console: RunningConsole, claire: Browser) -> None:
+async def test_none_then_one_validation(console: RunningConsole, claire: Browser, denis: Browser) -> None:
     assert {tuple(r.steps) for r in await console.rows("SELECT steps FROM validation_rules")} == {()}
-    number = await complaint(console, claire)
+    number = await complaint(console, claire, "p0", "Paul")
     page = await claire.get(f"/conversations/{number}")
     assert f'action="/conversations/{number}/repondre"' in page.page
     refused = await claire.act(number, "soumettre", message=WORDS)
@@ -97,9 +99,6 @@ async def test_without_a_rule_a_reply_leaves_at_once(console: RunningConsole, cl
     assert f"{WORDS}</textarea>" in refused.page
     assert (await claire.act(number, "repondre", message=WORDS)).status == 303
     assert await sent(console, number) == [WORDS]
-
-
-async def test_one_validation(console: RunningConsole, claire: Browser, denis: Browser) -> None:
     await rule(console, "service")
     number = await complaint(console, claire)
     page = await claire.get(f"/conversations/{number}")
@@ -127,7 +126,7 @@ async def test_one_validation(console: RunningConsole, claire: Browser, denis: B
     assert "validé par" in thread.page
     assert "Denis" in thread.page
     assert "Rien n’attend votre décision" in (await denis.get("/validation")).page
-    assert [a for a, _ in await console.audit() if a not in ("login", "take")] == ["submit", "approve"]
+    assert [a for a, n in await console.audit() if n == number and a != "take"] == ["submit", "approve"]
 
 
 async def test_two_validations_and_the_amended_text(
@@ -161,7 +160,7 @@ async def test_two_validations_and_the_amended_text(
     assert (row.status, row.outbox_id is not None) == ("approved", True)
 
 
-async def test_the_head_of_service_does_not_reach_the_cabinets_step(
+async def test_the_cabinets_word_holds_for_both_but_not_for_its_own_amendment(
     console: RunningConsole, claire: Browser, denis: Browser, carole: Browser
 ) -> None:
     number, one = await submitted(console, claire, "cabinet")
@@ -172,22 +171,19 @@ async def test_the_head_of_service_does_not_reach_the_cabinets_step(
     assert await sent(console, number) == []
     assert (await decide(carole, one, "approuver")).status == 303
     assert await sent(console, number) == [WORDS]
-
-
-async def test_the_cabinets_word_holds_for_both_but_not_for_its_own_amendment(
-    console: RunningConsole, claire: Browser, carole: Browser
-) -> None:
-    number, one = await submitted(console, claire, "service", "cabinet")
+    await rule(console, "service", "cabinet")
+    assert (await claire.act(number, "soumettre", message=WORDS)).status == 303
+    one = await newest(console)
     assert (await decide(carole, one, "amender", message=BETTER)).status == 303
-    assert await sent(console, number) == []
+    assert await sent(console, number) == [WORDS]
     refused = await decide(carole, one, "approuver", etape="1")
     assert refused.status == 403
     async with await validator(console, "Basile", "cabinet") as other:
         assert (await decide(other, one, "approuver")).status == 303
-        assert await sent(console, number) == [BETTER]
+        assert await sent(console, number) == [WORDS, BETTER]
         await claire.act(number, "soumettre", message="Encore un mot.")
         assert (await decide(other, await newest(console), "approuver")).status == 303
-    assert await sent(console, number) == [BETTER, "Encore un mot."]
+    assert await sent(console, number) == [WORDS, BETTER, "Encore un mot."]
 
 
 async def test_nobody_validates_their_own(console: RunningConsole, denis: Browser, carole: Browser) -> None:
@@ -225,14 +221,8 @@ async def test_a_refusal_needs_a_word_and_returns_to_the_composer(
     assert await sent(console, number) == []
     assert (await claire.act(number, "soumettre", message=BETTER)).status == 303
     assert "À reprendre" not in (await claire.get("/validation?voir=ecrites")).page
-    assert (await decide(denis, await newest(console), "approuver")).status == 303
-    assert await sent(console, number) == [BETTER]
-
-
-async def test_an_amendment_that_cannot_be_sent_or_changes_nothing(
-    console: RunningConsole, claire: Browser, denis: Browser
-) -> None:
-    number, one = await submitted(console, claire, "service")
+    one = await newest(console)
+    # An amendment that cannot be sent, and one that changes nothing.
     empty = await decide(denis, one, "amender", message="  ", mot="à revoir")
     assert empty.status == 422
     assert "vide" in empty.page
@@ -240,10 +230,10 @@ async def test_an_amendment_that_cannot_be_sent_or_changes_nothing(
     long = await decide(denis, one, "amender", message="a" * 10_001)
     assert long.status == 422
     assert "10001" in long.page
-    assert (await decide(denis, one, "amender", message=WORDS)).status == 303
-    decision = (await console.rows("SELECT decision, before FROM validations"))[0]
+    assert (await decide(denis, one, "amender", message=BETTER)).status == 303
+    decision = (await console.rows("SELECT decision, before FROM validations ORDER BY id DESC"))[0]
     assert (decision.decision, decision.before) == ("approved", None)
-    assert await sent(console, number) == [WORDS]
+    assert await sent(console, number) == [BETTER]
 
 
 # -- at once ------------------------------------------------------------------------------------------------------
@@ -302,6 +292,16 @@ async def test_a_step_decided_meanwhile_is_not_decided_unseen(
     assert "Denis vient de décider de cette étape" in refused.page
     assert BETTER in refused.page
     assert await sent(console, number) == []
+    assert (await decide(carole, one, "approuver")).status == 303
+    # A rule that has become stricter holds for what waits.
+    await rule(console, "service")
+    assert (await claire.act(number, "soumettre", message=WORDS)).status == 303
+    one = await newest(console)
+    await rule(console, "service", "cabinet")
+    assert (await decide(denis, one, "approuver")).status == 303
+    assert await sent(console, number) == [BETTER]
+    assert (await decide(carole, one, "approuver")).status == 303
+    assert await sent(console, number) == [BETTER, WORDS]
 
 
 # -- the citizen writes again ----------------------------------------------------------------------------------------
@@ -440,27 +440,42 @@ async def test_window_and_tag_are_asked_for_when_it_leaves(
     assert "ne peut plus partir" in (await claire.get(f"/conversations/{number}")).page
 
 
-@pytest.mark.parametrize("by_watch", [False, True])
 async def test_beyond_seven_days_it_is_refused_and_its_author_told(
-    console: RunningConsole, claire: Browser, denis: Browser, by_watch: bool
+    console: RunningConsole, claire: Browser, denis: Browser
 ) -> None:
     number, one = await submitted(console, claire, "service")
-    last = (await console.conversation(number)).last_person_at
-    shown = await denis.get(f"/validation/{one}")
-    form = {"csrf": shown.hidden("csrf"), "etape": shown.hidden("etape")}
-    console.clock.at = last + timedelta(days=7)  # type: ignore[union-attr]
-    if by_watch:
-        assert await ValidationStore(console_desk(console)).watch(console.clock.now()) == 1
-    refused = await denis.post(f"/validation/{one}/approuver", **form)
+    second = await complaint(console, claire, "p2", "Paul")
+    assert (await claire.act(second, "soumettre", message=WORDS)).status == 303
+    two = await newest(console)
+    typing = await claire.get(f"/conversations/{await complaint(console, claire, 'p3', 'Zoé')}")
+    late = {name: typing.hidden(name) for name in ("csrf", "vu", "cle")}
+    forms = []
+    for waiting in (one, two):
+        shown = await denis.get(f"/validation/{waiting}")
+        forms.append({"csrf": shown.hidden("csrf"), "etape": shown.hidden("etape")})
+    console.clock.at = (await console.conversation(second)).last_person_at + timedelta(days=7, seconds=1)  # type: ignore[union-attr]
+    refused = await denis.post(f"/validation/{one}/approuver", **forms[0])
     assert refused.status == 409
-    assert "La fenêtre de 7\u00a0jours de Meta s’est fermée" in refused.page
     assert (await draft(console, one)).status == "expired"
-    assert await sent(console, number) == []
-    author = await claire.get(f"/conversations/{number}")
-    assert "la réponse n’est pas partie" in author.page
-    assert "si la personne écrit" in author.page
-    assert WORDS in author.page
-    assert ("expire", number) in await console.audit()
+    assert await ValidationStore(console_desk(console)).watch(console.clock.now()) == 1
+    again = await denis.post(f"/validation/{two}/approuver", **forms[1])
+    assert again.status == 409
+    for page in (refused.page, again.page):
+        assert "La fenêtre de 7\u00a0jours de Meta s’est fermée" in page
+    for conversation, waiting in ((number, one), (second, two)):
+        assert (await draft(console, waiting)).status == "expired"
+        assert await sent(console, conversation) == []
+        author = await claire.get(f"/conversations/{conversation}")
+        assert "la réponse n’est pas partie" in author.page
+        assert "si la personne écrit" in author.page
+        assert WORDS in author.page
+        assert ("expire", conversation) in await console.audit()
+    # Nothing more is submitted either.
+    closed = await claire.post(typing.path + "/soumettre", **late, message="trop tard")
+    assert closed.status == 422
+    assert "La fenêtre de 7 jours" in closed.page
+    assert "trop tard" in closed.page
+    assert await newest(console) == two
     # The person writes: the text can be submitted again.
     await console.says("p1", "toujours là ?")
     assert f"{WORDS}</textarea>" in (await claire.get(f"/conversations/{number}")).page
@@ -469,38 +484,35 @@ async def test_beyond_seven_days_it_is_refused_and_its_author_told(
     assert await sent(console, number) == [WORDS]
 
 
-async def test_nothing_is_submitted_once_the_window_is_closed(console: RunningConsole, claire: Browser) -> None:
-    await rule(console, "service")
-    number = await complaint(console, claire)
-    page = await claire.get(f"/conversations/{number}")
-    form = {name: page.hidden(name) for name in ("csrf", "vu", "cle")}
-    last = (await console.conversation(number)).last_person_at
-    console.clock.at = last + timedelta(days=7)  # type: ignore[union-attr]
-    refused = await claire.post(f"/conversations/{number}/soumettre", **form, message=WORDS)
-    assert refused.status == 422
-    assert "La fenêtre de 7 jours" in refused.page
-    assert WORDS in refused.page
-    assert await console.rows("SELECT FROM submissions") == []
-
-
 # -- the conversation goes elsewhere ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("action", "word"), [("clore", "a été close"), ("rendre", "a été rendue à l’assistant")])
 async def test_a_draft_of_a_conversation_that_is_over_is_withdrawn(
-    console: RunningConsole, claire: Browser, denis: Browser, action: str, word: str
+    console: RunningConsole, claire: Browser, denis: Browser
 ) -> None:
     number, one = await submitted(console, claire, "service")
-    assert (await claire.act(number, action)).status == 303
+    csrf = (await claire.get("/file")).hidden("csrf")
+    for action, word in (("clore", "a été close"), ("rendre", "a été rendue à l’assistant")):
+        assert (await claire.act(number, action)).status == 303
+        gone = await decide(denis, one, "approuver", etape="0")
+        assert gone.status == 409
+        assert word in gone.page
+        await claire.act(number, "prendre")
+        assert (await claire.post(f"/validation/{one}/reprendre", csrf=csrf)).status == 303
+        assert f"{WORDS}</textarea>" in (await claire.get(f"/conversations/{number}")).page
+        assert (await claire.act(number, "soumettre", message=WORDS)).status == 303
+        one = await newest(console)
+    assert await sent(console, number) == []
+    # An emergency needs no validation, and what waited gives way.
+    await console.says("p1", "il me frappe")
+    await console.hand_off(number, "emergency", "emergency_lexicon")
+    assert f'action="/conversations/{number}/repondre"' in (await claire.get(f"/conversations/{number}")).page
+    assert (await claire.act(number, "repondre", message="Appelez le 17.")).status == 303
+    assert await sent(console, number) == ["Appelez le 17."]
     gone = await decide(denis, one, "approuver", etape="0")
     assert gone.status == 409
-    assert word in gone.page
-    assert await sent(console, number) == []
-    assert [m[3] for m in await console.outgoing(number)] in ([ARRIVES], [ARRIVES, BACK])
-    await claire.act(number, "prendre")
-    csrf = (await claire.get("/file")).hidden("csrf")
-    assert (await claire.post(f"/validation/{one}/reprendre", csrf=csrf)).status == 303
-    assert f"{WORDS}</textarea>" in (await claire.get(f"/conversations/{number}")).page
+    assert "un autre message est parti" in gone.page
+    assert await sent(console, number) == ["Appelez le 17."]
 
 
 async def test_a_draft_follows_a_conversation_that_changes_hands(
@@ -527,32 +539,6 @@ async def test_a_draft_follows_a_conversation_that_changes_hands(
     assert row.user_id == console.users["Yanis"].id
 
 
-async def test_an_emergency_needs_none_and_what_waited_gives_way(
-    console: RunningConsole, claire: Browser, denis: Browser
-) -> None:
-    number, one = await submitted(console, claire, "service")
-    await console.says("p1", "il me frappe")
-    await console.hand_off(number, "emergency", "emergency_lexicon")
-    assert f'action="/conversations/{number}/repondre"' in (await claire.get(f"/conversations/{number}")).page
-    assert (await claire.act(number, "repondre", message="Appelez le 17.")).status == 303
-    assert await sent(console, number) == ["Appelez le 17."]
-    gone = await decide(denis, one, "approuver", etape="0")
-    assert gone.status == 409
-    assert "un autre message est parti" in gone.page
-    assert await sent(console, number) == ["Appelez le 17."]
-
-
-async def test_a_rule_that_became_stricter_holds_for_what_waits(
-    console: RunningConsole, claire: Browser, denis: Browser, carole: Browser
-) -> None:
-    number, one = await submitted(console, claire, "service")
-    await rule(console, "service", "cabinet")
-    assert (await decide(denis, one, "approuver")).status == 303
-    assert await sent(console, number) == []
-    assert (await decide(carole, one, "approuver")).status == 303
-    assert await sent(console, number) == [WORDS]
-
-
 # -- lists and rules --------------------------------------------------------------------------------------------------
 
 
@@ -576,22 +562,16 @@ async def test_who_sees_and_does_what(
     for path in ("/validation/0", "/validation/999", "/validation/9223372036854775808"):
         missing = await denis.get(path)
         assert (missing.status, "n’existe pas" in missing.page) == (404, True)
+    for person in ("p2", "p3"):
+        number = await complaint(console, claire, person)
+        await claire.act(number, "soumettre", message=WORDS)
+    lists = Submissions(console_desk(console))
+    user = replace(console.users["Denis"], level="service")
+    pages = [await lists.listing(user, DECIDE, console.clock.now(), page, size=2) for page in (1, 2)]
+    assert [[row.id for row in page.rows] for page in pages] == [[one, one + 1], [one + 2]]  # the oldest window first
+    assert [page.more for page in pages] == [True, False]
     live = await denis.get("/validation", X_Planton_Live="1")
     assert live.page.lstrip().startswith('<div id="validation"')
-
-
-async def test_the_list_is_paged(console: RunningConsole, claire: Browser, denis: Browser) -> None:
-    await rule(console, "service", category="request")
-    for n in range(32):
-        number = await console.waiting(f"p{n}")
-        await claire.act(number, "prendre")
-        await claire.act(number, "soumettre", message=f"réponse {n}")
-    first = await denis.get("/validation")
-    assert len(order(first)) == 30
-    second = await denis.get("/validation?voir=a-decider&page=2")
-    assert len(order(second)) == 2
-    assert set(order(first)) & set(order(second)) == set()
-    assert order(first) == sorted(order(first))  # the same priority: the one whose window closes first
 
 
 async def test_rules_are_set_by_administrators_and_recorded(
