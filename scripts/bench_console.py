@@ -173,6 +173,9 @@ class Bench:
         try:
             for number, client in enumerate(clients):
                 await client.log_in(f"Mesure {number}")
+            load, cores = os.getloadavg()[0], os.cpu_count() or 1
+            busy = "  (others are at work here: times are longer than they would be)" if load > cores else ""
+            print(f"load {load:.1f} on {cores} cores{busy}\n")
             print(f"{'page':<42}{'n':>5}{'median':>10}{'p95':>10}{'most':>10}   asked")
             await self._queue(clients[0])
             await self._conversations(clients[0], database_url)
@@ -322,7 +325,10 @@ class Bench:
             new = handoffs.NewHandoff(number, "emergency", "emergency_lexicon", "danger_immediat")
             await handoffs.open_(connection, self.codec, new, datetime.now(timezone.utc))
         committed = time.perf_counter()
-        await asyncio.wait_for(asyncio.gather(*(console.shown.wait() for console in consoles)), 30)
+        try:
+            await asyncio.wait_for(asyncio.gather(*(console.shown.wait() for console in consoles)), 30)
+        except TimeoutError:
+            raise SystemExit("a new hand-off did not reach every open queue within 30 s") from None
         return [max(0.0, (console.shown_at - committed) * 1000) for console in consoles]
 
 

@@ -31,7 +31,7 @@ _KINDS = {
     "none": 58.0, "request": 11.0, "complaint": 7.0, "thanks": 8.0, "witness": 6.0, "sensitive": 5.0, "urgent": 2.0,
     "emergency": 3.0,
 }  # fmt: skip
-_OPEN_KINDS = {**_KINDS, "none": 0.0, "request": 45.0}
+_OPEN_KINDS = {**_KINDS, "none": 0.0, "request": 45.0, "urgent": 0.6, "emergency": 0.05}  # dangers do not wait
 CLOSE_REASONS = ("repondu", "repondu", "repondu", "transmis", "sans_suite", "hors_perimetre", "doublon", "autre")
 
 TABLES: dict[str, tuple[str, ...]] = {

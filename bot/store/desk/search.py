@@ -37,6 +37,7 @@ SPAN_AT_MOST = 1_000  # candidates of one span: a longer one is cut
 EFFORT = 20_000  # candidates of one page
 READ_AT_MOST = 1_500  # texts read for one page
 _HOUR_AT_MOST = 200_000
+MOST_FREQUENT = 10_000  # searches whose words are remembered to be frequent
 
 # Whose words: all that people wrote (the bot's own replies say every word there is), or one kind.
 AUTHORS: Mapping[str, tuple[str, ...]] = {
@@ -173,6 +174,7 @@ class SearchStore:
     def __init__(self, desk: Desk, zone: ZoneInfo) -> None:
         self._desk = desk
         self._zone = zone
+        self._frequent: set[tuple[int, ...]] = set()  # what proved to be everywhere: hashes, no words
 
     async def find(
         self, user: User, query: Query, filters: Filters, now: datetime, after: Cursor | None = None
@@ -235,7 +237,9 @@ class SearchStore:
             start = Cursor(after.at)
         joined = _JOINED if conditions else ""
         queries = _sql(conditions, joined, False), _sql(conditions, joined, True)
-        return _Walk(connection, queries, values, start)
+        if len(self._frequent) > MOST_FREQUENT:
+            self._frequent.clear()
+        return _Walk(connection, queries, values, start, self._frequent)
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self._zone)
@@ -352,7 +356,8 @@ class SearchStore:
 class _Walk:
     """Goes back through time; `next` gives the next documents, newest first.
 
-    `queries`: over everything, over a span. Everything is asked for until that proves to be too much.
+    `queries`: over everything, over a span. Everything is asked for unless that is known (`frequent`), or proves, to be
+    too much.
     """
 
     def __init__(
@@ -361,6 +366,7 @@ class _Walk:
         queries: tuple[TextClause, TextClause],
         values: dict[str, Any],
         start: Cursor,
+        frequent: set[tuple[int, ...]],
     ) -> None:
         self._connection = connection
         self._queries = queries
@@ -368,7 +374,9 @@ class _Walk:
         self.cursor = start
         self._hour = search.hours(min(start.at, values["until"]))
         self._first = search.hours(values["since"])
-        self._rare = True
+        self._frequent = frequent
+        self._key = (*values["terms"], *values["authors"])
+        self._rare = self._key not in frequent
         self._width = 6  # hours
         self._effort = 0
 
@@ -385,7 +393,9 @@ class _Walk:
             candidates, rows = await self._ask(first, limit, SPAN_AT_MOST if can_be_cut else _HOUR_AT_MOST)
             self._effort += candidates
             if can_be_cut and candidates >= SPAN_AT_MOST:
-                if not self._rare:
+                if self._rare:
+                    self._frequent.add(self._key)
+                else:
                     self._width = max(1, (self._hour - first + 1) // 8)
                 self._rare = False
                 continue
