@@ -519,8 +519,8 @@ async def test_a_draft_follows_a_conversation_that_changes_hands(
     console: RunningConsole, claire: Browser, yanis: Browser, denis: Browser
 ) -> None:
     number, one = await submitted(console, claire, "service")
-    held_by = str(console.users["Claire"].id)
-    assert (await yanis.act(number, "prendre", tenue_par=held_by)).status == 303
+    to = f"u{console.users['Yanis'].id}"
+    assert (await claire.act(number, "transferer", a=to)).status == 303
     page = await yanis.get(f"/conversations/{number}")
     assert "Attend le chef de service" in page.page
     assert 'data-testid="validation-withdraw"' in page.page
@@ -533,7 +533,10 @@ async def test_a_draft_follows_a_conversation_that_changes_hands(
     assert f"{WORDS}\n\nla mienne</textarea>" in both  # what was refused him a moment ago is not lost
     assert (await yanis.act(number, "soumettre", message=WORDS)).status == 303
     two = await newest(console)
-    assert (await claire.act(number, "prendre", tenue_par=str(console.users["Yanis"].id))).status == 303
+    await console.execute("INSERT INTO teams (name) VALUES ('Nuit')")
+    team = (await console.rows("SELECT id FROM teams"))[0].id
+    assert (await yanis.act(number, "transferer", a=f"t{team}")).status == 303
+    assert (await console.conversation(number)).owner == "waiting"
     assert (await decide(denis, two, "approuver")).status == 303
     row = (await console.rows("SELECT user_id FROM outbox WHERE author = 'agent'"))[0]
     assert row.user_id == console.users["Yanis"].id
