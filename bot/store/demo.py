@@ -56,7 +56,7 @@ async def _rewind(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def login_link(database: Database, name: str, role: str, now: datetime) -> str:
-    """A token that logs `name` in once within half an hour; the user is made if need be."""
+    """A token that logs `name` in once within ten minutes; the user is made if need be."""
     async with database.begin() as connection:
         user = await connection.scalar(text("SELECT id FROM users WHERE lower(name) = lower(:name)"), {"name": name})
         if user is None:

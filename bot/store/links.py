@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Purpose = Literal["login", "password"]
-LASTS = {"login": timedelta(minutes=30), "password": timedelta(hours=72)}
+LASTS = {"login": timedelta(minutes=10), "password": timedelta(hours=72)}
 
 
 def digest(token: str) -> bytes:

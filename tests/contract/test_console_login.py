@@ -233,6 +233,11 @@ async def test_a_one_time_link_opens_once_and_only_in_the_sandbox(
         async with Browser(console) as browser:
             assert (await browser.get(f"/entrer?jeton={late}")).status == 403
             assert (await browser.get(f"/entrer?jeton={token}")).path == "/file"
+        chief = await console.user("Chef", "administrator", password=None)
+        async with Browser(console) as browser:  # counts as both factors
+            link = await console.accounts.login_link(chief.id, frozen_clock.now())
+            assert (await browser.get(f"/entrer?jeton={link}")).path == "/file"
+            assert (await browser.get("/comptes")).status == 200
         async with Browser(console) as browser:
             assert (await browser.get(f"/entrer?jeton={token}")).status == 403
             assert (await browser.get("/entrer")).status == 403

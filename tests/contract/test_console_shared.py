@@ -31,7 +31,7 @@ async def test_the_audit_says_who_did_what_to_whom(console: RunningConsole) -> N
         await audit.record(connection, now, chief.id, "user_disabled", subject_id=claire.id, reason="départ")
         with pytest.raises(ValueError, match="no such action"):
             await audit.record(connection, now, chief.id, "user_eaten")
-    row = (await console.rows("SELECT * FROM audit"))[0]
+    row = (await console.rows("SELECT * FROM audit WHERE action = 'user_disabled'"))[0]
     assert (row.at, row.user_id, row.action, row.subject_id, row.detail) == (
         now, chief.id, "user_disabled", claire.id, {"reason": "départ"},
     )  # fmt: skip

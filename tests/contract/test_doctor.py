@@ -305,6 +305,31 @@ def test_doctor_in_another_terminal_knows_the_settings_of_the_run_but_no_secret(
     assert recall(here).port("GATEWAY_PORT") == 8080  # nobody runs any more
 
 
+# -- the console ---------------------------------------------------------------------------------------------------
+
+
+def test_an_identity_provider_that_does_not_answer_is_told(environ: dict[str, str], root: Path) -> None:
+    environ |= {
+        "PLANTON_CONSOLE_URL": "http://127.0.0.1:8090",
+        "PLANTON_OIDC_ISSUER": f"http://127.0.0.1:{environ['PLANTON_CONSOLE_PORT']}",  # answers, and knows nothing
+        "PLANTON_OIDC_CLIENT_ID": "planton",
+    }
+    told = [p.what for p in examine(Settings(environ), NOW, root).problems if "fournisseur d’identité" in p.what]
+    assert len(told) == 1
+    assert "discovery" in told[0]
+
+
+def test_a_console_without_administrator_is_told(environ: dict[str, str], root: Path, database_url: str) -> None:
+    def told() -> list[str]:
+        return [p.what for p in examine(Settings(environ), NOW, root).problems if "administrateur" in p.what]
+
+    assert told() == []  # nobody works here yet
+    users.add(database_url, "Zoé", "agent", "mot de passe long")
+    assert len(told()) == 1
+    users.add(database_url, "Alix", "administrator", "mot de passe long")
+    assert told() == []
+
+
 # -- users -------------------------------------------------------------------------------------------------------
 
 
@@ -361,7 +386,7 @@ def test_a_name_taken_is_one_line_and_changes_nothing(add: Any, database_url: st
     assert add("Zoé", b"premier mot de passe") == 0
     before = row(database_url, "Zoé")
     with pytest.raises(AccountError, match="existe déjà"):
-        users.add(database_url, "Zoé", "auditor", "second mot de passe")
+        users.add(database_url, "ZOÉ", "auditor", "second mot de passe")
     assert row(database_url, "Zoé") == before
 
 

@@ -196,3 +196,55 @@ def test_every_fault_of_the_chosen_roles_is_told_once(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_meaning_in_french() -> None:
     assert all(meaning and meaning[0].islower() for _, meaning in KNOWN.values())
+
+
+# -- the console --------------------------------------------------------------------------------------------------
+
+PROVIDER = {
+    "CONSOLE_URL": "https://console.exemple.fr/",
+    "OIDC_ISSUER": "https://idp.exemple.fr/realm",
+    "OIDC_CLIENT_ID": "planton",
+}
+
+
+def test_an_identity_provider(tmp_path: Path) -> None:
+    assert settings().oidc is None
+    secret = tmp_path / "secret"
+    secret.write_text("mot secret\n")
+    secret.chmod(0o600)
+    plain = settings(**PROVIDER)
+    assert plain.console_url == "https://console.exemple.fr"
+    assert plain.oidc is not None
+    assert (plain.oidc.name, plain.oidc.secret, plain.oidc.new_role) == ("idp.exemple.fr", None, None)
+    full = settings(
+        **PROVIDER, OIDC_CLIENT_SECRET_FILE=str(secret), OIDC_NAME="Portail", OIDC_NEW_ROLE="agent",
+        OIDC_SECOND_FACTOR="acr:eidas2 amr:mfa amr:otp",
+    ).oidc  # fmt: skip
+    assert full is not None
+    assert (full.secret, full.name, full.new_role) == ("mot secret", "Portail", "agent")
+    assert (full.acr, full.amr) == (frozenset({"eidas2"}), frozenset({"mfa", "otp"}))
+    assert "mot secret" not in repr(full)
+    secret.chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        _ = settings(**PROVIDER, OIDC_CLIENT_SECRET_FILE=str(secret)).oidc
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"OIDC_ISSUER": "http://idp.exemple.fr"}, "OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "idp"}, "OIDC_ISSUER"),
+        ({"CONSOLE_URL": ""}, "CONSOLE_URL"),
+        ({"CONSOLE_URL": "http://console.exemple.fr"}, "CONSOLE_URL"),
+        ({"CONSOLE_URL": "https://console.exemple.fr/sous/dossier"}, "CONSOLE_URL"),
+        ({"OIDC_CLIENT_ID": ""}, "OIDC_CLIENT_ID"),
+        ({"OIDC_CLIENT_SECRET_FILE": "/nulle/part"}, "OIDC_CLIENT_SECRET_FILE"),
+        ({"OIDC_SCOPES": "profile email"}, "OIDC_SCOPES"),
+        ({"OIDC_SECOND_FACTOR": "mfa"}, "OIDC_SECOND_FACTOR"),
+        ({"OIDC_NEW_ROLE": "administrator"}, "OIDC_NEW_ROLE"),
+    ],
+)
+def test_what_is_wrong_about_a_provider_is_named(wrong: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        _ = settings(**{**PROVIDER, **wrong}).oidc
+    assert error.value.what.startswith(f"PLANTON_{named}\u00a0:")
