@@ -88,7 +88,7 @@ async def test_an_agent_the_head_of_service_the_cabinet_and_a_citizen(
         await picture(carole, "validation-stale")
         await accessible(carole)
         await carole.get_by_test_id("validation-read").first.check()
-        await carole.get_by_test_id("validation-approve").click()
+        await carole.get_by_test_id("validation-approve").dblclick()
         await expect(carole.get_by_test_id("validation-done")).to_contain_text("approuvée")
         await expect(agent.get_by_test_id("validated-by")).to_contain_text("Denis Aubry, puis Carole Petit")
         await expect(agent.get_by_test_id("validation-state")).to_contain_text("Approuvée")
@@ -152,6 +152,7 @@ async def test_a_draft_that_is_about_to_miss_its_window(agent: Page, console: Ru
         await picture(alix, "validation-phone-one")
         await accessible(alix)
         await picture(agent, "validation-waiting")
+        await accessible(agent)
 
 
 async def _levels(console: RunningConsole) -> None:
