@@ -36,7 +36,12 @@ async def look(connection: AsyncConnection, conversation_id: int, now: datetime)
     if row.snoozed_until > now:
         await _due(connection, conversation_id, row.snoozed_until)
         return
-    await connection.execute(text("UPDATE handoffs SET snoozed_until = NULL WHERE id = :id"), {"id": row.id})
+    woken = await connection.execute(
+        text("UPDATE handoffs SET snoozed_until = NULL WHERE id = :id AND snoozed_until <= :now"),
+        {"id": row.id, "now": now},
+    )
+    if woken.rowcount != 1:
+        return  # somebody else has just done so
     await audit.record(connection, now, None, "wake", conversation_id, handoff=row.id, by="time")
     await news.conversation(connection, conversation_id)
 

@@ -44,7 +44,14 @@
   });
   setInterval(() => document.hidden || sign(), EVERY);
   document.addEventListener("visibilitychange", () => document.hidden || sign());
+  // These lead back here: one does not leave.
+  let stays = false;
+  document.addEventListener("submit", (event) => {
+    stays = /\/(prendre|repondre|soumettre|note|rouvrir|bloquer)$/.test(event.target.action || "");
+  });
+  addEventListener("pageshow", () => (stays = false));
   addEventListener("pagehide", () => {
+    if (stays) return;
     const csrf = document.querySelector("input[name=csrf]");
     const headers = { "X-CSRF-Token": csrf ? csrf.value : "", "X-Planton-Live": "1" };
     fetch(path, { method: "POST", headers, body: new URLSearchParams({ part: "1" }), keepalive: true }).catch(() => {});
