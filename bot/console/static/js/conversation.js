@@ -59,6 +59,7 @@
     const line = document.createElement("p");
     line.id = "nouveaux";
     line.className = "new-mark";
+    line.setAttribute("aria-hidden", "true"); // the log has said the messages themselves, and would say this line again and again
     line.dataset.testid = "new-messages";
     line.textContent = "Nouveaux messages";
     at.before(line);
