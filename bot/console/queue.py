@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from dataclasses import field as field_of
 from typing import Any
 
-from markupsafe import Markup
 from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.response import html, redirect
 
@@ -43,6 +43,16 @@ def routes(site: Site) -> Blueprint:
     return topic.blueprint
 
 
+@dataclass
+class _Look:
+    """The queue as one look found it. `held`: agent → how many; `heads`: drawn already, by what differs in them."""
+
+    queue: Queue
+    held: Mapping[int, int]
+    rows: str
+    heads: dict[tuple[int, bool], str] = field_of(default_factory=dict)
+
+
 class QueueViews:
     """Who needs a human."""
 
@@ -50,7 +60,7 @@ class QueueViews:
         self._deps = site.deps
         self._store = QueueStore(site.desk)
         self._renderer = site.renderer
-        self._together: Together[tuple[Queue, Markup]] = Together()
+        self._together: Together[_Look] = Together()
 
     async def home(self, request: Request) -> HTTPResponse:
         """The console begins with the queue."""
@@ -60,43 +70,49 @@ class QueueViews:
         """A page of the queue; only its live parts when the page refreshes itself."""
         user = request.ctx.user
         asked = Address(request.args, user, self._deps.zone)
-        live = LIVE_HEADER in request.headers
-        rows = None
-        if live:
-            queue, rows = await self._fragment(user, asked)
-        else:
-            queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
+        if LIVE_HEADER in request.headers:
+            return html(await self._fragment(user, asked))
         page = self._renderer.page(
-            "queue/_live.html" if live else "queue/page.html",
-            user=user,
+            "queue/page.html",
             csrf=request.ctx.csrf,
-            queue=queue,
-            asked=asked,
-            which=asked.which,
-            filters=FILTERS,
-            says=queue_words,
-            options=queue_filters,
-            choices=None if live else await self._store.choices(),
+            choices=await self._store.choices(),
             again="visite" in request.args,
-            rows=rows,
+            **self._values(
+                user, asked, await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
+            ),
         )
         return html(page)
 
-    async def _fragment(self, user: User, asked: Address) -> tuple[Queue, Markup]:
-        """The queue and its list, which is the same for all who see it so: pages that refresh themselves share it."""
+    def _values(self, user: User, asked: Address, queue: Queue) -> dict[str, Any]:
+        return {
+            "user": user,
+            "queue": queue,
+            "asked": asked,
+            "which": asked.which,
+            "filters": FILTERS,
+            "says": queue_words,
+            "options": queue_filters,
+        }
+
+    async def _fragment(self, user: User, asked: Address) -> str:
+        """The live parts. They are the same for all who see the queue so: pages that hear of a change together share one
+        look and what is drawn of it; only what one has in hand is one's own."""
+
+        async def look() -> _Look:
+            queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
+            held = await self._store.held(self._deps.clock.now())
+            rows = self._renderer.page("queue/_list.html", **self._values(user, asked, queue))
+            return _Look(queue, held, rows)
+
         own = user.id if asked.which == MINE else None
         key = asked.wanted, asked.after, tuple(asked.chosen.items()), user.may(Capability.READ), own
-
-        async def look() -> tuple[Queue, Markup]:
-            queue = await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
-            rows = self._renderer.page(
-                "queue/_list.html", user=user, queue=queue, asked=asked, which=asked.which, says=queue_words
-            )
-            return queue, Markup(rows)  # noqa: S704 (rendered, hence escaped)
-
-        queue, rows = await self._together.ask(key, look)
-        mine = await self._store.mine(user, self._deps.clock.now())
-        return replace(queue, counts={**queue.counts, MINE: mine}), rows
+        seen = await self._together.ask(key, look)
+        mine = seen.held.get(user.id, 0)
+        drawn = mine, user.may(Capability.SET_DEADLINES)
+        if drawn not in seen.heads:
+            queue = replace(seen.queue, counts={**seen.queue.counts, MINE: mine})
+            seen.heads[drawn] = self._renderer.page("queue/_head.html", **self._values(user, asked, queue))
+        return seen.rows + seen.heads[drawn]
 
     async def alerts(self, request: Request) -> HTTPResponse:
         """What is late or about to be, for the person at hand: a fragment that any page shows above itself."""

@@ -203,9 +203,10 @@ _COUNTS = text(f"""
         (SELECT count(*) FROM (SELECT FROM deadlines d CROSS JOIN LATERAL (
             SELECT FROM handoffs h WHERE {_SOON}) y LIMIT :most) x) AS soon
 """)  # noqa: S608
-_MINE = text(f"""
-    SELECT count(*) FROM conversations c JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
-    WHERE c.owner = 'agent' AND c.agent_id = :user AND {_AWAKE}
+_HELD = text(f"""
+    SELECT c.agent_id, count(*) AS n FROM conversations c
+    JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
+    WHERE c.owner = 'agent' AND {_AWAKE} GROUP BY c.agent_id
 """)  # noqa: S608
 _RISING = f"""
     SELECT x.id FROM deadlines d CROSS JOIN LATERAL (
@@ -266,10 +267,10 @@ class QueueStore:
             tuple(self._row(row, user, now, terms) for row in rising),
         )
 
-    async def mine(self, user: User, now: datetime) -> int:
-        """How many hand-offs this person has in hand."""
+    async def held(self, now: datetime) -> Mapping[int, int]:
+        """Agent → how many hand-offs they have in hand."""
         async with self._desk.database.begin() as connection:
-            return int(await connection.scalar(_MINE, {"user": user.id, "now": now}) or 0)
+            return {row.agent_id: row.n for row in await connection.execute(_HELD, {"now": now})}
 
     async def pressing(self, user: User, now: datetime) -> Pressing:
         """What alerts this person: hand-offs of theirs, of their teams and of nobody; of all, for who gives work out."""
