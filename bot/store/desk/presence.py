@@ -67,6 +67,10 @@ class PresenceStore:
             )
             here = before if before is not None and before.seen_at > now - HERE_FOR else None
             wrote = here is not None and here.writing_at is not None and here.writing_at > now - WRITES_FOR
+            if here is None:  # somebody comes: what crashed pages left behind goes
+                await connection.execute(
+                    text("DELETE FROM presence WHERE seen_at < :old"), {"old": now - timedelta(hours=1)}
+                )
             if here is None or wrote != writes:
                 await news.topic(connection, TOPIC, conversation_id)
 
