@@ -1,4 +1,8 @@
-"""The pictures of README and guides, taken from a real demo: `python scripts/screenshots.py` (about a minute)."""
+"""The pictures of README and guides: `.venv/bin/python scripts/screenshots.py [console] [demo]` (about two minutes).
+
+`console`: the console's own pages over invented conversations, no model needed; `demo`: the sandbox, from a real demo.
+Without a word, both. Pictures are reduced to a palette, so that each stays under 150 kB.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,28 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # for the console's pictures, which use the tests' own console
 IMAGES = ROOT / "docs" / "images"
+AT_MOST = 150_000  # bytes a picture
+# A page has few colours: the most frequent stay as they are, the rest go to the nearest. Pillow comes with the engine.
+PALETTE = """
+import sys
+from PIL import Image
+for path in sys.argv[1:]:
+    with Image.open(path) as taken:
+        picture = taken.convert("RGB")
+    colours = sorted(picture.getcolors(picture.width * picture.height), reverse=True)[:256]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in colours for part in colour])
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+"""
 PORTS = ("GATEWAY_PORT", "CONSOLE_PORT", "SANDBOX_PORT", "SENDER_PORT")
 
 
@@ -49,8 +68,8 @@ async def say(page: Page, platform: str, words: str) -> None:
     await page.wait_for_timeout(4000)
 
 
-async def take_pictures(browser: Browser, sandbox: str) -> None:
-    """Play a citizen on both platforms, then an agent."""
+async def sandbox_pictures(browser: Browser, sandbox: str) -> None:
+    """Play a citizen on both platforms."""
     context = await browser.new_context(
         locale="fr-FR", timezone_id="Europe/Paris", viewport={"width": 1280, "height": 800}
     )
@@ -62,27 +81,10 @@ async def take_pictures(browser: Browser, sandbox: str) -> None:
     await say(page, "messenger", "slt c koi lé condition pr devenir policier ?")
     await say(page, "instagram", "votre collègue m'a mal parlé pendant un contrôle hier à Lyon")
     await page.screenshot(path=IMAGES / "bac-a-sable.png")
-    async with context.expect_page() as opened:
-        await page.get_by_test_id("open-console").click()
-    console = await opened.value
-    await console.wait_for_load_state()
-    await say(page, "messenger", "je veux parler à un agent")
-    await expect(console.get_by_test_id("queue-row")).to_have_count(2, timeout=15_000)
-    await console.wait_for_timeout(1500)
-    await console.screenshot(path=IMAGES / "file.png")
-    await console.get_by_test_id("queue-row").first.get_by_role("link").first.click()
-    await console.get_by_test_id("take").click()
-    await console.get_by_test_id("composer").fill(
-        "Bonjour, je suis désolée de ce que vous décrivez. À quelle heure était-ce ?"
-    )
-    await console.wait_for_timeout(1500)
-    await console.screenshot(path=IMAGES / "conversation.png")
 
 
-async def main() -> None:
+async def of_the_demo(browser: Browser) -> None:
     """Start a demo of its own, take the pictures, end it."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    chromium = subprocess.run(["sh", "scripts/chromium.sh"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: ASYNC221
     with tempfile.TemporaryDirectory(prefix="planton-images-") as var:
         ports = {name: free_port() for name in PORTS}
         environ = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
@@ -91,16 +93,45 @@ async def main() -> None:
         demo = subprocess.Popen([sys.executable, "-m", "bot", "demo"], cwd=ROOT, env=environ)  # noqa: ASYNC220
         try:
             await ready(f"http://127.0.0.1:{ports['GATEWAY_PORT']}/readyz", demo)
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(
-                    executable_path=chromium.stdout.strip(), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-                )
-                await take_pictures(browser, f"http://127.0.0.1:{ports['SANDBOX_PORT']}/")
-                await browser.close()
+            await sandbox_pictures(browser, f"http://127.0.0.1:{ports['SANDBOX_PORT']}/")
         finally:
             demo.send_signal(signal.SIGTERM)
             await asyncio.to_thread(demo.wait, 30)
 
 
+def reduce(since: float) -> None:
+    """Give the pictures taken since then a palette. Raises SystemExit when one stays too big."""
+    taken = [path for path in sorted(IMAGES.glob("*.png")) if path.stat().st_mtime >= since]
+    python = ROOT / ".venv-engine" / "bin" / "python"
+    if python.exists():
+        subprocess.run([python, "-c", PALETTE, *taken], check=True)
+    for path in taken:
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} kB")
+    big = [path.name for path in taken if path.stat().st_size > AT_MOST]
+    if big:
+        raise SystemExit(f"more than {AT_MOST // 1000} kB: {', '.join(big)}")
+
+
+async def main(wanted: list[str]) -> None:
+    """Take the pictures that are wanted."""
+    if set(wanted) - {"console", "demo"}:
+        raise SystemExit(__doc__)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    since = time.time()
+    chromium = subprocess.run(["sh", "scripts/chromium.sh"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: ASYNC221
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium.stdout.strip(), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        if "console" in wanted or not wanted:
+            from scripts import console_pictures
+
+            await console_pictures.take_pictures(browser, IMAGES)
+        if "demo" in wanted or not wanted:
+            await of_the_demo(browser)
+        await browser.close()
+    reduce(since)
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

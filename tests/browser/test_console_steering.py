@@ -50,7 +50,7 @@ HANDOFFS = """
 THUMBS = """
     INSERT INTO satisfaction (conversation_id, handoff_id, asked_at, answered_at, answer)
     SELECT conversation_id, id, closed_at, closed_at + interval '3 minutes', CASE id % 6 WHEN 0 THEN 'down' ELSE 'up' END
-    FROM handoffs WHERE category IN ('request', 'complaint') AND id % 3 = 0
+    FROM handoffs WHERE category IN ('request', 'complaint') AND id % 3 = 0 AND closed_at IS NOT NULL
 """
 
 

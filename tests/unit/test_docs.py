@@ -15,6 +15,7 @@ from bot.settings import KNOWN
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPERATOR = (ROOT / "docs" / "exploitation.md").read_text(encoding="utf-8")
+AGENT = (ROOT / "docs" / "guide-agent.md").read_text(encoding="utf-8")
 TRAINER = (ROOT / "docs" / "guide-formateur.md").read_text(encoding="utf-8")
 
 
@@ -50,6 +51,40 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README + OPERATOR):
         if not link.startswith("http"):
             assert (ROOT / link).exists(), link
+
+
+def one_line(text: str) -> str:
+    """Text with one kind of space."""
+    return " ".join(re.sub(r"&nbsp;|&#8239;|\\u00a0|\\u202f", " ", text).split())
+
+
+def said_by_the_console() -> str:
+    """What stands in templates, without their code and markup, and in the modules that have words."""
+    pages = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot/console/templates").rglob("*.html"))
+    pages = re.sub(r"<[^<>]*>", "", re.sub(r"{%.*?%}", "", pages, flags=re.DOTALL))
+    modules = [
+        *ROOT.glob("bot/console/*.py"),
+        *ROOT.glob("bot/console/static/js/*.js"),
+        *ROOT.glob("bot/store/desk/*.py"),
+    ]
+    return one_line(" ".join([pages, *(path.read_text(encoding="utf-8") for path in modules)]))
+
+
+def test_the_agents_guide_has_the_words_of_the_console() -> None:
+    said = said_by_the_console()
+    quoted = re.findall(r"« ([^»]+) »", one_line(AGENT))
+    assert len(quoted) > 50
+    assert [words for words in quoted if words.strip("… ") not in said] == []
+
+
+def test_the_agents_guide_is_read_in_ten_minutes_and_its_pictures_are_light() -> None:
+    assert len(re.findall(r"[\w’]+", AGENT)) < 2_300
+    pictures = set(re.findall(r"images/[\w-]+\.png", AGENT))
+    assert 6 <= len(pictures) <= 9
+    shown = {f"images/{path.name}" for path in (ROOT / "docs" / "images").glob("*.png")}
+    assert pictures | set(re.findall(r"images/[\w-]+\.png", README)) == shown
+    for picture in shown:
+        assert (ROOT / "docs" / picture).stat().st_size < 150_000
 
 
 def test_make_help_lists_every_target() -> None:
