@@ -147,6 +147,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "reason": {**work_words.CLOSE, **work_words.BLOCK},
     "role": labels.ROLES,
     "what": {"password": "mot de passe", "journal": "journal", "pilotage": "pilotage"},
+    "way": {"link": "lien", "password": "mot de passe provisoire"},
     "by": {"time": "l’heure venue", "message": "un nouveau message", "agent": "un agent"},
     "why": {
         "password": "mauvais mot de passe",
@@ -154,6 +155,9 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
         "identity": "identité inconnue",
         "disabled": "compte désactivé",
         "throttled": "trop d’essais",
+        "unknown": "nom inconnu",
+        "temporary": "mot de passe provisoire périmé",
+        "current": "mauvais mot de passe actuel",
     },
 }
 

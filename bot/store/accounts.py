@@ -87,7 +87,7 @@ class Accounts:
             return None
         await self.throttle.forgive(subjects, now)
         if row.password_temporary and row.password_at is not None and now - row.password_at > TEMPORARY_FOR:
-            await self._refused(row.id, now, "temporary password too old")
+            await self._refused(row.id, now, "temporary")
             raise AccountError(
                 "Ce mot de passe provisoire n’est plus valable.", "Demandez-en un autre à un administrateur."
             )
@@ -161,7 +161,7 @@ class Accounts:
         if await self.throttle.reserve(subjects, now) is not None:
             raise AccountError("Trop d’essais manqués.", "Réessayez dans un quart d’heure.")
         if not await self.hashing.right(hashed, current):
-            await self._refused(user.id, now, "current password")
+            await self._refused(user.id, now, "current")
             raise AccountError("Le mot de passe actuel n’est pas le bon.", "Saisissez-le de nouveau.")
         await self.throttle.forgive(subjects, now)
 

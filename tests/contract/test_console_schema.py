@@ -69,6 +69,24 @@ async def test_what_the_first_version_kept_comes_along(old_url: str) -> None:
     assert (over.state, over.name) == ("closed", "Yanis")  # who closed it, not who has the conversation today
 
 
+async def test_names_that_differ_by_case_alone_are_told_apart(old_url: str) -> None:
+    database = Database(old_url, size=2)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(_to, "0002")
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO users (name, role) VALUES ('Zoé', 'agent'), ('ZOÉ', 'agent'), ('zoé', 'agent');"
+            "INSERT INTO teams (name) VALUES ('Nuit'), ('NUIT'), ('Jour')"
+        )
+    await database.migrate()
+    async with database.begin() as connection:
+        names = (await connection.execute(text("SELECT name FROM users ORDER BY id"))).scalars().all()
+        teams = (await connection.execute(text("SELECT name FROM teams ORDER BY id"))).scalars().all()
+    await database.close()
+    assert names == ["Zoé", "ZOÉ (2)", "zoé (3)"]
+    assert teams == ["Nuit", "NUIT (2)", "Jour"]
+
+
 @pytest.mark.parametrize("change", ["UPDATE audit SET action = 'x'", "DELETE FROM audit", "TRUNCATE audit"])
 def test_the_audit_is_append_only(database_url: str, change: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
