@@ -35,7 +35,7 @@ REASONS = {
     "sensitive": "message sensible",
     "attachments": "contient autre chose que du texte",
     "edited": "message modifié ou retiré",
-    "window_closed": "délai de 24 h dépassé",
+    "window_closed": f"délai de 24{NB}h dépassé",
     "wrote_since": "a écrit depuis",
     "taken": "suivi par un agent",
     "answered": "a déjà reçu une réponse",

@@ -218,7 +218,7 @@ async def test_one_reviewed_reply_answers_each_once_and_says_why_not(
     assert count(page, "A reçu la réponse") == 1
     assert count(page, "N’a pas pu recevoir la réponse\u00a0: raison technique") == 1
     assert count(page, "Laissé à la file\u00a0: suivi par un agent") == 3
-    assert count(page, "Laissé à la file\u00a0: délai de 24 h dépassé") == 1
+    assert count(page, "Laissé à la file\u00a0: délai de 24\u00a0h dépassé") == 1
     assert count(page, "Laissé à la file\u00a0: a écrit depuis") == 1
     assert count(page, "Laissé à la file\u00a0: demande close") == 1
     assert count(page, "Total") == 8

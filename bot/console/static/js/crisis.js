@@ -5,6 +5,19 @@
   const details = document.getElementById("ecrire");
   if (!details) return;
   const field = details.querySelector("textarea");
+  const key = "planton.brouillon.crise." + location.pathname;
+  const above = () => {
+    const text = document.querySelector("#texte, .crisis-prepared .crisis-text");
+    return text ? text.textContent.trim() : "";
+  };
+  // What is typed survives a reload and a session that ran out, in this tab; logging out forgets it.
+  const kept = planton.stored("getItem", key);
+  if (kept && kept.trim() === above()) planton.stored("removeItem", key);
+  else if (kept && field.value === field.defaultValue) {
+    field.value = kept;
+    details.open = true;
+  }
+  field.addEventListener("input", () => planton.stored("setItem", key, field.value));
   document.addEventListener("planton:refreshed", () => {
     if (field.value !== field.defaultValue || details.contains(document.activeElement)) return;
     const text = document.getElementById("texte");
