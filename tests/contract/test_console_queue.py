@@ -14,6 +14,7 @@ from bot.core.messages import Attachment, Platform
 from bot.policy.intents import INTENTS, PRIORITY
 from bot.store.deadlines import Deadlines
 from bot.store.desk import queue as queues
+from bot.store.desk.access import Desk
 from bot.store.teams import Teams
 from tests.fakes.console import Browser, RunningConsole
 
@@ -242,7 +243,8 @@ async def test_what_is_due_is_marked_and_rises(console: RunningConsole, claire: 
 
 async def test_a_trainer_sees_that_somebody_waits_not_who(console: RunningConsole, someone: Browser) -> None:
     number = await console.waiting("p", "des mots secrets", "Nadia B.")
-    await console.hand_off(number, "urgent", "disparition", at=console.clock.now() - timedelta(minutes=25))
+    long_ago = console.clock.now() - timedelta(minutes=25)
+    await console.hand_off(number, "urgent", "disparition", at=long_ago, slots={"lieu": "Lyon"})
     await console.user("Inès", "trainer")
     await someone.log_in("Inès")
     for query in ("", "?etat=toutes", "?etat=toutes&categorie=urgent"):
@@ -251,6 +253,9 @@ async def test_a_trainer_sees_that_somebody_waits_not_who(console: RunningConsol
         assert "Urgent" in page
         assert not any(word in page for word in ("secrets", "Nadia", f"/conversations/{number}", "data-conversation"))
     assert (await someone.get("/file/alertes", follow=False)).status == 403
+    store = queues.QueueStore(Desk(console.database, console.codec, {}))
+    row = (await store.page(console.users["Inès"], queues.Wanted(), console.clock.now())).rows[0]
+    assert (row.conversation.name, row.words, row.handoff.slots) == (None, None, {})  # the page is not even told
 
 
 async def test_counts_stop_where_counting_would_take_long(

@@ -80,7 +80,9 @@ def test_accepted_it_is_recorded_and_installed_and_can_be_taken_away(
     assert dsfr.accepted(folder) is None
     assert theme_dsfr.main(["--accepter", "--par", "X"]) == 0
     assert dsfr.accepted(folder) is not None
-    for broken in ("", "[]", '{"par": "x"}', (folder / dsfr.RECORD).read_text().replace('"X"', '" "')):
+    kept = (folder / dsfr.RECORD).read_text()
+    other_terms, other_version = kept.replace(dsfr.TERMS, "0" * 64), kept.replace(dsfr.VERSION, "1.0.0")
+    for broken in ("", "[]", '{"par": "x"}', kept.replace('"X"', '" "'), other_terms, other_version):
         (folder / dsfr.RECORD).write_text(broken)
         assert dsfr.accepted(folder) is None
     assert theme_dsfr.main(["--retirer"]) == 0
