@@ -60,16 +60,21 @@ async def test_two_agents_write_to_one_person(
         await expect(agent.get_by_test_id("owner")).to_have_text("Suivie par Claire Martin")
         await expect(agent.get_by_test_id("notes")).to_contain_text("Vous la connaissez mieux que moi.")
         await expect(agent.get_by_test_id("send")).to_be_enabled()
-    # The draft outlives a reload, a log-out and the machine.
+    # The draft outlives a reload, a log-out in the midst of a word, and the machine.
+    await agent.reload()
+    await expect(agent.get_by_test_id("composer")).to_have_value("Bonjour, je regarde votre dossier.")
+    await agent.get_by_test_id("composer").press_sequentially(" Merci.")
+    await agent.get_by_test_id("logout").click()
+    await expect(agent.get_by_test_id("login-name")).to_be_visible()
     async with someone(browser, console) as elsewhere:
         await _open(elsewhere, console, number)
-        await expect(elsewhere.get_by_test_id("composer")).to_have_value("Bonjour, je regarde votre dossier.")
+        await expect(elsewhere.get_by_test_id("composer")).to_have_value("Bonjour, je regarde votre dossier. Merci.")
         await elsewhere.get_by_test_id("send").dblclick()
-        await expect(elsewhere.locator(".a-agent")).to_contain_text("Bonjour, je regarde votre dossier.")
+        await expect(elsewhere.locator(".a-agent")).to_contain_text("Bonjour, je regarde votre dossier. Merci.")
         await expect(elsewhere.get_by_test_id("composer")).to_have_value("")
     await citizen.settled()
     sent = [m[3] for m in await console.outgoing(number) if m[1] == "agent"]
-    assert sent == ["Bonjour, je regarde votre dossier."]
+    assert sent == ["Bonjour, je regarde votre dossier. Merci."]
 
 
 async def test_later_spam_reopened_and_blocked(
