@@ -34,9 +34,12 @@ def response(tracker: Tracker, name: str) -> str:
 
 
 def what_is_known(tracker: Tracker) -> dict[str, str]:
-    """What an agent is told: the slots, and the fields that this message and those of the day filled."""
-    slots = {slot: value for slot in KEPT if (value := known(tracker, slot))}
-    return {**slots, **(tracker.latest_message.get("told") or {})}
+    """The slots, and the fields that this message and those of the day filled."""
+    return {**_slots(tracker), **(tracker.latest_message.get("told") or {})}
+
+
+def _slots(tracker: Tracker) -> dict[str, str]:
+    return {slot: value for slot in KEPT if (value := known(tracker, slot))}
 
 
 def note(dispatcher: CollectingDispatcher, tracker: Tracker, like: str) -> list[dict[str, Any]]:
@@ -55,11 +58,18 @@ def is_awaited(question: str) -> bool:
 
 
 def ask_human(dispatcher: CollectingDispatcher, tracker: Tracker, like: str, reason: str) -> None:
-    """Ask for a human with the category of the intent `like` and what is known so far."""
+    """Ask for a human with the category of the intent `like` and the slots.
+
+    The worker adds the fields: it knows which were told now, and which earlier and must not replace newer ones.
+    """
     policy = policy_of(like)
-    slots = what_is_known(tracker)
     dispatcher.utter_message(
         json_message={
-            "handoff": {"category": policy.category, "priority": policy.priority, "reason": reason, "slots": slots}
+            "handoff": {
+                "category": policy.category,
+                "priority": policy.priority,
+                "reason": reason,
+                "slots": _slots(tracker),
+            }
         }
     )

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Optional
 
-from ruamel.yaml import YAML
-
-from bot.policy.precisions import Precisions
-
-FILE = Path(__file__).resolve().parents[1] / "data" / "precisions.yml"
+from bot.engine import precisions_file
 
 
 def narrower(general: str, text: str) -> Optional[str]:
     """Name of the reply that will stand in for `general`; None for a tap or if the general one will do."""
-    return None if text.startswith("/") else _table().find(general, text)
-
-
-@functools.cache
-def _table() -> Precisions:
-    return Precisions.from_mapping(YAML(typ="safe").load(FILE.read_text("utf-8")))
+    return None if text.startswith("/") else precisions_file.read().find(general, text)

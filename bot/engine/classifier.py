@@ -137,9 +137,11 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         with self._storage.write_to(self._resource) as folder:
             encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
-            meant = _meant(encoder, [texts[i] for i in judged], names)
-            features = Features(weight).fit(texts)
-            model, scores = learn(features, texts, labels, judged, strength)
+            with ThreadPoolExecutor(1) as pool:  # onnxruntime works without Python's lock
+                meaning = pool.submit(_meant, encoder, [texts[i] for i in judged], names)
+                features = Features(weight).fit(texts)
+                model, scores = learn(features, texts, labels, judged, strength)
+                meant = meaning.result()
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             # The slope is folded into the weights: a message costs one product.
             self._set(

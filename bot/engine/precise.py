@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Optional
 
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.trackers import DialogueStateTracker
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from bot.core.errors import SetupError
 from bot.policy.precisions import Precisions
-
-FILE = Path(__file__).resolve().parents[2] / "data" / "precisions.yml"
 
 
 class PreciseReplies(TemplatedNaturalLanguageGenerator):
@@ -33,11 +27,3 @@ class PreciseReplies(TemplatedNaturalLanguageGenerator):
         chosen = narrower if narrower in self.responses else utter_action
         message: Optional[dict[str, Any]] = await super().generate(chosen, tracker, output_channel, **kwargs)
         return message
-
-
-def read(path: Path = FILE) -> Precisions:
-    """The table of a file. Raises SetupError with what is wrong, in French."""
-    try:
-        return Precisions.from_mapping(YAML(typ="safe").load(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
-        raise SetupError(f"{path} : {error}.", "Corrigez ce fichier ; sa forme est expliquée à son début.") from None

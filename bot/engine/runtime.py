@@ -21,7 +21,7 @@ from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
 from bot.core.errors import SetupError
-from bot.engine import precise, reading, short, state, vectors
+from bot.engine import precise, precisions_file, reading, short, state, vectors
 from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
@@ -61,7 +61,7 @@ class Runtime:
     def __init__(self, model: Path, actions: str = "actions") -> None:
         self.model = newest_model(model)
         self._store = RequestTrackerStore()
-        nlg = precise.PreciseReplies(precise.read())
+        nlg = precise.PreciseReplies(precisions_file.read())
         self._processor = _processor(self.model, self._store, nlg, InProcessEndpoint(actions))
         self.domain = self._processor.domain
         self._store.domain = self.domain

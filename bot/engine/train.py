@@ -6,15 +6,20 @@ archive last, so that whoever takes the newest archive finds it whole and with i
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import multiprocessing.process
 import os
 import shutil
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
 from bot.core.errors import SetupError
+from bot.engine import danger_score
 from bot.engine.check import BadInput, check
 from bot.engine.inputs import fingerprint, training_data
 from bot.engine.quiet import Aside
@@ -43,10 +48,8 @@ def train(root: Path, force: bool = False) -> Path:
         return archive
     with tempfile.TemporaryDirectory(dir=models, prefix=".training-") as folder:
         say("Lecture des exemples et des règles…")
-        made, examples = _train_rasa(root, Path(folder))
-        say(f"Calcul du score de danger ({len(examples)} exemples)…")
         made_score = Path(folder) / "danger.json"
-        _train_danger(examples, made_score)
+        made = _train_all(root, Path(folder), made_score)
         os.replace(made_score, score)
         os.replace(made, archive)
     os.utime(archive)
@@ -60,7 +63,8 @@ def danger_file(archive: Path) -> Path:
     return archive.with_name(archive.name[: -len(".tar.gz")] + ".danger.json")
 
 
-def _train_rasa(root: Path, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
+def _train_all(root: Path, folder: Path, made_score: Path) -> Path:
+    """Rasa's model; the danger score is learnt beside it, on the other core."""
     from rasa.core.policies.rule_policy import InvalidRule
     from rasa.shared.exceptions import RasaException
 
@@ -70,9 +74,17 @@ def _train_rasa(root: Path, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
             examples = _examples(root)
             _check_actions(root)
         intents = len({intent for _, intent in examples})
-        say(f"Apprentissage de {intents} intentions sur {len(examples)} exemples (trois à six minutes)…")
-        with aside:
-            made = _run_rasa(root, folder)
+        say(f"Apprentissage de {intents} intentions et du danger sur {len(examples)} exemples (deux à cinq minutes)…")
+        with _danger_score(examples, made_score) as score:
+            with aside:
+                made = _run_rasa(root, folder)
+            if made:
+                score.join()
+                if score.exitcode:
+                    raise SetupError(
+                        f"Le calcul du score de danger s’est arrêté (code {score.exitcode}).",
+                        "Vérifiez qu’il reste 4 Gio de mémoire, puis relancez.",
+                    )
     except InvalidRule as error:
         raise BadInput(
             f"data/rules.yml et data/stories.yml se contredisent : {error}", "Corrigez l’un ou l’autre."
@@ -83,7 +95,20 @@ def _train_rasa(root: Path, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
         made = None
     if not made:
         raise BadInput(f"Rasa a arrêté l’apprentissage :\n{aside.tail()}", "Corrigez ce qu’il nomme.")
-    return Path(made), examples
+    return Path(made)
+
+
+@contextlib.contextmanager
+def _danger_score(examples: list[tuple[str, str]], out: Path) -> Iterator[multiprocessing.process.BaseProcess]:
+    """The danger score, learnt in a process of its own, which does not outlive the block."""
+    danger_score.read_lexicon()  # what is wrong with it is said here
+    process = multiprocessing.get_context("spawn").Process(target=danger_score.train, args=(examples, out))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.terminate()  # Rasa has failed, if it still runs: nobody waits for the score
+        process.join()
 
 
 def _files(root: Path) -> list[str]:
@@ -130,12 +155,6 @@ def _check_actions(root: Path) -> None:
 
 def _is_code(name: str) -> bool:
     return not name.startswith("utter_")
-
-
-def _train_danger(examples: list[tuple[str, str]], out: Path) -> None:
-    from bot.engine import danger_score
-
-    danger_score.train(examples, out)
 
 
 def _forget_old(models: Path) -> None:
