@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,7 +21,15 @@ MESSAGE = (
 )
 REPLY = "Le quartier de la République est fermé. Les informations sûres sont publiées par la préfecture de police."
 ASKED = "Que se passe-t-il à Paris ? Y a-t-il des blessés ?"
-ALIKE = (ASKED, "que se passe t il a paris, y a til des blessés", ASKED.upper(), ASKED + " SVP", "😱 " + ASKED)
+ALIKE = (
+    ASKED,
+    "que se passe t il a paris, y a til des blessés",
+    ASKED.upper(),
+    ASKED + " SVP",
+    "😱 " + ASKED,
+    "Que se passe t’il à Paris ?? Y a t’il des blessés ??",
+    "que ce passe-t-il à paris ? y a-t-il des blessés ?",
+)
 PEOPLE = [f"410{i}" for i in range(len(ALIKE))]
 COMPLAINT, DANGER, TAKEN, AGAIN = "4200", "4300", "4400", "4500"
 
@@ -62,7 +72,7 @@ async def test_a_crisis_from_its_message_to_the_last_reply(
         await agent.goto(f"{console.url}/conversations/{taken}")
         await agent.get_by_test_id("take").click()
         await expect(agent.get_by_test_id("composer")).to_be_visible()
-        await _sends_and_stops(alix, citizen)
+        await _sends_and_stops(alix, console, citizen)
         await _goes_on(alix, citizen)
         for person in PEOPLE:
             assert citizen.graph.texts(person) == [MESSAGE, REPLY]
@@ -121,19 +131,37 @@ async def _reviews(agent: Page, denis: Page, alix: Page, console: RunningConsole
     await accessible(alix)
 
 
-async def _sends_and_stops(alix: Page, citizen: System) -> None:
+async def _sends_and_stops(alix: Page, console: RunningConsole, citizen: System) -> None:
     """Some have the reply when the administrator stops; nobody else gets it, and the page says how many did not."""
     await alix.get_by_test_id("group-start").click()
-    await expect(alix.get_by_test_id("group-progress")).to_contain_text("1 sur")
+    async with asyncio.timeout(60):
+        while not _reached(citizen):
+            await asyncio.sleep(0.02)
+    await _paused(console, "now() + interval '1 day'")  # Meta has the page wait: there is a middle in which to stop
+    await expect(alix.get_by_test_id("group-progress")).to_have_text(re.compile(r"[1-9] sur"))
     await alix.get_by_test_id("group-stop").click()
     await expect(alix.get_by_test_id("group-state")).to_have_text("Envoi arrêté")
+    await _paused(console, "NULL")
     await citizen.settled()
-    reached = sum(REPLY in citizen.graph.texts(person) for person in PEOPLE)
+    reached = _reached(citizen)
     assert 1 <= reached < len(PEOPLE)
-    await expect(alix.get_by_test_id("group-progress")).to_contain_text(f"{reached} sur")
-    await alix.wait_for_timeout(1500)  # longer than the pace: nothing more leaves
-    assert sum(REPLY in citizen.graph.texts(person) for person in PEOPLE) == reached
+    await expect(alix.get_by_test_id("group-progress")).to_have_text(f"{reached} sur {len(PEOPLE)}")
+    await expect(alix.get_by_test_id("group-counts")).to_contain_text("Réponse retirée avant son envoi")
     await picture(alix, "crisis-stopped")
+    await alix.wait_for_timeout(1500)  # longer than the pace: nothing more leaves
+    assert _reached(citizen) == reached
+
+
+def _reached(citizen: System) -> int:
+    """How many people have the group's reply."""
+    return sum(REPLY in citizen.graph.texts(person) for person in PEOPLE)
+
+
+async def _paused(console: RunningConsole, until: str) -> None:
+    await console.execute(
+        f"INSERT INTO accounts (account, paused_until) SELECT account, {until} FROM conversations GROUP BY account "
+        "ON CONFLICT (account) DO UPDATE SET paused_until = excluded.paused_until"
+    )
 
 
 async def _goes_on(alix: Page, citizen: System) -> None:
@@ -150,8 +178,9 @@ async def _goes_on(alix: Page, citizen: System) -> None:
     for width, scheme in ((1280, "dark"), (320, "light")):
         await alix.set_viewport_size({"width": width, "height": 800})
         await alix.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        await accessible(alix)
+        await alix.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")  # laid out anew
         await picture(alix, f"crisis-group-{scheme}-{width}")
+        await accessible(alix)
 
 
 async def _closes(agent: Page, alix: Page, console: RunningConsole) -> None:
