@@ -47,11 +47,15 @@
   function ring(title, text, pressing) {
     if (chosen.sound) sound(pressing);
     if (!chosen.notify || !canNotify() || (!document.hidden && document.hasFocus())) return;
-    const shown = new Notification(title, { body: text, tag: pressing ? "planton-urgent" : "planton", lang: "fr" });
-    shown.onclick = () => {
-      window.focus();
-      shown.close();
-    };
+    try {
+      const shown = new Notification(title, { body: text, tag: pressing ? "planton-urgent" : "planton", lang: "fr" });
+      shown.onclick = () => {
+        window.focus();
+        shown.close();
+      };
+    } catch {
+      /* phones' browsers show none from a page */
+    }
   }
 
   function alarm(title, text = "", pressing = false) {
@@ -83,6 +87,7 @@
     if (!said) return;
     alarm("Échéance proche", said.querySelector("strong").textContent, true);
     if (window.planton.page !== "queue") show(document.importNode(said, true));
+    else document.getElementById("annonce").textContent = said.querySelector("strong").textContent;
   }
 
   const ARRIVED = {
