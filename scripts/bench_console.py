@@ -3,7 +3,8 @@
 Invents conversations (`planton seed`) in a database of its own, starts `planton run console` on it and asks for pages one
 after the other: queue (each filter, page after page), conversation, steering, search. Then hand-offs are opened while many
 consoles are connected: each, told by the stream, asks for its queue again, as `core.js` does; the delay runs from the
-commit to the moment when that page shows the new line. Prints medians and 95th percentiles beside what the issue asks for.
+commit to the moment when that page shows the new line. Prints medians and 95th percentiles beside what is promised, and the
+processor time that the server's processes spent on each: it says what the machine's other work hides.
 
     python scripts/bench_console.py [--conversations 100000] [--messages 1000000] [--consoles 50]
 """
@@ -30,6 +31,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import aiohttp
+import psutil
 import psycopg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +43,7 @@ from bot.store.accounts import AccountError, Accounts  # noqa: E402
 from bot.store.codec import Codec  # noqa: E402
 from bot.store.db import Database  # noqa: E402
 from bot.store.embedded import Embedded  # noqa: E402
+from bot.store.volumes import RollUp  # noqa: E402
 
 PAGES_MS, SEARCH_MS, LIVE_MS = 200, 300, 1000  # what the console promises
 AGENTS, PASSWORD = 10, "une phrase de passe pour mesurer"
@@ -100,12 +103,49 @@ def _hidden(page: str, name: str) -> str:
     return html.unescape(found[1]) if found else ""
 
 
+class Meter:
+    """Processor time of the console and of its database, since the last look."""
+
+    def __init__(self) -> None:
+        self._launcher: psutil.Process | None = None
+        self._database = ""
+        self._before = 0.0
+
+    def watch(self, launcher: int, database_url: str) -> None:
+        """From now on."""
+        self._launcher = psutil.Process(launcher)
+        with psycopg.connect(database_url) as connection:
+            self._database = f" {connection.info.dbname} "
+        self.spent()
+
+    def spent(self) -> float:
+        """Milliseconds."""
+        total = 0.0
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+        spent, self._before = (total - self._before) * 1000, total
+        return max(0.0, spent)
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._launcher is not None
+        found = [self._launcher, *self._launcher.children(recursive=True)]
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                title = " ".join(process.cmdline())
+                if title.startswith("postgres:") and self._database in title:
+                    found.append(process)
+        return found
+
+
 class Bench:
     """One run."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.slow: list[str] = []
+        self.meter = Meter()
         drawn = base64.b64encode(secrets.token_bytes(32)).decode()
         self.codec_key = os.environ.get("PLANTON_DATA_KEY", drawn) if options.database else drawn
         self.codec = Codec(self.codec_key)
@@ -150,6 +190,7 @@ class Bench:
         await database.migrate()
         if not self.options.database:
             await self._seed(url)
+        await RollUp(database).catch_up(datetime.now(timezone.utc))  # as the workers do every minute
         accounts = Accounts(database, "secret of the bench")
         for number in range(AGENTS):
             with contextlib.suppress(AccountError):  # there from an earlier run
@@ -169,6 +210,7 @@ class Bench:
 
     async def _measure(self, database_url: str, url: str, process: subprocess.Popen[bytes]) -> None:
         await self._ready(url, process)
+        self.meter.watch(process.pid, database_url)
         clients = [Client(url) for _ in range(AGENTS)]
         try:
             for number, client in enumerate(clients):
@@ -176,7 +218,7 @@ class Bench:
             load, cores = os.getloadavg()[0], os.cpu_count() or 1
             busy = "  (others are at work here: times are longer than they would be)" if load > cores else ""
             print(f"load {load:.1f} on {cores} cores{busy}\n")
-            print(f"{'page':<42}{'n':>5}{'median':>10}{'p95':>10}{'most':>10}   asked")
+            print(f"{'page':<42}{'n':>5}{'median':>10}{'p95':>10}{'most':>10}{'CPU':>9}   asked")
             await self._queue(clients[0])
             await self._conversations(clients[0], database_url)
             await self._steering(clients[0])
@@ -200,32 +242,42 @@ class Bench:
                 await asyncio.sleep(0.2)
         raise SystemExit("the console is not ready after a minute; try again with --verbose")
 
-    def _report(self, name: str, values: Sequence[float], promised: float, by: str = "median") -> None:
+    def _report(
+        self, name: str, values: Sequence[float], promised: float, cpu: float = 0.0, by: str = "median"
+    ) -> None:
         median, p95, most = statistics.median(values), percentile(values, 95), max(values)
         slow = (median if by == "median" else most) > promised
         mark = "  SLOW" if slow else ""
+        spent = f"{cpu / len(values):>6.0f} ms" if cpu else " " * 9
         print(
-            f"{name:<42}{len(values):>5}{median:>7.0f} ms{p95:>7.0f} ms{most:>7.0f} ms   {promised:.0f} ms{mark}",
+            f"{name:<42}{len(values):>5}{median:>7.0f} ms{p95:>7.0f} ms{most:>7.0f} ms{spent}   {promised:.0f} ms{mark}",
             flush=True,
         )
         if slow:
-            self.slow.append(name)
+            self.slow.append(name.strip())
 
-    async def _time(self, client: Client, path: str, times: int) -> list[float]:
+    async def _page(self, name: str, client: Client, path: str, times: int, promised: float = PAGES_MS) -> list[float]:
+        await self._time(client, path, 0)  # what everybody shares is warm
+        self.meter.spent()
+        taken = await self._time(client, path, times - 1)
+        self._report(name, taken, promised, self.meter.spent())
+        return taken
+
+    async def _time(self, client: Client, path: str, more: int) -> list[float]:
+        """Milliseconds of one look and `more`."""
         taken = []
-        for turn in range(times + 1):
+        for _ in range(more + 1):
             spent, status, _, _ = await client.page(path)
             if status != 200:
                 raise SystemExit(f"{path} answers {status}")
-            if turn:  # the first one warms what everybody shares
-                taken.append(spent)
+            taken.append(spent)
         return taken
 
     # -- pages ------------------------------------------------------------------------------------------------------
 
     async def _queue(self, client: Client) -> None:
         times = self.options.times
-        self._report("queue", await self._time(client, "/file", times), PAGES_MS)
+        await self._page("queue", client, "/file", times)
         _, _, page, _ = await client.page("/file")
         links = {html.unescape(link) for link in re.findall(r'href="(/file\?[^"]+)"', page) if "apres=" not in link}
         for name, values in re.findall(r'<select[^>]*name="(\w+)"[^>]*>(.*?)</select>', page, re.DOTALL):
@@ -233,15 +285,17 @@ class Bench:
                 links |= {f"/file?etat=toutes&{name}={value}" for value in re.findall(r'value="([^"]+)"', values)}
         links |= {"/file?etat=toutes&categorie=urgent&reseau=instagram&age=plus-24h"}
         every: list[float] = []
+        self.meter.spent()
         worst: tuple[float, str] = (0.0, "")
         for link in sorted(links):
             taken = await self._time(client, link, max(3, times // 4))
             every += taken
             worst = max(worst, (statistics.median(taken), link))
-        self._report(f"queue, {len(links)} filters", every, PAGES_MS)
+        self._report(f"queue, {len(links)} filters", every, PAGES_MS, self.meter.spent())
         self._report(f"  slowest: {worst[1]}"[:42], [worst[0]], PAGES_MS)
         for which in ("toutes", "closes"):
             path, taken = f"/file?etat={which}", []
+            self.meter.spent()
             for _ in range(DEEP):
                 spent, _, page, _ = await client.page(path)
                 taken.append(spent)
@@ -249,7 +303,7 @@ class Bench:
                 if more is None:
                     break
                 path = html.unescape(more[1])
-            self._report(f"queue {which}, leafing to page {len(taken)}", taken[-20:], PAGES_MS)
+            self._report(f"queue {which}, leafing to page {len(taken)}", taken, PAGES_MS, self.meter.spent())
 
     async def _conversations(self, client: Client, database_url: str) -> None:
         with psycopg.connect(database_url) as connection:
@@ -260,20 +314,21 @@ class Bench:
                 "SELECT conversation_id, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC LIMIT 1"
             ).fetchone()
         assert long is not None
-        taken = [spent for number in some for spent in await self._time(client, f"/conversations/{number}", 1)]
-        self._report("conversation", taken, PAGES_MS)
-        longest = await self._time(client, f"/conversations/{long[0]}", self.options.times)
-        self._report(f"conversation with {long[1]} messages of a person", longest, PAGES_MS)
+        self.meter.spent()
+        taken = [(await client.page(f"/conversations/{number}"))[0] for number in some]
+        self._report("conversation", taken, PAGES_MS, self.meter.spent())
+        await self._page(
+            f"conversation, {long[1]} messages of a person", client, f"/conversations/{long[0]}", self.options.times
+        )
 
     async def _steering(self, client: Client) -> None:
         _, status, page, _ = await client.page("/pilotage")
         if status != 200:
             print(f"{'steering':<42} not served ({status})")
             return
-        self._report("steering", await self._time(client, "/pilotage", self.options.times), PAGES_MS)
+        await self._page("steering", client, "/pilotage", self.options.times)
         for link in sorted({html.unescape(found) for found in re.findall(r'href="(/pilotage\?[^"]+)"', page)}):
-            taken = await self._time(client, link, max(3, self.options.times // 4))
-            self._report(f"  {link}"[:42], taken, PAGES_MS)
+            await self._page(f"  {link}"[:42], client, link, max(3, self.options.times // 4))
 
     async def _search(self, client: Client) -> None:
         every: list[float] = []
@@ -284,9 +339,8 @@ class Bench:
                 if response.status != 200:
                     raise SystemExit(f"the search for {fields} answers {response.status}")
                 path = response.url.path_qs
-            taken = await self._time(client, path, self.options.times)
-            every += taken
-            self._report("search " + " ".join(fields.values())[:34], taken, SEARCH_MS)
+            name = "search " + " ".join(fields.values())[:34]
+            every += await self._page(name, client, path, self.options.times, SEARCH_MS)
         self._report("search, all of these", every, SEARCH_MS)
 
     # -- live -------------------------------------------------------------------------------------------------------
@@ -308,10 +362,13 @@ class Bench:
                     )
                 ]
             delays: list[float] = []
+            self.meter.spent()
             for number in free:
                 delays += await self._hand_off(database, consoles, number)
                 await asyncio.sleep(1.5)
-            self._report(f"live, {options.consoles} consoles, to each page", delays, LIVE_MS, by="most")
+            self._report(
+                f"live, {options.consoles} consoles, to each page", delays, LIVE_MS, self.meter.spent(), "most"
+            )
         finally:
             for task in tasks:
                 task.cancel()
