@@ -189,7 +189,7 @@ async def test_a_form_waits_for_the_line_to_come_back(
     async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
         await expect(lost).to_contain_text("revenue", timeout=10_000)
         await page.get_by_test_id("send").click()
-        await expect(page.locator(".a-agent")).to_contain_text("à garder")
+        await expect(page.locator(".a-agent")).to_contain_text("à garder", timeout=15_000)
         assert len([row for row in await console.outgoing(number) if row[3] == "à garder"]) == 1
 
 
