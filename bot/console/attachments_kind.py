@@ -6,10 +6,13 @@ in the page; everything else, HTML and SVG included, is a file to download.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
 HEAD = 64  # bytes that are looked at
+SEGMENTS = 2_000  # of a JPEG before its frame; real ones have a dozen
+PIXELS_AT_MOST = 100_000_000  # a small file may unfold into a picture that takes the browser down
 
 
 @dataclass(frozen=True)
@@ -92,4 +95,50 @@ def sniff(data: bytes, said: str = "") -> Kind:
     """What the file is. `said`: Meta's word for the attachment; a voice message comes in the same box as a video."""
     head = data[:HEAD]
     kind = next((found for test in _TESTS if (found := test(head))), FILE)
+    if _pixels(kind, data) > PIXELS_AT_MOST:
+        return Kind(FILE.mime, FILE.family, kind.extension)
     return _MP4_AUDIO if kind is _MP4_VIDEO and said == "audio" else kind
+
+
+def _pixels(kind: Kind, data: bytes) -> int:
+    """How many pixels the picture says that it has; 0 where it does not say."""
+    try:
+        width, height = _SIZES.get(kind.extension, _unsaid)(data)
+    except (struct.error, IndexError):
+        return 0
+    return width * height
+
+
+def _unsaid(data: bytes) -> tuple[int, int]:
+    return 0, 0
+
+
+def _png(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
+def _gif(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _jpeg(data: bytes) -> tuple[int, int]:
+    """From the frame's header: the first SOF marker among the segments."""
+    at = 2
+    for _ in range(SEGMENTS):
+        if data[at] != 0xFF:
+            break
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        if marker == 0xFF:  # filling
+            at += 1
+        else:
+            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return 0, 0
+
+
+# WebP holds at most 16,383 pixels a side.
+_SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {"png": _png, "gif": _gif, "jpg": _jpeg}

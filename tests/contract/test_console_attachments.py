@@ -201,6 +201,27 @@ def test_a_voice_message_in_a_films_box_is_a_sound() -> None:
     assert sniff(b"\0\0\0\x20ftypisom", "audio").mime == "audio/mp4"
 
 
+_JFIF = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("data", "inline"),
+    [
+        (png()[:16] + b"\x00\x00\xc3\x50" * 2 + png()[24:], False),  # 50,000 a side
+        (png()[:16] + b"\x00\x00\x20\x00" * 2 + png()[24:], True),  # 8,192 a side
+        (b"GIF89a" + b"\xff\xff" * 2, False),
+        (_JFIF + b"\xff\xff\xc2\x00\x11\x08\xff\xff\xff\xff", False),
+        (_JFIF + b"\xff\xc0\x00\x11\x08\x0b\xb8\x0f\xa0", True),
+        (_JFIF + b"\xff\xc0\x00", True),  # cut off: the browser shows nothing
+        (_JFIF + b"\xff\xe1\xff\xff", True),
+        (_JFIF + b"\x00", True),
+        (_JFIF + b"\xff" * 100_000, True),
+    ],
+)
+def test_a_picture_that_would_take_the_browser_down_is_a_download(data: bytes, inline: bool) -> None:
+    assert sniff(data).inline is inline
+
+
 # -- what the browser gets, and who saw it ----------------------------------------------------------------------------
 
 
