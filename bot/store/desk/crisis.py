@@ -185,7 +185,7 @@ class CrisisStore:
             {"user": user.id, "now": now, "id": crisis_id},
         )
         withdrawn = await crisis.withdraw(connection, crisis_id)
-        await _done(connection, now, user, "crisis_closed", crisis_id, withdrawn=withdrawn)
+        await _done(connection, now, user, "crisis_closed", crisis_id, taken_back=withdrawn)
 
     @staticmethod
     async def _draft(connection: AsyncConnection, crisis_id: int) -> Crisis:

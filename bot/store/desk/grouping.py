@@ -188,8 +188,8 @@ class Grouping:
             for cluster in clusters:
                 joins[await self._found(connection, crisis_id, cluster, now)] = cluster.members
             joined = await self._join(connection, joins, now)
-            await _tell(connection, {number for number, members in joins.items() if members})
-        return joined
+            await _tell(connection, set(joined))
+        return len(joined)
 
     @staticmethod
     async def _found(connection: AsyncConnection, crisis_id: int, cluster: _Cluster, now: datetime) -> int:
@@ -211,12 +211,13 @@ class Grouping:
         return int(number)
 
     @staticmethod
-    async def _join(connection: AsyncConnection, joins: Mapping[int, Sequence[Row[Any]]], now: datetime) -> int:
+    async def _join(connection: AsyncConnection, joins: Mapping[int, Sequence[Row[Any]]], now: datetime) -> list[int]:
+        """Returns the group of each who joined; whoever had its reply, or was left out of it, does not come back."""
         pairs = [(number, row) for number, members in joins.items() for row in members]
         if not pairs:
-            return 0
+            return []
         # Who wrote again and still says much the same adds something: a human reads it before any reply.
-        done = await connection.execute(
+        rows = await connection.execute(
             text("""
                 INSERT INTO group_members AS m
                     (group_id, conversation_id, handoff_id, seen, status, why, joined_at, at)
@@ -226,7 +227,7 @@ class Grouping:
                 ON CONFLICT (group_id, conversation_id) DO UPDATE SET handoff_id = EXCLUDED.handoff_id,
                     seen = EXCLUDED.seen, status = 'held', why = coalesce(EXCLUDED.why, 'wrote_since'),
                     joined_at = EXCLUDED.joined_at, at = EXCLUDED.at, admitted_by = NULL, admitted_at = NULL
-                WHERE m.status = 'skipped'
+                WHERE m.status = 'skipped' RETURNING m.group_id
             """),
             {
                 "groups": [number for number, _ in pairs],
@@ -237,7 +238,7 @@ class Grouping:
                 "now": now,
             },
         )
-        return int(done.rowcount)
+        return [row.group_id for row in rows]
 
 
 @dataclass

@@ -405,7 +405,7 @@ class GroupStore:
                 return 0
             withdrawn = await release.stop(connection, [group_id], user.id, now)
             await _done(
-                connection, now, user, "group_stopped", group_id, withdrawn=withdrawn, sent=group.counts["sent"]
+                connection, now, user, "group_stopped", group_id, taken_back=withdrawn, sent=group.counts["sent"]
             )
             return withdrawn
 
