@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
@@ -12,9 +13,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
+from jinja2 import Environment, FileSystemBytecodeCache
 from psycopg import sql
 
+from bot.console import render
 from bot.core.clock import FrozenClock
+from bot.store import passwords
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.embedded import Embedded
@@ -26,6 +31,18 @@ _numbers = itertools.count(1)
 def url_of(server: str, database: str) -> str:
     """The URI of another database on the same server."""
     return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What every test would pay again: the cost of a password's hash (its real one has a test), compiled templates."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", cheap)
+        patch.setattr(passwords, "_NOBODY", cheap.hash("nobody"))
+        patch.setattr(render, "Environment", functools.partial(Environment, bytecode_cache=compiled))
+        yield
 
 
 @pytest.fixture(scope="session")
