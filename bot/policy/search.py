@@ -207,8 +207,8 @@ def excerpt(query: Query, text: str, length: int = EXCERPT) -> tuple[Part, ...]:
     for start, stop in hits:
         if start >= end:
             break
-        parts += [Part(line[at:start]), Part(line[start:stop], True)]
-        at = stop
+        at, before = min(stop, begin + length), at
+        parts += [Part(line[before:start]), Part(line[start:at], True)]
     parts.append(Part(line[at : max(at, end)] + ("…" if end < len(line) and at < len(line) else "")))
     return tuple(part for part in parts if part.text)
 
