@@ -16,7 +16,7 @@ NAVIGATION = {"accounts": ("/comptes", "Comptes"), "teams": ("/equipes", "Équip
 SAVED = {
     "cree": "Le compte est créé.",
     "modifie": "Les changements sont enregistrés.",
-    "desactive": "Le compte est désactivé et ses sessions sont fermées.",
+    "desactive": "Le compte est désactivé, ses sessions sont fermées. Ce qu’il suivait attend de nouveau dans la file.",
     "reactive": "Le compte est réactivé.",
     "facteur": "Le code à usage unique est retiré. La prochaine connexion demandera de relier une application, si le rôle le veut.",
     "sessions": "Les sessions sont fermées.",

@@ -132,6 +132,7 @@ _KEYS = {
     "teams": "équipes n°",
     "until": "jusqu’à",
     "was": "avant",
+    "released": "conversations remises dans la file",
     "way": "moyen",
     "what": "objet",
     "why": "raison",

@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.policy.rights import LEVELS, Capability
-from bot.store import audit, links, passwords
+from bot.policy.rights import LEVELS, Capability, may
+from bot.store import audit, links, news, passwords
 from bot.store.accounts import Accounts, insert, set_password, taken
 from bot.store.db import Database
 from bot.store.passwords import AccountError
@@ -149,6 +149,8 @@ class Administration:
                     {"name": name, "role": role, "level": level, "email": email, "id": user_id},
                 )
                 await _must_leave_one(connection, old)
+                if not may(role, Capability.WORK):
+                    await _release(connection, user_id)
                 await _put_into(connection, user_id, teams)
                 await restage(connection, user_id)
                 await audit.record(
@@ -159,7 +161,10 @@ class Administration:
             raise taken(error, name) from None
 
     async def disable(self, by: User, user_id: int, now: datetime) -> None:
-        """The account opens nothing any more, and its sessions end. What it did stays. Raises AccountError."""
+        """The account opens nothing any more, its sessions end, what it held waits for anyone. What it did stays.
+
+        Raises AccountError.
+        """
         async with self._db.begin() as connection:
             old = await self._locked(connection, by, user_id)
             _not_oneself(by, user_id, "Vous ne pouvez pas désactiver votre propre compte.")
@@ -170,7 +175,8 @@ class Administration:
             )
             await _must_leave_one(connection, old)
             await connection.execute(text("DELETE FROM login_links WHERE user_id = :id"), {"id": user_id})
-            await audit.record(connection, now, by.id, "user_disabled", subject_id=user_id)
+            released = await _release(connection, user_id)
+            await audit.record(connection, now, by.id, "user_disabled", subject_id=user_id, released=released)
             await end(connection, by.id, user_id, now)
 
     async def enable(self, by: User, user_id: int, now: datetime) -> None:
@@ -268,6 +274,35 @@ async def _must_leave_one(connection: AsyncConnection, old: Any) -> None:
 def _not_oneself(by: User, user_id: int, what: str) -> None:
     if by.id == user_id:
         raise AccountError(what, "Un autre administrateur peut le faire.")
+
+
+async def _release(connection: AsyncConnection, user_id: int) -> int:
+    """Whatever this person held or should have taken waits for anyone again; how many conversations that were."""
+    held = (
+        await connection.scalars(
+            text("SELECT id FROM conversations WHERE owner = 'agent' AND agent_id = :id ORDER BY id FOR UPDATE"),
+            {"id": user_id},
+        )
+    ).all()
+    await connection.execute(
+        text("""
+            UPDATE conversations c SET agent_id = NULL, owner_version = owner_version + 1,
+                owner = CASE WHEN EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL)
+                    THEN 'waiting' ELSE 'bot' END
+            WHERE id = ANY(:held)
+        """),
+        {"held": list(held)},
+    )
+    assigned = await connection.scalars(
+        text(
+            "UPDATE handoffs SET assignee_id = NULL WHERE assignee_id = :id AND closed_at IS NULL RETURNING conversation_id"
+        ),
+        {"id": user_id},
+    )
+    changed = sorted({*held, *assigned.all()})
+    for number in changed:
+        await news.conversation(connection, number)
+    return len(changed)
 
 
 async def _put_into(connection: AsyncConnection, user_id: int, teams: Collection[int]) -> None:

@@ -343,6 +343,30 @@ async def test_change_disable_enable(console: RunningConsole, alix: Browser, cla
     ]  # fmt: skip
 
 
+async def test_nobody_is_left_with_someone_who_has_gone(
+    console: RunningConsole, alix: Browser, claire: Browser
+) -> None:
+    held, meant = await console.waiting("p1"), await console.waiting("p2")
+    await claire.act(held, "prendre")
+    me = console.users["Claire"].id
+    await console.execute("UPDATE handoffs SET assignee_id = :me WHERE conversation_id = :id", me=me, id=meant)
+    await act(alix, f"/comptes/{me}/modifier", nom="Claire", role="validator")  # still works
+    assert (await console.conversation(held)).agent_id == me
+    await act(alix, f"/comptes/{me}/modifier", nom="Claire", role="auditor")  # reads only
+    conversation = await console.conversation(held)
+    assert (conversation.owner, conversation.agent_id) == ("waiting", None)
+    await act(alix, f"/comptes/{me}/modifier", nom="Claire", role="agent")
+    await claire.act(held, "prendre")
+    await act(alix, f"/comptes/{me}/desactiver")
+    for number in (held, meant):
+        conversation = await console.conversation(number)
+        assert (conversation.owner, conversation.agent_id) == ("waiting", None)
+        assert (await console.handoff(number)).assignee_id is None
+    page = (await alix.get("/file")).page
+    assert f'href="/conversations/{held}"' in page
+    assert f'href="/conversations/{meant}"' in page
+
+
 async def test_resets(console: RunningConsole, alix: Browser, someone: Browser, wall: FrozenClock) -> None:
     denis = await console.user("Denis", "validator")
     await enrolled(console, someone, wall, "Denis")
