@@ -148,8 +148,9 @@ class WorkViews:
     async def give_back(self, request: Request, number: int) -> HTTPResponse:
         """The bot speaks again."""
         number = checked(number)
+        seen = whole(field(request, "vu"), 0)
         try:
-            await self._store.give_back(request.ctx.user, number, self._deps.clock.now())
+            await self._store.give_back(request.ctx.user, number, self._deps.clock.now(), seen)
         except Conflict as error:
             return await self._conversation.page(request, number, error=error, status=409)
         return redirect("/file?etat=a-moi", status=303)

@@ -116,7 +116,7 @@ class MoveViews:
             await self._site.desk.access_conversation(user, number)
             error = BadChoice("Choisissez jusqu’à quand reporter la conversation.", "Donnez une date et une heure.")
             return await self._conversation.page(request, number, error=error, status=422)
-        return await self._after(request, number, self._store.snooze(user, number, until, now), "/file")
+        return await self._after(request, number, self._store.snooze(user, number, until, now, _seen(request)), "/file")
 
     async def spam(self, request: Request, number: int) -> HTTPResponse:
         """Undesirable, or not after all (`annuler`)."""
@@ -125,7 +125,7 @@ class MoveViews:
             return await self._after(
                 request, number, self._store.not_spam(user, number, now), f"/conversations/{number}"
             )
-        return await self._after(request, number, self._store.spam(user, number, now), "/file")
+        return await self._after(request, number, self._store.spam(user, number, now, _seen(request)), "/file")
 
     async def block(self, request: Request, number: int) -> HTTPResponse:
         """Block the person for a reason, or lift it (`annuler`)."""
@@ -133,7 +133,8 @@ class MoveViews:
         here = f"/conversations/{number}"
         if field(request, "annuler"):
             return await self._after(request, number, self._store.unblock(user, number, now), here)
-        return await self._after(request, number, self._store.block(user, number, field(request, "motif"), now), here)
+        blocking = self._store.block(user, number, field(request, "motif"), now, _seen(request))
+        return await self._after(request, number, blocking, here)
 
     async def _after(self, request: Request, number: int, action: Awaitable[None], where: str) -> HTTPResponse:
         """Do it, then go there; the page again with what was refused. The draft is on the server already."""
@@ -144,6 +145,11 @@ class MoveViews:
         except (BadChoice, BadReply) as error:
             return await self._conversation.page(request, number, error=error, status=422)
         return redirect(where, status=303)
+
+
+def _seen(request: Request) -> int:
+    """The last thing of the person that the page showed."""
+    return whole(field(request, "vu"), 0)
 
 
 def _target(request: Request) -> Target:

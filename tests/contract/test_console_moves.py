@@ -6,6 +6,8 @@ import asyncio
 import json
 from datetime import timedelta
 
+import pytest
+
 from bot.console import work_words
 from bot.core.clock import FrozenClock
 from bot.store.desk.moves import BLOCK_REASONS
@@ -236,6 +238,31 @@ async def test_blocked_and_lifted(console: RunningConsole, claire: Browser, odil
     assert (await claire.act(number, "bloquer", annuler="1")).status == 303
     assert "Personne bloquée" not in (await claire.get(f"/conversations/{number}")).page
     assert [a for a, _ in await console.audit()][-2:] == ["block", "unblock"]
+
+
+@pytest.mark.parametrize(
+    ("action", "fields"),
+    [
+        ("reporter", {"pour": "3h"}),
+        ("reporter", {"le": "2026-01-16T09:30"}),
+        ("indesirable", {}),
+        ("bloquer", {"motif": "menaces"}),
+        ("rendre", {}),
+    ],
+)
+async def test_what_the_person_has_just_written_is_not_put_away_unread(
+    console: RunningConsole, claire: Browser, action: str, fields: dict[str, str]
+) -> None:
+    number = await _taken(console, claire)
+    read = (await claire.get(f"/conversations/{number}")).hidden("vu")
+    await console.says("p1", "il est revenu, je me suis enfermée")  # the worker has yet to look at it
+    refused = await claire.act(number, action, **fields, vu=read)
+    assert refused.status == 409
+    assert "La personne vient d’écrire" in refused.page
+    assert ((await console.handoff(number)).state, (await console.conversation(number)).owner) == ("open", "agent")
+    pending = await console.rows("SELECT disposition FROM events ORDER BY id DESC LIMIT 1")
+    assert pending[0].disposition is None
+    assert (await claire.act(number, action, **fields)).status == 303  # once it has been read
 
 
 async def test_a_danger_that_nobody_took_is_not_set_aside(console: RunningConsole, claire: Browser) -> None:

@@ -28,11 +28,11 @@ class Conflict(DeskError):
 
 
 class Stale(Conflict):
-    """The person wrote since the page was shown."""
+    """The person wrote since the page was shown. `undone`: what was not done, if it was not sending."""
 
-    def __init__(self, closing: bool = False) -> None:
-        what = "la conversation n’a pas été close." if closing else "rien n’a été envoyé."
-        again = "puis décidez." if closing else "puis envoyez de nouveau. Votre brouillon est gardé."
+    def __init__(self, undone: str = "") -> None:
+        what = undone or "rien n’a été envoyé."
+        again = "puis décidez." if undone else "puis envoyez de nouveau. Votre brouillon est gardé."
         super().__init__(f"La personne vient d’écrire\u00a0: {what}", f"Lisez ce qu’elle dit, {again}")
 
 

@@ -78,6 +78,15 @@ async def must_be_fresh(
         raise Overtaken(str(name))
 
 
+async def must_have_read(connection: AsyncConnection, conversation_id: int, seen: int | None, undone: str) -> None:
+    """Raises Stale when the person wrote since the page was shown: what nobody has read is not set aside with the rest.
+
+    `seen`: the last thing of the person that the page showed (None: there was no page); `undone`: what is not done.
+    """
+    if seen is not None and await last_seen(connection, conversation_id) > seen:
+        raise Stale(undone)
+
+
 async def settle_pending(connection: AsyncConnection, conversation_id: int, reason: str, now: datetime) -> None:
     """What waits for the bot is in front of a human now. Echoes stay the worker's: they say who else writes."""
     await connection.execute(

@@ -15,7 +15,7 @@ from bot.store.accounts import User
 from bot.store.desk import notes
 from bot.store.desk.access import Conversation, Desk, Handoff
 from bot.store.desk.errors import BadChoice, Conflict
-from bot.store.desk.holding import end, may_put_aside, must_hold, open_handoff
+from bot.store.desk.holding import end, may_put_aside, must_have_read, must_hold, open_handoff
 
 SNOOZE_AT_MOST = timedelta(days=30)
 # Why somebody is blocked; the console has words for each.
@@ -98,8 +98,13 @@ class MoveStore:
 
     # -- to later ------------------------------------------------------------------------------------------------
 
-    async def snooze(self, user: User, conversation_id: int, until: datetime, now: datetime) -> None:
-        """Out of the queue until a moment, or until the person writes. Raises BadChoice, Conflict."""
+    async def snooze(
+        self, user: User, conversation_id: int, until: datetime, now: datetime, seen: int | None = None
+    ) -> None:
+        """Out of the queue until a moment, or until the person writes. Raises BadChoice, Conflict.
+
+        `seen`, here and below: the last thing of the person that the page showed; Stale when they wrote since.
+        """
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
             if conversation.owner == "agent":
@@ -108,6 +113,7 @@ class MoveStore:
             if handoff.category == "emergency":
                 raise Conflict("Une urgence ne se met pas en attente.", "Traitez-la maintenant, ou transférez-la.")
             _must_be_sensible(conversation, until, now)
+            await must_have_read(connection, conversation_id, seen, "rien n’a changé.")
             await snoozes.snooze(connection, conversation_id, handoff.id, until, user.id)
             await self._desk.done(
                 connection, now, user, "snooze", conversation_id, handoff=handoff.id, until=until.isoformat()
@@ -127,13 +133,14 @@ class MoveStore:
 
     # -- out of the way ------------------------------------------------------------------------------------------
 
-    async def spam(self, user: User, conversation_id: int, now: datetime) -> None:
+    async def spam(self, user: User, conversation_id: int, now: datetime, seen: int | None = None) -> None:
         """Undesirable: out of the queue, nothing is said. A new message is the bot's. Raises Conflict."""
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
             if conversation.handoff is not None and conversation.handoff.state == "spam":
                 return
             may_put_aside(conversation, user, "l’écarter")
+            await must_have_read(connection, conversation_id, seen, "rien n’a changé.")
             await open_handoff(connection, self._desk.codec, conversation, now)
             handoff = await end(connection, conversation_id, user, "spam", None, now)
             await self._desk.done(connection, now, user, "spam", conversation_id, handoff=handoff)
@@ -161,7 +168,9 @@ class MoveStore:
             )
             await self._desk.done(connection, now, user, "not_spam", conversation_id, handoff=handoff.id)
 
-    async def block(self, user: User, conversation_id: int, reason: str, now: datetime) -> None:
+    async def block(
+        self, user: User, conversation_id: int, reason: str, now: datetime, seen: int | None = None
+    ) -> None:
         """Messages of this person open no hand-off and get no reply any more, emergencies excepted.
 
         `reason`: one of BLOCK_REASONS. Raises BadChoice, Conflict.
@@ -171,6 +180,7 @@ class MoveStore:
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.BLOCK)
             may_put_aside(conversation, user, "bloquer cette personne")
+            await must_have_read(connection, conversation_id, seen, "rien n’a changé.")
             if not await blocks.block(connection, conversation_id, user.id, reason, now):
                 return
             handoff = await end(connection, conversation_id, user, "blocked", None, now)

@@ -11,13 +11,14 @@ from bot.store import outbox, satisfaction
 from bot.store.accounts import User
 from bot.store.db import DUE, notify
 from bot.store.desk import drafts, replies
-from bot.store.desk.access import Desk, last_seen
-from bot.store.desk.errors import BadChoice, Conflict, Stale
+from bot.store.desk.access import Desk
+from bot.store.desk.errors import BadChoice, Conflict
 from bot.store.desk.holding import (
     close_handoff,
     end,
     give_to,
     must_be_fresh,
+    must_have_read,
     must_hold,
     open_handoff,
     release,
@@ -82,14 +83,18 @@ class WorkStore:
             await self._desk.done(connection, now, user, "reply", conversation_id, outbox=row, characters=len(words))
             return row
 
-    async def give_back(self, user: User, conversation_id: int, now: datetime) -> None:
-        """The bot speaks again, with a fresh dialogue; the person is told once."""
+    async def give_back(self, user: User, conversation_id: int, now: datetime, seen: int | None = None) -> None:
+        """The bot speaks again, with a fresh dialogue; the person is told once.
+
+        `seen`: as in `close`. Raises Conflict, Stale when the person wrote meanwhile: the bot takes up no earlier words.
+        """
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
             if conversation.owner == "bot":
                 return
             if conversation.owner != "inbox":
                 must_hold(conversation, user, "la rendre", or_free=True)
+            await must_have_read(connection, conversation_id, seen, "la conversation n’a pas été rendue.")
             handoff = await close_handoff(connection, conversation_id, user, "given_back", None, now)
             await release(connection, conversation_id, "bot")
             await outbox.cancel_unsent(connection, conversation_id, "given_back", now, ("system",))
@@ -112,8 +117,7 @@ class WorkStore:
                 return
             if conversation.owner == "agent":
                 must_hold(conversation, user, "la clore", or_free=True)
-            if await last_seen(connection, conversation_id) > seen:
-                raise Stale(closing=True)
+            await must_have_read(connection, conversation_id, seen, "la conversation n’a pas été close.")
             answered = conversation.handoff is not None and conversation.handoff.replied_at is not None
             reason = reason or ("repondu" if answered else "sans_suite")
             handoff = await end(connection, conversation_id, user, "closed", reason, now)
