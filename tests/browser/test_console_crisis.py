@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.browser.conftest import by_day
-from tests.browser.helpers import NAMES, accessible, picture, someone
+from tests.browser.helpers import NAMES, accessible, enter, live, picture, someone
 from tests.fakes.console import RunningConsole, running_console
 from tests.scenario.system import System
 
@@ -192,3 +192,18 @@ async def _closes(agent: Page, alix: Page, console: RunningConsole) -> None:
     await alix.get_by_test_id("crisis-close").click()
     await expect(alix.get_by_test_id("crisis-state")).to_have_text("Mode crise fermé")
     await expect(agent.get_by_test_id("crisis-banner")).to_be_hidden()
+
+
+async def test_after_a_refusal_the_page_stays_live_and_keeps_the_words(page: Page, console: RunningConsole) -> None:
+    await enter(page, console)
+    await page.goto(f"{console.url}/crise")
+    await page.get_by_test_id("crisis-message").fill("é" * 700)
+    await page.get_by_test_id("crisis-write").click()
+    await expect(page.get_by_test_id("alert")).to_contain_text("trop long")
+    await live(page)
+    async with page.expect_response(lambda answer: "/crise" in answer.url) as asking:
+        await page.evaluate("planton.refresh()")  # as on any news
+    assert (await asking.value).status == 200
+    await page.reload()
+    await expect(page.get_by_test_id("alert")).to_have_count(0)
+    await expect(page.get_by_test_id("crisis-message")).to_have_value("é" * 700)

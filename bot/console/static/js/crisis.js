@@ -2,6 +2,9 @@
    stands above, an untouched form folds itself and takes that text over. */
 (() => {
   "use strict";
+  // A refused form leaves its own address: a reload repeats nothing, and the live parts have a page to be asked at.
+  const address = document.body.dataset.address;
+  if (address) history.replaceState(null, "", address);
   const details = document.getElementById("ecrire");
   if (!details) return;
   const field = details.querySelector("textarea");
