@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from playwright.async_api import Browser, Page, Route, expect
@@ -67,6 +68,27 @@ async def test_a_stale_reply_keeps_the_draft_and_is_sent_again(page: Page, conso
     await expect(page.get_by_test_id("thread")).to_contain_text("vite", timeout=1500)
     await page.get_by_test_id("send").click()
     await expect(page.locator(".a-agent")).to_contain_text("Tout est réglé.")
+
+
+async def test_what_comes_between_the_press_and_the_sending_makes_it_stale(page: Page, console: RunningConsole) -> None:
+    await enter(page, console)
+    number = await console.waiting()
+    await taken(page, console, number)
+    arrived = asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    await page.route(re.compile("/brouillon$"), slow)
+    await page.get_by_test_id("composer").fill("Tout est réglé.")
+    await page.get_by_test_id("send").click()
+    await console.says("p1", "il revient, aidez-moi")
+    await expect(page.get_by_test_id("thread")).to_contain_text("il revient, aidez-moi")
+    arrived.set()  # the page shows the message by now, but she pressed before
+    await expect(page.get_by_test_id("alert")).to_contain_text("rien n’a été envoyé")
+    await expect(page.get_by_test_id("composer")).to_have_value("Tout est réglé.")
+    assert "Tout est réglé." not in [sent[3] for sent in await console.outgoing(number)]
 
 
 async def test_another_agent_takes_over_while_one_writes(

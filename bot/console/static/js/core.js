@@ -33,7 +33,17 @@
     setTimeout(() => button && (button.disabled = false), 8000);
   });
 
+  // What the person had seen when she pressed goes with the form, whatever the page shows by the time it leaves: the
+  // server refuses what does not answer the newest message. The attribute, so that the next refresh goes on from there.
+  function pressed(form) {
+    const fields = ["vu", "vu_envoi"].map((name) => [name, form.elements.namedItem(name)?.value]);
+    return () => {
+      for (const [name, value] of fields) if (value !== undefined) form.elements.namedItem(name)?.setAttribute("value", value);
+    };
+  }
+
   async function hold(form, button) {
+    const restore = pressed(form);
     try {
       await fetch("/static/icon.svg", { cache: "no-store", signal: AbortSignal.timeout(5000) });
     } catch {
@@ -41,6 +51,7 @@
       return;
     }
     sure.add(form);
+    restore();
     form.requestSubmit(button);
   }
 
@@ -212,7 +223,7 @@
     return () => source.close();
   }
 
-  window.planton = { stored, forget, post, refresh, say, page: document.body.dataset.page };
+  window.planton = { stored, forget, post, pressed, refresh, say, page: document.body.dataset.page };
 
   window.addEventListener("offline", gone);
   window.addEventListener("online", () => (listens.length ? refresh() : back()));

@@ -3,7 +3,7 @@
    What the server has not confirmed yet lies in the tab's own storage, under a key that logging out forgets. */
 (() => {
   "use strict";
-  const { stored, post, say } = window.planton;
+  const { stored, post, pressed, say } = window.planton;
   const number = document.body.dataset.conversation;
   const composer = document.querySelector("[data-composer]");
   const key = "planton.brouillon." + number;
@@ -108,12 +108,14 @@
     if (event.target === composer || passing || !unsaved()) return;
     event.preventDefault();
     const [form, button] = [event.target, event.submitter];
+    const restore = pressed(form);
     const wait = new Promise((done) => setTimeout(done, 1500)); // a line that is lost keeps nobody here
     Promise.race([keep(), wait])
       .catch(() => {})
       .then(() => {
         passing = true;
         if (button) button.disabled = false;
+        restore();
         form.requestSubmit(button || undefined);
         passing = false;
       });
@@ -140,10 +142,12 @@
     if (sending) return;
     sending = true;
     const button = event.submitter || send;
+    const restore = pressed(composer);
     keep()
       .then(() => {
         ready = true;
         button.disabled = false;
+        restore();
         composer.requestSubmit(button);
       })
       .catch((error) => {
