@@ -97,7 +97,7 @@ def window_left(last_person_at: datetime | None, now: datetime) -> Left:
             "closed",
             "fenêtre fermée",
             "Meta n’accepte plus de message\u00a0: la personne n’a pas écrit depuis plus de 7\u00a0jours. Vous pouvez "
-            "lire, clore la conversation ou la rendre à l’assistant\u202f; répondre redeviendra possible dès que la "
+            "lire, noter, clore la conversation ou la rendre à l’assistant\u202f; répondre redeviendra possible dès que la "
             "personne écrira de nouveau.",
         )
     standard = last_person_at + window.STANDARD - now
