@@ -145,7 +145,7 @@
   let forget = 0;
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
-    if (event.key === "Escape" && event.target.matches?.(FIELD) && !event.target.closest("dialog")) return event.target.blur();
+    if (event.key === "Escape" && event.target.matches?.(FIELD) && !event.target.closest("dialog, [popover]")) return event.target.blur();
     if (chosen.keys === "off" || event.ctrlKey || event.altKey || event.metaKey || event.key.length !== 1) return;
     if (event.target.closest?.(FIELD) || document.querySelector("dialog:modal")) return;
     const keys = first ? first + " " + event.key.toLowerCase() : event.key.toLowerCase();
