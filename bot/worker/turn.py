@@ -217,7 +217,9 @@ class TurnTaker:
         taps = {m.id: said for m in messages if (said := satisfaction.answer(_payload(m))) is not None}
         draft.settle(list(taps), "ignored", "satisfaction")
         draft.thumbs.extend(taps.values())
-        if conversation.owner in ("bot", "closed") and not conversation.standby:  # else a human's is the only voice
+        standby = conversation.standby or any(m.standby for m in messages)
+        owner = draft.sets.get("owner", conversation.owner)
+        if owner in ("bot", "closed") and not standby and not conversation.blocked:  # else a human's is the only voice
             draft.thanks = self._rules.texts[satisfaction.THANKS]
         return [m for m in messages if m.id not in taps]
 
@@ -231,7 +233,9 @@ class TurnTaker:
     ) -> None:
         target = messages.get(edit.target)
         if target is not None and isinstance(target.body, Message):
-            messages[edit.target] = replace(target, body=replace(target.body, text=edit.text), intent=None)
+            messages[edit.target] = replace(
+                target, body=replace(target.body, text=edit.text, quick_reply=None), intent=None
+            )  # a tap that was written anew is words
             draft.edits.setdefault(target.id, []).append(event.id)
             return
         handled = await self._store.handled_route(conversation.id, edit.target)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from bot.core.errors import EngineRefused
 from bot.store.accounts import Accounts, User
 from bot.store.desk.access import Desk
 from bot.store.desk.moves import MoveStore, Target
 from bot.store.desk.work import WorkStore
+from tests.fakes.graph import PAGE
 from tests.scenario.system import System
 
 
@@ -112,3 +114,76 @@ async def test_the_bot_keeps_silent_between_two_agents(system: System) -> None:
     await system.settled()
     assert (await system.dispositions("1"))[-1] == ("text", "to_agent")
     assert len(await _sent(system, "1")) == count
+
+
+async def _asked(system: System, person: str) -> None:
+    """A hand-off is closed and the thumbs question asked."""
+    await system.say(person, "je veux parler à un humain")
+    await system.settled()
+    await system.rows(
+        """WITH closed AS (UPDATE handoffs SET closed_at = :now, outcome = 'closed' WHERE closed_at IS NULL
+                           RETURNING id, conversation_id),
+                freed AS (UPDATE conversations SET owner = 'closed', category = 'none' RETURNING id)
+           INSERT INTO satisfaction (conversation_id, handoff_id, asked_at)
+           SELECT conversation_id, id, :now FROM closed RETURNING id""",
+        now=system.clock.now(),
+    )
+
+
+def _tap(system: System, person: str, mid: str | None = None) -> dict[str, Any]:
+    return system.message(person, "👍 Oui", mid=mid, quick_reply={"payload": "satisfaction:oui"})
+
+
+async def test_a_tap_that_was_written_anew_is_read_as_words(system: System) -> None:
+    await _asked(system, "1")
+    tap = _tap(system, "1", mid="tap")
+    edit = {key: tap[key] for key in ("sender", "recipient", "timestamp")}
+    await system.post(
+        system.body(tap, {**edit, "message_edit": {"mid": "tap", "text": "je suis voilee", "num_edit": 1}})
+    )
+    await system.settled()
+    assert [h.category for h in await system.handoffs("1") if h.closed_at is None] == ["emergency"]
+
+
+async def test_nobody_is_thanked_beside_a_human(system: System) -> None:
+    await _asked(system, "1")
+    count = len(await _sent(system, "1"))
+    human = {**system.message("1", "Je m’en occupe."), "sender": {"id": PAGE}, "recipient": {"id": "1"}}
+    human["message"]["is_echo"] = True
+    await system.later(minutes=5)
+    human["timestamp"] = int(system.clock.now().timestamp() * 1000)
+    await system.post(system.body(human, _tap(system, "1")))
+    await system.settled()
+    [answer] = await system.rows("SELECT answer FROM satisfaction")
+    assert answer.answer == "up"
+    [row] = await system.rows("SELECT owner FROM conversations")
+    assert row.owner == "inbox"
+    assert len(await _sent(system, "1")) == count
+
+
+async def test_a_tap_in_standby_or_of_somebody_blocked_is_kept_in_silence(system: System) -> None:
+    hands = await Hands.of(system)
+    for person in ("1", "2"):
+        await _asked(system, person)
+    counts = [len(await _sent(system, person)) for person in ("1", "2")]
+    [blocked] = await system.rows("SELECT id FROM conversations WHERE person = '1'")
+    await hands.moves.block(hands.user, blocked.id, "injures", system.clock.now())
+    await system.post(system.body(_tap(system, "1")))
+    await system.post(system.body(_tap(system, "2"), channel="standby"))
+    await system.settled()
+    answers = await system.rows("SELECT answer FROM satisfaction")
+    assert [row.answer for row in answers] == ["up", "up"]
+    assert [len(await _sent(system, person)) for person in ("1", "2")] == counts
+
+
+async def test_a_danger_told_in_two_messages_is_read_together_though_blocked(system: System) -> None:
+    hands = await Hands.of(system)
+    await system.say("1", "bonjour")
+    await system.settled()
+    await hands.moves.block(hands.user, 1, "injures", system.clock.now())
+    await system.say("1", "je veux")
+    await system.settled()
+    assert (await system.dispositions("1"))[-1] == ("text", "ignored")
+    await system.say("1", "mourir")
+    await system.settled()
+    assert [h.category for h in await system.handoffs("1") if h.closed_at is None] == ["emergency"]
