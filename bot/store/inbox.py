@@ -479,7 +479,7 @@ class Inbox:
             text("""
                 SELECT id, conversation_id, at, body FROM events
                 WHERE conversation_id = ANY(:ids) AND kind IN ('text', 'edit', 'quick_reply') AND at > :since
-                  AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored'))
+                  AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored') OR reason = 'blocked')
                 ORDER BY at, id
             """),
             # By Meta's time: what an outage held back comes late, and together.
