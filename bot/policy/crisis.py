@@ -52,6 +52,11 @@ def at_night(night: Outcome, understood: Outcome, standing: Optional[Standing]) 
     return night if handoff is None else replace(night, handoff=handoff, disposition="handed_off")
 
 
+def unread_at_night(standing: Optional[Standing]) -> Optional[HandoffRequest]:
+    """At night, what has no words to understand (a voice note, a photo): for the agents at work, or None (it waits)."""
+    return None if standing is None else _request()
+
+
 def notice(
     standing: Optional[Standing], handoff: Optional[HandoffRequest], alone: bool, texts: Texts
 ) -> Optional[Reply]:

@@ -339,8 +339,12 @@ class TurnTaker:
                 if not told:
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
                     told = True
+                request = crisis.unread_at_night(standing)
                 if _words(message):  # the engine is away: it is understood as soon as it is back
                     draft.wait("retry", [message.id], now + timedelta(seconds=5), LIVE)
+                elif request is not None:
+                    draft.hand_off(request, None)
+                    draft.settle([message.id], "handed_off", "night", route=HANDOFF)
                 else:
                     draft.wait("night", [message.id], morning, BUNDLE)
                 continue
@@ -358,7 +362,8 @@ class TurnTaker:
                 draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
             else:
                 draft.wait("night", [message.id], morning, BUNDLE)
-        self._announce(standing, draft)
+        if "retry" not in draft.waiting:  # who may be telling of violence is not told of the crisis
+            self._announce(standing, draft)
 
     def _understood(self, understanding: Understanding) -> route.Outcome:
         """The outcome that the message's own understanding calls for (at night no turn is taken)."""

@@ -107,3 +107,30 @@ async def test_at_night_agents_at_work_read_what_the_bot_cannot_answer(night: Sy
     await night.say("p1", "toujours rien ?")
     await night.settled(waiting=True)
     assert len(night.graph.texts("p1")) == 2
+
+
+async def test_a_voice_note_in_a_night_of_crisis_does_not_wait_for_the_morning(night: System) -> None:
+    await opened(night)
+    note = {"type": "audio", "payload": {"url": "https://cdn.example/a.mp4"}}
+    await night.post(night.body(night.message("p1", None, attachments=[note])))
+    await night.settled(waiting=True)
+    assert [h.reason for h in await night.handoffs("p1")] == ["crise"]
+    assert await night.dispositions("p1") == [("attachment", "handed_off")]
+    assert len(night.graph.texts("p1")) == 2  # the night's message and the crisis's
+
+
+async def test_what_is_not_understood_yet_does_not_call_for_the_message(night: System) -> None:
+    await opened(night)
+    night.engine.down = True
+    await night.say("p1", "mon voisin a disparu depuis hier")  # urgent, once the engine is back
+    await night.settled(waiting=True)
+    assert MESSAGE not in " ".join(night.graph.texts("p1"))
+    night.engine.down = False
+    await night.later(seconds=10)
+    for _ in range(200):
+        if await night.handoffs("p1"):
+            break
+        await night.later()
+    assert [h.category for h in await night.handoffs("p1")] == ["urgent"]
+    await night.settled(waiting=True)
+    assert MESSAGE not in " ".join(night.graph.texts("p1"))

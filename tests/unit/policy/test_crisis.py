@@ -131,3 +131,10 @@ def test_a_turn_that_asks_is_what_is_held() -> None:
     turn = Turn(UNSURE, (Reply("Pouvez-vous préciser ?"),), clarify=True, state={})
     decided = route.by_day(turn, route.Situation(introduced=True), {**TEXTS})
     assert crisis.by_day(decided, OPEN).replies == ()
+
+
+def test_what_has_no_words_goes_to_the_agents_at_work_in_a_night_of_crisis() -> None:
+    assert crisis.unread_at_night(None) is None
+    request = crisis.unread_at_night(crisis.Standing(1, "Restez à l’abri.", told=True))
+    assert request is not None
+    assert (request.category, request.reason) == ("request", crisis.REASON)
