@@ -1,0 +1,88 @@
+"""A walk over every page that the console serves: light, dark and narrow, each with axe and no sideways scroll."""
+
+from __future__ import annotations
+
+import re
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from bot.console.door import Open
+from bot.store.desk.access import Desk
+from bot.store.desk.crisis import CrisisStore
+from tests.browser.helpers import AA, NAMES, someone
+from tests.browser.test_console_pages import filled
+from tests.contract.test_crisis_groups import ASKED, MESSAGE
+from tests.fakes.console import Browser as Visitor
+from tests.fakes.console import RunningConsole
+
+# What is served by GET and is no page of its own: streams, files, fragments, and the steps of a log-in.
+NO_PAGE = re.compile(
+    r"^/$|^/flux$|\.csv$|^/crise/bandeau$|/alertes$|/pieces/|/suggestion$|^/conversations/<number:int>/reponses-types$"
+)
+DARK = {**AA, "runOnly": {"type": "rule", "values": ["color-contrast"]}}  # a theme changes colours only
+
+
+def pages(console: RunningConsole) -> list[str]:
+    """The patterns of the pages that someone who is logged in can open."""
+    served = {
+        "/" + route.path
+        for route in console.app.router.routes
+        if "GET" in route.methods and not isinstance(getattr(route.ctx, "needs", Open.NOBODY), Open)
+    }
+    return sorted(path for path in served if not NO_PAGE.search(path))
+
+
+async def furnished(console: RunningConsole) -> dict[str, int]:
+    """A console that has one of everything; pattern's beginning → number."""
+    number = await filled(console)
+    agent, chief = console.users[NAMES["agent"]], await console.user(NAMES["validator"], "validator")
+    boss = console.users[NAMES["administrator"]]
+    await console.execute("INSERT INTO teams (name) VALUES ('Réclamations')")
+    await console.execute("UPDATE validation_rules SET steps = '{service}' WHERE category = 'complaint'")
+    async with Visitor(console) as claire:
+        await claire.log_in(agent.name)
+        await claire.act(number, "prendre")
+        assert (
+            await claire.act(number, "soumettre", message="Bonjour, votre réclamation est transmise.")
+        ).status == 303
+    for i in range(3):
+        await console.waiting(f"c{i}", ASKED)
+    mode, now = CrisisStore(Desk(console.database, console.codec, {})), console.clock.now()
+    crisis = await mode.write(agent, MESSAGE, now)
+    await mode.validate(chief, crisis, now)
+    await mode.open_(boss, crisis, now)
+    one = {"conversations": number, "comptes": agent.id}
+    for place, table in (("equipes", "teams"), ("validation", "submissions"), ("reponses-types", "canned_replies")):
+        one[place] = (await console.rows(f"SELECT max(id) AS id FROM {table}"))[0].id
+    return one
+
+
+async def violations(page: Page, options: object) -> list[object]:
+    """What axe finds wrong, and a page that is wider than its screen."""
+    found = (await Axe().run(page, options=options)).response["violations"]
+    wide = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    return [*found, *(["wider than the screen"] if wide else [])]
+
+
+async def test_every_page_of_the_console(console: RunningConsole, browser: Browser) -> None:
+    await console.user(NAMES["administrator"], "administrator")
+    async with someone(browser, console, "administrator", reduced_motion="reduce") as page:
+        one = await furnished(console)
+        await page.goto(f"{console.url}/crise")
+        await expect(page.get_by_test_id("crisis-group").first).to_be_visible(timeout=20_000)
+        one["crise"] = (await console.rows("SELECT min(id) AS id FROM message_groups"))[0].id
+        walked = pages(console)
+        assert len(walked) >= 20
+        for pattern in walked:
+            path = pattern.replace("<number:int>", str(one.get(pattern.split("/")[1])))
+            answer = await page.goto(console.url + path)
+            assert answer is not None
+            assert answer.status == 200, path
+            assert await violations(page, AA) == [], path
+            await page.emulate_media(color_scheme="dark")
+            assert await violations(page, DARK) == [], f"{path} dark"
+            await page.emulate_media(color_scheme="light")
+            await page.set_viewport_size({"width": 320, "height": 640})
+            assert await violations(page, AA) == [], f"{path} narrow"
+            await page.set_viewport_size({"width": 1280, "height": 900})
