@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -256,3 +257,56 @@ async def test_who_takes_or_writes_while_it_is_under_way_is_not_talked_over(cris
     assert [status for _, _, status, _ in await crisis.console.outgoing(numbers[0])] == ["cancelled"]
     [bound] = await crisis.console.rows("SELECT owner_version FROM outbox WHERE conversation_id = :id", id=numbers[2])
     assert bound.owner_version == 0
+
+
+async def test_a_danger_that_came_without_a_message_is_not_closed_with_the_group(crisis: Crisis) -> None:
+    numbers = [await crisis.console.waiting(f"p{i}", ASKED) for i in range(2)]
+    await crisis.look()
+    await crisis.ready()
+    now = crisis.console.clock.now()
+    assert await crisis.release.step(now, 10) == 2
+    await crisis.sent()
+    # A cry that was answered while the database was away, and that Meta never sent again.
+    await crisis.console.hand_off(numbers[0], "emergency", "emergency_unseen")
+    await crisis.release.step(now, 10)
+    assert [(await crisis.console.handoff(number)).state for number in numbers] == ["open", "closed"]
+
+
+async def _blocked(crisis: Crisis) -> None:
+    """Wait until somebody waits for a lock."""
+    for _ in range(500):
+        if await crisis.console.rows("SELECT FROM pg_locks WHERE NOT granted AND locktype <> 'advisory'"):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+async def test_stopping_and_the_gateway_never_wait_in_a_circle(crisis: Crisis, database_url: str) -> None:
+    first = await crisis.console.waiting("z", ASKED)
+    second = await crisis.console.waiting("a", ASKED)
+    await crisis.look()
+    await crisis.ready()
+    now = crisis.console.clock.now()
+    assert await crisis.release.step(now, 10) == 2
+    async with await psycopg.AsyncConnection.connect(database_url) as gateway:  # locks in the order of the persons' ids
+        await gateway.execute("SELECT 1 FROM conversations WHERE id = %s FOR UPDATE", (second,))
+        stopping = asyncio.create_task(crisis.groups.stop(crisis.alix, 1, now))
+        await _blocked(crisis)
+        await gateway.execute("SELECT 1 FROM conversations WHERE id = %s FOR UPDATE", (first,))
+        await gateway.commit()
+    assert await stopping == 2
+
+
+async def test_closing_and_the_keeper_never_wait_in_a_circle(crisis: Crisis, database_url: str) -> None:
+    for person in ("p1", "p2"):
+        await crisis.console.waiting(person, ASKED)
+    await crisis.look()
+    await crisis.ready()
+    async with await psycopg.AsyncConnection.connect(database_url) as keeper:  # as it groups, and somebody joins
+        await keeper.execute("SELECT 1 FROM crises WHERE id = %s FOR SHARE", (crisis.id,))
+        closing = asyncio.create_task(crisis.mode.close(crisis.alix, crisis.id, crisis.console.clock.now()))
+        await _blocked(crisis)
+        await keeper.execute("SELECT 1 FROM message_groups WHERE id = 1 FOR KEY SHARE")
+        await keeper.commit()
+    await closing
+    assert [row.closed_at is None for row in await crisis.console.rows("SELECT closed_at FROM crises")] == [False]

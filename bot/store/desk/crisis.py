@@ -176,6 +176,8 @@ class CrisisStore:
             await _lock(connection)
             current = await _one(connection, _OPEN)
             if current is not None and current.id == crisis_id:
+                # The crisis before its groups, as whoever puts people into them.
+                await connection.execute(text("SELECT 1 FROM crises WHERE id = :id FOR UPDATE"), {"id": crisis_id})
                 await groups.close_all(connection, user, crisis_id, now)
                 await self._close(connection, user, crisis_id, now)
 

@@ -138,6 +138,7 @@ class Release:
     async def _overtaken(self, now: datetime) -> None:
         """Who wrote again while the reply was still on its way is not answered past what they say."""
         async with self._desk.database.begin() as connection:
+            await _lock_people(connection, f"m.status = 'queued' AND {_WROTE}", kinds=list(SPOKEN))
             late = (await connection.execute(_LATE, {"kinds": list(SPOKEN)})).all()
             for row in late:
                 await give_back(connection, row.outbox_id)
@@ -163,9 +164,8 @@ class Release:
                 await _mark(connection, row.group_id, row.conversation_id, status, why, now)
                 return
             await _mark(connection, row.group_id, row.conversation_id, "sent", None, now)
-            closed = await connection.scalar(
-                _CLOSE, {"id": row.handoff_id, "seen": row.seen, "why": CLOSED, "now": now, "kinds": list(SPOKEN)}
-            )
+            values = {"seen": row.seen, "now": now, "kinds": list(SPOKEN), "never": list(NEVER_GROUPED)}
+            closed = await connection.scalar(_CLOSE, {"id": row.handoff_id, "why": CLOSED, **values})
             if closed is not None:
                 await connection.execute(
                     text("""
@@ -204,20 +204,22 @@ _OUTCOMES = text("""
     FROM group_members m JOIN outbox o ON o.id = m.outbox_id
     WHERE m.status = 'queued' AND o.status <> 'queued' ORDER BY m.outbox_id LIMIT 500
 """)
-_LATE = text("""
+_WROTE = """EXISTS (
+          SELECT FROM events e WHERE e.conversation_id = m.conversation_id AND e.id > m.seen
+            AND e.kind = ANY(CAST(:kinds AS text[])))"""
+_LATE = text(f"""
     UPDATE outbox o SET status = 'cancelled', error_slug = 'wrote_since', dedup = NULL
     FROM group_members m
     WHERE m.outbox_id = o.id AND m.status = 'queued' AND o.status = 'queued' AND o.lease_until IS NULL
-      AND NOT o.maybe_sent AND o.parts_sent = 0 AND EXISTS (
-          SELECT FROM events e WHERE e.conversation_id = m.conversation_id AND e.id > m.seen
-            AND e.kind = ANY(CAST(:kinds AS text[])))
+      AND NOT o.maybe_sent AND o.parts_sent = 0 AND {_WROTE}
     RETURNING o.id AS outbox_id, m.group_id, m.conversation_id
-""")
-# A hand-off that somebody took meanwhile, or to which the person added something, stays open.
+""")  # noqa: S608
+# A hand-off that somebody took meanwhile, that became pressing, or to which the person added something, stays open.
 _CLOSE = text("""
     UPDATE handoffs h SET closed_at = :now, outcome = 'closed', close_reason = :why
     FROM conversations c
     WHERE h.id = :id AND h.closed_at IS NULL AND c.id = h.conversation_id AND c.owner = 'waiting'
+      AND h.category <> ALL(CAST(:never AS text[]))
       AND h.assignee_id IS NULL AND NOT EXISTS (
           SELECT FROM events e WHERE e.conversation_id = c.id AND e.id > :seen
             AND (e.kind = ANY(CAST(:kinds AS text[])) OR e.kind = 'echo' AND e.reason = 'inbox_reply'))
@@ -305,6 +307,7 @@ async def stop(connection: AsyncConnection, group_ids: Sequence[int], user_id: i
 
 async def withdraw(connection: AsyncConnection, group_ids: Sequence[int], now: datetime) -> int:
     """Take back what is queued and surely unsent; returns how many. What a sender holds goes on, and is counted so."""
+    await _lock_people(connection, "m.status = 'queued' AND m.group_id = ANY(:groups)", groups=list(group_ids))
     rows = (
         await connection.execute(
             text("""
@@ -327,6 +330,17 @@ async def withdraw(connection: AsyncConnection, group_ids: Sequence[int], now: d
         {"ids": [row.id for row in rows], "now": now},
     )
     return len(rows)
+
+
+async def _lock_people(connection: AsyncConnection, members: str, **values: Any) -> None:
+    """Lock the conversations of these members, before their messages, and in the gateway's order: no circle of waiting."""
+    await connection.execute(
+        text(f"""
+            SELECT 1 FROM conversations WHERE id IN (SELECT m.conversation_id FROM group_members m WHERE {members})
+            ORDER BY platform COLLATE "C", account COLLATE "C", person COLLATE "C" FOR UPDATE
+        """),  # noqa: S608
+        values,
+    )
 
 
 async def give_back(connection: AsyncConnection, outbox_id: int) -> None:
