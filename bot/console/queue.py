@@ -13,6 +13,7 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.response import html, redirect
 
+from bot.console import done as just
 from bot.console import queue_filters, queue_words
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
@@ -72,8 +73,10 @@ class QueueViews:
         asked = Address(request.args, user, self._deps.zone)
         if LIVE_HEADER in request.headers:
             return html(await self._fragment(user, asked))
+        done = just.done(request)
         page = self._renderer.page(
             "queue/page.html",
+            done=done,
             csrf=request.ctx.csrf,
             choices=await self._store.choices(),
             again="visite" in request.args,
@@ -81,7 +84,7 @@ class QueueViews:
                 user, asked, await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
             ),
         )
-        return html(page)
+        return just.told(html(page), self._deps.secure_cookies) if done else html(page)
 
     def _values(self, user: User, asked: Address, queue: Queue) -> dict[str, Any]:
         return {

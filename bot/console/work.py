@@ -12,6 +12,7 @@ from sanic.response import redirect
 
 from bot.console import validation_words, work_words
 from bot.console.conversation import PATH, ConversationPage, checked
+from bot.console.done import leave
 from bot.console.forms import field, whole
 from bot.console.presence import PresenceViews
 from bot.console.site import Panel, Showing, Site, Slot, Topic
@@ -153,7 +154,7 @@ class WorkViews:
             await self._store.give_back(request.ctx.user, number, self._deps.clock.now(), seen)
         except Conflict as error:
             return await self._conversation.page(request, number, error=error, status=409)
-        return redirect("/file?etat=a-moi", status=303)
+        return leave("/file?etat=a-moi", "rendue", self._deps.secure_cookies)
 
     async def close(self, request: Request, number: int) -> HTTPResponse:
         """Nothing more is expected."""
@@ -166,7 +167,7 @@ class WorkViews:
             return await self._conversation.page(
                 request, number, error=error, draft=field(request, "message"), status=status
             )
-        return redirect("/file", status=303)
+        return leave("/file", "close", self._deps.secure_cookies)
 
     async def reopen(self, request: Request, number: int) -> HTTPResponse:
         """The last request goes on, with whoever reopens it."""

@@ -11,6 +11,7 @@ from sanic.response import redirect
 
 from bot.console import work_words
 from bot.console.conversation import ConversationPage, checked
+from bot.console.done import leave
 from bot.console.forms import field, whole
 from bot.console.site import Showing, Site
 from bot.policy.rights import Capability
@@ -95,7 +96,7 @@ class MoveViews:
         number = checked(number)
         to = _target(request)
         done = self._store.transfer(request.ctx.user, number, to, *_word(request), self._deps.clock.now())
-        return await self._after(request, number, done, "/file?etat=a-moi")
+        return await self._after(request, number, done, "/file?etat=a-moi", "transferee")
 
     async def assign(self, request: Request, number: int) -> HTTPResponse:
         """Somebody, or a team, is to have it."""
@@ -116,7 +117,8 @@ class MoveViews:
             await self._site.desk.access_conversation(user, number)
             error = BadChoice("Choisissez jusqu’à quand reporter la conversation.", "Donnez une date et une heure.")
             return await self._conversation.page(request, number, error=error, status=422)
-        return await self._after(request, number, self._store.snooze(user, number, until, now, _seen(request)), "/file")
+        snoozing = self._store.snooze(user, number, until, now, _seen(request))
+        return await self._after(request, number, snoozing, "/file", "reportee")
 
     async def spam(self, request: Request, number: int) -> HTTPResponse:
         """Undesirable, or not after all (`annuler`)."""
@@ -125,7 +127,8 @@ class MoveViews:
             return await self._after(
                 request, number, self._store.not_spam(user, number, now), f"/conversations/{number}"
             )
-        return await self._after(request, number, self._store.spam(user, number, now, _seen(request)), "/file")
+        spam = self._store.spam(user, number, now, _seen(request))
+        return await self._after(request, number, spam, "/file", "indesirable")
 
     async def block(self, request: Request, number: int) -> HTTPResponse:
         """Block the person for a reason, or lift it (`annuler`)."""
@@ -136,7 +139,9 @@ class MoveViews:
         blocking = self._store.block(user, number, field(request, "motif"), now, _seen(request))
         return await self._after(request, number, blocking, here)
 
-    async def _after(self, request: Request, number: int, action: Awaitable[None], where: str) -> HTTPResponse:
+    async def _after(
+        self, request: Request, number: int, action: Awaitable[None], where: str, done: str = ""
+    ) -> HTTPResponse:
         """Do it, then go there; the page again with what was refused. The draft is on the server already."""
         try:
             await action
@@ -144,7 +149,7 @@ class MoveViews:
             return await self._conversation.page(request, number, error=error, status=409)
         except (BadChoice, BadReply) as error:
             return await self._conversation.page(request, number, error=error, status=422)
-        return redirect(where, status=303)
+        return leave(where, done, self._deps.secure_cookies) if done else redirect(where, status=303)
 
 
 def _seen(request: Request) -> int:

@@ -451,3 +451,20 @@ async def test_what_is_no_canned_reply(console: RunningConsole, denis: Browser) 
         assert refused.status == 422
         assert what in refused.page
     assert await console.rows("SELECT FROM canned_replies WHERE shortcut = 'bon'") == []
+
+
+# -- what was done is said where one is led --------------------------------------------------------------------------
+
+
+async def test_the_queue_says_once_what_was_just_done(console: RunningConsole, claire: Browser, yanis: Browser) -> None:
+    number = await _taken(console, claire)
+    assert (await yanis.act(number, "reporter", pour="3h")).status == 409
+    for action, fields, said in (
+        ("reporter", {"pour": "3h"}, "Conversation reportée."),
+        ("indesirable", {}, "Demande marquée comme indésirable."),
+    ):
+        led = (await claire.act(number, action, **fields)).headers["Location"]
+        assert said not in (await claire.get(led, X_Planton_Live="1")).page  # a page that refreshes itself keeps it
+        assert said in (await claire.get(led)).page
+        assert 'data-testid="queue-done"' not in (await claire.get(led)).page
+    assert 'data-testid="queue-done"' not in (await yanis.get("/file")).page  # refused: nothing was done
