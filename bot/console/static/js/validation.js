@@ -12,6 +12,11 @@
     const card = document.getElementById("fiche");
     thread().scrollTop = thread().scrollHeight;
     if (!decision) return;
+    // The decision at hand asks about this very message already: there is nothing to load again.
+    if (decision.querySelector("input[name=lu]")?.value === card.dataset.last) {
+      if (document.getElementById("alerte")) document.getElementById("perime")?.remove();
+      else document.getElementById("a-relire")?.replaceChildren(", et dites que vous les avez lus avant d’approuver");
+    }
     const changed = card.dataset.step !== decision.dataset.step || card.dataset.status !== "waiting";
     document.getElementById("change").hidden = !changed;
     for (const button of decision.querySelectorAll("button")) button.disabled = changed;
