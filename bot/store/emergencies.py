@@ -81,7 +81,7 @@ async def carry_out(
         )
     if plan.handoff:
         intent = detection.intent if detection is not None else None
-        reason = "emergency_old" if plan.old else f"emergency_{detection.by}" if detection else "emergency_follow_up"
+        reason = "emergency_old" if plan.old else f"emergency_{detection.by}" if detection else handoffs.FOLLOW_UP
         await handoffs.open_(
             connection,
             codec,
@@ -89,7 +89,8 @@ async def carry_out(
             now,
         )
     if detection is not None:  # after the hand-off, to which what they answered goes
-        await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night"))
+        # The system's too: « un agent prend… » beside it would read as help that is coming.
+        await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night", "system"))
     sent = sends or already_answered
     await connection.execute(
         text("""

@@ -16,6 +16,7 @@ from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
 
 _COLUMN = "handoffs.slots"
+FOLLOW_UP = "emergency_follow_up"  # reason: a further message after a danger, harmless by itself
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
         {"id": new.conversation_id, "category": category},
     )
     await notify(connection, CONSOLE, str(new.conversation_id))
-    if row is None or priority < row.priority:
+    # A new danger rings again: whoever has the conversation may be away.
+    again = priority == 0 and new.reason != FOLLOW_UP
+    if row is None or priority < row.priority or again:
         await news.topic(connection, "handoff", priority)  # open pages may ring
     return int(handoff), row is None
 

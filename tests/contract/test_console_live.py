@@ -43,6 +43,21 @@ async def test_a_role_that_opens_no_conversation_hears_no_number(console: Runnin
     assert told == b"event: change\ndata: handoff:0,presence,queue\n\n"
 
 
+async def test_a_new_danger_rings_again(console: RunningConsole, someone: Browser) -> None:
+    await console.user("Claire")
+    await someone.log_in("Claire")
+    number = await console.says("p", "au secours")
+    await console.hand_off(number, "emergency", "emergency_lexicon")
+    cookies = {c.key: c.value for c in someone.cookies()}
+    async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
+        await _until_blank(stream)
+        await asyncio.sleep(0.3)
+        await console.hand_off(number, "emergency", "emergency_lexicon")
+        assert b"handoff:0" in await asyncio.wait_for(_until_blank(stream), 2)
+        await console.hand_off(number, "emergency", "emergency_follow_up")
+        assert b"handoff:" not in await asyncio.wait_for(_until_blank(stream), 2)
+
+
 async def test_the_stream_ends_with_the_session(
     console: RunningConsole, someone: Browser, wall: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from bot.core.messages import Echo, Edit, Unsend
+from bot.policy.emergency import Detection
 from bot.store.conversations import STATE
+from bot.store.emergencies import EmergencyPlan, carry_out
 from tests.fakes.console import ARRIVES, BACK, Browser, RunningConsole
 
 # -- take ---------------------------------------------------------------------------------------------------------
@@ -313,3 +315,18 @@ async def test_an_administrator_frees_what_an_absent_agent_holds(console: Runnin
         await chief.log_in("Chef")
         assert (await chief.act(number, "rendre")).status == 303
     assert (await console.conversation(number)).owner == "bot"
+
+
+async def test_an_emergency_reply_stands_alone(console: RunningConsole) -> None:
+    number = await console.waiting()
+    for author in ("bot", "night", "system"):
+        await console.bot_says(number, "…", status="queued", author=author)
+    await console.bot_says(number, "Je vous réponds.", status="queued", author="agent")
+    plan = EmergencyPlan("Personne n’est alerté en écrivant ici.", short=False, handoff=True, old=False)
+    async with console.database.begin() as connection:
+        await carry_out(
+            connection, console.codec, number, plan, Detection("danger", "lexicon"), console.clock.now(), {}, {}
+        )
+    unsent = [(author, status) for _, author, status, _ in await console.outgoing(number)]
+    cancelled = [(author, "cancelled") for author in ("bot", "night", "system")]
+    assert unsent == [*cancelled, ("agent", "queued"), ("emergency", "queued")]
