@@ -105,7 +105,7 @@ class AuditViews:
                     line.action,
                     line.conversation,
                     line.about,
-                    says.detail(line),
+                    says.detail(line, zone),
                 )
                 for line in lines
             ]

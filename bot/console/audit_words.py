@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from bot.console import labels, work_words
+from bot.console import labels, search_words, steering_words, words, work_words
 from bot.store import audit
 from bot.store.audit_log import Line
 
@@ -92,6 +94,8 @@ FAMILIES = {**_FAMILIES, **({"autres": ("Autres actions", _OTHERS)} if _OTHERS e
 _KEYS = {
     "actions": "actions cherchées",
     "after": "après",
+    "alert_before_was": "alerte d’avant (min)",
+    "author": "écrits par",
     "before": "avant",
     "by": "par",
     "by_link": "par un lien",
@@ -108,18 +112,21 @@ _KEYS = {
     "held_by": "tenue jusque-là par le compte n°",
     "issuer": "fournisseur d’identité",
     "kind": "sorte",
-    "left": "conversations laissées",
+    "left": "partie",
     "level": "niveau",
     "members": "membres (comptes n°)",
     "method": "moyen",
     "name": "nom",
+    "names": "noms trouvés",
+    "note": "avec une note",
     "number": "pièce",
     "outbox": "envoi n°",
     "person": "compte cherché n°",
     "priority": "priorité",
     "reason": "motif",
     "recovery_codes": "codes de secours",
-    "replaces": "remplace",
+    "replaces": "remplace la crise n°",
+    "results": "résultats",
     "role": "rôle",
     "rows": "lignes",
     "shortcut": "raccourci",
@@ -128,6 +135,7 @@ _KEYS = {
     "step": "étape",
     "submission": "soumission n°",
     "system": "actions du système",
+    "tag": "étiquette de Meta",
     "team": "équipe n°",
     "teams": "équipes n°",
     "until": "jusqu’à",
@@ -141,15 +149,21 @@ _KEYS = {
     "taken_back": "messages repris avant envoi",
     "withdrawn": "brouillons retirés",
     "within": "délai (min)",
+    "within_was": "délai d’avant (min)",
     "alert_before": "alerte avant (min)",
 }
 _VALUES: Mapping[str, Mapping[str, str]] = {
     "actions": labels.ACTIONS,
+    "after": labels.LEVELS,
+    "author": {**search_words.AUTHORS, "tous": "tous"},
+    "before": labels.LEVELS,
     "category": labels.CATEGORIES,
     "level": labels.LEVELS,
     "method": {"password": "mot de passe", "link": "lien", "oidc": "fournisseur d’identité"},
+    "priority": {str(number): name for number, name in steering_words.PRIORITIES.items()},
     "reason": {**work_words.CLOSE, **work_words.BLOCK},
     "role": labels.ROLES,
+    "step": {"0": "première", "1": "seconde"},
     "what": {"password": "mot de passe", "journal": "journal", "pilotage": "pilotage"},
     "way": {"link": "lien", "password": "mot de passe provisoire"},
     "by": {"time": "l’heure venue", "message": "un nouveau message", "agent": "un agent"},
@@ -162,6 +176,13 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
         "unknown": "nom inconnu",
         "temporary": "mot de passe provisoire périmé",
         "current": "mauvais mot de passe actuel",
+        "author": "par son auteur",
+        "holder": "par qui suit la conversation",
+        "closed": "conversation close",
+        "given_back": "conversation rendue à l’assistant",
+        "spam": "conversation indésirable",
+        "blocked": "personne bloquée",
+        "replied": "un autre message est parti",
     },
 }
 
@@ -177,10 +198,12 @@ def who(line: Line) -> str:
     return line.who or ("Personne non connectée" if line.action == "login_refused" else "Planton")
 
 
-def details(line: Line) -> Sequence[str]:
+def details(line: Line, zone: ZoneInfo) -> Sequence[str]:
     """What a line's details say: « demande n° 3 », « motif : doublon »."""
     return [
-        _said(_KEYS.get(key, key), _value(key, value)) for key, value in line.detail.items() if value not in (None, "")
+        _said(_KEYS.get(key, key), _value(key, value, zone))
+        for key, value in line.detail.items()
+        if value not in (None, "")
     ]
 
 
@@ -188,16 +211,24 @@ def _said(name: str, value: str) -> str:
     return f"{name}{NB}{value}" if name.endswith("n°") else f"{name}{NB}: {value}"
 
 
-def detail(line: Line) -> str:
+def detail(line: Line, zone: ZoneInfo) -> str:
     """The details in one line of text."""
-    return " · ".join(details(line))
+    return " · ".join(details(line, zone))
 
 
-def _value(key: str, value: Any) -> str:
+def _value(key: str, value: Any, zone: ZoneInfo) -> str:
     if isinstance(value, bool):
         return "oui" if value else "non"
     if isinstance(value, (list, tuple)):
-        return ", ".join(_value(key, one) for one in value) or "aucun"
+        return ", ".join(_value(key, one, zone) for one in value) or "aucun"
     if isinstance(value, dict):
-        return ", ".join(f"{_KEYS.get(k, k)} {_value(k, v)}" for k, v in value.items())
+        return ", ".join(f"{_KEYS.get(k, k)} {_value(k, v, zone)}" for k, v in value.items() if v is not None)
+    if key in ("since", "until"):
+        return _moment(str(value), zone)
     return _VALUES.get(key, {}).get(str(value), str(value))
+
+
+def _moment(stored: str, zone: ZoneInfo) -> str:
+    """A day, or a moment where the audit keeps one."""
+    at = datetime.fromisoformat(stored)
+    return words.full_time(at, zone) if at.tzinfo else at.strftime("%d/%m/%Y")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import html
 import io
 import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -18,6 +20,9 @@ from bot.store import audit
 from bot.store.audit_log import BATCH, PAGE
 from bot.store.db import Database
 from tests.fakes.console import Browser, RunningConsole
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDS = ("record", "record_once", "done", "_done")  # what writes a line of the audit
 
 
 def actions(page: str) -> list[str]:
@@ -33,6 +38,16 @@ def rows(page: str) -> list[str]:
 def after(console: RunningConsole, **delta: float) -> datetime:
     assert isinstance(console.clock, FrozenClock)
     return console.clock.advance(**delta)
+
+
+def test_every_detail_that_is_recorded_has_french_words() -> None:
+    recorded = set()
+    for path in (ROOT / "bot").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in RECORDS:
+                recorded |= {keyword.arg for keyword in call.keywords if keyword.arg}
+    assert {"results", "names", "handoff"} <= recorded
+    assert recorded - {"subject_id"} <= set(audit_words._KEYS)
 
 
 async def many(console: RunningConsole, size: int) -> None:
