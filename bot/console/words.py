@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.console import labels
+from bot.console import labels, work_words
 from bot.core.messages import Attachment, Platform
 from bot.meta.limits import INSTAGRAM_TEXT_BYTES, MESSENGER_TEXT_CHARACTERS
 from bot.meta.split import truncate
 from bot.policy import window
-from bot.store.desk.access import Conversation
+from bot.store.desk.access import Conversation, Handoff
 from bot.store.desk.said import Said
 
 NB = "\u00a0"
@@ -126,6 +126,14 @@ def has_it(conversation: Conversation) -> str:
     if conversation.owner == "agent" and conversation.agent:
         return f"Suivie par {conversation.agent}"
     return labels.OWNERS[conversation.owner]
+
+
+def ending(handoff: Handoff) -> str:
+    """How a closed request ended, after « Close » and the time; "" when that says it all."""
+    if handoff.outcome == "closed":
+        why = work_words.CLOSE.get(handoff.close_reason or "", "")
+        return why[:1].lower() + why[1:]
+    return labels.OUTCOMES.get(handoff.outcome or "", "")
 
 
 def attachment(item: Attachment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -27,3 +28,16 @@ def test_window_levels(frozen_clock: FrozenClock) -> None:
     }
     assert words.window_left(None, now).level == "closed"
     assert not words.window_left(None, now).can_write
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why", "said"),
+    [
+        ("closed", "sans_suite", "sans suite"),
+        ("closed", None, ""),
+        ("given_back", None, "rendue à l’assistant"),
+        (None, None, ""),
+    ],
+)
+def test_how_a_request_ended(outcome: str | None, why: str | None, said: str) -> None:
+    assert words.ending(Mock(outcome=outcome, close_reason=why)) == said
