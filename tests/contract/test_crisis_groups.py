@@ -310,3 +310,19 @@ async def test_closing_and_the_keeper_never_wait_in_a_circle(crisis: Crisis, dat
         await keeper.commit()
     await closing
     assert [row.closed_at is None for row in await crisis.console.rows("SELECT closed_at FROM crises")] == [False]
+
+
+@pytest.mark.parametrize(("waiting", "queued"), [("night", {"p0", "p1", "p2"}), ("retry", {"p1", "p2"})])
+async def test_what_waits_for_the_morning_or_the_worker_holds_nobody_up(
+    crisis: Crisis, waiting: str, queued: set[str]
+) -> None:
+    first = await crisis.console.says("p0", ASKED)
+    await crisis.console.execute("UPDATE events SET waiting = :why", why=waiting)
+    await crisis.console.hand_off(first)
+    for person in ("p1", "p2"):
+        await crisis.console.waiting(person, ASKED)
+    await crisis.look()
+    await crisis.ready()
+    for _ in range(4):
+        await crisis.release.step(crisis.console.clock.now(), 1)
+    assert {person for person, (status, _) in (await crisis.statuses()).items() if status == "queued"} == queued

@@ -48,15 +48,17 @@ _RUNNING = text(f"""
     FROM message_groups g JOIN users u ON u.id = g.started_by
     WHERE g.started_at IS NOT NULL AND g.stopped_at IS NULL AND g.done_at IS NULL ORDER BY g.started_at, g.id
 """)  # noqa: S608
-_NEXT = text("""
+# The worker has yet to read it. (What waits for the morning is understood: the bot answers it then.)
+_UNREAD = """EXISTS (SELECT FROM events e WHERE e.conversation_id = m.conversation_id AND e.disposition IS NULL
+            AND e.waiting IS DISTINCT FROM 'night' AND e.kind = ANY(CAST(:kinds AS text[])))"""
+_NEXT = text(f"""
     SELECT m.conversation_id, m.seen FROM group_members m
-    WHERE m.group_id = :group AND m.status = 'waiting' AND m.joined_at <= :upto
+    WHERE m.group_id = :group AND m.status = 'waiting' AND m.joined_at <= :upto AND NOT {_UNREAD}
     ORDER BY m.joined_at, m.conversation_id LIMIT :limit
-""")
+""")  # noqa: S608
 _JUDGED = text(f"""
     SELECT m.handoff_id, m.seen, m.status, m.admitted_at, h.category, c.owner_version, {WHY} AS why,
-        EXISTS (SELECT FROM events e WHERE e.conversation_id = c.id AND e.disposition IS NULL
-            AND e.kind = ANY(CAST(:kinds AS text[]))) AS unread,
+        {_UNREAD} AS unread,
         (SELECT steps FROM validation_rules r WHERE r.category = h.category) AS steps
     FROM group_members m JOIN conversations c ON c.id = m.conversation_id
     LEFT JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
@@ -94,7 +96,7 @@ class Release:
     async def _move(self, group: _Running, people: int, now: datetime) -> int:
         async with self._desk.database.begin() as connection:
             room = min(people, int(self._pace * IN_FLIGHT) - await _in_flight(connection))
-            values = {"group": group.id, "upto": group.upto, "limit": max(0, room)}
+            values = {"group": group.id, "upto": group.upto, "limit": max(0, room), "kinds": list(SPOKEN)}
             coming = (await connection.execute(_NEXT, values)).all()
         queued = 0
         for member in coming:
