@@ -24,6 +24,8 @@ _MONTHS = (
 )  # fmt: skip
 # Direction marks would leak out of a title or an attribute, where no element isolates them.
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# These two turn even Latin letters round: what is read is not what was written.
+_TURNED = re.compile("[\u202d\u202e]")
 # What has no width of its own: a message of these alone looks empty.
 _INVISIBLE = re.compile(
     "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f"
@@ -39,6 +41,11 @@ def plain(text: str) -> str:
 def invisible(text: str) -> bool:
     """Whether nothing of it can be seen."""
     return _INVISIBLE.fullmatch(text) is not None
+
+
+def turned(text: str) -> bool:
+    """Whether invisible marks turn the reading of some of it round."""
+    return _TURNED.search(text) is not None
 
 
 def duration(span: timedelta) -> str:

@@ -111,6 +111,7 @@ async def test_what_a_person_writes_is_text(console: RunningConsole, claire: Bro
     assert ("mot " * 2500).strip() in texts(page)
     assert "Afficher tout (9\u202f999 caractères)" in page
     assert "message sans caractère visible" in page
+    assert page.count('data-testid="turned"') == 1  # what is read there is not what was written
     title = re.search("<title>(.*?)</title>", page)
     assert title is not None
     assert "\u202e" not in title[1]
