@@ -225,6 +225,9 @@
 
   window.planton = { stored, forget, post, pressed, refresh, say, page: document.body.dataset.page };
 
+  // On a phone the places are one line that scrolls: the one at hand is seen.
+  document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   window.addEventListener("offline", gone);
   window.addEventListener("online", () => (listens.length ? refresh() : back()));
 
