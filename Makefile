@@ -45,7 +45,7 @@ demo: install train ## Lance tout ici, avec le bac à sable / Runs everything wi
 	@exec $(PYTHON) -m bot demo
 
 test: install train ## Lance tous les tests / Runs every test
-	@$(PYTHON) -m pytest --durations=15
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --durations=15
 
 check: $(APP) ## Vérifie style, types, imports, exemples, règles / Lint, types, imports, examples, policy branches
 	@$(PYTHON) -m ruff check .
