@@ -239,6 +239,7 @@ class Administration:
 
     async def _locked(self, connection: AsyncConnection, by: User, user_id: int) -> Any:
         await _must_manage(connection, by)
+        await _held(connection, user_id)  # before the account, as whoever answers there: no circle of waiting
         row = (
             await connection.execute(
                 text(f"SELECT {USER}, u.disabled_at, {ABLE} AS able FROM users u WHERE u.id = :id FOR UPDATE"),  # noqa: S608
@@ -276,14 +277,21 @@ def _not_oneself(by: User, user_id: int, what: str) -> None:
         raise AccountError(what, "Un autre administrateur peut le faire.")
 
 
+async def _held(connection: AsyncConnection, user_id: int) -> list[int]:
+    """The conversations that this person has, locked in the gateway's order."""
+    rows = await connection.scalars(
+        text("""
+            SELECT id FROM conversations WHERE owner = 'agent' AND agent_id = :id
+            ORDER BY platform COLLATE "C", account COLLATE "C", person COLLATE "C" FOR UPDATE
+        """),
+        {"id": user_id},
+    )
+    return list(rows)
+
+
 async def _release(connection: AsyncConnection, user_id: int) -> int:
     """Whatever this person held or should have taken waits for anyone again; how many conversations that were."""
-    held = (
-        await connection.scalars(
-            text("SELECT id FROM conversations WHERE owner = 'agent' AND agent_id = :id ORDER BY id FOR UPDATE"),
-            {"id": user_id},
-        )
-    ).all()
+    held = await _held(connection, user_id)
     await connection.execute(
         text("""
             UPDATE conversations c SET agent_id = NULL, owner_version = owner_version + 1,
@@ -291,7 +299,7 @@ async def _release(connection: AsyncConnection, user_id: int) -> int:
                     THEN 'waiting' ELSE 'bot' END
             WHERE id = ANY(:held)
         """),
-        {"held": list(held)},
+        {"held": held},
     )
     assigned = await connection.scalars(
         text(

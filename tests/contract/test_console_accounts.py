@@ -6,6 +6,7 @@ import asyncio
 import html
 import re
 
+import psycopg
 import pyotp
 import pytest
 
@@ -522,3 +523,22 @@ async def test_the_open_page_of_an_ended_session_hears_of_it(
     await console.accounts.sessions.end_all(user, user.id, wall.now())
     async with asyncio.timeout(5):
         assert "event: fin" in (await heard).page
+
+
+async def test_disabling_somebody_at_work_never_waits_in_a_circle(
+    console: RunningConsole, alix: Browser, claire: Browser, database_url: str
+) -> None:
+    number = await console.waiting()
+    assert (await claire.act(number, "prendre")).status == 303
+    user, store = console.users["Claire"].id, Administration(console.database, console.accounts)
+    async with await psycopg.AsyncConnection.connect(database_url) as at_work:  # as a reply locks: conversation, author
+        await at_work.execute("SELECT 1 FROM conversations WHERE id = %s FOR UPDATE", (number,))
+        disabling = asyncio.create_task(store.disable(console.users["Alix"], user, console.wall.now()))
+        for _ in range(500):
+            if await console.rows("SELECT FROM pg_locks WHERE NOT granted"):
+                break
+            await asyncio.sleep(0.01)
+        await at_work.execute("SELECT 1 FROM users WHERE id = %s FOR KEY SHARE", (user,))
+        await at_work.commit()
+    await disabling
+    assert (await console.conversation(number)).owner == "waiting"
