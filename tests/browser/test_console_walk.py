@@ -46,6 +46,7 @@ async def furnished(console: RunningConsole) -> dict[str, int]:
         assert (
             await claire.act(number, "soumettre", message="Bonjour, votre réclamation est transmise.")
         ).status == 303
+    await console.bot_says(number, "mot " * 1200, author="agent")  # a long one is folded
     for i in range(3):
         await console.waiting(f"c{i}", ASKED)
     mode, now = CrisisStore(Desk(console.database, console.codec, {})), console.clock.now()
