@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import Reply
 from bot.policy import satisfaction as policy
 from bot.policy import window
-from bot.store import outbox
+from bot.store import blocks, outbox
 from bot.store.codec import Codec
 
 if TYPE_CHECKING:  # the desk's own modules import the store's, this one among them
@@ -43,7 +43,7 @@ async def ask(connection: AsyncConnection, desk: Desk, conversation: Conversatio
     closing = policy.Closing(
         row.category, row.close_reason, row.replied_at is not None, row.standby, row.asked_at, row.emergency_at
     )
-    if not policy.asks(closing, now):
+    if not policy.asks(closing, now) or await blocks.standing(connection, conversation.id) is not None:
         return False
     try:
         window.tag("system", conversation.last_person_at, now)

@@ -12,7 +12,7 @@ from bot.console import work_words
 from bot.core.clock import FrozenClock
 from bot.store.desk.moves import BLOCK_REASONS
 from bot.store.desk.work import CLOSE_REASONS
-from tests.fakes.console import Browser, RunningConsole
+from tests.fakes.console import THUMBS, Browser, RunningConsole
 
 
 def _user(console: RunningConsole, name: str) -> str:
@@ -238,6 +238,16 @@ async def test_blocked_and_lifted(console: RunningConsole, claire: Browser, odil
     assert (await claire.act(number, "bloquer", annuler="1")).status == 303
     assert "Personne bloquée" not in (await claire.get(f"/conversations/{number}")).page
     assert [a for a, _ in await console.audit()][-2:] == ["block", "unblock"]
+
+
+async def test_who_is_blocked_is_not_asked_for_thumbs(console: RunningConsole, claire: Browser) -> None:
+    number = await _taken(console, claire)
+    assert (await claire.act(number, "repondre", message="Voici le lien.")).status == 303
+    assert (await claire.act(number, "bloquer", motif="menaces")).status == 303
+    assert (await claire.act(number, "rouvrir")).status == 303
+    assert (await claire.act(number, "clore", motif="repondu")).status == 303
+    assert THUMBS not in [words for _, _, _, words in await console.outgoing(number)]
+    assert await console.rows("SELECT FROM satisfaction") == []
 
 
 @pytest.mark.parametrize(
