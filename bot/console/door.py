@@ -40,7 +40,7 @@ _NEXT = re.compile(
 
 EXPIRED_FORM = (
     "Cette page était ouverte depuis trop longtemps, ou vous vous êtes reconnecté depuis. Rien n’a été envoyé. "
-    "Rechargez la conversation\u00a0: votre brouillon y est gardé."
+    "Revenez à la page précédente et rechargez-la\u00a0: le brouillon d’une réponse y est gardé."
 )
 
 
