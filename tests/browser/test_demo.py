@@ -15,6 +15,8 @@ from playwright.async_api import Page, expect
 
 from scripts.screenshots import PORTS, ROOT, free_port, ready, say
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[str]:

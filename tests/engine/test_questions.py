@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.policy import satisfaction
 from tests.engine.conftest import ROOT, EngineProcess
 
 HERE = Path(__file__).parent
@@ -264,6 +265,8 @@ def test_each_button_of_a_reply_is_ours(engine: EngineProcess) -> None:
     from tests.unit.test_domain import BUTTONS
 
     for payload in sorted({button["payload"] for _, button in BUTTONS}):
+        if satisfaction.answer(payload):
+            continue  # taken by the worker
         turn = engine.turn("", None, payload)
         assert turn["understanding"]["confidence"] == 1.0, payload
         assert turn["replies"] or turn["silence"], payload

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 from tests.scenario.system import DAY, System
 
+pytestmark = pytest.mark.alone
+
 PEOPLE, EACH = 100, 5
 
 

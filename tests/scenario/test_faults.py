@@ -35,7 +35,7 @@ from tests.scenario.processes import (
     until,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 
 RESUMES = 15.0  # seconds in which work resumes after a kill
 ENGINE_STARTS = 90.0  # at most, on a busy machine

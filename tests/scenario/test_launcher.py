@@ -20,6 +20,8 @@ import pytest
 from bot.app.launcher import engine_environ
 from bot.store.embedded import Embedded
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("gateway", "worker", "sender", "console")  # the engine, slow to start, has its own tests
 TOKEN = "PLANTON_META_PAGE_TOKEN=secret-page-token"
