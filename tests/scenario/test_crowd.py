@@ -6,6 +6,8 @@ import asyncio
 import random
 from datetime import timedelta
 
+import pytest
+
 from tests.scenario.system import DAY, System
 
 pytestmark = pytest.mark.alone
