@@ -138,6 +138,9 @@ async def _sends_and_stops(alix: Page, console: RunningConsole, citizen: System)
         while not _reached(citizen):
             await asyncio.sleep(0.02)
     await _paused(console, "now() + interval '1 day'")  # Meta has the page wait: there is a middle in which to stop
+    async with asyncio.timeout(60):  # the next one has its turn, and waits
+        while not await console.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
+            await asyncio.sleep(0.02)
     await expect(alix.get_by_test_id("group-progress")).to_have_text(re.compile(r"[1-9] sur"))
     await alix.get_by_test_id("group-stop").click()
     await expect(alix.get_by_test_id("group-state")).to_have_text("Envoi arrêté")
