@@ -161,7 +161,7 @@ async def test_the_first_visit_in_three_steps_at_the_width_of_a_phone(
             await page.goto(console.url + path)
             await accessible(page)
         await page.goto(console.url + "/pilotage")
-        await expect(page.get_by_test_id("nav-steering")).to_be_in_viewport(ratio=0.9)  # the last of a line that scrolls
+        await expect(page.get_by_test_id("nav-steering")).to_be_in_viewport(ratio=0.9)  # last of a line that scrolls
         await page.goto(console.url + "/file")
         await expect(page.get_by_test_id("queue-row")).to_have_count(4)
         await expect(tour).to_have_count(0)
