@@ -40,7 +40,7 @@ def graphemes(text: str) -> Iterator[str]:
     cluster = ""
     for c in text:
         joined = cluster and (
-            _extends(c)
+            (_extends(c) and cluster[-1] not in "\r\n")  # nothing joins the end of a line
             or cluster.endswith(_JOINER)
             or (cluster == "\r" and c == "\n")
             or (len(cluster) == 1 and _flag(cluster) and _flag(c))
@@ -84,6 +84,13 @@ def _cut(head: str, text: str) -> int:
     return len(head)
 
 
+def _left(text: str) -> str:
+    """Without the white space in front, but for the one that an accent stands on."""
+    bare = text.lstrip(_SPACE)
+    before = text[: len(text) - len(bare)][-1:]
+    return before + bare if before in (" ", "\t") and bare and _extends(bare[0]) else bare
+
+
 def split(text: str, platform: Platform) -> list[str]:
     """The parts to send, in order; empty for a text of white space alone."""
     limit = text_limit(platform)
@@ -101,5 +108,5 @@ def split(text: str, platform: Platform) -> list[str]:
         part = rest[:end].rstrip(_SPACE)
         if part:
             parts.append(part)
-        rest = rest[end:].lstrip(_SPACE)
+        rest = _left(rest[end:])
     return [*parts, rest] if rest else parts

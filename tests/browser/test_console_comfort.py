@@ -46,6 +46,7 @@ async def test_the_whole_queue_by_keys_that_can_be_switched_off(agent: Page, con
     await expect(agent.locator(f"[href='/conversations/{first}']")).to_be_focused()
     await agent.keyboard.press("o")
     await expect(agent).to_have_url(f"{console.url}/conversations/{first}")
+    await agent.wait_for_load_state("load")  # keys are heard once the scripts run
     await agent.keyboard.press("p")
     composer = agent.get_by_test_id("composer")
     await expect(composer).to_be_focused()

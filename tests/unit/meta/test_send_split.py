@@ -45,6 +45,14 @@ def test_no_character_is_broken(platform: Platform, text: str) -> None:
     assert all(g in whole for part in split(text, platform) for g in graphemes(part))
 
 
+@BOTH
+@pytest.mark.parametrize("piece", ["  . https://a.fr/b?c=d \n\n🏻", "abc  \u0301", "abc\n \u0301", "\n\u0301", " \t🏻"])
+def test_a_mark_after_white_space_is_not_broken(platform: Platform, piece: str) -> None:
+    text = piece * 900
+    whole = set(graphemes(text.strip(" \t\r\n")))
+    assert all(g in whole for part in split(text, platform) for g in graphemes(part))
+
+
 def test_short_text_is_one_part() -> None:
     assert split("  Bonjour !\n", Platform.MESSENGER) == ["Bonjour !"]
     assert split(" \n ", Platform.MESSENGER) == []
