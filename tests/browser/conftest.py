@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from bot.core.clock import SystemClock
 from bot.store.codec import Codec
 from bot.store.db import Database
-from tests.browser.helpers import NAMES, enter, live
+from tests.browser.helpers import NAMES, enter, live, part
 from tests.fakes.console import RunningConsole, running_console
 from tests.scenario.system import System, running
 
@@ -70,11 +70,14 @@ def by_day() -> SystemClock:
 
 
 @pytest.fixture
-async def console(database: Database, database_url: str, codec: Codec) -> AsyncIterator[RunningConsole]:
+async def console(
+    browser: Browser, database: Database, database_url: str, codec: Codec
+) -> AsyncIterator[RunningConsole]:
     """A console over a fresh database, with one agent's account."""
     async with running_console(database, database_url, codec, by_day()) as started:
         await started.user(NAMES["agent"])
         yield started
+        await part(browser)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bot.store.codec import Codec
 from bot.store.conversations import BODY
 from bot.store.db import Database
 from tests.browser.conftest import by_day
-from tests.browser.helpers import NAMES, accessible, enter, live, picture, someone, taken
+from tests.browser.helpers import NAMES, accessible, enter, live, part, picture, someone, taken
 from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.media import Media, media_server
 from tests.scenario.system import System
@@ -30,12 +30,15 @@ async def media() -> AsyncIterator[Media]:
 
 
 @pytest.fixture
-async def console(media: Media, database: Database, database_url: str, codec: Codec) -> AsyncIterator[RunningConsole]:
+async def console(
+    browser: Browser, media: Media, database: Database, database_url: str, codec: Codec
+) -> AsyncIterator[RunningConsole]:
     """A console that fetches attachments from the media server."""
     rules = AttachmentRules(origins=(media.url,))
     async with running_console(database, database_url, codec, by_day(), attachments=rules) as started:
         await started.user(NAMES["agent"])
         yield started
+        await part(browser)
 
 
 async def at_end(page: Page) -> bool:

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.browser.conftest import by_day
-from tests.browser.helpers import NAMES, accessible, enter, live, picture, someone
+from tests.browser.helpers import NAMES, accessible, enter, live, part, picture, someone
 from tests.fakes.console import RunningConsole, running_console
 from tests.scenario.system import System
 
@@ -35,11 +35,14 @@ COMPLAINT, DANGER, TAKEN, AGAIN = "4200", "4300", "4400", "4500"
 
 
 @pytest.fixture
-async def console(database: Database, database_url: str, codec: Codec) -> AsyncIterator[RunningConsole]:
+async def console(
+    browser: Browser, database: Database, database_url: str, codec: Codec
+) -> AsyncIterator[RunningConsole]:
     """A console that answers one person of a group a second, so that there is a middle in which to stop."""
     async with running_console(database, database_url, codec, by_day(), pace=1) as started:
         await started.user(NAMES["agent"])
         yield started
+        await part(browser)
 
 
 async def test_a_crisis_from_its_message_to_the_last_reply(

@@ -12,17 +12,20 @@ from bot.core.messages import Platform
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.browser.conftest import by_day
-from tests.browser.helpers import NAMES, accessible, enter, live, picture, someone, taken
+from tests.browser.helpers import NAMES, accessible, enter, live, part, picture, someone, taken
 from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
 
 
 @pytest.fixture
-async def console(database: Database, database_url: str, codec: Codec) -> AsyncIterator[RunningConsole]:
+async def console(
+    browser: Browser, database: Database, database_url: str, codec: Codec
+) -> AsyncIterator[RunningConsole]:
     """As the others', with an engine to ask for suggestions."""
     async with running_console(database, database_url, codec, by_day(), engine=ScriptedEngine()) as started:
         await started.user(NAMES["agent"])
         yield started
+        await part(browser)
 
 
 async def test_canned_and_suggested_replies(page: Page, console: RunningConsole, browser: Browser) -> None:
