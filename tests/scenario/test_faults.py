@@ -263,7 +263,7 @@ async def test_kill_9_of_the_engine(world: World, table: Table) -> None:
     assert state["not_ready"] == ["engine"]
     assert "planton run engine" in state["checks"]["engine"]["remedy"].replace("\u00a0", " ")
     await meta.acknowledged(crowd.all, 2)
-    assert meta.slowest < 1.0
+    assert meta.slowest < 5.0  # what Meta waits
     report = await planton.doctor()
     assert any("moteur" in problem["what"] for problem in report["problems"]), report
     await planton.ready(ENGINE_STARTS)
