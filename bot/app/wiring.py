@@ -36,6 +36,7 @@ from bot.store.outbox import OutboxStore
 from bot.store.people import People
 from bot.store.reindex import Reindex
 from bot.store.volumes import RollUp
+from bot.trainer.project import Project
 from bot.worker.names import Names
 from bot.worker.reindex import keep_indexing
 from bot.worker.roll_up import keep_counting
@@ -330,6 +331,7 @@ async def console(settings: Settings, url: str) -> None:
             provider=provider_of(settings),
             attachments=_attachments(settings),
             dsfr=settings.var_dir / "theme-dsfr",
+            project=Project(policies.ROOT),
         )
         try:
             await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))

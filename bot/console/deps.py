@@ -13,6 +13,7 @@ from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Engine, QuickReply
 from bot.store.codec import Codec
 from bot.store.db import Database, Listener
+from bot.trainer.project import Project
 
 # Filled from npm at installation; the pages keep working without it, plainer and with a reload instead of live parts.
 PARIS = ZoneInfo("Europe/Paris")
@@ -31,6 +32,7 @@ class ConsoleDeps:
     people may log in as well.
     `engine`: suggests replies to agents; without it there are none.
     `pace`: how many people a second a group's reply reaches.
+    `project`: the folder that trainers work on; without it the workbench says that it is not here.
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
@@ -54,3 +56,4 @@ class ConsoleDeps:
     provider: ProviderConfig | None = None
     attachments: AttachmentRules = field(default_factory=AttachmentRules)
     dsfr: Path | None = None
+    project: Project | None = None

@@ -25,9 +25,22 @@ PLACES = (
     Place("crisis", "/crise", "Crise", Capability.SEE_CRISIS),
     Place("search", "/recherche", "Recherche", Capability.READ),
     Place("canned", "/reponses-types", "Réponses types", Capability.EDIT_CANNED),
+    Place("workbench", "/atelier", "Atelier", Capability.SEE_WORKBENCH),
     Place("steering", "/pilotage", "Pilotage", Capability.SEE_STEERING),
     Place("accounts", "/comptes", "Comptes", Capability.MANAGE_ACCOUNTS),
     Place("audit", "/journal", "Journal", Capability.READ_AUDIT),
+)
+# Inside the workbench, in the order of the work. `key`: what a template sets as `part`.
+WORKBENCH = (
+    Place("inbox", "/atelier", "Messages", Capability.SEE_WORKBENCH),
+    Place("examples", "/atelier/exemples", "Exemples", Capability.SEE_WORKBENCH),
+    Place("replies", "/atelier/reponses", "Réponses", Capability.SEE_WORKBENCH),
+    Place("checks", "/atelier/verifications", "Vérifications", Capability.SEE_WORKBENCH),
+    Place("changes", "/atelier/changements", "Changements", Capability.SEE_WORKBENCH),
+    Place("trainings", "/atelier/essais", "Essais", Capability.SEE_WORKBENCH),
+    Place("models", "/atelier/modeles", "Modèles", Capability.SEE_WORKBENCH),
+    Place("drift", "/atelier/suivi", "Suivi", Capability.SEE_WORKBENCH),
+    Place("talks", "/atelier/conversations", "Conversations", Capability.SEE_WORKBENCH),
 )
 # Beside one's own name.
 OWN = (

@@ -48,6 +48,7 @@ class Renderer:
             shortcut=shortcut,
             crisis_since=crisis_banner.since,
             shortcuts=SHORTCUTS,
+            workbench_tabs=lambda user: navigation.shown(navigation.WORKBENCH, user, self.paths),
         )
 
     def page(self, template: str, /, *, user: User | None, **values: Any) -> str:

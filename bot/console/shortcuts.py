@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 EVERYWHERE, QUEUE, CONVERSATION = "Partout", "Dans la file", "Dans une conversation"
 VALIDATION, CRISIS, SEARCH = "Dans la validation", "En crise", "Dans la recherche"
+WORKBENCH = "Dans l’atelier"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "go.search": Shortcut("g r", "Ouvrir la recherche", EVERYWHERE),
     "go.canned": Shortcut("g t", "Ouvrir les réponses types", EVERYWHERE),
     "go.steering": Shortcut("g p", "Ouvrir le pilotage", EVERYWHERE),
+    "go.workbench": Shortcut("g w", "Ouvrir l’atelier", EVERYWHERE),
     "go.accounts": Shortcut("g o", "Ouvrir les comptes", EVERYWHERE),
     "go.audit": Shortcut("g j", "Ouvrir le journal", EVERYWHERE),
     "go.help": Shortcut("g a", "Ouvrir l’aide", EVERYWHERE),

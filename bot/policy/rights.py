@@ -42,6 +42,11 @@ class Capability(str, Enum):
     SET_DEADLINES = "deadlines.set"
     MANAGE_ACCOUNTS = "accounts.manage"  # accounts, teams, levels, others' sessions
     READ_AUDIT = "audit.read"
+    SEE_WORKBENCH = "workbench.see"  # what is misunderstood, examples, checks, trainings, models, drift
+    CORRECT = "workbench.correct"  # confirm or correct a reading, change examples and replies
+    TRAIN = "workbench.train"  # start and stop a training, try a candidate
+    PUBLISH = "workbench.publish"  # put a model into service, go back to an earlier one
+    OVERRIDE_GATE = "workbench.override"  # publish although one intent fell, with a reason
 
 
 _EVERYBODY = frozenset({Capability.OWN_ACCOUNT, Capability.SEE_QUEUE, Capability.SEE_STEERING})
@@ -52,9 +57,16 @@ _VALIDATOR = _AGENT | {Capability.ASSIGN, Capability.EDIT_CANNED, Capability.VAL
 RIGHTS: Mapping[Role, frozenset[Capability]] = {
     Role.AGENT: _AGENT,
     Role.VALIDATOR: _VALIDATOR,
-    Role.TRAINER: _EVERYBODY | {Capability.EDIT_CANNED},
+    Role.TRAINER: _EVERYBODY
+    | {
+        Capability.EDIT_CANNED,
+        Capability.SEE_WORKBENCH,
+        Capability.CORRECT,
+        Capability.TRAIN,
+        Capability.PUBLISH,
+    },
     Role.ADMINISTRATOR: frozenset(Capability),
-    Role.AUDITOR: _READER | {Capability.READ_AUDIT, Capability.EXPORT},
+    Role.AUDITOR: _READER | {Capability.READ_AUDIT, Capability.EXPORT, Capability.SEE_WORKBENCH},
 }
 
 # What only looks: an auditor has nothing else. (One's own account is everybody's.)
@@ -68,6 +80,7 @@ LOOKS = frozenset(
         Capability.SEE_STEERING,
         Capability.EXPORT,
         Capability.READ_AUDIT,
+        Capability.SEE_WORKBENCH,
     }
 )
 

@@ -27,6 +27,11 @@ MATRIX = {
     "deadlines.set": "00010",
     "accounts.manage": "00010",
     "audit.read": "00011",
+    "workbench.see": "00111",
+    "workbench.correct": "00110",
+    "workbench.train": "00110",
+    "workbench.publish": "00110",
+    "workbench.override": "00010",
 }
 ROLES = ("agent", "validator", "trainer", "administrator", "auditor")
 

@@ -1,0 +1,1 @@
+"""What the workbench keeps in the database: readings to look at, corrections, trainings, publications."""

@@ -1,0 +1,143 @@
+"""The project's folder: the files that trainers edit, one writer at a time, and git as their record."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.trainer.errors import BadFile, NoGit, TrainerError
+
+BIGGEST_FILE = 20_000_000  # bytes; data/nlu.yml has 300,000
+PATIENCE = 10.0  # seconds that a writer waits for another
+GIT_PATIENCE = 30.0  # seconds; pushing over a network takes its time
+# What a publication records: everything that a model or a reply is made from.
+RECORDED = ("config.yml", "domain.yml", "data")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder that holds `config.yml`, `domain.yml`, `data/` and `models/`.
+
+    Reading takes no lock: every write replaces a whole file at once. Whoever reads in order to write does both inside `lock()`.
+    """
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """The place of a file, named from the root (`data/nlu.yml`). Raises ValueError for one outside."""
+        found = (self.root / name).resolve()
+        if not found.is_relative_to(self.root.resolve()):
+            raise ValueError(f"{name} is outside the project")
+        return found
+
+    def read(self, name: str) -> str:
+        """The text of a file. Raises BadFile when it is missing, too big or not UTF-8."""
+        place = self.path(name)
+        try:
+            if place.stat().st_size > BIGGEST_FILE:
+                raise BadFile(name, "le fichier dépasse 20 Mo.", "Rétablissez-le depuis git.")
+            raw = place.read_bytes()
+        except OSError as error:
+            raise BadFile(name, f"le fichier ne se lit pas ({error.strerror}).", "Rétablissez-le depuis git.") from None
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            column = error.start - raw.rfind(b"\n", 0, error.start)
+            raise BadFile(name, "ce n’est pas de l’UTF-8.", "Enregistrez le fichier en UTF-8.", line, column) from None
+
+    def write(self, name: str, text: str) -> None:
+        """Replace a file at once: a reader sees the old one or the new one, a crash leaves one of them."""
+        place = self.path(name)
+        try:
+            handle, draft = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}-")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
+                    out.write(text)
+                    out.flush()
+                    os.fsync(out.fileno())
+                os.chmod(draft, place.stat().st_mode & 0o777 if place.exists() else 0o644)
+                os.replace(draft, place)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(draft)
+                raise
+        except OSError as error:
+            raise TrainerError(
+                f"{name} ne s’écrit pas ({error.strerror}).", "Vérifiez droits et place sur le disque."
+            ) from None
+
+    @contextlib.contextmanager
+    def lock(self, patience: float = PATIENCE) -> Iterator[None]:
+        """One writer at a time, over all processes of this machine. Blocks its thread: keep it out of the event loop.
+
+        Raises TrainerError after `patience` seconds.
+        """
+        models = self.root / "models"
+        models.mkdir(exist_ok=True)
+        with (models / ".workbench.lock").open("a") as held:
+            deadline = time.monotonic() + patience
+            while True:
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise TrainerError(
+                            "Quelqu’un d’autre écrit dans les fichiers en ce moment.", "Réessayez dans un instant."
+                        ) from None
+                    time.sleep(0.05)
+            yield
+
+    # -- git -----------------------------------------------------------------------------------------------------
+
+    def git(self, *arguments: str, author: str | None = None, check: bool = True) -> str:
+        """What a git command prints. `author`: « Name <address> » of what it records. Raises NoGit.
+
+        Never asks anything (credentials, editor), runs no hook of ours, and fails after GIT_PATIENCE.
+        """
+        environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PLANTON_", "GIT_"))},
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_EDITOR": "true",
+            "LC_ALL": "C.UTF-8",
+        }
+        identity: Sequence[str] = ()
+        if author is not None:
+            name, _, address = author.rpartition(" <")
+            identity = ("-c", f"user.name={name}", "-c", f"user.email={address.rstrip('>')}")
+        try:
+            done = subprocess.run(
+                ["git", "-c", "core.quotepath=off", *identity, *arguments],
+                cwd=self.root,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=GIT_PATIENCE,
+            )
+        except FileNotFoundError:
+            raise NoGit("git n’est pas installé.", "Installez-le (sous Debian : apt install git).") from None
+        except subprocess.TimeoutExpired:
+            raise NoGit(
+                f"git {arguments[0]} ne répond pas.", "Réessayez ; vérifiez le réseau s’il s’agit d’un envoi."
+            ) from None
+        if check and done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            raise NoGit(
+                f"git {arguments[0]} a refusé : {said[-1] if said else f'code {done.returncode}'}",
+                "Vérifiez que le dossier de Planton est un dépôt git, avec au moins un enregistrement.",
+            )
+        return done.stdout
+
+    def head(self) -> str:
+        """The present commit, forty hex digits. Raises NoGit."""
+        return self.git("rev-parse", "HEAD").strip()
