@@ -21,9 +21,9 @@ sys.path.insert(0, str(ROOT))
 from bot.app import noise  # noqa: E402
 from bot.app import policy as policies  # noqa: E402
 from bot.app.evaluate import judge_one  # noqa: E402
-from bot.app.figures import Judged  # noqa: E402
-from bot.app.figures import measure as measured  # noqa: E402
-from bot.app.gold import Case, read  # noqa: E402
+from bot.trainer.figures import Judged  # noqa: E402
+from bot.trainer.figures import measure as measured  # noqa: E402
+from bot.trainer.gold import Case, read  # noqa: E402
 from bot.app.policy import Policy  # noqa: E402
 from bot.app.report import percent  # noqa: E402
 from bot.app.route import turns, when  # noqa: E402

@@ -17,9 +17,9 @@ from typing import Any
 
 from bot.app import noise
 from bot.app.evaluate import Readings
-from bot.app.figures import measure
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
+from bot.trainer.figures import measure
 
 NET, UNWARNED = "second_net", "unwarned_rate"
 SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "false_alarm_rate", NET)

@@ -12,14 +12,14 @@ from typing import Any
 
 from bot.app import noise, report
 from bot.app import policy as policies
-from bot.app.figures import Judged, measure
-from bot.app.gold import Case, read
 from bot.app.policy import Policy
 from bot.app.route import decide, turns, when
 from bot.app.say import say, typeset
 from bot.core.dialogue import Turn
 from bot.policy.route import gives_numbers
 from bot.settings import Settings
+from bot.trainer.figures import Judged, measure
+from bot.trainer.gold import Case, read
 
 Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.app import noise
-from bot.app.figures import Judged, matrix
 from bot.app.policy import ROOT
 from bot.app.route import ENGINE_PYTHON
 from bot.core.errors import SetupError
+from bot.trainer.figures import Judged, matrix
 
 PAIRS = 20
 LINES = 30

@@ -11,8 +11,8 @@ import pytest
 
 from bot.app import baseline
 from bot.app.baseline import Baseline, falls, notes, snapshot
-from bot.app.figures import Judged
-from bot.app.gold import Case
+from bot.trainer.figures import Judged
+from bot.trainer.gold import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.app.gold import ROUTES, Case
 from bot.policy.intents import ANSWER, EMERGENCY, HANDOFF, INTENTS, policy_of
+from bot.trainer.gold import ROUTES, Case
 
 BINS = 10
 

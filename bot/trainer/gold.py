@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.app.policy import DOMAIN
 from bot.core.errors import SetupError
 from bot.dialogue.texts import read_yaml
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, INTENTS
 
+DOMAIN = Path(__file__).resolve().parents[2] / "domain.yml"
 ROUTES = (ANSWER, HANDOFF, EMERGENCY, CLARIFY)
 REQUIRED = ("text", "intent", "route")
 OPTIONAL = ("second",)
@@ -30,9 +30,9 @@ class Case:
 
 
 @functools.cache
-def known_intents() -> frozenset[str]:
+def known_intents(path: Path = DOMAIN) -> frozenset[str]:
     """The table's intents and those that the domain adds."""
-    domain = read_yaml(DOMAIN)
+    domain = read_yaml(path)
     added = domain.get("intents", []) if isinstance(domain, dict) else []
     return frozenset(INTENTS) | {str(next(iter(each)) if isinstance(each, dict) else each) for each in added}
 

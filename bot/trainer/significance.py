@@ -1,0 +1,61 @@
+"""McNemar's exact test: whether gains and losses on the same messages differ by more than chance explains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LEVEL = 0.05  # below this, a difference is not taken for noise
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """`gains`: messages that only the candidate has right; `losses`: only the current model. The others say nothing.
+
+    `p`: the two-sided exact probability of a split at least as uneven if both were equally good; 1 without any difference.
+    """
+
+    gains: int
+    losses: int
+    p: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is unlikely to be noise."""
+        return self.p < LEVEL
+
+    @property
+    def verdict(self) -> str:
+        """`same` (no message differs), `noise`, `progress` or `decline`."""
+        if self.gains == self.losses == 0:
+            return "same"
+        if not self.significant:
+            return "noise"
+        return "progress" if self.gains > self.losses else "decline"
+
+
+def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> McNemar:
+    """The test over (right before, right after) of each message."""
+    gains = losses = 0
+    for before, after in pairs:
+        gains += after and not before
+        losses += before and not after
+    return McNemar(gains, losses, exact(gains, losses))
+
+
+def exact(gains: int, losses: int) -> float:
+    """Twice the smaller tail of a fair coin thrown `gains + losses` times, at most 1."""
+    thrown = gains + losses
+    if not thrown:
+        return 1.0
+    tail = sum(math.comb(thrown, k) for k in range(min(gains, losses) + 1))
+    return min(1.0, 2 * tail / (1 << thrown))  # whole numbers divide exactly, however large
+
+
+def needed(losses: int = 0) -> int:
+    """How many gains it takes, against so many losses, before they count as progress."""
+    gains = losses + 1
+    while exact(gains, losses) >= LEVEL:
+        gains += 1
+    return gains
