@@ -1,0 +1,169 @@
+"""The gate before a publication: why a candidate may not go into service. Pure: figures in, reasons out.
+
+What the gold sets say decides: the candidate against the model in service, and against the reference figures that are kept
+with the sets (`tests/gold/baseline.json`). Citizens' confirmed messages and cross-validation inform, they do not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bot.policy.intents import EMERGENCY as ALARM
+from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, Figures, SetComparison
+
+GOLD = (EMERGENCY, INTENTS)
+LOSS = 0.02  # what an intent may lose: two points
+FALSE_ALARMS = 0.01  # what the share of false alarms may gain: one point
+_ROUNDING = 1e-6
+NAMES = {EMERGENCY: "urgences", INTENTS: "intentions"}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the gate is shut. `code`: `unmeasured`, `emergency`, `emergency_recall`, `sensitive`, `false_alarms` or `intent`.
+    `what`: in French, whole sentences. `overridable`: an administrator may go on all the same. `lines`: of the gold file."""
+
+    code: str
+    what: str
+    overridable: bool = False
+    intent: str = ""
+    lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says: open when there is no reason against."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether the candidate may be published as it is."""
+        return not self.reasons
+
+    @property
+    def overridable(self) -> bool:
+        """Whether the gate is shut for such reasons only as an administrator may override."""
+        return bool(self.reasons) and all(reason.overridable for reason in self.reasons)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain JSON types."""
+        return [asdict(reason) for reason in self.reasons]
+
+    @classmethod
+    def from_json(cls, kept: Sequence[Mapping[str, Any]]) -> Verdict:
+        """What `to_json` made."""
+        return cls(tuple(Reason(**{**row, "lines": tuple(row["lines"])}) for row in kept))
+
+
+def verdict(comparison: Comparison, baseline: Mapping[str, Any] | None = None) -> Verdict:
+    """Every reason against the candidate, gravest first. `baseline`: the reference figures, as they stand in their file."""
+    return Verdict(tuple(_reasons(comparison, baseline or {})))
+
+
+def _reasons(comparison: Comparison, baseline: Mapping[str, Any]) -> Iterator[Reason]:
+    sets = [comparison.set(name) for name in GOLD]
+    for one in sets:
+        if one.candidate is None or not one.candidate.n:
+            yield Reason(
+                "unmeasured", f"Le jeu « {NAMES[one.name]} » n’a pas été mesuré : {one.missing or 'il est vide'}."
+            )
+    for one in sets:
+        yield from _missed(one)
+    for one in sets:
+        if one.candidate is not None:
+            yield from _shares(one, one.candidate, _reference(one.name, baseline))
+    yield from _intents(sets, baseline)
+
+
+def _missed(one: SetComparison) -> Iterator[Reason]:
+    """Emergencies that the model in service answers as such and the candidate does not, one by one."""
+    missed = [each for each in one.lost_emergencies if each.before.route == ALARM]
+    if missed:
+        lines = tuple(each.line for each in missed)
+        many = len(missed)
+        what = (
+            "Une urgence que le modèle en service reconnaît ne l’est plus"
+            if many == 1
+            else (f"{many} urgences que le modèle en service reconnaît ne le sont plus")
+        )
+        shown = ", ".join(f"« {each.text} »" for each in missed[:3]) + (" …" if many > 3 else "")
+        yield Reason("emergency", f"{what} : {shown}.", lines=lines)
+
+
+def _shares(one: SetComparison, after: Figures, reference: Mapping[str, Any]) -> Iterator[Reason]:
+    name = NAMES[one.name]
+    before = one.current.shares if one.current else {}
+    rules = (
+        ("emergency_recall", "emergency_recall", "La part des urgences reconnues baisse", 0.0, False),
+        ("sensitive", "sensitive_recall", "La part des messages sensibles confiés à un humain baisse", 0.0, False),
+        (
+            "false_alarms",
+            "false_alarm_rate",
+            "La part des fausses alertes dépasse la limite (un point de plus)",
+            FALSE_ALARMS,
+            True,
+        ),
+    )
+    for code, key, words, bound, lower_is_better in rules:
+        for whom, shares in (("le modèle en service", before), ("la référence", reference)):
+            old, new = shares.get(key), after.shares.get(key)
+            if old is None:
+                continue
+            if new is None:
+                yield Reason(
+                    code, f"{words} : elle n’est plus mesurée sur le jeu « {name} » ({whom} : {_percent(old)})."
+                )
+                break
+            loss = new - old if lower_is_better else old - new
+            if loss > bound + _ROUNDING:
+                yield Reason(
+                    code,
+                    f"{words} sur le jeu « {name} » : {_percent(old)} pour {whom}, {_percent(new)} pour le candidat.",
+                )
+                break
+
+
+def _intents(sets: Sequence[SetComparison], baseline: Mapping[str, Any]) -> Iterator[Reason]:
+    """An intent is counted over both sets together: one alone holds few messages of each."""
+    before = _rights([one.current for one in sets])
+    after = _rights([one.candidate for one in sets])
+    reference = {
+        name: (row["n"], row["right"])
+        for name, row in baseline.get("intents", {}).get("clean", {}).items()
+        if row.get("n")
+    }
+    for name in sorted({*before, *reference}):
+        n, right = after.get(name, (0, 0))
+        share = right / n if n else 0.0
+        for whom, known in (("le modèle en service", before), ("la référence", reference)):
+            if name not in known:
+                continue
+            old = known[name][1] / known[name][0]
+            if old - share > LOSS + _ROUNDING:
+                told = f"{_percent(old)} pour {whom}, {_percent(share)} pour le candidat"
+                what = f"L’intention « {name} » perd plus de deux points : {told} ({right} justes sur {n})."
+                yield Reason("intent", what, overridable=True, intent=name)
+                break
+
+
+def _rights(sides: Sequence[Figures | None]) -> dict[str, tuple[int, int]]:
+    """For each intent, how many messages mean it and how many of them are read rightly."""
+    found: dict[str, tuple[int, int]] = {}
+    for side in sides:
+        for name, row in (side.per_intent if side else {}).items():
+            if row.n and row.accuracy is not None:
+                n, right = found.get(name, (0, 0))
+                found[name] = (n + row.n, right + round(row.n * row.accuracy))
+    return found
+
+
+def _reference(name: str, baseline: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = baseline.get("sets", {}).get(f"{name}.tsv", {}).get("clean", {})
+    return found if isinstance(found, Mapping) else {}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".replace(".", ",") + "\u00a0%"
