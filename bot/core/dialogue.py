@@ -35,7 +35,8 @@ class HandoffRequest:
 @dataclass(frozen=True)
 class Understanding:
     """What a text means. `ranking`: best first, probabilities in [0, 1]; `intent` is the best named intent.
-    `danger`: probability of danger_immediat plus detresse_suicide."""
+    `danger`: probability of danger_immediat plus detresse_suicide. `unknown`: how many of its words were never seen, neither in
+    training nor among French words; `model`: the name of the model that read it, "" where the engine does not tell."""
 
     intent: Optional[str]
     confidence: float
@@ -43,6 +44,8 @@ class Understanding:
     entities: dict[str, str] = field(default_factory=dict)
     danger: float = 0.0
     french: bool = True
+    unknown: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True)

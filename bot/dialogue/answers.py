@@ -40,6 +40,8 @@ def _understanding(data: Any) -> Understanding:
         entities=_texts(data["entities"]),
         danger=_chance(data["danger"]),
         french=_flag(data["french"]),
+        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these two
+        model=_text(data.get("model", "")),
     )
 
 
@@ -91,6 +93,12 @@ def _list(value: Any) -> list[Any]:
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError("flag")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("count")
     return value
 
 

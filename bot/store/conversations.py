@@ -21,6 +21,8 @@ from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, notify
 from bot.store.satisfaction import answered
+from bot.store.workbench import readings
+from bot.store.workbench.readings import NewReading
 
 DANGER, LIVE, BUNDLE = 0, 4, 7  # due_priority: who is looked at first
 
@@ -116,6 +118,7 @@ class Finish:
     settlements: tuple[Settlement, ...] = ()
     waiting: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # why → event ids
     understood: Mapping[int, Understanding] = field(default_factory=dict)  # events that wait, understood already
+    readings: tuple[NewReading, ...] = ()  # what the engine read in this turn, for trainers
     replies: tuple[OutgoingReply, ...] = ()
     notice: OutgoingReply | None = None  # the open crisis's message: said first, answers nothing by itself
     emergency: Emergency | None = None
@@ -358,6 +361,7 @@ class Conversations:
                     {"id": event, "intent": understanding.intent, "confidence": understanding.confidence},
                 )
                 await understandings.keep(connection, self._codec, (event,), understanding)
+            await readings.keep(connection, self._codec, finish.readings, now)
             await snoozes.look(connection, conversation.id, now)
             await notify(connection, CONSOLE, str(conversation.id))
 

@@ -18,7 +18,7 @@ from bot.policy import crisis, route, satisfaction, window
 from bot.policy import owner as owners
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
-from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
+from bot.policy.intents import CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.told import known
 from bot.store import crisis as crises
@@ -35,6 +35,7 @@ from bot.store.conversations import (
     Settlement,
 )
 from bot.store.emergencies import EmergencyPlanner
+from bot.store.workbench.readings import NewReading
 
 log = logging.getLogger("planton.worker")
 
@@ -96,6 +97,7 @@ class _Draft:
     thumbs: list[str] = field(default_factory=list)
     thanks: str | None = None
     edits: dict[int, list[int]] = field(default_factory=dict)  # message → edits of it, which share its fate
+    readings: list[NewReading] = field(default_factory=list)
 
     def settle(self, events: Sequence[int], disposition: str, reason: str | None = None, **more: Any) -> None:
         """Give events their disposition."""
@@ -133,6 +135,7 @@ class _Draft:
             settlements=(*self.settlements, *(s for s in edits if s.events)),
             waiting=waiting,
             understood=self.understood,
+            readings=tuple(self.readings),
             replies=tuple(self.replies),
             notice=self.notice,
             emergency=self.emergency,
@@ -459,6 +462,7 @@ class TurnTaker:
             return route.media(segment.attachments, situation, texts), state
         turn = await self._turn(conversation, segment, state)
         events = [m for m in conversation.pending if m.id in segment.events]
+        self._keep(segment, turn, draft)
         read = segment.payload is None or turn.understanding.danger > 0
         if read and self._emergency(
             conversation, events, segment.words, turn.understanding, draft, now, segment.events
@@ -472,6 +476,14 @@ class TurnTaker:
             answers=answers(state, turn.state),
         )
         return route.by_day(turn, situation, texts), turn.state
+
+    def _keep(self, segment: Segment, turn: Turn, draft: _Draft) -> None:
+        """What was made of a person's own words, for trainers to look at."""
+        words = for_understanding(segment.words)
+        if words:
+            chosen, _ = route.named_route(turn.understanding, turn.clarify, turn.handoff)
+            reading = NewReading(segment.events, segment.at, words, turn.understanding, chosen, turn.clarify)
+            draft.readings.append(reading)
 
     async def _turn(self, conversation: Conversation, segment: Segment, state: dict[str, Any] | None) -> Turn:
         return await self._engine.turn(
@@ -551,6 +563,9 @@ class TurnTaker:
                 return None
             raise
         draft.understood[message.id] = understanding
+        if _payload(message) is None:  # the title of a button is ours
+            chosen = self._understood(understanding).route
+            draft.readings.append(NewReading((message.id,), message.at, words, understanding, chosen))
         return understanding
 
     def _emergency(
@@ -574,6 +589,8 @@ class TurnTaker:
         if plan is None:
             return False
         pending = tuple(m.id for m in conversation.pending if not isinstance(m.body, Echo))
+        alarming = {m.id for m in messages}
+        draft.readings = [one.routed(EMERGENCY) if alarming & set(one.events) else one for one in draft.readings]
         draft.replies.clear()
         draft.settlements = [s for s in draft.settlements if not set(s.events) & set(pending)]
         held = set(draft.waiting.get("echo", ()))
