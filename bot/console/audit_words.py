@@ -15,7 +15,10 @@ NB = "\u00a0"
 
 # In the filter: family → (its words, its actions).
 _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "consultation": ("Consultations", ("view", "attachment_viewed", "group_viewed", "search", "audit_read")),
+    "consultation": (
+        "Consultations",
+        ("view", "attachment_viewed", "group_viewed", "talk_read", "search", "audit_read"),
+    ),
     "suivi": (
         "Suivi des conversations",
         (
@@ -53,6 +56,7 @@ _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "group_member_admitted",
         ),
     ),
+    "atelier": ("Atelier", ("reply_changed", "reply_undone", "drift_viewed")),
     "reglages": ("Réponses types et délais", ("canned_added", "canned_changed", "canned_archived", "deadline_changed")),
     "export": ("Exports", ("export",)),
     "acces": (
@@ -101,6 +105,7 @@ _KEYS = {
     "by_link": "par un lien",
     "canned": "réponse type n°",
     "category": "catégorie",
+    "change": "changement n°",
     "characters": "caractères",
     "count": "nombre",
     "crisis": "crise n°",
@@ -126,6 +131,7 @@ _KEYS = {
     "reason": "motif",
     "recovery_codes": "codes de secours",
     "replaces": "remplace la crise n°",
+    "replies": "réponses",
     "results": "résultats",
     "role": "rôle",
     "rows": "lignes",
@@ -133,6 +139,7 @@ _KEYS = {
     "since": "depuis",
     "sought_conversation": "conversation cherchée n°",
     "step": "étape",
+    "story": "histoire ou test n°",
     "submission": "soumission n°",
     "system": "actions du système",
     "tag": "étiquette de Meta",

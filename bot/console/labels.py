@@ -251,9 +251,15 @@ ACTIONS = {
     "group_member_removed": "personne retirée d’un groupe",
     "group_member_admitted": "personne admise dans un groupe après lecture",
     "group_viewed": "groupe ouvert",
+    "talk_read": "conversation lue dans l’atelier",
+    "story_added": "histoire ou test tiré d’une conversation",
+    "story_undone": "histoire ou test annulé",
     "deadline_changed": "délai changé",
     "export": "export",
     "audit_read": "journal consulté",
+    "reply_changed": "réponse automatique modifiée",
+    "reply_undone": "modification de réponse annulée",
+    "drift_viewed": "suivi de la compréhension consulté",
 }
 
 FILTERS = {

@@ -78,6 +78,13 @@ ACTIONS = frozenset(
         "group_member_removed",
         "group_member_admitted",
         "group_viewed",
+        # the workbench
+        "reply_changed",
+        "reply_undone",
+        "drift_viewed",
+        "talk_read",
+        "story_added",
+        "story_undone",
         # steering and audit
         "deadline_changed",
         "export",

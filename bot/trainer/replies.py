@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -195,8 +195,12 @@ class Replies:
         return first[: len(first) - len(first.lstrip(" "))]
 
 
+# Given the file before and after; refuses by raising TrainerError.
+Allow = Callable[[Replies, Replies], None]
+
+
 def change(
-    project: Project, seen: Mapping[str, str], wanted: Mapping[str, Response], allow: Any = None
+    project: Project, seen: Mapping[str, str], wanted: Mapping[str, Response], allow: Optional[Allow] = None
 ) -> tuple[Move, ...]:
     """Write replies, under the project's lock; what was done to each.
 
@@ -215,7 +219,7 @@ def change(
         return _save(project, present, made, tuple(wanted), allow)
 
 
-def undo(project: Project, moves: Sequence[Move], allow: Any = None) -> tuple[Move, ...]:
+def undo(project: Project, moves: Sequence[Move], allow: Optional[Allow] = None) -> tuple[Move, ...]:
     """Put back the lines that stood there before; refused with Changed when they were changed again since. Blocks."""
     with project.lock():
         present = Replies.read(project)
@@ -229,7 +233,7 @@ def undo(project: Project, moves: Sequence[Move], allow: Any = None) -> tuple[Mo
         return _save(project, present, made, [move.name for move in moves], allow)
 
 
-def _save(project: Project, present: Replies, made: Replies, names: Sequence[str], allow: Any) -> tuple[Move, ...]:
+def _save(project: Project, present: Replies, made: Replies, names: Sequence[str], allow: Optional[Allow]) -> tuple[Move, ...]:
     moves = tuple(Move(name, present.responses[name].block, made.responses[name].block) for name in names)
     if allow is not None:
         allow(present, made)

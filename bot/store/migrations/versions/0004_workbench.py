@@ -106,11 +106,41 @@ CREATE TABLE reloads (                      -- with what each role decides since
 );
 """
 REPLIES = """
+CREATE TABLE reply_changes (                -- who changed which reply; replies are ours and public: in clear
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    changed_at timestamptz NOT NULL,
+    user_id bigint REFERENCES users,
+    names text[] NOT NULL,
+    moves jsonb NOT NULL,                   -- [[name, lines before, lines after], …]
+    undone_at timestamptz,
+    undone_by bigint REFERENCES users
+);
+CREATE INDEX reply_changes_names ON reply_changes USING gin (names);
+"""
+TALKS = """
+-- The list of conversations is walked in order: the newest, and the newest of an intent or a route.
+CREATE INDEX conversations_recent ON conversations (last_person_at DESC, id DESC) WHERE last_person_at IS NOT NULL;
+CREATE INDEX events_intent ON events (intent, at DESC, id DESC) WHERE intent IS NOT NULL;
+CREATE INDEX events_route ON events (route, at DESC, id DESC) WHERE route IS NOT NULL;
+
+CREATE TABLE stories_made (                 -- stories and tests that trainers made of conversations
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    conversation_id bigint REFERENCES conversations ON DELETE SET NULL,
+    at timestamptz NOT NULL,
+    user_id bigint NOT NULL REFERENCES users,
+    kind text NOT NULL CHECK (kind IN ('story', 'test')),
+    name text NOT NULL,
+    file text NOT NULL,
+    text text NOT NULL,                     -- as it stands in the file: pseudonymised and public
+    undone_at timestamptz,
+    undone_by bigint REFERENCES users
+);
+CREATE INDEX stories_made_conversation ON stories_made (conversation_id, id);
 """
 
 
 def upgrade() -> None:
     """Create everything."""
-    for section in (READINGS, CORRECTIONS, TRAININGS, PUBLICATIONS, REPLIES):
+    for section in (READINGS, CORRECTIONS, TRAININGS, PUBLICATIONS, REPLIES, TALKS):
         if section.strip():
             op.execute(section)
