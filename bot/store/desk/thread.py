@@ -211,6 +211,14 @@ class ThreadStore:
             person = await self._person(connection, conversation_id)
         return conversation, Thread(tuple(entries), seen, found.older, found.newer, changes, earlier, person)
 
+    async def part(
+        self, connection: AsyncConnection, conversation_id: int, part: Part
+    ) -> tuple[list[Entry], datetime | None, bool]:
+        """What was said, whether there is more before (its moment) and after; for whoever has come through a door and said so
+        in the audit."""
+        found = await self._rows(connection, conversation_id, part)
+        return await self._entries(connection, conversation_id, found.rows), found.older, found.newer
+
     async def attachment(self, user: User, conversation_id: int, event: int, number: int) -> Attachment | None:
         """One attachment of a message; None when there is none, or it was withdrawn."""
         async with self._desk.database.begin() as connection:
