@@ -108,16 +108,16 @@ def blocks_of(root: Node, text: str) -> tuple[Block, ...]:
             "Rétablissez le fichier depuis git.",
         )
     lines = text.split("\n")
-    told: dict[tuple[str, str], int] = {}
+    told: dict[str, int] = {}
     found = []
     for node in nlu.items:
         block = _block(node, lines)
-        earlier = told.setdefault((block.kind, block.name), block.line)
+        earlier = told.setdefault(block.name, block.line) if block.kind == "intent" else block.line
         if earlier != block.line:
             raise Damaged(
                 block.line,
                 node.column,
-                f"«\u00a0{block.name}\u00a0» a déjà un bloc ligne {earlier}.",
+                f"l’intention «\u00a0{block.name}\u00a0» a déjà un bloc ligne {earlier}.",
                 "Réunissez les deux\u00a0: déplacez ses exemples sous le premier, puis retirez ce bloc.",
             )
         found.append(block)

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
 
+from bot.core import yaml_text
 from bot.core.errors import Explained
+from bot.core.examples import Block, blocks_of
 from bot.engine.inputs import sources
 from bot.engine.surfaces import Key, key_of
 
 FALLBACK = "nlu_fallback"
+STEPS = ("data/rules.yml", "data/stories.yml")
 
 
 class BadInput(Explained):
@@ -23,23 +26,26 @@ class BadInput(Explained):
 
 def check(root: Path) -> None:
     """Raises BadInput for the first thing wrong."""
-    files = {path.relative_to(root).as_posix(): _read(path, root) for path in sources(root)}
-    domain = files["domain.yml"]
+    texts = {path.relative_to(root).as_posix(): path for path in sources(root)}
+    steps = {name: _read(texts.pop(name), name) for name in STEPS}
+    domain = _read(texts.pop("domain.yml"), "domain.yml")
+    _read(texts.pop("config.yml"), "config.yml")
+    examples = {name: _examples(path, name) for name, path in texts.items()}
     intents = {_name(item) for item in domain.get("intents") or []} | {FALLBACK}
-    for where, content in files.items():
-        for line, intent in _labelled(content):
-            if intent.split("/")[0] not in intents:
+    for where, blocks in examples.items():
+        for block in blocks:
+            if block.kind == "intent" and block.name not in intents:
                 raise BadInput(
-                    f"{where}, ligne {line} : l’intention « {intent} » n’existe pas dans domain.yml.",
+                    f"{where}, ligne {block.line} : l’intention « {block.name} » n’existe pas dans domain.yml.",
                     "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
                 )
     actions = {_name(item) for item in domain.get("actions") or []} | set(domain.get("responses") or {})
-    _check_words(files)
-    for where in ("data/rules.yml", "data/stories.yml"):
-        _check_steps(where, files[where], intents, actions)
+    _check_words(examples)
+    for where, content in steps.items():
+        _check_steps(where, content, intents, actions)
 
 
-def _check_words(files: dict[str, Any]) -> None:
+def _check_words(files: dict[str, tuple[Block, ...]]) -> None:
     """A word has one value and stands in one list: of two, one would win in silence."""
     told: dict[str, dict[Key, tuple[str, str]]] = {"synonym": {}, "lookup": {}}
     for where, content in files.items():
@@ -55,18 +61,12 @@ def _check_words(files: dict[str, Any]) -> None:
                 )
 
 
-def _words(content: dict[str, Any]) -> Iterator[tuple[str, str, int, str]]:
+def _words(blocks: tuple[Block, ...]) -> Iterator[tuple[str, str, int, str]]:
     """(synonym or lookup, its name, line, word) of each word of the lists."""
-    for block in content.get("nlu") or []:
-        if not isinstance(block, CommentedMap) or not isinstance(block.get("examples"), str):
-            continue
-        kind = next((kind for kind in ("synonym", "lookup") if kind in block), None)
-        if kind is None:
-            continue
-        first = block.lc.value("examples")[0] + 2  # the words begin below « examples: | »
-        for number, line in enumerate(block["examples"].splitlines()):
-            if line.strip().startswith("-"):
-                yield kind, str(block[kind]), first + number, line.strip()[1:].strip()
+    for block in blocks:
+        if block.kind in ("synonym", "lookup"):
+            for line, word in enumerate(block.items, block.first):
+                yield block.kind, block.name, line, word
 
 
 def _check_steps(where: str, content: Any, intents: set[str], actions: set[str]) -> None:
@@ -90,41 +90,43 @@ def _default_action(name: str) -> bool:
     return name in DEFAULT_ACTION_NAMES
 
 
-def _read(path: Path, root: Path) -> Any:
-    where = path.relative_to(root).as_posix()
+def _read(path: Path, where: str) -> Any:
+    text, _ = _checked(path, where)
     try:
-        content = YAML(typ="rt").load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"Le fichier {where} manque.", "Rétablissez-le depuis git.") from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise BadInput(f"{where}, ligne {line} : ce n’est pas de l’UTF-8.", "Enregistrez-le en UTF-8.") from None
-    except YAMLError as error:
-        raise BadInput(
-            f"{where}, {_place(error)} : ce n’est pas du YAML correct.",
-            "Vérifiez les retraits, les tirets, les guillemets et les deux-points de cette ligne et de la précédente.",
-        ) from None
+        content = YAML(typ="rt").load(text)
+    except YAMLError:
+        raise BadInput(f"{where} : ce n’est pas du YAML correct.", "Rétablissez-le depuis git.") from None
     if not isinstance(content, CommentedMap):
         raise BadInput(f"{where}, ligne 1 : le fichier est vide ou n’a pas la forme attendue.", "Voir le guide.")
     return content
 
 
-def _place(error: YAMLError) -> str:
-    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-    mark = mark or (error.context_mark if isinstance(error, MarkedYAMLError) else None)
-    return f"ligne {mark.line + 1}, colonne {mark.column + 1}" if mark else "ligne inconnue"
+def _examples(path: Path, where: str) -> tuple[Block, ...]:
+    text, root = _checked(path, where)
+    try:
+        return blocks_of(root, text)
+    except yaml_text.Damaged as error:
+        raise _told(where, error) from None
+
+
+def _checked(path: Path, where: str) -> tuple[str, yaml_text.Node]:
+    """A file's text and nodes, as the workbench reads them: what it refuses never reaches Rasa's reader."""
+    try:
+        text = yaml_text.decode(path.read_bytes())
+        return text, yaml_text.read(text)
+    except FileNotFoundError:
+        raise BadInput(f"Le fichier {where} manque.", "Rétablissez-le depuis git.") from None
+    except yaml_text.Damaged as error:
+        raise _told(where, error) from None
+
+
+def _told(where: str, error: yaml_text.Damaged) -> BadInput:
+    return BadInput(f"{where}, ligne {error.line}, colonne {error.column} : {error.what}", error.remedy)
 
 
 def _name(item: Any) -> str:
     """`- intent` or `- intent: {options}`."""
     return str(next(iter(item)) if isinstance(item, dict) else item)
-
-
-def _labelled(nlu: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    blocks = nlu.get("nlu")
-    for index, block in enumerate(blocks if isinstance(blocks, CommentedSeq) else []):
-        if isinstance(block, dict) and isinstance(block.get("intent"), str):
-            yield blocks.lc.item(index)[0] + 1, block["intent"]
 
 
 def _steps(content: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.core import yaml_text
 from bot.trainer.errors import BadFile, NoGit, TrainerError
 
 BIGGEST_FILE = 20_000_000  # bytes; data/nlu.yml has 300,000
@@ -47,11 +48,9 @@ class Project:
         except OSError as error:
             raise BadFile(name, f"le fichier ne se lit pas ({error.strerror}).", "Rétablissez-le depuis git.") from None
         try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
-            column = error.start - raw.rfind(b"\n", 0, error.start)
-            raise BadFile(name, "ce n’est pas de l’UTF-8.", "Enregistrez le fichier en UTF-8.", line, column) from None
+            return yaml_text.decode(raw)
+        except yaml_text.Damaged as error:
+            raise BadFile(name, error.what, error.remedy, error.line, error.column) from None
 
     def write(self, name: str, text: str) -> None:
         """Replace a file at once: a reader sees the old one or the new one, a crash leaves one of them."""
