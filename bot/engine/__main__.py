@@ -1,4 +1,4 @@
-"""python -m bot.engine serve | train | batch. Runs in `.venv-engine` (Python 3.10)."""
+"""python -m bot.engine serve | train | batch | fingerprint. Runs in `.venv-engine` (Python 3.10)."""
 
 from __future__ import annotations
 
@@ -22,26 +22,34 @@ def main(argv: Optional[list[str]] = None) -> int:
     """Exit codes: 0 done, 2 something to correct (said in French on standard error)."""
     options = _parser().parse_args(argv)
     _die_with_parent()
-    os.chdir(ROOT)  # Rasa finds our components by module path, as a project at the root
+    root = options.root.resolve()
+    os.chdir(root)  # Rasa finds our components by module path, as a project at the root
     quiet.silence()
-    stdout = quiet.claim_stdout() if options.command != "train" else -1
+    stdout = quiet.claim_stdout() if options.command in ("serve", "batch") else -1
     try:
-        return _run(options, stdout)
+        return _run(options, root, stdout)
     except Explained as error:
         print(f"{error.what}\n{error.remedy}".strip(), file=sys.stderr)
         return 2
 
 
-def _run(options: argparse.Namespace, stdout: int) -> int:
+def _run(options: argparse.Namespace, root: Path, stdout: int) -> int:
+    if options.command == "fingerprint":
+        from bot.engine.inputs import fingerprint
+
+        print(fingerprint(root))
+        return 0
     if options.command == "train":
         from bot.engine import train
 
-        return train.run(ROOT, options.force)
+        out = options.out.resolve() if options.out else root / "models"
+        return train.run(train.Order(root, out, options.force, options.frugal, options.signs))
     from bot.engine import batch, server
 
+    model = options.model or root / "models"
     if options.command == "batch":
-        return batch.run(options.model, stdout)
-    return asyncio.run(server.serve(options.port, options.model))
+        return batch.run(model, stdout)
+    return asyncio.run(server.serve(options.port, model))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,13 +59,23 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="répond en HTTP sur 127.0.0.1")
     serve.add_argument("--port", type=int, default=5005)
+    serve.add_argument("--fd", type=int, help="un socket déjà ouvert, donné par « planton run »")
+    serve.add_argument("--ready", type=int, default=-1, help="où dire que le modèle est chargé")
     batch = commands.add_parser("batch", help="lit un objet JSON par ligne, en écrit un par ligne")
     for command in (serve, batch):
-        command.add_argument(
-            "--model", type=Path, default=ROOT / "models", help="un modèle, ou un dossier : le plus récent"
-        )
+        command.add_argument("--model", type=Path, help="un modèle, ou un dossier : le plus récent (models/ sinon)")
     train = commands.add_parser("train", help="apprend si quelque chose a changé")
     train.add_argument("--force", action="store_true", help="apprend même si rien n’a changé")
+    train.add_argument("--out", type=Path, help="où va le modèle (models/ sinon)")
+    train.add_argument(
+        "--frugal", action="store_true", help="une chose après l’autre : moins de mémoire, plus de temps"
+    )
+    train.add_argument("--signs", action="store_true", help="dit aussi l’avancement à un programme")
+    named = commands.add_parser("fingerprint", help="le nom du modèle que donneraient les fichiers présents")
+    for command in (serve, batch, train, named):
+        command.add_argument(
+            "--root", type=Path, default=ROOT, help="le dossier des fichiers (celui du programme sinon)"
+        )
     return parser
 
 

@@ -7,25 +7,53 @@ archive last, so that whoever takes the newest archive finds it whole and with i
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import json
 import multiprocessing
 import multiprocessing.process
 import os
 import shutil
+import signal
 import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
-from bot.core.errors import SetupError
+from bot.core.errors import Explained, SetupError
 from bot.engine import danger_score
 from bot.engine.check import BadInput, check
 from bot.engine.inputs import fingerprint, training_data
 from bot.engine.quiet import Aside
 
-KEPT = 10
+KEPT, KEPT_CANDIDATES = 10, 5
 ABANDONED = 3600  # seconds
+SIGN = "\x1e"  # begins a line for the program that reads us (ASCII's record separator), followed by a JSON object
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is trained, and how. `root`: the folder of the inputs; `out`: where the model goes; `force`: although nothing changed;
+    `frugal`: one thing after the other, which takes less memory and more time; `signs`: progress also for a program."""
+
+    root: Path
+    out: Path
+    force: bool = False
+    frugal: bool = False
+    signs: bool = False
+
+    @property
+    def kept(self) -> int:
+        """How many models stay in `out`."""
+        return KEPT if self.out == self.root / "models" else KEPT_CANDIDATES
+
+    def sign(self, stage: str, **more: Any) -> None:
+        """Tell the program that reads us where we are."""
+        if self.signs:
+            print(SIGN + json.dumps({"stage": stage, **more}), flush=True)
 
 
 def say(line: str) -> None:
@@ -33,28 +61,32 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def train(root: Path, force: bool = False) -> Path:
+def train(order: Order) -> Path:
     """The model of the present inputs, trained if there is none. Raises BadInput with what trainers must correct."""
     started = time.monotonic()
+    order.sign("checking")
     say("Vérification de config.yml, domain.yml et data/…")
-    check(root)
-    models = root / "models"
-    models.mkdir(exist_ok=True)
-    archive = models / f"{fingerprint(root)}.tar.gz"
+    check(order.root)
+    models = order.out
+    models.mkdir(parents=True, exist_ok=True)
+    archive = models / f"{fingerprint(order.root)}.tar.gz"
     score = danger_file(archive)
-    if archive.exists() and score.exists() and not force and tarfile.is_tarfile(archive):
+    if archive.exists() and score.exists() and not order.force and tarfile.is_tarfile(archive):
         os.utime(archive)  # the newest is the one in use, also after going back to earlier data
         say(f"Rien n’a changé : le modèle {archive.name} convient.")
+        order.sign("done", archive=str(archive))
         return archive
     with tempfile.TemporaryDirectory(dir=models, prefix=".training-") as folder:
+        order.sign("reading")
         say("Lecture des exemples et des règles…")
         made_score = Path(folder) / "danger.json"
-        made = _train_all(root, Path(folder), made_score)
+        made = _train_all(order, Path(folder), made_score)
         os.replace(made_score, score)
         os.replace(made, archive)
     os.utime(archive)
-    _forget_old(models)
+    _forget_old(models, order.kept)
     say(f"Modèle {archive.name} prêt en {time.monotonic() - started:.0f} s.")
+    order.sign("done", archive=str(archive))
     return archive
 
 
@@ -63,28 +95,29 @@ def danger_file(archive: Path) -> Path:
     return archive.with_name(archive.name[: -len(".tar.gz")] + ".danger.json")
 
 
-def _train_all(root: Path, folder: Path, made_score: Path) -> Path:
-    """Rasa's model; the danger score is learnt beside it, on the other core."""
+def _train_all(order: Order, folder: Path, made_score: Path) -> Path:
+    """Rasa's model; the danger score is learnt beside it, on the other core, or after it when memory is spared."""
     from rasa.core.policies.rule_policy import InvalidRule
     from rasa.shared.exceptions import RasaException
 
-    aside = Aside(folder / "log")
+    root, aside = order.root, Aside(folder / "log")
     try:
         with aside:
             examples = _examples(root)
             _check_actions(root)
         intents = len({intent for _, intent in examples})
         say(f"Apprentissage de {intents} intentions et du danger sur {len(examples)} exemples (deux à cinq minutes)…")
-        with _danger_score(examples, made_score) as score:
+        order.sign("learning", intents=intents, examples=len(examples))
+        with _danger_score(root, examples, made_score) as score:
+            if order.frugal:
+                _one_at_a_time()
+            else:
+                score.start()
             with aside:
                 made = _run_rasa(root, folder)
             if made:
-                score.join()
-                if score.exitcode:
-                    raise SetupError(
-                        f"Le calcul du score de danger s’est arrêté (code {score.exitcode}).",
-                        "Vérifiez qu’il reste 4 Gio de mémoire, puis relancez.",
-                    )
+                order.sign("danger")
+                _finish(score)
     except InvalidRule as error:
         raise BadInput(
             f"data/rules.yml et data/stories.yml se contredisent : {error}", "Corrigez l’un ou l’autre."
@@ -98,17 +131,45 @@ def _train_all(root: Path, folder: Path, made_score: Path) -> Path:
     return Path(made)
 
 
+def _one_at_a_time() -> None:
+    from bot.engine import classifier
+
+    classifier.AT_ONCE = 1
+
+
+def _finish(score: multiprocessing.process.BaseProcess) -> None:
+    if score.pid is None:
+        score.start()
+    score.join()
+    if score.exitcode:
+        raise SetupError(
+            f"Le calcul du score de danger s’est arrêté (code {score.exitcode}).",
+            "Vérifiez qu’il reste 4 Gio de mémoire, puis relancez.",
+        )
+
+
 @contextlib.contextmanager
-def _danger_score(examples: list[tuple[str, str]], out: Path) -> Iterator[multiprocessing.process.BaseProcess]:
-    """The danger score, learnt in a process of its own, which does not outlive the block."""
-    danger_score.read_lexicon()  # what is wrong with it is said here
-    process = multiprocessing.get_context("spawn").Process(target=danger_score.train, args=(examples, out))
-    process.start()
+def _danger_score(
+    root: Path, examples: list[tuple[str, str]], out: Path
+) -> Iterator[multiprocessing.process.BaseProcess]:
+    """The danger score, to be learnt in a process of its own, which does not outlive the block."""
+    lexicon = root / "data" / "danger.yml"
+    danger_score.read_lexicon(lexicon)  # what is wrong with it is said here
+    process = multiprocessing.get_context("spawn").Process(target=_learn_danger, args=(examples, out, lexicon))
     try:
         yield process
     finally:
-        process.terminate()  # Rasa has failed, if it still runs: nobody waits for the score
-        process.join()
+        if process.pid is not None:
+            process.terminate()  # Rasa has failed, if it still runs: nobody waits for the score
+            process.join()
+
+
+def _learn_danger(examples: list[tuple[str, str]], out: Path, lexicon: Path) -> None:
+    """In its own process, which ends with the one that started it, also at kill -9."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1:  # it ended meanwhile
+        os._exit(1)
+    danger_score.train(examples, out, danger_score.read_lexicon(lexicon))
 
 
 def _files(root: Path) -> list[str]:
@@ -157,21 +218,28 @@ def _is_code(name: str) -> bool:
     return not name.startswith("utter_")
 
 
-def _forget_old(models: Path) -> None:
-    """Keep the last ten, and nothing of trainings that were killed."""
+def _forget_old(models: Path, kept: int) -> None:
+    """Keep the last ones with all that stands beside them, and nothing of trainings that were killed."""
     for folder in models.glob(".training-*"):
         if time.time() - folder.stat().st_mtime > ABANDONED:
             shutil.rmtree(folder, ignore_errors=True)
     archives = sorted(models.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for archive in archives[KEPT:]:
-        archive.unlink(missing_ok=True)
-        danger_file(archive).unlink(missing_ok=True)
+    for archive in archives[kept:]:
+        for file in models.glob(f"{archive.name[: -len('.tar.gz')]}.*"):
+            file.unlink(missing_ok=True)
 
 
-def run(root: Path, force: bool) -> Optional[int]:
-    """The command: 0 trained or unchanged; what is wrong is raised."""
+def run(order: Order) -> Optional[int]:
+    """The command: 0 trained or unchanged; what is wrong is raised, and told to the program that reads us."""
     try:
-        train(root, force)
+        train(order)
     except OSError as error:
-        raise SetupError(f"Impossible d’écrire dans models/ ({error.strerror}).", "Vérifiez droits et place.") from None
+        wrong = SetupError(
+            f"Impossible d’écrire dans {order.out.name}/ ({error.strerror}).", "Vérifiez droits et place."
+        )
+        order.sign("failed", what=wrong.what, remedy=wrong.remedy)
+        raise wrong from None
+    except Explained as error:
+        order.sign("failed", what=error.what, remedy=error.remedy)
+        raise
     return 0
