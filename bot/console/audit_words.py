@@ -56,7 +56,7 @@ _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "group_member_admitted",
         ),
     ),
-    "atelier": ("Atelier", ("reply_changed", "reply_undone", "drift_viewed")),
+    "atelier": ("Atelier", ("story_added", "story_undone", "reply_changed", "reply_undone", "drift_viewed")),
     "reglages": ("Réponses types et délais", ("canned_added", "canned_changed", "canned_archived", "deadline_changed")),
     "export": ("Exports", ("export",)),
     "acces": (
