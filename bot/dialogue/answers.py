@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
+from bot.core.dialogue import Explanation, HandoffRequest, Piece, QuickReply, Reply, Turn, Understanding, Why
 from bot.core.errors import EngineRefused
 
 T = TypeVar("T")
@@ -14,6 +14,11 @@ T = TypeVar("T")
 def understanding(data: Any) -> Understanding:
     """The answer of POST /understand."""
     return _strictly(_understanding, data)
+
+
+def explanation(data: Any) -> Explanation:
+    """The answer of POST /explain."""
+    return _strictly(_explanation, data)
 
 
 def turn(data: Any) -> Turn:
@@ -43,6 +48,37 @@ def _understanding(data: Any) -> Understanding:
         unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these two
         model=_text(data.get("model", "")),
     )
+
+
+def _explanation(data: Any) -> Explanation:
+    score = data["score"]
+    return Explanation(
+        understanding=_understanding(data["understanding"]),
+        whys=tuple(_why(row) for row in _list(data["intents"])),
+        danger=None if score is None else (_chance(score["chance"]), _chance(score["alarm"])),
+    )
+
+
+def _why(data: Any) -> Why:
+    return Why(
+        intent=_text(data["intent"]),
+        chance=_chance(data["chance"]),
+        pieces_for=tuple(_piece(piece) for piece in _list(data["for"])),
+        pieces_against=tuple(_piece(piece) for piece in _list(data["against"])),
+        meaning=_number(data["meaning"]),
+        encoder=_number(data["encoder"]),
+        base=_number(data["base"]),
+    )
+
+
+def _piece(data: Any) -> Piece:
+    return Piece(_text(data["text"]), _text(data["kind"]), _number(data["weight"]))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError("number")
+    return float(value)
 
 
 def _turn(data: Any) -> Turn:

@@ -2,6 +2,9 @@
 
 Engines keep nothing, so that any of them can run any turn. EngineDown: none could be reached, or none is ready or answered
 in time (try again later). EngineRefused: an engine answered, and the answer is of no use (trying again changes nothing).
+
+An engine that hands over to another closes the connections that were kept open: what was on its way over one of them is asked
+once more at once, over a new one. A turn changes nothing in the engine, so that asking twice does no harm.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Optional
 
 import aiohttp
 
-from bot.core.dialogue import Turn, Understanding
+from bot.core.dialogue import Explanation, Turn, Understanding
 from bot.core.errors import EngineDown, EngineRefused
 from bot.dialogue import answers
 
@@ -59,10 +62,15 @@ class EngineClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout))
         self._circuits = {url: Circuit(clock) for url in self._urls}
         self._session: Optional[aiohttp.ClientSession] = None
+        self._fresh: Optional[aiohttp.ClientSession] = None  # keeps no connection
 
     async def understand(self, text: str) -> Understanding:
         """What a text means."""
         return answers.understanding(await self._ask("/understand", {"text": text}, text))
+
+    async def explain(self, text: str) -> Explanation:
+        """What a text means, and why."""
+        return answers.explanation(await self._ask("/explain", {"text": text}, text))
 
     async def turn(
         self, sender: str, text: str, state: Optional[dict[str, Any]], payload: Optional[str] = None
@@ -77,9 +85,10 @@ class EngineClient:
 
     async def close(self) -> None:
         """End the session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
+        self._session = self._fresh = None
 
     async def _is_ready(self, url: str) -> bool:
         try:
@@ -109,21 +118,34 @@ class EngineClient:
     async def _post(self, url: str, body: dict[str, Any]) -> Any:
         data = json.dumps(body).encode("ascii")
         try:
-            async with self._get_session().post(
-                url, data=data, headers={"Content-Type": "application/json"}
-            ) as response:
-                if response.status == 503:
-                    raise EngineDown("not ready")
-                content = await response.read()
+            try:
+                status, content = await _answer(self._get_session(), url, data)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):  # closed while we asked
+                status, content = await _answer(self._get_fresh(), url, data)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise EngineDown(type(error).__name__) from None
-        return _content(response.status, content)
+        if status == 503:
+            raise EngineDown("not ready")
+        return _content(status, content)
+
+    def _get_fresh(self) -> aiohttp.ClientSession:
+        if self._fresh is None:
+            connector = aiohttp.TCPConnector(force_close=True)
+            self._fresh = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
+        return self._fresh
 
     def _get_session(self) -> aiohttp.ClientSession:
         """Made on first use, since it belongs to the running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         return self._session
+
+
+async def _answer(session: aiohttp.ClientSession, url: str, data: bytes) -> tuple[int, bytes]:
+    async with session.post(url, data=data, headers={"Content-Type": "application/json"}) as response:
+        return response.status, await response.read()
 
 
 def by_preference(urls: Sequence[str], key: str) -> list[str]:

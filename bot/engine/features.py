@@ -10,9 +10,11 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -63,6 +65,20 @@ class View:
         return where, much / length if length else much
 
 
+@dataclass(frozen=True)
+class Looks:
+    """A text's words as they are compared, and how each sounds ("" where it has no sound)."""
+
+    words: tuple[str, ...]
+    sounds: tuple[str, ...]
+
+
+def looks(text: str) -> Looks:
+    """What the views are made from, word by word."""
+    words = normalise(_GLUED.sub("je ", text)).split()
+    return Looks(tuple(words), tuple(sound(word) or "" for word in words))
+
+
 class Features:
     """Fit on the examples of data/nlu.yml; turns texts into rows."""
 
@@ -102,6 +118,14 @@ class Features:
         columns.append(np.arange(start, start + len(meaning), dtype=np.int32))
         values.append(meaning)
         return np.concatenate(columns), np.concatenate(values)
+
+    def items(self, columns: Sequence[int]) -> list[Optional[tuple[str, str]]]:
+        """(view, item) of each column; None for those of the meaning."""
+        return [self._items[column] if column < len(self._items) else None for column in columns]
+
+    @cached_property
+    def _items(self) -> list[tuple[str, str]]:
+        return [(name, item) for name, view in self._views.items() for item in view.index]
 
     def knows(self, text: str) -> bool:
         """Whether any word was seen before, by its spelling or by its sound."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
 from bot.core.errors import SetupError
-from bot.engine import precise, precisions_file, reading, short, state, vectors
+from bot.engine import explain, precise, precisions_file, reading, short, state, vectors
 from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
@@ -35,6 +36,8 @@ from bot.policy.told import keep, values
 log = logging.getLogger("bot.engine")
 
 RANKING = 10
+# In small letters: what begins with a capital is mostly a name. (All in capitals, a message tells no names apart.)
+_LONG_WORD = re.compile(r"(?<![^\W_])(?:[^\W\d_A-ZÀ-ÖØ-Þ]{4,}|[A-ZÀ-ÖØ-Þ]{4,})(?![^\W_])")
 
 
 class EmptyText(ValueError):
@@ -69,13 +72,25 @@ class Runtime:
         self._payloads = Payloads(self.domain)
         self._titles, self._choices = titles(self.domain), choices(self.domain)
         self._classifier = _classifier(self._processor)
+        self.name = self.model.name[: -len(".tar.gz")]
+        self._explainer = explain.Explainer(self._classifier, explain.score_beside(self.model))
         self._ids = itertools.count(1)
         self._target = _last_component(self._processor)
         self._warm_up()
 
     async def understand(self, text: str) -> dict[str, Any]:
         """What a text means. Raises EmptyText."""
-        return _understanding(reading.read(_cleaned(text), self._parse, self._knows), _is_french(text))
+        read = reading.read(_cleaned(text), self._parse, self._knows)
+        return self._understanding(read, _is_french(text), text)
+
+    async def explain(self, text: str) -> dict[str, Any]:
+        """What a text means, and why: `understanding`, `intents` (bot/engine/explain.py), `score`. Raises EmptyText."""
+        words = _cleaned(text)
+        return {
+            "understanding": await self.understand(text),
+            "intents": self._explainer.intents(words),
+            "score": self._explainer.danger(words),
+        }
 
     async def turn(self, text: str, dialogue: Any, payload: Optional[str] = None) -> dict[str, Any]:
         """Run one turn. Raises EmptyText, EmptyOutcome."""
@@ -98,7 +113,7 @@ class Runtime:
             raise EmptyOutcome(str(read.lead["intent"]["name"]))
         self._mention(read.more, output)
         return {
-            "understanding": _understanding(read, bool(read.lead.get("tapped")) or _is_french(text)),
+            "understanding": self._understanding(read, bool(read.lead.get("tapped")) or _is_french(text), words),
             "replies": output.replies,
             "handoff": output.handoff,
             "clarify": output.clarify,
@@ -146,6 +161,14 @@ class Runtime:
             asyncio.run(self.turn("bonjour", None))
         except EmptyOutcome as error:
             log.error("empty outcome for intent %s", error)
+
+    def _understanding(self, read: Reading, french: bool, text: str) -> dict[str, Any]:
+        """`text`: the person's own words, "" for a tap."""
+        return {**_understanding(read, french), "unknown": self._unknown(text), "model": self.name}
+
+    def _unknown(self, text: str) -> int:
+        """How many of its words we have never seen; names, numbers and shorter words aside."""
+        return sum(not self._knows(word.lower()) for word in _LONG_WORD.findall(for_understanding(clean(text))))
 
     def _knows(self, word: str) -> bool:
         """Whether a word is French, or was seen while training."""

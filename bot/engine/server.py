@@ -40,6 +40,7 @@ class Server:
         app.router.add_get("/healthz", self.healthz)
         app.router.add_post("/understand", self.understand)
         app.router.add_post("/turn", self.turn)
+        app.router.add_post("/explain", self.explain)
         return app
 
     def load(self) -> None:
@@ -65,6 +66,11 @@ class Server:
         """What a text means."""
         body = await _body(request)
         return web.json_response(await self.runtime.understand(_text(body)))
+
+    async def explain(self, request: web.Request) -> web.Response:
+        """What a text means, and why."""
+        body = await _body(request)
+        return web.json_response(await self.runtime.explain(_text(body)))
 
     async def turn(self, request: web.Request) -> web.Response:
         """One turn of a conversation whose state comes along."""

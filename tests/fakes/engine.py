@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
+from bot.core.dialogue import Explanation, HandoffRequest, Piece, QuickReply, Reply, Turn, Understanding, Why
 from bot.core.errors import EngineDown, EngineRefused
 from bot.policy.intents import HANDOFF, policy_of
 from bot.policy.told import keep
@@ -52,14 +52,25 @@ class ScriptedEngine:
         danger = 0.97 if intent == "danger_immediat" else 0.01
         french = "please" not in text.lower()
         if intent is None:
-            return Understanding("hors_perimetre", 0.2, (("hors_perimetre", 0.2),), danger=danger, french=french)
+            ranking = (("hors_perimetre", 0.2), ("plainte_comment", 0.15))
+            return Understanding("hors_perimetre", 0.2, ranking, danger=danger, french=french, model="scripted")
         entities = {"ville": "Lyon"} if "Lyon" in text else {}
-        return Understanding(intent, 0.9, ((intent, 0.9),), entities, danger, french)
+        return Understanding(intent, 0.9, ((intent, 0.9),), entities, danger, french, model="scripted")
 
     async def understand(self, text: str) -> Understanding:
         """The intent by word."""
         await self._meet("understand", text)
         return self._read(text)
+
+    async def explain(self, text: str) -> Explanation:
+        """The word that it went by speaks for the intent; where it knew none, the text's first word speaks a little for it."""
+        await self._meet("explain", text)
+        found = self._read(text)
+        word = next((word for word in WORDS if word in text.lower()), None)
+        pieces = (Piece(word, "words", 2.5),) if word else (Piece(text.split()[0].lower(), "sounds", 0.2),)
+        against = tuple(Piece(other, "letters", -0.4) for other in text.lower().split() if other not in WORDS)[:2]
+        why = Why(found.intent or "", found.confidence, pieces, against, 0.5, 1.2, -0.3)
+        return Explanation(found, (why,), (found.danger, 0.8))
 
     async def turn(self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None) -> Turn:
         """« <intent> n° <turn> », a hand-off where the policy has one, a question where nothing is understood."""
