@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from sanic import Sanic
 
-from bot.app.launcher import Child, Launcher
+from bot.app.child import Child
+from bot.app.launcher import Launcher
 from bot.app.ports import Listener, listeners
 from bot.app.required import ROLES
 from bot.app.say import complain, say

@@ -24,7 +24,8 @@ from ruamel.yaml.error import YAMLError
 import bot.store
 from bot.app import ports
 from bot.app.access import reach
-from bot.app.launcher import FRENCH, ROOT, engine_environ, engine_python, recall
+from bot.app.child import ROOT
+from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import typeset
 from bot.app.wiring import provider_of

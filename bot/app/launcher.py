@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
-import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +21,9 @@ from types import FrameType
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.app.ports import Listener, answers, check_free, listeners, local_engines
+from bot.app.child import ROOT, Child
+from bot.app.engines import LOOK, EngineChild, Engines, wait_for
+from bot.app.ports import Listener, check_free, listeners, local_engines
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import complain, say
 from bot.core.errors import Explained, SetupError
@@ -31,10 +31,8 @@ from bot.settings import PREFIX, Settings
 from bot.store import facts
 from bot.store.codec import Codec
 from bot.store.db import Database
-from bot.store.embedded import Embedded, die_with_parent
+from bot.store.embedded import Embedded
 
-ROOT = Path(__file__).resolve().parents[2]
-FIRST_DELAY, LAST_DELAY, SETTLED = 0.2, 5.0, 10.0  # seconds: back-off, and the life that resets it
 GRACE, ENGINE_GRACE = 6.0, 2.0  # seconds to end in; with PostgreSQL's ten, under twenty
 FRENCH = {
     "gateway": "passerelle",
@@ -54,53 +52,15 @@ _TOKEN = PREFIX + "META_PAGE_TOKEN"
 
 
 @dataclass
-class Child:
-    """A process that is kept alive. `once`: it has done its work when it ends well."""
-
-    role: str
-    command: Sequence[str]
-    environ: Mapping[str, str]
-    listeners: Sequence[Listener] = ()
-    once: bool = False
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    delay: float = FIRST_DELAY
-    due: float = 0.0
-    ready: bool = False
-
-    @property
-    def running(self) -> bool:
-        """Whether the process lives; reaps it when it does not."""
-        return self.process is not None and self.process.poll() is None
-
-    def start(self) -> None:
-        """Start the process in our group."""
-        self.process = subprocess.Popen(
-            list(self.command),
-            env=dict(self.environ),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            stderr=sys.stderr.fileno(),
-            preexec_fn=die_with_parent(signal.SIGKILL),  # a clean end would overlap with the next start
-        )
-        self.started = time.monotonic()
-
-    def signal(self, number: int) -> None:
-        """Send a signal if it still lives."""
-        if self.running and self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
-
-
-@dataclass
 class Launcher:
     """Runs roles until it is told to stop. `extra`: environment that every role but the engine gets as well."""
 
     settings: Settings
     roles: Sequence[str] = ROLES
     extra: Mapping[str, str] = field(default_factory=dict)
+    models: Path = ROOT / "models"
     embedded: Embedded | None = None
+    engines: Engines | None = None
     children: list[Child] = field(default_factory=list)
     stopping: int = 0
     _postgres: Child | None = None  # only its back-off
@@ -177,8 +137,8 @@ class Launcher:
         return [sys.executable, "-m", "bot", "_role", role]
 
     def engine_command(self, one: Listener) -> list[str]:
-        """What starts an engine."""
-        return [str(engine_python()), "-m", "bot.engine", "serve", "--port", str(one.port)]
+        """What starts an engine, but for the socket and the model, which are added."""
+        return [str(engine_python()), "-m", "bot.engine", "serve"]
 
     def _add(self, role: str, command: Sequence[str], url: str, once: bool = False) -> None:
         child = Child(role, command, self._environ(role, url), listeners(self.settings, role), once)
@@ -186,15 +146,12 @@ class Launcher:
         child.start()
 
     def _add_engines(self) -> None:
-        for one in local_engines(self.settings):
-            child = Child(
-                "engine",
-                self.engine_command(one),
-                engine_environ(self.settings.environ),
-                (one,),
-            )
-            self.children.append(child)
+        environ = engine_environ(self.settings.environ)
+        wanted = local_engines(self.settings)
+        self.engines = Engines(wanted, self.engine_command, environ, self.models, self.settings.var_dir)
+        for child in self.engines.serving:
             child.start()
+        self.children += self.engines.serving
 
     def _environ(self, role: str, url: str) -> dict[str, str]:
         """Only the sender's environment holds the page token."""
@@ -214,21 +171,31 @@ class Launcher:
         say("démarrage : " + ", ".join(dict.fromkeys(FRENCH[child.role] for child in self.children)))
         while True:
             pause = 0.25 if any(c.listeners and not c.ready for c in self.children) else 5.0
+            if self.engines is not None:
+                pause = min(pause, LOOK)
             dues = [child.due for child in (*self.children, self._postgres) if child and child.due]
             if dues:
                 pause = max(0.0, min(pause, min(dues) - time.monotonic()))
-            select.select([wake], [], [], pause)
+            wait_for(self.engines.readers if self.engines else (), wake, pause)
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
             self._stop_if_asked()
             self._watch_postgres()
+            self._watch_engines()
             for child in list(self.children):
                 self._watch(child)
+
+    def _watch_engines(self) -> None:
+        if self.engines is None:
+            return
+        self.engines.look()
+        others = [child for child in self.children if not isinstance(child, EngineChild)]
+        self.children = [*others, *self.engines.serving]
 
     def _watch(self, child: Child) -> None:
         now = time.monotonic()
         if child.running:
-            if child.listeners and not child.ready and all(answers(one) for one in child.listeners):
+            if child.listeners and not child.ready and child.listens():
                 child.ready = True
                 say(f"prêt : {FRENCH[child.role]}, {' '.join(one.url for one in child.listeners)}")
             return
@@ -236,10 +203,12 @@ class Launcher:
         if child.once and code == 0:
             self.children.remove(child)
         elif child.due == 0.0:
-            pause = _next_delay(child, now)
+            pause = child.next_delay(now)
             say(f"{FRENCH[child.role]} : arrêt inattendu ({_reason(code)}), nouveau départ dans {_seconds(pause)}.")
         elif now >= child.due:
             child.due, child.ready = 0.0, False
+            if self.engines is not None and isinstance(child, EngineChild):
+                self.engines.again(child)
             child.start()
 
     def _watch_postgres(self) -> None:
@@ -247,7 +216,7 @@ class Launcher:
             return
         now = time.monotonic()
         if self._postgres.due == 0.0:
-            pause = _next_delay(self._postgres, now)
+            pause = self._postgres.next_delay(now)
             say(f"base de données : arrêt inattendu, nouveau départ dans {_seconds(pause)}.")
         elif now >= self._postgres.due:
             self._postgres.due, self._postgres.started = 0.0, now
@@ -259,7 +228,9 @@ class Launcher:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        living = [child for child in self.children if child.running]
+        every: list[Child] = [child for child in self.children if not isinstance(child, EngineChild)]
+        every += self.engines.all if self.engines else []
+        living = [child for child in every if child.running]
         if living:
             say("arrêt en cours…")
         # The engine last: a turn that is being finished still needs it.
@@ -311,14 +282,6 @@ class Launcher:
 
 class _StopAsked(BaseException):
     """A signal asked for the end."""
-
-
-def _next_delay(child: Child, now: float) -> float:
-    if now - child.started > SETTLED:
-        child.delay = FIRST_DELAY
-    pause, child.delay = child.delay, min(child.delay * 2, LAST_DELAY)
-    child.due = now + pause
-    return pause
 
 
 def _reason(code: int) -> str:

@@ -6,7 +6,8 @@ import argparse
 import os
 import subprocess
 
-from bot.app.launcher import ROOT, engine_environ, engine_python
+from bot.app.child import ROOT
+from bot.app.launcher import engine_environ, engine_python
 from bot.core.errors import SetupError
 from bot.store.embedded import die_with_parent
 

@@ -1,4 +1,9 @@
-"""The engine over HTTP, on loopback: POST /understand, POST /turn, GET /healthz."""
+"""The engine over HTTP, on loopback: POST /understand, POST /turn, GET /healthz.
+
+Alone (`--port`) it opens its own port and answers 503 until its model is loaded. Under `planton run` (`--fd`) the socket is
+the launcher's: another engine may answer there meanwhile, so that this one accepts only once its model is loaded and warm,
+and says so on `--ready`: one line, `{"model": …}` or `{"failed": …}`. At SIGTERM it stops accepting, finishes, and leaves.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("bot.engine")
 
 HOST = "127.0.0.1"
+BACKLOG = 1024  # connections that wait while one engine takes over from another
+LINGER = 0.5  # seconds without a request before an engine that leaves closes the connections that are kept open
+DRAIN, END = 10.0, 3.0  # seconds, at most: for what comes over open connections; for the turns under way
 LARGEST_BODY = 2 * 1024 * 1024  # a long message, escaped, with its state
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,10 +42,14 @@ class Server:
     def __init__(self, model: Path) -> None:
         self._model = model
         self._runtime: Optional[Runtime] = None
+        self._running = 0
+        self._asked = 0.0  # when the last request came, by the loop's clock
+        self._leaving = False
 
     def application(self) -> web.Application:
         """Routes and error handling."""
-        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._counted, _errors_as_json])
+        app.on_response_prepare.append(self._close)
         app.router.add_get("/healthz", self.healthz)
         app.router.add_post("/understand", self.understand)
         app.router.add_post("/turn", self.turn)
@@ -60,7 +73,8 @@ class Server:
         """Which model answers, once it does."""
         ready = self._runtime is not None
         name = self._runtime.model.name if self._runtime else None
-        return web.json_response({"model": name, "ready": ready}, status=200 if ready else 503)
+        body = {"model": name, "ready": ready, "pid": os.getpid()}
+        return web.json_response(body, status=200 if ready else 503)
 
     async def understand(self, request: web.Request) -> web.Response:
         """What a text means."""
@@ -76,6 +90,29 @@ class Server:
         """One turn of a conversation whose state comes along."""
         body = await _body(request)
         return web.json_response(await self.runtime.turn(_text(body), body.get("state"), body.get("payload")))
+
+    async def drain(self) -> None:
+        """Answer what still comes over connections that are open, each time for the last time, until it is quiet."""
+        loop = asyncio.get_running_loop()
+        self._leaving, started = True, loop.time()
+        while loop.time() - started < DRAIN:
+            if not self._running and loop.time() - max(started, self._asked) > LINGER:
+                return
+            await asyncio.sleep(0.02)
+
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._running += 1
+        self._asked = asyncio.get_running_loop().time()
+        try:
+            return await handler(request)
+        finally:
+            self._running -= 1
+
+    async def _close(self, request: web.Request, response: web.StreamResponse) -> None:
+        if self._leaving:
+            response.headers["Connection"] = "close"
+            response.force_close()
 
 
 @web.middleware
@@ -132,27 +169,78 @@ def _text(body: dict[str, Any]) -> str:
 
 
 async def serve(port: int, model: Path) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    """Serve on a port of our own until SIGTERM or SIGINT; returns the exit code."""
+    stopping = _stopping()
+    server = Server(model)
+    runner = await _runner(server)
+    await _listen(runner, port)
+    if await _loaded(server, stopping):
+        log.info("ready: %s on port %d", server.runtime.model.name, port)
+        await stopping
+    await _end(runner)
+    return 0
+
+
+async def take_over(fd: int, ready: int, model: Path) -> int:
+    """Serve on the launcher's socket, once loaded, until SIGTERM or SIGINT; returns the exit code."""
+    stopping = _stopping()
+    server = Server(model)
+    try:
+        loaded = await _loaded(server, stopping)
+    except SetupError as error:
+        tell(ready, {"failed": error.what})
+        raise
+    except Exception as error:
+        tell(ready, {"failed": f"erreur {type(error).__name__}"})
+        raise
+    if not loaded:
+        return 0
+    runner = await _runner(server)
+    site = web.SockSite(runner, socket.socket(fileno=fd), backlog=BACKLOG)
+    await site.start()
+    tell(ready, {"model": server.runtime.model.name})
+    await stopping
+    await site.stop()  # what waits in the socket's queue is for whoever serves there now
+    await server.drain()
+    await _end(runner)
+    return 0
+
+
+def tell(ready: int, word: dict[str, str]) -> None:
+    """One line to the launcher, which may be gone."""
+    with contextlib.suppress(OSError):
+        os.write(ready, json.dumps(word).encode() + b"\n")
+
+
+def _stopping() -> asyncio.Future[bool]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(model)
+    return asyncio.ensure_future(stop.wait())
+
+
+async def _runner(server: Server) -> web.AppRunner:
     runner = web.AppRunner(server.application(), access_log=None, handle_signals=False)
     await runner.setup()
-    await _listen(runner, port)
-    loading = _in_background(server.load, loop)
-    stopping = asyncio.ensure_future(stop.wait())
+    return runner
+
+
+async def _loaded(server: Server, stopping: asyncio.Future[bool]) -> bool:
+    """Load the model; False when we are asked to leave meanwhile."""
+    loading = _in_background(server.load, asyncio.get_running_loop())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if loading.done():
-        loading.result()
-        log.info("ready: %s on port %d", server.runtime.model.name, port)
-        await stopping
+    if not loading.done():
+        return False
+    loading.result()
+    return True
+
+
+async def _end(runner: web.AppRunner) -> None:
     try:
-        await asyncio.wait_for(runner.cleanup(), 3)
+        await asyncio.wait_for(runner.cleanup(), END)
     except asyncio.TimeoutError:
         log.warning("requests were still running at the end")
-    return 0
 
 
 def _in_background(work: Callable[[], None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

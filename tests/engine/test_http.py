@@ -13,7 +13,9 @@ from tests.engine.conftest import EngineProcess
 
 
 def test_health_names_the_model(engine: EngineProcess, trained: str) -> None:
-    assert engine.get("/healthz") == (200, {"model": trained, "ready": True})
+    status, body = engine.get("/healthz")
+    assert status == 200
+    assert body == {"model": trained, "ready": True, "pid": engine.process.pid}
 
 
 def test_understanding(engine: EngineProcess) -> None:

@@ -102,7 +102,8 @@ class Publications:
             async with self._db.begin() as connection:
                 number = await connection.scalar(
                     text("""
-                        INSERT INTO publications (kind, model, previous, user_id, author, message, reason, verdict, figures, asked_at)
+                        INSERT INTO publications
+                            (kind, model, previous, user_id, author, message, reason, verdict, figures, asked_at)
                         VALUES (:kind, :model, :previous, :user, :author, :message, :reason, CAST(:verdict AS jsonb),
                             CAST(:figures AS jsonb), :now) RETURNING id
                     """),
@@ -146,7 +147,7 @@ class Publications:
                         UPDATE publications SET state = 'running', started_at = :now
                         WHERE id = (SELECT id FROM publications WHERE state = 'waiting' FOR UPDATE SKIP LOCKED LIMIT 1)
                         RETURNING {_COLUMNS}
-                    """),
+                    """),  # noqa: S608 (names of ours)
                     {"now": now},
                 )
             ).first()
@@ -172,18 +173,14 @@ class Publications:
 
     async def done(self, limit: int = 200) -> list[Publication]:
         """Those that put a model into service, the newest first."""
+        query = f"SELECT {_COLUMNS} FROM publications WHERE state = 'done' ORDER BY finished_at DESC, id DESC LIMIT :n"  # noqa: S608
         async with self._db.begin() as connection:
-            rows = await connection.execute(
-                text(
-                    f"SELECT {_COLUMNS} FROM publications WHERE state = 'done' ORDER BY finished_at DESC, id DESC LIMIT :n"
-                ),
-                {"n": limit},
-            )
+            rows = await connection.execute(text(query), {"n": limit})
             return [_publication(row) for row in rows]
 
     async def step(self, number: int, step: str, **kept: str) -> None:
         """Say what is being done now; `kept`: columns that are known by now (commit_id, previous, warning)."""
-        given = {name: kept[name] for name in ("commit_id", "previous", "warning") if name in kept}
+        given: dict[str, Any] = {name: kept[name] for name in ("commit_id", "previous", "warning") if name in kept}
         sets = ", ".join(f"{name} = :{name}" for name in ("step", *given))
         async with self._db.begin() as connection:
             await connection.execute(

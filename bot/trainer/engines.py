@@ -1,0 +1,132 @@
+"""What the role `trainer` and the launcher say to each other: two small files in VAR_DIR, each written by one of them.
+
+`engines-wanted.json` (trainer): which model shall serve. `engines.json` (launcher): which engines there are, with which model,
+and what became of the last wish. While a launcher looks after engines it holds `engines.lock`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+WANTED, STATUS, LOCK = "engines-wanted.json", "engines.json", "engines.lock"
+SWITCHING, DONE, FAILED = "switching", "done", "failed"
+SUFFIX = ".tar.gz"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A wish. `model`: the file name of an archive in `models/`; `id`: never the same twice."""
+
+    id: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """One engine. `model`: its archive's file name, empty while it starts; `since`: seconds since the epoch."""
+
+    url: str
+    model: str
+    pid: int
+    since: float
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the launcher says. `wanted`: the id of the last wish that it took up; `failure`: why it came to nothing, in French."""
+
+    engines: tuple[Serving, ...] = ()
+    wanted: str = ""
+    state: str = ""
+    failure: str = ""
+    at: float = 0.0
+
+    @property
+    def models(self) -> set[str]:
+        """The models that serve."""
+        return {one.model for one in self.engines}
+
+
+def ask(var: Path, model: str) -> Wanted:
+    """Leave a wish for the launcher, which looks twice a second."""
+    wanted = Wanted(uuid.uuid4().hex, model)
+    _write(var / WANTED, asdict(wanted))
+    return wanted
+
+
+def wanted(var: Path) -> Wanted | None:
+    """The last wish; None when there is none, or none that can be read."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        found = Wanted(**json.loads((var / WANTED).read_text(encoding="utf-8")))
+        if isinstance(found.id, str) and isinstance(found.model, str) and found.model == Path(found.model).name:
+            return found
+    return None
+
+
+def tell(var: Path, status: Status) -> None:
+    """What the launcher says of itself."""
+    _write(var / STATUS, asdict(status))
+
+
+def status(var: Path) -> Status:
+    """What the launcher said last; an empty one when it never did."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept: dict[str, Any] = json.loads((var / STATUS).read_text(encoding="utf-8"))
+        return Status(**{**kept, "engines": tuple(Serving(**one) for one in kept["engines"])})
+    return Status()
+
+
+def hold(var: Path) -> int | None:
+    """Say that we look after the engines of this folder; the descriptor to keep, None when somebody else does."""
+    var.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def held(var: Path) -> bool:
+    """Whether a launcher looks after engines here."""
+    try:
+        descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def newest(models: Path) -> Path | None:
+    """The newest archive: the one in service, or that will be at the next start."""
+    found = sorted(models.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return found[-1] if found else None
+
+
+def touch(archive: Path, at: float | None = None) -> None:
+    """Make an archive the newest one, its danger score with it."""
+    now = time.time() if at is None else at
+    for path in (archive.with_name(archive.name[: -len(SUFFIX)] + ".danger.json"), archive):
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path, (now, now))
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(value), encoding="utf-8")
+    draft.replace(path)

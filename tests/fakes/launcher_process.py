@@ -1,0 +1,27 @@
+"""`planton run engine` over `tests.fakes.engine_process`: python -m tests.fakes.launcher_process MODELS PATIENCE"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bot.app import engines
+from bot.app.launcher import Launcher
+from bot.app.ports import Listener
+from bot.settings import Settings
+
+
+class Light(Launcher):
+    """Needs no engine's environment."""
+
+    def check_engine(self) -> None:
+        """None is needed."""
+
+    def engine_command(self, one: Listener) -> list[str]:
+        """The light engine."""
+        return [sys.executable, "-m", "tests.fakes.engine_process"]
+
+
+if __name__ == "__main__":
+    engines.PATIENCE = float(sys.argv[2])
+    sys.exit(Light(Settings(), ("engine",), models=Path(sys.argv[1])).run())
