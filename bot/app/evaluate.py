@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bot.app.say import say, typeset
 from bot.core.dialogue import Turn
 from bot.policy.route import gives_numbers
 from bot.settings import Settings
+from bot.trainer.candidates import Model
 from bot.trainer.figures import Judged, measure
 from bot.trainer.gold import Case, read
 
@@ -56,13 +58,25 @@ def judge_under(cases: Sequence[Case], noises: Sequence[str]) -> dict[str, list[
     return {kind: [next(judged) for _ in cases] for kind in kinds}
 
 
-def judge(cases: Sequence[Case], texts: Sequence[str]) -> list[Judged]:
-    """Ask the engine and the policy about each text, as a new person's first message by day."""
+def judge(
+    cases: Sequence[Case],
+    texts: Sequence[str],
+    model: Model | None = None,
+    started: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    seen: Callable[[int], None] | None = None,
+) -> list[Judged]:
+    """Ask the engine and the policy about each text, as a new person's first message by day.
+
+    `model`: another one than that in service. `started` is given the engine's process; `seen`, now and then, how many are done.
+    """
     settings = Settings({})
-    policy, at = policies.build(settings), when(None, settings)
-    return [
-        judge_one(policy, case, text, turn, at) for case, text, turn in zip(cases, texts, turns(texts), strict=True)
-    ]
+    policy, at = policies.build(settings, model), when(None, settings)
+    judged: list[Judged] = []
+    for case, text, turn in zip(cases, texts, turns(texts, model, started), strict=True):
+        judged.append(judge_one(policy, case, text, turn, at))
+        if seen is not None:
+            seen(len(judged))
+    return judged
 
 
 def judge_one(policy: Policy, case: Case, text: str, turn: Turn | None, at: datetime) -> Judged:

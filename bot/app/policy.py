@@ -20,6 +20,7 @@ from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
+from bot.trainer.candidates import Model
 
 log = logging.getLogger("planton")
 
@@ -27,7 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
 DOMAIN = ROOT / "domain.yml"
 LEXICON = ROOT / "data" / "danger.yml"
-PRECISIONS = ROOT / "data" / "precisions.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.3
 DISTRESS_SURE = 0.6
@@ -40,17 +40,18 @@ def newest_score() -> Path | None:
 
 
 @functools.cache
-def lexicon() -> Lexicon:
+def lexicon(path: Path = LEXICON) -> Lexicon:
     """The emergency lexicon. Raises SetupError naming the entry that is wrong."""
     try:
-        return Lexicon.from_mapping(read_yaml(LEXICON))
+        return Lexicon.from_mapping(read_yaml(path))
     except ValueError as error:
-        raise SetupError(f"{LEXICON} : {error}", "Corrigez l’entrée.") from None
+        raise SetupError(f"{path} : {error}", "Corrigez l’entrée.") from None
 
 
-def score() -> LinearScore | None:
-    """The exported score; None before the first training (the lexicon and the engine watch alone then)."""
-    path = newest_score()
+def score(path: Path | None = None) -> LinearScore | None:
+    """The exported score, the newest without `path`; None before the first training (the lexicon and the engine watch alone
+    then)."""
+    path = path or newest_score()
     if path is None:
         log.warning("no danger score in models/: run planton train")
         return None
@@ -117,21 +118,28 @@ def _foreign(detection: Detection | None) -> bool:
     return detection is not None and (detection.entry or "").endswith("autres_langues")
 
 
-def build(settings: Settings) -> Policy:
-    """Read everything once. Raises SettingsError or SetupError."""
+def _lexicon_of(model: Model | None) -> Lexicon:
+    # That of a model's folder is not kept: the folder may be gone, or another, a minute later.
+    return lexicon() if model is None else lexicon.__wrapped__(model.root / "data" / "danger.yml")
+
+
+def build(settings: Settings, model: Model | None = None) -> Policy:
+    """Read everything once: the project's files with the newest score, or those of a model. Raises SettingsError or SetupError."""
     zone = settings.zone
-    texts = load(DOMAIN)
+    root = model.root if model else ROOT
+    domain = root / "domain.yml"
+    texts = load(domain)
     try:
         emergency.check_texts(texts)
     except ValueError as error:
-        raise SetupError(f"{DOMAIN} : {error}.", "Corrigez ces réponses.") from None
+        raise SetupError(f"{domain} : {error}.", "Corrigez ces réponses.") from None
     start, end = settings.desk_hours
     return Policy(
         texts,
-        load_buttons(DOMAIN),
+        load_buttons(domain),
         Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
         Desk(zone, start, end),
-        lexicon(),
-        score(),
-        load_precisions(PRECISIONS),
+        _lexicon_of(model),
+        score(model.score if model else None),
+        load_precisions(root / "data" / "precisions.yml"),
     )

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -26,6 +26,7 @@ from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
 from bot.settings import Settings
 from bot.store.emergencies import Seen
+from bot.trainer.candidates import Model
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 _NOTHING_SEEN = Seen(None, None, None, None, False)
@@ -76,22 +77,31 @@ def read_lines(file: str | None) -> list[str]:
     return lines
 
 
-def turns(lines: Iterable[str]) -> Iterator[Turn | None]:
-    """What the engine makes of each line as a first message; None for a line without words. Raises SetupError."""
+def turns(
+    lines: Iterable[str], model: Model | None = None, started: Callable[[subprocess.Popen[bytes]], None] | None = None
+) -> Iterator[Turn | None]:
+    """What the engine makes of each line as a first message; None for a line without words. Raises SetupError.
+
+    `model`: another one than that in service; `started` is given the engine's process, which it may end.
+    """
     cleaned = [clean(line) for line in lines]
     asked = [text for text in cleaned if text]
-    batch = _batch(asked) if asked else iter(())
+    batch = _batch(asked, model, started) if asked else iter(())
     for text in cleaned:
         yield next(batch) if text else None
 
 
-def _batch(texts: list[str]) -> Iterator[Turn]:
+def _batch(
+    texts: list[str], model: Model | None, started: Callable[[subprocess.Popen[bytes]], None] | None
+) -> Iterator[Turn]:
     if not ENGINE_PYTHON.exists():
         raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PLANTON_PDEATHSIG"] = "1"  # the engine leaves with us, whatever ends us
+    chosen = ["--model", str(model.archive)] if model else []
     with subprocess.Popen(
-        [str(ENGINE_PYTHON), "-m", "bot.engine", "batch"],
+        [str(ENGINE_PYTHON), "-m", "bot.engine", "batch", *chosen],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
@@ -100,6 +110,8 @@ def _batch(texts: list[str]) -> Iterator[Turn]:
     ) as engine:
         assert engine.stdin is not None
         assert engine.stdout is not None
+        if started is not None:
+            started(engine)
         complaints: list[bytes] = []
         feeder = threading.Thread(target=_feed, args=(engine.stdin, texts), daemon=True)
         drain = threading.Thread(target=_drain, args=(engine.stderr, complaints), daemon=True)
