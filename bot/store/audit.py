@@ -42,6 +42,7 @@ ACTIONS = frozenset(
         "transfer",
         "reply",
         "suggestion_used",
+        "subject_corrected",
         "note",
         "give_back",
         "close",
@@ -79,6 +80,9 @@ ACTIONS = frozenset(
         "group_member_admitted",
         "group_viewed",
         # the workbench
+        "reading_viewed",
+        "reading_decided",
+        "reading_undone",
         "reply_changed",
         "reply_undone",
         "drift_viewed",
