@@ -224,6 +224,11 @@ class SetComparison:
         )
 
     @classmethod
+    def alone(cls, name: str, after: Sequence[Judged], why: str) -> SetComparison:
+        """The candidate's figures, without a model to compare with."""
+        return cls(name, None, Figures.of(after), (), McNemar(0, 0, 1.0), missing=why)
+
+    @classmethod
     def absent(cls, name: str, why: str) -> SetComparison:
         """A set that could not be measured, with the reason in French."""
         return cls(name, None, None, (), McNemar(0, 0, 1.0), missing=why)

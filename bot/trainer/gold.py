@@ -37,15 +37,15 @@ def known_intents(path: Path = DOMAIN) -> frozenset[str]:
     return frozenset(INTENTS) | {str(next(iter(each)) if isinstance(each, dict) else each) for each in added}
 
 
-def read(path: Path) -> list[Case]:
-    """Cases of a TSV file with the columns text, intent, route and, optionally, second.
+def read(path: Path, domain: Path = DOMAIN) -> list[Case]:
+    """Cases of a TSV file with the columns text, intent, route and, optionally, second. `domain`: names the intents.
 
     Raises SetupError, with the line's number, for whatever is not of that form.
     """
     lines = _lines(path)
     header = [name.strip() for name in lines[0].split("\t")]
     _check_header(path, header)
-    intents = known_intents()
+    intents = known_intents(domain)
     cases: list[Case] = []
     wrong: list[str] = []
     for number, line in enumerate(lines[1:], 2):

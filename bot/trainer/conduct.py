@@ -1,0 +1,456 @@
+"""One training from end to end: copy the inputs, train aside, measure both models, compare. Blocks; a thread runs it.
+
+Nothing here knows a database or a page: `planton compare` and the role `trainer` use it alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.trainer.candidates import CANDIDATES, Card, Model, current
+from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, compare_folds
+from bot.trainer.errors import NoGit, TrainerError
+from bot.trainer.figures import Judged
+from bot.trainer.gold import Case, known_intents, read
+from bot.trainer.memory import Peak
+from bot.trainer.project import RECORDED, Project
+
+SIGN = "\x1e"  # bot/engine/train.py: begins a line for the program that reads it
+# The stages, in order, with the seconds that each takes where no earlier run tells (2 cores, at the lowest priority).
+STAGES: Mapping[str, float] = {
+    "copying": 1,
+    "checking": 15,
+    "reading": 20,
+    "learning": 240,
+    "danger": 60,
+    "candidate": 90,
+    "current": 60,
+    "comparing": 5,
+}
+GOLD = {INTENTS: "tests/gold/intents.tsv", EMERGENCY: "tests/gold/emergency.tsv"}
+MEASURED = ".measured"  # what the model in service made of each set, in `models/`
+KEPT_MEASURES = 6
+CODE = ("bot", "actions")  # the program: the same for every folder
+# What decides besides the model: a change of it makes another measure.
+DECIDES = ("bot/core", "bot/dialogue", "bot/engine", "bot/policy", "actions")
+
+
+class Stopped(Exception):
+    """Somebody asked for the end."""
+
+
+class Halt:
+    """Ends a training at once, from any thread: its process gets SIGKILL, and takes its own children with it."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._process: subprocess.Popen[Any] | None = None
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Ask for the end."""
+        with self._lock:
+            self._asked.set()
+            self._end()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the end was asked for."""
+        return self._asked.is_set()
+
+    def check(self) -> None:
+        """Raises Stopped once the end was asked for."""
+        if self.asked:
+            raise Stopped
+
+    def watch(self, process: subprocess.Popen[Any]) -> None:
+        """The process that runs now."""
+        with self._lock:
+            self._process = process
+            if self.asked:
+                self._end()
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+
+Report = Callable[[str, float, Mapping[str, Any]], None]  # stage, share of it from 0 to 1, what it has to tell
+# What a model makes of cases; `started` is given the process, `seen` how many are done. Raises Explained.
+Measure = Callable[
+    [Sequence[Case], Model, Callable[[subprocess.Popen[bytes]], None], Callable[[int], None]], list[Judged]
+]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. `confirmed`: cases from citizens, in memory only, with the numbers of their events."""
+
+    project: Project
+    author: str
+    made_at: str
+    confirmed: Sequence[Case] = ()
+    events: Sequence[int] = ()
+    training: int = 0
+    no_confirmed: str = "aucun message confirmé ce dernier mois"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. `comparison` is None when the model in service is made of these very inputs (`unchanged`)."""
+
+    candidate: str
+    current: str
+    comparison: Comparison | None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    memory: int = 0
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether there was nothing to train."""
+        return self.comparison is None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a training stands for. `commit`: the present one, "" without git; `diff`: what the files change against it."""
+
+    commit: str
+    diff: str
+
+
+DIFF_LIMIT = 200_000  # characters
+
+
+def inputs(project: Project) -> Inputs:
+    """The commit and the changes that the present files stand for; both empty without git. Blocks."""
+    try:
+        commit = project.head()
+        diff = project.git("diff", "--no-color", "HEAD", "--", *RECORDED)
+    except NoGit:
+        return Inputs("", "")
+    if len(diff) > DIFF_LIMIT:
+        diff = diff[:DIFF_LIMIT] + "\n… (la suite est trop longue pour être montrée)\n"
+    return Inputs(commit, diff)
+
+
+class Conductor:
+    """Trains and compares. `python`: the engine's interpreter; `environ`: its environment; `frugal`: spare memory."""
+
+    def __init__(
+        self,
+        python: Path,
+        environ: Mapping[str, str],
+        measure: Measure,
+        report: Report,
+        halt: Halt | None = None,
+        frugal: bool = True,
+    ) -> None:
+        self._python = python
+        self._environ = {**environ, "PLANTON_PDEATHSIG": "1"}
+        self._measure = measure
+        self._tell = report
+        self._halt = halt or Halt()
+        self._frugal = frugal
+        self._began: tuple[str, float] | None = None
+        self._seconds: dict[str, float] = {}
+        self._examples = 0
+        self._memory = 0
+
+    def run(self, order: Order) -> Outcome:
+        """Do it all. Raises Explained with what trainers must correct, Stopped when the end was asked for."""
+        try:
+            return self._run(order)
+        except Stopped:
+            raise
+        except Exception:
+            self._halt.check()  # a process that was ended on purpose fails in its own way
+            raise
+
+    def _run(self, order: Order) -> Outcome:
+        root = order.project.root
+        # Citizens' messages would be named by their intents alone; nothing of them is written.
+        folder = root / "models" / CANDIDATES / f".snapshot-{order.training or os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self._stage("copying")
+            snapshot = self._copy(order.project, folder / "candidate")
+            serving = current(root)
+            name = self._fingerprint(snapshot)
+            if serving is not None and serving.hash == name:
+                self._stage("")
+                return Outcome(name, name, None, self._seconds)
+            archive = self._train(snapshot, root / "models" / CANDIDATES, name)
+            candidate = Model(archive, snapshot)
+            before = Model(serving.archive, self._served(order.project, folder / "current")) if serving else None
+            comparison = self._compare(order, before, candidate, serving)
+            self._stage("")
+            outcome = Outcome(
+                candidate.hash, serving.hash if serving else "", comparison, dict(self._seconds), self._memory
+            )
+            self._leave_card(order, candidate, outcome)
+            return outcome
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # -- before ----------------------------------------------------------------------------------------------------
+
+    def _copy(self, project: Project, folder: Path) -> Path:
+        """The inputs as they are at one moment; the program itself is the same for every folder."""
+        folder.mkdir(parents=True)
+        with project.lock():
+            for name in ("config.yml", "domain.yml", "endpoints.yml", "credentials.yml"):
+                if (project.root / name).exists():
+                    shutil.copy(project.root / name, folder / name)
+            shutil.copytree(project.root / "data", folder / "data", ignore=shutil.ignore_patterns(".*"))
+            if (project.root / "tests" / "gold").exists():
+                shutil.copytree(project.root / "tests" / "gold", folder / "tests" / "gold")
+        _link(project.root, folder)
+        return folder
+
+    def _served(self, project: Project, folder: Path) -> Path:
+        """The replies and the lexicon that go with the model in service: what git recorded last; without git, the present ones."""
+        for name in ("domain.yml", "data/danger.yml", "data/precisions.yml"):
+            try:
+                text = project.git("show", f"HEAD:{name}")
+            except NoGit:
+                text = project.read(name)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        _link(project.root, folder)
+        return folder
+
+    def _fingerprint(self, root: Path) -> str:
+        done = self._engine(root, "fingerprint")
+        name = "".join(done).strip()
+        if len(name) != 16 or not name.isalnum():
+            raise TrainerError("Le moteur ne sait pas nommer le modèle.", "Faites : make install")
+        return name
+
+    # -- training --------------------------------------------------------------------------------------------------
+
+    def _train(self, snapshot: Path, out: Path, name: str) -> Path:
+        wrong: dict[str, Any] = {}
+        command = ["train", "--out", str(out), "--signs", *(["--frugal"] if self._frugal else [])]
+        for line in self._engine(snapshot, *command, wrong=wrong):
+            if not line.startswith(SIGN):
+                continue
+            sign = json.loads(line[1:])
+            stage = sign.pop("stage")
+            if stage == "failed":
+                wrong.update(sign)
+            elif stage in STAGES:
+                self._examples = sign.get("examples", self._examples)
+                self._stage(stage, **sign)
+        archive = out / f"{name}.tar.gz"
+        if not archive.exists():
+            raise TrainerError(
+                "L’entraînement n’a pas laissé de modèle.", "Relancez l’essai ; vérifiez la place sur le disque."
+            )
+        return archive
+
+    def _engine(self, root: Path, *arguments: str, wrong: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """Lines that the engine prints. Raises TrainerError when it fails, with its own words."""
+        self._halt.check()
+        with subprocess.Popen(
+            [str(self._python), "-m", "bot.engine", *arguments, "--root", str(root)],
+            cwd=root,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process:
+            self._halt.watch(process)
+            said: list[str] = []
+            assert process.stderr is not None
+            assert process.stdout is not None
+            errors = process.stderr
+            drain = threading.Thread(target=lambda: said.extend(errors), daemon=True)
+            drain.start()
+            with Peak(process.pid) as peak:
+                yield from process.stdout
+                code = process.wait()
+            self._memory = max(self._memory, peak.highest)
+            drain.join()
+        self._halt.check()
+        if code:
+            raise _failure(code, wrong or {}, said, root)
+
+    # -- measuring -------------------------------------------------------------------------------------------------
+
+    def _compare(self, order: Order, before: Model | None, after: Model, serving: Model | None) -> Comparison:
+        cases = self._cases(order, after.root)
+        self._stage("candidate")
+        ours = self._judge(after, cases)
+        self._stage("current")
+        theirs = self._judged_before(before, cases, order) if before else {}
+        self._stage("comparing")
+        notes = []
+        sets = []
+        for name, some in cases.items():
+            events = order.events if name == CONFIRMED else ()
+            if not some:
+                why = order.no_confirmed if name == CONFIRMED else "ce jeu n’existe pas dans ce dossier"
+                sets.append(SetComparison.absent(name, why))
+            elif name in theirs:
+                sets.append(SetComparison.of(name, theirs[name], ours[name], events))
+            else:
+                sets.append(SetComparison.alone(name, ours[name], "aucun modèle n’est en service"))
+        folds = after.folds()
+        if folds is None:
+            sets.append(SetComparison.absent(FOLDS, "config.yml emploie un autre classificateur que celui de Planton"))
+        else:
+            sets.append(compare_folds(serving.folds() if serving else None, folds))
+            notes.append(
+                "Validation croisée : la confiance y est un peu flattée, car elle est réglée sur ces mêmes exemples ; "
+                "l’intention choisie, elle, vient d’un modèle qui n’avait pas vu l’exemple."
+            )
+        return Comparison(serving.hash if serving else "", after.hash, tuple(sets), tuple(notes))
+
+    def _cases(self, order: Order, root: Path) -> dict[str, list[Case]]:
+        known_intents.cache_clear()
+        found = {
+            name: read(root / file, root / "domain.yml") if (root / file).exists() else []
+            for name, file in (
+                (EMERGENCY, GOLD[EMERGENCY]),
+                (INTENTS, GOLD[INTENTS]),
+            )
+        }
+        return {**found, CONFIRMED: list(order.confirmed)}
+
+    def _judge(self, model: Model, cases: Mapping[str, Sequence[Case]]) -> dict[str, list[Judged]]:
+        """All sets by one start of the engine."""
+        everything = [case for some in cases.values() for case in some]
+        if not everything:
+            return {}
+        stage = self._began[0] if self._began else "candidate"
+
+        def seen(count: int) -> None:
+            if count % 20 == 0:
+                self._halt.check()
+                self._tell(stage, count / len(everything), {})
+
+        judged = iter(self._measure(everything, model, self._halt.watch, seen))
+        self._halt.check()
+        return {name: [next(judged) for _ in some] for name, some in cases.items()}
+
+    def _judged_before(
+        self, model: Model, cases: Mapping[str, Sequence[Case]], order: Order
+    ) -> dict[str, list[Judged]]:
+        """What the model in service makes of the sets, from an earlier measure where nothing changed since."""
+        keys = {name: _key(name, some, order, model.root) for name, some in cases.items() if some}
+        cache = _Measures(order.project.root / "models" / MEASURED, model.hash)
+        known = {name: found for name, key in keys.items() if (found := cache.read(name, key, cases[name])) is not None}
+        missing = {name: some for name, some in cases.items() if some and name not in known}
+        fresh = self._judge(model, missing)
+        cache.write({name: (keys[name], judged) for name, judged in fresh.items()})
+        return {**known, **fresh}
+
+    # -- after -----------------------------------------------------------------------------------------------------
+
+    def _leave_card(self, order: Order, candidate: Model, outcome: Outcome) -> None:
+        comparison = outcome.comparison
+        assert comparison is not None
+        figures = {each.name: dict(each.candidate.shares) for each in comparison.sets if each.candidate}
+        Card(
+            hash=candidate.hash,
+            author=order.author,
+            made_at=order.made_at,
+            commit=inputs(order.project).commit,
+            figures=figures,
+            memory=outcome.memory,
+            seconds=round(sum(outcome.seconds.values()), 1),
+            training=order.training,
+            examples=self._examples,
+        ).write(candidate.card)
+
+    def _stage(self, stage: str, **more: Any) -> None:
+        """The next stage begins; "" ends the last one."""
+        now = time.monotonic()
+        if self._began is not None:
+            name, since = self._began
+            self._seconds[name] = round(self._seconds.get(name, 0.0) + now - since, 1)
+        self._began = (stage, now) if stage else None
+        self._halt.check()
+        if stage:
+            self._tell(stage, 0.0, more)
+
+
+def _link(root: Path, folder: Path) -> None:
+    for name in CODE:
+        (folder / name).symlink_to((root / name).resolve())
+
+
+def _failure(code: int, wrong: Mapping[str, Any], said: Sequence[str], snapshot: Path) -> TrainerError:
+    """What the engine said, without the name of the folder that nobody knows."""
+    lines = [line.strip().replace(f"{snapshot}/", "") for line in said if line.strip()]
+    if wrong:
+        return TrainerError(str(wrong["what"]).replace(f"{snapshot}/", ""), str(wrong.get("remedy", "")))
+    if code < 0:
+        return TrainerError(
+            f"L’entraînement a été interrompu par le système (signal {-code}).",
+            "Il manquait sans doute de la mémoire : relancez quand la machine est moins occupée.",
+        )
+    return TrainerError("\n".join(lines[-2:]) or f"Le moteur s’est arrêté (code {code}).", "Corrigez, puis relancez.")
+
+
+def _key(name: str, cases: Sequence[Case], order: Order, root: Path) -> str:
+    """What a measure depends on besides the model: the cases, the replies, the lexicon, the program. Of citizens' messages the
+    numbers, never a hash of their words."""
+    digest = hashlib.sha256()
+    if name == CONFIRMED:
+        rows = [[event, case.intent, case.second] for event, case in zip(order.events, cases, strict=True)]
+        digest.update(json.dumps(rows).encode())
+    else:
+        digest.update(json.dumps([[c.text, c.intent, c.second, c.route] for c in cases]).encode())
+    files = [root / "domain.yml", root / "data/danger.yml", root / "data/precisions.yml"]
+    files += sorted(path for part in DECIDES for path in (root / part).glob("**/*.py"))
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+class _Measures:
+    """Readings of the model in service, one file a model: numbers and names, no words."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._path = folder / f"{model}.json"
+        self._kept: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._kept = json.loads(self._path.read_text(encoding="utf-8"))
+
+    def read(self, name: str, key: str, cases: Sequence[Case]) -> list[Judged] | None:
+        """What was measured of these cases; None when it was not, or otherwise."""
+        kept = self._kept.get(name)
+        if not isinstance(kept, dict) or kept.get("key") != key or len(kept.get("rows", ())) != len(cases):
+            return None
+        return [Judged(case, *row) for case, row in zip(cases, kept["rows"], strict=True)]
+
+    def write(self, fresh: Mapping[str, tuple[str, Sequence[Judged]]]) -> None:
+        """Keep measures; those of the oldest models are forgotten."""
+        if not fresh:
+            return
+        for name, (key, judged) in fresh.items():
+            rows = [[j.intent, j.route, j.guess, j.confidence, j.net] for j in judged]
+            self._kept[name] = {"key": key, "rows": rows}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".part")
+        draft.write_text(json.dumps(self._kept), encoding="utf-8")
+        os.replace(draft, self._path)
+        files = sorted(self._path.parent.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in files[KEPT_MEASURES:]:
+            path.unlink(missing_ok=True)
