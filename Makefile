@@ -23,7 +23,7 @@ help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 install: $(APP) $(ENGINE) $(WEB) ## Installe ce qui manque / Installs what is missing
-	@:
+	@! git rev-parse --git-dir >/dev/null 2>&1 || git config merge.planton-nlu.driver '.venv/bin/planton _merge-nlu %O %A %B'
 
 $(APP): requirements/dev.txt scripts/venv.sh
 	@sh scripts/venv.sh .venv 3.13 requirements/dev.txt

@@ -156,7 +156,7 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code."""
-    if arguments[:1] == ["_role"] or arguments[:1] == ["_migrate"]:
+    if arguments[:1] in (["_role"], ["_migrate"], ["_merge-nlu"]):
         return _inner(arguments)
     top = parser()
     parsed = top.parse_args(list(arguments))
@@ -219,11 +219,15 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
 
 def _inner(arguments: Sequence[str]) -> int:
-    """What the launcher starts; not for people, hence not in the help."""
+    """What the launcher and git start; not for people, hence not in the help."""
     if arguments[0] == "_role" and len(arguments) == 2:
         from bot.app import role
 
         return role.main(arguments[1])
+    if arguments[0] == "_merge-nlu" and len(arguments) == 4:
+        from bot.app import merge_nlu
+
+        return merge_nlu.main(arguments[1:])
     from bot.app.launcher import migrate
 
     url = Settings().database_url

@@ -244,7 +244,8 @@ _CAUSES = (
     (
         "mapping values are not allowed",
         "deux-points suivis d’une espace là où YAML n’en attend pas.",
-        "Si c’est un texte, mettez-le entre guillemets\u00a0; si c’est un exemple, rendez-lui son retrait et son tiret.",
+        "Regardez aussi la ligne d’avant\u00a0: un exemple y a peut-être perdu son retrait et son tiret. Si c’est un texte, "
+        "mettez-le entre guillemets.",
     ),
     (
         "could not find expected ':'",
