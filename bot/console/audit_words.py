@@ -64,6 +64,8 @@ _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "reading_undone",
             "story_added",
             "story_undone",
+            "training_asked",
+            "training_stopped",
             "reply_changed",
             "reply_undone",
             "drift_viewed",

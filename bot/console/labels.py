@@ -258,6 +258,8 @@ ACTIONS = {
     "talk_read": "conversation lue dans l’atelier",
     "story_added": "histoire ou test tiré d’une conversation",
     "story_undone": "histoire ou test annulé",
+    "training_asked": "essai demandé",
+    "training_stopped": "essai arrêté",
     "deadline_changed": "délai changé",
     "export": "export",
     "audit_read": "journal consulté",

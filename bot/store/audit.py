@@ -88,6 +88,8 @@ ACTIONS = frozenset(
         "drift_viewed",
         "talk_read",
         "story_added",
+        "training_asked",
+        "training_stopped",
         "story_undone",
         # steering and audit
         "deadline_changed",

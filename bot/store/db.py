@@ -25,6 +25,7 @@ _NOTIFY = text("""
 """)
 
 DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
+TRAINER = "planton_trainer"
 
 
 class Database:

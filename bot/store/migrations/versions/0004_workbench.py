@@ -70,6 +70,36 @@ CREATE TRIGGER readings_edited AFTER INSERT ON events
 CORRECTIONS = """
 """
 TRAININGS = """
+CREATE TABLE trainings (                    -- a candidate model: asked for, trained, compared with the one in service
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id bigint REFERENCES users ON DELETE SET NULL,
+    author text NOT NULL,                   -- as the account was named then
+    asked_at timestamptz NOT NULL,
+    started_at timestamptz,
+    ended_at timestamptz,
+    state text NOT NULL DEFAULT 'queued'
+        CHECK (state IN ('queued', 'training', 'measuring', 'done', 'failed', 'stopped')),
+    stage text NOT NULL DEFAULT '',
+    stage_since timestamptz,
+    share real NOT NULL DEFAULT 0,          -- of the stage, 0 to 1
+    stages jsonb NOT NULL DEFAULT '{}',     -- seconds that each stage took
+    lease_until timestamptz,                -- a killed process lets it run out
+    attempts smallint NOT NULL DEFAULT 0,
+    stop_asked boolean NOT NULL DEFAULT false,
+    commit_id text NOT NULL DEFAULT '',     -- what git had recorded when it began
+    diff text NOT NULL DEFAULT '',          -- what the files said otherwise: our own examples and replies, no citizen's words
+    diff_lines integer NOT NULL DEFAULT 0,
+    current_model text NOT NULL DEFAULT '', -- models/<hash>.tar.gz
+    candidate text NOT NULL DEFAULT '',     -- models/candidates/<hash>.tar.gz
+    unchanged boolean NOT NULL DEFAULT false,
+    memory bigint NOT NULL DEFAULT 0,       -- bytes held at most at once
+    what text NOT NULL DEFAULT '',          -- why it failed, and what to do, in French
+    remedy text NOT NULL DEFAULT '',
+    summary jsonb NOT NULL DEFAULT '{}',    -- gains, losses, p of each set
+    result jsonb                            -- bot/trainer/comparison.py; citizens' messages by number, without words
+);
+CREATE UNIQUE INDEX trainings_queued ON trainings ((true)) WHERE state = 'queued';
+CREATE INDEX trainings_candidate ON trainings (candidate, id) WHERE state = 'done';
 """
 PUBLICATIONS = """
 CREATE TABLE publications (                 -- each model put into service, or put back, from the console
