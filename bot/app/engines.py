@@ -182,6 +182,7 @@ class Engines:
         if self._held is not None:
             before = files.status(var)
             self._status = Status(wanted=before.wanted, state=before.state, failure=before.failure, at=before.at)
+            files.tell(var, self._status)  # no engine serves yet
 
     def _child(self, listener: Listener, listening: socket.socket, model: Path | None) -> EngineChild:
         return EngineChild(

@@ -247,8 +247,9 @@ async def test_killed_with_its_launcher_and_started_again_with_what_was_publishe
         assert not engines.held(there.var)
         (there.models / "suivant.tar.gz").unlink()  # publishing puts it back
         there.start()
-        await there.serve("nouveau.tar.gz")
         client = EngineClient(there.urls)
+        await until(client.ready, 20, "ready again", every=0.1)
+        await there.serve("nouveau.tar.gz")
         assert (await client.understand("bonjour")).intent == "nouveau"
         await client.close()
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import Explained
+from bot.policy.rights import Capability
 from bot.store import audit, news
 from bot.store.db import Database, notify
 from bot.store.user import User
@@ -97,7 +98,10 @@ class Publications:
         self._db = database
 
     async def ask(self, now: datetime, user: User, asked: Asked) -> int:
-        """Keep a wish; its number. Raises PublicationError when another one is under way."""
+        """Keep a wish; its number. Raises PublicationError when another one is under way, or when a shut gate may not be
+        overridden by this person."""
+        if asked.reason and not user.may(Capability.OVERRIDE_GATE):
+            raise PublicationError("Seul un administrateur passe outre au contrôle.", "Demandez-lui de publier.")
         try:
             async with self._db.begin() as connection:
                 number = await connection.scalar(
@@ -206,6 +210,12 @@ class Publications:
                 text("UPDATE publications SET undone_by = :id WHERE id = ANY(:undone)"),
                 {"id": publication.id, "undone": list(undone)},
             )
+            # A roll-back that is taken back: both are as if they had not been, and what it had taken back stands again.
+            await connection.execute(
+                text("""UPDATE publications SET undone_by = CASE WHEN id = :id THEN id END
+                        WHERE (id = :id OR undone_by = ANY(:rollbacks)) AND cardinality(CAST(:rollbacks AS bigint[])) > 0"""),
+                {"id": publication.id, "rollbacks": await _rollbacks(connection, undone)},
+            )
             action = "model_published" if publication.kind == PUBLISH else "model_rolled_back"
             await audit.record(
                 connection,
@@ -255,6 +265,13 @@ async def reloaded(connection: AsyncConnection, role: str, host: str, now: datet
         {"role": role, "host": host, "now": now, "model": model, "fault": fault},
     )
     await news.topic(connection, NEWS)
+
+
+async def _rollbacks(connection: AsyncConnection, numbers: Sequence[int]) -> list[int]:
+    rows = await connection.execute(
+        text("SELECT id FROM publications WHERE id = ANY(:numbers) AND kind = 'rollback'"), {"numbers": list(numbers)}
+    )
+    return [row.id for row in rows]
 
 
 def _publication(row: Row[Any]) -> Publication:

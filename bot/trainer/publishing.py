@@ -1,0 +1,393 @@
+"""Putting a model into service, and going back: gate → record → models → engines → everyone else → remote.
+
+Runs in the role `trainer`, one at a time. Whatever fails before the model serves is undone: the record goes back by a commit of
+its own, the model to where it stood, the files stay as the draft they were. What fails afterwards (the push) is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bot.core.clock import Clock, SystemClock
+from bot.core.errors import Explained
+from bot.store.workbench.publications import PUBLISH, Publication, Publications
+from bot.trainer import engines, gate, record
+from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
+from bot.trainer.comparison import Comparison, Figures
+from bot.trainer.errors import TrainerError
+from bot.trainer.project import Project
+
+log = logging.getLogger("planton.trainer")
+
+KEPT = 10
+SWITCH = 420.0  # seconds: two engines, each with the launcher's patience
+RELOAD = 5.0  # seconds that the other roles have to read the files again
+BASELINE = "tests/gold/baseline.json"
+STEPS = {
+    "gate": "contrôle avant publication",
+    "record": "enregistrement des données dans git",
+    "engines": "le nouveau moteur charge le modèle ; l’ancien répond",
+    "reload": "les autres parties relisent réponses, lexique et score",
+    "push": "envoi vers le dépôt distant",
+    "undo": "retour à ce qui était",
+}
+_FINGERPRINT = """
+import sys
+from pathlib import Path
+from bot.engine.inputs import fingerprint
+print(fingerprint(Path(sys.argv[1])))
+"""
+
+
+class Refused(TrainerError):
+    """The publication may not be done, or could not; nothing of it remains."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """What a publication needs. `comparison`: the last one of a candidate, by its hash; `var`: VAR_DIR, where the launcher is
+    asked; `fingerprint`: what a model of the present files would be called; `patience`: seconds for the engines to change."""
+
+    project: Project
+    publications: Publications
+    comparison: Callable[[str], Awaitable[Comparison | None]]
+    var: Path
+    clock: Clock = field(default_factory=SystemClock)
+    fingerprint: Callable[[Project], str] = field(default_factory=lambda: fingerprint)
+    patience: float = SWITCH
+
+    async def work(self) -> bool:
+        """Do the publication that waits, if there is one; whether there was."""
+        publication = await self.publications.take(self.clock.now())
+        if publication is None:
+            return False
+        await self.publish(publication)
+        return True
+
+    async def publish(self, publication: Publication) -> None:
+        """Do one, to its end; how it ended stands in the database."""
+        run = _Run(self, publication)
+        try:
+            await (run.forward() if publication.kind == PUBLISH else run.back())
+        except Explained as error:
+            await self.publications.fail(self.clock.now(), publication.id, error.what, error.remedy)
+        except asyncio.CancelledError:
+            raise  # `recover` sees to it at the next start
+        except Exception as error:
+            log.error("publication %d failed", publication.id, exc_info=True)
+            await self.publications.fail(
+                self.clock.now(),
+                publication.id,
+                f"La publication s’est arrêtée sur une erreur ({type(error).__name__}).",
+                "Réessayez ; si cela se répète, le journal du rôle « trainer » en dit plus.",
+            )
+
+    async def recover(self) -> None:
+        """Once, at the start: a publication that was cut short is finished if its model serves, else undone."""
+        publication = await self.publications.running()
+        if publication is None:
+            return
+        run = _Run(self, publication)
+        newest = engines.newest(self.project.root / "models")
+        status = engines.status(self.var)
+        served = newest is not None and newest.name == publication.model + SUFFIX
+        served = served and (not engines.held(self.var) or status.models <= {publication.model + SUFFIX})
+        try:
+            if served and publication.step in ("reload", "push"):
+                await run.finish(publication.commit, await run.undone())
+                return
+            await run.undo(publication.commit or await asyncio.to_thread(_left, self.project, publication))
+        except Explained as error:
+            await self.publications.fail(self.clock.now(), publication.id, error.what, error.remedy)
+            return
+        await self.publications.fail(
+            self.clock.now(), publication.id, "La publication a été interrompue par un redémarrage.", "Relancez-la."
+        )
+
+
+class _Run:
+    """One publication under way."""
+
+    def __init__(self, publisher: Publisher, publication: Publication) -> None:
+        self._it, self._publication = publisher, publication
+        self._project, self._store = publisher.project, publisher.publications
+        self._models = publisher.project.root / "models"
+        self._author = record.author(publication.author)
+        serving = engines.newest(self._models)
+        self._previous = publication.previous or (serving.name.removesuffix(SUFFIX) if serving else "")
+
+    # -- a candidate goes into service ---------------------------------------------------------------------------
+
+    async def forward(self) -> None:
+        """gate → record → models → engines → reload → push."""
+        await self._step("gate")
+        candidate = Model(self._models / CANDIDATES / f"{self._publication.model}{SUFFIX}", self._project.root)
+        if not candidate.archive.is_file():
+            raise Refused("Ce candidat n’est plus là.", "Lancez un nouvel essai.")
+        await self._gate()
+        await self._step("record")
+        commit = await asyncio.to_thread(self._record)
+        await self._store.step(self._publication.id, "engines", commit_id=commit)
+        try:
+            await asyncio.to_thread(move, candidate, self._models)
+            await self._switch(self._publication.model)
+        except Explained as error:
+            await self.undo(commit)
+            raise Refused(f"Le modèle n’a pas changé : {error.what}", error.remedy) from None
+        await self.finish(commit, ())
+
+    async def _gate(self) -> None:
+        comparison = await self._it.comparison(self._publication.model)
+        if comparison is None:
+            raise Refused("Ce candidat n’a pas été comparé au modèle en service.", "Lancez sa comparaison.")
+        if comparison.current != self._previous:
+            raise Refused(
+                "Le modèle en service n’est plus celui auquel ce candidat a été comparé.", "Comparez-le de nouveau."
+            )
+        verdict = gate.verdict(comparison, await asyncio.to_thread(baseline, self._project))
+        if verdict.open or (verdict.overridable and self._publication.reason):
+            return
+        raise Refused(
+            " ".join(reason.what for reason in verdict.reasons), "Corrigez les exemples, puis refaites un essai."
+        )
+
+    def _record(self) -> str:
+        with self._project.lock():
+            record.head(self._project)
+            self._must_fit()
+            commit = record.commit(self._project, self._author, self._message("Publication d’un modèle"))
+            try:
+                self._must_fit()  # somebody may edit by hand, without the lock
+            except TrainerError:
+                record.take_back(self._project, [commit], self._author, "Publication abandonnée", keep_files=True)
+                raise
+            return commit
+
+    def _must_fit(self) -> None:
+        if self._it.fingerprint(self._project) != self._publication.model:
+            raise Refused(
+                "Les fichiers ont changé depuis l’essai : ce qui serait enregistré n’est pas ce que le candidat a appris.",
+                "Lancez un nouvel essai, qui prendra ces changements.",
+            )
+
+    # -- and back ------------------------------------------------------------------------------------------------
+
+    async def back(self) -> None:
+        """The publications since the wanted version are taken back, newest first: data by a commit, then the model."""
+        await self._step("record")
+        archive = self._models / f"{self._publication.model}{SUFFIX}"
+        if not archive.is_file():
+            raise Refused("Cette version n’est plus là : les dix dernières sont gardées.", "Choisissez-en une autre.")
+        undone = await self.undone()
+        commits = [one.commit for one in await self._since() if one.commit]
+        commit = await asyncio.to_thread(self._take_back, commits)
+        await self._store.step(self._publication.id, "engines", commit_id=commit)
+        try:
+            await asyncio.to_thread(engines.touch, archive)
+            await self._switch(self._publication.model)
+        except Explained as error:
+            await self.undo(commit)
+            raise Refused(f"Le modèle n’a pas changé : {error.what}", error.remedy) from None
+        await self.finish(commit, undone)
+
+    def _take_back(self, commits: Sequence[str]) -> str:
+        message = self._message(f"Retour au modèle {self._publication.model}")
+        with self._project.lock():
+            record.head(self._project)
+            return record.take_back(self._project, commits, self._author, message)
+
+    async def _since(self) -> list[Publication]:
+        return since(await self._store.done(), self._publication.model)
+
+    async def undone(self) -> list[int]:
+        """The publications that this roll-back takes back; none for a publication."""
+        return [] if self._publication.kind == PUBLISH else [one.id for one in await self._since()]
+
+    # -- what both do --------------------------------------------------------------------------------------------
+
+    async def _step(self, step: str) -> None:
+        await self._store.step(self._publication.id, step, previous=self._previous)
+
+    def _message(self, fallback: str) -> str:
+        """The commit's words; the last lines tie it to model and publication."""
+        words = self._publication.message.strip() or fallback
+        return f"{words}\n\nModèle : {self._publication.model}\n{_mark(self._publication)}"
+
+    async def _switch(self, model: str) -> None:
+        """Have the engines take a model; returns once all do. Raises Refused."""
+        var = self._it.var
+        if not engines.held(var):
+            return  # none runs here: the newest archive is read at the next start
+        wish = await asyncio.to_thread(engines.ask, var, model + SUFFIX)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(asyncio.timeout(self._it.patience))
+                while True:
+                    status = await asyncio.to_thread(engines.status, var)
+                    if status.wanted == wish.id and status.state != engines.SWITCHING:
+                        break
+                    if not engines.held(var):
+                        return  # it ended meanwhile: the next start reads the newest archive
+                    await asyncio.sleep(0.2)
+            except TimeoutError:
+                raise Refused("les moteurs ne répondent pas.", "Vérifiez que « planton run » tourne.") from None
+        if status.state == engines.FAILED:
+            raise Refused(
+                f"{status.failure}.".replace("..", "."), "Voyez le journal du moteur, puis refaites un essai."
+            )
+
+    async def finish(self, commit: str, undone: Sequence[int]) -> None:
+        """The model serves: the others read again, the remote is told."""
+        await self._step("reload")
+        warnings = await self._reload()
+        await self._step("push")
+        told = await asyncio.to_thread(record.push, self._project) if commit else ""
+        warnings += [told] if told else []
+        if not engines.held(self._it.var):
+            warnings.append("Aucun moteur ne tourne sur cette machine : il prendra ce modèle à son prochain démarrage.")
+        if warnings:
+            await self._store.step(self._publication.id, "push", warning="\n".join(warnings))
+        publication = replace(self._publication, previous=self._previous)
+        await self._store.succeed(self._it.clock.now(), publication, commit, undone)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(forget, self._models, (publication.model, self._previous))
+
+    async def _reload(self) -> list[str]:
+        """Tell the other roles, and wait until each has read, or said that it cannot."""
+        before = {(one.role, one.host): one.at for one in await self._store.reloads()}
+        await self._store.reload()
+        rows = []
+        for _ in range(int(RELOAD / 0.25)):
+            rows = await self._store.reloads()
+            if all(one.at > before.get((one.role, one.host), one.at) or one.fault for one in rows):
+                break
+            await asyncio.sleep(0.25)
+        return [f"{one.role} : {one.fault} L’ancienne version y reste en usage." for one in rows if one.fault]
+
+    async def undo(self, commit: str) -> None:
+        """As it was before: model first, then the record. The engines that changed already change back."""
+        await self._step("undo")
+        publish = self._publication.kind == PUBLISH
+        await asyncio.to_thread(self._put_back, publish)
+        previous = engines.newest(self._models)
+        status = await asyncio.to_thread(engines.status, self._it.var)
+        if previous is not None and status.models - {previous.name}:
+            with contextlib.suppress(Explained):
+                await self._switch(previous.name.removesuffix(SUFFIX))
+        if commit:
+            await asyncio.to_thread(self._unrecord, commit, publish)
+
+    def _put_back(self, publish: bool) -> None:
+        previous = self._models / f"{self._previous}{SUFFIX}"
+        archive = self._models / f"{self._publication.model}{SUFFIX}"
+        if publish and archive.is_file():
+            move(Model(archive, self._project.root), self._models / CANDIDATES)
+        if self._previous and previous.is_file():
+            engines.touch(previous)
+
+    def _unrecord(self, commit: str, keep_files: bool) -> None:
+        with self._project.lock():
+            record.take_back(
+                self._project,
+                [commit],
+                self._author,
+                "Publication abandonnée : le modèle n’a pas pris son service",
+                keep_files,
+            )
+
+
+def since(done: Sequence[Publication], model: str) -> list[Publication]:
+    """What a return to `model` takes back, newest first; empty when the record does not lead there (the model alone returns).
+
+    `done`: every publication that was carried out, the newest first. A roll-back and what it took back cancel out; the last
+    one can be taken back itself.
+    """
+    standing = [one for one in done if one.undone_by is None]
+    found: list[Publication] = []
+    for place, one in enumerate(standing):
+        if one.kind == PUBLISH:
+            found.append(one)
+        elif place == 0 and one.previous == model:
+            return [one]
+        if one.kind == PUBLISH and one.previous == model:
+            return found
+    return []
+
+
+def _mark(publication: Publication) -> str:
+    return f"Publication : {publication.id}"
+
+
+def _left(project: Project, publication: Publication) -> str:
+    """The commit that a publication made just before it was cut short, if it did."""
+    with contextlib.suppress(TrainerError):
+        if _mark(publication) in project.git("log", "-1", "--format=%B").splitlines():
+            return project.head()
+    return ""
+
+
+def baseline(project: Project) -> Mapping[str, Any] | None:
+    """The reference figures of the gold sets; None when there are none."""
+    with contextlib.suppress(TrainerError, ValueError):
+        found = json.loads(project.read(BASELINE))
+        return found if isinstance(found, Mapping) else None
+    return None
+
+
+def shares(comparison: Comparison) -> dict[str, dict[str, float | None]]:
+    """The candidate's figures by set, to keep with a version."""
+
+    def kept(figures: Figures | None) -> dict[str, float | None]:
+        return dict(figures.shares) if figures else {}
+
+    return {one.name: kept(one.candidate) for one in comparison.sets if one.candidate is not None}
+
+
+def fingerprint(project: Project) -> str:
+    """What a model of the present files would be called, as the engine's environment computes it. Raises Refused."""
+    python = project.root / ".venv-engine" / "bin" / "python"
+    try:
+        done = subprocess.run(
+            [python, "-c", _FINGERPRINT, project.root],
+            cwd=project.root,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise Refused("Le moteur n’est pas installé.", "Faites : make install") from None
+    return done.stdout.strip()
+
+
+def move(model: Model, folder: Path) -> None:
+    """Bring a model with its score and card into another folder, the archive last: whoever takes the newest finds it whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (model.score, model.card, model.archive):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, folder / path.name)
+    engines.touch(folder / model.archive.name)
+
+
+def forget(models: Path, keep: Sequence[str]) -> list[str]:
+    """Remove all but the ten newest models, never those of `keep`; the hashes that went."""
+    archives = sorted(models.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    gone = []
+    for archive in archives[KEPT:]:
+        model = Model(archive, models.parent)
+        if model.hash in keep:
+            continue
+        for path in (archive, model.score, model.card):
+            path.unlink(missing_ok=True)
+        gone.append(model.hash)
+    return gone
