@@ -39,6 +39,8 @@ from bot.console import (
     teams,
     validation,
     work,
+    workbench_replies,
+    workbench_talks,
 )
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
@@ -66,6 +68,8 @@ TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
     teams.routes,
     validation.routes,
     work.routes,
+    workbench_replies.routes,
+    workbench_talks.routes,
 )
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
 _numbers = itertools.count(1)

@@ -56,6 +56,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "work.canned": Shortcut("/", "Chercher une réponse type", CONVERSATION),
     "work.suggestion": Shortcut("s", "Reprendre la suggestion dans votre réponse", CONVERSATION),
     "conversation.close": Shortcut("c", "Aller à «\u00a0Clore\u00a0»", CONVERSATION, press=False),
+    "replies.save": Shortcut("e", "Aller à «\u00a0Enregistrer\u00a0» d’une réponse", WORKBENCH, press=False),
     "search.field": Shortcut("/", "Aller aux mots à chercher", SEARCH),
 }
 
