@@ -269,9 +269,9 @@ class Draft:
         if operation.kind == "remove":
             self._must_leave_enough(intent)
             return replace(operation, kind="add", after=self._remove(intent, marked))
-        if operation.kind == "edit" or target == intent:
+        if operation.kind == "edit":
             self._rewrite(intent, marked, after)
-            return replace(operation, kind="edit", marked=after, to_marked=marked, after=None)
+            return replace(operation, marked=after, to_marked=marked, after=None)
         self._index(intent, marked)
         self._must_leave_enough(intent)
         before = self._remove(intent, marked)
@@ -406,6 +406,8 @@ def _checked(asked: Operation, known: frozenset[str]) -> Operation:
         marked = tidy(asked.marked)
         _must_be_example(marked, known)
         return replace(asked, marked=marked)
+    if asked.kind == "move" and asked.to_intent in (None, asked.intent):
+        raise TrainerError("L’exemple est déjà dans cette intention.", "Choisissez-en une autre.")
     if asked.kind == "edit" and asked.to_marked is None:
         raise TrainerError("Le nouveau texte manque.", "Écrivez-le.")
     if asked.to_marked is None:

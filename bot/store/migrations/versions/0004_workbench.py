@@ -68,6 +68,26 @@ CREATE TRIGGER readings_edited AFTER INSERT ON events
     FOR EACH ROW WHEN (NEW.kind = 'edit') EXECUTE FUNCTION readings_edited();
 """
 CORRECTIONS = """
+CREATE TABLE corrections (                  -- what was done to one training example; examples are public
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    user_id bigint REFERENCES users ON DELETE SET NULL,
+    kind text NOT NULL CHECK (kind IN ('add', 'remove', 'move', 'edit')),
+    file text NOT NULL,                     -- from the project's root
+    intent text NOT NULL,
+    marked text NOT NULL,                   -- the example as it stood, or as it was added, with entity marks
+    to_intent text,
+    to_marked text,
+    before text,                            -- after which example it stood; '' for the first place
+    events bigint[] NOT NULL DEFAULT '{}',  -- the messages it comes from
+    undone_at timestamptz,
+    undone_by bigint REFERENCES users ON DELETE SET NULL,
+    CHECK ((kind = 'move') = (to_intent IS NOT NULL)),
+    CHECK (kind <> 'edit' OR to_marked IS NOT NULL)
+);
+CREATE INDEX corrections_standing ON corrections (file, at) WHERE undone_at IS NULL;
+CREATE INDEX corrections_intent ON corrections (intent, id);
+CREATE INDEX corrections_to_intent ON corrections (to_intent, id) WHERE to_intent IS NOT NULL;
 """
 TRAININGS = """
 CREATE TABLE trainings (                    -- a candidate model: asked for, trained, compared with the one in service
