@@ -44,7 +44,7 @@ class Turn:
 
     `words`: what the person wrote, pseudonymised ("" for a tap); `payload`: of a tap; `intent`: what it was read as;
     `entities`: name → value; `route`: answer, handoff or clarify; `lost`: not understood, so that the fallback spoke;
-    `category`: of the hand-off; `silent`: nothing was said on purpose; `replies`: texts that left.
+    `category`: of the hand-off, None for whichever; `silent`: nothing was said on purpose; `replies`: texts that left.
     """
 
     words: str
@@ -485,7 +485,7 @@ def _row_of_test(number: int, turn: Turn, known: _Replies) -> dict[str, Any]:
     fragment = known.fragment(turn.replies)
     if fragment:
         expect["responses_contain"] = [fragment]
-    expect["handoff"] = turn.category if turn.route == HANDOFF else None
+    expect["handoff"] = (turn.category or True) if turn.route == HANDOFF else None
     expect["clarify"] = turn.route == CLARIFY
     if turn.silent:
         expect["silence"] = True

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean, for_understanding
 from bot.core.messages import Message, Postback, body_from_json
-from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, INTENTS
+from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF
 from bot.policy.rights import Capability
 from bot.store import audit
 from bot.store.codec import Codec
@@ -92,7 +92,7 @@ class Turn:
     """What a person wrote and the model read as one. `events`: their numbers, in order; `entries`: as they were written.
 
     `seen`: the text that the model got; `payload`: of a tap. `kept`: whether ranking, danger and model are known (they are
-    kept since the workbench exists); `decided`: the intent that a trainer told; `answered_by`: numbers of replies of ours.
+    kept since the workbench exists); `decided`: the intent that a trainer told; `answers`: texts of ours that answered it.
     `usable`: the assistant dealt with it by itself, so that it may stand in a story or a test.
     """
 
@@ -108,6 +108,7 @@ class Turn:
     disposition: str | None
     reason: str | None
     outbox: int | None
+    answers: tuple[str, ...] = ()
     kept: bool = False
     ranking: tuple[tuple[str, float], ...] = ()
     danger: float | None = None
@@ -202,6 +203,7 @@ _STEPS = text("""
 # -- a conversation --------------------------------------------------------------------------------------------------------
 
 _DOOR = text("SELECT id, platform, owner, created_at, state FROM conversations WHERE id = :id")
+_MOMENT = text("SELECT min(at) FROM events WHERE conversation_id = :id AND id = ANY(:events)")
 _MORE = text("""
     SELECT id, kind, body, route, disposition, reason, outbox_id FROM events
     WHERE conversation_id = :id AND id = ANY(:events)
@@ -261,10 +263,15 @@ class TalkStore:
             found[row.id] = ((*before, *own), int(row.messages))
         return found
 
-    async def talk(self, user: User, conversation_id: int, now: datetime, part: Part | None = None) -> Talk:
-        """A part of a conversation; that this trainer read it is recorded, once in a while."""
+    async def talk(
+        self, user: User, conversation_id: int, now: datetime, part: Part | None = None, event: int = 0
+    ) -> Talk:
+        """A part of a conversation (`event`: the one that begins with this message); that this trainer read it is recorded,
+        once in a while."""
         async with self._desk.database.begin() as connection:
             row = await self.access(connection, user, conversation_id)
+            at = await connection.scalar(_MOMENT, {"id": conversation_id, "events": [event]}) if event else None
+            part = Part(start=at) if at is not None else part
             await audit.record_once(connection, now, VIEW_AGAIN, user.id, "talk_read", conversation_id)
             entries, older, newer = await self._threads.part(connection, conversation_id, part or Part())
             items = await self._items(connection, conversation_id, entries)
@@ -278,10 +285,7 @@ class TalkStore:
         async with self._desk.database.begin() as connection:
             await self.access(connection, user, conversation_id)
             await audit.record_once(connection, now, VIEW_AGAIN, user.id, "talk_read", conversation_id)
-            since = await connection.scalar(
-                text("SELECT min(at) FROM events WHERE conversation_id = :id AND id = ANY(:ids)"),
-                {"id": conversation_id, "ids": sorted(wanted)},
-            )
+            since = await connection.scalar(_MOMENT, {"id": conversation_id, "events": sorted(wanted)})
             if since is None:
                 return []
             entries, _, _ = await self._threads.part(connection, conversation_id, Part(since=since))
@@ -306,7 +310,13 @@ class TalkStore:
                 items[-1] = _grown(last, entry)
             else:
                 items.append(_turn(self._desk.codec, entry, row, readings.get(row.id)))
-        return items
+        said = {entry.id: entry.said.text for entry in entries}
+        return [
+            replace(item, answers=(said[f"o{item.outbox}"],))
+            if isinstance(item, Turn) and f"o{item.outbox}" in said
+            else item
+            for item in items
+        ]
 
 
 def _number(entry: Entry) -> int:
@@ -453,8 +463,3 @@ class MadeStore:
             {"at": now, "user": user.id, "id": made.id},
         )
         await audit.record(connection, now, user.id, "story_undone", made.conversation, story=made.id)
-
-
-def known_intent(given: str) -> str:
-    """The intent, or "" for what is none of ours."""
-    return given if given in INTENTS else ""
