@@ -15,7 +15,7 @@ from bot.app.say import complain, say, typeset
 from bot.core.errors import Explained
 from bot.settings import Settings
 
-ROLES = ("gateway", "worker", "sender", "engine", "console")
+ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
 NOISES = ("accents", "fautes", "majuscules", "sms", "tous")
 PEOPLE = ("agent", "validator", "trainer", "administrator", "auditor")
 

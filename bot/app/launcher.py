@@ -40,6 +40,7 @@ FRENCH = {
     "sender": "expéditeur",
     "engine": "moteur",
     "console": "console",
+    "trainer": "atelier",
     "sandbox": "bac à sable",
     "postgres": "base de données",
     "migrate": "mise à jour de la base",

@@ -9,7 +9,7 @@ from bot.core.errors import SettingsError
 from bot.settings import Settings
 from bot.store.codec import Codec
 
-ROLES = ("gateway", "worker", "sender", "engine", "console")
+ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
 GIVEN = "(donné)"  # stands for a secret that the running launcher has and that we must not know
 Check = Callable[[Settings], object]
 
@@ -51,6 +51,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     ),
     "engine": (lambda s: s.engine_urls,),
     "console": (*_STORED, *_HOURS, lambda s: s.console_url, lambda s: s.oidc, lambda s: s.attachment_hosts),
+    "trainer": _STORED,
     "sandbox": (*_STORED, lambda s: s.app_secrets),
 }
 

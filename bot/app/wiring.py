@@ -16,6 +16,8 @@ from sanic import Sanic
 from sqlalchemy import text as sql
 
 from bot.app import policy as policies
+from bot.app.policy import Policy
+from bot.app.reload import Live, following
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import SetupError
 from bot.core.messages import Event, Platform
@@ -36,6 +38,7 @@ from bot.store.outbox import OutboxStore
 from bot.store.people import People
 from bot.store.reindex import Reindex
 from bot.store.volumes import RollUp
+from bot.store.workbench.publications import MODELS
 from bot.trainer.project import Project
 from bot.worker.names import Names
 from bot.worker.reindex import keep_indexing
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("planton")
 
-ROLES = ("gateway", "worker", "sender", "engine", "console")
+ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
 CLOCK_EVERY = 1.0  # seconds between looks at the simulated hour
 
 
@@ -152,9 +155,13 @@ async def _accounts_work(session: aiohttp.ClientSession, url: str) -> bool:
 
 async def gateway(settings: Settings, url: str) -> None:
     """The part that faces the internet."""
-    policy = policies.build(settings)
+    policy = Live(settings)
     accounts = settings.accounts()
-    async with store(settings, url, "gateway", 8, (DUE,)) as opened, aiohttp.ClientSession() as session:
+    async with (
+        store(settings, url, "gateway", 8, (DUE, MODELS)) as opened,
+        aiohttp.ClientSession() as session,
+        following(policy, "gateway", opened.database, opened.listener, opened.clock),
+    ):
         rules = InboxRules(
             ids_of(accounts),
             settings.app_id,
@@ -209,21 +216,29 @@ async def gateway(settings: Settings, url: str) -> None:
 
 async def worker(settings: Settings, url: str) -> None:
     """Takes conversations that are due."""
-    policy = policies.build(settings)
-    async with store(settings, url, "worker", 12, (DUE,)) as opened:
+    live = Live(settings)
+    async with (
+        store(settings, url, "worker", 12, (DUE, MODELS)) as opened,
+        following(live, "worker", opened.database, opened.listener, opened.clock),
+    ):
         engine = EngineClient(settings.engine_urls)
-        rules = TurnRules(
-            policy.night,
-            policy.desk,
-            timedelta(milliseconds=settings.debounce_ms),
-            policy.texts,
-            policy.detect,
-            policy.plan,
-            settings.app_id,
-            policy.facts,
-        )
         conversations = Conversations(opened.database, opened.codec)
-        turns = TurnTaker(conversations, engine, opened.clock, rules)
+
+        def turns(policy: Policy) -> TurnTaker:
+            rules = TurnRules(
+                policy.night,
+                policy.desk,
+                timedelta(milliseconds=settings.debounce_ms),
+                policy.texts,
+                policy.detect,
+                policy.plan,
+                settings.app_id,
+                policy.facts,
+            )
+            return TurnTaker(conversations, engine, opened.clock, rules)
+
+        work = Worker(WorkerDeps(conversations, turns(live.policy), opened.listener, opened.clock))
+        live.tell(lambda policy: work.use(turns(policy)))
         secret, sender_url = settings.secret("SECRET_KEY").encode(), _url(settings, "SENDER_PORT")
         async with aiohttp.ClientSession() as session:
 
@@ -234,7 +249,7 @@ async def worker(settings: Settings, url: str) -> None:
             counting = asyncio.create_task(keep_counting(RollUp(opened.database), opened.clock))
             indexing = asyncio.create_task(keep_indexing(Reindex(opened.database, opened.codec)))
             try:
-                await Worker(WorkerDeps(conversations, turns, opened.listener, opened.clock)).run()
+                await work.run()
             finally:
                 indexing.cancel()
                 counting.cancel()
@@ -310,9 +325,12 @@ async def console(settings: Settings, url: str) -> None:
     from bot.console.app import create_console
     from bot.console.deps import ConsoleDeps
 
-    policy = policies.build(settings)
+    policy = Live(settings)
     host = settings.host("CONSOLE_HOST")
-    async with store(settings, url, "console", 8, (CONSOLE,)) as opened:
+    async with (
+        store(settings, url, "console", 8, (CONSOLE, MODELS)) as opened,
+        following(policy, "console", opened.database, opened.listener, opened.clock),
+    ):
         engine = EngineClient(settings.engine_urls, timeout=3.0)  # suggests replies to agents
         deps = ConsoleDeps(
             database=opened.database,
@@ -348,11 +366,19 @@ async def sandbox(settings: Settings, url: str) -> None:
         await serve(app, "127.0.0.1", settings.port("SANDBOX_PORT"))
 
 
+async def trainer(settings: Settings, url: str) -> None:
+    """Trains and publishes what trainers ask for."""
+    from bot.app.workbench import trainer as run  # late: it wires parts of this module
+
+    await run(settings, url)
+
+
 _RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
     "gateway": gateway,
     "worker": worker,
     "sender": sender,
     "console": console,
+    "trainer": trainer,
     "sandbox": sandbox,
 }
 

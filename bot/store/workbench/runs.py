@@ -31,8 +31,8 @@ LEARNT_FROM = 5  # runs whose durations tell the next one's
 
 @dataclass(frozen=True)
 class Run:
-    """A training as it stands. `current`, `candidate`: hashes of models, "" as long as they are not known. `stages`: seconds that each
-    stage took; `stage_since`: when the present one began; `share`: of that stage, 0 to 1. `memory`: bytes at most at once."""
+    """A training as it stands. `current`, `candidate`: hashes of models, "" as long as they are not known. `stages`: seconds that
+    each stage took; `stage_since`: when the present one began; `share`: of that stage, 0 to 1. `memory`: bytes at most at once."""
 
     id: int
     user_id: int | None
@@ -74,8 +74,9 @@ class Step:
     stages: Mapping[str, float]
 
 
-_COLUMNS = """id, user_id, author, asked_at, started_at, ended_at, state, stage, stage_since, share, attempts, stop_asked, commit_id,
-    diff_lines, current_model, candidate, unchanged, stages, memory, what, remedy, result IS NOT NULL AS has_result, summary"""
+_COLUMNS = """id, user_id, author, asked_at, started_at, ended_at, state, stage, stage_since, share, attempts, stop_asked,
+    commit_id, diff_lines, current_model, candidate, unchanged, stages, memory, what, remedy,
+    result IS NOT NULL AS has_result, summary"""
 
 
 class Runs:
@@ -278,7 +279,7 @@ class Runs:
 
     # -- pages -----------------------------------------------------------------------------------------------------
 
-    async def list(self, limit: int = 50) -> Sequence[Run]:
+    async def recent(self, limit: int = 50) -> Sequence[Run]:
         """The newest first."""
         async with self._db.begin() as connection:
             rows = await connection.execute(

@@ -1,0 +1,57 @@
+"""The role `trainer`: trainings and publications, one thing at a time, at the lowest priority."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+
+from bot.app import policy as policies
+from bot.app.evaluate import judge
+from bot.app.launcher import engine_environ, engine_python
+from bot.app.wiring import store
+from bot.settings import Settings
+from bot.store.db import TRAINER, Database
+from bot.store.workbench.publications import Publications
+from bot.trainer.candidates import Model
+from bot.trainer.comparison import Comparison
+from bot.trainer.figures import Judged
+from bot.trainer.gold import Case
+from bot.trainer.project import Project
+from bot.trainer.publishing import Publisher
+from bot.trainer.runs import Taker, Trainings, comparison_of, conductor_of, keep_taking, lowest_priority
+
+
+async def trainer(settings: Settings, url: str) -> None:
+    """Takes what trainers ask for, until cancelled."""
+    lowest_priority()
+    project = Project(policies.ROOT)
+    async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
+        make = conductor_of(engine_python(), engine_environ(os.environ), measure)
+        trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
+        publisher = publisher_of(settings, project, opened.database)
+        await publisher.recover()
+        takers: Sequence[Taker] = (
+            publisher.work,
+            trainings.take,
+        )  # who publishes waits for no training that has not begun
+        await keep_taking(takers, opened.listener)
+
+
+def publisher_of(settings: Settings, project: Project, database: Database) -> Publisher:
+    """What puts models into service."""
+
+    async def comparison(candidate: str) -> Comparison | None:
+        return await comparison_of(database, candidate)
+
+    return Publisher(project, Publications(database), comparison, settings.var_dir)
+
+
+def measure(
+    cases: Sequence[Case],
+    model: Model,
+    started: Callable[[subprocess.Popen[bytes]], None],
+    seen: Callable[[int], None],
+) -> list[Judged]:
+    """What a model makes of cases, as `planton eval` judges."""
+    return judge(cases, [case.text for case in cases], model, started, seen)
