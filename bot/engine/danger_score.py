@@ -430,6 +430,18 @@ def _run(chosen: argparse.Namespace) -> None:
     show(measure(data, unseen, choose(data, unseen)))
 
 
+def check_kinds(examples: Sequence[Example]) -> None:
+    """Nothing is learnt of a kind with fewer examples than folds. Raises SetupError."""
+    dangers = [intent for _, intent in examples if is_danger(intent)]
+    distress = sum(intent.startswith(DISTRESS) for intent in dangers)
+    for name, count in (("danger_immediat", len(dangers) - distress), (DISTRESS, distress)):
+        if count < FOLDS:
+            raise SetupError(
+                f"Trop peu d’exemples de {name} : {count}, il en faut au moins {FOLDS} pour apprendre à voir un danger.",
+                "Remettez-en dans data/nlu.yml.",
+            )
+
+
 def _check_enough(examples: Sequence[Example]) -> None:
     """Every part of the cross-validation needs examples of each kind, and these a few words each."""
     dangers = [intent for _, intent in examples if is_danger(intent)]

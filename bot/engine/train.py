@@ -155,6 +155,7 @@ def _danger_score(
     """The danger score, to be learnt in a process of its own, which does not outlive the block."""
     lexicon = root / "data" / "danger.yml"
     danger_score.read_lexicon(lexicon)  # what is wrong with it is said here
+    danger_score.check_kinds(examples)
     process = multiprocessing.get_context("spawn").Process(target=_learn_danger, args=(examples, out, lexicon))
     try:
         yield process
