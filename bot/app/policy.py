@@ -20,6 +20,7 @@ from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
+from bot.trainer import engines
 from bot.trainer.candidates import Model
 
 log = logging.getLogger("planton")
@@ -34,7 +35,13 @@ DISTRESS_SURE = 0.6
 
 
 def newest_score() -> Path | None:
-    """The danger score that the last training exported."""
+    """The danger score beside the model in service, else the last one that a training exported."""
+    model = engines.newest(MODELS)
+    if (
+        model is not None
+        and (own := model.with_name(model.name.removesuffix(engines.SUFFIX) + ".danger.json")).exists()
+    ):
+        return own
     found = sorted(MODELS.glob("*.danger.json"), key=lambda path: path.stat().st_mtime)
     return found[-1] if found else None
 

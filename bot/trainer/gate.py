@@ -74,7 +74,7 @@ def _reasons(comparison: Comparison, baseline: Mapping[str, Any]) -> Iterator[Re
         yield from _missed(one)
     for one in sets:
         if one.candidate is not None:
-            yield from _shares(one, one.candidate, _reference(one.name, baseline))
+            yield from _shares(one, one.candidate, _reference(one, baseline))
     yield from _intents(sets, baseline)
 
 
@@ -141,6 +141,8 @@ def _intents(sets: Sequence[SetComparison], baseline: Mapping[str, Any]) -> Iter
         for whom, known in (("le modèle en service", before), ("la référence", reference)):
             if name not in known:
                 continue
+            if known is reference and known[name][0] != n:
+                continue  # measured on other messages
             old = known[name][1] / known[name][0]
             if old - share > LOSS + _ROUNDING:
                 told = f"{_percent(old)} pour {whom}, {_percent(share)} pour le candidat"
@@ -160,9 +162,11 @@ def _rights(sides: Sequence[Figures | None]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _reference(name: str, baseline: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = baseline.get("sets", {}).get(f"{name}.tsv", {}).get("clean", {})
-    return found if isinstance(found, Mapping) else {}
+def _reference(one: SetComparison, baseline: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The reference figures of a set; none when they were measured on other messages than these."""
+    kept = baseline.get("sets", {}).get(f"{one.name}.tsv", {})
+    same = one.candidate is not None and kept.get("n") == one.candidate.n
+    return dict(kept.get("clean", {})) if same else {}
 
 
 def _percent(share: float) -> str:

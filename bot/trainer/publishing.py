@@ -264,7 +264,7 @@ class _Run:
     async def _reload(self) -> list[str]:
         """Tell the other roles, and wait until each has read, or said that it cannot."""
         before = {(one.role, one.host): one.at for one in await self._store.reloads()}
-        await self._store.reload()
+        await self._store.reload(self._publication.model)
         rows = []
         for _ in range(int(RELOAD / 0.25)):
             rows = await self._store.reloads()

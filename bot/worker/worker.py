@@ -41,8 +41,13 @@ class Worker:
 
     def __init__(self, deps: WorkerDeps) -> None:
         self._deps = deps
+        self._turns = deps.turns
         self._running: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
+
+    def use(self, turns: TurnTaker) -> None:
+        """Take each turn that begins from now on with these rules; those under way end with theirs."""
+        self._turns = turns
 
     async def run(self) -> None:
         """Claim and handle for ever. A database that is away is waited for."""
@@ -107,7 +112,7 @@ class Worker:
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("conversation %s: %s\n%s", conversation.id, type(error).__name__, frames)
             with contextlib.suppress(Exception):
-                await self._deps.turns.give_to_human(conversation)
+                await self._turns.give_to_human(conversation)
 
     async def _keep(self, conversation: Conversation) -> None:
         """Lengthen the lease of a turn that takes long: a slow engine, many messages."""
@@ -125,8 +130,9 @@ class Worker:
             await asyncio.gather(keeper, return_exceptions=True)
 
     async def _turn(self, conversation: Conversation) -> None:
+        turns = self._turns
         try:
-            await self._deps.turns.take(conversation)
+            await turns.take(conversation)
         except LeaseLost:
             log.info("conversation %s: changed meanwhile, looking again", conversation.id)
             await self._release(conversation, 0, conversation.attempts, "retry")
@@ -137,7 +143,7 @@ class Worker:
             if conversation.attempts == 0:
                 await self._release(conversation, 0.2, 1, "retry")
             else:
-                await self._deps.turns.give_to_human(conversation)
+                await turns.give_to_human(conversation)
 
     async def _release(self, conversation: Conversation, delay: float, attempts: int, why: str) -> None:
         due = self._deps.clock.now() + timedelta(seconds=delay)

@@ -6,6 +6,7 @@ One at a time: the database refuses a second one. The role `trainer` does them (
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import Explained
 from bot.policy.rights import Capability
-from bot.store import audit, news
-from bot.store.db import Database, notify
+from bot.store import audit, facts, news
+from bot.store.db import TRAINER, Database, notify
 from bot.store.user import User
 
 MODELS = "planton_models"  # channel: what a policy is made from changed, read it again
+RELOADED = "policy"  # fact: the last reading that was asked for; a role that missed the news sees it there
 NEWS = "models"  # token for open pages
 PUBLISH, ROLLBACK = "publish", "rollback"
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -135,6 +137,7 @@ class Publications:
                         reason=asked.reason,
                         intents=intents,
                     )
+                await notify(connection, TRAINER)
                 await news.topic(connection, NEWS)
         except IntegrityError:
             raise PublicationError(
@@ -193,10 +196,11 @@ class Publications:
             )
             await news.topic(connection, NEWS)
 
-    async def reload(self) -> None:
-        """Tell every role to read the files again."""
+    async def reload(self, model: str) -> None:
+        """Tell every role to read the files again: `model` serves."""
         async with self._db.begin() as connection:
-            await notify(connection, MODELS, "")
+            await facts.put(connection, RELOADED, f"{model} {uuid.uuid4().hex}")
+            await notify(connection, MODELS, model)
 
     async def succeed(self, now: datetime, publication: Publication, commit: str, undone: Sequence[int] = ()) -> None:
         """It serves. `undone`: the publications that a roll-back took back."""

@@ -1,0 +1,149 @@
+"""A role's policy, read again after a publication and exchanged between two messages.
+
+What cannot be read changes nothing: the older policy goes on, and `planton doctor` and the page of models say why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from bot.app import policy as policies
+from bot.app.policy import Policy
+from bot.core.clock import Clock
+from bot.core.dialogue import QuickReply
+from bot.core.errors import Explained
+from bot.policy.emergency import Detection
+from bot.settings import Settings
+from bot.store import facts
+from bot.store.db import Database, Listener
+from bot.store.emergencies import EmergencyPlan, Seen
+from bot.store.workbench.publications import MODELS, RELOADED, reloaded
+from bot.trainer import engines
+
+log = logging.getLogger("planton.reload")
+
+LOOK = 60.0  # seconds between looks when no news comes
+AGAIN = 2.0  # seconds before what could not be written down is tried again
+T = TypeVar("T")
+
+
+class Live:
+    """The present policy of a process. Each call uses one policy from beginning to end."""
+
+    def __init__(self, settings: Settings, build: Callable[[Settings], Policy] = policies.build) -> None:
+        self._settings, self._build = settings, build
+        self.policy = build(settings)
+        self.model = newest()
+        self.fault = ""
+        self.texts: Mapping[str, str] = _Latest(lambda: self.policy.texts)
+        self.buttons: Mapping[str, Sequence[QuickReply]] = _Latest(lambda: self.policy.buttons)
+        self._users: list[Callable[[Policy], None]] = []
+
+    def tell(self, use: Callable[[Policy], None]) -> None:
+        """Call `use` with each new policy."""
+        self._users.append(use)
+
+    def triage(self, words: str) -> Detection | None:
+        """As Policy.triage."""
+        return self.policy.triage(words)
+
+    def plan(
+        self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
+    ) -> EmergencyPlan | None:
+        """As Policy.plan."""
+        return self.policy.plan(detection, words, at, now, seen)
+
+    async def reload(self) -> None:
+        """Read the files in a thread; keep what we have when they cannot be read."""
+        model = await asyncio.to_thread(newest)
+        try:
+            policy = await asyncio.to_thread(self._fresh)
+        except Explained as error:
+            self.fault = f"{error.what} {error.remedy}".strip()
+        except Exception as error:  # whatever it is, messages go on with what there is
+            self.fault = f"Les réponses, le lexique ou le score ne se lisent pas ({type(error).__name__})."
+        else:
+            self.policy, self.model, self.fault = policy, model, ""
+            for use in self._users:
+                use(policy)
+        if self.fault:
+            log.error("policy not read again: %s", self.fault)
+
+    def _fresh(self) -> Policy:
+        policies.lexicon.cache_clear()
+        return self._build(self._settings)
+
+
+class _Latest(Mapping[str, T]):
+    """A mapping that is looked up anew at each use."""
+
+    def __init__(self, now: Callable[[], Mapping[str, T]]) -> None:
+        self._now = now
+
+    def __getitem__(self, key: str) -> T:
+        return self._now()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+
+def newest() -> str:
+    """The hash of the model in service; empty without one."""
+    found = engines.newest(policies.MODELS)
+    return "" if found is None else found.name.removesuffix(engines.SUFFIX)
+
+
+@contextlib.asynccontextmanager
+async def following(live: Live, role: str, database: Database, listener: Listener, clock: Clock) -> AsyncIterator[None]:
+    """While inside, the policy follows publications. `listener` listens on the channel MODELS."""
+    task = asyncio.create_task(_follow(live, role, database, listener, clock), name="reload")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _follow(live: Live, role: str, database: Database, listener: Listener, clock: Clock) -> None:
+    """Say with what we decide, then read again at each publication, also when the news of it was missed."""
+    seen: str | None = None
+    while True:
+        said = await _asked(database)
+        # At the start, what was published while we were reading the files counts as well.
+        if said is not None and (said != seen if seen is not None else await asyncio.to_thread(newest) != live.model):
+            await live.reload()
+        if said is not None and said != seen:
+            seen = said
+            await _say(live, role, database, clock)
+        await listener.wait(MODELS, LOOK)
+
+
+async def _asked(database: Database) -> str | None:
+    """Which reading is asked for last; None while the database is away."""
+    try:
+        async with database.begin() as connection:
+            return str(await facts.get(connection, RELOADED))
+    except Exception as error:
+        log.info("no look at publications (%s)", type(error).__name__)
+        return None
+
+
+async def _say(live: Live, role: str, database: Database, clock: Clock) -> None:
+    host = socket.gethostname()
+    while True:
+        try:
+            async with database.begin() as connection:
+                await reloaded(connection, role, host, clock.now(), live.model, live.fault)
+            return
+        except Exception as error:  # the database is away: it is told when it is back
+            log.info("reload not written down (%s)", type(error).__name__)
+            await asyncio.sleep(AGAIN)

@@ -1,0 +1,203 @@
+"""The gate: every reason against a candidate, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison
+from bot.trainer.figures import Judged
+from bot.trainer.gate import Verdict, verdict
+from bot.trainer.gold import Case
+from tests.trainer.conftest import Trained
+
+Read = tuple[str, str]  # intent, route
+
+DANGER = ("au secours il a un couteau", "danger_immediat", "emergency")
+CALM = ("bonjour", "salutation", "answer")
+SENSITIVE = ("mon mari me frappe", "violences_conjugales", "handoff")
+
+
+def judged(case: tuple[str, str, str], line: int, read: Read | None = None) -> Judged:
+    text, intent, route = case
+    as_read = read or (intent, route)
+    return Judged(Case(text, intent, "", route, line), as_read[0], as_read[1], as_read[0], 0.9)
+
+
+def compared(name: str, cases: list[tuple[tuple[str, str, str], Read | None, Read | None]]) -> SetComparison:
+    before = [judged(case, line, read) for line, (case, read, _) in enumerate(cases, 2)]
+    after = [judged(case, line, read) for line, (case, _, read) in enumerate(cases, 2)]
+    return SetComparison.of(name, before, after)
+
+
+def comparison(
+    emergency: list[tuple[tuple[str, str, str], Read | None, Read | None]] | None = None,
+    intents: list[tuple[tuple[str, str, str], Read | None, Read | None]] | None = None,
+) -> Comparison:
+    """Both gold sets; each begins with messages that both models read rightly."""
+    sure = [(DANGER, None, None), (CALM, None, None), (SENSITIVE, None, None)]
+    return Comparison(
+        "a" * 16,
+        "b" * 16,
+        (compared(EMERGENCY, [*sure, *(emergency or [])]), compared(INTENTS, [*sure, *(intents or [])])),
+    )
+
+
+def codes(found: Verdict) -> list[str]:
+    return [reason.code for reason in found.reasons]
+
+
+def test_an_equal_or_better_candidate_passes() -> None:
+    assert verdict(comparison()).open
+    better = verdict(comparison(emergency=[(DANGER, ("salutation", "answer"), None)]))
+    assert better.open
+    assert not better.overridable
+
+
+def test_an_emergency_that_is_no_longer_recognised_shuts_it_for_good() -> None:
+    found = verdict(comparison(emergency=[(DANGER, None, ("danger_immediat", "handoff"))]))
+    assert codes(found) == ["emergency", "emergency_recall"]
+    assert not found.open
+    assert not found.overridable
+    assert "« au secours il a un couteau »" in found.reasons[0].what
+    assert found.reasons[0].lines == (5,)
+
+
+def test_one_missed_for_one_found_is_still_one_missed() -> None:
+    """The share stays; the person does not."""
+    swapped = comparison(
+        emergency=[
+            (DANGER, ("danger_immediat", "handoff"), None),
+            (("il va me tuer", *DANGER[1:]), None, ("danger_immediat", "handoff")),
+        ]
+    )
+    found = verdict(swapped)
+    assert codes(found) == ["emergency"]
+    assert "« il va me tuer »" in found.reasons[0].what
+
+
+def test_an_emergency_among_the_intents_counts_as_well() -> None:
+    found = verdict(comparison(intents=[(DANGER, None, ("danger_immediat", "answer"))]))
+    assert codes(found)[0] == "emergency"
+
+
+def test_sensitive_messages_left_to_the_bot_shut_it_for_good() -> None:
+    found = verdict(comparison(intents=[(SENSITIVE, None, ("violences_conjugales", "answer"))]))
+    assert codes(found) == ["sensitive"]
+    assert not found.overridable
+    assert "« intentions »" in found.reasons[0].what
+    assert "100,0" in found.reasons[0].what
+    assert "50,0" in found.reasons[0].what
+
+
+def test_false_alarms_have_one_point_of_room() -> None:
+    calm = [(("bonjour à tous", "salutation", "answer"), None, None)] * 200
+    alarm = (CALM, None, ("salutation", "emergency"))
+    assert verdict(comparison(intents=[*calm, alarm, alarm])).open
+    found = verdict(comparison(intents=[*calm, *[alarm] * 3]))
+    assert codes(found) == ["false_alarms"]
+    assert not found.overridable
+
+
+@pytest.mark.parametrize(("wrong", "shut"), [(2, False), (3, True)])
+def test_an_intent_may_lose_two_points_and_an_administrator_may_let_it_lose_more(wrong: int, shut: bool) -> None:
+    theft = ("on m'a volé mon vélo", "plainte_comment", "answer")
+    right = [(theft, None, None)] * (100 - wrong)
+    lost = [(theft, None, ("main_courante", "answer"))] * wrong
+    found = verdict(comparison(intents=[*right, *lost]))
+    assert codes(found) == (["intent"] if shut else [])
+    assert found.overridable is shut
+    if shut:
+        assert found.reasons[0].intent == "plainte_comment"
+        assert "97 justes sur 100" in found.reasons[0].what
+
+
+def test_an_intent_is_counted_over_both_sets_together() -> None:
+    theft = ("on m'a volé mon vélo", "plainte_comment", "answer")
+    wrong = ("main_courante", "answer")
+    gained = [(theft, wrong, None)] * 3
+    found = verdict(comparison(emergency=gained, intents=[*[(theft, None, None)] * 50, *[(theft, None, wrong)] * 3]))
+    assert found.open
+
+
+def test_one_reason_that_may_not_be_overridden_is_enough() -> None:
+    theft = ("on m'a volé mon vélo", "plainte_comment", "answer")
+    found = verdict(
+        comparison(
+            emergency=[(DANGER, None, ("salutation", "answer"))], intents=[(theft, None, ("main_courante", "answer"))]
+        )
+    )
+    assert {"emergency", "intent"} <= set(codes(found))
+    assert not found.overridable
+
+
+def test_a_set_that_was_not_measured_shuts_it() -> None:
+    whole = comparison()
+    found = verdict(dataclasses.replace(whole, sets=whole.sets[:1]))
+    assert codes(found) == ["unmeasured"]
+    assert "« intentions »" in found.reasons[0].what
+    assert not found.overridable
+
+
+def reference(made: Comparison, **changes: Any) -> dict[str, Any]:
+    """The baseline that these figures would leave, with other shares for the emergencies."""
+    kept: dict[str, Any] = {"sets": {}, "intents": {"clean": {}}}
+    for one in made.sets:
+        assert one.candidate is not None
+        kept["sets"][f"{one.name}.tsv"] = {"n": one.candidate.n, "clean": dict(one.candidate.shares)}
+    kept["sets"]["emergency.tsv"]["clean"].update(changes)
+    return kept
+
+
+def test_the_reference_counts_when_no_model_is_in_service() -> None:
+    missed = comparison(emergency=[(DANGER, ("salutation", "answer"), ("salutation", "answer"))])
+    alone = dataclasses.replace(
+        missed, current="", sets=tuple(dataclasses.replace(s, current=None) for s in missed.sets)
+    )
+    assert verdict(alone).open
+    assert verdict(alone, reference(alone)).open
+    found = verdict(alone, reference(alone, emergency_recall=1.0))
+    assert codes(found) == ["emergency_recall"]
+    assert "la référence" in found.reasons[0].what
+    other = reference(alone, emergency_recall=1.0)
+    other["sets"]["emergency.tsv"]["n"] += 1  # measured on other messages
+    assert verdict(alone, other).open
+
+
+def test_the_reference_of_an_intent_counts_as_well() -> None:
+    theft = ("on m'a volé mon vélo", "plainte_comment", "answer")
+    both = comparison(intents=[(theft, None, None), (theft, ("main_courante", "answer"), ("main_courante", "answer"))])
+    kept = reference(both)
+    kept["intents"]["clean"]["plainte_comment"] = {"n": 2, "right": 2}
+    found = verdict(both, kept)
+    assert codes(found) == ["intent"]
+    assert found.overridable
+
+
+def test_a_verdict_survives_json() -> None:
+    found = verdict(comparison(emergency=[(DANGER, None, ("salutation", "answer"))]))
+    assert Verdict.from_json(found.to_json()) == found
+
+
+def test_a_model_made_worse_on_purpose_is_stopped(trained: Trained) -> None:
+    """Real models: dangers were taught as greetings."""
+    found = verdict(trained.outcome.comparison)
+    assert not found.open
+    assert not found.overridable
+    assert "emergency" in codes(found)
+    swapped = Comparison.from_json(trained.outcome.comparison.to_json())
+    back = dataclasses.replace(
+        swapped,
+        sets=tuple(
+            dataclasses.replace(
+                one,
+                current=one.candidate,
+                candidate=one.current,
+                judgements=tuple(dataclasses.replace(j, before=j.after, after=j.before) for j in one.judgements),
+            )
+            for one in swapped.sets
+        ),
+    )
+    assert not any(reason.code in ("emergency", "emergency_recall") for reason in verdict(back).reasons)
