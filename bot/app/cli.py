@@ -122,6 +122,9 @@ def parser() -> Parser:
     route = commands.add_parser("route", help="dit ce que Planton répondrait à chaque ligne d’un fichier")
     route.description = "Lit des messages (un par ligne, UTF-8) et écrit un objet JSON par ligne."
     route.add_argument("file", nargs="?", metavar="FICHIER", help="sinon l’entrée standard")
+    route.add_argument(
+        "--modele", metavar="ARCHIVE", help="un autre modèle que celui en service, par exemple un candidat"
+    )
     route.add_argument("--at", type=_moment, metavar="DATE", help="moment simulé, par exemple 2026-01-15T02:30")
 
     evaluate = commands.add_parser("eval", help="mesure Planton sur un jeu de messages annotés")
@@ -132,6 +135,11 @@ def parser() -> Parser:
     evaluate.add_argument(
         "--bruit", choices=NOISES, metavar="BRUIT", help=f"mesure aussi sous bruit : {', '.join(NOISES)}"
     )
+
+    check = commands.add_parser("check", help="vérifie ; « links » : les adresses des réponses")
+    check.description = "Avec « links », demande à chaque adresse de domain.yml si elle répond encore ; il faut un réseau."
+    check.add_argument("what", metavar="QUOI", choices=("links",), help="links")
+    check.add_argument("--json", action="store_true", help="résultat en JSON")
 
     users = commands.add_parser("users", help="gère les comptes de la console")
     actions = users.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
@@ -193,6 +201,10 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from bot.app import users
 
         return users.main(parsed)
+    if parsed.command == "check":
+        from bot.app import links
+
+        return links.main(parsed)
     if parsed.command == "recount":
         from bot.app import recount
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from bot.app import policy as policies
 from bot.app.policy import ROOT, Policy
 from bot.core.clean import clean
-from bot.core.dialogue import Turn
+from bot.core.dialogue import Reply, Turn
 from bot.core.errors import SetupError
 from bot.dialogue import answers
 from bot.policy import night, route
@@ -26,7 +26,7 @@ from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
 from bot.settings import Settings
 from bot.store.emergencies import Seen
-from bot.trainer.candidates import Model
+from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 _NOTHING_SEEN = Seen(None, None, None, None, False)
@@ -35,13 +35,26 @@ _NOTHING_SEEN = Seen(None, None, None, None, False)
 def main(arguments: argparse.Namespace) -> int:
     """Print one JSON object a line. Returns the exit code; raises SetupError."""
     settings = Settings({})
-    policy = policies.build(settings)
+    model = model_of(arguments.modele)
+    policy = policies.build(settings, model)
     moment = when(arguments.at, settings)
     lines = read_lines(arguments.file)
-    for text, turn in zip(lines, turns(lines), strict=True):
+    for text, turn in zip(lines, turns(lines, model), strict=True):
         print(json.dumps({"text": text, **decide(policy, text, turn, moment)}), flush=False)
     sys.stdout.flush()
     return 0
+
+
+def model_of(archive: str | None) -> Model | None:
+    """The model that `--modele` names; None for the one in service. Raises SetupError."""
+    if archive is None:
+        return None
+    model = Model(Path(archive).resolve(), ROOT)
+    if not model.archive.is_file() or not model.archive.name.endswith(SUFFIX):
+        raise SetupError(
+            f"--modele : {archive} n’est pas un modèle.", f"Les candidats sont dans models/{CANDIDATES}/*{SUFFIX}."
+        )
+    return model
 
 
 def when(at: datetime | None, settings: Settings) -> datetime:
@@ -145,51 +158,72 @@ def _feed(pipe: BinaryIO | Any, texts: list[str]) -> None:
         pass
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What is decided about one message. `by`: the detector that saw a danger, if one did."""
+
+    intent: str | None
+    confidence: float
+    route: str
+    category: str
+    priority: int
+    replies: tuple[Reply, ...]
+    by: str | None = None
+
+
 def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[str, Any]:
     """The decision about a new person's first message: intent, confidence, route, category, priority, reply."""
+    found = decision(policy, text, turn, at)
+    return {
+        "intent": found.intent,
+        "confidence": round(found.confidence, 4),
+        "route": found.route,
+        "category": found.category,
+        "priority": found.priority,
+        "reply": [reply.text for reply in found.replies],
+    }
+
+
+def decision(
+    policy: Policy,
+    text: str,
+    turn: Turn | None,
+    at: datetime,
+    introduced: bool = False,
+    handoff_open: bool = False,
+    answered: bool = False,
+) -> Decision:
+    """The decision about one message. `introduced`, `handoff_open`, `answered`: as in route.Situation, when it is not the first."""
     words = clean(text)
     at_night = policy.night.contains(at)
     is_open = policy.desk.open(at)
     wait = route.wait_sentence(is_open, night.hour_text(policy.desk.start), None, policy.texts)
-    situation = route.Situation(wait=wait)
+    situation = route.Situation(introduced=introduced, handoff_open=handoff_open, wait=wait, answers=answered)
     if turn is None:
         outcome = route.media((), situation, policy.texts)
         outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome
-        return _row(None, 0.0, CLARIFY, "none", 9, [r.text for r in outcome.replies])
+        return Decision(None, 0.0, CLARIFY, "none", 9, outcome.replies)
     detection = policy.detect(words, turn.understanding)
     if detection is not None:
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
-        said = [plan.text] if plan and plan.text else []
-        return _row(*_named(detection, turn), "emergency", "emergency", 0, said)
+        said = (Reply(plan.text),) if plan and plan.text else ()
+        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by)
     understanding = turn.understanding
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words))
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
         outcome = route.at_night(outcome, False, policy.texts, spoken)
-    return _row(
+    return Decision(
         understanding.intent,
         understanding.confidence,
         outcome.route,
         outcome.category,
         outcome.priority,
-        [r.text for r in outcome.replies],
+        outcome.replies,
     )
 
 
 def _named(detection: Detection, turn: Turn) -> tuple[str, float]:
     """The emergency intent with its confidence: the engine's probability of danger, or certainty for a lexicon hit."""
     return detection.intent, 1.0 if detection.by == "lexicon" else turn.understanding.danger
-
-
-def _row(
-    intent: str | None, confidence: float, chosen: str, category: str, priority: int, reply: list[str]
-) -> dict[str, Any]:
-    return {
-        "intent": intent,
-        "confidence": round(confidence, 4),
-        "route": chosen,
-        "category": category,
-        "priority": priority,
-        "reply": reply,
-    }
