@@ -34,6 +34,10 @@ from bot.core.errors import Explained, SettingsError
 from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
+from bot.trainer.errors import BadFile
+from bot.trainer.project import Project
+from bot.trainer.replies import Replies
+from bot.trainer.reply_rules import stale
 
 DISPOSITIONS = {
     "answered": "répondus",
@@ -46,6 +50,7 @@ DISPOSITIONS = {
 OUTBOX = {"queued": "en attente", "sent": "partis", "failed": "en échec", "cancelled": "annulés"}
 ENDS_SOON = timedelta(days=60)
 LATE = timedelta(seconds=60)
+STALE_SHOWN = 5  # names
 Row = dict[str, Any]
 
 
@@ -111,6 +116,7 @@ def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
     report.problems += asyncio.run(_provider(settings))
     report.problems += _model(root)
     report.problems += _unchecked(root / "domain.yml")
+    report.problems += _stale(root, now.date())
     return report
 
 
@@ -179,6 +185,21 @@ def _unchecked(domain: Path) -> Iterator[Problem]:
         yield Problem(
             f"{count} réponses n’ont pas encore été relues sur leur page officielle.",
             "Ouvrez la page « source » de chacune, puis notez la date dans « checked » (domain.yml).",
+            advice=True,
+        )
+
+
+def _stale(root: Path, today: date) -> Iterator[Problem]:
+    try:
+        found = stale(Replies.read(Project(root)), today)
+    except BadFile:
+        return  # told already
+    if found:
+        names = ", ".join(dict.fromkeys(name for name, _, _ in found[:STALE_SHOWN]))
+        more = f" et {len(found) - STALE_SHOWN} autres" if len(found) > STALE_SHOWN else ""
+        yield Problem(
+            f"La source de {len(found)} réponses a été vérifiée il y a plus de six mois : {names}{more}.",
+            "Lancez : planton check links, rouvrez ces pages, puis notez la date (console, Atelier, Réponses).",
             advice=True,
         )
 

@@ -661,6 +661,16 @@ def titles(replies: Replies) -> list[Finding]:
     return wrong
 
 
+def stale(replies: Replies, today: date) -> list[tuple[str, int, date]]:
+    """(reply, line, day) of each whose official page was last opened more than six months ago."""
+    return [
+        (one.name, v.line, v.checked)
+        for one in replies.responses.values()
+        for v in one.variations
+        if v.source != OWN_SOURCE and v.checked is not None and (today - v.checked).days > STALE
+    ]
+
+
 def of_all(replies: Replies, today: date, facts_of: Mapping[str, Sequence[str]] | None = None) -> list[Finding]:
     """Every reply, then what only all together show."""
     found = [finding for one in replies.responses.values() for finding in of_reply(one, replies, today)]
