@@ -39,8 +39,11 @@ from bot.console import (
     teams,
     validation,
     work,
+    workbench_examples,
+    workbench_inbox,
     workbench_replies,
     workbench_talks,
+    workbench_trainings,
 )
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
@@ -68,8 +71,11 @@ TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
     teams.routes,
     validation.routes,
     work.routes,
+    workbench_examples.routes,
+    workbench_inbox.routes,
     workbench_replies.routes,
     workbench_talks.routes,
+    workbench_trainings.routes,
 )
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
 _numbers = itertools.count(1)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 EVERYWHERE, QUEUE, CONVERSATION = "Partout", "Dans la file", "Dans une conversation"
 VALIDATION, CRISIS, SEARCH = "Dans la validation", "En crise", "Dans la recherche"
-WORKBENCH = "Dans l’atelier"
+WORKBENCH, EXAMPLES = "Dans l’atelier", "Dans les exemples"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,28 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "work.canned": Shortcut("/", "Chercher une réponse type", CONVERSATION),
     "work.suggestion": Shortcut("s", "Reprendre la suggestion dans votre réponse", CONVERSATION),
     "conversation.close": Shortcut("c", "Aller à «\u00a0Clore\u00a0»", CONVERSATION, press=False),
+    "inbox.next": Shortcut("j", "Aller au message suivant de la liste", WORKBENCH),
+    "inbox.previous": Shortcut("k", "Aller au message précédent de la liste", WORKBENCH),
+    "inbox.open": Shortcut("o", "Ouvrir le message (ou Entrée)", WORKBENCH),
+    "inbox.filters": Shortcut("f", "Aller aux filtres des messages", WORKBENCH),
+    "inbox.back": Shortcut("u", "Revenir à la liste des messages", WORKBENCH),
+    "inbox.pick1": Shortcut("1", "Confirmer ce que Planton a compris", WORKBENCH),
+    "inbox.pick2": Shortcut("2", "Choisir la deuxième intention", WORKBENCH),
+    "inbox.pick3": Shortcut("3", "Choisir la troisième intention", WORKBENCH),
+    "inbox.pick4": Shortcut("4", "Choisir la quatrième intention", WORKBENCH),
+    "inbox.pick5": Shortcut("5", "Choisir la cinquième intention", WORKBENCH),
+    "inbox.other": Shortcut("i", "Chercher une autre intention", WORKBENCH),
+    "inbox.outside": Shortcut("h", "Rien de chez nous\u00a0: hors périmètre", WORKBENCH),
+    "inbox.nothing": Shortcut("n", "Rien de chez nous\u00a0: rien à apprendre", WORKBENCH),
+    "inbox.skip": Shortcut("p", "Laisser le message pour plus tard", WORKBENCH),
+    "inbox.undo": Shortcut("z", "Annuler la dernière décision", WORKBENCH),
+    "inbox.group": Shortcut("d", "Décider pour tout le groupe, ou pour ce message seul", WORKBENCH),
+    "inbox.adds": Shortcut("x", "Ajouter aux exemples, ou non", WORKBENCH),
+    "inbox.example": Shortcut("r", "Retoucher l’exemple, y marquer des mots", WORKBENCH),
+    "examples.add": Shortcut("n", "Écrire un nouvel exemple", EXAMPLES),
+    "examples.search": Shortcut("/", "Chercher un exemple", EXAMPLES),
+    "examples.undo": Shortcut("z", "Aller à «\u00a0Annuler\u00a0» du dernier changement", EXAMPLES, press=False),
+    "trainings.ask": Shortcut("t", "Aller à «\u00a0Entraîner\u00a0»", WORKBENCH, press=False),
     "replies.save": Shortcut("e", "Aller à «\u00a0Enregistrer\u00a0» d’une réponse", WORKBENCH, press=False),
     "search.field": Shortcut("/", "Aller aux mots à chercher", SEARCH),
 }
