@@ -1,0 +1,43 @@
+"""The families of checks, in the order in which they are shown, and the codes of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Family:
+    """`key`: in addresses; `label`: its name; `codes`: of its findings."""
+
+    key: str
+    label: str
+    codes: tuple[str, ...] = ()
+
+
+FILES = Family("fichiers", "Fichiers illisibles", ("file",))
+OTHER = Family("autres", "Autres")
+REPLIES = Family("reponses", "Réponses", ("no-reply",))
+FAMILIES = (
+    FILES,
+    Family("personnel", "Données personnelles", ("personal",)),
+    Family("mesure", "Jeux de mesure", ("leak", "gold-row")),
+    Family("doublons", "Doublons et ressemblances", ("duplicate", "frame", "near-duplicate")),
+    Family("frontieres", "Exemples plus proches d’une autre intention", ("nearer-elsewhere",)),
+    Family("exemples", "Exemples", ("overlong", "entity", "empty")),
+    Family("listes", "Listes de mots", ("two-lists",)),
+    Family(
+        "intentions", "Intentions", ("thin", "unbalanced", "no-example", "intent-unknown", "no-rule", "no-guideline")
+    ),
+    Family("histoires", "Règles et histoires", ("contradiction", "step-unknown", "story-form", "story-name", "slot")),
+    REPLIES,
+    Family("rasa", "Vérification de Rasa", ("rasa",)),
+    OTHER,
+)
+_BY_CODE = {code: family for family in FAMILIES for code in family.codes}
+
+
+def of(code: str) -> Family:
+    """The family of a finding's code. All `reply-…` are of the replies; the page about links has `link-…`."""
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return REPLIES if code.startswith(("reply-", "link-")) else OTHER

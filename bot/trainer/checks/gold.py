@@ -1,0 +1,154 @@
+"""The measuring sets (`tests/gold/*.tsv`) measure: no message of theirs stands, or nearly stands, in the training data or twice
+in the sets, and each row's intents and route are those of the table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bot.policy.intents import DANGER_INTENTS, INTENTS
+from bot.trainer.checks.finding import Finding, damaged, error, warning
+from bot.trainer.corpus import Example, short
+from bot.trainer.errors import BadFile
+from bot.trainer.neighbours import Neighbours, Told
+from bot.trainer.project import Project
+
+FOLDER = "tests/gold"
+T = TypeVar("T", bound=Told)
+COLUMNS = ["text", "intent", "second", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a measuring set. `second`: another acceptable intent, or empty."""
+
+    text: str
+    intent: str
+    second: str
+    route: str
+    file: str
+    line: int
+
+    @property
+    def where(self) -> str:
+        """As editors open it."""
+        return f"{self.file}:{self.line}"
+
+
+def rows(file: str, text: str) -> Iterator[Row | Finding]:
+    """The rows of a set; what is not a row is told instead."""
+    lines = text.rstrip("\n").split("\n")
+    if lines[0].split("\t") != COLUMNS:
+        yield error(
+            "gold-row",
+            file,
+            1,
+            f"l’en-tête n’est pas {' '.join(COLUMNS)}.",
+            "La première ligne nomme les colonnes, séparées par des tabulations.",
+        )
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
+        if len(cells) != len(COLUMNS) or not cells[0].strip():
+            yield error(
+                "gold-row",
+                file,
+                number,
+                f"{len(cells)} colonnes au lieu de {len(COLUMNS)}, ou texte vide.",
+                "Séparez texte, intention, seconde intention (ou rien) et route par des tabulations.",
+            )
+            continue
+        yield Row(cells[0], cells[1], cells[2], cells[3], file, number)
+
+
+def misplaced(row: Row) -> str | None:
+    """What contradicts the table of intents, or None."""
+    if row.intent not in INTENTS:
+        return f"intention inconnue « {row.intent} »"
+    if row.second and (row.second not in INTENTS or row.second == row.intent):
+        return f"seconde intention inconnue ou redite « {row.second} »"
+    if row.route != (right := INTENTS[row.intent].route):
+        return f"route « {row.route} », la table dit « {right} »"
+    if row.intent in DANGER_INTENTS and row.second and row.second not in DANGER_INTENTS:
+        return f"un danger n’admet pas « {row.second} » : il passerait pour compris sans urgence"
+    return None
+
+
+def read(project: Project) -> Iterator[Row | Finding]:
+    """The rows of all sets, and what is wrong with their files. Blocks."""
+    names = sorted(path.name for path in project.path(FOLDER).glob("*.tsv"))
+    if not names:
+        yield warning(
+            "gold-row", FOLDER, None, "il n’y a aucun jeu de mesure.", "Rétablissez le dossier tests/gold depuis git."
+        )
+    for name in names:
+        file = f"{FOLDER}/{name}"
+        try:
+            yield from rows(file, project.read(file))
+        except BadFile as bad:
+            yield damaged(bad)
+
+
+def index(project: Project) -> Neighbours[Row]:
+    """The rows of all sets by their words; read anew only when a file has changed. Blocks."""
+    folder = project.path(FOLDER)
+    stamps = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.glob("*.tsv")))
+    return _index(project, stamps)
+
+
+@functools.lru_cache(maxsize=4)
+def _index(project: Project, stamps: tuple[tuple[str, int, int], ...]) -> Neighbours[Row]:
+    return Neighbours(each for each in read(project) if isinstance(each, Row))
+
+
+def check(found: Iterable[Row | Finding], learned: Neighbours[Example]) -> Iterator[Finding]:
+    """What contradicts the table, and what stands twice: in the sets, or in the sets and the training data."""
+    kept: list[Row] = []
+    for each in found:
+        if isinstance(each, Finding):
+            yield each
+            continue
+        kept.append(each)
+        if problem := misplaced(each):
+            yield error("gold-row", each.file, each.line, f"{problem}.", "Corrigez la ligne.", intent=each.intent)
+    for row, twin in twins(kept):
+        yield error(
+            "gold-row",
+            row.file,
+            row.line,
+            f"« {short(row.text)} » est déjà en {twin.where} : « {short(twin.text)} ».",
+            "Gardez l’un des deux : ce qui est mesuré deux fois compte double.",
+            intent=row.intent,
+        )
+    for example, row in leaks(learned, Neighbours(kept)):
+        yield leak(example, row)
+
+
+def leaks(learned: Neighbours[T], kept: Neighbours[Row]) -> Iterator[tuple[T, Row]]:
+    """Each training example that says what a row asks. (Looked up in the sets, which are small: a third of a second.)"""
+    for example, one in learned.sounded():
+        for row in kept.doubles_of(one):
+            yield example, row
+
+
+def twins(kept: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+    """(row, an earlier one that says the same)."""
+    seen: Neighbours[Row] = Neighbours()
+    for row in kept:
+        for twin in seen.doubles(row.text)[:1]:
+            yield row, twin
+        seen.add(row)
+
+
+def leak(example: Example, row: Row) -> Finding:
+    """An example that says what a measuring set asks."""
+    return error(
+        "leak",
+        example.file,
+        example.line or None,
+        f"« {short(example.text)} » redit un message du jeu de mesure ({row.where}) : « {short(row.text)} ».",
+        "Retirez l’exemple : mesurer sur ce qui a été appris ne mesure rien.",
+        intent=example.intent,
+        text=example.text,
+    )
