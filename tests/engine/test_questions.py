@@ -30,9 +30,9 @@ def titles() -> dict[str, str]:
     from tests.unit.test_domain import BUTTONS
 
     return {
-        button["payload"][1:]: button["title"]
+        button.payload[1:]: button.title
         for name, button in BUTTONS
-        if name.startswith("utter_theme_") and "{" not in button["payload"]
+        if name.startswith("utter_theme_") and "{" not in button.payload
     }
 
 
@@ -44,8 +44,8 @@ def answers() -> dict[str, list[str]]:
     from tests.unit.test_domain import TEXTS
 
     found: dict[str, list[str]] = {}
-    for one in TEXTS:
-        found.setdefault(one.name, []).append(one.text[:40])
+    for name, text in TEXTS:
+        found.setdefault(name, []).append(text[:40])
     for row in YAML(typ="safe").load((ROOT / "data" / "precisions.yml").read_text("utf-8"))["precisions"]:
         for general in row["au_lieu_de"]:
             found.setdefault(general, []).extend(found[row["reponse"]])
@@ -264,7 +264,7 @@ def test_the_opening_button_greets(engine: EngineProcess) -> None:
 def test_each_button_of_a_reply_is_ours(engine: EngineProcess) -> None:
     from tests.unit.test_domain import BUTTONS
 
-    for payload in sorted({button["payload"] for _, button in BUTTONS}):
+    for payload in sorted({button.payload for _, button in BUTTONS}):
         if satisfaction.answer(payload):
             continue  # taken by the worker
         turn = engine.turn("", None, payload)

@@ -12,7 +12,8 @@ from bot.console import labels
 from bot.engine.check import BadInput, check
 from bot.engine.inputs import sources
 from bot.engine.surfaces import key_of
-from tests.unit.test_domain import DOMAIN, ROOT, _values
+from bot.trainer.reply_uses import values
+from tests.unit.test_domain import DOMAIN, ROOT
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_agents_read_french() -> None:
     for name in set(DOMAIN["entities"]) - {"theme"}:
         assert name in labels.SLOTS
     for name in ("document", "circonstance", "pays", "infraction"):
-        for value in _values(name):
+        for value in values(name):
             said = labels.value(name, value)
             assert "_" not in said
             assert said not in ("vole", "etranger", "harcelement", "degradation", "stupefiants")
