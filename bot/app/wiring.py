@@ -322,6 +322,7 @@ def _attachments(settings: Settings) -> AttachmentRules:
 
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
+    from bot.app import trial as trials
     from bot.console.app import create_console
     from bot.console.deps import ConsoleDeps
 
@@ -332,6 +333,7 @@ async def console(settings: Settings, url: str) -> None:
         following(policy, "console", opened.database, opened.listener, opened.clock),
     ):
         engine = EngineClient(settings.engine_urls, timeout=3.0)  # suggests replies to agents
+        trial, candidate = trials.trial(settings, opened.database, opened.clock, lambda: policy.policy)
         deps = ConsoleDeps(
             database=opened.database,
             codec=opened.codec,
@@ -350,10 +352,12 @@ async def console(settings: Settings, url: str) -> None:
             attachments=_attachments(settings),
             dsfr=settings.var_dir / "theme-dsfr",
             project=Project(policies.ROOT),
+            trial=trial,
         )
         try:
             await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))
         finally:
+            await candidate.close()
             await engine.close()
 
 

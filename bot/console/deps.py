@@ -14,6 +14,7 @@ from bot.core.dialogue import Engine, QuickReply
 from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 from bot.trainer.project import Project
+from bot.trainer.trial import Trial
 
 # Filled from npm at installation; the pages keep working without it, plainer and with a reload instead of live parts.
 PARIS = ZoneInfo("Europe/Paris")
@@ -33,6 +34,7 @@ class ConsoleDeps:
     `engine`: suggests replies to agents; without it there are none.
     `pace`: how many people a second a group's reply reaches.
     `project`: the folder that trainers work on; without it the workbench says that it is not here.
+    `trial`: a candidate model beside the one in service; without it there is no page for that.
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
@@ -57,3 +59,4 @@ class ConsoleDeps:
     attachments: AttachmentRules = field(default_factory=AttachmentRules)
     dsfr: Path | None = None
     project: Project | None = None
+    trial: Trial | None = None
