@@ -41,9 +41,11 @@ from bot.console import (
     work,
     workbench_examples,
     workbench_inbox,
+    workbench_models,
     workbench_replies,
     workbench_talks,
     workbench_trainings,
+    workbench_trial,
 )
 from bot.console.deps import ConsoleDeps
 from bot.console.door import Door, Forbidden
@@ -73,8 +75,10 @@ TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
     work.routes,
     workbench_examples.routes,
     workbench_inbox.routes,
+    workbench_models.routes,
     workbench_replies.routes,
     workbench_talks.routes,
+    workbench_trial.routes,
     workbench_trainings.routes,
 )
 BODY_AT_MOST = 300_000  # the longest reply, form-encoded, with room to say that it is too long
