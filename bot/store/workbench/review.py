@@ -457,6 +457,14 @@ class ReviewStore:
             )
             return await _decision(connection, number) if number else None
 
+    async def decision_of(self, event: int) -> Decision | None:
+        """What stands about a message; None while nobody has decided."""
+        async with self._db.begin() as connection:
+            number = await connection.scalar(
+                text("SELECT decision_id FROM readings WHERE event_id = :id"), {"id": event}
+            )
+            return await _decision(connection, number) if number else None
+
     async def decision(self, number: int) -> Decision | None:
         """One decision; None when there is none of that number."""
         async with self._db.begin() as connection:

@@ -1,0 +1,346 @@
+"""The inbox of understanding: what was doubtful, why, and one key to say what it means.
+
+A message that is confirmed becomes an example, pseudonymised, in the common draft (`data/nlu.yml`), and its decision is kept for
+comparing models. Two trainers never decide twice, a decision can be taken back with its example, and whatever shows citizens'
+words is recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sanic import Blueprint, HTTPResponse, Request
+from sanic.exceptions import NotFound
+from sanic.response import html, redirect
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.console import workbench_inbox_words as says
+from bot.console.forms import field, whole
+from bot.console.site import Site, Topic
+from bot.console.workbench_inbox_address import Address
+from bot.console.workbench_inbox_example import Bench, Doubtful, Draft, Intent, Personal, Refused
+from bot.core.dialogue import Explanation
+from bot.core.errors import EngineDown, EngineRefused, Explained
+from bot.policy.rights import Capability
+from bot.store.desk.errors import Conflict
+from bot.store.workbench.corrections import Corrections
+from bot.store.workbench.review import PAGE, Decision, Kind, NoSuchReading, Reading, ReviewStore
+from bot.trainer import corpus
+from bot.trainer.corpus import Applied, Operation
+from bot.trainer.correcting import inverse
+from bot.trainer.errors import BadFile, TrainerError
+from bot.trainer.project import Project
+
+log = logging.getLogger("planton.console")
+
+PATH = "/atelier"
+WITHIN = 2.0  # seconds: the engine's reasons are not waited for longer
+OFFERED = 5  # intents with a digit of their own
+
+
+def routes(site: Site) -> Blueprint:
+    """The list, one message, deciding and taking back."""
+    views, topic = InboxViews(site), Topic("workbench-inbox")
+    topic.page(PATH, views.list_, Capability.SEE_WORKBENCH, "list")
+    topic.page(PATH + "/messages/<event:int>", views.one, Capability.SEE_WORKBENCH, "one")
+    topic.form(PATH + "/messages/<event:int>/decider", views.decide, Capability.CORRECT, "decide")
+    topic.form(PATH + "/decisions/<number:int>/annuler", views.undo, Capability.CORRECT, "undo")
+    return topic.blueprint
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a form wants. `intent`: what it means; `example`: as the trainer wrote it, None when none is to be added."""
+
+    kind: Kind
+    intent: str | None
+    example: str | None
+    allowed: bool
+    upto: int | None
+    known: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a refused form gives back."""
+
+    error: Explained
+    asked: Asked
+
+
+class InboxViews:
+    """Forms answer with a redirection to the next message, so that a reload repeats nothing."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._deps = site.deps
+        self._store = ReviewStore(site.deps.database, site.deps.codec)
+        self._bench = Bench(site.deps.project) if site.deps.project else None
+        self._warming: asyncio.Task[None] | None = None
+
+    # -- the list ------------------------------------------------------------------------------------------------
+
+    async def list_(self, request: Request) -> HTTPResponse:
+        """What waits, what is worth most first; a refresh is answered with the list alone."""
+        if self._bench is None:
+            return self._nowhere(request)
+        self._warm()
+        asked, user, now = Address(request.args), request.ctx.user, self._deps.clock.now()
+        midnight = now.astimezone(self._deps.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        found, counts = await asyncio.gather(
+            self._store.page(user, asked.filters, asked.page, now), self._store.counts(midnight)
+        )
+        template = "workbench/_inbox.html" if request.headers.get("X-Planton-Live") else "workbench/inbox.html"
+        page = self._site.renderer.page(
+            template,
+            user=user,
+            csrf=request.ctx.csrf,
+            says=says,
+            asked=asked,
+            groups=found[:PAGE],
+            more=len(found) > PAGE,
+            counts=counts,
+            told=await self._notice(request),
+        )
+        return html(page)
+
+    def _nowhere(self, request: Request) -> HTTPResponse:
+        page = self._site.renderer.page(
+            "workbench/inbox_nowhere.html", user=request.ctx.user, csrf=request.ctx.csrf, bad=None
+        )
+        return html(page, 503)
+
+    def _warm(self) -> None:
+        """Whoever sees the list opens a message next: the index and spaCy are loaded meanwhile, once a process."""
+        if self._warming is None and self._bench is not None:
+            self._warming = asyncio.create_task(self._load(self._bench))
+
+    async def _load(self, bench: Bench) -> None:
+        try:
+            await asyncio.to_thread(bench.warm)
+        except TrainerError as error:  # the page of the message says it, with its remedy
+            log.warning("workbench: %s", type(error).__name__)
+
+    async def _notice(self, request: Request) -> Mapping[str, Any] | None:
+        """What the form before this page did, as the address names it: said to who did it, as long as it stands."""
+        number = whole(request.args.get("fait"), 0)
+        decision = await self._store.decision(number) if number else None
+        if decision is None or decision.user_id != request.ctx.user.id:
+            return None
+        return {"decision": decision, "double": request.args.get("note") == "doublon"}
+
+    # -- one message -----------------------------------------------------------------------------------------------
+
+    async def one(self, request: Request, event: int) -> HTTPResponse:
+        """One message: what it was taken for and why, what it would become. A refresh tells only who decided meanwhile."""
+        event = _checked(event)
+        if request.headers.get("X-Planton-Live"):
+            return await self._state(request, event)
+        return await self._page(request, event)
+
+    async def _state(self, request: Request, event: int) -> HTTPResponse:
+        decision = await self._store.decision_of(event)
+        page = self._site.renderer.page(
+            "workbench/_message_state.html",
+            user=request.ctx.user,
+            csrf=request.ctx.csrf,
+            says=says,
+            decision=decision,
+            asked=Address(request.args),
+        )
+        return html(page)
+
+    async def _page(self, request: Request, event: int, told: Told | None = None, status: int = 200) -> HTTPResponse:
+        if self._bench is None:
+            return self._nowhere(request)
+        user, address = request.ctx.user, Address(request.args)
+        try:
+            opened = await self._store.open_(user, event, self._deps.clock.now())
+        except NoSuchReading:
+            if told is None:
+                raise NotFound("no such reading") from None
+            raise
+        offered = _offered(opened.reading, told.asked.intent if told else None)
+        bad: BadFile | None = None
+        draft, intents = Draft(opened.reading.words), list[Intent]()
+        explaining = asyncio.create_task(self._explanation(opened.reading.words))
+        try:
+            draft = await self._draft(self._bench, opened.reading, offered, told)
+            intents = await asyncio.to_thread(self._bench.intents)
+        except BadFile as error:
+            bad = error
+        page = self._site.renderer.page(
+            "workbench/message.html",
+            user=user,
+            csrf=request.ctx.csrf,
+            says=says,
+            asked=address,
+            opened=opened,
+            reading=opened.reading,
+            decision=opened.decision,
+            offered=offered,
+            chances=dict(opened.reading.ranking),
+            why=await explaining,
+            draft=draft,
+            kept=told.asked if told else None,
+            error=told.error if told else bad,
+            bad=bad,
+            intents=intents,
+            definitions={one.name: one.definition for one in intents},
+            may_correct=user.may(Capability.CORRECT),
+            told=await self._notice(request),
+            last=await self._store.last(user),
+        )
+        return html(page, 503 if bad and status == 200 else status)
+
+    async def _draft(self, bench: Bench, reading: Reading, offered: Sequence[str], told: Told | None) -> Draft:
+        if told is None or told.asked.example is None:
+            return await asyncio.to_thread(bench.draft, reading.words, offered)
+        return await asyncio.to_thread(bench.redraft, told.asked.example, offered)
+
+    async def _explanation(self, words: str) -> Explanation | None:
+        """Why the present model reads it so; None while no engine tells."""
+        if self._deps.engine is None:
+            return None
+        try:
+            async with asyncio.timeout(WITHIN):
+                return await self._deps.engine.explain(words)
+        except (EngineDown, EngineRefused, TimeoutError):
+            return None
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    async def decide(self, request: Request, event: int) -> HTTPResponse:
+        """Confirm, choose, set aside or skip; then the next message."""
+        event = _checked(event)
+        if self._bench is None:
+            return self._nowhere(request)
+        asked = _asked(request)
+        if asked is None:
+            raise NotFound("no such decision")
+        address = Address(request.args)
+        ahead = await self._store.following(address.filters, event)
+        try:
+            decision, double = await self._decided(request, self._bench, event, asked)
+        except (Personal, Refused, Doubtful, TrainerError) as error:
+            return await self._page(request, event, Told(error, asked), 422)
+        except Conflict as error:
+            return await self._page(request, event, Told(error, asked), 409)
+        return redirect(self._next(address, ahead, decision.id, double), status=303)
+
+    def _next(self, address: Address, ahead: int | None, decision: int, double: bool) -> str:
+        more = {"fait": str(decision), **({"note": "doublon"} if double else {})}
+        where = PATH if ahead is None else f"{PATH}/messages/{ahead}"
+        query = address.query(**more)
+        return where + query
+
+    async def _decided(self, request: Request, bench: Bench, event: int, asked: Asked) -> tuple[Decision, bool]:
+        """What was decided, and whether an example that says the same stood there already."""
+        user, now, project = request.ctx.user, self._deps.clock.now(), self._deps.project
+        kind, intent, example, double = asked.kind, asked.intent, asked.example, ""
+        if intent is not None and intent not in {one.name for one in await asyncio.to_thread(bench.intents)}:
+            raise TrainerError("Cette intention n’existe pas.", "Choisissez-en une dans la liste.")
+        if example is not None and intent is not None:
+            example, double = await asyncio.to_thread(
+                bench.ready, example, intent, asked.allowed, intent in asked.known
+            )
+
+        applied: list[Applied] = []
+
+        async def add(connection: AsyncConnection, events: Sequence[int]) -> int:
+            assert project is not None
+            adding = Operation("add", intent or "", example or "")
+            applied.append(await asyncio.to_thread(corpus.apply, project, [adding]))
+            return await Corrections.record(connection, now, user, applied[0].operations[0], events)
+
+        wanted = add if example is not None and intent is not None and not double else None
+        try:
+            return await self._store.decide(user, event, kind, intent, now, asked.upto, wanted), bool(double)
+        except BaseException:
+            await _back(project, applied)
+            raise
+
+    async def undo(self, request: Request, number: int) -> HTTPResponse:
+        """Take a decision back, with its example; its message is shown again."""
+        number = _checked(number)
+        user, now, address = request.ctx.user, self._deps.clock.now(), Address(request.args)
+        project = self._deps.project
+        applied: list[Applied] = []
+
+        async def take_back(connection: AsyncConnection, correction: int) -> None:
+            done = await Corrections.get(connection, correction, lock=True)
+            if done is None or done.undone_at is not None or project is None:
+                return  # taken back on the page of examples already
+            applied.append(await asyncio.to_thread(corpus.apply, project, [inverse(done)]))
+            await Corrections.undone(connection, now, user, correction)
+
+        try:
+            event = await self._store.undo(user, number, now, take_back)
+        except BaseException as error:
+            await _back(project, applied)
+            if isinstance(error, TrainerError):  # its line has changed since
+                raise Conflict(error.what, f"La décision n’est pas annulée. {error.remedy}") from None
+            raise
+        where = PATH if event is None else f"{PATH}/messages/{event}"
+        return redirect(where + address.query(), status=303)
+
+
+async def _back(project: Project | None, applied: Sequence[Applied]) -> None:
+    """As far as the file still allows it: what somebody else changed meanwhile is theirs."""
+    for done in applied:
+        with contextlib.suppress(TrainerError):
+            assert project is not None
+            await asyncio.to_thread(corpus.apply, project, done.undoing)
+
+
+def _checked(number: int) -> int:
+    """A number that the database can hold. Raises NotFound."""
+    if not 0 < number < 2**63:
+        raise NotFound("no such number")
+    return number
+
+
+def _offered(reading: Reading, chosen: str | None) -> list[str]:
+    """The intents with a digit: what a refused form had chosen, what an agent said, then the ranking."""
+    names = [name for name, _ in reading.ranking[:OFFERED]]
+    if reading.agent_intent is not None and reading.agent_intent not in names:
+        names = [*names[: OFFERED - 1], reading.agent_intent]
+    if chosen is not None and chosen not in names:
+        names = [*names[: OFFERED - 1], chosen]
+    return names
+
+
+def _asked(request: Request) -> Asked | None:
+    """What the form says; None when it says nothing that can be decided."""
+    meant = field(request, "sens")
+    kinds: Mapping[str, tuple[Kind, str | None]] = {
+        "hors": ("outside", says.OUTSIDE),
+        "rien": ("nothing", None),
+        "passer": ("skipped", None),
+    }
+    if meant.startswith("intention:"):
+        intent: str | None = meant.removeprefix("intention:")
+        kind: Kind = "confirmed" if intent == field(request, "lu") else "chosen"
+    elif meant in kinds:
+        kind, intent = kinds[meant]
+    else:
+        return None
+    adds = intent is not None and field(request, "ajouter") == "1"
+    return Asked(
+        kind,
+        intent,
+        field(request, "exemple") if adds else None,
+        field(request, "pas_personnel") == "1",
+        whole(field(request, "jusqua"), 0) if field(request, "groupe") == "1" else None,
+        frozenset(field(request, "montrees").split() if _unchanged(request) else ()),
+    )
+
+
+def _unchanged(request: Request) -> bool:
+    """Whether the example is the one that the page had checked. (A browser sends its lines as CR LF.)"""
+    return corpus.tidy(field(request, "exemple")) == corpus.tidy(field(request, "montre"))
