@@ -352,6 +352,7 @@ async def console(settings: Settings, url: str) -> None:
             attachments=_attachments(settings),
             dsfr=settings.var_dir / "theme-dsfr",
             project=Project(policies.ROOT),
+            var=settings.var_dir,
             trial=trial,
         )
         try:

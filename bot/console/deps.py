@@ -33,6 +33,7 @@ class ConsoleDeps:
     people may log in as well.
     `engine`: suggests replies to agents; without it there are none.
     `pace`: how many people a second a group's reply reaches.
+    `var`: VAR_DIR, where the launcher says which engines serve.
     `project`: the folder that trainers work on; without it the workbench says that it is not here.
     `trial`: a candidate model beside the one in service; without it there is no page for that.
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
@@ -59,4 +60,5 @@ class ConsoleDeps:
     attachments: AttachmentRules = field(default_factory=AttachmentRules)
     dsfr: Path | None = None
     project: Project | None = None
+    var: Path | None = None
     trial: Trial | None = None

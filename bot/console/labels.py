@@ -273,6 +273,9 @@ ACTIONS = {
     "reply_changed": "réponse automatique modifiée",
     "reply_undone": "modification de réponse annulée",
     "drift_viewed": "suivi de la compréhension consulté",
+    "model_published": "modèle publié",
+    "model_rolled_back": "retour à un modèle d’avant",
+    "gate_overridden": "contrôle outrepassé avant publication",
 }
 
 FILTERS = {

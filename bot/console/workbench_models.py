@@ -1,0 +1,256 @@
+"""Models: the one in service, the candidates with what the gate says, the versions that one can go back to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sanic import Blueprint, HTTPResponse, Request
+from sanic.exceptions import NotFound
+from sanic.response import html, redirect
+
+from bot.console import workbench_models_words as says
+from bot.console.door import LIVE_HEADER
+from bot.console.forms import field
+from bot.console.site import Site, Topic
+from bot.core.errors import Explained
+from bot.policy.rights import Capability
+from bot.store.workbench.publications import (
+    MESSAGE_AT_MOST,
+    PUBLISH,
+    REASON_AT_MOST,
+    ROLLBACK,
+    Asked,
+    Publication,
+    PublicationError,
+    Publications,
+)
+from bot.trainer import engines
+from bot.trainer.candidates import Card, Model, candidates, current
+from bot.trainer.gate import Verdict, verdict
+from bot.trainer.project import Project
+from bot.trainer.publishing import baseline, shares, since
+from bot.trainer.runs import comparison_of
+
+PATH = "/atelier/modeles"
+SHOWN = 5  # candidates
+
+
+def routes(site: Site) -> Blueprint:
+    """The page and its three buttons."""
+    views, topic = ModelViews(site), Topic("workbench-models")
+    topic.page(PATH, views.show, Capability.SEE_WORKBENCH, "show")
+    topic.form(f"{PATH}/<name:str>/publier", views.publish, Capability.PUBLISH, "publish")
+    topic.form(f"{PATH}/<name:str>/passer-outre", views.override, Capability.OVERRIDE_GATE, "override")
+    topic.form(f"{PATH}/<name:str>/revenir", views.back, Capability.PUBLISH, "back")
+    return topic.blueprint
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate. `verdict`: None when it was not compared to the model in service; `training`: its run's number."""
+
+    hash: str
+    card: Card | None
+    made_at: datetime
+    verdict: Verdict | None
+    figures: Mapping[str, Mapping[str, float | None]]
+
+    @property
+    def training(self) -> int:
+        """The run that made it; 0 when no card says it."""
+        return self.card.training if self.card else 0
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model that served or may serve. `publication`: the last that put it into service; `undoes`: what going back takes back."""
+
+    hash: str
+    card: Card | None
+    made_at: datetime
+    publication: Publication | None
+    undoes: Sequence[Publication]
+    serving: bool
+
+    @property
+    def figures(self) -> Mapping[str, Mapping[str, float | None]]:
+        """Its shares by set."""
+        if self.publication and self.publication.figures:
+            return self.publication.figures
+        return self.card.figures if self.card else {}
+
+
+class ModelViews:
+    """Shows and asks; the role `trainer` does."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._deps = site.deps
+        self._store = Publications(site.deps.database)
+        self._judged: dict[tuple[str, str], tuple[Verdict, Mapping[str, Mapping[str, float | None]]]] = {}
+
+    async def show(self, request: Request) -> HTTPResponse:
+        """The page, or what of it lives."""
+        return await self._page(request)
+
+    async def publish(self, request: Request, name: str) -> HTTPResponse:
+        """Ask for a candidate to go into service."""
+        return await self._publish(request, name, "")
+
+    async def override(self, request: Request, name: str) -> HTTPResponse:
+        """The same although an intent fell, with the reason."""
+        reason = " ".join(field(request, "motif").split())
+        if not reason:
+            return await self._page(request, 422, error=_Wrong("Le motif manque.", "Dites pourquoi vous passez outre."))
+        if len(reason) > REASON_AT_MOST:
+            error = _Wrong("Ce motif est trop long.", f"Dites-le en {says.number(REASON_AT_MOST)} caractères au plus.")
+            return await self._page(request, 422, error=error)
+        return await self._publish(request, name, reason)
+
+    async def back(self, request: Request, name: str) -> HTTPResponse:
+        """Ask for a return to an earlier version, model and data."""
+        project = self._project()
+        serving = await asyncio.to_thread(current, project.root)
+        known = await asyncio.to_thread(_archive, project.root / "models", name)
+        if known is None or serving is None:
+            raise NotFound("no such model")
+        if serving.hash == name:
+            return await self._page(
+                request, 409, error=_Wrong("Ce modèle est déjà en service.", "Il n’y a rien à faire.")
+            )
+        message = f"Retour au modèle {name}"
+        return await self._ask(request, Asked(ROLLBACK, name, serving.hash, message))
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    async def _publish(self, request: Request, name: str, reason: str) -> HTTPResponse:
+        project = self._project()
+        known = await asyncio.to_thread(_archive, project.root / "models" / "candidates", name)
+        if known is None:
+            raise NotFound("no such candidate")
+        message = field(request, "message").strip()
+        if not message:
+            error = _Wrong("Le message manque.", "Dites en une phrase ce qui change : il reste dans l’historique.")
+            return await self._page(request, 422, error=error)
+        if len(message) > MESSAGE_AT_MOST:
+            error = _Wrong("Ce message est trop long.", f"Dites-le en {MESSAGE_AT_MOST} caractères au plus.")
+            return await self._page(request, 422, error=error)
+        serving = await asyncio.to_thread(current, project.root)
+        now_serving = serving.hash if serving else ""
+        found, figures = await self._judge(name, now_serving)
+        if found is None:
+            error = _Wrong("Ce candidat n’a pas été comparé au modèle en service.", "Lancez un nouvel essai.")
+            return await self._page(request, 409, error=error)
+        if not found.open and not (found.overridable and reason):
+            return await self._page(
+                request,
+                409,
+                error=_Wrong("Le contrôle ne laisse pas passer ce candidat.", "Lisez ses raisons plus bas."),
+            )
+        asked = Asked(PUBLISH, name, now_serving, message, "" if found.open else reason, found.to_json(), figures)
+        return await self._ask(request, asked)
+
+    async def _ask(self, request: Request, asked: Asked) -> HTTPResponse:
+        try:
+            await self._store.ask(self._deps.clock.now(), request.ctx.user, asked)
+        except PublicationError as error:
+            return await self._page(request, 409, error=error)
+        return redirect(PATH, status=303)
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    def _project(self) -> Project:
+        if self._deps.project is None:
+            raise NotFound("no project here")
+        return self._deps.project
+
+    async def _page(self, request: Request, status: int = 200, error: Explained | None = None) -> HTTPResponse:
+        live = LIVE_HEADER in request.headers
+        values: dict[str, Any] = {"error": error}
+        if self._deps.project is None:
+            return self._render(request, "models_absent.html", 503)
+        root = self._deps.project.root
+        serving = await asyncio.to_thread(current, root)
+        done = await self._store.done()
+        values["serving"] = serving.hash if serving else ""
+        values["versions"] = await asyncio.to_thread(_versions, root, values["serving"], done)
+        values["candidates"] = await self._candidates(root, values["serving"])
+        values["open"] = await self._store.open()
+        values["last"] = await self._store.last()
+        values["reloads"] = await self._store.reloads()
+        values["status"], values["held"] = await asyncio.to_thread(_engines, self._deps.var)
+        values["message_at_most"], values["reason_at_most"] = MESSAGE_AT_MOST, REASON_AT_MOST
+        return self._render(request, "_models_live.html" if live else "models.html", status, **values)
+
+    async def _candidates(self, root: Path, serving: str) -> list[Candidate]:
+        found = []
+        for model in (await asyncio.to_thread(candidates, root))[:SHOWN]:
+            judged, figures = await self._judge(model.hash, serving)
+            card = await asyncio.to_thread(Card.read, model.card)
+            made_at = await asyncio.to_thread(_made_at, model)
+            found.append(Candidate(model.hash, card, made_at, judged, figures or (card.figures if card else {})))
+        return found
+
+    async def _judge(
+        self, candidate: str, serving: str
+    ) -> tuple[Verdict | None, Mapping[str, Mapping[str, float | None]]]:
+        """What the gate says of a candidate beside the model in service; a comparison is read once."""
+        key = (candidate, serving)
+        if key not in self._judged:
+            comparison = await comparison_of(self._deps.database, candidate)
+            if comparison is None or comparison.current != serving:
+                return None, {}
+            reference = await asyncio.to_thread(baseline, self._project())
+            self._judged[key] = (await asyncio.to_thread(verdict, comparison, reference), shares(comparison))
+            while len(self._judged) > 20:
+                del self._judged[next(iter(self._judged))]
+        return self._judged[key]
+
+    def _render(self, request: Request, template: str, status: int, **values: Any) -> HTTPResponse:
+        user = request.ctx.user
+        page = self._site.renderer.page(f"workbench/{template}", user=user, csrf=request.ctx.csrf, says=says, **values)
+        return html(page, status)
+
+
+class _Wrong(Explained):
+    """What was typed cannot be used."""
+
+
+def _engines(var: Path | None) -> tuple[engines.Status, bool]:
+    """What the launcher of this machine says, and whether it runs."""
+    if var is None or not engines.held(var):
+        return engines.Status(), False
+    return engines.status(var), True
+
+
+def _versions(root: Path, serving: str, done: Sequence[Publication]) -> list[Version]:
+    """Every model that is kept, the one in service first, then the newest."""
+    found = []
+    for archive in (root / "models").glob(f"*{engines.SUFFIX}"):
+        model = Model(archive, root)
+        last = next((one for one in done if one.model == model.hash), None)
+        undoes = [] if model.hash == serving else since(done, model.hash)
+        found.append(
+            Version(model.hash, Card.read(model.card), _made_at(model), last, undoes, serving=model.hash == serving)
+        )
+    return sorted(found, key=lambda one: (not one.serving, -one.made_at.timestamp()))
+
+
+def _archive(folder: Path, name: str) -> Path | None:
+    """The archive of a hash; None for anything else."""
+    if not name.isascii() or not name.isalnum():
+        return None
+    found = folder / f"{name}{engines.SUFFIX}"
+    return found if found.is_file() else None
+
+
+def _made_at(model: Model) -> datetime:
+    try:
+        return datetime.fromtimestamp(model.archive.stat().st_mtime, UTC)
+    except OSError:
+        return datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,48 @@
+"""The words of the models' page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bot.console.workbench_trainings_words import NB, number, share, typeset
+from bot.store.workbench.publications import Publication
+from bot.trainer.comparison import EMERGENCY, INTENTS
+
+__all__ = ["NB", "number", "share", "typeset"]
+
+# In the order in which they are done; `bot.trainer.publishing` names them.
+STEPS = {
+    "gate": "Contrôle des chiffres",
+    "record": "Enregistrement des données",
+    "engines": "Le nouveau moteur charge le modèle, l’ancien répond",
+    "reload": "Réponses, lexique et score relus partout",
+    "push": "Envoi au dépôt distant",
+}
+UNDO = "Retour à ce qui était"
+ROLES = {"gateway": "Passerelle", "worker": "Traitement", "console": "Console"}
+# What of a version is shown: set, figure, words.
+FIGURES = (
+    (EMERGENCY, "emergency_recall", "Urgences reconnues"),
+    (INTENTS, "sensitive_recall", "Cas sensibles confiés"),
+    (INTENTS, "accuracy", "Intention juste"),
+    (INTENTS, "false_alarm_rate", "Fausses alertes"),
+)
+
+
+def steps(publication: Publication) -> list[tuple[str, str]]:
+    """Each step's words with where it stands: `done`, `now` or `next`. A roll-back has no gate."""
+    names = [name for name in STEPS if not (name == "gate" and publication.kind == "rollback")]
+    if publication.step == "undo":
+        return [(UNDO, "now")]
+    place = names.index(publication.step) if publication.step in names else -1
+    return [(STEPS[name], "done" if n < place else "now" if n == place else "next") for n, name in enumerate(names)]
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """« 3 publications »."""
+    return f"{number(n)}{NB}{many if n > 1 else one}"
+
+
+def moment(seconds: float) -> datetime:
+    """A moment that is told in seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
