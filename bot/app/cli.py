@@ -136,10 +136,18 @@ def parser() -> Parser:
         "--bruit", choices=NOISES, metavar="BRUIT", help=f"mesure aussi sous bruit : {', '.join(NOISES)}"
     )
 
-    check = commands.add_parser("check", help="vérifie ; « links » : les adresses des réponses")
-    check.description = "Avec « links », demande à chaque adresse de domain.yml si elle répond encore ; il faut un réseau."
-    check.add_argument("what", metavar="QUOI", choices=("links",), help="links")
+    check = commands.add_parser(
+        "check", help="vérifie exemples, réponses, règles ; « links » : les adresses des réponses"
+    )
+    check.description = (
+        "Relit les fichiers que les formateurs écrivent : chaque ligne à revoir, avec son remède ; les erreurs d’abord. "
+        "Code de sortie : 1 s’il y a une erreur, 0 s’il n’y a que des avertissements. "
+        "Avec « links », demande à chaque adresse de domain.yml si elle répond encore ; il faut un réseau."
+    )
+    check.add_argument("what", metavar="QUOI", nargs="?", choices=("links",), help="links")
     check.add_argument("--json", action="store_true", help="résultat en JSON")
+    check.add_argument("--sans-rasa", action="store_true", help="sans la vérification de Rasa, qui prend dix secondes")
+    check.add_argument("--tout", action="store_true", help="tous les avertissements, même nombreux du même genre")
 
     users = commands.add_parser("users", help="gère les comptes de la console")
     actions = users.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
@@ -202,9 +210,9 @@ def _dispatch(parsed: argparse.Namespace) -> int:
 
         return users.main(parsed)
     if parsed.command == "check":
-        from bot.app import links
+        from bot.app import check, links
 
-        return links.main(parsed)
+        return links.main(parsed) if parsed.what else check.main(parsed)
     if parsed.command == "recount":
         from bot.app import recount
 

@@ -62,7 +62,8 @@ def check_all(
         found += intents.complete(domain, rules, files.text(intents.GUIDE))
         found += stories.slots(files.tree("domain.yml"), domain)
     progress("exemples")
-    found += examples.check(corpus.examples, frozenset(domain.entities) if domain else None)
+    known = frozenset(domain.entities) if domain else None
+    found += examples.check(corpus.examples, known, examples.recorded(project, corpus))
     progress("ressemblances")
     neighbours = Neighbours.of(corpus)
     found += doubles.check(corpus.examples, neighbours)

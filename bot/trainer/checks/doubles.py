@@ -60,13 +60,17 @@ def frames(words: Words) -> Iterator[Words]:
 
 def shared_frames(found: Sequence[E]) -> Iterator[Group[E]]:
     """Examples of one intent that share a frame; each set of them once."""
-    where: dict[tuple[str, Words], dict[E, None]] = defaultdict(dict)
+    first: dict[tuple[str, Words], E] = {}
+    where: dict[tuple[str, Words], dict[E, None]] = {}
     for example in found:
         for frame in frames(plain_words(example.text)):
-            where[example.intent, frame][example] = None
+            key = example.intent, frame
+            earlier = first.setdefault(key, example)
+            if earlier is not example:
+                where.setdefault(key, {earlier: None})[example] = None
     told: set[tuple[E, ...]] = set()
     for (_, frame), same in where.items():
-        if len(same) > 1 and tuple(same) not in told:
+        if tuple(same) not in told:
             told.add(tuple(same))
             yield Group(tuple(same), frame, False)
 

@@ -75,8 +75,11 @@ def damaged(bad: BadFile) -> Finding:
 
 
 def ordered(found: Iterable[Finding]) -> list[Finding]:
-    """Errors first, then by file and line; the same thing once."""
-    return sorted(dict.fromkeys(found), key=lambda one: (not one.is_error, one.file, one.line or 0, one.code))
+    """Errors first, what trainers edit before the rest, then by line; the same thing once."""
+    return sorted(
+        dict.fromkeys(found),
+        key=lambda one: (not one.is_error, one.file != "data/nlu.yml", one.file, one.line or 0, one.code),
+    )
 
 
 def typeset(text: str) -> str:
