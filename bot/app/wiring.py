@@ -38,6 +38,7 @@ from bot.store.outbox import OutboxStore
 from bot.store.people import People
 from bot.store.reindex import Reindex
 from bot.store.volumes import RollUp
+from bot.store.workbench.drift import Drift
 from bot.store.workbench.publications import MODELS
 from bot.trainer.project import Project
 from bot.worker.names import Names
@@ -246,7 +247,8 @@ async def worker(settings: Settings, url: str) -> None:
                 return await direct.ask_name(session, sender_url, secret, platform, account, person)
 
             names = asyncio.create_task(Names(People(opened.database, opened.codec), ask).run())
-            counting = asyncio.create_task(keep_counting(RollUp(opened.database), opened.clock))
+            counters = (RollUp(opened.database), Drift(opened.database, settings.zone))
+            counting = asyncio.create_task(keep_counting(counters, opened.clock))
             indexing = asyncio.create_task(keep_indexing(Reindex(opened.database, opened.codec)))
             try:
                 await work.run()

@@ -188,9 +188,24 @@ CREATE TABLE stories_made (                 -- stories and tests that trainers m
 CREATE INDEX stories_made_conversation ON stories_made (conversation_id, id);
 """
 
+DRIFT = """
+CREATE TABLE reading_days (                 -- how well each subject was read, by local day: counts only, kept when messages go
+    day date NOT NULL,
+    intent text NOT NULL,                   -- '': none
+    n integer NOT NULL,
+    clarified integer NOT NULL,
+    handed_off integer NOT NULL,
+    answered integer NOT NULL,
+    low integer NOT NULL,                   -- read without confidence
+    PRIMARY KEY (day, intent)
+);
+CREATE TABLE reading_days_until (day date); -- one row: the first day that is not counted yet
+INSERT INTO reading_days_until VALUES (NULL);
+"""
+
 
 def upgrade() -> None:
     """Create everything."""
-    for section in (READINGS, CORRECTIONS, TRAININGS, PUBLICATIONS, REPLIES, TALKS):
+    for section in (READINGS, CORRECTIONS, TRAININGS, PUBLICATIONS, REPLIES, TALKS, DRIFT):
         if section.strip():
             op.execute(section)
