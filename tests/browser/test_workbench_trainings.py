@@ -78,12 +78,16 @@ async def test_a_training_is_followed_and_compared(
         await page.get_by_text("Ce qui a changé dans les fichiers").click()
         await expect(page.get_by_test_id("training-diff")).to_contain_text("+      - un exemple de plus")
         await accessible(page)
+        await page.set_viewport_size({"width": 1280, "height": 3600})  # the whole page
         await picture(page, "workbench-training")
+        await page.set_viewport_size({"width": 1280, "height": 900})
 
         await page.get_by_role("link", name="Toutes les intentions").click()
         await expect(page.get_by_test_id("training-verdict")).to_contain_text("C’est du bruit")
         await page.get_by_test_id("training-filter-gains").click()
         await expect(page.get_by_test_id("training-judgement").first).to_contain_text("juste")
+        await page.set_viewport_size({"width": 1280, "height": 4200})
+        await picture(page, "workbench-training-intents")
         await page.emulate_media(color_scheme="dark")
         await page.set_viewport_size({"width": 320, "height": 700})
         await accessible(page)
