@@ -134,7 +134,7 @@ class ExampleViews:
         first = _page_of(asked.first, len(found))
         return self._page(
             request, "workbench/examples.html", rows=_rows(corpus, known), asked=asked, n=len(found), first=first, page=PAGE,
-            found=found[first : first + PAGE], total=len(corpus.examples), own=len(corpus.edited.examples),
+            found=found[first : first + PAGE], total=len(corpus.examples), edited=len(corpus.edited.examples),
         )  # fmt: skip
 
     async def one(self, request: Request, intent: str) -> HTTPResponse:

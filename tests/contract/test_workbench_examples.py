@@ -16,22 +16,51 @@ from bot.store.db import Database
 from bot.trainer.corpus import NLU, Corpus, Example, Operation, apply
 from bot.trainer.project import Project
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
-from tests.fakes.project import copied
+from tests.fakes.project import AUTHOR
 
 PATH = "/atelier/exemples"
 INTENT = "procuration"
 
 
+def block(intent: str, *examples: str) -> str:
+    """An intent as it stands in a file."""
+    return f"  - intent: {intent}\n    examples: |\n" + "".join(f"      - {each}\n" for each in examples)
+
+
+OWN = block(
+    INTENT,
+    "qui peut voter pour moi dimanche ?",
+    "proc de vote sa marche cmt",
+    "je suis à l'hôpital le jour du scrutin",
+    "ma voisine a déjà une procuration, elle en prend deux ?",
+    "annuler la procuration de mon frère",
+    "le formulaire Cerfa pour faire voter tata",
+) + block(
+    "animaux", "un chien aboie depuis mardi", "jai trouvé un furet", "le chat du voisin est maigre", "un cygne boite"
+)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Files of the test's own, with one file of the background."""
-    project = copied(tmp_path / "project")
-    (project.root / "data" / "fonds").mkdir()
-    (project.root / "data" / "fonds" / "un.yml").write_text(
-        f"nlu:\n  - intent: {INTENT}\n    examples: |\n      - un fonds de tiroir électoral\n", encoding="utf-8"
+    """Two intents and one file of the background, in a repository."""
+    root = tmp_path / "project"
+    (root / "data" / "fonds").mkdir(parents=True)
+    (root / "docs").mkdir()
+    head = '# En tête.\nversion: "3.1"\n\nnlu:\n'
+    words = "  # Les listes.\n  - lookup: ville\n    examples: |\n      - Lyon\n"
+    (root / NLU).write_text(head + OWN + words, encoding="utf-8")
+    (root / "data" / "fonds" / "un.yml").write_text(
+        "nlu:\n" + block(INTENT, "un fonds de tiroir électoral"), encoding="utf-8"
     )
+    (root / "domain.yml").write_text(
+        f"intents:\n- {INTENT}\n- animaux\nentities:\n- ville\n- corps\n", encoding="utf-8"
+    )
+    (root / "docs" / "guide-formateur.md").write_text(f"#### {INTENT}\n**Voter pour un autre.**\n", encoding="utf-8")
+    (root / ".gitignore").write_text("/models\n")
+    project = Project(root)
+    project.git("init", "--quiet")
     project.git("add", ".")
-    project.git("commit", "--quiet", "-m", "Fonds", author="Épreuve <epreuve@localhost>")
+    project.git("commit", "--quiet", "-m", "Début", author=AUTHOR)
     return project
 
 
@@ -89,6 +118,7 @@ async def test_intents_are_listed_with_their_counts(ines: Browser, project: Proj
     row = answer.page.split(f'href="{PATH}/{INTENT}"')[1].split("</tr>")[0]
     own = sum(e.file == NLU for e in corpus.of(INTENT))
     assert re.findall(r'data-label="[^"]+">(\d+)', row) == [str(own), "1"]
+    assert "Voter pour un autre." in row
 
 
 async def test_words_are_looked_for_in_all_intents(ines: Browser) -> None:
@@ -201,7 +231,7 @@ async def test_what_somebody_else_changed_meanwhile_is_not_overwritten(
     ("text", "said"),
     [
         ("", "L’exemple est vide"),
-        ("joignez moi au 06 39 98 12 34 pour la procuration", "Rien n’a été écrit"),
+        ("ecrivez a julie.b@boite-inventee.fr pour la procuration", "Rien n’a été écrit"),
         ("à [Lyon](vile)", "L’entité « vile » n’existe pas"),
         ("x" * 2_001, "plus de 2000"),
         ("\n".join(f"message numéro {n}" for n in range(51)), "51 exemples d’un coup"),
@@ -237,7 +267,7 @@ async def test_a_damaged_file_is_told_with_its_place_and_stays_as_it_is(ines: Br
         await send(ines, f"{PATH}/{INTENT}", csrf=csrf, geste="ajouter", texte="un vote de plus"),
     ):
         assert answer.status == 503
-        assert "data/nlu.yml, ligne 8, colonne 7" in plain(answer)
+        assert "data/nlu.yml, ligne 7, colonne 7" in plain(answer)
         assert "Le modèle en service n’est pas touché" in plain(answer)
     assert project.read(NLU) == broken
 
