@@ -1,0 +1,322 @@
+"""Publishing and going back, with real files, git and PostgreSQL; the engines are scripted (real ones: scenario/test_handover.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.core.clock import FrozenClock
+from bot.store.accounts import Accounts
+from bot.store.db import Database
+from bot.store.workbench.publications import PublicationError, reloaded
+from bot.trainer import engines, publishing
+from bot.trainer.candidates import CANDIDATES, SUFFIX
+from bot.trainer.project import Project
+from tests.fakes.project import copied
+from tests.fakes.publishing import Launcher, World
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that each test copies."""
+    return copied(tmp_path_factory.mktemp("publishing") / "projet").root
+
+
+@pytest.fixture
+async def world(template: Path, tmp_path: Path, database: Database, frozen_clock: FrozenClock) -> World:
+    """A model in service, one example more since."""
+    shutil.copytree(template, tmp_path / "projet", symlinks=True)
+    made = World(Project(tmp_path / "projet"), tmp_path / "var", database, frozen_clock)
+    made.user = await Accounts(database, "secret").add("Inès", "trainer", None)
+    made.change("on m'a volé mon vélo électrique")
+    return made
+
+
+@pytest.fixture
+async def launcher(world: World) -> AsyncIterator[Launcher]:
+    """Engines that do what they are asked."""
+    async with Launcher(world.var, world.models, world.first).running() as running:
+        yield running
+
+
+async def test_a_publication_records_moves_and_hands_over(world: World, launcher: Launcher, database: Database) -> None:
+    candidate = await world.candidate()
+    done = await world.publish(candidate)
+    assert (done.state, done.failure, done.warning) == ("done", "", "")
+    assert world.serving == launcher.serving == candidate
+    assert launcher.wished == [candidate]
+    assert {path.name for path in world.models.glob(f"{candidate}.*")} == {
+        f"{candidate}.tar.gz",
+        f"{candidate}.danger.json",
+        f"{candidate}.json",
+    }
+    assert not list((world.models / CANDIDATES).glob("*.tar.gz"))
+    assert done.commit == world.project.head()
+    assert done.previous == world.first
+    said = world.project.git("show", "-s", "--format=%an <%ae>%n%B").strip().splitlines()
+    assert said == [
+        "Inès <atelier@planton.invalid>",
+        "Vélos volés",
+        "",
+        f"Modèle : {candidate}",
+        f"Publication : {done.id}",
+    ]
+    assert world.dirty() == []
+    assert publishing.fingerprint(world.project) == candidate  # `planton train` finds nothing to do
+    async with database.begin() as connection:
+        lines = (await connection.exec_driver_sql("SELECT action, detail->>'model' FROM audit")).all()
+    assert ("model_published", candidate) in [tuple(line) for line in lines]
+
+
+async def test_files_that_changed_since_the_training_stop_it(world: World, launcher: Launcher) -> None:
+    candidate = await world.candidate()
+    world.change("encore une phrase")
+    before = (world.project.head(), world.dirty())
+    done = await world.publish(candidate)
+    assert done.state == "failed"
+    assert "Les fichiers ont changé depuis l’essai" in done.failure
+    assert (world.project.head(), world.dirty()) == before
+    assert (world.serving, launcher.wished) == (world.first, [])
+
+
+async def test_the_gate_is_asked_again_when_it_is_done(world: World, launcher: Launcher) -> None:
+    """Whatever the page let through."""
+    worse = await world.candidate(missed=True)
+    done = await world.publish(worse, reason="")
+    assert done.state == "failed"
+    assert "« au secours il a un couteau »" in done.failure
+    assert (world.serving, launcher.wished, world.recorded()) == (world.first, [], ["Début"])
+
+
+async def test_only_an_administrator_overrides_and_only_a_fallen_intent(
+    world: World, launcher: Launcher, database: Database
+) -> None:
+    fallen = await world.candidate(fallen=True)
+    with pytest.raises(PublicationError):
+        await world.ask(fallen, reason="C’est voulu.")
+    assert (await world.publish(fallen)).state == "failed"
+    world.user = await Accounts(database, "secret").add("Alix", "administrator", None)
+    done = await world.publish(fallen, reason="C’est voulu.")
+    assert (done.state, done.reason) == ("done", "C’est voulu.")
+    async with database.begin() as connection:
+        kept = (await connection.exec_driver_sql("SELECT detail FROM audit WHERE action = 'gate_overridden'")).all()
+    assert [row.detail for row in kept] == [{"model": fallen, "reason": "C’est voulu.", "intents": ["plainte_comment"]}]
+    world.change("une autre phrase")
+    worse = await world.candidate(missed=True, fallen=True)
+    assert (await world.publish(worse, reason="C’est voulu aussi.")).state == "failed"
+
+
+async def test_engines_that_refuse_leave_everything_as_it_was(world: World, launcher: Launcher) -> None:
+    candidate = await world.candidate()
+    launcher.refuses[candidate] = "le nouveau moteur n’a pas démarré (mémoire)"
+    done = await world.publish(candidate)
+    assert done.state == "failed"
+    assert done.failure == "Le modèle n’a pas changé : le nouveau moteur n’a pas démarré (mémoire)."
+    assert world.serving == launcher.serving == world.first
+    assert (world.models / CANDIDATES / f"{candidate}{SUFFIX}").is_file()
+    assert world.recorded(2)[0].startswith("Publication abandonnée")
+    assert world.recorded(2)[1] == "Vélos volés"
+    assert world.project.git("diff", "HEAD~2", "--stat") != ""
+    assert world.project.git("diff", "HEAD~2", "HEAD", "--stat") == ""  # the record is as before
+    assert world.dirty() == [" M data/nlu.yml"]  # and the work is not lost
+    launcher.refuses.clear()
+    assert (await world.publish(candidate)).state == "done"
+
+
+async def test_a_comparison_with_another_model_does_not_count(world: World, launcher: Launcher) -> None:
+    candidate = await world.candidate()
+    world._model(world.models, "f" * 16)  # somebody ran `planton train` meanwhile
+    done = await world.publish(candidate)
+    assert "n’est plus celui auquel ce candidat a été comparé" in done.failure
+
+
+async def test_one_at_a_time(world: World) -> None:
+    candidate = await world.candidate()
+    await world.ask(candidate)
+    with pytest.raises(PublicationError, match="déjà en cours"):
+        await world.ask(candidate)
+
+
+async def test_without_engines_here_it_is_taken_at_the_next_start(world: World) -> None:
+    candidate = await world.candidate()
+    done = await world.publish(candidate)
+    assert done.state == "done"
+    assert world.serving == candidate
+    assert "prochain démarrage" in done.warning
+
+
+async def test_without_a_repository_nothing_is_done(world: World, launcher: Launcher) -> None:
+    candidate = await world.candidate()
+    shutil.rmtree(world.project.root / ".git")
+    done = await world.publish(candidate)
+    assert done.state == "failed"
+    assert "dépôt git" in done.failure
+    assert "git init" in done.remedy
+    assert world.serving == world.first
+
+
+async def test_one_click_brings_model_and_data_back_and_another_one_forward(world: World, launcher: Launcher) -> None:
+    published = []
+    texts = [world.project.git("show", "HEAD:data/nlu.yml")]
+    for n in range(3):
+        world.change(f"phrase numéro {n}", ("armes", "animaux", "procuration")[n])
+        published.append((await world.publish(await world.candidate(), f"Pas {n}")).model)
+        texts.append(world.project.read("data/nlu.yml"))
+    world.change("pas encore publiée", "contravention")
+
+    back = await world.back(published[0])
+    assert (back.state, back.failure) == ("done", "")
+    assert world.serving == launcher.serving == published[0]
+    assert world.project.git("show", "HEAD:data/nlu.yml") == texts[1]
+    assert world.recorded(2) == [f"Retour au modèle {published[0]}", "Pas 2"]
+    assert "pas encore publiée" in world.project.read("data/nlu.yml")
+    assert "phrase numéro 2" not in world.project.read("data/nlu.yml")
+    assert world.dirty() == [" M data/nlu.yml"]
+
+    forward = await world.back(published[2])  # the roll-back itself is taken back
+    assert forward.state == "done"
+    assert world.serving == published[2]
+    assert world.project.git("show", "HEAD:data/nlu.yml") == texts[3]
+
+    first = await world.back(world.first)
+    assert first.state == "done"
+    assert world.project.git("show", "HEAD:data/nlu.yml") == texts[0]
+    assert world.serving == world.first
+
+
+async def test_lines_changed_by_hand_since_stop_a_return_and_nothing_is_half_done(
+    world: World, launcher: Launcher
+) -> None:
+    published = (await world.publish(await world.candidate())).model
+    text = world.project.read("data/nlu.yml")
+    world.project.write("data/nlu.yml", text.replace("on m'a volé mon vélo électrique", "on m'a volé mon scooter"))
+    world.by_hand()
+    before = (world.project.head(), world.project.read("data/nlu.yml"))
+    done = await world.back(world.first)
+    assert done.state == "failed"
+    assert "les mêmes lignes ont été changées depuis" in done.failure
+    assert "rien n’a été changé" in done.remedy
+    assert (world.project.head(), world.project.read("data/nlu.yml")) == before
+    assert world.serving == launcher.serving == published
+
+
+async def test_engines_that_refuse_to_go_back_leave_everything_as_it_was(world: World, launcher: Launcher) -> None:
+    published = (await world.publish(await world.candidate())).model
+    text = world.project.read("data/nlu.yml")
+    launcher.refuses[world.first] = "le nouveau moteur n’a pas démarré"
+    done = await world.back(world.first)
+    assert done.state == "failed"
+    assert world.serving == launcher.serving == published
+    assert world.project.read("data/nlu.yml") == text
+    assert world.dirty() == []
+
+
+async def test_a_version_that_is_gone_is_said(world: World, launcher: Launcher) -> None:
+    done = await world.back("e" * 16)
+    assert done.state == "failed"
+    assert "les dix dernières sont gardées" in done.failure
+
+
+async def test_what_is_recorded_is_sent_and_a_remote_that_is_away_does_not_stop_it(
+    world: World, launcher: Launcher, tmp_path: Path
+) -> None:
+    bare = tmp_path / "distant.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(bare)], check=True)
+    world.project.git("remote", "add", "origin", str(bare))
+    done = await world.publish(await world.candidate())
+    assert done.warning == ""
+    there = subprocess.run(
+        ["git", "rev-parse", "planton/atelier"], cwd=bare, check=True, capture_output=True, text=True
+    )
+    assert there.stdout.strip() == done.commit
+    bare.rename(tmp_path / "ailleurs.git")
+    world.change("encore une")
+    done = await world.publish(await world.candidate())
+    assert done.state == "done"
+    assert "git push origin HEAD:refs/heads/planton/atelier" in done.warning
+
+
+async def test_a_part_that_could_not_read_again_is_named(world: World, launcher: Launcher, database: Database) -> None:
+    async with database.begin() as connection:
+        await reloaded(connection, "gateway", "ici", world.clock.now(), world.first, "domain.yml ne se lit pas.")
+    done = await world.publish(await world.candidate())
+    assert done.state == "done"
+    assert "gateway : domain.yml ne se lit pas." in done.warning
+
+
+@pytest.mark.parametrize("step", ["record", "engines"])
+async def test_cut_short_before_the_model_serves_it_is_undone_at_the_next_start(
+    world: World, launcher: Launcher, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kill -9 of the role: no word is said, no line of ours runs afterwards."""
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    launcher.hold = asyncio.Event()
+    if step == "record":  # between the commit and its note in the database
+
+        async def gone(*_: object, **__: object) -> None:
+            await asyncio.Event().wait()
+
+        real = world.publications.step
+
+        async def note(number: int, step: str, **kept: str) -> None:
+            await (gone() if "commit_id" in kept else real(number, step, **kept))
+
+        monkeypatch.setattr(world.publications, "step", note)
+    killed = asyncio.create_task(world.publisher.work())
+    while world.recorded() != ["Vélos volés"] or (step == "engines" and not launcher.wished):
+        await asyncio.sleep(0.02)
+    killed.cancel()
+    await asyncio.gather(killed, return_exceptions=True)
+    monkeypatch.undo()
+    launcher.hold.set()
+    await world.publisher.recover()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert (found.state, "interrompue par un redémarrage" in found.failure) == ("failed", True)
+    assert world.serving == world.first
+    assert launcher.serving == world.first
+    assert world.project.git("diff", "HEAD~2", "HEAD", "--stat") == ""
+    assert world.dirty() == [" M data/nlu.yml"]
+    assert (await world.publish(candidate)).state == "done"
+
+
+async def test_cut_short_once_the_model_serves_it_is_finished_at_the_next_start(
+    world: World, launcher: Launcher
+) -> None:
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    publisher = world.publisher
+    waiting = asyncio.Event()
+
+    async def never(*_: object) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    publisher.publications.reload = never  # type: ignore[method-assign]
+    killed = asyncio.create_task(publisher.work())
+    await waiting.wait()
+    killed.cancel()
+    await asyncio.gather(killed, return_exceptions=True)
+    del publisher.publications.reload
+    await world.publisher.recover()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert (found.state, world.serving, found.commit) == ("done", candidate, world.project.head())
+
+
+async def test_ten_models_are_kept_with_the_one_in_service_and_the_one_before(world: World) -> None:
+    for n in range(13):
+        world._model(world.models, f"{n:016x}")
+    engines.touch(world.models / f"{world.first}{SUFFIX}", 1.0)  # the oldest of all
+    gone = publishing.forget(world.models, (f"{12:016x}", world.first))
+    kept = {path.name.removesuffix(SUFFIX) for path in world.models.glob(f"*{SUFFIX}")}
+    assert kept == {world.first, *(f"{n:016x}" for n in range(3, 13))}
+    assert set(gone) == {f"{n:016x}" for n in range(3)}
+    assert not (world.models / f"{0:016x}.json").exists()
+    assert not (world.models / f"{0:016x}.danger.json").exists()
