@@ -254,8 +254,8 @@ def _personal() -> BadChoice:
 
 def _first_look(project: Project, turns: Sequence[Turn], kind: str, name: str) -> Preview:
     """The words with stand-ins, and the draft. Raises TrainerError."""
-    found = pseudonyms.pseudonymiser()
-    seen = {turn.events[0]: found.replace(turn.seen) for turn in turns if turn.payload is None}
+    written = [turn for turn in turns if turn.payload is None] if kind == TEST else []  # a story holds no words
+    seen = {turn.events[0]: pseudonyms.pseudonymiser().replace(turn.seen) for turn in written}
     words = {event: one.text for event, one in seen.items()}
     return _look(project, turns, kind, name, words, seen)
 
@@ -282,11 +282,12 @@ def _look(
 ) -> Preview:
     if kind not in (STORY, TEST):
         raise stories.BadStory("Ni histoire ni test n’est choisi.", "Choisissez l’un des deux boutons.")
-    found = pseudonyms.pseudonymiser()
-    shown = kind == TEST  # a story holds no words
-    left = {event: found.leftovers(text) for event, text in words.items()} if shown else {}
     made = [_told(turn, words.get(turn.events[0], "")) for turn in turns]
-    draft = (stories.played if shown else stories.story)(project, name, made)
+    draft = (stories.played if kind == TEST else stories.story)(project, name, made)
+    if kind == STORY:
+        return Preview(kind, name, turns, words, seen, {}, pseudonyms.leftovers(name), draft)
+    found = pseudonyms.pseudonymiser()
+    left = {event: found.leftovers(text) for event, text in words.items()}
     return Preview(kind, name, turns, words, seen, left, found.leftovers(name), draft)
 
 
