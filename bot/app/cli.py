@@ -149,6 +149,14 @@ def parser() -> Parser:
     check.add_argument("--sans-rasa", action="store_true", help="sans la vérification de Rasa, qui prend dix secondes")
     check.add_argument("--tout", action="store_true", help="tous les avertissements, même nombreux du même genre")
 
+    compare = commands.add_parser("compare", help="entraîne un candidat à part et le compare au modèle en service")
+    compare.description = (
+        "Entraîne les fichiers présents à part, dans models/candidates, et compare ce candidat au modèle en service : jeux "
+        "annotés, messages confirmés du dernier mois, validation croisée. Ne change rien au service."
+    )
+    compare.add_argument("--json", action="store_true", help="la comparaison entière en JSON")
+    compare.add_argument("--frugal", action="store_true", help="moins de mémoire, plus de temps")
+
     users = commands.add_parser("users", help="gère les comptes de la console")
     actions = users.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
     add = actions.add_parser("add", help="crée un compte")
@@ -205,6 +213,10 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from bot.app import train
 
         return train.main(parsed)
+    if parsed.command == "compare":
+        from bot.app import compare
+
+        return compare.main(parsed)
     if parsed.command == "users":
         from bot.app import users
 

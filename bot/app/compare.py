@@ -1,0 +1,175 @@
+"""`planton compare`: trains the present files aside and compares the candidate with the model in service, in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.app.access import reach
+from bot.app.launcher import engine_environ, engine_python
+from bot.app.policy import ROOT
+from bot.app.report import LABELS, percent, points
+from bot.app.say import say, typeset
+from bot.app.workbench import measure
+from bot.core.errors import Explained, SetupError
+from bot.policy.intents import policy_of
+from bot.settings import Settings
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.workbench import readings
+from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SETS, Comparison, Judgement, SetComparison
+from bot.trainer.conduct import Conductor, Order, Outcome
+from bot.trainer.gold import Case
+from bot.trainer.project import Project
+from bot.trainer.runs import SINCE
+
+LOSSES = 15  # messages that the terminal shows of a set
+NAMES = {
+    EMERGENCY: "Urgences",
+    INTENTS: "Toutes les intentions",
+    CONFIRMED: "Messages confirmés du dernier mois",
+    FOLDS: "Validation croisée",
+}
+STAGES = {
+    "copying": "copie des fichiers",
+    "checking": "vérification",
+    "reading": "lecture des exemples et des règles",
+    "learning": "apprentissage des intentions",
+    "danger": "apprentissage du score de danger",
+    "candidate": "mesure du candidat",
+    "current": "mesure du modèle en service",
+    "comparing": "comparaison",
+}
+VERDICTS = {"same": "identiques", "noise": "dans le bruit", "progress": "progrès", "decline": "recul"}
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Train if needed, compare, print; the exit code. Raises Explained."""
+    if not engine_python().exists():
+        raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
+    confirmed, why = _confirmed(Settings())
+    order = Order(
+        Project(ROOT),
+        getpass.getuser(),
+        datetime.now(UTC).isoformat(),
+        [Case(one.words, one.intent, one.second or "", policy_of(one.intent).route) for one in confirmed],
+        [one.event for one in confirmed],
+        no_confirmed=why,
+    )
+    conductor = Conductor(engine_python(), engine_environ(os.environ), measure, _progress(), frugal=parsed.frugal)
+    outcome = conductor.run(order)
+    if parsed.json:
+        kept = None if outcome.comparison is None else outcome.comparison.to_json()
+        print(json.dumps({"candidate": outcome.candidate, "current": outcome.current, "comparison": kept}))
+    else:
+        print(typeset("\n".join(_told(outcome))))
+    return 0
+
+
+def _progress() -> Any:
+    """Says each stage once, on standard error."""
+    seen: set[str] = set()
+
+    def report(stage: str, _share: float, _more: Mapping[str, Any]) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            say(f"{STAGES[stage]}…")
+
+    return report
+
+
+def _confirmed(settings: Settings) -> tuple[Sequence[readings.Confirmed], str]:
+    """The last month's confirmed messages, in memory; without a database, why there are none."""
+    try:
+        with reach(settings, create=False) as url:
+            found = asyncio.run(_read(url, Codec(settings.secret("DATA_KEY"))))
+    except (Explained, psycopg.Error, SQLAlchemyError, OSError) as error:
+        return [], error.what.rstrip(".") if isinstance(error, Explained) else "la base de données ne répond pas"
+    return [one for one in found if one.words.strip()], "aucun message confirmé ce dernier mois"
+
+
+async def _read(url: str, codec: Codec) -> Sequence[readings.Confirmed]:
+    database = Database(url, size=1, name="planton-compare")
+    try:
+        async with database.begin() as connection:
+            return await readings.confirmed(connection, codec, datetime.now(UTC) - SINCE)
+    finally:
+        await database.close()
+
+
+def _told(outcome: Outcome) -> Iterator[str]:
+    if outcome.comparison is None:
+        yield f"Rien n’a changé : le modèle en service ({outcome.current}) a été entraîné avec ces mêmes fichiers."
+        return
+    yield from table(outcome.comparison)
+
+
+def table(comparison: Comparison) -> Iterator[str]:
+    """All of a comparison for people: the sets, then each with its figures, its intents, and what was lost."""
+    yield f"candidat {comparison.candidate}, en service {comparison.current or '(aucun modèle)'}"
+    yield ""
+    yield f"{'jeu':<38}{'messages':>9}{'service':>10}{'candidat':>10}{'gains':>7}{'pertes':>8}  verdict"
+    for name in SETS:
+        yield _line(comparison.set(name))
+    for name in SETS:
+        each = comparison.set(name)
+        if each.candidate:
+            yield ""
+            yield from _figures(each)
+    for note in comparison.notes:
+        yield ""
+        yield note
+
+
+def _line(each: SetComparison) -> str:
+    name = NAMES[each.name]
+    if each.candidate is None:
+        return f"{name:<38}{each.missing}"
+    before = percent(each.current.shares["accuracy"]) if each.current else "—"
+    after = percent(each.candidate.shares["accuracy"])
+    verdict = f"{VERDICTS[each.test.verdict]} (p = {each.test.p:.3f})" if each.current else each.missing
+    return f"{name:<38}{each.candidate.n:>9}{before:>10}{after:>10}{each.test.gains:>7}{each.test.losses:>8}  {verdict}"
+
+
+def _figures(each: SetComparison) -> Iterator[str]:
+    assert each.candidate is not None
+    yield f"{NAMES[each.name]:<50}{'service':>9}{'candidat':>10}{'écart':>10}"
+    for name, label in {**LABELS, "ece": "erreur de calibration (ECE)"}.items():
+        before = each.current.shares[name] if each.current else None
+        after = each.candidate.shares[name]
+        if before is not None or after is not None:
+            yield f"{label:<50}{percent(before):>9}{percent(after):>10}{_change(before, after):>10}"
+    for name, both in each.intents.items():
+        before = both.before.accuracy if both.before else None
+        after = both.after.accuracy if both.after else None
+        if before != after:
+            yield f"  {name:<48}{percent(before):>9}{percent(after):>10}{_change(before, after):>10}"
+    for title, rows in (("pertes", each.losses), ("gains", each.gains)):
+        yield from _messages(title, rows)
+
+
+def _messages(title: str, rows: Sequence[Judgement]) -> Iterator[str]:
+    if rows:
+        yield f"{title} :"
+    for row in rows[:LOSSES]:
+        words = f"message {row.event}" if row.event is not None else row.text
+        yield f"  {words}\n      {row.wanted} ; en service {_seen(row.before)}, candidat {_seen(row.after)}"
+    if len(rows) > LOSSES:
+        yield f"  … et {len(rows) - LOSSES} autres (tous avec --json)"
+
+
+def _seen(reading: Any) -> str:
+    return f"{reading.intent or 'rien'}{f' ({reading.route})' if reading.route else ''}"
+
+
+def _change(before: float | None, after: float | None) -> str:
+    return "" if before is None or after is None else points(after - before)
