@@ -76,7 +76,7 @@ def train(order: Order) -> Path:
         say(f"Rien n’a changé : le modèle {archive.name} convient.")
         order.sign("done", archive=str(archive))
         return archive
-    with tempfile.TemporaryDirectory(dir=models, prefix=".training-") as folder:
+    with tempfile.TemporaryDirectory(dir=models, prefix=f".training-{os.getpid()}-") as folder:
         order.sign("reading")
         say("Lecture des exemples et des règles…")
         made_score = Path(folder) / "danger.json"

@@ -281,9 +281,12 @@ class Conductor:
             errors = process.stderr
             drain = threading.Thread(target=lambda: said.extend(errors), daemon=True)
             drain.start()
-            with Peak(process.pid) as peak:
-                yield from process.stdout
-                code = process.wait()
+            try:
+                with Peak(process.pid) as peak:
+                    yield from process.stdout
+                    code = process.wait()
+            finally:
+                _sweep(root.parent.parent, process)
             self._memory = max(self._memory, peak.highest)
             drain.join()
         self._halt.check()
@@ -388,6 +391,14 @@ class Conductor:
         self._halt.check()
         if stage:
             self._tell(stage, 0.0, more)
+
+
+def _sweep(candidates: Path, process: subprocess.Popen[str]) -> None:
+    """What a training that was ended left behind: it had no time to see to it."""
+    process.kill()
+    process.wait()
+    for folder in candidates.glob(f".training-{process.pid}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _link(root: Path, folder: Path) -> None:

@@ -32,7 +32,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
         (["partir"], "« partir » n’est pas possible"),
         (
             ["run", "facteur"],
-            "RÔLE : « facteur » n’est pas possible (choix : gateway, worker, sender, engine, console)",
+            "RÔLE : « facteur » n’est pas possible (choix : gateway, worker, sender, engine, console, trainer)",
         ),
         (["run", "--vite"], "en trop : --vite"),
         (["users"], "il manque : ACTION"),
