@@ -147,6 +147,7 @@ _KEYS = {
     "held_by": "tenue jusque-là par le compte n°",
     "intents": "sujets",
     "issuer": "fournisseur d’identité",
+    "kept": "copie gardée par git",
     "kind": "sorte",
     "left": "partie",
     "level": "niveau",
@@ -205,7 +206,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "reason": {**work_words.CLOSE, **work_words.BLOCK},
     "role": labels.ROLES,
     "step": {"0": "première", "1": "seconde"},
-    "what": {"password": "mot de passe", "journal": "journal", "pilotage": "pilotage"},
+    "what": {"password": "mot de passe", "journal": "journal", "pilotage": "pilotage", "suivi": "suivi de la compréhension"},
     "way": {"link": "lien", "password": "mot de passe provisoire"},
     "by": {"time": "l’heure venue", "message": "un nouveau message", "agent": "un agent"},
     "why": {

@@ -142,17 +142,28 @@ class Corrections:
         await news.topic(connection, "workbench")
 
     @staticmethod
-    async def discarded(connection: AsyncConnection, at: datetime, user: User, file: str, since: datetime) -> None:
-        """A file went back to its last published state: what was changed in it since is taken back with it, audited."""
-        rows = await connection.execute(
+    async def discarded(
+        connection: AsyncConnection, at: datetime, user: User, file: str, numbers: Sequence[int], kept: str
+    ) -> None:
+        """A file went back to its last commit: these are taken back with it, audited. `kept`: git's id of what it held."""
+        await connection.execute(
             text("""
                 UPDATE corrections SET undone_at = :at, undone_by = :user
-                WHERE file = :file AND undone_at IS NULL AND at > :since RETURNING id
+                WHERE id = ANY(CAST(:ids AS bigint[])) AND undone_at IS NULL
             """),
-            {"at": at, "user": user.id, "file": file, "since": since},
+            {"at": at, "user": user.id, "ids": list(numbers)},
         )
-        await audit.record(connection, at, user.id, "file_discarded", file=file, count=len(rows.all()))
+        await audit.record(connection, at, user.id, "file_discarded", file=file, count=len(numbers), kept=kept)
         await news.topic(connection, "workbench")
+
+    @staticmethod
+    async def standing(connection: AsyncConnection, file: str, limit: int) -> list[Correction]:
+        """Those of a file that nobody took back, the newest first."""
+        rows = await connection.execute(
+            text(f"{_SELECT} WHERE c.file = :file AND c.undone_at IS NULL ORDER BY c.id DESC LIMIT :limit"),
+            {"file": file, "limit": limit},
+        )
+        return [_correction(row) for row in rows]
 
     @staticmethod
     async def last(connection: AsyncConnection, limit: int, intent: str | None = None) -> list[Correction]:

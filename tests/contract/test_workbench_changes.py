@@ -1,0 +1,136 @@
+"""What changed since the last publication, over HTTP: who did what, one line taken back, a file given up."""
+
+from __future__ import annotations
+
+import re
+
+from bot.trainer.corpus import NLU, Operation, apply
+from bot.trainer.project import Project
+from tests.contract.test_workbench_examples import INTENT, console, example, ines, inside, key, plain, project, send
+from tests.fakes.console import Answer, Browser, RunningConsole
+
+__all__ = ["console", "ines", "project"]  # fixtures
+EXAMPLES, CHANGES = "/atelier/exemples", "/atelier/changements"
+
+
+def lines(answer: Answer) -> list[str]:
+    """What stands in each line: sign, text, who."""
+    found = re.findall(r'<li class="change-line.*?</li>', answer.page, re.DOTALL)
+    return [re.sub(r"\s+", " ", plain(Answer(200, one, answer.headers, ""))).strip() for one in found]
+
+
+async def test_nothing_has_changed(ines: Browser) -> None:
+    answer = await ines.get(CHANGES)
+    assert answer.status == 200
+    assert 'data-testid="empty"' in answer.page
+
+
+async def test_each_line_says_who_did_it_and_is_taken_back(
+    ines: Browser, console: RunningConsole, project: Project
+) -> None:
+    before = project.read(NLU)
+    async with await inside(console, "Yanis") as yanis:
+        await send(yanis, f"{EXAMPLES}/{INTENT}", geste="retirer", cle=key(example(project, 1)))
+    await send(ines, f"{EXAMPLES}/{INTENT}", geste="ajouter", texte="voter a la place de mémé")
+    apply(project, [Operation("add", "animaux", "un lapin écrit à la main")])
+    answer = await ines.get(CHANGES)
+    assert [line.split(", ligne")[0] for line in sorted(lines(answer))] == ["+ Ajouté", "+ Ajouté", "− Retiré"]
+    added, by_hand, removed = sorted(lines(answer), key=lambda line: ("mémé" not in line, "lapin" not in line))
+    assert "Inès, " in added
+    assert "Yanis, " in removed
+    assert "à la main" in by_hand
+    assert "2 lignes ajoutées" in plain(answer)
+    # The one that Yanis removed, by its correction; the one written by hand, as a line.
+    (row,) = await console.rows("SELECT id FROM corrections WHERE kind = 'remove'")
+    back = await send(ines, f"{EXAMPLES}/annuler", correction=str(row.id), retour="changements")
+    assert back.path.startswith(CHANGES)
+    assert len(lines(back)) == 2
+    back = await send(
+        ines,
+        f"{CHANGES}/ligne",
+        signe="+",
+        fichier=NLU,
+        intention="animaux",
+        exemple="un lapin écrit à la main",
+        apres="",
+    )
+    (left,) = lines(back)
+    assert "mémé" in left
+    (row,) = await console.rows("SELECT id FROM corrections WHERE kind = 'add'")
+    await send(ines, f"{EXAMPLES}/annuler", correction=str(row.id), retour="changements")
+    assert project.read(NLU) == before
+
+
+async def test_a_line_removed_by_hand_comes_back_to_its_place(ines: Browser, project: Project) -> None:
+    before, one = project.read(NLU), example(project, 3)
+    apply(project, [Operation("remove", INTENT, one.marked)])
+    form = (await ines.get(CHANGES)).page.split(f'action="{CHANGES}/ligne"')[1].split("</form>")[0]
+    after = re.search(r'name="apres" value="([^"]*)"', form)
+    assert after
+    await send(
+        ines,
+        f"{CHANGES}/ligne",
+        signe="-",
+        fichier=NLU,
+        intention=INTENT,
+        exemple=one.marked,
+        apres=example(project, 2).marked,
+    )
+    assert project.read(NLU) == before
+
+
+async def test_a_file_is_given_up_only_when_confirmed_and_as_it_was_shown(
+    ines: Browser, console: RunningConsole, project: Project
+) -> None:
+    before = project.read(NLU)
+    await send(ines, f"{EXAMPLES}/{INTENT}", geste="ajouter", texte="voter a la place de mémé")
+    page = (await ines.get(CHANGES)).page
+    seen = page.split('name="vu" value="')[1].split('"')[0]
+    unsure = await send(ines, f"{CHANGES}/abandonner", fichier=NLU, vu=seen)
+    assert unsure.status == 422
+    await send(ines, f"{EXAMPLES}/{INTENT}", geste="ajouter", texte="voter a la place de papy")
+    late = await send(ines, f"{CHANGES}/abandonner", fichier=NLU, vu=seen, confirme="oui")
+    assert late.status == 409
+    assert "a encore changé depuis que cette page est ouverte" in plain(late)
+    assert "papy" in project.read(NLU)
+    lost = project.read(NLU)
+    seen = late.page.split('name="vu" value="')[1].split('"')[0]
+    done = await send(ines, f"{CHANGES}/abandonner", fichier=NLU, vu=seen, confirme="oui")
+    assert 'data-testid="empty"' in done.page
+    assert project.read(NLU) == before
+    rows = await console.rows("SELECT v.name FROM corrections c JOIN users v ON v.id = c.undone_by")
+    assert [row.name for row in rows] == ["Inès", "Inès"]
+    (line,) = await console.rows("SELECT detail FROM audit WHERE action = 'file_discarded'")
+    assert project.git("cat-file", "-p", line.detail["kept"]) == lost, "what was given up is still in git's store"
+
+
+async def test_a_damaged_file_is_shown_and_can_be_given_up(ines: Browser, project: Project) -> None:
+    before = project.read(NLU)
+    project.write(NLU, before.replace("      - proc", "      proc"))
+    answer = await ines.get(CHANGES)
+    assert "data/nlu.yml, ligne 8, colonne 7" in plain(answer)
+    assert len(lines(answer)) == 2
+    seen = answer.page.split('name="vu" value="')[1].split('"')[0]
+    await send(ines, f"{CHANGES}/abandonner", fichier=NLU, vu=seen, confirme="oui")
+    assert project.read(NLU) == before
+
+
+async def test_replies_and_new_files_are_shown_too(ines: Browser, project: Project) -> None:
+    project.write("domain.yml", project.read("domain.yml") + "responses:\n  utter_animaux:\n  - text: 'Bonjour'\n")
+    project.write("data/precisions.yml", "- mots: [chat]\n")
+    page = plain(await ines.get(CHANGES))
+    assert "domain.yml" in page
+    assert "utter_animaux" in page
+    assert "data/precisions.yml" in page
+    assert "nouveau" in page
+
+
+async def test_an_auditor_looks_only(console: RunningConsole, project: Project) -> None:
+    apply(project, [Operation("add", "animaux", "un lapin de plus")])
+    async with await inside(console, "Odile", "auditor") as odile:
+        shown = await odile.get(CHANGES)
+        assert len(lines(shown)) == 1
+        assert "change-discard" not in shown.page
+        refused = await send(odile, f"{CHANGES}/abandonner", fichier=NLU, confirme="oui")
+        assert refused.status == 403
+    assert "un lapin de plus" in project.read(NLU)
