@@ -77,6 +77,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "examples.add": Shortcut("n", "Écrire un nouvel exemple", EXAMPLES),
     "examples.search": Shortcut("/", "Chercher un exemple", EXAMPLES),
     "examples.undo": Shortcut("z", "Aller à «\u00a0Annuler\u00a0» du dernier changement", EXAMPLES, press=False),
+    "checks.run": Shortcut("v", "Aller à «\u00a0Vérifier maintenant\u00a0»", WORKBENCH, press=False),
     "trainings.ask": Shortcut("t", "Aller à «\u00a0Entraîner\u00a0»", WORKBENCH, press=False),
     "replies.save": Shortcut("e", "Aller à «\u00a0Enregistrer\u00a0» d’une réponse", WORKBENCH, press=False),
     "search.field": Shortcut("/", "Aller aux mots à chercher", SEARCH),
