@@ -19,7 +19,7 @@ from bot.trainer.figures import Judged
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
 from bot.trainer.publishing import Publisher
-from bot.trainer.runs import Taker, Trainings, comparison_of, conductor_of, keep_taking, lowest_priority
+from bot.trainer.runs import Taker, Trainings, comparison_of, conductor_of, keep_taking, lowest_priority, once
 
 
 async def trainer(settings: Settings, url: str) -> None:
@@ -30,11 +30,8 @@ async def trainer(settings: Settings, url: str) -> None:
         make = conductor_of(engine_python(), engine_environ(os.environ), measure)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
         publisher = publisher_of(settings, project, opened.database)
-        await publisher.recover()
-        takers: Sequence[Taker] = (
-            publisher.work,
-            trainings.take,
-        )  # who publishes waits for no training that has not begun
+        # Who publishes waits for no training that has not begun.
+        takers: Sequence[Taker] = (once(publisher.recover), publisher.work, trainings.take)
         await keep_taking(takers, opened.listener)
 
 

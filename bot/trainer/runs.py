@@ -12,7 +12,7 @@ import platform
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +35,7 @@ log = logging.getLogger("planton.trainer")
 
 POLL = 1.0  # seconds between looks when nothing wakes us
 BEAT = 1.0  # seconds between heartbeats
+TELL = 5.0  # seconds after which open pages look again
 SINCE = timedelta(days=31)  # the last month's confirmed messages
 _IDLE = 3 << 13  # ioprio: the idle class
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
@@ -70,6 +71,20 @@ async def keep_taking(takers: Sequence[Taker], listener: Listener) -> None:
         except Exception as error:
             log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
             await asyncio.sleep(POLL)
+
+
+def once(work: Callable[[], Awaitable[None]]) -> Taker:
+    """Something to do before all else, again and again until it went well."""
+    done = False
+
+    async def take() -> bool:
+        nonlocal done
+        if not done:
+            await work()
+            done = True
+        return False
+
+    return take
 
 
 class Trainings:
@@ -171,10 +186,11 @@ class Trainings:
 
     async def _beat(self, run: Run, halt: Halt, state: _State) -> None:
         """Lengthen the lease, say how far it is, hear whether it shall end."""
-        told: tuple[str, int] = ("", -1)
+        told: tuple[str, int, int] = ("", -1, -1)
         while True:
             step = state.step()
-            now = (step.stage, int(step.share * 20))
+            # Also now and then in between: what is left is told by the clock alone.
+            now = (step.stage, int(step.share * 20), int(time.monotonic() / TELL))
             try:
                 if not await self._runs.beat(run, self._clock.now(), step, now != told):
                     halt.stop()
