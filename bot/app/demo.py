@@ -128,7 +128,8 @@ class DemoLauncher(Launcher):
 
     def _tell(self) -> None:
         say(f"tout est prêt. Ouvrez {_url(self.settings, 'sandbox')}/ pour écrire en citoyen ;")
-        say(f"la console des agents est à {_url(self.settings, 'console')} (un bouton du bac à sable y connecte).")
+        say(f"la console des agents est à {_url(self.settings, 'console')} (un bouton du bac à sable y connecte,")
+        say("un autre ouvre l’atelier des formateurs).")
 
 
 def _ready(gateway: Listener) -> bool:

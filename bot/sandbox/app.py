@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-AGENT, AGENT_ROLE = "agent.demo", "agent"
+# Button of the sandbox → (account, role, page that opens).
+PEOPLE = {"agent": ("agent.demo", "agent", "/file"), "formateur": ("formateur.demo", "trainer", "/atelier")}
 SUGGESTIONS = {
     Platform.MESSENGER: (
         "Comment porter plainte ?",
@@ -199,7 +200,8 @@ class Sandbox:
                 choices=hours.CHOICES,
                 zone=self._deps.night.zone.key,
                 night_end=hour_text(self._deps.night.end),
-                agent=AGENT,
+                agent=PEOPLE["agent"][0],
+                trainer=PEOPLE["formateur"][0],
             )
         )
 
@@ -281,10 +283,11 @@ class Sandbox:
         await asyncio.sleep(_SECOND_WAKE)
         await demo.wake(self._deps.database)
 
-    async def open_console(self, _request: Request) -> HTTPResponse:
-        """Make a log-in link for the demo's agent and go there."""
-        token = await demo.login_link(self._deps.database, AGENT, AGENT_ROLE, self._deps.clock.now())
-        return redirect(f"{self._deps.console_url}/entrer?jeton={token}", status=303)
+    async def open_console(self, request: Request) -> HTTPResponse:
+        """Make a log-in link for the demo's agent, or trainer, and go there."""
+        name, role, page = PEOPLE.get(str((request.form or {}).get("role") or ""), PEOPLE["agent"])
+        token = await demo.login_link(self._deps.database, name, role, self._deps.clock.now())
+        return redirect(f"{self._deps.console_url}/entrer?jeton={token}&suite={page}", status=303)
 
     # -- the panel -----------------------------------------------------------------------------------------------
 

@@ -136,7 +136,12 @@ async def test_the_console_opens_in_a_second_window(page: Page, database: Databa
         async with page.context.expect_page() as opening:
             await page.get_by_role("button", name="Ouvrir la console comme agent").click()
         window = await opening.value
-        await window.wait_for_url(f"{console.url}/entrer?jeton=*")
+        await window.wait_for_url(f"{console.url}/entrer?jeton=*suite=/file")
+        await window.close()
+        async with page.context.expect_page() as opening:
+            await page.get_by_role("button", name="Ouvrir l’atelier comme formateur").click()
+        window = await opening.value
+        await window.wait_for_url(f"{console.url}/entrer?jeton=*suite=/atelier")
         await window.close()
 
 

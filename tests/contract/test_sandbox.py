@@ -325,7 +325,8 @@ async def test_the_console_link_works_once_for_the_demo_agent(box: RunningSandbo
             assert response.status == 303
             address = response.headers["Location"]
         assert address.startswith("http://127.0.0.1:9/entrer?jeton=")
-        tokens.append(address.partition("jeton=")[2])
+        assert address.endswith("&suite=/file")
+        tokens.append(address.partition("jeton=")[2].partition("&")[0])
     async with database.begin() as connection:
         rows = (
             await connection.execute(
@@ -338,6 +339,18 @@ async def test_the_console_link_works_once_for_the_demo_agent(box: RunningSandbo
     assert {bytes(row.token_hash) for row in rows} == {hashlib.sha256(t.encode()).digest() for t in tokens}
     assert {(row.name, row.role) for row in rows} == {("agent.demo", "agent")}
     assert all(timedelta(0) < row.lasts <= timedelta(minutes=10) for row in rows)
+
+
+async def test_the_workbench_link_is_the_demo_trainers(box: RunningSandbox, database: Database) -> None:
+    for role, name, page in (("formateur", "formateur.demo", "/atelier"), ("chef", "agent.demo", "/file")):
+        async with box.client.post(f"{box.url}/console", data={"role": role}, allow_redirects=False) as response:
+            assert response.headers["Location"].endswith(f"&suite={page}")
+        async with database.begin() as connection:
+            assert (
+                await connection.scalar(text("SELECT role FROM users WHERE name = :name"), {"name": name}) is not None
+            )
+    async with database.begin() as connection:
+        assert await connection.scalar(text("SELECT role FROM users WHERE name = 'formateur.demo'")) == "trainer"
 
 
 async def test_the_panel_tells_the_persons_story(box: RunningSandbox, database: Database, codec: Codec) -> None:
