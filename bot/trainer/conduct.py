@@ -41,6 +41,7 @@ STAGES: Mapping[str, float] = {
 GOLD = {INTENTS: "tests/gold/intents.tsv", EMERGENCY: "tests/gold/emergency.tsv"}
 MEASURED = ".measured"  # what the model in service made of each set, in `models/`
 KEPT_MEASURES = 6
+ABANDONED = 6 * 3600  # seconds
 CODE = ("bot", "actions")  # the program: the same for every folder
 # What decides besides the model: a change of it makes another measure.
 DECIDES = ("bot/core", "bot/dialogue", "bot/engine", "bot/policy", "actions")
@@ -184,6 +185,7 @@ class Conductor:
         # Citizens' messages would be named by their intents alone; nothing of them is written.
         folder = root / "models" / CANDIDATES / f".snapshot-{order.training or os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
+        _forget_abandoned(folder.parent)
         try:
             self._stage("copying")
             snapshot = self._copy(order.project, folder / "candidate")
@@ -399,6 +401,14 @@ def _sweep(candidates: Path, process: subprocess.Popen[str]) -> None:
     process.wait()
     for folder in candidates.glob(f".training-{process.pid}-*"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_abandoned(candidates: Path) -> None:
+    """Copies that a killed process left."""
+    for folder in candidates.glob(".snapshot-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _link(root: Path, folder: Path) -> None:
