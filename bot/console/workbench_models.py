@@ -183,7 +183,7 @@ class ModelViews:
         values["open"] = await self._store.open()
         values["last"] = await self._store.last()
         values["reloads"] = await self._store.reloads()
-        values["status"], values["held"] = await asyncio.to_thread(_engines, self._deps.var)
+        values["launcher"], values["held"] = await asyncio.to_thread(_engines, self._deps.var)
         values["message_at_most"], values["reason_at_most"] = MESSAGE_AT_MOST, REASON_AT_MOST
         return self._render(request, "_models_live.html" if live else "models.html", status, **values)
 
@@ -243,7 +243,7 @@ def _versions(root: Path, serving: str, done: Sequence[Publication]) -> list[Ver
 
 def _archive(folder: Path, name: str) -> Path | None:
     """The archive of a hash; None for anything else."""
-    if not name.isascii() or not name.isalnum():
+    if not name.isascii() or not name.isalnum() or len(name) > 64:
         return None
     found = folder / f"{name}{engines.SUFFIX}"
     return found if found.is_file() else None

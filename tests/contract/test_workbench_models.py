@@ -1,0 +1,216 @@
+"""The page of models over HTTP: what serves, what may be published and why not, what a return does, who may press what."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.core.clock import FrozenClock
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.workbench.publications import reloaded
+from bot.trainer.project import Project
+from tests.fakes.console import Answer, Browser, RunningConsole, running_console
+from tests.fakes.project import copied
+from tests.fakes.publishing import Launcher, World
+
+PATH = "/atelier/modeles"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that each test copies."""
+    return copied(tmp_path_factory.mktemp("models") / "projet").root
+
+
+@pytest.fixture
+async def world(template: Path, tmp_path: Path, database: Database, frozen_clock: FrozenClock) -> World:
+    """A model in service, one example more since."""
+    shutil.copytree(template, tmp_path / "projet", symlinks=True)
+    made = World(Project(tmp_path / "projet"), tmp_path / "var", database, frozen_clock)
+    made.change("on m'a volé mon vélo électrique")
+    return made
+
+
+@pytest.fixture
+async def console(
+    world: World, database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock
+) -> AsyncIterator[RunningConsole]:
+    """A console over that project; its engines are scripted."""
+    changes = {"project": world.project, "var": world.var}
+    async with (
+        Launcher(world.var, world.models, world.first).running(),
+        running_console(database, database_url, codec, frozen_clock, wall, **changes) as running,
+    ):
+        yield running
+
+
+async def inside(console: RunningConsole, world: World, name: str, role: str) -> Browser:
+    user = await console.user(name, role)
+    world.user = world.user or user
+    browser = Browser(console)
+    await browser.log_in(name)
+    return browser
+
+
+@pytest.fixture
+async def trainer(console: RunningConsole, world: World) -> AsyncIterator[Browser]:
+    """A trainer who has logged in."""
+    async with await inside(console, world, "Inès", "trainer") as browser:
+        yield browser
+
+
+def text(answer: Answer) -> str:
+    """Its words, without marks and double spaces."""
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.page).replace("&nbsp;", " ").replace("\u00a0", " ").split())
+
+
+async def press(browser: Browser, model: str, button: str, **fields: str) -> Answer:
+    csrf = (await browser.get(PATH)).hidden("csrf")
+    return await browser.post(f"{PATH}/{model}/{button}", csrf=csrf, **fields)
+
+
+async def test_what_serves_is_said(trainer: Browser, console: RunningConsole, world: World) -> None:
+    async with console.database.begin() as connection:
+        await reloaded(connection, "gateway", "ici", console.clock.now(), world.first, "")
+        await reloaded(connection, "worker", "ici", console.clock.now(), world.first, "")
+        await reloaded(
+            connection, "worker", "ici", console.clock.now(), "x", "data/danger.yml : une entrée est fausse."
+        )
+    page = await trainer.get(PATH)
+    said = text(page)
+    assert f'data-testid="models-current">{world.first}<' in page.page
+    assert "Aucun candidat" in said
+    assert f"Moteur, 127.0.0.1:5005 {world.first}" in said
+    assert f"Passerelle, ici {world.first}" in said
+    assert f"Traitement, ici {world.first} data/danger.yml : une entrée est fausse. L’ancienne version y reste" in said
+    assert "entraîné" in said
+
+
+async def test_a_candidate_that_passes_is_published(trainer: Browser, world: World, console: RunningConsole) -> None:
+    candidate = await world.candidate()
+    page = await trainer.get(PATH)
+    assert "passe le contrôle" in page.page
+    assert "Urgences reconnues" in text(page)
+    refused = await press(trainer, candidate, "publier")
+    assert refused.status == 422
+    assert "Le message manque" in text(refused)
+    assert (await press(trainer, candidate, "publier", message="x" * 501)).status == 422
+    assert (await press(trainer, candidate, "publier", message="Vélos volés")).status == 303
+    page = await trainer.get(PATH)
+    assert "Publication en cours" in text(page)
+    assert "commence dès que l’essai en cours est fini" in text(page)
+    assert 'data-testid="models-publish"' not in page.page
+    again = await press(trainer, candidate, "publier", message="Encore")
+    assert again.status == 409
+    assert "déjà en cours" in text(again)
+    assert await world.publisher.work()
+    said = text(await trainer.get(PATH))
+    assert f"Modèle {candidate} publié par Inès" in said
+    assert f"enregistrement {world.project.head()[:10]}" in said
+    actions = [row.action for row in await console.rows("SELECT action FROM audit")]
+    assert "model_published" in actions
+
+
+async def test_the_gates_reasons_stand_there_and_nobody_gets_past_them(
+    trainer: Browser, world: World, console: RunningConsole
+) -> None:
+    worse = await world.candidate(missed=True, fallen=True)
+    page = await trainer.get(PATH)
+    said = text(page)
+    assert "contrôle fermé" in said
+    assert "« au secours il a un couteau »" in said
+    assert "L’intention « plainte_comment » perd plus de deux points" in said
+    assert 'data-testid="models-publish"' not in page.page
+    assert (await press(trainer, worse, "publier", message="Tout de même")).status == 409
+    async with await inside(console, world, "Alix", "administrator") as alix:
+        page = await alix.get(PATH)
+        assert 'data-testid="models-override"' not in page.page
+        assert (await press(alix, worse, "passer-outre", message="Si", motif="Parce que")).status == 409
+    assert await console.rows("SELECT 1 FROM publications") == []
+
+
+async def test_an_administrator_lets_an_intent_fall_with_a_reason(
+    trainer: Browser, world: World, console: RunningConsole
+) -> None:
+    fallen = await world.candidate(fallen=True)
+    page = await trainer.get(PATH)
+    assert "un administrateur peut passer outre" in text(page)
+    assert 'data-testid="models-override"' not in page.page
+    assert (await press(trainer, fallen, "passer-outre", message="Si", motif="Parce que")).status == 403
+    async with await inside(console, world, "Alix", "administrator") as alix:
+        refused = await press(alix, fallen, "passer-outre", message="Si", motif="  ")
+        assert refused.status == 422
+        assert "Le motif manque" in text(refused)
+        assert (await press(alix, fallen, "passer-outre", message="Si", motif="Deux\nmots")).status == 303
+        assert await world.publisher.work()
+        assert "contrôle outrepassé : Deux mots" in text(await alix.get(PATH))
+    ((detail,),) = await console.rows("SELECT detail FROM audit WHERE action = 'gate_overridden'")
+    assert detail == {"model": fallen, "reason": "Deux mots", "intents": ["plainte_comment"]}
+
+
+async def test_a_return_says_what_it_takes_back_and_does_it(trainer: Browser, world: World) -> None:
+    candidate = await world.candidate()
+    await world.publish(candidate, "Vélos volés")
+    page = await trainer.get(PATH)
+    said = text(page)
+    assert "défait 1 publication : Vélos volés" in said
+    assert (await press(trainer, candidate, "revenir")).status == 409
+    assert (await press(trainer, world.first, "revenir")).status == 303
+    assert "Retour en cours" in text(await trainer.get(PATH))
+    assert await world.publisher.work()
+    assert f"Retour au modèle {world.first} par Inès" in text(await trainer.get(PATH))
+    assert world.serving == world.first
+    assert "volé mon vélo électrique" not in world.project.read("data/nlu.yml")
+
+
+async def test_a_failure_stands_there_with_its_remedy(trainer: Browser, world: World) -> None:
+    candidate = await world.candidate()
+    world.change("et une phrase après l'essai")
+    await press(trainer, candidate, "publier", message="Vélos volés")
+    assert await world.publisher.work()
+    said = text(await trainer.get(PATH))
+    assert "n’a pas abouti. Les fichiers ont changé depuis l’essai" in said
+    assert "Lancez un nouvel essai" in said
+
+
+async def test_a_candidate_of_before_has_to_be_compared_anew(trainer: Browser, world: World) -> None:
+    candidate = await world.candidate()
+    world._model(world.models, "f" * 16)
+    assert "à comparer" in text(await trainer.get(PATH))
+    refused = await press(trainer, candidate, "publier", message="Vélos volés")
+    assert refused.status == 409
+    assert "n’a pas été comparé" in text(refused)
+
+
+@pytest.mark.parametrize("name", ["x", "..", "%2e%2e", "candidates", "a" * 300, "é"])
+async def test_a_model_that_is_not_there_is_404(trainer: Browser, name: str) -> None:
+    assert (await press(trainer, name, "publier", message="x")).status == 404
+    assert (await press(trainer, name, "revenir")).status == 404
+
+
+async def test_who_only_looks_presses_nothing(console: RunningConsole, world: World, trainer: Browser) -> None:
+    candidate = await world.candidate()
+    async with await inside(console, world, "Odile", "auditor") as odile:
+        page = await odile.get(PATH)
+        assert page.status == 200
+        assert "passe le contrôle" in page.page
+        assert 'data-testid="models-publish"' not in page.page
+        assert 'data-testid="models-going-back"' not in page.page
+        assert (await press(odile, candidate, "publier", message="x")).status == 403
+
+
+async def test_elsewhere_than_with_the_files_the_page_says_so(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock
+) -> None:
+    async with running_console(database, database_url, codec, frozen_clock, wall) as console:
+        await console.user("Inès", "trainer")
+        async with Browser(console) as browser:
+            await browser.log_in("Inès")
+            page = await browser.get(PATH)
+            assert page.status == 503
+            assert "n’est pas sur cette machine" in page.page
