@@ -121,7 +121,10 @@ class Pseudonymiser:
         spans = [span for span in self.find(text) if not is_ours(span.kind, text[span.start : span.end])]
         stand_ins = StandIns(self._dice)
         originals = [(span, text[span.start : span.end]) for span in spans]
-        return [Replacement(span.start, span.end, span.kind, words, stand_ins.of(span.kind, words)) for span, words in originals]
+        return [
+            Replacement(span.start, span.end, span.kind, words, stand_ins.of(span.kind, words))
+            for span, words in originals
+        ]
 
     def stand_in(self, words: str, kind: Kind) -> str:
         """A stand-in for words that a person pointed at."""
@@ -168,7 +171,8 @@ class _Marks:
     def __init__(self, text: str) -> None:
         self._places: list[int] = []  # of each character of `bare`, in the text
         self._edges: list[int] = []  # in `bare`: where words of a mark begin or end
-        letters, at = [], 0
+        letters: list[str] = []
+        at = 0
         for mark in _MARK.finditer(text):
             self._keep(letters, text, at, mark.start())
             self._edges.append(len(letters))

@@ -19,48 +19,67 @@ from bot.trainer.pseudonyms_words import (
     first_names,
     is_ordinary,
     is_verb,
+    is_written_so,
     plain,
 )
 
 MOST_WORDS = 4  # of one name, particles not counted
 _I = re.IGNORECASE
 _WORD = re.compile(r"[^\W\d_]+(?:['’.-](?=[^\W\d_])[^\W\d_]+)*\.?(?![\w@])|(?<![\w])[^\W\d_]+(?![\d_])")
-_PARTICLES = frozenset("de du da das dos di del della el al ben bin le la les van von der den d n' o' mac mc st saint sainte y".split())  # noqa: SIM905
+_PARTICLES = frozenset(
+    "de du da das dos di del della el al ben bin le la les van von der den d n' o' mac mc st saint sainte y".split()  # noqa: SIM905
+)
 
 # -- what announces a name -----------------------------------------------------------------------------------------
 
 _ROLE = (
-    r"m\.|mr\.?|mrs\.?|mons(?:ieur)?|mme\.?|mdme|madame|mlle|mademoiselle|ma[îi]tre|me(?=\s[A-Z])|dr\.?|docteure?|professeure?|prof|agente?|brigadi[eè]re?(?:[ -]che(?:f|ffe))?|"
-    r"gardien(?:ne)?(?: de la paix)?|gpx|lieutenante?|capitaine|commandante?|commissaire|majore?|adjudante?(?:[ -]chef)?|opj|apj|inspecteur|inspectrice|"
-    r"policier|polici[eè]re|flic|sergente?|colonel|juge|procureure?|directeur|directrice|avocate?|fonctionnaire|infirmi[eè]re?|veuve"
+    r"m\.|mr\.?|mrs\.?|mons(?:ieur)?|mme\.?|mdme|madame|mlle|mademoiselle|ma[îi]tre|me(?=\s(?-i:[A-Z]))|dr\.?|"
+    r"docteure?|professeure?|prof|agente?|brigadi[eè]re?(?:[ -]che(?:f|ffe))?|"
+    r"gardien(?:ne)?(?: de la paix)?|gpx|lieutenante?|capitaine|commandante?|commissaire|majore?|"
+    r"adjudante?(?:[ -]chef)?|opj|apj|inspecteur|inspectrice|"
+    r"policier|polici[eè]re|flic|sergente?|colonel|juge|procureure?|directeur|directrice|avocate?|fonctionnaire|"
+    r"infirmi[eè]re?|veuve"
 )
 _KIN = (
-    r"fils|fille|garçon|mari|femme|[ée]pou(?:x|se)|ex|copain|copine|pote|amie?|fr[èe]re|s(?:œ|oe)ur|jumelles|jumeaux|cousine?|neveu|ni[èe]ce|oncle|tante|"
-    r"p[èe]re|m[èe]re|papa|maman|mamie|mami|papi|papy|voisine?s?|coll[èe]gues?|coloc(?:ataire)?|patronn?e?|compagn(?:on|e)|conjointe?|b[ée]b[ée]|"
-    r"b(?:eau|elle)[ -]?(?:fr[èe]re|p[èe]re|m[èe]re|s(?:œ|oe)ur|fils|fille)|grand[- ]?(?:m[èe]re|p[èe]re)|filleule?|camarades?|mec|meuf|nana|"
-    r"petit(?:e)?(?: ami| amie| copain| copine)?|enfants?|famille|couple|victime|t[ée]moin|auteur|suspect|conducteur|conductrice|bailleur|proprio|chef"
+    r"fils|fille|garçon|mari|femme|[ée]pou(?:x|se)|ex|copain|copine|pote|amie?|fr[èe]re|s(?:œ|oe)ur|jumelles|jumeaux|"
+    r"cousine?|neveu|ni[èe]ce|oncle|tante|"
+    r"p[èe]re|m[èe]re|papa|maman|mamie|mami|papi|papy|voisine?s?|coll[èe]gues?|coloc(?:ataire)?|patronn?e?|"
+    r"compagn(?:on|e)|conjointe?|b[ée]b[ée]|"
+    r"b(?:eau|elle)[ -]?(?:fr[èe]re|p[èe]re|m[èe]re|s(?:œ|oe)ur|fils|fille)|grand[- ]?(?:m[èe]re|p[èe]re)|filleule?|"
+    r"camarades?|mec|meuf|nana|"
+    r"petit(?:e)?(?: ami| amie| copain| copine)?|enfants?|famille|couple|victime|t[ée]moin|auteur|suspect|conducteur|"
+    r"conductrice|bailleur|proprio|chef"
 )
 # After these a name follows, whatever it looks like.
 _SURE = re.compile(
     r"\b(?:je\s+m['’ ]?a?p+el+e?s?|j['’ ]?m['’ ]?ap+el+e?|jmap+el+e?|m['’]ap+el+e?|map+el+e|me\s+nom+e|my\s+name\s+is|"
-    r"s['’ ]?ap+el+(?:e|ent|ait)|se\s+f(?:ai|esai|aisai)(?:t|s)?\s+ap+el+er|on\s+l['’]ap+el+e|d[ée]?nomm[ée]e?|(?:le|la|un|une)\s+nomm[ée]e?|surnomm[ée]e?|alias|"
-    r"une?\s+certaine?|(?:pr[ée])?nom(?:\s+de\s+(?:jeune\s+fille|famille))?\s*(?::|c['’ ]?est|est|cest|c['’]\s?)|nom(?=\s+[A-Z]{3})|pr[ée]nom(?=\s+[A-Z])|"
-    r"au\s+nom\s+(?:de|d['’])|je\s+me\s+pr[ée]sente|je\s+soussign[ée]e?|sign[ée]e?\s*:|n[ée]+e\s+(?=[A-Z])|[ée]pouse\s+(?=[A-Z])|"
-    r"passer\s+pour|procuration\s+pour|contre\s+(?=[A-Z])|appelez?\s+(?=[A-Z]))\s*[:,]?\s*",
+    r"s['’ ]?ap+el+(?:e|ent|ait)|se\s+f(?:ai|esai|aisai)(?:t|s)?\s+ap+el+er|on\s+l['’]ap+el+e|d[ée]?nomm[ée]e?|(?:le|"
+    r"la|un|une)\s+nomm[ée]e?|surnomm[ée]e?|alias|"
+    r"(?:pr[ée])?nom(?:\s+de\s+(?:jeune\s+fille|famille))?\s*(?::|c['’ ]?est|est|cest|c['’]\s?)|"
+    r"nom(?=\s+(?-i:[A-Z]{3}))|pr[ée]nom(?=\s+(?-i:[A-Z]))|"
+    r"au\s+nom\s+(?:de|d['’])|je\s+me\s+pr[ée]sente|je\s+soussign[ée]e?|sign[ée]e?\s*:|n[ée]+e\s+(?=(?-i:[A-Z]))|"
+    r"[ée]pouse\s+(?=(?-i:[A-Z]))|"
+    r"passer\s+pour|procuration\s+pour|contre\s+(?=(?-i:[A-Z]))|appelez?\s+(?=(?-i:[A-Z])))\s*[:,]?\s*",
     _I,
 )
 _LIKELY = re.compile(
     rf"(?:(?<!\w)(?:{_ROLE})\s+(?:{_ROLE})?\s*|\b(?:{_KIN})(?:\s+(?:est|du|de la classe)\b)?\s*,?\s*\(?|"
-    r"\b(?:moi\s*,?\s*c['’ ]?(?:est)?|moi\s+cest|moi|ici|c['’]est\s+(?:encore|moi)|c\s+(?:encore|moi)?|contact|t[ée]moins?|merci\s+[àa]|bravo\s+[àa]|signé|"
-    r"de\s+la\s+part\s+de)\s*:?\s+)",
+    r"\b(?:moi\s*,?\s*c['’ ]?(?:est)?|moi\s+cest|moi|ici|c['’]est\s+(?:encore|moi)|c\s+(?:encore|moi)?|contact|"
+    r"t[ée]moins?|merci\s+[àa]|bravo\s+[àa]|signé|"
+    r"une?\s+certaine?|de\s+la\s+part\s+de)\s*:?\s+)",
     _I,
 )
 # After these a word that French does not have, or a first name, is a name.
 _WEAK = re.compile(
-    r"\b(?:c['’]est|cest|je\s+suis|jsuis|j\s?suis|chez|les|avec|entre|un|une|contre|et|ou|qu[ei]|bisous|[àa]|pour|sur|par)\s+", _I
+    r"\b(?:c['’]est|cest|je\s+suis|jsuis|j\s?suis|chez|les|avec|entre|un|une|contre|et|ou|qu[ei]|bisous|[àa]|pour|sur|par)\s+",
+    _I,
 )
 # The end of a letter.
-_CLOSING = re.compile(r"(?:cordialement|cdt|cdlt|bien [àa] vous|merci(?: d['’]avance)?|salutations[^\n]{0,40}|sinc[èe]res salutations|bisous|respectueusement)[\s,.!:]+", _I)
+_CLOSING = re.compile(
+    r"(?:cordialement|cdt|cdlt|bien [àa] vous|merci(?: d['’]avance)?|salutations[^\n]{0,40}|sinc[èe]res salutations|"
+    r"bisous|respectueusement)[\s,.!:]+",
+    _I,
+)
 
 
 @dataclass(frozen=True)
@@ -148,16 +167,24 @@ class _Reader:
         """One to three capitalised words after a letter's last formula, or alone on its last line."""
         for found in _CLOSING.finditer(self._text):
             index = self._next(found.end(), gap=3)
-            if index is not None and (self._words[index].capital or self._is_first_name(index)) and self._may_be(index, sure=True):
+            if (
+                index is not None
+                and (self._words[index].capital or self._is_first_name(index))
+                and self._may_be(index, sure=True)
+            ):
                 yield self._from(index)
         last = self._text.rstrip().rfind("\n")
         sentence = max(last, self._text.rstrip().rfind(". ") + 1, self._text.rstrip().rfind("? ") + 1)
         tail = [index for index, word in enumerate(self._words) if word.start > sentence]
-        if sentence > 0 and 1 <= len(tail) <= 3 and not self.shouts and all(self._words[index].capital for index in tail):
-            if all(self._words[index].plain not in ENDS_NAME | TOWNS for index in tail) and not all(
-                is_ordinary(self._words[index].text) for index in tail
-            ):
-                yield Span(self._words[tail[0]].start, self._words[tail[-1]].end, Kind.NAME)
+        alone = (
+            sentence > 0 and 1 <= len(tail) <= 3 and not self.shouts and all(self._ends_letter(index) for index in tail)
+        )
+        if alone and any(not is_ordinary(self._words[index].text) for index in tail):
+            yield Span(self._words[tail[0]].start, self._words[tail[-1]].end, Kind.NAME)
+
+    def _ends_letter(self, index: int) -> bool:
+        word = self._words[index]
+        return word.capital and word.plain not in ENDS_NAME | TOWNS
 
     # -- one word ------------------------------------------------------------------------------------------------
 
@@ -182,13 +209,23 @@ class _Reader:
             return word.plain not in _NEVER
         if word.capital and not self.shouts:
             return word.plain not in _NEVER
-        return not is_ordinary(word.text) and len(word.plain) > 2 and word.plain not in _NEVER and not _is_misspelt(word.plain)
+        return (
+            not is_ordinary(word.text)
+            and len(word.plain) > 2
+            and word.plain not in _NEVER
+            and not _is_misspelt(word.plain)
+        )
 
     def _unheard(self, index: int) -> bool:
         """Whether a capitalised word is no French one, nor a town, nor a brand: it is a family name or a first name."""
         word = self._words[index]
         return (
-            word.capital and not self.shouts and not word.text.isupper() and word.plain in family_names() | first_names() and self._may_be(index, sure=False) and not is_ordinary(word.text)
+            word.capital
+            and not self.shouts
+            and not word.text.isupper()
+            and word.plain in family_names() | first_names()
+            and self._may_be(index, sure=False)
+            and not is_ordinary(word.text)
         )
 
     def _is_first_name(self, index: int) -> bool:
@@ -196,8 +233,10 @@ class _Reader:
         parts = re.split(r"[-']", word.plain)
         if not (parts[0] in first_names() and (len(parts) == 1 or parts[-1] in first_names())):
             return False
+        if not is_written_so(word.text):
+            return False
         if word.plain not in ambiguous_names():
-            return True
+            return word.capital or index == 0 or self._words[index - 1].plain not in _BEFORE_VERB
         if self.shouts or not word.capital or word.text.isupper():
             return False
         follows = index + 1 < len(self._words) and self._adjoins(index) and self._words[index + 1].capital
@@ -206,7 +245,7 @@ class _Reader:
     def _adjoins(self, index: int) -> bool:
         """Whether only a space stands between this word and the next."""
         between = self._text[self._words[index].end : self._words[index + 1].start]
-        return between in (" ", "\u00a0", "\u202f", "  ", "-", " \"", ", ") and between != ", "
+        return between in (" ", "\u00a0", "\u202f", "  ", "-", ' "', ", ") and between != ", "
 
     def _belongs(self, index: int, lower: bool, sure: bool) -> bool:
         """Whether a word goes on with the name before it."""
@@ -219,7 +258,11 @@ class _Reader:
             return lower or word.capital
         if self._is_first_name(index) or (word.plain in family_names() and not is_ordinary(word.text)):
             return True
-        return (lower or self.shouts) and (not is_ordinary(word.text) or (sure and not is_verb(word.text))) and not _is_misspelt(word.plain)
+        return (
+            (lower or self.shouts)
+            and (not is_ordinary(word.text) or (sure and not is_verb(word.text)))
+            and not _is_misspelt(word.plain)
+        )
 
     def _from(self, index: int, sure: bool = False) -> Span:
         """The name that begins with this word."""
@@ -269,22 +312,27 @@ class _Reader:
         return not is_ordinary(word.text) or (not self._begins_sentence(index) and not word.text.isupper())
 
 
+# « Je me marie », « il la baptise »: after these comes a verb.
+_BEFORE_VERB = frozenset("je tu il elle on se me te ne y l m t s j tres plus trop si nous vous ils elles".split())  # noqa: SIM905
 # Never a name, although a capital or an announcing word says so.
 _NEVER = frozenset(
     """
-    comment deja personne quelquun fonctionnaire anonyme inconnu collegue service urgence secours accueil etudiant etudiante
-    militaire belge francais francaise etranger etrangere victime temoin sourd sourde majeur mineur enceinte celibataire retraite
-    eiffel bastille republique marne national nationale interieure federation ligne metro tram tramway bus train air halloween
-    otages otage loi code penal article bitcoin euro euros visa cartes banque postale credit agricole bnp antai pharos thesee perceval
-    masecurite franceconnect cerfa crit'air ehpad lycee college ecole bonne bonjour cher chere chers voisins ps5 pro max playstation
-    xbox switch nintendo android windows disney roblox skype pole emploi assedic arabe anglais anglaise espagnol espagnole
-    allemand italien chinois russe turc algerien marocain tunisien gitan rom roms rsa smic sms mms wifi gps ok nul nulle acab
-    bloc bat batiment residence monsieur-madame colis uber deliveroo vtc taxi
+    x just microsoft windows apple bilbao comment deja personne quelquun fonctionnaire anonyme inconnu collegue service
+    urgence secours accueil etudiant etudiante militaire belge francais francaise etranger etrangere victime temoin sourd
+    sourde majeur mineur enceinte celibataire retraite eiffel bastille republique marne national nationale interieure
+    federation ligne metro tram tramway bus train air halloween otages otage loi code penal article bitcoin euro euros visa
+    cartes banque postale credit agricole bnp antai pharos thesee perceval masecurite franceconnect cerfa crit'air ehpad lycee
+    college ecole bonne bonjour cher chere chers voisins ps5 pro max playstation xbox switch nintendo android disney roblox
+    skype pole emploi assedic arabe anglais anglaise espagnol espagnole allemand italien chinois russe turc algerien marocain
+    tunisien gitan rom roms rsa smic sms mms wifi gps ok nul nulle acab bloc bat batiment residence monsieur-madame colis uber
+    deliveroo vtc taxi
     """.split()  # noqa: SIM905
 )
 
 
-_FUSED = re.compile(r"^(?:j[aeiouh]\w{3,}(?:e|ai|ais|é|er|u|te|x)|[mtls]a(?:vai[st]|vez?|it)|[mtlsnc]est|[ncs]etai[st]|j[^aeiouyh]\w+)$")
+_FUSED = re.compile(
+    r"^(?:j[aeiouh]\w{3,}(?:e|ai|ais|é|er|u|te|x)|[mtls]a(?:vai[st]|vez?|it)|[mtlsnc]est|[ncs]etai[st]|j[^aeiouyh]\w+)$"
+)
 
 
 def _is_misspelt(word: str) -> bool:

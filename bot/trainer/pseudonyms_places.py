@@ -14,31 +14,39 @@ from bot.trainer.pseudonyms_words import ENDS_NAME, TOWNS, plain
 
 _I = re.IGNORECASE
 _STREET = (
-    r"rue|r|avenue|av|ave|bd|bld|blvd|boulevard|place|pl|quai|impasse|imp|all[ée]es?|chemin|che|route|rte|cours|square|cit[ée]|villa|"
+    r"rue|r|avenue|av|ave|bd|bld|blvd|boulevard|place|pl|quai|impasse|imp|all[ée]es?|chemin|che|route|rte|cours|"
+    r"square|cit[ée]|villa|"
     r"passage|faubourg|fbg|mail|sente|sentier|ruelle|venelle|esplanade|promenade|clos|parvis|voie|mont[ée]e|traverse|rond-point"
 )
-_HOME = r"r[ée]sidence|r[ée]s|lotissement|lot|hameau|lieu[- ]dit|domaine|hlm|foyer|copropri[ée]t[ée]"
+_HOME = r"r[ée]sidence|r[ée]s|lotissement|hameau|lieu[- ]dit|domaine|hlm|foyer|copropri[ée]t[ée]"
 _NUMBERED = re.compile(
     rf"(?<![\w.,-])\d{{1,4}}\s?(?:bis|ter|quater|[a-d](?![\w'’]))?\s?,?\s(?:{_STREET}|{_HOME})\b\.?", _I
 )
 _NAMED_HOME = re.compile(rf"\b(?:{_HOME})\b\.?", _I)
 _WEAK_STREET = re.compile(
-    r"\b(?:villa|passage|faubourg|fbg|sente|sentier|ruelle|venelle|clos|cit[ée]|mont[ée]e|traverse|mail|lotissement)\b(?=\s(?:d[eu]s?\s|d['’]|l[ae]s?\s|[A-ZÀ-Ü]))"
+    r"\b(?:villa|passage|faubourg|fbg|sente|sentier|ruelle|venelle|clos|cit[ée]|mont[ée]e|traverse|mail|"
+    r"lotissement)\b(?=\s(?:d[eu]s?\s|d['’]|l[ae]s?\s|[A-ZÀ-Ü]))"
 )
 _KEPT_WAYS = re.compile(
-    r"^(?:gare|m[ée]tro|station|quartier|parc|pont|centre commercial)|^(?:place|pont|parc|avenue|cit[ée])\s(?:de\s)?(?:la\s|l['’]|des\s)?"
-    r"(?:bastille|r[ée]publique|bellecour|concorde|[ée]toile|nation|champs|italie|capitole|com[ée]die|vend[ôo]me|terreaux|universitaire|"
+    r"^(?:gare|m[ée]tro|station|quartier|parc|pont|centre commercial)|^(?:place|pont|parc|avenue|"
+    r"cit[ée])\s(?:de\s)?(?:la\s|l['’]|des\s)?"
+    r"(?:bastille|r[ée]publique|bellecour|concorde|[ée]toile|nation|champs|italie|capitole|com[ée]die|vend[ôo]me|"
+    r"terreaux|universitaire|"
     r"p[ée]riph|beauvau)|^boulevard\sp[ée]riph",
     _I,
 )
 _TOKEN = re.compile(r"[ \t\u00a0\u202f]{0,2}([^\W_](?:[\w’'.-]{0,28}\w)?)")
 _OF = frozenset("de du des d la le les l l' d' a l'a saint sainte st ste sur sous en".split())  # noqa: SIM905
 _TITLES = frozenset(
-    "general gal gnl marechal docteur dr professeur president pdt capitaine colonel commandant abbe cardinal amiral victor jean grand grande petit petite vieux vieille haut haute".split()  # noqa: SIM905
+    """
+    general gal gnl marechal docteur dr professeur president pdt capitaine colonel commandant abbe cardinal amiral victor
+    jean grand grande petit petite vieux vieille haut haute
+    """.split()  # noqa: SIM905
 )
 _AFTER = re.compile(
     r"(?:,?\s?n\s?[°ºo]\s?\d{1,4}(?:\s?(?:bis|ter))?)?"
-    r"(?:[,\s]{1,3}(?:b[âa]t(?:iment)?|bloc|appt?|appart(?:ement)?|esc(?:alier)?|porte|cage|hall|tour)\.?\s?[A-Z0-9]{1,3}(?![\w’'°]))*",
+    r"(?:[,\s]{1,3}(?:b[âa]t(?:iment)?|bloc|appt?|appart(?:ement)?|esc(?:alier)?|porte|cage|hall|"
+    r"tour)\.?\s?[A-Z0-9]{1,3}(?![\w’'°]))*",
     _I,
 )
 _POLICE = re.compile(
@@ -58,7 +66,13 @@ def addresses(text: str) -> Iterator[Span]:
         if end > found.end() and not _POLICE.search(text[max(0, found.start() - 40) : found.start()]):
             yield Span(found.start(), _complement(text, end), Kind.ADDRESS)
     for start, words in places(text):
-        if not _KEPT_WAYS.match(words) and not _leads_to_town(words) and not _POLICE.search(text[max(0, start - 40) : start]):
+        if re.search(r"\s(?:pi[ée]tonnes?|adjacente?s?|parall[èe]les?|barr[ée]e?s?)\b", words):
+            continue
+        if (
+            not _KEPT_WAYS.match(words)
+            and not _leads_to_town(words)
+            and not _POLICE.search(text[max(0, start - 40) : start])
+        ):
             end = _without_town(text, start, words)
             yield Span(start, _complement(text, end), Kind.ADDRESS)
 

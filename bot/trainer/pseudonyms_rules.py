@@ -53,9 +53,10 @@ _BIG = (
 )  # fmt: skip
 
 _PHONE = re.compile(
-    rf"(?<![\w+])(?:\(?(?:\+|00){_GAP}?(?:33|262|590|594|596|508|687|689|681)\)?{_GAP}*(?:\(0\){_GAP}*)?|0{_GAP}?)[1-9](?:{_GAP}*\d){{8}}(?![\w])"
+    rf"(?<![\w+])(?:\(?(?:\+|00){_GAP}?(?:33|262|590|594|596|508|687|689|681)\)?{_GAP}*(?:\(0\){_GAP}*)?|"
+    rf"0{_GAP}?)[1-9](?:{_GAP}*\d){{8}}(?![\w])"
 )
-_PHONE_ABROAD = re.compile(r"(?<![\w+])\(?(?:\+|00)[1-9](?:[\s().-]{0,2}\d){7,14}(?!\w)")
+_PHONE_ABROAD = re.compile(r"(?<![\w+])\(?(?:\+|00(?=[1-9](?:[\s().-]{0,2}\d){9}))[1-9](?:[\s().-]{0,2}\d){7,14}(?!\w)")
 _SAID = (
     "zéro|zero|une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingts?|trente|"
     "quarante|cinquante|soixante|septante|nonante|cent"
@@ -80,8 +81,9 @@ _PLATE_BELGIAN = re.compile(r"(?<![\w-])[1-9]-[A-Z]{3}-\d{3}(?![\w-])", _I)
 # What may stand in the letters' place without being a plate: « de 100 km », « 300 RUE 75 ».
 _NO_LETTERS = frozenset(
     """
-    ai as au ca ce ch cm de dm du el en es et eu ex il je km kg la le lu ma me mm mn mo ni nn no nu on or ou pa par pr qd sa se
-    si sm st su sur ta te tu un va ve vu ya rue bac crs rer tgv bis ter aou eur les des ttc ans kms min sec juin mai pts tel ref
+    ai as au ca ce ch cm de dm du el en es et eu ex il je km kg la le lu ma me mm mn mo ni nn no nu on or ou pa par pr qd sa
+    se si sm st su sur ta te tu un va ve vu ya rue bac crs rer tgv bis ter aou eur les des ttc ans kms min sec juin mai pts
+    tel ref
     """.split()  # noqa: SIM905
 )
 
@@ -89,8 +91,8 @@ _HANDLE_AT = re.compile(r"(?<![\w.@/-])@[^\W_][\w.-]{1,29}(?<![.-])|(?<![\w.@/-]
 _HANDLE_SHAPE = re.compile(r"(?<![\w@.-])(?=[\w.-]*[^\W\d_]{2})[^\W_]+(?:[._-][^\W_]+)*_[\w.-]*\w(?![\w@])")
 # Accounts of the State and of police unions; nobody is told by them.
 _PUBLIC_HANDLES = frozenset(
-    "policenationale police_nationale prefpolice interieur_gouv gendarmerie policejudiciaire".split()
-)  # noqa: SIM905
+    "policenationale police_nationale prefpolice interieur_gouv gendarmerie policejudiciaire".split()  # noqa: SIM905
+)
 
 # -- a word that announces, then the data --------------------------------------------------------------------------
 
@@ -99,20 +101,26 @@ _DATE = (
     rf"(?:\d{{1,2}}(?:er)?[ ./-](?:\d{{1,2}}|{_MONTH})(?:[ ./-]?\s?(?:19|20)?\d\d(?!\d))?|(?:{_MONTH})\s(?:19|20)\d\d)"
 )
 _BIRTH = re.compile(
-    rf"\b(?:n[ée]+(?:\(e\))?e?s?|naissance|ddn|anniv(?:ersaire)?|born)\b(?:[ \t:=,(]{{0,3}}[^\W\d_]{{1,16}}['’]?){{0,5}}?[ \t:=,(]{{0,3}}({_DATE})",
+    rf"\b(?:n[ée]+(?:\(e\))?e?s?|naissance|ddn|anniv(?:ersaire)?|"
+    rf"born)\b(?:[ \t:=,(]{{0,3}}[^\W\d_]{{1,16}}['’]?){{0,5}}?[ \t:=,(]{{0,3}}({_DATE})",
     _I,
 )
 _BIRTH_ALONE = re.compile(r"\(\s?((?:0?[1-9]|[12]\d|3[01])[/.-](?:0?[1-9]|1[0-2])[/.-](?:19|20)\d\d)\s?\)")
 
 # Digits and capitals, as numbers of documents are written: « 00 41 27 », « 12AB34567 », « REC-00457 », « 00123/2024/005618 ».
-_ID = r"(?<![\w])(?:[A-Z]{1,6}[-/ ]?)?(?=[\dA-Z]{0,6}\d)[\dA-Z]{1,20}(?:[-/][\dA-Z]{1,12}){0,4}(?:[ ]\d{2,8}(?![\w/]))*(?![\w°%€])"
+_ID = (
+    r"(?<![\w])(?:(?-i:[A-Z]{1,6}[-/ ]?)|[a-z]{1,6}[-/])?(?=[\dA-Z]{0,6}\d)[\dA-Z]{1,20}"
+    r"(?:[-/][\dA-Z]{1,12}){0,4}(?:[ ]\d{2,8}(?![\w/]))*(?![\w°%€])"
+)
 _DOCUMENT = re.compile(
-    r"\b(?:passe?ports?|cni|cart?e?\s(?:nationale\s)?d.?\s?identit[ée]e?|carte identit[ée]|carte d.?id|permis|titres? de s[ée]jour|cartes? de s[ée]jour|"
+    r"\b(?:passe?ports?|cni|cart?e?\s(?:nationale\s)?d.?\s?identit[ée]e?|carte identit[ée]|carte d.?id|permis|"
+    r"titres? de s[ée]jour|cartes? de s[ée]jour|"
     rf"visa|demande d.asile|carte vitale)\b{_FILL % 4}({_ID})",
     _I,
 )
 _CASE = re.compile(
-    r"\b(?:plaintes?|dossiers?|pv|proc[èe]s[- ]verbal|proc[ée]dure|r[ée]c[ée]piss[ée]|affaire|r[ée]f(?:[ée]rences?)?|main courante|mc|candidature|"
+    r"\b(?:plaintes?|dossiers?|pv|proc[èe]s[- ]verbal|proc[ée]dure|r[ée]c[ée]piss[ée]|affaire|r[ée]f(?:[ée]rences?)?|"
+    r"main courante|mc|candidature|"
     r"candidate?|inscription|avis|t[ée]l[ée]paiement|r[ée]clamation|ticket|thesee|convocation|contravention|amende|signalement|"
     rf"enqu[êe]te|suivi|demande)\b{_FILL % 5}({_ID})",
     _I,
@@ -132,7 +140,9 @@ _CARD_NEAR = re.compile(
     rf"\b(?:cb|visa|mastercard|amex|carte(?: (?:bleue|bancaire))?)\b{_FILL % 5}(\d(?:[ .-]?\d){{12,18}})(?!\w)", _I
 )
 _PLATE_NEAR = re.compile(
-    rf"\b(?:plaques?|immat\w*)\b{_FILL % 4}((?=[A-Z0-9 .-]{{0,6}}\d)(?=[A-Z0-9 .-]{{0,6}}[A-Z])[A-Z0-9]{{1,4}}[ .-]?[A-Z0-9]{{1,4}}(?:[ .-]?[A-Z0-9]{{1,3}})?)(?![\w-])",
+    rf"\b(?:plaques?|"
+    rf"immat\w*)\b{_FILL % 4}((?=[A-Z0-9 .-]{{0,6}}\d)(?=[A-Z0-9 .-]{{0,6}}[A-Z])"
+    r"[A-Z0-9]{1,4}[ .-]?[A-Z0-9]{1,4}(?:[ .-]?[A-Z0-9]{1,3})?)(?![\w-])",
     _I,
 )
 _NETWORK = (
@@ -141,7 +151,8 @@ _NETWORK = (
 )
 _NETWORK_WORD = re.compile(rf"\b(?:{_NETWORK})\b", _I)
 _TO_HANDLE = re.compile(
-    rf"\b(?:{_NETWORK})\b(?P<said>(?:\s?[:=(\"«]|\s(?:c['’]?\s?(?:est|é)?|cest|est|c|son|mon|le|il|elle|s['’ ]?appelle|sappelle|sur|de|au|"
+    rf"\b(?:{_NETWORK})\b(?P<said>(?:\s?[:=(\"«]|\s(?:c['’]?\s?(?:est|é)?|cest|est|c|son|mon|le|il|elle|"
+    rf"s['’ ]?appelle|sappelle|sur|de|au|"
     r"nom|pseudo|compte|insta(?:gram)?|snap(?:chat)?|tiktok|facebook|leboncoin|discord|vinted|fb|ig|is)\b|\s(?:d['’]))*)\s*",
     _I,
 )
@@ -151,8 +162,8 @@ _LONG = re.compile(r"(?<![\w,.€/-])\d{8,24}(?![\w€]|[.,]\d)")
 # Not a number of somebody: dates, years, hours, amounts, short public numbers.
 _IS_DATE = re.compile(rf"^(?:{_DATE}|(?:19|20)\d\d(?:[-/](?:19|20)?\d\d)?)$", _I)
 _PUBLIC_NUMBER = frozenset(
-    "116000 116006 116117 116111 119 115 112 114 191 196 3919 3018 3114 3117 3977 3117 33700 31177 39 17".split()
-)  # noqa: SIM905
+    "116000 116006 116117 116111 119 115 112 114 191 196 3919 3018 3114 3117 3977 3117 33700 31177 39 17".split()  # noqa: SIM905
+)
 _UNIT = re.compile(r"^\s?(?:€|euros?\b|eur\b|%|h\b|km\b|kms\b|ans?\b|mois\b|jours?\b|points?\b|cc\b|k€)", _I)
 _SPECIAL = re.compile(r"^0\s?8")  # numbers with a tariff belong to services
 
@@ -167,7 +178,11 @@ def _found(text: str) -> Iterator[Span]:
     yield from _whole(_EMAIL, text, Kind.EMAIL)
     yield from _links(text)
     yield from _ibans(text)
-    yield from (found for found in _whole(_IBAN_LIKE, text, Kind.IBAN) if _iban_length(text[found.start : found.start + 2].upper()))
+    yield from (
+        found
+        for found in _whole(_IBAN_LIKE, text, Kind.IBAN)
+        if _iban_length(text[found.start : found.start + 2].upper())
+    )
     yield from _group(_IBAN_NEAR, text, Kind.IBAN)
     yield from _group(_NIR_NEAR, text, Kind.NIR)
     yield from _whole(_CARD, text, Kind.CARD)
@@ -181,6 +196,7 @@ def _found(text: str) -> Iterator[Span]:
     yield from _badges(text)
     yield from (found for found in _group(_DOCUMENT, text, Kind.DOCUMENT) if _is_number(text, found, 5))
     yield from (found for found in _group(_CASE, text, Kind.CASE) if _is_number(text, found, 4))
+    yield from _whole(_PHONE_ABROAD, text, Kind.PHONE)
     yield from (found for found in _group(_NUMBERED, text, Kind.CASE) if _is_number(text, found, 5))
     yield from (found for found in _whole(_LONG, text, Kind.CASE) if _is_number(text, found, 8))
 
@@ -242,7 +258,6 @@ def _phones(text: str) -> Iterator[Span]:
         if not _SPECIAL.match(found[0]):
             yield Span(found.start(), found.end(), Kind.PHONE)
     yield from _whole(_PHONE_SAID, text, Kind.PHONE)
-    yield from _whole(_PHONE_ABROAD, text, Kind.PHONE)
     if "+" in text:  # what another country groups in a way of its own
         matches = phonenumbers.PhoneNumberMatcher(text, "FR", leniency=phonenumbers.Leniency.POSSIBLE)
         yield from (Span(one.start, one.end, Kind.PHONE) for one in matches if one.raw_string.startswith("+"))

@@ -1,10 +1,15 @@
 """Stand-ins: drawn at random, of the shape of what they stand for, and such that they cannot be anybody's.
 
-Nothing of the original goes into the draw but its kind, case, grouping, and the gender of a first name. Telephone numbers are of
-the ranges 01 99 00, 02 61 91, 03 53 01, 04 65 71, 05 36 49 and 06 39 98, which the regulator (ARCEP) is known to keep for fiction
-(we have this from others' published code, not from its own page). Addresses and links are at example.org (RFC 2606). Plates have an I, O or U, letters that no French plate has. An IBAN has the check digits 00,
-which none can have; a card begins with 0; a social-security number has the month 00; a date of birth is a 1st of January; numbers of
-files are zeros but for two digits. So whoever checks can tell them from real ones (`is_ours`).
+Nothing of the original goes into the draw but its kind, case, grouping, and the gender of a first name. What a stand-in is:
+
+- telephone: of the ranges 01 99 00, 02 61 91, 03 53 01, 04 65 71, 05 36 49, 06 39 98, said to be kept by the regulator (ARCEP) for
+  fiction; we have this from others' published code, not from its own page;
+- e-mail and link: at example.org, which nobody can have (RFC 2606);
+- plate: with I, O or U in each group of letters; no French plate has them;
+- IBAN: check digits 00, which the modulus 97 never gives; card: begins with 0; social-security number: month 00;
+- date of birth: a 1st of January; numbers of files, documents, officers: zeros but for two digits.
+
+So whoever checks can tell them from real ones (`is_ours`).
 """
 
 from __future__ import annotations
@@ -17,37 +22,72 @@ from collections.abc import Callable, Mapping
 from stdnum import luhn
 
 from bot.trainer.pseudonyms_kinds import Kind
-from bot.trainer.pseudonyms_words import first_names, plain, women
+from bot.trainer.pseudonyms_words import first_names, is_woman, plain
 
 WOMEN = tuple(
-    "Agathe Anita Armelle Camille Carole Cécile Charlotte Élisa Fanny Gisèle Ingrid Joanna Judith Ilona Karine Leïna Maïa Malika Maëlia "
-    "Naïma Noélia Ophélie Paola Rosalie Samia Sidonie Soraya Tania Viviane Zélia".split()
+    """
+    Agathe Anita Armelle Carole Clothilde Cécile Charlotte Élisa Fanny Gisèle Ingrid Joanna Judith Ilona Karine Leïna Maïa
+    Malika Maëlia Naïma Noélia Ophélie Paola Rosalie Samia Sidonie Soraya Tania Viviane Zélia
+    """.split()  # noqa: SIM905
 )
 MEN = tuple(
-    "Anatole Armand Baptiste Boris Clovis Denis Elias Fabio Gaspard Gilbert Hakim Isidore Jonas Kamil Lazare Léandre Malo Marwan Nadir "
-    "Octave Omer Roland Rodrigue Samir Silvio Tarek Tibor Ulysse Victorin Zacharie".split()
+    """
+    Anatole Armand Baptiste Boris Clovis Denis Elias Fabio Gaspard Gilbert Hakim Isidore Jonas Kamil Lazare Léandre Malo
+    Marwan Nadir Octave Omer Roland Rodrigue Samir Silvio Tarek Tibor Ulysse Victorin Zacharie
+    """.split()  # noqa: SIM905
 )
 # Invented: no list of family names that we know of has them.
 FAMILY = tuple(
-    "Aubrelin Bastarel Belmouna Brévandier Cassoret Chamblon Corvelin Dalvernet Diamadou Fargelin Fontverain Galmiche-Roy Garvelot "
-    "Hardelin Jourdavel Kermadoc Lachaumel Lormian Malbrunet Marvelin Mercandel Montbrelin Nardouet Orvelin Pélardin Pontavel Quervalin "
-    "Rastignel Rouvelin Sabourdel Sorvelin Tarvelot Talbouri Valmorin Verdelot Vignerel Yacoubel Zamoril".split()
+    """
+    Aubrelin Bastarel Belmouna Brévandier Cassoret Chamblon Corvelin Dalvernet Diamadou Fargelin Fontverain Galmichel
+    Garvelot Hardelin Jourdavel Kermadoc Lachaumel Lormian Malbrunet Marvelin Mercandel Montbrelin Nardouet Orvelin Pélardin
+    Pontavel Quervalin Rastignel Rouvelin Sabourdel Sorvelin Tarvelot Talbouri Valmorin Verdelot Vignerel Yacoubel Zamoril
+    """.split()  # noqa: SIM905
 )
 STREETS = (
-    "des Aubrelles", "du Vieux Tamaris", "des Merlettes", "du Pré Cassin", "des Trois Saules", "de la Folle Avoine", "du Grand Roncier",
-    "des Alouettes Grises", "du Petit Chardon", "de la Source Bleue", "des Marronniers Nains", "du Clos Verdin", "des Belles Orties",
+    "des Aubrelles", "du Vieux Tamaris", "des Merlettes", "du Pré Cassin", "des Trois Saules", "de la Folle Avoine",
+    "du Grand Roncier",
+    "des Alouettes Grises", "du Petit Chardon", "de la Source Bleue", "des Marronniers Nains", "du Clos Verdin",
+    "des Belles Orties",
     "de la Pie Borgne", "du Moulin Perdu", "des Sept Fougères",
 )  # fmt: skip
-_NOUNS = ("lune", "renard", "comete", "tilleul", "galet", "pinson", "nuage", "cactus", "orage", "citron", "tempo", "mirage")
+_NOUNS = (
+    "lune",
+    "renard",
+    "comete",
+    "tilleul",
+    "galet",
+    "pinson",
+    "nuage",
+    "cactus",
+    "orage",
+    "citron",
+    "tempo",
+    "mirage",
+)
 _OURS = frozenset(plain(name) for name in (*WOMEN, *MEN))
 _OUR_FAMILIES = frozenset(plain(name) for name in FAMILY)
 _RANGES = {"1": "19900", "2": "26191", "3": "35301", "4": "46571", "5": "53649"}
 _MOBILE = "63998"
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _STREET = re.compile(
-    r"^(?:(?P<number>\d{1,4})\s?(?:bis|ter|quater|[a-d](?=\s))?(?P<comma>,?\s))?(?P<way>[^\W\d_]+(?:[- ]dit)?\.?)?", re.IGNORECASE
+    r"^(?:(?P<number>\d{1,4})\s?(?:bis|ter|quater|[a-d](?=\s))?(?P<comma>,?\s))?(?P<way>[^\W\d_]+(?:[- ]dit)?\.?)?",
+    re.IGNORECASE,
 )
-_UNITS = ("dix", "onze", "douze", "treize", "quatorze", "quinze", "seize", "vingt", "trente", "quarante", "cinquante", "soixante")
+_UNITS = (
+    "dix",
+    "onze",
+    "douze",
+    "treize",
+    "quatorze",
+    "quinze",
+    "seize",
+    "vingt",
+    "trente",
+    "quarante",
+    "cinquante",
+    "soixante",
+)
 
 
 class StandIns:
@@ -72,10 +112,13 @@ class StandIns:
 
     def _name(self, original: str) -> str:
         """First name for first name, family name for family name; particles belong to the family name."""
-        words = [word for word in re.split(r"[\s\u00a0\u202f]+", original.strip(" \"«»")) if word]
+        words = [word for word in re.split(r"[\s\u00a0\u202f]+", original.strip(' "«»')) if word]
         if not words:
             return original
-        known = [plain(word.rstrip(".")) in first_names() or plain(re.split(r"[-.]", word)[0]) in first_names() for word in words]
+        known = [
+            plain(word.rstrip(".")) in first_names() or plain(re.split(r"[-.]", word)[0]) in first_names()
+            for word in words
+        ]
         first_last = len(words) > 1 and not known[0] and known[-1]
         if first_last:
             return f"{self._family(words[:-1])} {self._first(words[-1])}"
@@ -90,7 +133,7 @@ class StandIns:
         if len(word.rstrip(".")) <= 2:
             return self._initial(word)
         key = plain(word)
-        gender = WOMEN if key.split("-")[0] in women() else MEN
+        gender = WOMEN if is_woman(key.split("-")[0]) else MEN
         dice = self._again("first", key)
         choice = [name for name in gender if plain(name) != key]
         return _as(dice.choice(choice), word)
@@ -236,7 +279,9 @@ def _number(dice: random.Random, original: str) -> str:
     years = [found.span() for found in _YEAR.finditer(original)]
     if len(re.sub(r"\D", "", original)) <= 4 * len(years):
         years = []
-    places = [index for index, letter in enumerate(original) if letter.isdigit() and not any(a <= index < b for a, b in years)]
+    places = [
+        index for index, letter in enumerate(original) if letter.isdigit() and not any(a <= index < b for a, b in years)
+    ]
     made = list(original)
     for index in places:
         made[index] = "0"
@@ -295,7 +340,7 @@ def _our_phone(words: str) -> bool:
 
 def _our_number(words: str) -> bool:
     digits = re.sub(r"\D", "", _YEAR.sub("", words))
-    return not digits[:-2].strip("0")
+    return not digits[:-2].strip("0") or (13 <= len(digits) <= 19 and digits[0] == "0")  # the latter: a card of ours
 
 
 _OUR_STREETS = tuple(plain(name) for name in STREETS)
