@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARK = re.compile(r"\[([^\]]*)\](\([^)]*\)|\{[^}]*\})")
+from bot.core.errors import SetupError
+from bot.core.examples import blocks, without_marks
+from bot.core.yaml_text import Damaged
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ def files(root: Path = Path("data")) -> list[Path]:
 
 
 def examples(paths: Iterable[Path]) -> Iterator[Example]:
-    """The examples of every intent; lookups, synonyms and expressions are none."""
+    """The examples of every intent; lookups, synonyms and expressions are none. Raises SetupError for a damaged file."""
     for path in paths:
-        intent = None
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if found := re.match(r"\s*- (intent|lookup|synonym|regex):\s*(\S+)", line):
-                intent = found[2] if found[1] == "intent" else None
-            elif intent and (found := re.match(r"\s+- (.*\S)", line)):
-                yield Example(path, number, intent, _MARK.sub(r"\1", found[1]))
+        try:
+            found = blocks(path.read_text(encoding="utf-8"))
+        except Damaged as error:
+            raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
+        for block in found:
+            if block.kind == "intent":
+                for line, marked in enumerate(block.items, block.first):
+                    yield Example(path, line, block.name, without_marks(marked))

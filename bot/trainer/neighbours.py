@@ -165,11 +165,12 @@ class Neighbours(Generic[T]):
         """As `doubles`, of a sentence that was sounded already."""
         with self._lock:
             found = dict.fromkeys(self._keys.get(one.key, ()))
-            if (count := len(one.words)) >= FEWEST:
-                # Whoever shares seven words of ten shares one of the rarest of ours: only these need be looked up.
-                rarest = sorted(one.words, key=lambda word: len(self._words.get(word, ())))
-                needed = len(rarest) - math.ceil(SAME * len(rarest)) + 1
-                others = dict.fromkeys(n for word in rarest[:needed] for n in self._words.get(word, ()))
+            count = len(one.words)
+            # Whoever shares seven words of ten shares one of the rarest of ours: only these need be looked up.
+            known = [held for word in one.words if (held := self._words.get(word))]
+            needed = len(known) - math.ceil(SAME * count) + 1
+            if count >= FEWEST and needed > 0:
+                others = dict.fromkeys(n for held in sorted(known, key=len)[:needed] for n in held)
                 found |= dict.fromkeys(
                     n
                     for n in others

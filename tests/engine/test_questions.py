@@ -127,12 +127,12 @@ def turns(turn: dict[str, Any]) -> list[str]:
 
 
 def test_no_two_question_message_is_a_training_example() -> None:
-    from scripts.check_gold import Index, sentence, training
-    from scripts.examples import files
+    from bot.trainer.neighbours import Neighbours
+    from scripts.examples import examples, files
 
-    known = Index(training(files()))
-    for number, (text, *_) in enumerate(rows(HERE / "deux_questions.tsv"), 2):
-        assert not known.near(sentence(HERE / "deux_questions.tsv", number, text)), text
+    known = Neighbours(examples(files()))
+    for text, *_ in rows(HERE / "deux_questions.tsv"):
+        assert not known.doubles(text), text
 
 
 # A choice between two subjects ---------------------------------------------------------------------------------------

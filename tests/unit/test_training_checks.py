@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
+from bot.trainer.checks.doubles import plain_words
+from bot.trainer.neighbours import SAME, Neighbours, sounded
 from scripts import check_frames, check_gold
-from scripts.examples import examples, files
+from scripts.examples import Example, examples, files
 
 HEAD = "text\tintent\tsecond\troute\n"
 
@@ -196,9 +198,20 @@ def test_near_is_exact_whatever_is_looked_up() -> None:
     texts = [
         f"le chat {a} mange {b} dans {c}" for a in ("roux", "noir") for b in ("tout", "peu") for c in ("lit", "bol")
     ]
-    sentences = [check_gold.sentence(Path("x"), n, text) for n, text in enumerate(texts)]
-    index = check_gold.Index(sentences)
+    sentences = [Example(Path("x"), n, "i", text) for n, text in enumerate(texts)]
+    words = {s.line: sounded(s.text).words for s in sentences}
+    index = Neighbours(sentences)
     for one in sentences:
-        slow = {s.line for s in sentences if len(one.words & s.words) >= check_gold.NEAR * len(one.words | s.words)}
-        assert {s.line for s in index.near(one)} == slow
-    assert check_frames.plain_words("Déjà L’École") == ("deja", "l", "ecole")
+        ours = words[one.line]
+        slow = {n for n, theirs in words.items() if len(ours & theirs) >= SAME * len(ours | theirs)}
+        assert {s.line for s in index.doubles(one.text)} == slow
+    assert plain_words("Déjà L’École") == ("deja", "l", "ecole")
+
+
+def test_a_damaged_file_is_one_line(folder: Path, run: Run) -> None:
+    (folder / "data" / "fonds" / "un.yml").write_text("nlu:\n  - intent: [", encoding="utf-8")
+    for script in (check_frames, check_gold):
+        done = run(script)
+        assert done.returncode == 1
+        assert done.stdout.startswith("data/fonds/un.yml:2 : ce n’est pas du YAML correct")
+        assert done.stdout.count("\n") == 1

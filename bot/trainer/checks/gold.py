@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.policy.intents import DANGER_INTENTS, INTENTS
-from bot.trainer.checks.finding import Finding, damaged, error, warning
+from bot.trainer.checks.finding import Finding, damaged, error
 from bot.trainer.corpus import Example, short
 from bot.trainer.errors import BadFile
 from bot.trainer.neighbours import Neighbours, Told
@@ -79,7 +79,7 @@ def read(project: Project) -> Iterator[Row | Finding]:
     """The rows of all sets, and what is wrong with their files. Blocks."""
     names = sorted(path.name for path in project.path(FOLDER).glob("*.tsv"))
     if not names:
-        yield warning(
+        yield error(
             "gold-row", FOLDER, None, "il n’y a aucun jeu de mesure.", "Rétablissez le dossier tests/gold depuis git."
         )
     for name in names:
