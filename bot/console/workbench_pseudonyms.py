@@ -45,7 +45,7 @@ class Personal(TrainerError):
     def __init__(self, found: Sequence[Replacement]) -> None:
         super().__init__(
             "Le texte contient encore ce qui ressemble à une donnée personnelle. Rien n’a été enregistré.",
-            "Remplacez-la, ou cochez « Ce n’est pas une donnée personnelle » en face de chacune.",
+            "Remplacez-la, ou cochez «\u00a0Ce n’est pas une donnée personnelle\u00a0» en face de chacune.",
         )
         self.found = found
 

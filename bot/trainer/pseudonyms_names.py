@@ -197,12 +197,21 @@ class _Reader:
                 return None
         return None
 
+    def _is_town(self, index: int) -> bool:
+        """After a postcode."""
+        return (
+            re.search(r"(?<!\d)\d{5}\s$", self._text[max(0, self._words[index].start - 7) : self._words[index].start])
+            is not None
+        )
+
     def _begins_sentence(self, index: int) -> bool:
         before = self._text[: self._words[index].start].rstrip(" «\"'(\u00a0\u202f")
         return not before or before[-1] in ".!?\n:;…"
 
     def _may_be(self, index: int, sure: bool) -> bool:
         word = self._words[index]
+        if self._is_town(index):
+            return False
         if word.plain in ENDS_NAME or (word.plain in TOWNS and not sure):
             return False
         if sure:
@@ -256,6 +265,8 @@ class _Reader:
             return True
         if len(word.plain) == 1:
             return lower or word.capital
+        if len(word.plain) == 2 and word.plain not in family_names() | first_names():
+            return False
         if self._is_first_name(index) or (word.plain in family_names() and not is_ordinary(word.text)):
             return True
         return (
@@ -293,6 +304,8 @@ class _Reader:
         before = index - 1
         if before >= 0 and self._adjoins(before):
             word = self._words[before]
+            if word.plain in first_names() and is_written_so(word.text):  # « jean michel »
+                return before
             known = word.plain in family_names() or not is_ordinary(word.text)
             if word.text.isupper() and len(word.text) > 2 and known and word.plain not in ENDS_NAME | TOWNS | _NEVER:
                 return before
@@ -300,7 +313,13 @@ class _Reader:
 
     def _carries(self, index: int) -> bool:
         word = self._words[index]
-        return word.capital and word.plain not in ENDS_NAME and word.plain not in _NEVER and word.plain not in TOWNS
+        return (
+            word.capital
+            and word.plain not in ENDS_NAME
+            and word.plain not in _NEVER
+            and word.plain not in TOWNS
+            and not self._is_town(index)
+        )
 
     def _strong(self, index: int) -> bool:
         """Whether a word of spaCy's person is likely one of a name, not a sentence's first word or a shout."""

@@ -52,6 +52,7 @@ _AFTER = re.compile(
 _POLICE = re.compile(
     r"(?:commissariat|gendarmerie|brigade|pr[ée]fecture|mairie|h[ôo]tel de police)(?:\s\w+){0,2}\s?$", _I
 )
+_PARTS = frozenset("bat batiment bloc appt appart appartement escalier esc porte etage cage hall".split())  # noqa: SIM905
 MOST_WORDS = 3
 
 
@@ -94,6 +95,13 @@ def _name(text: str, at: int, strict: bool = False) -> int:
             before, at = plain(word), token.end()
             continue
         core = rest if apostrophe and elided in ("d", "l") else plain(word)
+        if core in _PARTS:
+            break
+        if (
+            core == "et" and words and text[token.end() : token.end() + 2].strip()[:1].isupper()
+        ):  # « rue Pierre et Marie Curie »
+            at = token.end()
+            continue
         if core in ENDS_NAME or (words and core in TOWNS) or plain(word) == "a":
             break
         if strict and not words and not before and not apostrophe and not word[0].isupper():
@@ -103,7 +111,9 @@ def _name(text: str, at: int, strict: bool = False) -> int:
         words += 0 if core in _TITLES or core.isdigit() else 1
         before, at, end = "", token.end(), token.end()
         if core.isdigit() and (
-            dated := re.match(r"\s(?:mai|juin|juillet|ao[ûu]t|septembre|novembre)(?:\s\d{4})?", text[end:], _I)
+            dated := re.match(
+                r"\s(?:mars|mai|juin|juillet|ao[ûu]t|septembre|novembre|d[ée]cembre)(?:\s\d{4})?", text[end:], _I
+            )
         ):
             return end + dated.end()
         if text[end : end + 1] in ",.;:!?\n":

@@ -26,7 +26,7 @@ _FILL = r"(?:[ \t\u00a0\u202f:=.,()«»\"'’°#-]{0,3}(?:n[°ºo]\.?|[^\W\d_]{1
 
 # -- letters alone ------------------------------------------------------------------------------------------------
 
-_AT = r"(?:\s?@\s?|\s?[(\[]\s?(?:at|arobase|chez)\s?[)\]]\s?|\s+(?:arobase?|arrobase|arobaz)\s+)"
+_AT = r"(?:\s?@\s?|\s?[(\[]\s?(?:at|arobase|chez)\s?[)\]]\s?|\s+(?:arobase?|arrobase|arobaz|chez(?=\s[\w-]+\.[a-z]{2}))\s+)"
 _DOT = r"(?:\.|\s?[(\[](?:dot|point)[)\]]\s?|\s+point\s+)"
 _EMAIL = re.compile(rf"[\w.+-]*\w{_AT}[\w-]+(?:{_DOT}[\w-]+)+", _I)
 _EMAIL_PLAIN = re.compile(r"[\w.+-]*\w@[\w-]+(?:\.[\w-]+)+")
@@ -97,12 +97,13 @@ _PUBLIC_HANDLES = frozenset(
 # -- a word that announces, then the data --------------------------------------------------------------------------
 
 _MONTH = "janvier|f[ée]vrier|mars|avril|mai|juin|juillet|ao[ûu]t|septembre|octobre|novembre|d[ée]cembre"
+_SLASH = r"\s?[ ./-]\s?"
 _DATE = (
-    rf"(?:\d{{1,2}}(?:er)?[ ./-](?:\d{{1,2}}|{_MONTH})(?:[ ./-]?\s?(?:19|20)?\d\d(?!\d))?|(?:{_MONTH})\s(?:19|20)\d\d)"
+    rf"(?:\d{{1,2}}(?:er)?{_SLASH}(?:\d{{1,2}}|{_MONTH})(?:{_SLASH}(?:19|20)?\d\d(?!\d))?|(?:{_MONTH})\s(?:19|20)\d\d)"
 )
 _BIRTH = re.compile(
-    rf"\b(?:n[ée]+(?:\(e\))?e?s?|naissance|ddn|anniv(?:ersaire)?|"
-    rf"born)\b(?:[ \t:=,(]{{0,3}}[^\W\d_]{{1,16}}['’]?){{0,5}}?[ \t:=,(]{{0,3}}({_DATE})",
+    rf"\b(?:n[ée]+(?:\(e\)|e?s?)|naissance|ddn|anniv(?:ersaire)?|"
+    rf"born)(?!\w)(?:[ \t:=,(]{{0,3}}[^\W\d_]{{1,16}}['’]?){{0,5}}?[ \t:=,(]{{0,3}}({_DATE})",
     _I,
 )
 _BIRTH_ALONE = re.compile(r"\(\s?((?:0?[1-9]|[12]\d|3[01])[/.-](?:0?[1-9]|1[0-2])[/.-](?:19|20)\d\d)\s?\)")
