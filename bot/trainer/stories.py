@@ -7,6 +7,7 @@ before it is written, so that the next training does not fail on it.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -220,8 +221,18 @@ class Book:
         return found if found in known else next(iter(known), entity)
 
 
-def _loaded(project: Project, name: str) -> dict[str, Any]:
-    """A file as plain values: mappings, lists and texts. Raises BadFile."""
+def _loaded(project: Project, name: str) -> Mapping[str, Any]:
+    """A file as plain values: mappings, lists and texts. Raises BadFile. Read anew when the file has changed."""
+    try:
+        told = project.path(name).stat()
+        stamp = (told.st_mtime_ns, told.st_size, told.st_ino)
+    except OSError:
+        stamp = (0, 0, 0)  # reading says why
+    return _parsed(project, name, stamp)
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(project: Project, name: str, _stamp: tuple[int, int, int]) -> Mapping[str, Any]:
     try:
         root = _opened(yaml_text.read(project.read(name)))
     except yaml_text.Damaged as error:
