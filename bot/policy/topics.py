@@ -2,8 +2,8 @@
 
 A text is its stems, weighed by how rare they are (tf-idf, every stem counted once); texts are compared by the cosine. One pass
 puts each text with the nearest centre or opens a new one, a second one places all of them anew around the centres as they then
-are (spherical k-means without a fixed k). A text meets only those centres that share one of its rarest stems: an inverted index,
-so that ten thousand texts take seconds, not minutes. (`likeness` finds the same message written twice; this finds the subject.)
+are (spherical k-means without a fixed k). An inverted index, read rarest stem first, leaves out every centre that shares too
+little to be near enough: ten thousand texts take seconds, not minutes. (`likeness` finds one message written twice.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Optional
 from bot.policy.search import stems
 
 ALIKE = 0.4  # cosine from which two texts are of one subject
-RAREST = 2  # stems of a text by which it looks for its centre
 LONGEST = 2_000  # characters that are read
 FEWEST = 2  # texts that share a stem: one that only one text has tells nothing
 COMMON, COMMON_FROM = 0.2, 50  # a stem of more than this part of the texts tells nothing, once there are so many
@@ -43,21 +42,39 @@ class Topic:
         return self.members[0]
 
 
-class _Centre:
-    """The sum of its texts' vectors; its length is kept beside it."""
+class _Centres:
+    """Sums of their texts' vectors, by stem, and how long each is."""
 
     def __init__(self) -> None:
-        self.sum: dict[str, float] = {}
-        self.length = 0.0
+        self.index: dict[str, dict[int, float]] = {}
+        self.square: list[float] = []  # of its length
 
-    def add(self, vector: Vector) -> None:
+    def open(self) -> int:
+        self.square.append(0.0)
+        return len(self.square) - 1
+
+    def add(self, number: int, vector: Vector) -> None:
         for stem, weight in vector.items():
-            self.sum[stem] = self.sum.get(stem, 0.0) + weight
-        self.length = math.sqrt(sum(weight * weight for weight in self.sum.values()))
+            sums = self.index.setdefault(stem, {})
+            old = sums.get(number, 0.0)
+            sums[number] = old + weight
+            self.square[number] += weight * (2 * old + weight)
 
-    def nearness(self, vector: Vector) -> float:
-        """The cosine; the vector's length is one."""
-        return sum(weight * self.sum.get(stem, 0.0) for stem, weight in vector.items()) / self.length
+    def nearest(self, vector: Vector) -> Optional[int]:
+        """The centre with the largest cosine; the one opened first among equals; None where none reaches ALIKE."""
+        dots: dict[int, float] = {}
+        left = 1.0  # square of what is left of the vector, which has the length one
+        for stem, weight in vector.items():
+            sums = self.index.get(stem, {})
+            if left >= ALIKE * ALIKE:
+                for number, sum_ in sums.items():
+                    dots[number] = dots.get(number, 0.0) + weight * sum_
+            else:  # whoever shares only what is left cannot be near enough
+                for number in dots.keys() & sums.keys():
+                    dots[number] += weight * sums[number]
+            left -= weight * weight
+        best = max(((dot / math.sqrt(self.square[number]), -number) for number, dot in dots.items()), default=(0.0, 0))
+        return -best[1] if best[0] >= ALIKE else None
 
 
 def topics(texts: Sequence[str], least: int = 3) -> list[Topic]:
@@ -66,8 +83,12 @@ def topics(texts: Sequence[str], least: int = 3) -> list[Topic]:
     The same texts in the same order give the same subjects. Never raises.
     """
     vectors = _vectors([stems(text[:LONGEST]) - _SAID_BY_ALL for text in texts])
-    centres, _ = _place(vectors, [])
-    _, where = _place(vectors, centres)
+    centres = _Centres()
+    for vector in vectors:
+        if vector:
+            at = centres.nearest(vector)
+            centres.add(centres.open() if at is None else at, vector)
+    where = [centres.nearest(vector) for vector in vectors]
     groups: dict[int, list[int]] = {}
     for i, at in enumerate(where):
         if at is not None:
@@ -77,50 +98,26 @@ def topics(texts: Sequence[str], least: int = 3) -> list[Topic]:
 
 
 def _vectors(bags: Sequence[frozenset[str]]) -> list[Vector]:
-    """Of each text its stems with weights, of length one; empty for a text that shares nothing with any other."""
+    """Of each text its stems with weights, the rarest first, of length one; empty for a text that shares nothing with any other."""
     often = Counter(stem for bag in bags for stem in bag)
     most = COMMON * len(bags) if len(bags) >= COMMON_FROM else len(bags)
     rare = {stem: math.log(1 + len(bags) / n) for stem, n in often.items() if FEWEST <= n <= most}
-    found = []
+    found: list[Vector] = []
     for bag in bags:
-        weights = {stem: rare[stem] for stem in sorted(bag) if stem in rare}
+        weights = {stem: rare[stem] for stem in sorted(bag & rare.keys(), key=lambda stem: (-rare[stem], stem))}
         length = math.sqrt(sum(weight * weight for weight in weights.values()))
         found.append({stem: weight / length for stem, weight in weights.items()})
     return found
 
 
-def _place(vectors: Sequence[Vector], fixed: Sequence[_Centre]) -> tuple[list[_Centre], list[Optional[int]]]:
-    """Each text beside its nearest centre; without fixed ones, centres arise on the way and move with their texts."""
-    centres = list(fixed)
-    index: dict[str, set[int]] = {}
-    for number, centre in enumerate(centres):
-        for stem in centre.sum:
-            index.setdefault(stem, set()).add(number)
-    where: list[Optional[int]] = []
-    for vector in vectors:
-        at = _nearest(vector, centres, index)
-        if at is None and vector and not fixed:
-            at = len(centres)
-            centres.append(_Centre())
-        where.append(at)
-        if at is not None and not fixed:
-            centres[at].add(vector)
-            for stem in vector:
-                index.setdefault(stem, set()).add(at)
-    return centres, where
-
-
-def _nearest(vector: Vector, centres: Sequence[_Centre], index: Mapping[str, set[int]]) -> Optional[int]:
-    rarest = sorted(vector, key=lambda stem: (-vector[stem], stem))[:RAREST]
-    met = {number for stem in rarest for number in index.get(stem, ())}
-    best = max(((centres[number].nearness(vector), -number) for number in met), default=(0.0, 0))
-    return -best[1] if best[0] >= ALIKE else None
-
-
 def _topic(members: Sequence[int], vectors: Sequence[Vector]) -> Topic:
-    centre = _Centre()
+    sums: dict[str, float] = {}
     for i in members:
-        centre.add(vectors[i])
-    by_nearness = sorted(members, key=lambda i: (-round(centre.nearness(vectors[i]), 9), i))
-    words = sorted(centre.sum, key=lambda stem: (-centre.sum[stem], stem))
-    return Topic(tuple(by_nearness), tuple(words[:4]))
+        for stem, weight in vectors[i].items():
+            sums[stem] = sums.get(stem, 0.0) + weight
+
+    def nearness(i: int) -> float:
+        return round(sum(weight * sums[stem] for stem, weight in vectors[i].items()), 9)
+
+    words = sorted(sums, key=lambda stem: (-sums[stem], stem))
+    return Topic(tuple(sorted(members, key=lambda i: (-nearness(i), i))), tuple(words[:4]))

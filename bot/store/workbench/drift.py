@@ -38,7 +38,7 @@ _COUNT = f"""
         count(*) FILTER (WHERE {_LOW})::integer AS low
     FROM readings WHERE at >= :since AND at < :until GROUP BY 1, 2
 """  # noqa: S608
-_STORE = text(f"INSERT INTO reading_days (day, intent, n, clarified, handed_off, answered, low) {_COUNT}")  # noqa: S608
+_STORE = text(f"INSERT INTO reading_days (day, intent, n, clarified, handed_off, answered, low) {_COUNT}")
 _RAW = text(_COUNT)
 _KEPT = text("SELECT * FROM reading_days WHERE day >= :first AND day < :last")
 _WEEKS = text("""
