@@ -184,12 +184,13 @@ def _fits(row: Judgement, kind: str) -> bool:
 def _pictures(each: SetComparison) -> dict[str, Any]:
     before, after = each.current, each.candidate
     if after is None:
-        return {"matrix": None, "confusions": [], "curves": {}}
+        return {"matrix": None, "matrix_before": None, "confusions": [], "curves": {}}
     curves = {"after": charts.curve(after.calibration)}
     if before:
         curves["before"] = charts.curve(before.calibration)
     return {
         "matrix": charts.matrix(after, before),
+        "matrix_before": charts.matrix(before, after) if before else None,
         "confusions": charts.confusions(before, after),
         "curves": curves,
     }

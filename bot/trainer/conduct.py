@@ -266,6 +266,8 @@ class Conductor:
     def _engine(self, root: Path, *arguments: str, wrong: Mapping[str, Any] | None = None) -> Iterator[str]:
         """Lines that the engine prints. Raises TrainerError when it fails, with its own words."""
         self._halt.check()
+        if not self._python.exists():
+            raise TrainerError("Le moteur n’est pas installé sur cette machine.", "Faites : make install")
         with subprocess.Popen(
             [str(self._python), "-m", "bot.engine", *arguments, "--root", str(root)],
             cwd=root,
