@@ -29,12 +29,13 @@ from bot.store.workbench.publications import (
     PublicationError,
     Publications,
 )
+from bot.store.workbench.runs import Runs
 from bot.trainer import engines
 from bot.trainer.candidates import Card, Model, candidates, current
+from bot.trainer.comparison import Comparison
 from bot.trainer.gate import Verdict, verdict
 from bot.trainer.project import Project
-from bot.trainer.publishing import baseline, shares, since
-from bot.trainer.runs import comparison_of
+from bot.trainer.publishing import BASELINE, baseline, shares, since
 
 PATH = "/atelier/modeles"
 SHOWN = 5  # candidates
@@ -92,7 +93,8 @@ class ModelViews:
         self._site = site
         self._deps = site.deps
         self._store = Publications(site.deps.database)
-        self._judged: dict[tuple[str, str], tuple[Verdict, Mapping[str, Mapping[str, float | None]]]] = {}
+        self._runs = Runs(site.deps.database)
+        self._judged: dict[tuple[int, str, int], tuple[Verdict, Mapping[str, Mapping[str, float | None]]]] = {}
 
     async def show(self, request: Request) -> HTTPResponse:
         """The page, or what of it lives."""
@@ -177,10 +179,10 @@ class ModelViews:
         root = self._deps.project.root
         serving = await asyncio.to_thread(current, root)
         done = await self._store.done()
-        values["serving"] = serving.hash if serving else ""
+        values["open"] = await self._store.open()
+        values["serving"] = _serves(serving.hash if serving else "", values["open"])
         values["versions"] = await asyncio.to_thread(_versions, root, values["serving"], done)
         values["candidates"] = await self._candidates(root, values["serving"])
-        values["open"] = await self._store.open()
         values["last"] = await self._store.last()
         values["reloads"] = await self._store.reloads()
         values["launcher"], values["held"] = await asyncio.to_thread(_engines, self._deps.var)
@@ -200,13 +202,18 @@ class ModelViews:
         self, candidate: str, serving: str
     ) -> tuple[Verdict | None, Mapping[str, Mapping[str, float | None]]]:
         """What the gate says of a candidate beside the model in service; a comparison is read once."""
-        key = (candidate, serving)
+        run = await self._runs.of_candidate(candidate)
+        if run is None or run.current != serving:
+            return None, {}
+        project = self._project()
+        key = (run.id, serving, await asyncio.to_thread(_changed, project.path(BASELINE)))
         if key not in self._judged:
-            comparison = await comparison_of(self._deps.database, candidate)
-            if comparison is None or comparison.current != serving:
+            kept = await self._runs.result(run.id)
+            if kept is None:
                 return None, {}
-            reference = await asyncio.to_thread(baseline, self._project())
-            self._judged[key] = (await asyncio.to_thread(verdict, comparison, reference), shares(comparison))
+            comparison = await asyncio.to_thread(Comparison.from_json, kept)
+            reference = await asyncio.to_thread(baseline, project)
+            self._judged[key] = (verdict(comparison, reference), shares(comparison))
             while len(self._judged) > 20:
                 del self._judged[next(iter(self._judged))]
         return self._judged[key]
@@ -226,6 +233,13 @@ def _engines(var: Path | None) -> tuple[engines.Status, bool]:
     if var is None or not engines.held(var):
         return engines.Status(), False
     return engines.status(var), True
+
+
+def _serves(newest: str, going_on: Publication | None) -> str:
+    """The model that answers: until the engines have changed, the one of before, although another is the newest by then."""
+    if going_on is not None and going_on.step in ("engines", "undo") and going_on.previous:
+        return going_on.previous
+    return newest
 
 
 def _versions(root: Path, serving: str, done: Sequence[Publication]) -> list[Version]:
@@ -254,3 +268,11 @@ def _made_at(model: Model) -> datetime:
         return datetime.fromtimestamp(model.archive.stat().st_mtime, UTC)
     except OSError:
         return datetime.fromtimestamp(0, UTC)
+
+
+def _changed(path: Path) -> int:
+    """When a file was changed last, in nanoseconds; 0 when it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -90,7 +90,7 @@ def _missed(one: SetComparison) -> Iterator[Reason]:
             else (f"{many} urgences que le modèle en service reconnaît ne le sont plus")
         )
         shown = ", ".join(f"« {each.text} »" for each in missed[:3]) + (" …" if many > 3 else "")
-        yield Reason("emergency", f"{what} : {shown}.", lines=lines)
+        yield Reason("emergency", f"{what} (jeu « {NAMES[one.name]} ») : {shown}.", lines=lines)
 
 
 def _shares(one: SetComparison, after: Figures, reference: Mapping[str, Any]) -> Iterator[Reason]:
