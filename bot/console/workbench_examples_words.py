@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot.console import labels
-from bot.core.examples import MARK, entities
+from bot.core.examples import MARK, entities, without_marks
 from bot.policy.intents import INTENTS
 from bot.store.workbench.corrections import Correction
 from bot.trainer.checks.finding import typeset
@@ -90,7 +90,7 @@ def sentence(text: str) -> str:
 
 def done(correction: Correction) -> str:
     """« « texte » : ajouté à procuration. »."""
-    words = f"«{NB}{short(correction.result)}{NB}»{NB}: {DONE[correction.kind]} {correction.target}"
+    words = f"«{NB}{short(without_marks(correction.result))}{NB}»{NB}: {DONE[correction.kind]} {correction.target}"
     if correction.kind == "move" and correction.to_marked:
         words += " et modifié"
     return words + "."
