@@ -11,6 +11,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import redirect
 
 from bot.console import validation_words, work_words
+from bot.console.answered import Answers
 from bot.console.conversation import PATH, ConversationPage, checked
 from bot.console.done import leave
 from bot.console.forms import field, whole
@@ -30,7 +31,8 @@ KEY_AT_MOST = 100
 
 def routes(site: Site) -> Blueprint:
     """The forms, and the panels that hold them."""
-    views, topic = WorkViews(site), Topic("work")
+    answers = Answers(site.deps.database, site.deps.codec)
+    views, topic = WorkViews(site, answers), Topic("work")
     topic.form(PATH + "/prendre", views.take, Capability.WORK, "take")
     topic.form(PATH + "/repondre", views.reply, Capability.WORK, "reply")
     topic.form(PATH + "/rendre", views.give_back, Capability.WORK, "give_back")
@@ -42,7 +44,7 @@ def routes(site: Site) -> Blueprint:
     topic.form(PATH + "/reporter", moves.snooze, Capability.WORK, "snooze")
     topic.form(PATH + "/indesirable", moves.spam, Capability.WORK, "spam")
     topic.form(PATH + "/bloquer", moves.block, Capability.BLOCK, "block")
-    writing = WritingViews(site)
+    writing = WritingViews(site, answers)
     topic.form(PATH + "/brouillon", writing.draft, Capability.WORK, "draft")
     topic.form(PATH + "/note", writing.note, Capability.WORK, "note")
     topic.page(PATH + "/suggestion", writing.suggest, Capability.WORK, "suggest")
@@ -63,8 +65,9 @@ def routes(site: Site) -> Blueprint:
 class WorkViews:
     """Forms answer with a redirection, so that a reload repeats nothing."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, answers: Answers) -> None:
         self._deps = site.deps
+        self._answers = answers
         self._store = WorkStore(site.desk)
         self._drafts = DraftStore(site.desk)
         self._validation = ValidationStore(site.desk)
@@ -137,6 +140,7 @@ class WorkViews:
             return await self._refused(request, number, error, 422)
         except WindowClosed as closed:
             return await self._refused(request, number, DeskError(str(closed), "Votre brouillon est gardé."), 422)
+        await self._answers.replied(request.ctx.user.id, number, written, now)
         return redirect(f"/conversations/{number}?envoye=1", status=303)
 
     async def _refused(self, request: Request, number: int, error: DeskError, status: int) -> HTTPResponse:

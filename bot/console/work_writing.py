@@ -10,6 +10,7 @@ from sanic.exceptions import NotFound
 from sanic.response import empty, json, redirect
 
 from bot.console import labels
+from bot.console.answered import Answers
 from bot.console.conversation import ConversationPage, checked
 from bot.console.forms import field, whole
 from bot.console.site import Showing, Site
@@ -33,9 +34,10 @@ _KEY_AT_MOST = 100
 class WritingViews:
     """Answers to the composer's script are JSON; a note is a form like any other."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, answers: Answers) -> None:
         self._site = site
         self._deps = site.deps
+        self._answers = answers
         self._drafts = DraftStore(site.desk)
         self._notes = NoteStore(site.desk)
         self._canned = CannedStore(site.deps.database)
@@ -90,8 +92,10 @@ class WritingViews:
     async def canned_used(self, request: Request, number: int, canned: int) -> HTTPResponse:
         """Count that a canned reply was taken into a message."""
         await self._site.desk.access_conversation(request.ctx.user, checked(number), Capability.WORK)
-        if not await self._canned.used(min(canned, 2**63 - 1), self._deps.wall.now()):
+        canned = min(canned, 2**63 - 1)
+        if not await self._canned.used(canned, self._deps.wall.now()):
             raise NotFound("no such canned reply")
+        self._answers.instead(request.ctx.user.id, number, await self._canned.subject(canned))
         return empty(204)
 
     async def suggest(self, request: Request, number: int) -> HTTPResponse:
@@ -99,6 +103,7 @@ class WritingViews:
         found = await self._suggestions.of(request.ctx.user, checked(number))
         if found is None:
             return empty(204)
+        self._answers.shown(request.ctx.user.id, number, found.text, self._deps.clock.now())
         from_us = found.source != "assistant"
         return json(
             {
@@ -115,4 +120,5 @@ class WritingViews:
         async with self._deps.database.begin() as connection:
             await self._site.desk.access(connection, user, number, Capability.WORK)
             await audit.record(connection, self._deps.clock.now(), user.id, "suggestion_used", number)
+        self._answers.taken(user.id, number)
         return empty(204)

@@ -20,10 +20,11 @@ from sanic.response import html, redirect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.console import workbench_inbox_words as says
+from bot.console import workbench_pseudonyms
 from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
 from bot.console.workbench_inbox_address import Address
-from bot.console.workbench_inbox_example import Bench, Doubtful, Draft, Intent, Personal, Refused
+from bot.console.workbench_inbox_example import Bench, Draft, Intent
 from bot.core.dialogue import Explanation
 from bot.core.errors import EngineDown, EngineRefused, Explained
 from bot.policy.rights import Capability
@@ -60,7 +61,7 @@ class Asked:
     kind: Kind
     intent: str | None
     example: str | None
-    allowed: bool
+    allowed: frozenset[str]
     upto: int | None
     known: frozenset[str]
 
@@ -188,6 +189,7 @@ class InboxViews:
             why=await explaining,
             draft=draft,
             kept=told.asked if told else None,
+            kinds=workbench_pseudonyms.KINDS,
             error=told.error if told else bad,
             bad=bad,
             intents=intents,
@@ -227,7 +229,11 @@ class InboxViews:
         ahead = await self._store.following(address.filters, event)
         try:
             decision, double = await self._decided(request, self._bench, event, asked)
-        except (Personal, Refused, Doubtful, TrainerError) as error:
+        except TrainerError as error:
+            try:  # a colleague's example may be what stands in the way of this one
+                await self._store.must_wait(event)
+            except Conflict as decided:
+                return await self._page(request, event, Told(decided, asked), 409)
             return await self._page(request, event, Told(error, asked), 422)
         except Conflict as error:
             return await self._page(request, event, Told(error, asked), 409)
@@ -243,6 +249,7 @@ class InboxViews:
         """What was decided, and whether an example that says the same stood there already."""
         user, now, project = request.ctx.user, self._deps.clock.now(), self._deps.project
         kind, intent, example, double = asked.kind, asked.intent, asked.example, ""
+        await self._store.must_wait(event)
         if intent is not None and intent not in {one.name for one in await asyncio.to_thread(bench.intents)}:
             raise TrainerError("Cette intention n’existe pas.", "Choisissez-en une dans la liste.")
         if example is not None and intent is not None:
@@ -335,7 +342,7 @@ def _asked(request: Request) -> Asked | None:
         kind,
         intent,
         field(request, "exemple") if adds else None,
-        field(request, "pas_personnel") == "1",
+        workbench_pseudonyms.confirmed(request),
         whole(field(request, "jusqua"), 0) if field(request, "groupe") == "1" else None,
         frozenset(field(request, "montrees").split() if _unchanged(request) else ()),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.console.workbench_pseudonyms import Personal, unconfirmed
 from bot.core.examples import without_marks
 from bot.trainer.checks.all import check_example
 from bot.trainer.checks.context import Context
@@ -27,7 +28,7 @@ Findings = Mapping[str, Sequence[Finding]]
 @dataclass(frozen=True)
 class Draft:
     """A message as an example. `doubles`: intent → an example of it that says nearly the same; `findings`: by intent that is
-    offered; `personal`: what is still personal in `text`, which the trainer has to say is not."""
+    offered; `personal`: what may be personal in a text that a trainer has written."""
 
     text: str
     pseudonymised: Pseudonymised | None = None
@@ -44,17 +45,6 @@ class Intent:
 
     name: str
     definition: str
-
-
-class Personal(TrainerError):
-    """What was to become an example still holds personal data; `found` says where."""
-
-    def __init__(self, found: Sequence[Replacement]) -> None:
-        super().__init__(
-            "L’exemple contient encore ce qui ressemble à une donnée personnelle. Rien n’a été ajouté.",
-            "Remplacez-la dans le texte, ou cochez «\u00a0Ce n’est pas une donnée personnelle\u00a0».",
-        )
-        self.found = found
 
 
 class Refused(TrainerError):
@@ -115,23 +105,24 @@ class Bench:
             pseudonymiser().leftovers(plain) if seen is None else (),
         )
 
-    def ready(self, marked: str, intent: str, allowed: bool, known: bool) -> tuple[str, str]:
+    def ready(self, marked: str, intent: str, allowed: Collection[str], known: bool) -> tuple[str, str]:
         """(the example as it would be written, an example of that intent that says nearly the same, or "").
 
-        `allowed`: the trainer said that what looks personal is not; `known`: the page had shown what the checks warn of.
+        `allowed`: pieces that look personal, and of which the trainer says that they are not; `known`: the page had shown
+        what the checks warn of.
         Raises Personal, Refused, Doubtful, BadFile.
         """
         marked = tidy(marked)
         plain = without_marks(marked)
-        found = pseudonymiser().leftovers(plain)
-        if found and not allowed:
-            raise Personal(found)
+        left = unconfirmed(pseudonymiser().leftovers(plain), allowed)
+        if left:
+            raise Personal(left)
         context = Context.of(self._project)
         double = next((one.text for one in context.neighbours.doubles(plain) if one.intent == intent), "")
         if double:
             return marked, double
         findings = check_example(context, intent, marked)
-        if allowed:  # the trainer has looked
+        if allowed:  # the trainer has looked at what is left
             findings = [one for one in findings if one.code != "personal"]
         errors = [one for one in findings if one.severity == "error"]
         if errors:

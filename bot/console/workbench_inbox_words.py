@@ -56,7 +56,8 @@ __all__ = ["AUTHORS", "KINDS", "OUTSIDE", "REASONS", "REASONS_LONG", "ROUTES", "
 
 def intent(name: str | None) -> str:
     """« Porter plainte »."""
-    return labels.intent(name) or "Aucune intention"
+    said = labels.intent(name) or "aucune intention"
+    return said[:1].upper() + said[1:]
 
 
 def percent(chance: float) -> str:
@@ -110,8 +111,10 @@ def decided(decision: Decision) -> str:
 
 
 def doubt(reading: Reading) -> str:
-    """The agent's word against the engine's, where there is one."""
-    if reading.agent_intent is None:
-        return ""
-    said = "a donné le sujet" if "corrected" in reading.reasons else "a répondu sans suivre ce qui était proposé pour"
-    return f"Un agent {said}{NB}: {intent(reading.agent_intent)}."
+    """What an agent saw otherwise; "" when none did."""
+    subject = f"{NB}: {intent(reading.agent_intent)}" if reading.agent_intent is not None else ""
+    if "corrected" in reading.reasons:
+        return f"Un agent a donné un autre sujet{subject}."
+    if "answered" in reading.reasons:
+        return f"Un agent a répondu autrement que ce qui lui était proposé{subject}."
+    return ""

@@ -176,6 +176,12 @@ class CannedStore:
             )
         return done.rowcount == 1
 
+    async def subject(self, canned_id: int) -> str | None:
+        """The intent that it answers; None when it answers none in particular."""
+        async with self._db.begin() as connection:
+            found = await connection.scalar(text("SELECT intent FROM canned_replies WHERE id = :id"), {"id": canned_id})
+        return None if found is None else str(found)
+
 
 def _canned(row: Row[Any]) -> Canned:
     return Canned(**row._mapping)

@@ -355,8 +355,7 @@ class ReviewStore:
             if row is None:
                 raise NoSuchReading
             earlier = await _decision(connection, row.decision_id) if row.decision_id else None
-            if earlier is not None and earlier.kind != "skipped":
-                raise AlreadyDecided(earlier, f"{earlier.by} a déjà décidé de ce message.")
+            _must_wait(earlier)
             events = await self._group(connection, row.group_id, upto, event) if upto is not None else [event]
             number = await connection.scalar(
                 text("""
@@ -465,6 +464,10 @@ class ReviewStore:
             )
             return await _decision(connection, number) if number else None
 
+    async def must_wait(self, event: int) -> None:
+        """Raise AlreadyDecided when somebody has decided about a message; having left it for later is no decision."""
+        _must_wait(await self.decision_of(event))
+
     async def decision(self, number: int) -> Decision | None:
         """One decision; None when there is none of that number."""
         async with self._db.begin() as connection:
@@ -489,6 +492,11 @@ class ReviewStore:
             agent_intent=row.agent_intent,
             group=row.group_id,
         )
+
+
+def _must_wait(earlier: Decision | None) -> None:
+    if earlier is not None and earlier.kind != "skipped":
+        raise AlreadyDecided(earlier, f"{earlier.by} a déjà décidé de ce message.")
 
 
 def _must(user: User, needs: Capability) -> None:

@@ -64,8 +64,8 @@
   function search() {
     const words = plain(byId("cherche").value).split(/\s+/).filter(Boolean);
     for (const item of document.querySelectorAll(".intents li")) {
-      const told = plain(item.dataset.words);
-      item.hidden = !words.every((word) => told.includes(word));
+      const told = " " + plain(item.dataset.words).replace(/[^\p{L}\p{N}]+/gu, " ");
+      item.hidden = !words.every((word) => told.includes(" " + word));
     }
     byId("cherche-rien").hidden = shown().length > 0;
   }
