@@ -38,7 +38,7 @@ WORKBENCH = (
     Place("checks", "/atelier/verifications", "Vérifications", Capability.SEE_WORKBENCH),
     Place("changes", "/atelier/changements", "Changements", Capability.SEE_WORKBENCH),
     Place("trainings", "/atelier/essais", "Essais", Capability.SEE_WORKBENCH),
-    Place("trial", "/atelier/essayer", "Essayer", Capability.TRAIN),
+    Place("trial", "/atelier/essayer", "Côte à côte", Capability.TRAIN),
     Place("models", "/atelier/modeles", "Modèles", Capability.SEE_WORKBENCH),
     Place("drift", "/atelier/suivi", "Suivi", Capability.SEE_WORKBENCH),
     Place("talks", "/atelier/conversations", "Conversations", Capability.SEE_WORKBENCH),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sanic import Blueprint, HTTPResponse, Request
@@ -18,6 +18,7 @@ from sanic.response import html, redirect
 from bot.console import workbench_talks_words as says
 from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
+from bot.console.workbench_pseudonyms import KINDS, Personal, confirmed, unconfirmed
 from bot.core.clean import clean
 from bot.core.errors import Explained
 from bot.policy.intents import HANDOFF, INTENTS, policy_of
@@ -55,15 +56,15 @@ class NoProject(TrainerError):
 @dataclass(frozen=True)
 class Preview:
     """What is about to be written, as the trainer sees it first. `words`: first event → what its words become;
-    `left`: first event → what is still personal in them; `of_name`: the same of the name."""
+    `left`: what is still personal in them and in the name; `said`: pieces of which the trainer says that they are not."""
 
     kind: str
     name: str
     turns: Sequence[Turn]
     words: Mapping[int, str]
     seen: Mapping[int, Pseudonymised]
-    left: Mapping[int, Sequence[Replacement]]
-    of_name: Sequence[Replacement] = ()
+    left: Sequence[Replacement] = ()
+    said: Collection[str] = ()
     draft: Draft | None = None
 
 
@@ -158,8 +159,9 @@ class TalkViews:
         except TrainerError as refused:
             return await self._page(request, number, refused, _name(request), _status(refused))
         preview, error = looked
-        if error is None and (any(preview.left.values()) or preview.of_name) and not field(request, "sans_risque"):
-            error = _personal()
+        preview = replace(preview, said=sorted(confirmed(request)))
+        if error is None and unconfirmed(preview.left, preview.said):
+            error = Personal(preview.left)
         if error is not None or preview.draft is None:
             return self._confirm(request, number, preview, error, 422)
         draft = preview.draft
@@ -205,7 +207,13 @@ class TalkViews:
         self, request: Request, number: int, preview: Preview, error: Explained | None = None, status: int = 200
     ) -> HTTPResponse:
         return self._html(
-            request, "workbench/talk_confirm.html", status=status, number=number, preview=preview, error=error
+            request,
+            "workbench/talk_confirm.html",
+            status=status,
+            number=number,
+            preview=preview,
+            error=error,
+            kinds=KINDS,
         )
 
     def _html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTTPResponse:
@@ -242,13 +250,6 @@ def _kept(draft: Draft) -> dict[str, str]:
     return {"kind": draft.kind, "name": draft.name, "file": draft.file, "text": draft.text}
 
 
-def _personal() -> BadChoice:
-    return BadChoice(
-        "Il reste peut-être une donnée personnelle\u00a0: rien n’a été écrit.",
-        "Remplacez ce qui est signalé, ou cochez que ce n’en est pas une.",
-    )
-
-
 # -- what is written (blocks: in a thread) -------------------------------------------------------------------------------
 
 
@@ -269,7 +270,7 @@ def _second_look(
     try:
         return _look(project, turns, kind, name, words, seen), None
     except TrainerError as error:
-        return Preview(kind, name, turns, words, seen, {}), error
+        return Preview(kind, name, turns, words, seen), error
 
 
 def _look(
@@ -285,10 +286,10 @@ def _look(
     made = [_told(turn, words.get(turn.events[0], "")) for turn in turns]
     draft = (stories.played if kind == TEST else stories.story)(project, name, made)
     if kind == STORY:
-        return Preview(kind, name, turns, words, seen, {}, pseudonyms.leftovers(name), draft)
+        return Preview(kind, name, turns, words, seen, pseudonyms.leftovers(name), (), draft)
     found = pseudonyms.pseudonymiser()
-    left = {event: found.leftovers(text) for event, text in words.items()}
-    return Preview(kind, name, turns, words, seen, left, found.leftovers(name), draft)
+    left = {one.original: one for text in (*words.values(), name) for one in found.leftovers(text)}
+    return Preview(kind, name, turns, words, seen, list(left.values()), (), draft)
 
 
 def _told(turn: Turn, words: str) -> stories.Turn:

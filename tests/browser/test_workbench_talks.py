@@ -167,7 +167,7 @@ async def test_a_trainer_reads_a_conversation_and_makes_a_story_and_a_test_of_it
         await page.get_by_test_id("talk-test").click()
         words = page.get_by_test_id("talk-words")
         await expect(words.first).not_to_have_value(re.compile("Karim|06 12"))
-        await expect(page.get_by_test_id("talk-replaced").first).to_contain_text("Karim")
+        await expect(page.get_by_test_id("pseudonyms-one").first).to_contain_text("Karim")
         await seen(page, "talk-confirm")
         await words.first.fill("bonjour, j'ai perdu mes papiers hier soir")
         await page.get_by_test_id("talk-add").click()

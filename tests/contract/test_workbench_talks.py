@@ -332,7 +332,7 @@ async def test_a_test_holds_the_words_that_were_confirmed_and_no_others(
     number, events = await passport(console)
     status, page = await prepared(ines, number, "test", "papiers de Karim", events)
     assert status == 200
-    assert 'data-testid="talk-replaced"' in page  # his name has a stand-in
+    assert 'data-testid="pseudonyms-one"' in page  # his name has a stand-in
     words = re.findall(r'data-testid="talk-words"[^>]*>\n([^<]*)</textarea>', page)
     assert len(words) == 2
     assert "Karim Benali" not in words[0]
@@ -359,7 +359,9 @@ async def test_personal_data_left_in_a_test_is_refused_until_the_trainer_says_th
     assert status == 422
     assert "06 12 34 56 78" in page
     assert not list(files.path("tests/engine/conversations").glob("*.yml"))
-    status, _ = await prepared(ines, number, "test", "un numéro", events, to="ajouter", sans_risque="oui", **own)
+    status, _ = await prepared(
+        ines, number, "test", "un numéro", events, to="ajouter", pas_personnel="06 12 34 56 78", **own
+    )
     assert status == 303
 
 
