@@ -24,7 +24,7 @@ from tests.fakes.project import AUTHOR, copied
 BLOCK, LINE = "  - ", "      - "  # how data/nlu.yml begins a block and an example
 EXAMPLES = 16  # an intent
 LEFT = 6  # examples that a spoilt intent keeps
-GOLD = 100  # messages a set
+GOLD = 70  # messages a set
 SPOILT = ("danger_immediat", "detresse_suicide", "disparition")  # taught as a greeting by the candidate
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app.launcher import engine_python
 from bot.trainer.candidates import Card, Model, candidates, current
 from bot.trainer.comparison import Comparison
 from bot.trainer.conduct import Halt, Order, Stopped, inputs
@@ -102,22 +103,19 @@ def test_a_broken_line_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     )
     line = project.read("data/nlu.yml").split("[armes")[0].count("\n") + 1
     with pytest.raises(
-        TrainerError, match=rf"^data/nlu\.yml, ligne {line + 1}, colonne \d+ : ce n’est pas du YAML"
+        TrainerError, match=rf"^data/nlu\.yml, ligne {line}, colonne \d+ : ce n’est pas du YAML"
     ) as told:
         conductor_of(silent).run(Order(project, AUTHOR, NOW))
-    assert "Vérifiez les retraits" in told.value.remedy
+    assert told.value.remedy
     assert list((project.root / "models" / "candidates").iterdir()) == []
 
 
-def test_too_few_dangers_are_named(trained: Trained, tmp_path: Path) -> None:
-    project = clone(trained, tmp_path / "projet")
-    kept = [line for line in trained.good.splitlines(keepends=True)]
-    start = kept.index("  - intent: detresse_suicide\n") + 2
-    while kept[start + 3].startswith("      - "):
-        del kept[start + 3]
-    project.write("data/nlu.yml", "".join(kept))
-    with pytest.raises(TrainerError, match="Trop peu d’exemples de detresse_suicide : 3"):
-        conductor_of(silent).run(Order(project, AUTHOR, NOW))
+def test_too_few_dangers_are_named() -> None:
+    code = """if True:
+        from bot.engine.danger_score import check_kinds
+        check_kinds([("au secours", "danger_immediat")] * 9 + [("à quoi bon", "detresse_suicide")] * 4)"""
+    done = subprocess.run([str(engine_python()), "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "SetupError: Trop peu d’exemples de detresse_suicide : 4, il en faut au moins 5" in done.stderr
 
 
 def test_it_is_stopped_at_once_with_all_its_processes(trained: Trained, tmp_path: Path) -> None:
