@@ -169,7 +169,7 @@ class _Reader:
             index = self._next(found.end(), gap=3)
             if (
                 index is not None
-                and (self._words[index].capital or self._is_first_name(index))
+                and ((self._words[index].capital and not self.shouts) or self._is_first_name(index))
                 and self._may_be(index, sure=True)
             ):
                 yield self._from(index)
@@ -244,6 +244,8 @@ class _Reader:
             return False
         if not is_written_so(word.text):
             return False
+        if index and self._words[index - 1].plain in ("st", "ste", "saint", "sainte"):
+            return False
         if word.plain not in ambiguous_names():
             return word.capital or index == 0 or self._words[index - 1].plain not in _BEFORE_VERB
         if self.shouts or not word.capital or word.text.isupper():
@@ -264,7 +266,7 @@ class _Reader:
         if word.capital and not self.shouts:
             return True
         if len(word.plain) == 1:
-            return lower or word.capital
+            return word.capital or (lower and word.plain in "bfghkpqrvwxz")
         if len(word.plain) == 2 and word.plain not in family_names() | first_names():
             return False
         if self._is_first_name(index) or (word.plain in family_names() and not is_ordinary(word.text)):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from bot.policy.places import places
 from bot.trainer.pseudonyms_kinds import Kind, Span
-from bot.trainer.pseudonyms_words import ENDS_NAME, TOWNS, plain
+from bot.trainer.pseudonyms_words import ENDS_NAME, TOWNS, is_ordinary, plain
 
 _I = re.IGNORECASE
 _STREET = (
@@ -22,11 +22,22 @@ _HOME = r"r[ée]sidence|r[ée]s|lotissement|hameau|lieu[- ]dit|domaine|hlm|foyer
 _NUMBERED = re.compile(
     rf"(?<![\w.,-])\d{{1,4}}\s?(?:bis|ter|quater|[a-d](?![\w'’]))?\s?,?\s(?:{_STREET}|{_HOME})\b\.?", _I
 )
-_NAMED_HOME = re.compile(rf"\b(?:{_HOME})\b\.?", _I)
-_WEAK_STREET = re.compile(
-    r"\b(?:villa|passage|faubourg|fbg|sente|sentier|ruelle|venelle|clos|cit[ée]|mont[ée]e|traverse|mail|"
-    r"lotissement)\b(?=\s(?:d[eu]s?\s|d['’]|l[ae]s?\s|[A-ZÀ-Ü]))"
+_NAMED_HOME = re.compile(
+    rf"\b(?:{_HOME})\b\.?(?!\s(?:de vacances|secondaires?|principales?|universitaires?|[ée]tudiantes?|seniors?|autonomie))",
+    _I,
 )
+_WEAK_STREET = re.compile(
+    r"\b(?:villa|passage|faubourg|fbg|sente|sentier|ruelle|venelle|clos|cit[ée]|mont[ée]e|traverse|lotissement)\b"
+    r"(?=\s(?:(?:d[eu]s?|l[ae]s?|de la)\s|d['’]|l['’])?[A-ZÀ-Ü])"
+)
+# Streets that every town has, and words that only look like one: « la place du marché », « rue piétonne », « à la place du sucre ».
+_COMMON = re.compile(
+    r"^(?:place|square|rue|chemin|cours|quai|avenue|boulevard|rond-point)\s(?:(?:du|de la|de l['’])\s?)"
+    r"(?:march[ée]|mairie|gare|[ée]glise|poste|[ée]cole|halage|mer|front de mer|sucre|nom)\b|"
+    r"\s(?:pi[ée]tonnes?|adjacente?s?|parall[èe]les?|barr[ée]e?s?)\b",
+    _I,
+)
+_INSTEAD = re.compile(r"\b[àa] la\s$", _I)
 _KEPT_WAYS = re.compile(
     r"^(?:gare|m[ée]tro|station|quartier|parc|pont|centre commercial)|^(?:place|pont|parc|avenue|"
     r"cit[ée])\s(?:de\s)?(?:la\s|l['’]|des\s)?"
@@ -39,8 +50,8 @@ _TOKEN = re.compile(r"[ \t\u00a0\u202f]{0,2}([^\W_](?:[\w’'.-]{0,28}\w)?)")
 _OF = frozenset("de du des d la le les l l' d' a l'a saint sainte st ste sur sous en".split())  # noqa: SIM905
 _TITLES = frozenset(
     """
-    general gal gnl marechal docteur dr professeur president pdt capitaine colonel commandant abbe cardinal amiral victor
-    jean grand grande petit petite vieux vieille haut haute
+    general gal gnl marechal docteur dr professeur president pdt capitaine colonel commandant abbe cardinal amiral victor jean
+    grand grande petit petite vieux vieille haut haute
     """.split()  # noqa: SIM905
 )
 _AFTER = re.compile(
@@ -67,15 +78,20 @@ def addresses(text: str) -> Iterator[Span]:
         if end > found.end() and not _POLICE.search(text[max(0, found.start() - 40) : found.start()]):
             yield Span(found.start(), _complement(text, end), Kind.ADDRESS)
     for start, words in places(text):
-        if re.search(r"\s(?:pi[ée]tonnes?|adjacente?s?|parall[èe]les?|barr[ée]e?s?)\b", words):
-            continue
-        if (
-            not _KEPT_WAYS.match(words)
-            and not _leads_to_town(words)
-            and not _POLICE.search(text[max(0, start - 40) : start])
-        ):
+        if _is_home(text, start, words):
             end = _without_town(text, start, words)
             yield Span(start, _complement(text, end), Kind.ADDRESS)
+
+
+def _is_home(text: str, start: int, words: str) -> bool:
+    """Whether somebody may live there: not a station, a famous square, the way to a town, a square of every town."""
+    before = text[max(0, start - 40) : start]
+    if _KEPT_WAYS.match(words) or _COMMON.search(words) or _leads_to_town(words) or _POLICE.search(before):
+        return False
+    way, _, name = words.partition(" ")
+    if way.lower() in ("place", "quai", "cours") and name.islower():
+        return not _INSTEAD.search(before) and not is_ordinary(name.split()[0])
+    return True
 
 
 def _leads_to_town(words: str) -> bool:

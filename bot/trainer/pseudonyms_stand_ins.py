@@ -39,9 +39,9 @@ MEN = tuple(
 # Invented: no list of family names that we know of has them.
 FAMILY = tuple(
     """
-    Aubrelin Bastarel Belmouna Brévandier Cassoret Chamblon Corvelin Dalvernet Diamadou Fargelin Fontverain Galmichel
-    Garvelot Hardelin Jourdavel Kermadoc Lachaumel Lormian Malbrunet Marvelin Mercandel Montbrelin Nardouet Orvelin Pélardin
-    Pontavel Quervalin Rastignel Rouvelin Sabourdel Sorvelin Tarvelot Talbouri Valmorin Verdelot Vignerel Yacoubel Zamoril
+    Aubrelin Bastarel Belmouna Brévandier Cassoret Chamblon Corvelin Dalvernet Diamadou Fargelin Fontverain Galmichel Garvelot
+    Hardelin Jourdavel Kermadoc Lachaumel Lormian Malbrunet Marvelin Mercandel Montbrelin Nardouet Orvelin Pélardin Pontavel
+    Quervalin Rastignel Rouvelin Sabourdel Sorvelin Tarvelot Talbouri Valmorin Verdelot Vignerel Yacoubel Zamoril
     """.split()  # noqa: SIM905
 )
 STREETS = (

@@ -117,18 +117,20 @@ ENDS_NAME = frozenset(
     slt salut sinon soir son sont sous suis sur svp t ta tel tes toi ton toujours tous tout toute toutes tres trop tu u un une
     urgent va vais vas vers veut veux via voici voila vos votre vous vraiment vs vu wesh y ya yo aucun aucune chacun chacune
     certains certaines plusieurs lundi mardi jeudi vendredi samedi dimanche janvier fevrier mars avril mai juin juillet aout
-    septembre octobre novembre decembre aujourdhui demain matin midi minuit ce-matin madame mesdames mesdemoiselles messieurs
-    monsieur mademoiselle mme mlle maitre docteur dr agent agents brigadier capitaine commandant commissaire lieutenant major
-    adjudant gardien gardienne policier policiere inspecteur inspectrice prefet maire juge procureur ministre president
-    directeur directrice officier chef colonel general sergent police nationale municipale commissariat prefecture gendarmerie
-    mairie tribunal ministere interieur etat republique bac crs igpn ants caf cpam urssaf sncf ratp rer tgv samu opj apj gav
-    itt pv cb rib iban cni cv mail email num numero plainte dossier nom prenom snap snapchat insta instagram facebook fb
-    tiktok twitter whatsapp telegram discord youtube google vinted leboncoin amazon paypal netflix iphone samsung renault
-    peugeot citroen clio golf bmw audi mercedes yamaha bonjour-madame internet homme femme fille garcon fils mere pere frere
-    soeur voisin voisine mari copain copine ami amie enfant enfants gare tour stade place rue avenue boulevard quai eiffel
-    chatelet champs elysees noel halloween paques please sorry thank thanks the they is am are was and to in at of for from
-    with this that can could would should what where when how someone somebody stolen lost call help i'm nee ne(e) epouse
-    epoux veuve alias dite domicilie demeurant habitant habite age agee plaignant plaignante
+    septembre octobre novembre decembre aujourdhui aujourd'hui benin senegal mali congo cameroun haiti togo gabon niger tchad
+    guinee vietnam turquie pologne roumanie liban syrie egypte suisse canada quebec stp qqun kelkun cuisto alzheimer french
+    english demain matin midi minuit ce-matin madame mesdames mesdemoiselles messieurs monsieur mademoiselle mme mlle maitre
+    docteur dr agent agents brigadier capitaine commandant commissaire lieutenant major adjudant gardien gardienne policier
+    policiere inspecteur inspectrice prefet maire juge procureur ministre president directeur directrice officier chef colonel
+    general sergent police nationale municipale commissariat prefecture gendarmerie mairie tribunal ministere interieur etat
+    republique bac crs igpn ants caf cpam urssaf sncf ratp rer tgv samu opj apj gav itt pv cb rib iban cni cv mail email num
+    numero plainte dossier nom prenom snap snapchat insta instagram facebook fb tiktok twitter whatsapp telegram discord
+    youtube google vinted leboncoin amazon paypal netflix iphone samsung renault peugeot citroen clio golf bmw audi mercedes
+    yamaha bonjour-madame internet homme femme fille garcon fils mere pere frere soeur voisin voisine mari copain copine ami
+    amie enfant enfants gare tour stade place rue avenue boulevard quai eiffel chatelet champs elysees noel halloween paques
+    please sorry thank thanks the they is am are was and to in at of for from with this that can could would should what where
+    when how someone somebody stolen lost call help i'm nee ne(e) epouse epoux veuve alias dite domicilie demeurant habitant
+    habite age agee plaignant plaignante
     """.split()  # noqa: SIM905
 )
 
@@ -216,6 +218,8 @@ def _dictionary() -> tuple[frozenset[str], frozenset[str]]:
     lookups = Lookups().from_disk(tables)
     forms, verbs = set[str](), set[str]()
     index, exceptions = lookups.get_table("lemma_index"), lookups.get_table("lemma_exc")
+    for lemmas in lookups.get_table("lemma_lookup").values():
+        forms.update(map(_bare, lemmas))
     for table in (index, exceptions):
         for entries in table.values():
             forms.update(map(_bare, entries))
@@ -262,6 +266,7 @@ def is_verb(word: str) -> bool:
 
 _ENDINGS = (
     ("s", ""), ("x", ""), ("es", ""), ("e", ""), ("ees", "er"), ("ee", "er"), ("es", "er"), ("aux", "al"), ("ait", "er"),
-    ("ais", "er"), ("aient", "er"), ("ent", "er"), ("ez", "er"), ("ant", "er"), ("era", "er"), ("ons", "er"), ("it", "ir"),
+    ("ais", "er"), ("aient", "er"), ("ent", "er"), ("ez", "er"), ("ant", "er"), ("era", "er"), ("erai", "er"),
+    ("erais", "er"), ("erait", "er"), ("erez", "er"), ("eront", "er"), ("eraient", "er"), ("ons", "er"), ("it", "ir"),
     ("issent", "ir"), ("ait", "re"), ("e", "er"), ("es", "e"), ("ment", ""),
 )  # fmt: skip
