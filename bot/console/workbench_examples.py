@@ -288,7 +288,7 @@ class ExampleViews:
             intents=corpus.intents, entity_names=names, counts=counts, n=len(found), first=first, page=PAGE, shown=shown,
             asked=asked, typed=typed or Typed(intent=intent), error=error, last=last,
             told=[one for one in told if one is not None and one.undone_at is None],
-            undone=request.args.get("fait") == "annule",
+            undone=request.args.get("fait") == "annule", fresh=request.args.get("fait") == "creee",
         )  # fmt: skip
 
     async def _corpus(self) -> tuple[Project, Corpus]:

@@ -198,6 +198,11 @@ class Operation:
     after: str | None = None
 
     @property
+    def text(self) -> str:
+        """What the example says afterwards, without marks."""
+        return without_marks(self.result)
+
+    @property
     def target(self) -> str:
         """The intent that has the example afterwards."""
         return self.to_intent or self.intent
@@ -237,7 +242,7 @@ def _apply(project: Project, operations: list[Operation]) -> Applied:
     undoing: list[Operation] = []
     known = _known_entities(project, operations)
     for asked in operations:
-        operation = _checked(asked, known)
+        operation = check_operation(asked, known)
         if operation.file not in drafts:
             drafts[operation.file] = Draft(read_file(operation.file, project.read(operation.file)))
         undoing.insert(0, drafts[operation.file].change(operation))
@@ -395,8 +400,8 @@ def short(text: str, most: int = 60) -> str:
 # -- What an operation may be ----------------------------------------------------------------------------------------------
 
 
-def _checked(asked: Operation, known: frozenset[str]) -> Operation:
-    """The operation, tidied. Raises TrainerError."""
+def check_operation(asked: Operation, known: frozenset[str]) -> Operation:
+    """The operation, tidied. `known`: the entities of domain.yml. Raises TrainerError."""
     if asked.file != NLU and asked.kind != "remove" and not (asked.kind == "add" and asked.after is not None):
         raise TrainerError(
             "Le fonds ne se corrige pas\u00a0: on n’y retire qu’une erreur.",

@@ -11,11 +11,13 @@ import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 
+from bot.store import audit
 from bot.store.db import Database
 from bot.store.user import User
 from bot.store.workbench.corrections import Correction, Corrections
 from bot.trainer.corpus import Applied, Kind, Operation, apply
 from bot.trainer.errors import Changed, TrainerError
+from bot.trainer.intents import Created, Wanted, create, take_back
 from bot.trainer.project import Project
 
 
@@ -41,6 +43,22 @@ async def correct(
     except BaseException:
         if applied is not None:
             await _back(project, applied)
+        raise
+
+
+async def add_intent(project: Project, database: Database, user: User, at: datetime, wanted: Wanted) -> None:
+    """Create an intent in all files, with a correction for each of its examples. Raises TrainerError, as `intents.create`."""
+    created: Created | None = None
+    try:
+        async with database.begin() as connection:
+            created = await asyncio.to_thread(create, project, wanted)
+            backs = reversed(created.applied.undoing)
+            for operation, back in zip(created.applied.operations, backs, strict=True):
+                await Corrections.record(connection, at, user, operation, (), back.after)
+            await audit.record(connection, at, user.id, "intent_added", intent=wanted.name)
+    except BaseException:
+        if created is not None:
+            await asyncio.to_thread(take_back, project, created)
         raise
 
 

@@ -1,0 +1,70 @@
+"""A new intent: one form that asks for all that training, replies and the guide need of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sanic import Blueprint, HTTPResponse, Request
+from sanic.response import html, redirect
+
+from bot.console import workbench_examples_words as says
+from bot.console.forms import field
+from bot.console.site import Site, Topic
+from bot.policy.rights import Capability
+from bot.trainer.correcting import add_intent
+from bot.trainer.errors import TrainerError
+from bot.trainer.intents import FEWEST_NEW, LONGEST_NAME, PARENTS, Wanted
+
+PATH = "/atelier/intentions/nouvelle"
+DEFINITION_AT_MOST = 200
+
+
+def routes(site: Site) -> Blueprint:
+    """The form, and what it does."""
+    views, topic = IntentViews(site), Topic("workbench-intent")
+    topic.page(PATH, views.blank, Capability.SEE_WORKBENCH, "blank")
+    topic.form(PATH, views.add, Capability.CORRECT, "add")
+    return topic.blueprint
+
+
+class IntentViews:
+    """A form that is refused is shown again with what was typed."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def blank(self, request: Request) -> HTTPResponse:
+        """An empty form."""
+        return self._form(request, Wanted(str(request.args.get("parente") or ""), "", "", ()), "")
+
+    async def add(self, request: Request) -> HTTPResponse:
+        """Create it in all files."""
+        parent, suffix = field(request, "parente"), field(request, "suite").strip()
+        text = field(request, "exemples").replace("\r\n", "\n")
+        wanted = Wanted(
+            parent,
+            f"{parent}_{suffix}",
+            field(request, "definition")[:DEFINITION_AT_MOST],
+            [line.strip().removeprefix("- ") for line in text.split("\n")],
+            field(request, "frontieres")[: 2 * DEFINITION_AT_MOST],
+        )
+        project = self._site.deps.project
+        if project is None:
+            return self._form(
+                request, wanted, suffix, TrainerError("Le dossier de Planton n’est pas sur cette machine.")
+            )
+        try:
+            await add_intent(project, self._site.deps.database, request.ctx.user, self._site.deps.wall.now(), wanted)
+        except TrainerError as error:
+            return self._form(request, wanted, suffix, error)
+        return redirect(f"/atelier/exemples/{wanted.name}?fait=creee", status=303)
+
+    def _form(self, request: Request, wanted: Wanted, suffix: str, error: TrainerError | None = None) -> HTTPResponse:
+        values: dict[str, Any] = {
+            "says": says, "wanted": wanted, "suffix": suffix, "error": error, "parents": PARENTS, "fewest": FEWEST_NEW,
+            "longest": LONGEST_NAME, "form_path": PATH, "definition_at_most": DEFINITION_AT_MOST,
+        }  # fmt: skip
+        page = self._site.renderer.page(
+            "workbench/intent_new.html", user=request.ctx.user, csrf=request.ctx.csrf, **values
+        )
+        return html(page, 422 if error else 200)
