@@ -1,18 +1,20 @@
 """`make bench`: the whole system, as it is run, against a Graph API that takes 100 ms.
 
-First a steady stream, then everything at once. Prints acknowledgement and reply latencies, throughput, CPU and memory
-of each process, and what was lost, doubled or out of order. Everything stays on loopback.
+First a steady stream, then a publication in the middle of one, then everything at once. Prints acknowledgement and reply
+latencies, throughput, CPU and memory of each process, and what was lost, doubled or out of order. Everything stays on loopback.
 
-    python scripts/bench.py [--rate 30] [--seconds 60] [--burst 2000] [--latency 0.1]
+    python scripts/bench.py [--rate 30] [--seconds 60] [--no-publication] [--burst 2000] [--latency 0.1]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import statistics
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -31,6 +34,10 @@ sys.path.insert(0, str(ROOT))
 
 from bot.meta.signature import HEADER, sign  # noqa: E402
 from bot.sandbox.graph import Graph, GraphAccount, GraphServer  # noqa: E402
+from bot.store.db import Database  # noqa: E402
+from bot.store.embedded import Embedded  # noqa: E402
+from bot.store.workbench.publications import Publications  # noqa: E402
+from bot.trainer import engines  # noqa: E402
 
 PAGE, TOKEN, SECRET, VERIFY = "100200300", "bench-token", "bench-secret", "bench-verify"
 SENTENCES = (
@@ -51,6 +58,8 @@ SENTENCES = (
     "je voudrais parler à quelqu'un",
     "c'est quoi une main courante",
 )
+MOST = 6_000  # MB that all of Planton may take while it switches
+SLOWEST = 3.0  # seconds: 99 of 100 replies through the switch
 HELP = "au secours il est en train de défoncer la porte avec une hache"
 
 
@@ -73,12 +82,14 @@ class Bench:
         self.alarms: set[str] = set()
         self.answered: dict[str, list[float]] = defaultdict(list)
         self._number = 0
+        self.var = Path()
 
     async def run(self) -> int:
         """Start, measure, print, end. Returns 1 when a message was lost."""
         server = GraphServer(self.graph)
         await server.start()
         with tempfile.TemporaryDirectory(prefix="planton-bench-") as var:
+            self.var = Path(var)
             port = free_port()
             system = subprocess.Popen(  # noqa: ASYNC220
                 [sys.executable, "-m", "bot", "run"],
@@ -121,7 +132,7 @@ class Bench:
         return environ | {f"PLANTON_{name}": value for name, value in settings.items()}
 
     async def _ready(self, session: aiohttp.ClientSession, url: str, system: subprocess.Popen[bytes]) -> None:
-        for _ in range(600):
+        for _ in range(1500):
             if system.poll() is not None:
                 raise SystemExit("planton run ended; try again with --verbose")
             try:
@@ -131,7 +142,7 @@ class Bench:
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.2)
-        raise SystemExit("planton run is not ready after two minutes; try again with --verbose")
+        raise SystemExit("planton run is not ready after five minutes; try again with --verbose")
 
     def _body(self, words: str) -> tuple[str, bytes]:
         self._number += 1
@@ -196,6 +207,8 @@ class Bench:
         cpu, memory = sum(r[1] for r in served), sum(r[2] for r in served)
         print(f"{'all of Planton':<22}{cpu:>8.1f}{100 * cpu / seconds:>8.1f}{memory:>11.0f}")
         print(f"CPU a message: {1000 * cpu / max(1, len(steady)):.1f} ms\n")
+        if options.publication:
+            lost += await self._publication(session, url, system)
         if options.burst:
             self.acks.clear()
             before = set(self.asked)
@@ -205,6 +218,61 @@ class Bench:
             await self._drained(burst, 300)
             lost += self._report("at once", burst, time.monotonic() - start)
         return lost
+
+    async def _publication(self, session: aiohttp.ClientSession, url: str, system: subprocess.Popen[bytes]) -> int:
+        """The same stream, while a second engine loads a model and takes over and every role reads its files again."""
+        self.acks.clear()
+        before, seen = set(self.asked), time.monotonic()
+        meter, going = Meter(system.pid), asyncio.Event()
+        stream = asyncio.create_task(self._stream(session, url, going))
+        watch = asyncio.create_task(self._peak(meter, going))
+        await asyncio.sleep(5)
+        with second_model() as model:
+            start = time.monotonic()
+            wish = engines.ask(self.var, model)
+            while (status := engines.status(self.var)).wanted != wish.id or status.state == engines.SWITCHING:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            took = time.monotonic() - start
+            database = Database(Embedded(self.var).url, size=1)
+            try:
+                await Publications(database).reload(model)
+            finally:
+                await database.close()
+            await asyncio.sleep(10)
+            going.set()
+            await stream
+            peak = await watch
+            people = set(self.asked) - before
+            await self._drained(people, 60)
+            seconds = time.monotonic() - seen
+            lost = self._report("publication", people, seconds)
+            replies = [self.answered[p][0] - self.asked[p] for p in people if self.answered[p]]
+            slow = statistics.quantiles(replies, n=100)[98] if len(replies) > 1 else 0.0
+            print(
+                f"  the new model served after {took:.1f} s ({status.state} {status.failure}), load {os.getloadavg()[0]:.1f}"
+            )
+            print(
+                f"  memory of all of Planton, at most {peak:.0f} MB (asked: under {MOST}); p99 asked: under {SLOWEST:.0f} s\n"
+            )
+            wrong = status.state != engines.DONE or peak >= MOST or slow >= SLOWEST
+        return lost + wrong
+
+    async def _stream(self, session: aiohttp.ClientSession, url: str, end: asyncio.Event) -> None:
+        start, tasks, number = time.monotonic(), [], 0
+        while not end.is_set():
+            await asyncio.sleep(max(0.0, start + number / self.options.rate - time.monotonic()))
+            words = HELP if number % 50 == 49 else random.choice(SENTENCES)
+            tasks.append(asyncio.create_task(self._send(session, url, words)))
+            number += 1
+        await asyncio.gather(*tasks)
+
+    async def _peak(self, meter: Meter, end: asyncio.Event) -> float:
+        most = 0.0
+        while not end.is_set():
+            rows = await asyncio.to_thread(meter.rows, 1.0)
+            most = max(most, sum(row[2] for row in rows if row[0] != "load and Graph API"))
+            await asyncio.sleep(0.5)
+        return most
 
     def _report(self, name: str, people: set[str], seconds: float) -> int:
         self.answered.clear()
@@ -223,6 +291,20 @@ class Bench:
             print(f"  emergencies   p50 {ms(alarms, 50)}  p99 {ms(alarms, 99)}  ({len(alarms)})")
         print(f"  lost {lost}, doubled {doubled}")
         return lost
+
+
+@contextlib.contextmanager
+def second_model() -> Iterator[str]:
+    """The model in service under another name: it costs what any other costs. Dated back, so that it is never the newest."""
+    newest = engines.newest(ROOT / "models")
+    assert newest is not None
+    copy = newest.with_name(f"bench-{os.getpid()}{engines.SUFFIX}")
+    shutil.copyfile(newest, copy)
+    os.utime(copy, (1, 1))
+    try:
+        yield copy.name
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def ms(values: list[float], percent: int) -> str:
@@ -285,6 +367,9 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=30, help="messages a second")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--burst", type=int, default=2000, help="messages at once, after the stream")
+    parser.add_argument(
+        "--publication", action=argparse.BooleanOptionalAction, default=True, help="change the model under the stream"
+    )
     parser.add_argument("--latency", type=float, default=0.1, help="seconds that the Graph API takes")
     parser.add_argument("--ceiling", type=int, default=300, help="PLANTON_SEND_CEILING")
     parser.add_argument("--verbose", action="store_true", help="show what the system prints")

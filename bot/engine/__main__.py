@@ -49,6 +49,8 @@ def _run(options: argparse.Namespace, root: Path, stdout: int) -> int:
     model = options.model or root / "models"
     if options.command == "batch":
         return batch.run(model, stdout)
+    if options.fd is not None:  # under `planton run`, whose socket it is
+        return asyncio.run(server.take_over(options.fd, options.ready, model))
     return asyncio.run(server.serve(options.port, model))
 
 

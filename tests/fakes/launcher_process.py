@@ -1,4 +1,7 @@
-"""`planton run engine` over `tests.fakes.engine_process`: python -m tests.fakes.launcher_process MODELS PATIENCE"""
+"""`planton run engine` over a folder of models: python -m tests.fakes.launcher_process MODELS PATIENCE [real]
+
+Without `real` the engines are `tests.fakes.engine_process`.
+"""
 
 from __future__ import annotations
 
@@ -24,4 +27,5 @@ class Light(Launcher):
 
 if __name__ == "__main__":
     engines.PATIENCE = float(sys.argv[2])
-    sys.exit(Light(Settings(), ("engine",), models=Path(sys.argv[1])).run())
+    kind = Launcher if sys.argv[3:] == ["real"] else Light
+    sys.exit(kind(Settings(), ("engine",), models=Path(sys.argv[1])).run())

@@ -29,10 +29,10 @@ NEVER = 1000.0
 class Engines:
     """A launcher that looks after engines, and a client that asks them."""
 
-    def __init__(self, folder: Path, ports: list[int], patience: float) -> None:
-        self.folder, self.patience = folder, patience
+    def __init__(self, folder: Path, ports: list[int], patience: float, *more: str) -> None:
+        self.folder, self.patience, self.more = folder, patience, more
         self.models, self.var = folder / "models", folder / "var"
-        self.models.mkdir()
+        self.models.mkdir(exist_ok=True)
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.process: subprocess.Popen[bytes] | None = None
         self._clock = 1_000_000.0
@@ -50,7 +50,14 @@ class Engines:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("PLANTON_")}
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fakes.launcher_process", str(self.models), str(self.patience)],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.fakes.launcher_process",
+                    str(self.models),
+                    str(self.patience),
+                    *self.more,
+                ],
                 cwd=ROOT,
                 env={**ours, "PLANTON_VAR_DIR": str(self.var), "PLANTON_ENGINE_URL": ",".join(self.urls)},
                 stdin=subprocess.DEVNULL,
@@ -118,6 +125,7 @@ class Flow:
         self.client = EngineClient(urls)
         self.said: list[str | None] = []
         self.failed: list[str] = []
+        self.pause = 0.005  # seconds between questions
         self._tasks: set[asyncio.Task[None]] = set()
         self._going: asyncio.Task[None] | None = None
 
@@ -134,7 +142,7 @@ class Flow:
             task = asyncio.create_task(self._ask(number))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(self.pause)
 
     async def __aenter__(self) -> Flow:
         self._going = asyncio.create_task(self._go())
