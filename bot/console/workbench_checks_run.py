@@ -146,7 +146,7 @@ class Runner:
 
 def _behind() -> None:
     """Whoever works in the console comes first."""
-    os.nice(10)
+    os.nice(5)
 
 
 def _places(project: Project, wanted: set[tuple[str, int | None]]) -> dict[tuple[str, int], Example]:

@@ -173,8 +173,8 @@ def translated(
 def _messages(said: str) -> Iterator[str]:
     plain = _ANSI.sub("", said.replace("\r", "\n"))
     begins = list(_BEGIN.finditer(plain))
-    ends = [each.start() for each in begins[1:]] + [len(plain)]
-    for begin, end in zip(begins, ends, strict=True):
+    ends = [*(each.start() for each in begins[1:]), len(plain)]
+    for begin, end in zip(begins, ends, strict=False):
         if begin["kind"] == "UserWarning" or begin["level"] in ("WARNING", "ERROR", "CRITICAL"):
             yield plain[begin.end() : end].strip()
 
