@@ -50,10 +50,10 @@ def turn_of(intent: str, confidence: float, danger: float) -> Turn:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """An engine that knows ROWS, however they are written; the lists of texts it was asked."""
-    monkeypatch.setattr("bot.app.policy.score", lambda: None)
+    monkeypatch.setattr("bot.app.policy.score", lambda _path: None)
     asked: list[list[str]] = []
 
-    def turns(texts: Iterable[str]) -> Iterator[Turn | None]:
+    def turns(texts: Iterable[str], *_: object) -> Iterator[Turn | None]:
         asked.append(list(texts))
         known = len(ROWS)
         for place, text in enumerate(asked[-1]):
