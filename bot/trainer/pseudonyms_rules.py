@@ -26,9 +26,9 @@ _FILL = r"(?:[ \t\u00a0\u202f:=.,()«»\"'’°#-]{0,3}(?:n[°ºo]\.?|[^\W\d_]{1
 
 # -- letters alone ------------------------------------------------------------------------------------------------
 
-_AT = r"(?:\s?@\s?|\s?[(\[]\s?(?:at|arobase|chez)\s?[)\]]\s?|\s+(?:arobase?|arrobase|arobaz|chez(?=\s[\w-]+\.[a-z]{2}))\s+)"
+_AT = r"(?:@|\s@\s|\s?[(\[]\s?(?:at|arobase|chez)\s?[)\]]\s?|\s+(?:arobase?|arrobase|arobaz|chez(?=\s[\w-]+\.[a-z]{2}))\s+)"
 _DOT = r"(?:\.|\s?[(\[](?:dot|point)[)\]]\s?|\s+point\s+)"
-_EMAIL = re.compile(rf"[\w.+-]*\w{_AT}[\w-]+(?:{_DOT}[\w-]+)+", _I)
+_EMAIL = re.compile(rf"[\w.+-]*\w{_AT}[\w-]+(?:{_DOT}[a-z\d-]+)*{_DOT}[a-z]{{2,12}}(?![\w])", _I)
 _EMAIL_PLAIN = re.compile(r"[\w.+-]*\w@[\w-]+(?:\.[\w-]+)+")
 
 # Endings that no French word has after a full stop without space; any ending will do before a path.
@@ -54,7 +54,7 @@ _BIG = (
 
 _PHONE = re.compile(
     rf"(?<![\w+])(?:\(?(?:\+|00){_GAP}?(?:33|262|590|594|596|508|687|689|681)\)?{_GAP}*(?:\(0\){_GAP}*)?|"
-    rf"0{_GAP}?)[1-9](?:{_GAP}*\d){{8}}(?![\w])"
+    rf"0{_GAP}?)[1-9](?:{_GAP}*\d){{8}}(?! \d{{5}}(?!\d))(?![\w])"
 )
 _PHONE_ABROAD = re.compile(r"(?<![\w+])\(?(?:\+|00(?=[1-9](?:[\s().-]{0,2}\d){9}))[1-9](?:[\s().-]{0,2}\d){7,14}(?!\w)")
 _SAID = (
@@ -242,7 +242,7 @@ def _ibans(text: str) -> Iterator[Span]:
     for found in _IBAN.finditer(text):
         wanted = _iban_length(found[0][:2].upper())
         ends = [index for index, letter in enumerate(found[0], 1) if letter.isalnum()]
-        if not wanted or len(ends) < wanted:
+        if not wanted or len(ends) < wanted or sum(letter.isdigit() for letter in found[0][: ends[wanted - 1]]) < 12:
             continue
         end = ends[wanted - 1]
         if end == len(found[0]) or not found[0][end].isalnum():

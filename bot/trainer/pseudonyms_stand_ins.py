@@ -45,11 +45,11 @@ FAMILY = tuple(
     """.split()  # noqa: SIM905
 )
 STREETS = (
-    "des Aubrelles", "du Vieux Tamaris", "des Merlettes", "du Pré Cassin", "des Trois Saules", "de la Folle Avoine",
-    "du Grand Roncier",
-    "des Alouettes Grises", "du Petit Chardon", "de la Source Bleue", "des Marronniers Nains", "du Clos Verdin",
-    "des Belles Orties",
-    "de la Pie Borgne", "du Moulin Perdu", "des Sept Fougères",
+    "des Aubrelles", "des Tamarinelles", "des Merlettes", "du Précassin", "des Saulinettes", "de la Follavoine",
+    "du Roncieret",
+    "des Alouettins", "des Chardonnelles", "de la Sourcelle", "des Marronelles", "du Closverdin",
+    "des Ortinelles",
+    "de la Piborgne", "des Moulinelles", "des Fougerelles",
 )  # fmt: skip
 _NOUNS = (
     "lune",
