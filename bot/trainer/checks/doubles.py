@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from bot.trainer.checks.finding import Finding, error, warning
-from bot.trainer.corpus import Example, short
+from bot.trainer.corpus import NLU, Example, short
 from bot.trainer.neighbours import Near, Neighbours, sounded
 
 FRAME = 6  # words in a row
@@ -106,7 +106,8 @@ def _alike(neighbours: Neighbours[Example], known: set[tuple[Example, Example]])
     own: dict[Example, float] = defaultdict(float)
     strangers: dict[Example, list[Near[Example]]] = defaultdict(list)
     told: set[Example] = set()
-    for one, other, likeness in neighbours.pairs(ELSEWHERE):
+    for pair in sorted(neighbours.pairs(ELSEWHERE), key=lambda pair: sorted((_place(pair.one), _place(pair.other)))):
+        (one, other), likeness = sorted(pair[:2], key=_place), pair.likeness
         if one.intent == other.intent:
             own[one], own[other] = max(own[one], likeness), max(own[other], likeness)
             if likeness >= NEARLY and other not in told and (one, other) not in known and _long(one) and _long(other):
@@ -116,12 +117,18 @@ def _alike(neighbours: Neighbours[Example], known: set[tuple[Example, Example]])
             strangers[one].append(Near(other, likeness))
             strangers[other].append(Near(one, likeness))
     told.clear()
-    for example, found in strangers.items():
+    for example in sorted(strangers, key=_place):
+        found = strangers[example]
         nearest = max(found, key=lambda near: near.likeness)
         # Of two that are nearest to each other, the first tells of both.
         if nearest.likeness > own[example] and nearest.example not in told:
             told.add(example)
             yield elsewhere(example, nearest.example)
+
+
+def _place(example: Example) -> tuple[bool, str, int]:
+    """What trainers edit before the background: of two that are alike, the second is to go."""
+    return example.file != NLU, example.file, example.line
 
 
 def _long(example: Written) -> bool:
