@@ -122,6 +122,9 @@ async def test_every_route_opens_to_whom_it_says(console: RunningConsole, someon
             await someone.log_in("X")  # the form may have ended this session
             csrf = (await someone.get("/file")).hidden("csrf")
         assert (answer.status == 403) is not may(role, needs), f"{role} {method} {path}: {answer.status}"
+        if answer.status == 503 and path.startswith("/atelier"):
+            assert "n’est pas sur cette machine" in answer.page, "this console has no folder to work on, and says so"
+            continue
         assert answer.status < 500, f"{role} {method} {path}: {answer.status}"
 
 

@@ -287,3 +287,40 @@ async def test_what_does_not_exist_is_not_found(ines: Browser) -> None:
     assert (await ines.get(f"{PATH}/inconnue")).status == 404
     assert (await send(ines, f"{PATH}/inconnue", geste="ajouter", texte="x")).status == 404
     assert (await send(ines, f"{PATH}/annuler", correction="987654321")).status in (404, 409)
+
+
+RULE = "rules:\n- rule: animaux\n  steps:\n  - intent: animaux\n  - action: action_repondre\n"
+REPLY = "responses:\n  utter_animaux:\n  - text: 'Bonjour'\n"
+TEXTS = [f"un nid de frelons inventé, numéro {n}" for n in range(10)]
+
+
+async def test_an_intent_is_created_whole(ines: Browser, console: RunningConsole, project: Project) -> None:
+    project.write("data/rules.yml", RULE)
+    project.write("domain.yml", project.read("domain.yml") + REPLY)
+    assert (await ines.get("/atelier/intentions/nouvelle")).status == 200
+    wanted = {"parente": "animaux", "suite": "Frelons", "definition": "Les nids.", "exemples": "\r\n".join(TEXTS)}
+    refused = await send(ines, "/atelier/intentions/nouvelle", **wanted)
+    assert refused.status == 422
+    assert "Écrivez par exemple « animaux_frelons »" in plain(refused)
+    assert TEXTS[4] in refused.page
+    assert "frelons" not in project.read(NLU)
+    done = await send(ines, "/atelier/intentions/nouvelle", **{**wanted, "suite": "frelons"})
+    assert done.status == 200
+    assert "Intention créée." in plain(done)
+    assert 'href="/atelier/reponses/utter_animaux_frelons"' in done.page
+    assert {e.text for e in Corpus.read(project).of("animaux_frelons")} == set(TEXTS)
+    assert "- intent: animaux_frelons" in project.read("data/rules.yml")
+    assert len(await console.rows("SELECT id FROM corrections WHERE intent = 'animaux_frelons'")) == 10
+    (line,) = await console.rows("SELECT detail FROM audit WHERE action = 'intent_added'")
+    assert line.detail == {"intent": "animaux_frelons"}
+
+
+async def test_when_the_rows_cannot_be_kept_the_files_are_put_back(
+    ines: Browser, console: RunningConsole, project: Project
+) -> None:
+    before = project.read(NLU)
+    await console.execute("ALTER TABLE corrections ADD CHECK (marked <> 'un vote refusé par la base')")
+    answer = await send(ines, f"{PATH}/{INTENT}", geste="ajouter", texte="un vote accepté\nun vote refusé par la base")
+    assert answer.status == 500
+    assert project.read(NLU) == before
+    assert await console.rows("SELECT id FROM corrections") == []
