@@ -1,7 +1,7 @@
-"""The pictures of README and guides: `.venv/bin/python scripts/screenshots.py [console] [demo]` (about two minutes).
+"""The pictures of README and guides: `.venv/bin/python scripts/screenshots.py [console] [workbench] [demo]` (three minutes).
 
-`console`: the console's own pages over invented conversations, no model needed; `demo`: the sandbox, from a real demo.
-Without a word, both. Pictures are reduced to a palette, so that each stays under 150 kB.
+`console`, `workbench`: the console's own pages over invented conversations, no model needed; `demo`: the sandbox, from a real
+demo. Without a word, all. Pictures are reduced to a palette, so that each stays under 150 kB.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def reduce(since: float) -> None:
 
 async def main(wanted: list[str]) -> None:
     """Take the pictures that are wanted."""
-    if set(wanted) - {"console", "demo"}:
+    if set(wanted) - {"console", "workbench", "demo"}:
         raise SystemExit(__doc__)
     IMAGES.mkdir(parents=True, exist_ok=True)
     since = time.time()
@@ -127,6 +127,10 @@ async def main(wanted: list[str]) -> None:
             from scripts import console_pictures
 
             await console_pictures.take_pictures(browser, IMAGES)
+        if "workbench" in wanted or not wanted:
+            from scripts import workbench_pictures
+
+            await workbench_pictures.take_pictures(browser, IMAGES)
         if "demo" in wanted or not wanted:
             await of_the_demo(browser)
         await browser.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.app.cli import parser
+from bot.console.navigation import WORKBENCH
 from bot.policy.intents import INTENTS
 from bot.settings import KNOWN
 
@@ -77,12 +78,36 @@ def test_the_agents_guide_has_the_words_of_the_console() -> None:
     assert [words for words in quoted if words.strip("… ") not in said] == []
 
 
+def course() -> str:
+    """The part of the trainers' guide that speaks of pages: before the rules of writing."""
+    return TRAINER.split("\n## Les fichiers", 1)[0]
+
+
+def test_the_trainers_course_has_the_words_of_the_workbench() -> None:
+    sandbox = (ROOT / "bot" / "sandbox" / "templates" / "sandbox.html").read_text(encoding="utf-8")
+    said = said_by_the_console() + one_line(sandbox)
+    quoted = re.findall(r"« ([^»]+) »", one_line(course()))
+    assert len(quoted) >= 40
+    # A sentence may begin with words that stand in the middle of one on the page.
+    assert [q for q in quoted if q.strip("… ").lower() not in said.lower()] == []
+
+
+def test_the_trainers_first_correction_takes_ten_minutes() -> None:
+    first = course().split("\n## ")[1]
+    assert first.startswith("Votre première correction en dix minutes")
+    assert len(re.findall(r"[\w’]+", first)) < 700
+    tabs = {place.label for place in WORKBENCH}
+    assert {tab for tab in tabs if f"### {tab}\n" not in course()} == set()
+    for picture in re.findall(r"images/[\w-]+\.png", course()):
+        assert (ROOT / "docs" / picture).stat().st_size < 150_000
+
+
 def test_the_agents_guide_is_read_in_ten_minutes_and_its_pictures_are_light() -> None:
     assert len(re.findall(r"[\w’]+", AGENT)) < 2_300
     pictures = set(re.findall(r"images/[\w-]+\.png", AGENT))
     assert 6 <= len(pictures) <= 9
     shown = {f"images/{path.name}" for path in (ROOT / "docs" / "images").glob("*.png")}
-    assert pictures | set(re.findall(r"images/[\w-]+\.png", README)) == shown
+    assert pictures | set(re.findall(r"images/[\w-]+\.png", README + TRAINER)) == shown
     for picture in shown:
         assert (ROOT / "docs" / picture).stat().st_size < 150_000
 
