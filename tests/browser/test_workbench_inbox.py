@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
+from bot.console.workbench_inbox_example import Bench
 from bot.core.dialogue import Understanding
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -57,7 +59,8 @@ def project(tmp_path: Path) -> Project:
 async def console(
     browser: Browser, database: Database, database_url: str, codec: Codec, project: Project
 ) -> AsyncIterator[RunningConsole]:
-    """A console that works on them."""
+    """A console that works on them; what its first page would wait for is loaded."""
+    await asyncio.to_thread(Bench(project).warm)
     async with running_console(
         database, database_url, codec, by_day(), engine=ScriptedEngine(), project=project
     ) as started:
