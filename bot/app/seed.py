@@ -159,6 +159,7 @@ def _desk(connection: psycopg.Connection[Any]) -> Desk:
         {priority: within.get(priority, timedelta(days=1)) for priority in range(10)},
         {table: _next_id(connection, table) for table in TABLES if "id" in TABLES[table]},
         {Platform.MESSENGER: demo.PAGE_ID, Platform.INSTAGRAM: demo.IG_ID},
+        next(iter(_column(connection, "SELECT id FROM users WHERE role = 'trainer' ORDER BY id LIMIT 1", ())), None),
     )
 
 

@@ -7,6 +7,7 @@ each has a nonce of its own).
 from __future__ import annotations
 
 import functools
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,15 @@ from typing import Any
 
 from bot.app import seed_words
 from bot.app.seed_words import Words
+from bot.core.dialogue import Understanding
 from bot.core.messages import Attachment, Message, Platform, body_to_json
+from bot.policy import doubt
 from bot.policy import search as terms
 from bot.policy.intents import PRIORITY, policy_of
+from bot.policy.likeness import Leaders
 from bot.store import search
 from bot.store.codec import Codec
+from bot.store.workbench import readings
 
 SPREAD = timedelta(days=400)  # how far back the stories reach
 PEAK_BEFORE = timedelta(days=200)  # one hour in which a share of all people wrote
@@ -32,6 +37,8 @@ _KINDS = {
     "emergency": 3.0,
 }  # fmt: skip
 _OPEN_KINDS = {**_KINDS, "none": 0.0, "request": 45.0, "urgent": 0.6, "emergency": 0.05}  # dangers do not wait
+LOOKED_AT_AFTER = timedelta(days=30)  # what was doubtful before that, a trainer has looked at
+MODEL = "invente"
 CLOSE_REASONS = ("repondu", "repondu", "repondu", "transmis", "sans_suite", "hors_perimetre", "doublon", "autre")
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -46,6 +53,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "events": (
         "id", "conversation_id", "platform", "account", "key", "kind", "channel", "mid", "at", "received_at", "body",
         "disposition", "reason", "settled_at", "intent", "confidence", "route", "outbox_id",
+    ),
+    "reading_decisions": ("id", "at", "user_id", "kind", "intent", "messages"),
+    "readings": (
+        "event_id", "conversation_id", "platform", "at", "read_at", "words", "ranking", "intent", "confidence", "danger", "route",
+        "clarified", "model", "unknown", "reasons", "weight", "group_id", "bands", "decision_id",
     ),
     "handoffs": (
         "id", "conversation_id", "category", "priority", "intent", "reason", "opened_at", "raised_at", "taken_at", "replied_at",
@@ -67,6 +79,7 @@ class Desk:
     within: Mapping[int, timedelta]
     first: Mapping[str, int]
     accounts: Mapping[Platform, str]
+    trainer: int | None = None  # who has decided about what was doubtful long ago
 
 
 @dataclass
@@ -108,6 +121,9 @@ class Stories:
             self._by_category.setdefault(policy_of(intent).category, []).append(intent)
         self._body = body_to_json(Message())
         self._tokens = functools.lru_cache(maxsize=200_000)(self._stems)
+        self._intents = list(intents)
+        self._leaders: dict[str, Leaders[int]] = {}
+        self._sketch = functools.lru_cache(maxsize=20_000)(lambda words: readings.sketch_of(codec, words))
 
     def tell(self, conversations: int, messages: int) -> Iterator[list[tuple[str, tuple[Any, ...]]]]:
         """The rows of one conversation after the other, as (table, values in the order of TABLES)."""
@@ -294,9 +310,71 @@ class Stories:
             )
         )
         if not picture:
+            self._read(story, number, said, policy.route)
             self._find(search.EVENT, number, story, "person", said)
         story.last_person = story.at
         story.left -= 1
+
+    def _read(self, story: _Story, number: int, said: str, route: str) -> None:
+        """What the engine is said to have made of it: mostly right, sometimes in doubt."""
+        rng = self._rng
+        confidence = round(rng.betavariate(9, 2) if rng.random() < 0.8 else rng.uniform(0.2, 0.6), 4)
+        second = rng.choice(self._intents)
+        rest = round(min(confidence, 1 - confidence) * rng.uniform(0.2, 0.95), 4)
+        danger = round(rng.uniform(0.05, 0.25), 4) if rng.random() < 0.01 else 0.01
+        ranking = ((story.intent, confidence), (second, rest))
+        words = len(said.split())
+        unknown = rng.choice((0, 0, 0, 0, 0, 0, 1, 2, 3)) if words > 3 else 0
+        clarified = confidence < 0.3
+        found = Understanding(story.intent, confidence, ranking, danger=danger, unknown=unknown)
+        reasons = doubt.reasons(found, "clarify" if clarified else route, clarified, words)
+        row: dict[str, Any] = {
+            "event_id": number,
+            "conversation_id": story.id,
+            "platform": story.platform.value,
+            "at": story.at,
+            "read_at": story.at + timedelta(seconds=2),
+            "words": self._codec.seal(said.encode(), readings.WORDS),
+            "ranking": json.dumps(ranking),
+            "intent": story.intent,
+            "confidence": confidence,
+            "danger": danger,
+            "route": "clarify" if clarified else route,
+            "clarified": clarified,
+            "model": MODEL,
+            "unknown": unknown,
+            "reasons": readings.literal(reasons),
+            "weight": doubt.weight(reasons),
+            "group_id": number,
+        }
+        if reasons and story.at < self._now - LOOKED_AT_AFTER and self._desk.trainer is not None:
+            row["decision_id"] = self._decided(story)
+        elif reasons:
+            self._group(row, said)
+        story.rows.append(("readings", row))
+
+    def _group(self, row: dict[str, Any], said: str) -> None:
+        """Beside what waits and says the same."""
+        sketch = self._sketch(said)
+        leaders = self._leaders.setdefault(row["intent"], Leaders())
+        near = leaders.nearest(sketch)
+        if near is None and sketch:
+            leaders.add(row["event_id"], sketch)
+            row["bands"] = readings.literal(sketch)
+        row["group_id"] = near or row["event_id"]
+
+    def _decided(self, story: _Story) -> int:
+        number = self._id("reading_decisions")
+        decided = {
+            "id": number,
+            "at": story.at + timedelta(days=1),
+            "user_id": self._desk.trainer,
+            "kind": "confirmed",
+            "intent": story.intent,
+            "messages": 1,
+        }
+        story.rows.append(("reading_decisions", decided))
+        return number
 
     def _id(self, table: str) -> int:
         self._free[table] += 1
