@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -135,6 +136,7 @@ class _Places:
     names: tuple[tuple[str, str, int, tuple[str, ...]], ...] = ()  # kind, name, first example's line, examples
 
 
+@functools.lru_cache(maxsize=16)
 def _places(name: str, text: str) -> _Places:
     if name == NLU or name.startswith(BACKGROUND):
         try:

@@ -42,6 +42,7 @@ __all__ = [
 NLU = "data/nlu.yml"
 DOMAIN = "domain.yml"
 BACKGROUND = "data/fonds"
+_BACKGROUND_FILE = re.compile(r"data/fonds/[\w-]+\.yml")
 LONGEST = 2_000  # characters of an example: what the engine reads of a message
 FEWEST = 2  # examples below which an intent cannot be trained
 
@@ -244,7 +245,7 @@ def _apply(project: Project, operations: list[Operation]) -> Applied:
     for asked in operations:
         operation = check_operation(asked, known)
         if operation.file not in drafts:
-            drafts[operation.file] = Draft(read_file(operation.file, project.read(operation.file)))
+            drafts[operation.file] = Draft(_file(project, operation.file, _stamp(project, operation.file)))
         undoing.insert(0, drafts[operation.file].change(operation))
         done.append(operation)
     texts = {name: draft.text() for name, draft in drafts.items()}
@@ -402,6 +403,8 @@ def short(text: str, most: int = 60) -> str:
 
 def check_operation(asked: Operation, known: frozenset[str]) -> Operation:
     """The operation, tidied. `known`: the entities of domain.yml. Raises TrainerError."""
+    if asked.file != NLU and not _BACKGROUND_FILE.fullmatch(asked.file):
+        raise TrainerError(f"{short(asked.file)} n’est pas un fichier d’exemples.", "Rechargez la page.")
     if asked.file != NLU and asked.kind != "remove" and not (asked.kind == "add" and asked.after is not None):
         raise TrainerError(
             "Le fonds ne se corrige pas\u00a0: on n’y retire qu’une erreur.",

@@ -295,6 +295,7 @@ def test_a_change_of_what_is_no_longer_there_is_refused_and_nothing_is_written(p
         (Operation("add", "armes", 'à [Lyon]{"entité": }'), "mal marquée"),
         (Operation("add", "inconnue", "rien"), "n’a pas d’exemples"),
         (Operation("add", "armes", "rien", file="data/fonds/un.yml"), "fonds ne se corrige pas"),
+        (Operation("remove", "armes", "rien", file="data/fonds/../../../etc/hosts"), "n’est pas un fichier d’exemples"),
     ],
 )
 def test_what_cannot_be_an_example_is_refused(project: Project, operation: Operation, said: str) -> None:
