@@ -160,7 +160,11 @@ def _model(root: Path) -> Iterator[Problem]:
     if not models:
         yield Problem("Aucun modèle n’est entraîné.", "Faites : planton train")
     elif not (root / "models" / f"{_fingerprint(root)}.tar.gz").exists():
-        yield Problem("Le modèle est plus ancien que ses données.", "Faites : planton train, puis relancez Planton.")
+        yield Problem(
+            "Le modèle est plus ancien que ses données : il reste des changements à publier.",
+            "Atelier : lancez un essai, puis publiez-le. Sans console : planton train, puis relancez Planton.",
+            advice=True,
+        )
 
 
 def _fingerprint(root: Path) -> str:
@@ -279,12 +283,32 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 _count(connection, report)
                 found = [*_balance(connection, report), *_accounts(connection), *_traffic(connection, now)]
-                found += _administrators(connection)
+                found += [*_administrators(connection), *_reloads(connection)]
                 return [*found, *_key(connection, settings)]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
     except psycopg.Error as error:
         return [Problem(f"La base de données ne répond pas comme il faut ({error.sqlstate}).", "Voyez son journal.")]
+
+
+def _reloads(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    """Roles that could not read what was published, and a publication that came to nothing."""
+    for row in connection.execute("SELECT role, host, fault FROM reloads WHERE fault <> '' ORDER BY role, host"):
+        role = FRENCH.get(row["role"], row["role"])
+        yield Problem(
+            f"Service « {role} » ({row['host']}) : l’ancienne version reste en usage. {row['fault']}",
+            "Corrigez le fichier nommé, puis publiez de nouveau (Atelier, Modèles) ou relancez Planton.",
+        )
+    last = connection.execute(
+        """SELECT state, failure, remedy FROM publications WHERE state IN ('done', 'failed')
+           ORDER BY finished_at DESC, id DESC LIMIT 1"""
+    ).fetchone()
+    if last and last["state"] == "failed":
+        yield Problem(
+            f"La dernière publication n’a pas abouti. {last['failure']}",
+            last["remedy"] or "Voyez la page « Modèles » de l’atelier.",
+            advice=True,
+        )
 
 
 def _schema(connection: psycopg.Connection[Row]) -> Problem | None:

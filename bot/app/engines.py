@@ -27,7 +27,7 @@ from bot.trainer import engines as files
 from bot.trainer.engines import Serving, Status, Wanted
 
 LOOK = 0.5  # seconds between looks for a wish
-PATIENCE = 180.0  # seconds that a new engine has to load its model, on a busy machine
+PATIENCE = 300.0  # seconds that a new engine has to load its model; the old one answers meanwhile, so that waiting costs nothing
 LEAVE = 20.0  # seconds that an engine has to finish and leave
 BACKLOG = 1024
 _REFUSAL = (

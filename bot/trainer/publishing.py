@@ -29,7 +29,7 @@ from bot.trainer.project import Project
 log = logging.getLogger("planton.trainer")
 
 KEPT = 10
-SWITCH = 420.0  # seconds: two engines, each with the launcher's patience
+SWITCH = 660.0  # seconds: two engines, each with the launcher's patience
 RELOAD = 5.0  # seconds that the other roles have to read the files again
 BASELINE = "tests/gold/baseline.json"
 STEPS = {

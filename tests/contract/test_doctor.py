@@ -412,3 +412,26 @@ def test_users_add_starts_the_embedded_server_for_its_own_duration(
     assert not (tmp_path / "var" / "postgres" / "postmaster.pid").exists()
     with Embedded(tmp_path / "var") as server:
         assert row(server.url, "Zoé") is not None
+
+
+def test_a_role_that_could_not_read_what_was_published_is_named(
+    database_url: str, environ: dict[str, str], root: Path
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO reloads (role, host, at, model, fault) VALUES ('gateway', 'front-1', %s, 'a', 'domain.yml : faux.'),"
+            " ('worker', 'front-1', %s, 'b', '')",
+            (NOW, NOW),
+        )
+        connection.execute(
+            "INSERT INTO publications (kind, model, author, message, state, failure, asked_at, finished_at)"
+            " VALUES ('publish', 'b', 'Inès', 'x', 'failed', 'Le moteur n’a pas démarré.', %s, %s)",
+            (NOW, NOW),
+        )
+    told = [problem for problem in examine(Settings(environ), NOW, root).problems]
+    (role,) = [problem for problem in told if "front-1" in problem.what]
+    assert role.what == "Service « passerelle » (front-1) : l’ancienne version reste en usage. domain.yml : faux."
+    assert not role.advice
+    (failed,) = [problem for problem in told if "publication" in problem.what]
+    assert "Le moteur n’a pas démarré." in failed.what
+    assert failed.advice
