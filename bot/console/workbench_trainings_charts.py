@@ -9,7 +9,6 @@ from bot.trainer.comparison import Bin, Figures
 
 CELL = 18  # units a cell
 SHADES = 5
-STAND = 11  # columns a column's name may rise over, in cells
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,9 @@ class Matrix:
     size: int
 
     @property
-    def wrong(self) -> list[Cell]:
-        """Confusions, the most frequent first."""
-        return sorted(
-            (cell for cell in self.cells if not cell.right), key=lambda cell: (-cell.n, cell.meant, cell.read)
-        )
+    def room(self) -> int:
+        """Units that the longest label takes, on the left and above."""
+        return 14 + round(5.8 * max(map(len, self.labels), default=0))
 
 
 def matrix(figures: Figures, other: Figures | None) -> Matrix:
