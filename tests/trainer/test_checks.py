@@ -111,6 +111,10 @@ WRONG: tuple[Wrong, ...] = (
     ),
     ("data/stories.yml", "- intent: animaux", "- intent: autruche", "error", "step-unknown", "data/stories.yml", 5, "« autruche »"),
     ("data/stories.yml", "action_repondre", "action_danser", "error", "step-unknown", "data/stories.yml", 8, "« action_danser »"),
+    (
+        "data/stories.yml", "  - action: action_repondre\n", "  - slot_was_set:\n    - inconnu: oui\n  - action: action_repondre\n",
+        "error", "step-unknown", "data/stories.yml", 8, "l’emplacement « inconnu »",
+    ),
     ("data/stories.yml", "- ville: Lyon", "- pays: Lyon", "error", "step-unknown", "data/stories.yml", 5, "l’entité « pays »"),
     ("data/rules.yml", "rule: procuration", "rule: animaux", "warning", "story-name", "data/rules.yml", 7, "déjà le nom"),
     (

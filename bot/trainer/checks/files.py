@@ -86,17 +86,22 @@ class Domain:
     entities: dict[str, int]
     actions: dict[str, int]
     responses: dict[str, int]
+    slots: dict[str, int]
 
     @staticmethod
     def of(root: Mapping) -> Domain:
         """From the file."""
-        responses = root.get("responses")
         return Domain(
             dict(_names(root.get("intents"))),
             dict(_names(root.get("entities"))),
             dict(_names(root.get("actions"))),
-            {key.value: key.line for key, _ in responses.entries} if isinstance(responses, Mapping) else {},
+            _keys(root.get("responses")),
+            _keys(root.get("slots")),
         )
+
+
+def _keys(node: Optional[Node]) -> dict[str, int]:
+    return {key.value: key.line for key, _ in node.entries} if isinstance(node, Mapping) else {}
 
 
 def _names(node: Optional[Node]) -> Iterator[tuple[str, int]]:

@@ -161,7 +161,7 @@ def translated(
     told: set[str] = set()
     for message in _messages(said):
         found = _translate(message, place)
-        if found is not None and found.what not in told and not any(_same(found, other) for other in known):
+        if found is not None and found.what not in told and not any(same(found, other) for other in known):
             told.add(found.what)
             yield found
     if "Traceback (most recent call last)" in said:
@@ -241,7 +241,7 @@ def _crash(said: str, place: Callable[[str, str], Optional[int]]) -> Finding:
     )
 
 
-def _same(found: Finding, other: Finding) -> bool:
+def same(found: Finding, other: Finding) -> bool:
     """Whether another check has said this already: the same sentence, or a contradiction of the same stories."""
     if other.what == found.what:
         return True

@@ -34,7 +34,7 @@ LISTEN = "action_listen"
 
 @dataclass(frozen=True)
 class Step:
-    """`kind`: intent, action or other; `entities`: names, of an intent."""
+    """`kind`: intent, action or other; `entities`: names, of an intent; of « slot_was_set » those of the slots."""
 
     kind: str
     name: str
@@ -76,7 +76,8 @@ def _step(item: Node) -> Iterator[Step]:
         yield Step("action", action, item.line)
     elif item.entries:
         key, value = item.entries[0]
-        yield Step("other", f"{key.value}={_flat(value)}", item.line)
+        slots = tuple(_entities(value)) if key.value == "slot_was_set" else ()
+        yield Step("other", f"{key.value}={_flat(value)}", item.line, slots)
 
 
 def _entities(node: Optional[Node]) -> Iterator[str]:
@@ -160,6 +161,9 @@ def _unknown(file: str, found: list[Told], domain: Domain) -> Iterator[Finding]:
                 f"l’action ou la réponse « {step.name} » n’existe pas dans domain.yml.",
                 "Corrigez son nom, ou ajoutez-la sous « responses » ou « actions » de domain.yml.",
             )
+        if step.kind == "other":
+            yield from _unknown_slots(file, step, domain)
+            continue
         for entity in step.entities:
             if entity not in domain.entities:
                 yield error(
@@ -169,6 +173,18 @@ def _unknown(file: str, found: list[Told], domain: Domain) -> Iterator[Finding]:
                     f"l’entité « {entity} » n’existe pas dans domain.yml.",
                     f"Choisissez parmi : {', '.join(domain.entities)}.",
                 )
+
+
+def _unknown_slots(file: str, step: Step, domain: Domain) -> Iterator[Finding]:
+    for slot in step.entities:
+        if slot not in domain.slots:
+            yield error(
+                "step-unknown",
+                file,
+                step.line,
+                f"l’emplacement « {slot} » n’existe pas dans domain.yml.",
+                "Corrigez son nom, ou ajoutez-le sous « slots » de domain.yml.",
+            )
 
 
 def _rules(kept: list[Told]) -> Generator[Finding, None, dict[str, tuple[str, int]]]:
