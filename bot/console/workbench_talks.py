@@ -170,7 +170,7 @@ class TalkViews:
                 await self._store.access(connection, user, number)
                 await self._made.record(connection, user, now, number, _kept(draft))
                 await news.topic(connection, "workbench")
-                await asyncio.to_thread(stories.add, project, draft)
+                await asyncio.to_thread(stories.add, project, draft, user.name)
         except TrainerError as refused:
             return self._confirm(request, number, preview, refused, 409)
         return redirect(f"{PATH}/{number}#faits", status=303)
@@ -186,7 +186,7 @@ class TalkViews:
                 await self._made.undone(connection, user, now, made)
                 await news.topic(connection, "workbench")
                 draft = Draft(made.kind, made.name, made.file, made.text)
-                await asyncio.to_thread(stories.remove, project, draft)
+                await asyncio.to_thread(stories.remove, project, draft, user.name)
         except (TrainerError, Conflict) as error:
             return await self._page(request, number, error, status=409)
         return redirect(f"{PATH}/{number}", status=303)

@@ -7,6 +7,7 @@ before it is written, so that the next training does not fail on it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import unicodedata
@@ -21,8 +22,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 
 from bot.core import yaml_text
 from bot.policy.intents import ANSWER, CLARIFY, HANDOFF
-from bot.trainer.errors import BadFile, Changed, TrainerError
+from bot.trainer.errors import BadFile, Changed, NoGit, TrainerError
 from bot.trainer.project import Project
+from bot.trainer.record import author
 
 STORIES, RULES, DOMAIN, NLU = "data/stories.yml", "data/rules.yml", "domain.yml", "data/nlu.yml"
 TESTS = "tests/engine/conversations"
@@ -93,20 +95,25 @@ def played(project: Project, name: str, turns: Sequence[Turn]) -> Draft:
     return Draft(TEST, name, _free_file(project, name), _dumped(name, steps))
 
 
-def add(project: Project, draft: Draft) -> None:
-    """Write it. Raises BadStory, BadFile, Changed (a file of that name came meanwhile). Blocks."""
+def add(project: Project, draft: Draft, who: str = "") -> None:
+    """Write it. Raises BadStory, BadFile, Changed (a file of that name came meanwhile). Blocks.
+
+    A story is recorded by the next publication, with the other data; a test is no data, so git gets it at once, under the name
+    of `who`, where there is git.
+    """
     with project.lock():
         if draft.kind == TEST:
             project.path(TESTS).mkdir(parents=True, exist_ok=True)
             if project.path(draft.file).exists():
                 raise Changed(f"{draft.file} existe déjà.", "Donnez un autre nom.")
             project.write(draft.file, draft.text)
+            _record(project, draft, who, "Test")
             return
         before = project.read(STORIES)
         project.write(STORIES, _with_block(before, draft))
 
 
-def remove(project: Project, draft: Draft) -> None:
+def remove(project: Project, draft: Draft, who: str = "") -> None:
     """Take back exactly what was added. Raises Changed when somebody has edited it since. Blocks."""
     with project.lock():
         if draft.kind == TEST:
@@ -114,12 +121,25 @@ def remove(project: Project, draft: Draft) -> None:
             if not place.exists() or project.read(draft.file) != draft.text:
                 raise _edited(draft)
             place.unlink()
+            _record(project, draft, who, "Test annulé")
             return
         now = project.read(STORIES)
         if now.count(draft.text) != 1:
             raise _edited(draft)
         before, after = now.split(draft.text)
         project.write(STORIES, _joined(before, after))
+
+
+def _record(project: Project, draft: Draft, who: str, what: str) -> None:
+    """Record that one file, and nothing else that stands in the tree; what git refuses stays there for its keeper to see."""
+    if not who:
+        return
+    message = f"{what} : {draft.name}"
+    with contextlib.suppress(NoGit):
+        project.git("add", "--all", "--", draft.file)
+        project.git(
+            "commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", draft.file, author=author(who)
+        )
 
 
 def _edited(draft: Draft) -> Changed:

@@ -13,6 +13,7 @@ from bot.core.messages import Attachment, Message
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.trainer.project import Project
+from bot.trainer.pseudonyms import pseudonymiser
 from tests.fakes import project as projects
 from tests.fakes import talks
 from tests.fakes.console import Browser, RunningConsole, running_console
@@ -22,6 +23,9 @@ LIST = "/atelier/conversations"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    pseudonymiser().leftovers(
+        "bonjour"
+    )  # the French model is read once a process, which takes its time on a busy machine
     return projects.copied(tmp_path_factory.mktemp("talks") / "project")
 
 
@@ -29,9 +33,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Project:
 async def console(
     database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, files: Project
 ) -> AsyncIterator[RunningConsole]:
+    start = files.head()
     async with running_console(database, database_url, codec, frozen_clock, wall, project=files) as running:
         yield running
-    files.git("checkout", "--quiet", ".")
+    files.git("reset", "--quiet", "--hard", start)
     files.git("clean", "--quiet", "-fd", "tests", "data")
 
 
@@ -345,6 +350,16 @@ async def test_a_test_holds_the_words_that_were_confirmed_and_no_others(
     assert "- user: 'bonjour, j''ai perdu mes papiers à Lyon'" in text
     assert "Karim" not in text
     assert "intent: perte_vol_documents" in text
+    assert files.git("log", "-1", "--format=%an|%s", "--stat").split("\n")[0] == "Inès|Test : papiers retrouvés"
+    assert files.git("show", "--name-only", "--format=").split() == [
+        "tests/engine/conversations/01_papiers_retrouves.yml"
+    ]
+    page = await ines.get(f"{LIST}/{number}")
+    fields = {"csrf": page.hidden("csrf"), "fait": page.hidden("fait")}
+    assert (await ines.post(f"{LIST}/{number}/annuler", **fields)).status == 303
+    assert not written[0].exists()
+    assert files.git("log", "-1", "--format=%an|%s").strip() == "Inès|Test annulé : papiers retrouvés"
+    assert files.git("status", "--porcelain") == ""
 
 
 async def test_personal_data_left_in_a_test_is_refused_until_the_trainer_says_that_it_is_none(
