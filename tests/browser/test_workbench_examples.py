@@ -113,7 +113,9 @@ async def test_a_trainer_corrects_examples(browser: Browser, console: RunningCon
         await picture(page, "workbench-examples-phone")
 
 
-async def test_a_file_is_given_up(browser: Browser, console: RunningConsole, project: Project) -> None:
+async def test_a_file_is_given_up_and_an_intent_created(
+    browser: Browser, console: RunningConsole, project: Project
+) -> None:
     before = project.read(NLU)
     project.write(NLU, before.replace("      - âge max ?\n", "      âge max ?\n"))
     # A page of one's own: the browser itself notes that the first answer is a 503.
@@ -131,4 +133,21 @@ async def test_a_file_is_given_up(browser: Browser, console: RunningConsole, pro
         await picture(page, "workbench-changes-discard")
         await page.get_by_test_id("change-discard").click()
         await expect(page.get_by_test_id("changes-told")).to_contain_text("revenu à sa dernière publication")
-    assert project.read(NLU) == before
+        assert project.read(NLU) == before
+
+        # A new intent, from the list.
+        await page.goto(console.url + PATH)
+        await page.get_by_test_id("intent-new").click()
+        await page.get_by_test_id("intent-parent").select_option("armes")
+        await page.get_by_test_id("intent-suffix").fill("chasse")
+        await page.get_by_test_id("intent-definition").fill("Le permis de chasse et les armes de chasse")
+        await page.get_by_test_id("intent-examples").fill(
+            "\n".join(f"question de chasse inventée {n}" for n in range(10))
+        )
+        await accessible(page)
+        await picture(page, "workbench-intent-new")
+        await page.get_by_test_id("intent-create").click()
+        await expect(page.get_by_test_id("intent-told")).to_contain_text("Intention créée.")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Armes · chasse")
+        await accessible(page)
+        await picture(page, "workbench-intent-created")
