@@ -220,7 +220,7 @@ def _chart(weeks: Sequence[Week], measure: str) -> Chart:
         Bar(says.week(one.first), says.short(one.first), {"share": round(100 * (one.share(measure) or 0))})
         for one in weeks
     ]
-    return stacked(bars, ("share",), labels=6)
+    return stacked(bars, ("share",), labels=4)
 
 
 def _rows(weeks: Sequence[Week], found: Sequence[Subject], now: datetime) -> Iterator[tuple[Cell, ...]]:
