@@ -220,7 +220,7 @@ class ExampleViews:
             raise TrainerError("L’exemple est vide.", "Écrivez un message, comme une personne l’écrirait.")
         if len(lines) > AT_ONCE:
             raise TrainerError(f"{len(lines)} exemples d’un coup.", f"Ajoutez-en au plus {AT_ONCE} à la fois.")
-        await self._must_be_public(project, intent, lines, None)
+        await must_be_public(project, intent, lines, None)
         return [Operation("add", intent, line) for line in lines]
 
     async def _changed(
@@ -232,22 +232,11 @@ class ExampleViews:
             raise TrainerError("Ce bouton n’existe pas.", "Rechargez la page.")
         _must_exist(corpus, typed.intent)
         text = tidy(typed.text)
-        await self._must_be_public(project, typed.intent, [text], example)
+        await must_be_public(project, typed.intent, [text], example)
         changed = text if text != example.marked else None
         if typed.intent != example.intent:
             return [Operation("move", example.intent, example.marked, typed.intent, changed)]
         return [Operation("edit", example.intent, example.marked, to_marked=changed)] if changed is not None else []
-
-    async def _must_be_public(
-        self, project: Project, intent: str, lines: Sequence[str], instead: Example | None
-    ) -> None:
-        """What is in `data/` is public: nothing that identifies somebody for certain gets there from here."""
-        context = await asyncio.to_thread(Context.of, project)
-        for line in lines:
-            for found in await asyncio.to_thread(check_example, context, intent, line, instead):
-                if found.code == "personal" and found.is_error:
-                    what = says.sentence(found.what)
-                    raise TrainerError(f"{what} Rien n’a été écrit.", says.sentence(found.remedy))
 
     # -- showing -----------------------------------------------------------------------------------------------------
 
@@ -312,6 +301,16 @@ class ExampleViews:
             template, user=request.ctx.user, csrf=request.ctx.csrf, says=says, path=PATH, NLU=NLU, **values
         )
         return html(page, status)
+
+
+async def must_be_public(project: Project, intent: str, lines: Sequence[str], instead: Example | None = None) -> None:
+    """What is in `data/` is public: nothing that identifies somebody for certain gets there from here. Raises TrainerError."""
+    context = await asyncio.to_thread(Context.of, project)
+    for line in lines:
+        for found in await asyncio.to_thread(check_example, context, intent, line, instead):
+            if found.code == "personal" and found.is_error:
+                what = says.sentence(found.what)
+                raise TrainerError(f"{what} Rien n’a été écrit.", says.sentence(found.remedy))
 
 
 def _must_exist(corpus: Corpus, intent: str) -> None:

@@ -10,13 +10,16 @@ from sanic.response import html, redirect
 from bot.console import workbench_examples_words as says
 from bot.console.forms import field
 from bot.console.site import Site, Topic
+from bot.console.workbench_examples import must_be_public
 from bot.policy.rights import Capability
+from bot.trainer.corpus import tidy
 from bot.trainer.correcting import add_intent
 from bot.trainer.errors import TrainerError
 from bot.trainer.intents import FEWEST_NEW, LONGEST_NAME, PARENTS, Wanted
 
 PATH = "/atelier/intentions/nouvelle"
 DEFINITION_AT_MOST = 200
+EXAMPLES_AT_MOST = 300
 
 
 def routes(site: Site) -> Blueprint:
@@ -54,6 +57,9 @@ class IntentViews:
                 request, wanted, suffix, TrainerError("Le dossier de Planton n’est pas sur cette machine.")
             )
         try:
+            await must_be_public(project, wanted.name, [*map(tidy, wanted.examples[:EXAMPLES_AT_MOST])])
+            if len(wanted.examples) > EXAMPLES_AT_MOST:
+                raise TrainerError(f"Plus de {EXAMPLES_AT_MOST} lignes d’un coup.", "Ajoutez les autres ensuite.")
             await add_intent(project, self._site.deps.database, request.ctx.user, self._site.deps.wall.now(), wanted)
         except TrainerError as error:
             return self._form(request, wanted, suffix, error)

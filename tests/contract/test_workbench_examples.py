@@ -303,6 +303,13 @@ async def test_an_intent_is_created_whole(ines: Browser, console: RunningConsole
     assert refused.status == 422
     assert "Écrivez par exemple « animaux_frelons »" in plain(refused)
     assert TEXTS[4] in refused.page
+    personal = await send(
+        ines,
+        "/atelier/intentions/nouvelle",
+        **{**wanted, "suite": "frelons", "exemples": "\n".join([*TEXTS, "a julie@boite-inventee.fr"])},
+    )
+    assert personal.status == 422
+    assert "Rien n’a été écrit" in plain(personal)
     assert "frelons" not in project.read(NLU)
     done = await send(ines, "/atelier/intentions/nouvelle", **{**wanted, "suite": "frelons"})
     assert done.status == 200
