@@ -37,6 +37,28 @@ def test_danger_is_a_probability_of_both_intents(engine: EngineProcess) -> None:
     assert engine.understand("quels sont les horaires du commissariat de Lille")["danger"] < 0.1
 
 
+def test_why_a_text_is_read_so(engine: EngineProcess) -> None:
+    status, found = engine.post("/explain", {"text": "koman porté plinte contre mon voisin"})
+    assert status == 200
+    assert found["understanding"] == engine.understand("koman porté plinte contre mon voisin")
+    best, second, third = found["intents"]
+    assert (best["intent"], best["chance"]) == ("plainte_comment", found["understanding"]["confidence"])
+    assert best["chance"] > second["chance"] > third["chance"]
+    assert {"text": "plinte", "kind": "sounds"} in [{k: one[k] for k in ("text", "kind")} for one in best["for"]]
+    for why in (best, second, third):
+        assert all(one["weight"] > 0 for one in why["for"])
+        assert all(one["weight"] < 0 for one in why["against"])
+    assert best["encoder"] > third["encoder"]
+    assert 0 <= found["score"]["chance"] < found["score"]["alarm"]
+    assert engine.post("/explain", {"text": " "}).status == 400
+
+
+def test_words_that_nobody_wrote_and_the_model_are_told(engine: EngineProcess, trained: str) -> None:
+    found = engine.understand("xyzzkk blorf gnatri ma plainte")
+    assert found["unknown"] == 3
+    assert found["model"] == trained.removesuffix(".tar.gz")
+
+
 def test_another_language(engine: EngineProcess) -> None:
     assert engine.understand("Hello, I lost my passport yesterday, what should I do?")["french"] is False
 
