@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.trainer import pseudonyms
 from bot.trainer.checks import gold
 from bot.trainer.corpus import Corpus, Example, entity_names
 from bot.trainer.neighbours import Neighbours
@@ -29,11 +30,18 @@ class Context:
     def of(project: Project) -> Context:
         """The context of the files as they now stand. Two seconds at first, then milliseconds. Blocks. Raises BadFile."""
         corpus = Corpus.read(project)
+        _warm()
         return Context(corpus, Neighbours.of(corpus), gold.index(project), entity_names(project))
 
     def of_intent(self, intent: str) -> Sequence[Example]:
         """The examples of an intent."""
         return _by_intent(self.corpus).get(intent, ())
+
+
+@functools.cache
+def _warm() -> None:
+    """The lists of first names and words take two seconds to read: with the rest, not while somebody types."""
+    pseudonyms.leftovers("Monsieur Kevin Delattre, mon voisin, cherche son furet.")
 
 
 @functools.lru_cache(maxsize=4)
