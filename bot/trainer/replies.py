@@ -233,7 +233,9 @@ def undo(project: Project, moves: Sequence[Move], allow: Optional[Allow] = None)
         return _save(project, present, made, [move.name for move in moves], allow)
 
 
-def _save(project: Project, present: Replies, made: Replies, names: Sequence[str], allow: Optional[Allow]) -> tuple[Move, ...]:
+def _save(
+    project: Project, present: Replies, made: Replies, names: Sequence[str], allow: Optional[Allow]
+) -> tuple[Move, ...]:
     moves = tuple(Move(name, present.responses[name].block, made.responses[name].block) for name in names)
     if allow is not None:
         allow(present, made)
@@ -284,7 +286,7 @@ def _shifted(one: Response, by: int) -> Response:
 def _compose(text: str) -> Node:
     # The pure parser: C marks count bytes, and its messages are poorer.
     try:
-        root = YAML(typ="safe", pure=True).compose(_without_anchors(text))
+        root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
@@ -295,19 +297,21 @@ def _compose(text: str) -> Node:
         raise BadFile(FILE, "le fichier est imbriqué sans fin.", "Rétablissez-le depuis git.") from None
     if not isinstance(root, MappingNode):
         raise BadFile(FILE, "le fichier n’a pas la forme attendue.", "Rétablissez-le depuis git.", 1, 1)
+    _without_references(root)
     return root
 
 
-_ANCHOR = re.compile(r"^[ \t]*(?:- )*(?:[\w\"'.-]+:[ \t]+)?[&*]\w", re.MULTILINE)
-
-
-def _without_anchors(text: str) -> str:
+def _without_references(root: Node) -> None:
     """References let a short file unfold without end, and a change of one place would change another."""
-    found = _ANCHOR.search(text)
-    if found:
-        line = text.count("\n", 0, found.end()) + 1
-        raise BadFile(FILE, "les renvois (& et *) ne sont pas acceptés.", "Écrivez le texte en entier.", line)
-    return text
+    left = [root]
+    while left:
+        node = left.pop()
+        if node.anchor is not None:
+            raise _bad("les renvois (& et *) ne sont pas acceptés.", "Écrivez le texte en entier.", node)
+        if isinstance(node, SequenceNode):
+            left += node.value
+        elif isinstance(node, MappingNode):
+            left += [one for pair in node.value for one in pair]
 
 
 def _remedy(problem: str) -> str:
@@ -423,20 +427,21 @@ def _variation(one: Variation, old: Optional[Variation], lines: Sequence[str], b
         same = {
             "text": old.text == one.text,
             "buttons": old.buttons == one.buttons,
-            "metadata": (old.source, old.seen, old.checked) == (one.source, one.seen, one.checked)
-            and "metadata" in old.spans,
+            "metadata": (old.source, old.seen, old.checked) == (one.source, one.seen, one.checked),
         }
         order = [*old.spans, *(key for key in _KEYS if key not in old.spans)]
         if "buttons" not in old.spans:  # between text and metadata, as everywhere
             order.remove("buttons")
             order.insert(order.index("text") + 1, "buttons")
-        parts = [
-            ["".join(lines[slice(*old.spans[key])])] if key in old.spans and same.get(key, True) else fresh[key]
-            for key in order
-        ]
+        parts = [_kept(old, key, lines) if same.get(key, True) else fresh[key] for key in order]
     whole = "".join(line for part in parts for line in part)
     dashed = base + "- " + whole.removeprefix(inner).removeprefix(base + "- ")
     return [dashed if dashed.endswith("\n") else dashed + "\n"]
+
+
+def _kept(old: Variation, key: str, lines: Sequence[str]) -> list[str]:
+    """The lines of a field as they stand; none where there is no such field."""
+    return list(lines[slice(*old.spans[key])]) if key in old.spans else []
 
 
 def _text(text: str, inner: str) -> list[str]:
