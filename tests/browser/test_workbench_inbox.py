@@ -24,6 +24,7 @@ from tests.fakes.engine import ScriptedEngine
 from tests.fakes.project import copied
 
 NLU = "data/nlu.yml"
+PATIENCE = 20_000  # milliseconds: a decision writes the file and reads it again
 SAID = (
     (
         "j’en peux plus il me surveille tout le temps et il me fait peur",
@@ -111,7 +112,7 @@ async def test_a_morning_at_the_inbox_without_a_mouse(
         await picture(page, "workbench-message")
         first = page.url
         await keys.press("1")
-        await expect(page.get_by_test_id("inbox-told")).to_contain_text("confirmé")
+        await expect(page.get_by_test_id("inbox-told")).to_contain_text("confirmé", timeout=PATIENCE)
         assert page.url != first
         assert "il me surveille tout le temps" in project.git("diff", NLU)
 
@@ -120,12 +121,12 @@ async def test_a_morning_at_the_inbox_without_a_mouse(
         await page.wait_for_url(first + "**")
         assert project.git("diff", NLU) == ""
         await keys.press("2")
-        await expect(page.get_by_test_id("inbox-told")).to_contain_text("corrigé en")
+        await expect(page.get_by_test_id("inbox-told")).to_contain_text("corrigé en", timeout=PATIENCE)
 
         # A group at once, by a search among all intents.
         while "procureur" not in await page.get_by_test_id("inbox-words").inner_text():
             await keys.press("p")
-            await expect(page.get_by_test_id("inbox-told")).to_contain_text("plus tard")
+            await expect(page.get_by_test_id("inbox-told")).to_contain_text("plus tard", timeout=PATIENCE)
         await expect(page.get_by_test_id("inbox-group")).to_contain_text("2\u00a0autres messages disent")
         await accessible(page)
         await picture(page, "workbench-group")
@@ -136,7 +137,7 @@ async def test_a_morning_at_the_inbox_without_a_mouse(
         await keys.press("ArrowDown")
         await picture(page, "workbench-intents")
         await keys.press("Enter")
-        await expect(page.get_by_test_id("inbox-told")).to_contain_text("3\u00a0messages")
+        await expect(page.get_by_test_id("inbox-told")).to_contain_text("3\u00a0messages", timeout=PATIENCE)
 
         # A mark by selecting a word; the name is no longer there.
         await page.goto(f"{console.url}/atelier?intention=perte_vol_documents&etat=plus-tard")
@@ -158,7 +159,7 @@ async def test_a_morning_at_the_inbox_without_a_mouse(
         await picture(page, "workbench-mark")
         await keys.press("Escape")
         await keys.press("1")
-        await expect(page.get_by_test_id("inbox-told")).to_be_visible()
+        await expect(page.get_by_test_id("inbox-told")).to_be_visible(timeout=PATIENCE)
         assert re.search(
             r"^\+ +- g perdu ma carte grise dans le tram à \[Lyon\]\(ville\)", project.git("diff", NLU), re.MULTILINE
         )
@@ -180,10 +181,10 @@ async def test_two_trainers_at_one_message_and_a_narrow_screen(
         await accessible(other)
         await picture(other, "workbench-message-narrow")
         await one.keyboard.press("1")
-        await expect(one.get_by_test_id("inbox-told")).to_be_visible()
+        await expect(one.get_by_test_id("inbox-told")).to_be_visible(timeout=PATIENCE)
         await expect(other.get_by_test_id("inbox-decided")).to_contain_text("Inès Roux")
         await other.get_by_test_id("inbox-pick-2").click()
-        await expect(other.get_by_test_id("alert")).to_contain_text("a déjà décidé")
+        await expect(other.get_by_test_id("alert")).to_contain_text("a déjà décidé", timeout=PATIENCE)
         await other.goto(f"{console.url}/atelier")
         await accessible(other)
         await picture(other, "workbench-inbox-narrow")

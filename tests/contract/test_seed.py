@@ -105,6 +105,22 @@ def test_words_are_encrypted_and_findable_like_real_ones(seeded: Any) -> None:
     assert names > CONVERSATIONS / 2
 
 
+def test_what_the_engine_made_of_messages_waits_or_was_looked_at(seeded: Any) -> None:
+    rows = _all(
+        seeded,
+        "SELECT e.body, r.words, r.weight, r.reasons, r.decision_id, e.at, r.group_id IS NOT NULL FROM readings r "
+        "JOIN events e ON e.id = r.event_id",
+    )
+    assert rows
+    codec = _codec()
+    for body, words, weight, reasons, decision, at, grouped in rows:
+        assert codec.open(words, "readings.words").decode() == codec.open_json(body, "events.body")["text"]
+        assert (weight > 0) == bool(reasons)
+        assert grouped
+        assert (decision is not None) == (bool(reasons) and at < NOW - timedelta(days=30))
+    assert any(weight and decision is None for _, _, weight, _, decision, _, _ in rows)
+
+
 def test_new_rows_get_new_ids_and_every_index_is_back(seeded: Any, template_url: str) -> None:
     seeded.execute("INSERT INTO conversations (platform, account, person) VALUES ('messenger', 'a', 'b')")
     seeded.rollback()
