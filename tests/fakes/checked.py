@@ -42,7 +42,10 @@ def clean(root: Path) -> Project:
     for name in ("data/fonds", "docs", "tests/gold"):
         (root / name).mkdir(parents=True)
     texts = {
-        "data/nlu.yml": 'version: "3.1"\nnlu:\n' + block("animaux", *animals()) + block("procuration", *proxies()) + LISTS,
+        "data/nlu.yml": 'version: "3.1"\nnlu:\n'
+        + block("animaux", *animals())
+        + block("procuration", *proxies())
+        + LISTS,
         "data/fonds/un.yml": "nlu:\n" + block("animaux", "ma perruche bleue s’est envolée hier soir"),
         "data/rules.yml": RULES,
         "data/stories.yml": STORIES,
