@@ -25,7 +25,7 @@ from bot.trainer.pseudonyms_kinds import Span, apart
 from bot.trainer.pseudonyms_names import merged, names
 from bot.trainer.pseudonyms_rules import READ, patterns
 from bot.trainer.pseudonyms_stand_ins import StandIns, is_ours
-from bot.trainer.pseudonyms_words import LANGUAGE_MODEL
+from bot.trainer.pseudonyms_words import LANGUAGE_MODEL, SPACY
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -157,7 +157,8 @@ def _rules_alone() -> Pseudonymiser:
 
 
 def _load() -> Language:
-    import spacy  # seconds and memory: only when somebody corrects a message
+    with SPACY:
+        import spacy  # seconds and memory: only when somebody corrects a message
 
     return spacy.load(LANGUAGE_MODEL, exclude=["parser", "lemmatizer", "morphologizer", "attribute_ruler"])
 

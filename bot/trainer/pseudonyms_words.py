@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
@@ -208,10 +209,15 @@ def is_woman(first_name: str) -> bool:
     return first_name == "marie" or first_name.endswith(("a", "ette", "ine", "elle", "lie", "anne", "nie", "ah", "ise"))
 
 
+# Two threads that import spaCy at once meet in its circles and both fail.
+SPACY = threading.Lock()
+
+
 @cache
 def _dictionary() -> tuple[frozenset[str], frozenset[str]]:
     """Plain forms of ordinary French, and those of them that are a verb's, from the lemma tables of spaCy's French model."""
-    from spacy.lookups import Lookups  # seconds: only where names are looked for
+    with SPACY:
+        from spacy.lookups import Lookups  # seconds: only where names are looked for
 
     package = Path(str(importlib.import_module(LANGUAGE_MODEL).__file__)).parent
     (tables,) = package.glob("*/lemmatizer/lookups")
