@@ -1,4 +1,4 @@
-"""Publishing and going back over real files, git and PostgreSQL; the engines are scripted (real ones: scenario/test_handover.py)."""
+"""Publishing and going back over real files, git and PostgreSQL; engines are scripted (real ones: scenario/test_handover.py)."""
 
 from __future__ import annotations
 
