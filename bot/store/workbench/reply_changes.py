@@ -48,9 +48,7 @@ async def record(connection: AsyncConnection, at: datetime, user: User, moves: S
             "moves": json.dumps([list(m) for m in moves]),
         },
     )
-    await audit.record(
-        connection, at, user.id, "reply_changed", change=int(number or 0), names=[m[0] for m in moves]
-    )
+    await audit.record(connection, at, user.id, "reply_changed", change=int(number or 0), names=[m[0] for m in moves])
     await news.topic(connection, "workbench")
     return int(number or 0)
 
