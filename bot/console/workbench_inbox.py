@@ -198,6 +198,8 @@ class InboxViews:
             told=await self._notice(request),
             last=await self._store.last(user),
         )
+        if told is not None and request.headers.get("X-Planton-Flow"):
+            return html(page)  # the script shows it; browsers would report a refusal as a fault of the page
         return html(page, 503 if bad and status == 200 else status)
 
     async def _draft(self, bench: Bench, reading: Reading, offered: Sequence[str], told: Told | None) -> Draft:

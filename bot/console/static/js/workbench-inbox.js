@@ -28,7 +28,12 @@
     busy = true;
     main().setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(form.action, { method: "POST", body: fields, signal: AbortSignal.timeout(20000) });
+      const answer = await fetch(form.action, {
+        method: "POST",
+        body: fields,
+        headers: { "X-Planton-Flow": "1" },
+        signal: AbortSignal.timeout(30000),
+      });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("main");
       if (!fresh || !page.querySelector("#message, #boite")) return void location.assign(answer.url); // logged out, or an error page
