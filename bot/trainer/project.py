@@ -18,8 +18,8 @@ from bot.trainer.errors import BadFile, NoGit, TrainerError
 BIGGEST_FILE = 20_000_000  # bytes; data/nlu.yml has 300,000
 PATIENCE = 10.0  # seconds that a writer waits for another
 GIT_PATIENCE = 30.0  # seconds; pushing over a network takes its time
-# What a publication records: everything that a model or a reply is made from.
-RECORDED = ("config.yml", "domain.yml", "data")
+# What a publication records: everything that a model or a reply is made from, and the guide, where a new intent has its lines.
+RECORDED = ("config.yml", "domain.yml", "data", "docs/guide-formateur.md")
 
 
 @dataclass(frozen=True)

@@ -146,8 +146,9 @@ def archived(project: Project, tree: str) -> Files:
     """The recorded files of a commit or tree, as they are, byte for byte."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tree.tar"
-        known = set(project.git("ls-tree", "--name-only", tree).split("\n"))
-        project.git("archive", f"--output={out}", tree, "--", *[name for name in RECORDED if name in known])
+        held = project.git("ls-tree", "-r", "--name-only", tree, "--", *RECORDED).split("\n")
+        known = [name for name in RECORDED if any(one == name or one.startswith(f"{name}/") for one in held)]
+        project.git("archive", f"--output={out}", tree, "--", *known)
         found: dict[str, bytes] = {}
         with tarfile.open(fileobj=io.BytesIO(out.read_bytes())) as kept:
             for member in kept:
