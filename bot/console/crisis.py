@@ -46,8 +46,7 @@ def routes(site: Site) -> Blueprint:
     topic.form(GROUP + "/retirer", views.remove, Capability.ANSWER_GROUP, "remove")
     topic.form(GROUP + "/admettre", views.admit, Capability.ANSWER_GROUP, "admit")
     site.panels.append(Panel(Slot.SIDE, "crisis/_side.html", views.side, rank=20))
-    topic.blueprint.listener("before_server_start")(keeper.start)
-    topic.blueprint.listener("before_server_stop")(keeper.stop)
+    keeper.attach(topic.blueprint)
     return topic.blueprint
 
 

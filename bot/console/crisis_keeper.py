@@ -5,24 +5,16 @@ All that is to be done stands in the database: a console that dies leaves nothin
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import time
-from typing import Any
 
-from sanic import Sanic
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bot.console.periodic import Periodic
 from bot.core.clock import Clock
 from bot.store.db import Database
 from bot.store.desk.access import Desk
 from bot.store.desk.grouping import Grouping
 from bot.store.desk.release import Release
-
-log = logging.getLogger("planton.console")
 
 LOCK = 7_109_304  # advisory lock of who keeps the groups
 EVERY = 1.0  # seconds between looks while there is nothing to send
@@ -37,50 +29,28 @@ _WORK = text("""
 """)
 
 
-class Keeper:
+class Keeper(Periodic):
     """Runs in the console's process. `pace`: people a second whom replies to groups reach."""
 
     def __init__(self, database: Database, desk: Desk, clock: Clock, pace: int) -> None:
+        super().__init__("groups", self._look, EVERY)
         self._db = database
         self._grouping = Grouping(database, desk.codec)
         self._release = Release(desk, pace)
         self._clock = clock
         self._pace = pace
-        self._task: asyncio.Task[None] | None = None
-        self._woken = asyncio.Event()
         self._sent_at = time.monotonic()
         self._group_at = 0.0
-
-    async def start(self, app: Sanic[Any, Any]) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="crisis-keeper")
-
-    async def stop(self, app: Sanic[Any, Any]) -> None:
-        """End; what is not done yet stands in the database."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     def wake(self) -> None:
         """Somebody decided something: look at once."""
         self._group_at = 0.0
-        self._woken.set()
+        super().wake()
 
-    async def _run(self) -> None:
-        while True:
-            rest = EVERY
-            try:
-                if await self.step():
-                    rest = SENDING
-            except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
-                log.warning("groups were not looked at: %s", type(error).__name__)
-            except Exception as error:  # a defect of ours must not end what is being sent for good
-                log.error("groups were not looked at: %s", type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rest):
-                    await self._woken.wait()
-            self._woken.clear()
+    async def _look(self) -> None:
+        self.every = EVERY
+        if await self.step():
+            self.every = SENDING
 
     async def step(self) -> bool:
         """Do what is due now; whether a reply is leaving."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as field_of
 from typing import Any
 
-from sanic import Blueprint, HTTPResponse, Request, Sanic
+from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import html, redirect
 
 from bot.console import done as just
 from bot.console import queue_filters, queue_words
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
+from bot.console.periodic import Periodic
 from bot.console.queue_filters import Address
 from bot.console.site import Site, Topic
 from bot.console.together import Together
@@ -24,8 +22,6 @@ from bot.policy.rights import Capability
 from bot.store.accounts import User
 from bot.store.deadlines import BadDeadline, Deadlines
 from bot.store.desk.queue import FILTERS, MINE, Queue, QueueStore
-
-log = logging.getLogger("planton.console")
 
 LOOK_EVERY = 5.0  # seconds between looks at what is snoozed and what is about to miss its deadline
 
@@ -38,9 +34,8 @@ def routes(site: Site) -> Blueprint:
     topic.page("/file/alertes", views.alerts, Capability.WORK, "alerts")
     topic.page("/file/delais", terms.show, Capability.SET_DEADLINES, "deadlines")
     topic.form("/file/delais", terms.change, Capability.SET_DEADLINES, "set_deadlines")
-    watch = Watch(site)
-    topic.blueprint.listener("before_server_start")(watch.start)
-    topic.blueprint.listener("before_server_stop")(watch.stop)
+    deadlines = Deadlines(site.deps.database)
+    Periodic("deadlines", lambda: deadlines.look(site.deps.clock.now()), LOOK_EVERY).attach(topic.blueprint)
     return topic.blueprint
 
 
@@ -180,31 +175,3 @@ class DeadlineViews:
             says=queue_words,
         )
         return html(page, status)
-
-
-class Watch:
-    """Looks every few seconds, while the console runs, at what is snoozed and what is about to miss its deadline."""
-
-    def __init__(self, site: Site) -> None:
-        self._deadlines = Deadlines(site.deps.database)
-        self._clock = site.deps.clock
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self, app: Sanic[Any, Any]) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="deadlines")
-
-    async def stop(self, app: Sanic[Any, Any]) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._deadlines.look(self._clock.now())
-            except Exception as error:  # the database is away: the next look makes up for it
-                log.warning("deadlines were not looked at: %s", type(error).__name__)
-            await asyncio.sleep(LOOK_EVERY)

@@ -13,8 +13,8 @@ from bot.console import validation_words as terms
 from bot.console.conversation import PATH, ConversationPage, checked
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field, whole
+from bot.console.periodic import Periodic
 from bot.console.site import Panel, Showing, Site, Slot, Topic
-from bot.console.validation_watch import Watch
 from bot.console.words import window_left
 from bot.policy.rights import Capability
 from bot.policy.validation import decidable, pressure
@@ -29,6 +29,9 @@ _ONE = "/validation/<number:int>"
 _KEY_AT_MOST = 100
 _CONTEXT = 20  # entries of the thread beside a draft
 _PAGES_AT_MOST = 1000
+WATCH_EVERY = (
+    15.0  # seconds between looks; an approval asks for the window itself, so nothing leaves for want of a look
+)
 
 
 def routes(site: Site) -> Blueprint:
@@ -48,9 +51,7 @@ def routes(site: Site) -> Blueprint:
     topic.form("/validation/regles", views.set_rules, Capability.SET_VALIDATION, "set_rules")
     site.panels.append(Panel(Slot.BANNER, "validation/_banner.html", views.banner, rank=40))
     site.panels.append(Panel(Slot.SIDE, "validation/_state.html", views.state, rank=10))
-    watch = Watch(views.store, site.deps.clock)
-    topic.blueprint.listener("before_server_start")(watch.start)
-    topic.blueprint.listener("before_server_stop")(watch.stop)
+    Periodic("drafts", lambda: views.store.watch(site.deps.clock.now()), WATCH_EVERY).attach(topic.blueprint)
     return topic.blueprint
 
 

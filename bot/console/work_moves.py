@@ -85,6 +85,7 @@ class MoveViews:
             "people": [one for one in people if one.id != showing.conversation.agent_id],
             "teams": await self._teams.all() if gives else [],
             "snooze": work_words.SNOOZE,
+            "snooze_at": field(showing.request, "le")[:16],  # of a form that was refused
             "reasons": work_words.BLOCK,
             "key": secrets.token_urlsafe(12),
         }

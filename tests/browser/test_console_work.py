@@ -103,6 +103,7 @@ async def test_another_agent_takes_over_while_one_writes(
     await other.goto(f"{console.url}/conversations/{number}")
     await expect(other.get_by_test_id("take")).to_have_text("Prendre à la place de Claire Martin")
     await other.get_by_test_id("take").click()
+    await other.get_by_test_id("take-over").click()
     await expect(other.get_by_test_id("composer")).to_be_visible()
     await expect(agent.get_by_test_id("owner")).to_have_text("Suivie par Yanis Diallo", timeout=1500)
     await expect(agent.locator("#plus-a-moi")).to_contain_text("Votre brouillon est gardé")

@@ -38,6 +38,7 @@ async def test_two_agents_write_to_one_person(
         # The citizen writes; the reply that has not seen it is refused, and the draft stays (see the other file for
         # a page that is not live); a colleague who takes over keeps the two from speaking at once.
         await other.get_by_test_id("take").click()
+        await other.get_by_test_id("take-over").click()
         await expect(agent.get_by_test_id("owner")).to_have_text("Suivie par Yanis Diallo")
         await expect(agent.get_by_test_id("send")).to_be_disabled()
         await expect(agent.get_by_test_id("composer")).to_have_value("Bonjour, je regarde votre dossier.")

@@ -190,6 +190,7 @@ async def test_never_beyond_the_window_nor_an_emergency(console: RunningConsole,
     late = console.clock.now() + timedelta(days=7, hours=1)
     refused = await claire.act(number, "reporter", le=late.strftime("%Y-%m-%dT%H:%M"))
     assert "Meta n’acceptera plus de réponse" in refused.page
+    assert f'value="{late.strftime("%Y-%m-%dT%H:%M")}"' in refused.page
     await console.hand_off(number, "emergency", "emergency_lexicon")
     refused = await claire.act(number, "reporter", pour="1h")
     assert refused.status == 409

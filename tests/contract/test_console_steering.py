@@ -235,6 +235,7 @@ async def test_periods(console: RunningConsole, claire: Browser) -> None:
     assert figure(month, "received") == "9"
     assert month.count('class="column"') == 30 + 24
     own = (await claire.get("/pilotage?periode=choix&du=2026-01-14&au=2026-01-14")).page
+    assert (await claire.get("/pilotage?du=2026-01-14&au=2026-01-14")).page.count('value="2026-01-14"') == 2
     assert figure(own, "received") == "3"
     assert "Le 14/01/2026" in own
     empty = (await claire.get("/pilotage?periode=choix&du=2025-01-01&au=2025-03-31")).page

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.console.validation_watch import Watch
+from bot.console.periodic import Periodic
 from bot.policy import window
 from bot.store.desk.access import Desk
 from bot.store.desk.submissions import DECIDE, Submissions
@@ -385,8 +385,8 @@ async def test_a_draft_that_would_miss_its_window_is_raised_and_comes_first(
     assert order(await denis.get("/validation")) == [await newest(console), old]
     assert await store.watch(console.clock.now()) == 0
     console.clock.advance(hours=1)  # type: ignore[union-attr]
-    assert "validation-watch" in {task.get_name() for task in asyncio.all_tasks()}  # the console's own
-    watch = Watch(store, console.clock, every=0.01)
+    assert "drafts" in {task.get_name() for task in asyncio.all_tasks()}  # the console's own
+    watch = Periodic("drafts", lambda: store.watch(console.clock.now()), 0.01)
     await watch.start(console.app)
     while (await draft(console, old)).raised_at is None:
         await asyncio.sleep(0.01)
