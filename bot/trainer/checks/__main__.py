@@ -6,6 +6,7 @@ Lines: `{"step": "…"}` as it goes; `{"findings": […], "whole": true}` at the
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from bot.trainer.project import Project
 
 def main(arguments: Sequence[str]) -> int:
     """Check the folder; the day is the second argument (2026-01-31)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Rasa's process ends with ours
     project, today = Project(Path(arguments[0])), date.fromisoformat(arguments[1])
     found = check_all(project, today=today, progress=_step)
     readable = not any(one.code == "file" for one in found)
