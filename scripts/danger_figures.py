@@ -21,9 +21,6 @@ sys.path.insert(0, str(ROOT))
 from bot.app import noise  # noqa: E402
 from bot.app import policy as policies  # noqa: E402
 from bot.app.evaluate import judge_one  # noqa: E402
-from bot.trainer.figures import Judged  # noqa: E402
-from bot.trainer.figures import measure as measured  # noqa: E402
-from bot.trainer.gold import Case, read  # noqa: E402
 from bot.app.policy import Policy  # noqa: E402
 from bot.app.report import percent  # noqa: E402
 from bot.app.route import turns, when  # noqa: E402
@@ -32,6 +29,9 @@ from bot.core.clean import clean  # noqa: E402
 from bot.core.dialogue import Turn  # noqa: E402
 from bot.policy.intents import EMERGENCY  # noqa: E402
 from bot.settings import Settings  # noqa: E402
+from bot.trainer.figures import Judged  # noqa: E402
+from bot.trainer.figures import measure as measured  # noqa: E402
+from bot.trainer.gold import Case, read  # noqa: E402
 
 FILES = [ROOT / "tests" / "gold" / name for name in ("emergency.tsv", "intents.tsv")]
 GATEWAY = ("lexique, sans confirmation", "score", "passerelle (lexique confirmé ou score)")

@@ -206,7 +206,12 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "reason": {**work_words.CLOSE, **work_words.BLOCK},
     "role": labels.ROLES,
     "step": {"0": "première", "1": "seconde"},
-    "what": {"password": "mot de passe", "journal": "journal", "pilotage": "pilotage", "suivi": "suivi de la compréhension"},
+    "what": {
+        "password": "mot de passe",
+        "journal": "journal",
+        "pilotage": "pilotage",
+        "suivi": "suivi de la compréhension",
+    },
     "way": {"link": "lien", "password": "mot de passe provisoire"},
     "by": {"time": "l’heure venue", "message": "un nouveau message", "agent": "un agent"},
     "why": {

@@ -285,7 +285,8 @@ class Sandbox:
 
     async def open_console(self, request: Request) -> HTTPResponse:
         """Make a log-in link for the demo's agent, or trainer, and go there."""
-        name, role, page = PEOPLE.get(str((request.form or {}).get("role") or ""), PEOPLE["agent"])
+        asked = request.form.get("role") if request.form else None
+        name, role, page = PEOPLE.get(str(asked or ""), PEOPLE["agent"])
         token = await demo.login_link(self._deps.database, name, role, self._deps.clock.now())
         return redirect(f"{self._deps.console_url}/entrer?jeton={token}&suite={page}", status=303)
 

@@ -12,11 +12,11 @@ import pytest
 
 from bot.app import evaluate, report
 from bot.app.cli import main
-from bot.trainer.figures import Judged, matrix, measure, top
-from bot.trainer.gold import Case, read
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import SetupError
 from bot.policy.intents import HANDOFF, policy_of
+from bot.trainer.figures import Judged, matrix, measure, top
+from bot.trainer.gold import Case, read
 
 HEAD = "text\tintent\tsecond\troute\n"
 KEYS = (
