@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from bot.console.door import Open
+from bot.store.accounts import User
+from bot.store.codec import Codec
+from bot.store.db import TRAINER, Database, Listener
 from bot.store.desk.access import Desk
 from bot.store.desk.crisis import CrisisStore
-from tests.browser.helpers import AA, NAMES, someone
+from bot.store.workbench.runs import Runs
+from bot.trainer.project import Project
+from bot.trainer.runs import Trainings
+from tests.browser.conftest import by_day
+from tests.browser.helpers import AA, NAMES, part, someone
 from tests.browser.test_console_pages import filled
+from tests.browser.test_workbench_inbox import SAID, read
 from tests.contract.test_crisis_groups import ASKED, MESSAGE
 from tests.fakes.console import Browser as Visitor
-from tests.fakes.console import RunningConsole
+from tests.fakes.console import RunningConsole, running_console
+from tests.fakes.engine import ScriptedEngine
+from tests.fakes.project import copied
+from tests.fakes.training import Scripted
 
 # What is served by GET and is no page of its own: streams, files, fragments, and the steps of a log-in.
 NO_PAGE = re.compile(
     r"^/$|^/flux$|\.csv$|^/crise/bandeau$|/alertes$|/pieces/|/suggestion$|^/conversations/<number:int>/reponses-types$"
 )
 DARK = {**AA, "runOnly": {"type": "rule", "values": ["color-contrast"]}}  # a theme changes colours only
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Files of the test's own."""
+    return copied(tmp_path / "project")
+
+
+@pytest.fixture
+async def console(
+    browser: Browser, database: Database, database_url: str, codec: Codec, project: Project
+) -> AsyncIterator[RunningConsole]:
+    """A console that has the trainers' folder."""
+    async with running_console(
+        database, database_url, codec, by_day(), engine=ScriptedEngine(), project=project
+    ) as started:
+        await started.user(NAMES["agent"])
+        yield started
+        await part(browser)
 
 
 def pages(console: RunningConsole) -> list[str]:
@@ -56,7 +89,23 @@ async def furnished(console: RunningConsole) -> dict[str, int]:
     one = {"conversations": number, "comptes": agent.id}
     for place, table in (("equipes", "teams"), ("validation", "submissions"), ("reponses-types", "canned_replies")):
         one[place] = (await console.rows(f"SELECT max(id) AS id FROM {table}"))[0].id
-    return one
+    event = await read(console, "w1", SAID[1][0], *SAID[1][1])
+    conversation = await console.rows("SELECT conversation_id AS id FROM events WHERE id = :id", id=event)
+    return {
+        **one,
+        "atelier/messages": event,
+        "atelier/conversations": conversation[0].id,
+    }
+
+
+async def trained(console: RunningConsole, boss: User, project: Project, url: str) -> int:
+    """A training that is over; its number."""
+    number, _ = await Runs(console.database).ask(console.clock.now(), boss)
+    listener = Listener(url, (TRAINER,))
+    listener.start()
+    assert await Trainings(project, console.database, console.codec, listener, console.clock, Scripted()).take()
+    await listener.close()
+    return number
 
 
 async def violations(page: Page, options: object) -> list[object]:
@@ -66,17 +115,27 @@ async def violations(page: Page, options: object) -> list[object]:
     return [*found, *(["wider than the screen"] if wide else [])]
 
 
-async def test_every_page_of_the_console(console: RunningConsole, browser: Browser) -> None:
-    await console.user(NAMES["administrator"], "administrator")
+def address(pattern: str, one: dict[str, int]) -> str:
+    """A page that the pattern serves."""
+    place = pattern.partition("/<")[0].strip("/")
+    named = {"atelier/exemples": "procuration", "atelier/reponses": "utter_procuration"}
+    return re.sub(r"<\w+:\w+>", str(one.get(place) or named.get(place, "")), pattern)
+
+
+async def test_every_page_of_the_console(
+    console: RunningConsole, browser: Browser, project: Project, database_url: str
+) -> None:
+    boss = await console.user(NAMES["administrator"], "administrator")
     async with someone(browser, console, "administrator", reduced_motion="reduce") as page:
         one = await furnished(console)
+        one["atelier/essais"] = await trained(console, boss, project, database_url)
         await page.goto(f"{console.url}/crise")
         await expect(page.get_by_test_id("crisis-group").first).to_be_visible(timeout=20_000)
-        one["crise"] = (await console.rows("SELECT min(id) AS id FROM message_groups"))[0].id
+        one["crise/groupes"] = (await console.rows("SELECT min(id) AS id FROM message_groups"))[0].id
         walked = pages(console)
         assert len(walked) >= 20
         for pattern in walked:
-            path = pattern.replace("<number:int>", str(one.get(pattern.split("/")[1])))
+            path = address(pattern, one)
             answer = await page.goto(console.url + path)
             assert answer is not None
             assert answer.status == 200, path
