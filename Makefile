@@ -67,6 +67,7 @@ test-nlu: install train ## Compare la compréhension à la référence (ACCEPTER
 bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
 	@$(PYTHON) scripts/bench.py
 	@$(PYTHON) scripts/bench_console.py
+	@$(PYTHON) scripts/bench_workbench.py
 
 theme-dsfr: $(APP) ## Thème de l’État, sous conditions (ACCEPTER=1 PAR=…, RETIRER=1) / The State's theme, under its terms
 	@$(PYTHON) -m scripts.theme_dsfr $(if $(ACCEPTER),--accepter) $(if $(PAR),--par "$(PAR)") $(if $(RETIRER),--retirer)

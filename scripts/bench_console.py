@@ -83,7 +83,7 @@ class Client:
     async def log_in(self, name: str) -> None:
         """Through the form, as anybody."""
         async with self.session.get(f"{self.url}/connexion") as response:
-            csrf = _hidden(await response.text(), "csrf")
+            csrf = hidden(await response.text(), "csrf")
         fields = {"csrf": csrf, "nom": name, "mot_de_passe": PASSWORD, "suite": "/file"}
         async with self.session.post(f"{self.url}/connexion", data=fields) as response:
             if response.status != 200 or not response.url.path.startswith("/file"):
@@ -98,7 +98,8 @@ class Client:
         return (time.perf_counter() - start) * 1000, response.status, body, response.url.path_qs
 
 
-def _hidden(page: str, name: str) -> str:
+def hidden(page: str, name: str) -> str:
+    """The value of a hidden field, "" when there is none."""
     found = re.search(rf'name="{name}" value="([^"]*)"', page)
     return html.unescape(found[1]) if found else ""
 
@@ -334,7 +335,7 @@ class Bench:
         every: list[float] = []
         for fields in SEARCHES:
             _, _, page, _ = await client.page("/recherche")
-            data = {"csrf": _hidden(page, "csrf"), **fields}
+            data = {"csrf": hidden(page, "csrf"), **fields}
             async with client.session.post(f"{client.url}/recherche", data=data) as response:
                 if response.status != 200:
                     raise SystemExit(f"the search for {fields} answers {response.status}")
