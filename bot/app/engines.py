@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -263,9 +264,14 @@ class Engines:
             if not model.is_file():
                 self._end(f"{model.name} n’est pas dans models/.")
                 return True
-            seat.coming = self._child(seat.listener, seat.listening, model)
-            seat.until = now + PATIENCE
-            seat.coming.start()
+            coming = self._child(seat.listener, seat.listening, model)
+            try:
+                coming.start()
+            except (OSError, subprocess.SubprocessError) as error:  # no process, no memory: the old one goes on
+                coming.close()
+                self._end(f"un second moteur ne démarre pas ({type(error).__name__})")
+                return True
+            seat.coming, seat.until = coming, now + PATIENCE
             say(f"moteur : un second démarre avec {model.name}, le premier répond jusqu’à ce qu’il soit prêt.")
             return False
         coming = seat.coming

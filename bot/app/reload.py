@@ -38,8 +38,8 @@ class Live:
 
     def __init__(self, settings: Settings, build: Callable[[Settings], Policy] = policies.build) -> None:
         self._settings, self._build = settings, build
+        self.model = newest()  # before the policy: a publication between the two is followed, not missed
         self.policy = build(settings)
-        self.model = newest()
         self.fault = ""
         self.texts: Mapping[str, str] = _Latest(lambda: self.policy.texts)
         self.buttons: Mapping[str, Sequence[QuickReply]] = _Latest(lambda: self.policy.buttons)

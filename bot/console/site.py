@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -43,8 +45,35 @@ class Topic:
         self.blueprint.add_route(handler, path, methods=["GET"], name=name, ctx_needs=needs, error_format="html")
 
     def form(self, path: str, handler: Handler, needs: Needs, name: str) -> None:
-        """A form or a script's request that changes something: POST, with the session's CSRF token."""
-        self.blueprint.add_route(handler, path, methods=["POST"], name=name, ctx_needs=needs, error_format="html")
+        """A form or a script's request that changes something: POST, with the session's CSRF token.
+
+        It is finished even if the browser leaves: a file that was written must find its row in the database.
+        """
+        self.blueprint.add_route(
+            _finished(handler), path, methods=["POST"], name=name, ctx_needs=needs, error_format="html"
+        )
+
+
+_under_way: set[asyncio.Task[HTTPResponse | None]] = set()
+
+
+def _finished(handler: Handler) -> Handler:
+    """The handler, which a browser that leaves does not cut short."""
+
+    @functools.wraps(handler)
+    async def whole(request: Request, **named: Any) -> HTTPResponse | None:
+        task = asyncio.ensure_future(handler(request, **named))
+        _under_way.add(task)
+        task.add_done_callback(_ended)
+        return await asyncio.shield(task)
+
+    return whole
+
+
+def _ended(task: asyncio.Task[HTTPResponse | None]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        task.exception()  # told to who still waits; nobody else is there to hear it
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,11 @@ class ChangeViews:
             else Operation("add", intent, marked, file=name, after=field(request, "apres"))
         )
         try:
+            shown = next((one for one in await asyncio.to_thread(changes, project) if one.name == name), None)
+            if shown is None or not any(
+                (one.sign, one.about, one.example) == (sign, intent, marked) for one in shown.lines
+            ):
+                raise Changed("Cette ligne n’est plus un changement.", "Voyez ci-dessous ce qui a changé.")
             await correct(project, self._db, request.ctx.user, self._site.deps.wall.now(), [operation])
         except TrainerError as error:
             return await self._shown(request, error, 409 if isinstance(error, Changed) else 422)

@@ -97,6 +97,7 @@ class DriftViews:
         """The page; only the new topics when the page refreshes itself."""
         user, csrf, now = request.ctx.user, request.ctx.csrf, self._deps.clock.now()
         found = await self._topics(now)
+        await self._seen(request, found)
         if LIVE_HEADER in request.headers:
             page = self._site.renderer.page(
                 "workbench/_drift_topics.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN
@@ -106,7 +107,6 @@ class DriftViews:
         span = span if span in says.SPANS else "12"
         weeks = await self._store.weeks(now, int(span))
         subjects = await self._subjects(now)
-        await self._seen(request, found)
         page = self._site.renderer.page(
             "workbench/drift.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN, span=span, weeks=weeks,
             charts={measure: _chart(weeks, measure) for measure in says.MEASURES},

@@ -18,6 +18,7 @@ from sanic.response import html, redirect
 from bot.console import workbench_examples_words as says
 from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
+from bot.console.workbench_pseudonyms import KINDS, confirmed, must_be_public
 from bot.core.errors import Explained
 from bot.policy.rights import Capability
 from bot.store.workbench.corrections import Corrections
@@ -203,7 +204,7 @@ class ExampleViews:
         assert project is not None
         act = field(request, "geste")
         if act == "ajouter":
-            operations = await self._added(project, intent, typed)
+            operations = await self._added(request, intent, typed)
         else:
             example = _of_key(corpus, typed.key)
             if example is None or example.intent != intent:
@@ -211,20 +212,20 @@ class ExampleViews:
                     "Cet exemple n’est plus dans cette intention\u00a0: quelqu’un l’a changé ou retiré. Rien n’a été changé.",
                     "Voyez ci-dessous ce qu’elle contient maintenant.",
                 )
-            operations = await self._changed(project, act, example, typed, corpus)
+            operations = await self._changed(request, act, example, typed, corpus)
         return await correct(project, self._db, request.ctx.user, self._site.deps.wall.now(), operations)
 
-    async def _added(self, project: Project, intent: str, typed: Typed) -> list[Operation]:
+    async def _added(self, request: Request, intent: str, typed: Typed) -> list[Operation]:
         lines = _lines(typed.text)
         if not lines:
             raise TrainerError("L’exemple est vide.", "Écrivez un message, comme une personne l’écrirait.")
         if len(lines) > AT_ONCE:
             raise TrainerError(f"{len(lines)} exemples d’un coup.", f"Ajoutez-en au plus {AT_ONCE} à la fois.")
-        await must_be_public(project, intent, lines, None)
+        await must_be_public(request, lines)
         return [Operation("add", intent, line) for line in lines]
 
     async def _changed(
-        self, project: Project, act: str, example: Example, typed: Typed, corpus: Corpus
+        self, request: Request, act: str, example: Example, typed: Typed, corpus: Corpus
     ) -> list[Operation]:
         if act == "retirer":
             return [Operation("remove", example.intent, example.marked, file=example.file)]
@@ -232,7 +233,7 @@ class ExampleViews:
             raise TrainerError("Ce bouton n’existe pas.", "Rechargez la page.")
         _must_exist(corpus, typed.intent)
         text = tidy(typed.text)
-        await must_be_public(project, typed.intent, [text], example)
+        await must_be_public(request, [text], example.marked)
         changed = text if text != example.marked else None
         if typed.intent != example.intent:
             return [Operation("move", example.intent, example.marked, typed.intent, changed)]
@@ -298,19 +299,17 @@ class ExampleViews:
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTTPResponse:
         page = self._site.renderer.page(
-            template, user=request.ctx.user, csrf=request.ctx.csrf, says=says, path=PATH, NLU=NLU, **values
+            template,
+            user=request.ctx.user,
+            csrf=request.ctx.csrf,
+            says=says,
+            path=PATH,
+            NLU=NLU,
+            kinds=KINDS,
+            said=confirmed(request),
+            **values,
         )
         return html(page, status)
-
-
-async def must_be_public(project: Project, intent: str, lines: Sequence[str], instead: Example | None = None) -> None:
-    """What is in `data/` is public: nothing that identifies somebody for certain gets there from here. Raises TrainerError."""
-    context = await asyncio.to_thread(Context.of, project)
-    for line in lines:
-        for found in await asyncio.to_thread(check_example, context, intent, line, instead):
-            if found.code == "personal" and found.is_error:
-                what = says.sentence(found.what)
-                raise TrainerError(f"{what} Rien n’a été écrit.", says.sentence(found.remedy))
 
 
 def _must_exist(corpus: Corpus, intent: str) -> None:

@@ -10,7 +10,7 @@ from sanic.response import html, redirect
 from bot.console import workbench_examples_words as says
 from bot.console.forms import field
 from bot.console.site import Site, Topic
-from bot.console.workbench_examples import must_be_public
+from bot.console.workbench_pseudonyms import KINDS, confirmed, must_be_public
 from bot.policy.rights import Capability
 from bot.trainer.corpus import tidy
 from bot.trainer.correcting import add_intent
@@ -57,7 +57,8 @@ class IntentViews:
                 request, wanted, suffix, TrainerError("Le dossier de Planton n’est pas sur cette machine.")
             )
         try:
-            await must_be_public(project, wanted.name, [*map(tidy, wanted.examples[:EXAMPLES_AT_MOST])])
+            told = [wanted.definition, wanted.borders]  # they stand in the guide, which is recorded too
+            await must_be_public(request, [*told, *map(tidy, wanted.examples[:EXAMPLES_AT_MOST])])
             if len(wanted.examples) > EXAMPLES_AT_MOST:
                 raise TrainerError(f"Plus de {EXAMPLES_AT_MOST} lignes d’un coup.", "Ajoutez les autres ensuite.")
             await add_intent(project, self._site.deps.database, request.ctx.user, self._site.deps.wall.now(), wanted)
@@ -68,7 +69,8 @@ class IntentViews:
     def _form(self, request: Request, wanted: Wanted, suffix: str, error: TrainerError | None = None) -> HTTPResponse:
         values: dict[str, Any] = {
             "says": says, "wanted": wanted, "suffix": suffix, "error": error, "parents": PARENTS, "fewest": FEWEST_NEW,
-            "longest": LONGEST_NAME, "form_path": PATH, "definition_at_most": DEFINITION_AT_MOST,
+            "longest": LONGEST_NAME, "kinds": KINDS, "said": confirmed(request),
+            "form_path": PATH, "definition_at_most": DEFINITION_AT_MOST,
         }  # fmt: skip
         page = self._site.renderer.page(
             "workbench/intent_new.html", user=request.ctx.user, csrf=request.ctx.csrf, **values

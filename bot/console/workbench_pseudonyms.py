@@ -14,6 +14,7 @@ from sanic.response import json
 
 from bot.console.forms import field
 from bot.console.site import Site, Topic
+from bot.core.examples import words_of
 from bot.policy.rights import Capability
 from bot.trainer.errors import TrainerError
 from bot.trainer.pseudonyms import Kind, Pseudonymised, Replacement, pseudonymiser
@@ -110,6 +111,23 @@ def unconfirmed(found: Sequence[Replacement], said: Collection[str]) -> list[Rep
 
 
 async def still_personal(request: Request, text: str) -> list[Replacement]:
-    """What is personal in a text that is about to be written, and that the trainer has not said to be harmless."""
+    """What is personal in a text that is about to be written, and that the trainer has not said to be harmless.
+
+    Each piece once. A text that is longer than what is looked through is refused: Personal would not find what it holds.
+    """
+    if len(text) > LONGEST:
+        raise TrainerError(f"Ce texte dépasse {LONGEST} caractères.", "Raccourcissez-le.")
     found = await asyncio.to_thread(pseudonymiser().leftovers, text)
-    return unconfirmed(found, confirmed(request))
+    return list({one.original.strip(): one for one in unconfirmed(found, confirmed(request))}.values())
+
+
+async def must_be_public(request: Request, lines: Sequence[str], instead: str = "") -> None:
+    """What is in `data/` is public: nothing personal gets there that the trainer has not looked at. `lines`: examples with their
+    marks; `instead`: the example that one of them replaces. Raises Personal, TrainerError for a text that is too long."""
+    left: dict[str, Replacement] = {}
+    for line in lines:
+        for one in await still_personal(request, words_of(line)):
+            if one.original not in instead:
+                left.setdefault(one.original.strip(), one)
+    if left:
+        raise Personal(list(left.values()))

@@ -135,7 +135,9 @@ class ReplyViews:
         given, act = forms.written(request, name), field(request, "geste")
         if act == "espaces":
             set_ = replace(given, response=reply_rules.typeset_reply(given.response))
-            return await self._editor(request, known, set_, touched=forms.touched(given.response, set_.response))
+            return await self._editor(
+                request, known, set_, touched=await asyncio.to_thread(forms.touched, given.response, set_.response)
+            )
         if act != "enregistrer":
             return await self._editor(request, known, forms.acted(given, act, known.today))
         if given.faults or not field(request, "variantes"):

@@ -20,6 +20,8 @@ VARIATIONS = 6  # wordings that a form holds
 SPARE = 1  # empty lines for further quick replies
 TEXT_AT_MOST = 8_000  # characters that are taken from a field
 LINE_AT_MOST = 500
+TOUCHED_AT_MOST = 30  # places whose spaces changed that are shown
+COMPARED = 300  # characters of a line that are compared letter by letter
 # What placeholders become at sending, for the preview.
 SAMPLES = {"heure": "6\u00a0h", "minutes": "12", "premier": "porter plainte", "second": "la main courante"}
 
@@ -145,13 +147,19 @@ def _phone(variation: Variation, platform: Platform) -> Phone:
 
 def touched(before: Response, after: Response) -> list[Touched]:
     """Each place that differs, with a little around it; no-break spaces are made visible."""
-    found = []
-    for old, new in zip(_texts(before), _texts(after), strict=True):
-        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-        for tag, a, b, c, d in matcher.get_opcodes():
-            if tag != "equal":
-                found.append(Touched(_around(old, a, b), _around(new, c, d)))
-    return found
+    found: list[Touched] = []
+    for old_text, new_text in zip(_texts(before), _texts(after), strict=True):
+        for old, new in zip(old_text.split("\n"), new_text.split("\n"), strict=False):  # spaces are set within lines
+            if old == new or len(found) >= TOUCHED_AT_MOST:
+                continue
+            if len(old) > COMPARED:  # comparing two long lines letter by letter takes minutes
+                found.append(Touched(_around(old, 0, COMPARED), _around(new, 0, COMPARED)))
+                continue
+            matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+            for tag, a, b, c, d in matcher.get_opcodes():
+                if tag != "equal":
+                    found.append(Touched(_around(old, a, b), _around(new, c, d)))
+    return found[:TOUCHED_AT_MOST]
 
 
 def _texts(one: Response) -> list[str]:

@@ -59,6 +59,15 @@ def without_marks(marked: str) -> str:
     )
 
 
+def words_of(marked: str) -> str:
+    """The text without marks, and below it the values that its marks hold: all that somebody could be told by."""
+    try:
+        values = [entity.value for entity in entities(marked) if entity.value]
+    except ValueError:
+        values = [marked]
+    return "\n".join([without_marks(marked), *values])
+
+
 def entities(marked: str) -> list[Entity]:
     """The marked parts, in their order. Raises ValueError (in French) for a mark that Rasa could not read."""
     found: list[Entity] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
@@ -23,6 +25,8 @@ from bot.store.db import CONSOLE, Database, notify
 from bot.store.satisfaction import answered
 from bot.store.workbench import readings
 from bot.store.workbench.readings import NewReading
+
+log = logging.getLogger("planton.store")
 
 DANGER, LIVE, BUNDLE = 0, 4, 7  # due_priority: who is looked at first
 
@@ -361,7 +365,11 @@ class Conversations:
                     {"id": event, "intent": understanding.intent, "confidence": understanding.confidence},
                 )
                 await understandings.keep(connection, self._codec, (event,), understanding)
-            await readings.keep(connection, self._codec, finish.readings, now)
+            try:
+                async with connection.begin_nested():
+                    await readings.keep(connection, self._codec, finish.readings, now)
+            except DataError as error:  # what trainers look at must never cost a person's reply
+                log.error("conversation %s: reading not kept: %s", conversation.id, type(error).__name__)
             await snoozes.look(connection, conversation.id, now)
             await notify(connection, CONSOLE, str(conversation.id))
 

@@ -113,8 +113,11 @@ def held(var: Path) -> bool:
 
 def newest(models: Path) -> Path | None:
     """The newest archive: the one in service, or that will be at the next start."""
-    found = sorted(models.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return found[-1] if found else None
+    found: list[tuple[int, str, Path]] = []
+    for path in models.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # moved or forgotten in this very moment
+            found.append((path.stat().st_mtime_ns, path.name, path))
+    return max(found)[-1] if found else None
 
 
 def touch(archive: Path, at: float | None = None) -> None:

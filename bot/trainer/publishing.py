@@ -279,12 +279,12 @@ class _Run:
         publish = self._publication.kind == PUBLISH
         await asyncio.to_thread(self._put_back, publish)
         previous = engines.newest(self._models)
-        status = await asyncio.to_thread(engines.status, self._it.var)
-        if previous is not None and status.models - {previous.name}:
+        if previous is not None:  # asked whatever serves now: an engine with the other model may be on its way
             with contextlib.suppress(Explained):
                 await self._switch(previous.name.removesuffix(SUFFIX))
         if commit:
             await asyncio.to_thread(self._unrecord, commit, publish)
+        await self._store.reload(self._previous)  # who started meanwhile has read the other score
 
     def _put_back(self, publish: bool) -> None:
         previous = self._models / f"{self._previous}{SUFFIX}"

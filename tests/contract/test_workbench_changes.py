@@ -79,6 +79,16 @@ async def test_a_line_removed_by_hand_comes_back_to_its_place(ines: Browser, pro
     assert project.read(NLU) == before
 
 
+async def test_what_is_no_change_is_not_written_from_there(ines: Browser, project: Project) -> None:
+    before = project.read(NLU)
+    answer = await send(
+        ines, f"{CHANGES}/ligne", signe="-", fichier=NLU, intention=INTENT, exemple="appelez Gaétan Le Bihan", apres=""
+    )
+    assert answer.status == 409
+    assert "n’est plus un changement" in plain(answer)
+    assert project.read(NLU) == before
+
+
 async def test_a_file_is_given_up_only_when_confirmed_and_as_it_was_shown(
     ines: Browser, console: RunningConsole, project: Project
 ) -> None:

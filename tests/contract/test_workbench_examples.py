@@ -231,7 +231,9 @@ async def test_what_somebody_else_changed_meanwhile_is_not_overwritten(
     ("text", "said"),
     [
         ("", "L’exemple est vide"),
-        ("ecrivez a julie.b@boite-inventee.fr pour la procuration", "Rien n’a été écrit"),
+        ("ecrivez a julie.b@boite-inventee.fr pour la procuration", "« julie.b@boite-inventee.fr » (courriel)"),
+        ("mon voisin Gaétan Le Bihan, 12 rue des Acacias, vote pour moi", "Rien n’a été enregistré"),
+        ("[mon voisin](ville:06 12 34 56 78) vote pour moi", "ce n’est pas une donnée personnelle"),
         ("à [Lyon](vile)", "L’entité « vile » n’existe pas"),
         ("x" * 2_001, "plus de 2000"),
         ("\n".join(f"message numéro {n}" for n in range(51)), "51 exemples d’un coup"),
@@ -245,6 +247,17 @@ async def test_what_cannot_be_an_example_is_refused_and_given_back(
     assert said in plain(answer)
     assert text.split("\n")[0] in unescape(answer.page)
     assert diff(project) == []
+
+
+async def test_what_is_not_personal_after_all_is_kept_once_the_trainer_says_so(ines: Browser, project: Project) -> None:
+    text = "Gaétan Le Bihan peut voter pour moi ?"
+    refused = await send(ines, f"{PATH}/{INTENT}", geste="ajouter", texte=text)
+    assert refused.status == 422
+    pieces = re.findall(r'name="pas_personnel" value="([^"]+)"', refused.page)
+    assert len(pieces) == 1
+    kept = await send(ines, f"{PATH}/{INTENT}", geste="ajouter", texte=text, pas_personnel=pieces[0])
+    assert kept.status == 200
+    assert text in project.read(NLU)
 
 
 async def test_checks_tell_while_one_types(ines: Browser, project: Project) -> None:
@@ -309,7 +322,11 @@ async def test_an_intent_is_created_whole(ines: Browser, console: RunningConsole
         **{**wanted, "suite": "frelons", "exemples": "\n".join([*TEXTS, "a julie@boite-inventee.fr"])},
     )
     assert personal.status == 422
-    assert "Rien n’a été écrit" in plain(personal)
+    assert "Rien n’a été enregistré" in plain(personal)
+    named = await send(
+        ines, "/atelier/intentions/nouvelle", **{**wanted, "suite": "frelons", "frontieres": "comme Gaétan Le Bihan"}
+    )
+    assert (named.status, "ce n’est pas une donnée personnelle" in plain(named)) == (422, True)
     assert "frelons" not in project.read(NLU)
     done = await send(ines, "/atelier/intentions/nouvelle", **{**wanted, "suite": "frelons"})
     assert done.status == 200

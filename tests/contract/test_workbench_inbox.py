@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from bot.core.clock import FrozenClock
 from bot.core.dialogue import Understanding
 from bot.store.codec import Codec
+from bot.store.conversations import Conversations, Finish, Settlement
 from bot.store.db import Database
 from bot.store.workbench.readings import Confirmed, NewReading, confirmed, keep
 from bot.trainer.project import Project
@@ -239,6 +241,27 @@ async def test_messages_that_say_the_same_are_decided_together(desk: Desk, ines:
     assert decided == set(events)
     assert desk.examples("plainte_comment").count(WORDS) == 1
     assert alone not in decided
+
+
+async def test_a_danger_is_never_decided_with_others(desk: Desk, ines: Browser) -> None:
+    words = "combien de temps le procureur met il pour repondre à une plainte"
+    for person, danger in (("p1", 0.01), ("p2", 0.01), ("p3", 0.2)):
+        await desk.read(words, person=person, danger=danger)
+    groups = await desk.console.rows("SELECT group_id, count(*) AS n FROM readings GROUP BY group_id ORDER BY n")
+    assert [row.n for row in groups] == [1, 2]
+
+
+async def test_a_reading_that_cannot_be_kept_costs_no_reply(desk: Desk) -> None:
+    number = await desk.console.says("p9", "bonjour, une question")
+    found = await desk.console.rows("SELECT max(id) AS id FROM events WHERE conversation_id = :id", id=number)
+    store, now = Conversations(desk.console.database, desk.console.codec), desk.console.clock.now()
+    (claimed,) = await store.claim(now, 1, timedelta(minutes=1))
+    impossible = NewReading((found[0].id, 2**70), now, "une question", Understanding("armes", 0.3), "answer")
+    settled = Settlement((found[0].id,), "answered", None)
+    await store.finish(claimed, Finish(settlements=(settled,), readings=(impossible,)), now)
+    assert await desk.console.rows("SELECT FROM readings") == []
+    (row,) = await desk.console.rows("SELECT disposition FROM events WHERE id = :id", id=found[0].id)
+    assert row.disposition == "answered"
 
 
 async def test_one_of_a_group_may_be_decided_alone(desk: Desk, ines: Browser) -> None:

@@ -21,6 +21,7 @@ from bot.store import volumes
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.workbench.readings import WORDS
+from bot.store.workbench.review import SHOWN
 
 OUTSIDE = "hors_perimetre"
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
@@ -57,7 +58,7 @@ _UNKNOWN = text(f"""
     FROM readings r
     WHERE r.at >= :since AND r.weight > 0 AND r.decision_id IS NULL
       AND (r.clarified OR r.route = 'clarify' OR r.intent = :outside OR r.{_LOW})
-      AND NOT EXISTS (SELECT FROM blocks b WHERE b.conversation_id = r.conversation_id AND b.lifted_at IS NULL)
+      AND {SHOWN}
     ORDER BY r.at DESC, r.event_id DESC LIMIT :most
 """)  # noqa: S608
 # What tells whether anything above has changed, in two numbers.

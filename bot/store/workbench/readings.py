@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Understanding
 from bot.policy import doubt
+from bot.policy.intents import EMERGENCY
 from bot.policy.likeness import ALIKE, bands
 from bot.policy.normalise import normalise
 from bot.store import news
@@ -117,7 +118,9 @@ async def keep(connection: AsyncConnection, codec: Codec, readings: Sequence[New
 def _row(codec: Codec, one: NewReading) -> dict[str, object]:
     found = doubt.reasons(one.understanding, one.route, one.clarified, len(one.words.split()))
     heavy = doubt.weight(found)
-    sketch = sketch_of(codec, one.words) if heavy else ()
+    # A danger is never grouped: it would be decided with others, unseen.
+    alone = "danger" in found or one.route == EMERGENCY
+    sketch = sketch_of(codec, one.words) if heavy and not alone else ()
     return {
         "event": one.events[0],
         "also": literal(one.events[1:]),
@@ -125,8 +128,8 @@ def _row(codec: Codec, one: NewReading) -> dict[str, object]:
         "words": codec.seal(one.words.encode(), WORDS),
         "ranking": json.dumps(one.understanding.ranking[:BEST]),
         "intent": one.understanding.intent,
-        "confidence": one.understanding.confidence,
-        "danger": one.understanding.danger,
+        "confidence": round(one.understanding.confidence, 6),
+        "danger": round(one.understanding.danger, 6),
         "route": one.route,
         "clarified": one.clarified,
         "model": one.understanding.model,

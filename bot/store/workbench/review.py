@@ -133,7 +133,8 @@ class AlreadyDecided(Conflict):
 _COLUMNS = """r.event_id, r.conversation_id, r.platform, r.at, r.words, r.ranking, r.intent, r.confidence, r.danger, r.route,
     r.clarified, r.model, r.unknown, r.reasons, r.agent_intent, r.group_id"""
 # Not what a blocked person wrote, nor what an agent put aside.
-_SHOWN = """
+# Whose messages are not looked at: blocked people, and what agents put aside as spam.
+SHOWN = """
     NOT EXISTS (SELECT FROM blocks b WHERE b.conversation_id = r.conversation_id AND b.lifted_at IS NULL)
     AND NOT EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = r.conversation_id AND h.closed_at IS NOT NULL
         AND h.outcome = 'spam' AND r.at BETWEEN h.opened_at - interval '1 hour' AND h.closed_at)"""
@@ -149,7 +150,7 @@ Add = Callable[[AsyncConnection, Sequence[int]], Awaitable[int | None]]
 
 
 def _where(filters: Filters) -> tuple[str, dict[str, Any]]:
-    parts = [_STATES[filters.state], _SHOWN]
+    parts = [_STATES[filters.state], SHOWN]
     values: dict[str, Any] = {}
     for column, value in (("intent", filters.intent), ("platform", filters.platform)):
         if value:
@@ -277,13 +278,13 @@ class ReviewStore:
         async with self._db.begin() as connection:
             row = (
                 await connection.execute(
-                    text(f"SELECT {_COLUMNS}, r.decision_id FROM readings r WHERE r.event_id = :id AND {_SHOWN}"),  # noqa: S608
+                    text(f"SELECT {_COLUMNS}, r.decision_id FROM readings r WHERE r.event_id = :id AND {SHOWN}"),  # noqa: S608
                     {"id": event},
                 )
             ).one_or_none()
             if row is None:
                 raise NoSuchReading
-            where = f"{_STATES['waiting']} AND {_SHOWN} AND r.group_id = :group AND r.event_id <> :event"
+            where = f"{_STATES['waiting']} AND {SHOWN} AND r.group_id = :group AND r.event_id <> :event"
             values = {"group": row.group_id, "event": event}
             size, highest = (
                 await connection.execute(
@@ -396,7 +397,7 @@ class ReviewStore:
         rows = await connection.execute(
             text(f"""
                 SELECT r.event_id FROM readings r
-                WHERE r.event_id = :event OR r.group_id = :group AND r.event_id <= :upto AND {_STATES["waiting"]} AND {_SHOWN}
+                WHERE r.event_id = :event OR r.group_id = :group AND r.event_id <= :upto AND {_STATES["waiting"]} AND {SHOWN}
                 ORDER BY r.event_id FOR UPDATE
             """),  # noqa: S608
             {"group": group, "upto": upto, "event": event},

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from bot.core.examples import words_of
 from bot.trainer import pseudonyms
 from bot.trainer.checks.finding import Finding, error, warning
 from bot.trainer.corpus import LONGEST, Corpus, Example, entities, read_file, short
@@ -119,15 +120,16 @@ def personal(example: Example, recorded: bool = False) -> Iterator[Finding]:
 
     The words themselves are not told again: a finding may be copied anywhere.
     """
-    for found in pseudonyms.leftovers(example.text):
+    for found in pseudonyms.leftovers(words_of(example.marked)):
         if recorded and found.kind in GUESSED:
             continue
         make = error if found.kind in CERTAIN else warning
+        within = f" (caractères {found.start + 1} à {found.end})" if found.end <= len(example.text) else ""
         yield make(
             "personal",
             example.file,
             example.line or None,
-            f"{KINDS[found.kind]} semble rester dans cet exemple (caractères {found.start + 1} à {found.end}).",
+            f"{KINDS[found.kind]} semble rester dans cet exemple{within}.",
             "Remplacez-le par un autre, inventé, ou réécrivez l’exemple.",
             intent=example.intent,
             text=example.text,
