@@ -2,20 +2,25 @@
 
 Runs in the role `trainer`, one at a time. Whatever fails before the model serves is undone: the record goes back by a commit of
 its own, the model to where it stood, the files stay as the draft they were. What fails afterwards (the push) is told.
+A publication is recorded as failed once it is undone, never before: until then it stays « running », and nothing else begins.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Explained
@@ -23,7 +28,7 @@ from bot.store.workbench.publications import PUBLISH, Publication, Publications
 from bot.trainer import engines, gate, record
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
 from bot.trainer.comparison import Comparison, Figures
-from bot.trainer.errors import TrainerError
+from bot.trainer.errors import Changed, TrainerError
 from bot.trainer.project import Project
 
 log = logging.getLogger("planton.trainer")
@@ -31,6 +36,8 @@ log = logging.getLogger("planton.trainer")
 KEPT = 10
 SWITCH = 660.0  # seconds: two engines, each with the launcher's patience
 RELOAD = 5.0  # seconds that the other roles have to read the files again
+TRIES = 7  # of undoing what failed, each after twice the pause of the one before: two minutes in all
+LOCK = ".publishing.lock"  # in models/: whoever publishes holds it
 BASELINE = "tests/gold/baseline.json"
 STEPS = {
     "gate": "contrôle avant publication",
@@ -49,13 +56,38 @@ print(fingerprint(Path(sys.argv[1])))
 
 
 class Refused(TrainerError):
-    """The publication may not be done, or could not; nothing of it remains."""
+    """The publication may not be done; nothing of it was begun, or nothing of it remains."""
+
+
+class NotTaken(TrainerError):
+    """The engines did not take the model; what was recorded for it is still to be undone."""
+
+
+@dataclass(frozen=True)
+class _Why:
+    """Why a publication stopped, in French."""
+
+    what: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: Exception) -> _Why:
+        if isinstance(error, Explained):
+            return cls(error.what, error.remedy)
+        return cls(
+            f"La publication s’est arrêtée sur une erreur ({type(error).__name__}) ; elle a été défaite.",
+            "Réessayez ; si cela se répète, le journal du rôle « trainer » en dit plus.",
+        )
+
+
+_CUT = _Why("La publication a été interrompue par un redémarrage ; elle a été défaite.", "Relancez-la.")
 
 
 @dataclass(frozen=True)
 class Publisher:
     """What a publication needs. `comparison`: the last one of a candidate, by its hash; `var`: VAR_DIR, where the launcher is
-    asked; `fingerprint`: what a model of the present files would be called; `patience`: seconds for the engines to change."""
+    asked; `fingerprint`: what a model of the present files would be called; `patience`: seconds for the engines to change;
+    `pause`: seconds before undoing is tried again."""
 
     project: Project
     publications: Publications
@@ -64,54 +96,107 @@ class Publisher:
     clock: Clock = field(default_factory=SystemClock)
     fingerprint: Callable[[Project], str] = field(default_factory=lambda: fingerprint)
     patience: float = SWITCH
+    pause: float = 1.0
+    _stopped: dict[int, _Why] = field(default_factory=dict)  # why those stopped that are not settled yet
+    _tried: dict[int, int] = field(default_factory=dict)
 
     async def work(self) -> bool:
-        """Do the publication that waits, if there is one; whether there was."""
-        publication = await self.publications.take(self.clock.now())
-        if publication is None:
-            return False
-        await self.publish(publication)
-        return True
+        """Settle what was cut short, then do the publication that waits; whether there was one. Raises what the database or the
+        machine refuses: asked again, it goes on from there."""
+        with _alone(self.project.root / "models") as alone:
+            if not alone:
+                return False  # another process publishes
+            await self._settle()
+            publication = await self.publications.take(self.clock.now())
+            if publication is None:
+                return False
+            await self.publish(publication)
+            return True
 
     async def publish(self, publication: Publication) -> None:
-        """Do one, to its end; how it ended stands in the database."""
+        """Do one, to its end; how it ended stands in the database. Raises as `work`, the row is « running » then."""
         run = _Run(self, publication)
         try:
             await (run.forward() if publication.kind == PUBLISH else run.back())
-        except Explained as error:
+        except Refused as error:
             await self.publications.fail(self.clock.now(), publication.id, error.what, error.remedy)
-        except asyncio.CancelledError:
-            raise  # `recover` sees to it at the next start
-        except Exception as error:
-            log.error("publication %d failed", publication.id, exc_info=True)
-            await self.publications.fail(
-                self.clock.now(),
-                publication.id,
-                f"La publication s’est arrêtée sur une erreur ({type(error).__name__}).",
-                "Réessayez ; si cela se répète, le journal du rôle « trainer » en dit plus.",
-            )
+        except Exception as error:  # cancelled: `recover` sees to it at the next start
+            # The name alone: what a database refuses is quoted with the words that were to be written.
+            log.warning("publication %d stopped: %s", publication.id, type(error).__name__)
+            self._stopped[publication.id] = _Why.of(error)
+            if _away(error):
+                raise
+            await self._settle()
 
     async def recover(self) -> None:
         """Once, at the start: a publication that was cut short is finished if its model serves, else undone."""
+        with _alone(self.project.root / "models") as alone:
+            if alone:
+                await self._settle()
+
+    async def _settle(self) -> None:
+        """End what is « running » although nobody does it: finished if its model serves, else undone and failed. Raises what
+        stands in the way; after TRIES times it is failed as it stands, with what is left said."""
         publication = await self.publications.running()
         if publication is None:
             return
-        run = _Run(self, publication)
-        newest = engines.newest(self.project.root / "models")
-        status = engines.status(self.var)
-        served = newest is not None and newest.name == publication.model + SUFFIX
-        served = served and (not engines.held(self.var) or status.models <= {publication.model + SUFFIX})
+        why, run = self._stopped.get(publication.id, _CUT), _Run(self, publication)
         try:
-            if served and publication.step in ("reload", "push"):
+            if publication.step in ("engines", "reload", "push") and run.serves():
                 await run.finish(publication.commit, await run.undone())
                 return
-            await run.undo(publication.commit or await asyncio.to_thread(_left, self.project, publication))
-        except Explained as error:
-            await self.publications.fail(self.clock.now(), publication.id, error.what, error.remedy)
+            await self._undo(run, publication)
+        except Changed as error:  # trying again would not help
+            why = _stuck(why, error)
+        except Exception as error:
+            tried = self._tried[publication.id] = self._tried.get(publication.id, 0) + (not _away(error))
+            if _away(error):
+                raise
+            if tried < TRIES:
+                await asyncio.sleep(self.pause * 2 ** (tried - 1))
+                raise
+            log.error("publication %d is half undone: %s", publication.id, type(error).__name__)
+            why = _stuck(why, error)
+        await self.publications.fail(self.clock.now(), publication.id, why.what, why.remedy)
+
+    async def _undo(self, run: _Run, publication: Publication) -> None:
+        """What of it was done. The step is written before each is begun."""
+        if publication.step in ("", "gate"):
             return
-        await self.publications.fail(
-            self.clock.now(), publication.id, "La publication a été interrompue par un redémarrage.", "Relancez-la."
-        )
+        commit = publication.commit or await asyncio.to_thread(_left, self.project, publication)
+        if publication.step == "record":
+            await run.unrecord(commit)
+        else:
+            await run.undo(commit)
+
+
+def _away(error: Exception) -> bool:
+    """Whether the database is not there, or not able: nothing is wrong with the publication."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    return isinstance(error, TimeoutError | ConnectionError | PoolTimeout)
+
+
+def _stuck(why: _Why, error: Exception) -> _Why:
+    told = f"{error.what} {error.remedy}" if isinstance(error, Explained) else f"Erreur : {type(error).__name__}."
+    return _Why(
+        f"{why.what.replace(' ; elle a été défaite', '')} Elle n’a pas pu être défaite entièrement. {told}",
+        "Dans le dossier de Planton, « git log » montre si son enregistrement est resté, et la page « Modèles » le modèle "
+        "en service ; « Revenir à cette version » remet les deux d’accord.",
+    )
+
+
+@contextlib.contextmanager
+def _alone(models: Path) -> Iterator[bool]:
+    """Whether nobody else publishes these files; nobody does while inside then. Gone with the process, however it ends."""
+    models.mkdir(exist_ok=True)
+    with (models / LOCK).open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 class _Run:
@@ -137,12 +222,8 @@ class _Run:
         await self._step("record")
         commit = await asyncio.to_thread(self._record)
         await self._store.step(self._publication.id, "engines", commit_id=commit)
-        try:
-            await asyncio.to_thread(move, candidate, self._models)
-            await self._switch(self._publication.model)
-        except Explained as error:
-            await self.undo(commit)
-            raise Refused(f"Le modèle n’a pas changé : {error.what}", error.remedy) from None
+        await asyncio.to_thread(move, candidate, self._models)
+        await self._switch(self._publication.model)
         await self.finish(commit, ())
 
     async def _gate(self) -> None:
@@ -191,12 +272,8 @@ class _Run:
         commits = [one.commit for one in await self._since() if one.commit]
         commit = await asyncio.to_thread(self._take_back, commits)
         await self._store.step(self._publication.id, "engines", commit_id=commit)
-        try:
-            await asyncio.to_thread(engines.touch, archive)
-            await self._switch(self._publication.model)
-        except Explained as error:
-            await self.undo(commit)
-            raise Refused(f"Le modèle n’a pas changé : {error.what}", error.remedy) from None
+        await asyncio.to_thread(engines.touch, archive)
+        await self._switch(self._publication.model)
         await self.finish(commit, undone)
 
     def _take_back(self, commits: Sequence[str]) -> str:
@@ -223,7 +300,7 @@ class _Run:
         return f"{words}\n\nModèle : {self._publication.model}\n{_mark(self._publication)}"
 
     async def _switch(self, model: str) -> None:
-        """Have the engines take a model; returns once all do. Raises Refused."""
+        """Have the engines take a model; returns once all do. Raises NotTaken."""
         var = self._it.var
         if not engines.held(var):
             return  # none runs here: the newest archive is read at the next start
@@ -239,11 +316,24 @@ class _Run:
                         return  # it ended meanwhile: the next start reads the newest archive
                     await asyncio.sleep(0.2)
             except TimeoutError:
-                raise Refused("les moteurs ne répondent pas.", "Vérifiez que « planton run » tourne.") from None
+                raise NotTaken(
+                    "Le modèle n’a pas changé : les moteurs ne répondent pas.", "Vérifiez que « planton run » tourne."
+                ) from None
         if status.state == engines.FAILED:
-            raise Refused(
-                f"{status.failure}.".replace("..", "."), "Voyez le journal du moteur, puis refaites un essai."
+            raise NotTaken(
+                f"Le modèle n’a pas changé : {status.failure}.".replace("..", "."),
+                "Voyez le journal du moteur, puis refaites un essai.",
             )
+
+    def serves(self) -> bool:
+        """Whether the model of this publication answers already, in every engine of this machine."""
+        newest, status = engines.newest(self._models), engines.status(self._it.var)
+        wanted = self._publication.model + SUFFIX
+        if newest is None or newest.name != wanted:
+            return False
+        if self._publication.step == "engines":  # not said yet: only engines that answer with it count
+            return engines.held(self._it.var) and status.models == {wanted}
+        return not engines.held(self._it.var) or status.models <= {wanted}
 
     async def finish(self, commit: str, undone: Sequence[int]) -> None:
         """The model serves: the others read again, the remote is told."""
@@ -282,9 +372,13 @@ class _Run:
         if previous is not None:  # asked whatever serves now: an engine with the other model may be on its way
             with contextlib.suppress(Explained):
                 await self._switch(previous.name.removesuffix(SUFFIX))
-        if commit:
-            await asyncio.to_thread(self._unrecord, commit, publish)
+        await self.unrecord(commit)
         await self._store.reload(self._previous)  # who started meanwhile has read the other score
+
+    async def unrecord(self, commit: str) -> None:
+        """Take its commit back, if it made one; of a publication the files stay, as the draft they were."""
+        if commit:
+            await asyncio.to_thread(self._unrecord, commit, self._publication.kind == PUBLISH)
 
     def _put_back(self, publish: bool) -> None:
         previous = self._models / f"{self._previous}{SUFFIX}"

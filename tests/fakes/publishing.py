@@ -121,7 +121,7 @@ class World:
         async def compared(candidate: str) -> Comparison | None:
             return await comparison_of(self.database, candidate)
 
-        return Publisher(self.project, self.publications, compared, self.var, self.clock, patience=20)
+        return Publisher(self.project, self.publications, compared, self.var, self.clock, patience=20, pause=0.001)
 
     def _model(self, folder: Path, name: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)

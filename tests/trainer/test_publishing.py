@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from bot.core.clock import FrozenClock
 from bot.store.accounts import Accounts
@@ -274,8 +277,10 @@ async def test_cut_short_before_the_model_serves_it_is_undone_at_the_next_start(
     killed.cancel()
     await asyncio.gather(killed, return_exceptions=True)
     monkeypatch.undo()
+    launcher.refuses[candidate] = "le nouveau moteur n’a pas démarré"
     launcher.hold.set()
     await world.publisher.recover()
+    launcher.refuses.clear()
     found = await world.publications.get(number)
     assert found is not None
     assert (found.state, "interrompue par un redémarrage" in found.failure) == ("failed", True)
@@ -284,6 +289,141 @@ async def test_cut_short_before_the_model_serves_it_is_undone_at_the_next_start(
     assert world.project.git("diff", "HEAD~2", "HEAD", "--stat") == ""
     assert world.dirty() == [" M data/nlu.yml"]
     assert (await world.publish(candidate)).state == "done"
+
+
+AWAY = OperationalError("UPDATE publications", {}, Exception("server closed the connection"))
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def failing(real: Callable[..., Any], errors: Sequence[Exception], when: Callable[..., bool]) -> Callable[..., Any]:
+    """The same, which raises each of these once before it works again, where `when` says so."""
+    left = list(errors)
+
+    async def later(*given: Any, **kept: Any) -> Any:
+        if left and when(*given, **kept):
+            raise left.pop(0)
+        return await real(*given, **kept)
+
+    def now(*given: Any, **kept: Any) -> Any:
+        if left and when(*given, **kept):
+            raise left.pop(0)
+        return real(*given, **kept)
+
+    return later if asyncio.iscoroutinefunction(real) else now
+
+
+@pytest.mark.parametrize("step", ["record", "engines"])
+async def test_a_database_that_goes_away_before_the_model_serves_leaves_nothing_behind(
+    world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    publisher = world.publisher
+    monkeypatch.setattr(
+        world.publications,
+        "step",
+        failing(world.publications.step, [AWAY], lambda _number, name, **kept: name == step),
+    )
+    with pytest.raises(OperationalError):
+        await publisher.work()
+    running = await world.publications.running()
+    assert running is not None
+    assert running.id == number
+    with pytest.raises(PublicationError, match="déjà en cours"):
+        await world.ask(candidate)
+    assert not await publisher.work()  # the role's next turn
+    found = await world.publications.get(number)
+    assert found is not None
+    assert (found.state, "arrêtée sur une erreur (OperationalError)" in found.failure) == ("failed", True)
+    assert (world.serving, launcher.serving, world.dirty()) == (world.first, world.first, [" M data/nlu.yml"])
+    assert world.recorded()[0].startswith("Publication abandonnée") is (step == "engines")
+    assert "volé mon vélo électrique" not in world.project.git("show", "HEAD:data/nlu.yml")
+    assert (await world.publish(candidate)).state == "done"
+
+
+@pytest.mark.parametrize("method", ["step", "succeed"])
+async def test_a_database_that_goes_away_once_the_model_serves_ends_in_a_publication(
+    world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """The engines have changed: all that lacks is to say so (`step`: in the row it is still « engines »)."""
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    publisher = world.publisher
+    monkeypatch.setattr(
+        world.publications,
+        method,
+        failing(
+            getattr(world.publications, method),
+            [AWAY, AWAY],
+            lambda *given, **_: "reload" in given[1:] or method != "step",
+        ),
+    )
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            await publisher.work()
+    assert not await publisher.work()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert (found.state, found.commit, found.failure) == ("done", world.project.head(), "")
+    assert world.serving == launcher.serving == candidate
+    assert launcher.wished == [candidate]
+
+
+async def test_a_full_disk_is_undone_and_undone_again_until_it_is(
+    world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    publisher = world.publisher
+    monkeypatch.setattr(publishing, "move", failing(publishing.move, [FULL], lambda *_: True))
+    monkeypatch.setattr(publishing.record, "take_back", failing(publishing.record.take_back, [FULL], lambda *_: True))
+    with pytest.raises(OSError, match="No space left"):
+        await publisher.work()
+    assert await world.publications.running() is not None
+    assert not await publisher.work()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert (found.state, "(OSError) ; elle a été défaite" in found.failure) == ("failed", True)
+    assert world.recorded(2) == ["Publication abandonnée : le modèle n’a pas pris son service", "Vélos volés"]
+    assert (world.serving, world.dirty()) == (world.first, [" M data/nlu.yml"])
+
+
+async def test_what_cannot_be_undone_is_said_in_the_end(
+    world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = await world.candidate()
+    launcher.refuses[candidate] = "le nouveau moteur n’a pas démarré"
+    number = await world.ask(candidate)
+    publisher = world.publisher
+    monkeypatch.setattr(
+        publishing.record, "take_back", failing(publishing.record.take_back, [FULL] * publishing.TRIES, lambda *_: True)
+    )
+    for _ in range(publishing.TRIES - 1):
+        with pytest.raises(OSError, match="No space left"):
+            await publisher.work()
+    assert not await publisher.work()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert found.state == "failed"
+    assert "Elle n’a pas pu être défaite entièrement" in found.failure
+    assert "git log" in found.remedy
+    assert world.serving == launcher.serving == world.first
+
+
+async def test_two_roles_do_not_settle_each_others_publication(world: World, launcher: Launcher) -> None:
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    launcher.hold = asyncio.Event()
+    working = asyncio.create_task(world.publisher.work())
+    while not launcher.wished:
+        await asyncio.sleep(0.02)
+    await world.publisher.recover()
+    assert not await world.publisher.work()
+    launcher.hold.set()
+    assert await working
+    found = await world.publications.get(number)
+    assert found is not None
+    assert found.state == "done"
 
 
 async def test_cut_short_once_the_model_serves_it_is_finished_at_the_next_start(
