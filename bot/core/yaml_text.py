@@ -111,6 +111,9 @@ def _encoding(raw: bytes) -> tuple[str, str]:
 # Line ends of other systems, controls, and what Rasa or YAML would take for a line end where an editor shows none.
 STRANGE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _TAB = re.compile(r"^ *\t", re.MULTILINE)
+_CONFLICT = re.compile(
+    r"^(<<<<<<<|\|\|\|\|\|\|\||>>>>>>>) ", re.MULTILINE
+)  # what git leaves where two branches contradict each other
 
 
 def _must_be_plain(text: str) -> None:
@@ -128,6 +131,13 @@ def _must_be_plain(text: str) -> None:
     if found is not None:
         raise Damaged(
             *_place(text, found.end() - 1), "la ligne commence par une tabulation.", "Remplacez-la par des espaces."
+        )
+    found = _CONFLICT.search(text)
+    if found is not None:
+        raise Damaged(
+            *_place(text, found.start()),
+            "deux branches se contredisent ici, et personne n’a encore choisi.",
+            "Entre «\u00a0<<<<<<<\u00a0» et «\u00a0>>>>>>>\u00a0», gardez l’une des deux versions, puis retirez ces marques.",
         )
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_LINE:

@@ -2,12 +2,14 @@
 
 The examples of a block are a heap: each side's additions and removals are applied by text, wherever the lines stand, so that two
 branches which both add to the same intent never conflict. Everything else (comments, headings, blocks) is merged line by line by
-git itself, on the file with its examples taken out. What remains a conflict is one in substance: one text given two intents, or
-marked in two ways, or a block that one side removed while the other changed it.
+git itself, on the file with its examples taken out. What one side moved and the other one corrected is moved and corrected
+(`bot.trainer.reconcile`). What remains a conflict is one in substance: one example rewritten in two ways or moved to two
+intents, one text given two intents or marked in two ways, or a block that one side removed while the other changed it.
 """
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import tempfile
 from collections import Counter
@@ -19,11 +21,10 @@ from bot.core import yaml_text
 from bot.core.examples import Block, blocks, without_marks
 from bot.trainer.corpus import ExamplesFile, read_file, short
 from bot.trainer.errors import BadFile, TrainerError
+from bot.trainer.reconcile import Dispute, Key, Place, reconcile
 
 OURS, MIDDLE, THEIRS = "<<<<<<< ici", "=======", ">>>>>>> l’autre branche"
 _HEAP = "\x1a"  # stands for a block's examples while the rest is merged; no file of ours may hold it
-
-Key = tuple[str, str, int]  # kind, name, which of that name
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,6 @@ class Merged:
     conflicts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """An example of one side that the other one wants otherwise."""
-
-    key: Key
-    item: str
-
-
 def merge(base: str, ours: str, theirs: str, name: str = "data/nlu.yml") -> Merged:
     """The three-way merge of a file's texts. Raises BadFile when one of them is damaged."""
     files = [
@@ -49,14 +42,20 @@ def merge(base: str, ours: str, theirs: str, name: str = "data/nlu.yml") -> Merg
         for side, text in (("l’origine", base), ("votre branche", ours), ("l’autre branche", theirs))
     ]
     heaps = [_heaps(file) for file in files]
+    joined = reconcile(*heaps)
+    heaps[1:] = [joined.ours, joined.theirs]
     skeleton = _merged_lines(*(_skeleton(file) for file in files))
     kept = {key for key in _keys(skeleton)}
     merged = {key: _merged_items(*(side.get(key, ()) for side in heaps)) for key in kept}
     conflicts = [*_lost_blocks(heaps, kept), *_twice(skeleton)]
     if any(line.startswith("<<<<<<< ") for line in skeleton):
         conflicts.append("Les deux branches ont changé la même ligne (commentaire, titre ou nouveau bloc).")
-    disputed, told = _disputed(merged, heaps)
-    conflicts.extend(told)
+    disputed: dict[Place, bool] = {}  # True: ours
+    for dispute in joined.disputes:
+        if {dispute.ours.key, dispute.theirs.key} <= kept:  # else the lost block says it
+            disputed.update({dispute.ours: True, dispute.theirs: False})
+            conflicts.append(_contradiction(dispute))
+    conflicts.extend(_twice_given(merged, heaps, disputed))
     text = "\n".join(_filled(skeleton, merged, disputed, _indents(files)))
     if not conflicts:
         read_file(name, text)
@@ -142,6 +141,8 @@ def _indents(files: list[ExamplesFile]) -> dict[Key, str]:
 
 def _merged_lines(base: list[str], ours: list[str], theirs: list[str]) -> list[str]:
     """Git's own merge of lines, with its conflict marks."""
+    if base in (ours, theirs) or ours == theirs:
+        return theirs if ours == base else ours
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for name, lines in (("ours", ours), ("base", base), ("theirs", theirs)):
@@ -198,20 +199,32 @@ def _twice(skeleton: list[str]) -> Iterator[str]:
             yield f"Le bloc «\u00a0{key[1]}\u00a0» a été ajouté des deux côtés, à deux endroits\u00a0: réunissez-les."
 
 
-def _disputed(
-    merged: Mapping[Key, list[str]], heaps: list[dict[Key, tuple[str, ...]]]
-) -> tuple[dict[_Place, bool], list[str]]:
-    """Texts that the two sides gave to two intents, or marked in two ways (True: ours), and the words for it."""
+def _contradiction(dispute: Dispute) -> str:
+    """What two people did to one example."""
+    old, ours, theirs = dispute.base, dispute.ours, dispute.theirs
+    begun = f"«\u00a0{short(without_marks(old.item))}\u00a0» ({old.key[1]})"
+    if ours.key == theirs.key and without_marks(ours.item) == without_marks(theirs.item):
+        return f"{begun} est marqué de deux façons\u00a0: gardez-en une."
+    here, there = (
+        f"«\u00a0{short(without_marks(now.item))}\u00a0»"
+        + ("" if now.key == old.key else f" dans «\u00a0{now.key[1]}\u00a0»")
+        for now in (ours, theirs)
+    )
+    return f"{begun} a été changé de deux façons\u00a0: {here} ici, {there} dans l’autre branche. Gardez-en une."
+
+
+def _twice_given(
+    merged: Mapping[Key, list[str]], heaps: list[dict[Key, tuple[str, ...]]], disputed: dict[Place, bool]
+) -> Iterator[str]:
+    """Texts that the two sides gave to two intents, or marked in two ways: put into `disputed`, with the words for it."""
     base, ours, theirs = heaps
-    holders: dict[str, list[_Place]] = {}
+    holders: dict[str, list[Place]] = {}
     for key, items in merged.items():
         if key[0] == "intent":
             for item in items:
-                holders.setdefault(without_marks(item), []).append(_Place(key, item))
-    disputed: dict[_Place, bool] = {}
-    told = []
+                holders.setdefault(without_marks(item), []).append(Place(key, item))
     for text, places in holders.items():
-        if len(set(places)) < 2:
+        if len(set(places)) < 2 or all(place in disputed for place in places):
             continue
         mine = [place for place in places if _new(place, base, ours)]
         other = [place for place in places if _new(place, base, theirs) and place not in mine]
@@ -219,18 +232,15 @@ def _disputed(
             continue  # it stood so before, or one side alone wanted both: no conflict of two people
         disputed.update({**dict.fromkeys(other, False), **dict.fromkeys(mine, True)})
         if mine[0].key == other[0].key:
-            told.append(
-                f"«\u00a0{short(text)}\u00a0» ({mine[0].key[1]}) est marqué de deux façons\u00a0: gardez-en une."
-            )
+            yield f"«\u00a0{short(text)}\u00a0» ({mine[0].key[1]}) est marqué de deux façons\u00a0: gardez-en une."
         else:
-            told.append(
+            yield (
                 f"«\u00a0{short(text)}\u00a0» a reçu deux intentions\u00a0: «\u00a0{mine[0].key[1]}\u00a0» ici, "
                 f"«\u00a0{other[0].key[1]}\u00a0» dans l’autre branche. Gardez-en une."
             )
-    return disputed, told
 
 
-def _new(place: _Place, base: Mapping[Key, tuple[str, ...]], side: Mapping[Key, tuple[str, ...]]) -> bool:
+def _new(place: Place, base: Mapping[Key, tuple[str, ...]], side: Mapping[Key, tuple[str, ...]]) -> bool:
     """Whether that side put the example there."""
     return place.item in side.get(place.key, ()) and place.item not in base.get(place.key, ())
 
@@ -239,17 +249,18 @@ def _new(place: _Place, base: Mapping[Key, tuple[str, ...]], side: Mapping[Key, 
 
 
 def _filled(
-    skeleton: list[str], merged: Mapping[Key, list[str]], disputed: Mapping[_Place, bool], indents: Mapping[Key, str]
+    skeleton: list[str], merged: Mapping[Key, list[str]], disputed: Mapping[Place, bool], indents: Mapping[Key, str]
 ) -> Iterator[str]:
     for line in skeleton:
         key = _key_of(line)
         if key is None:
             yield line
             continue
-        for item in merged[key]:
-            written = f"{indents[key]}- {item}"
-            ours = disputed.get(_Place(key, item))
-            if ours is None:
-                yield written
+        written = [(disputed.get(Place(key, item)), f"{indents[key]}- {item}") for item in merged[key]]
+        for undisputed, together in itertools.groupby(written, lambda one: one[0] is None):
+            lines = [*together]
+            if undisputed:
+                yield from (line for _, line in lines)
             else:  # git's own marks: every editor and every person who merges knows them
-                yield from (OURS, written, MIDDLE, THEIRS) if ours else (OURS, MIDDLE, written, THEIRS)
+                ours, theirs = ([line for mine, line in lines if mine is side] for side in (True, False))
+                yield from (OURS, *ours, MIDDLE, *theirs, THEIRS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.trainer.corpus import NLU, Operation, apply
+from bot.trainer.merge import merge
 from bot.trainer.project import Project
 from tests.contract.test_workbench_examples import INTENT, console, example, ines, inside, key, plain, project, send
 from tests.fakes.console import Answer, Browser, RunningConsole
@@ -123,6 +124,20 @@ async def test_a_damaged_file_is_shown_and_can_be_given_up(ines: Browser, projec
     seen = answer.page.split('name="vu" value="')[1].split('"')[0]
     await send(ines, f"{CHANGES}/abandonner", fichier=NLU, vu=seen, confirme="oui")
     assert project.read(NLU) == before
+
+
+async def test_a_merge_that_somebody_has_to_decide_is_shown_with_its_line(ines: Browser, project: Project) -> None:
+    before = project.read(NLU)
+    ours, theirs = (before.replace("proc de vote sa marche", f"{word} sa marche") for word in ("procu", "le pouvoir"))
+    project.write(NLU, merge(before, ours, theirs).text)
+    answer = await ines.get(CHANGES)
+    assert "data/nlu.yml, ligne 8, colonne 1 : deux branches se contredisent ici" in plain(answer)
+    assert len(lines(answer)) == 6, "the old line went; two versions and three marks came"
+    assert "procu sa marche cmt" in plain(answer)
+    assert "le pouvoir sa marche cmt" in plain(answer)
+    broken = await ines.get(f"{EXAMPLES}/{INTENT}")
+    assert broken.status == 503
+    assert "gardez l’une des deux versions" in plain(broken)
 
 
 async def test_replies_and_new_files_are_shown_too(ines: Browser, project: Project) -> None:

@@ -192,6 +192,75 @@ def test_the_real_file_merges_with_itself() -> None:
     assert merge(real, real, real).text == real
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_one_moves_and_the_other_corrects_is_moved_and_corrected(turned: bool) -> None:
+    moved = BASE.replace("      - proc de vote\n", "").replace("- un obus\n", "- un obus\n      - proc de vote\n")
+    fixed = BASE.replace("- proc de vote", "- procu de vote")
+    done = merge(BASE, fixed, moved) if turned else merge(BASE, moved, fixed)
+    assert done.conflicts == ()
+    assert done.text == moved.replace("- proc de vote", "- procu de vote")
+
+
+def test_one_moves_and_corrects_what_the_other_moves() -> None:
+    moved = BASE.replace("      - proc de vote\n", "").replace("- un obus\n", "- un obus\n      - proc de vote\n")
+    both = moved.replace("- proc de vote", "- procu de vote")
+    assert merge(BASE, moved, both).text == merge(BASE, both, moved).text == both
+
+
+def test_one_line_changed_in_two_ways_is_a_conflict(project: Project) -> None:
+    branch(project, "claire", Operation("edit", "procuration", "proc de vote", to_marked="procuration de vote"))
+    branch(project, "yanis", Operation("edit", "procuration", "proc de vote", to_marked="proc pour le vote"))
+    done = merged(project, "claire")
+    assert done.returncode == 1
+    assert (
+        "« proc de vote » (procuration) a été changé de deux façons : « proc pour le vote » ici, « procuration de vote » "
+        "dans l’autre branche. Gardez-en une."
+    ) in " ".join(done.stderr.split())
+    text = (project.root / NLU).read_text("utf-8")
+    assert taken(text, mine=True) == BASE.replace("- proc de vote", "- proc pour le vote")
+    assert taken(text, mine=False) == BASE.replace("- proc de vote", "- procuration de vote")
+    with pytest.raises(BadFile, match=r"ligne 6, colonne 1 : deux branches se contredisent ici") as told:
+        Corpus.read(project)
+    assert "gardez l’une des deux versions" in told.value.remedy
+
+
+def test_the_same_change_on_both_sides_stays_one() -> None:
+    fixed = BASE.replace("- proc de vote", "- procuration de vote")
+    done = merge(BASE, fixed, fixed)
+    assert (done.text, done.conflicts) == (fixed, ())
+
+
+def test_two_people_move_one_example_to_two_intents() -> None:
+    base = BASE.replace("  - synonym", "  - intent: chasse\n    examples: |\n      - un permis\n  - synonym")
+    out = base.replace("      - un fusil\n", "")
+    ours = out.replace("- un permis\n", "- un permis\n      - un fusil\n")
+    theirs = out.replace("- proc de vote\n", "- proc de vote\n      - un fusil\n")
+    done = merge(base, ours, theirs)
+    assert done.conflicts == (
+        "«\u00a0un fusil\u00a0» (armes) a été changé de deux façons\u00a0: «\u00a0un fusil\u00a0» dans «\u00a0chasse\u00a0» "
+        "ici, «\u00a0un fusil\u00a0» dans «\u00a0procuration\u00a0» dans l’autre branche. Gardez-en une.",
+    )
+    assert (taken(done.text, mine=True), taken(done.text, mine=False)) == (ours, theirs)
+
+
+def test_another_example_in_the_same_words_is_not_taken_for_a_correction() -> None:
+    # One side replaces an example by another one far from it; the other moves the first: nobody can tell, so a person decides.
+    ours = BASE.replace("      - un obus\n", "").replace("      - un fusil\n", "      - un fusil\n      - un obus vu\n")
+    theirs = BASE.replace("      - un obus\n", "").replace("- proc de vote\n", "- proc de vote\n      - un obus\n")
+    done = merge(BASE, ours, theirs)
+    (said,) = done.conflicts
+    assert "a été changé de deux façons" in said
+    assert (taken(done.text, mine=True), taken(done.text, mine=False)) == (ours, theirs)
+
+
+def test_a_removed_block_whose_examples_were_moved_takes_the_correction_along() -> None:
+    gone = BASE.replace("  # Entre deux.\n  - intent: armes\n    examples: |\n", "")
+    fixed = BASE.replace("- une grenade", "- une grenade rouillée")
+    done = merge(BASE, gone, fixed)
+    assert done.conflicts == ()
+    assert done.text == gone.replace("- une grenade", "- une grenade rouillée")
+
+
 _ITEMS = st.lists(st.sampled_from([f"texte {n}" for n in range(9)]), unique=True, max_size=9)
 
 
@@ -203,7 +272,46 @@ def test_what_each_side_did_is_in_the_merge(base: list[str], ours: list[str], th
 
     done = merge(file(base), file(ours), file(theirs))
     wanted = (set(base) & set(ours) & set(theirs)) | (set(ours) - set(base)) | (set(theirs) - set(base))
-    found = Counter(e.text for e in read_file(NLU, done.text).examples)
-    assert found == Counter({"reste": 1, **dict.fromkeys(wanted, 1)})
-    assert done.conflicts == ()
+    lines = [line for line in done.text.split("\n") if not line.startswith(("<<<<<<<", "=======", ">>>>>>>"))]
+    found = Counter(e.text for e in read_file(NLU, "\n".join(lines)).examples)
+    assert found == Counter({"reste": 1, **dict.fromkeys(wanted, 1)}), "nothing is lost, conflict or not"
+    assert bool(done.conflicts) == ("<<<<<<<" in done.text)
+    if not set(base) - set(ours) or not set(base) - set(theirs):
+        assert done.conflicts == (), "one of them only added"
+    assert merge(file(base), file(ours), file(base)).text == file(ours)
+
+
+UNLIKE = ["un obus", "proc de vote", "mon chat miaule", "wifi du train", "perdu papiers"]
+ALIKE = [f"texte numéro {n}" for n in range(5)]
+
+
+def _held(texts: list[str]) -> st.SearchStrategy[dict[str, str]]:
+    return st.dictionaries(st.sampled_from(texts), st.sampled_from("abc"))
+
+
+_SIDES = st.sampled_from([UNLIKE, ALIKE]).flatmap(lambda texts: st.tuples(*[_held(texts)] * 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(_SIDES)
+def test_moves_never_lose_an_example_nor_double_one(sides: tuple[dict[str, str], ...]) -> None:
+    base, ours, theirs = sides
+    alike = any(text in ALIKE for side in sides for text in side)
+
+    def file(held: dict[str, str]) -> str:
+        blocks = {name: [text for text, intent in held.items() if intent == name] for name in "abc"}
+        return "nlu:\n" + "".join(
+            f"  - intent: {name}\n    examples: |\n      - {name}\n" + "".join(f"      - {text}\n" for text in texts)
+            for name, texts in blocks.items()
+        )
+
+    done = merge(file(base), file(ours), file(theirs))
+    for mine, side, other in ((True, ours, theirs), (False, theirs, ours)):
+        examples = [e for e in read_file(NLU, taken(done.text, mine)).examples if len(e.text) > 1]
+        found = {e.text: e.intent for e in examples}
+        assert len(found) == len(examples), "twice"
+        for text, intent in side.items():
+            if base.get(text) != intent and other.get(text) == base.get(text):
+                # One that looks like another one rewritten may have gone where the other side moved that.
+                assert found.get(text) == intent or alike
     assert merge(file(base), file(ours), file(base)).text == file(ours)
