@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from bot.console import workbench_models_words as says
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
 from bot.console.site import Site, Topic
+from bot.console.workbench_pseudonyms import KINDS, Personal, confirmed, still_personal
 from bot.core.errors import Explained
 from bot.policy.rights import Capability
 from bot.store.workbench.publications import (
@@ -30,12 +31,13 @@ from bot.store.workbench.publications import (
     Publications,
 )
 from bot.store.workbench.runs import Runs
-from bot.trainer import engines
+from bot.trainer import engines, yardstick
 from bot.trainer.candidates import Card, Model, candidates, current
 from bot.trainer.comparison import Comparison
-from bot.trainer.gate import Verdict, verdict
+from bot.trainer.gate import Verdict
 from bot.trainer.project import Project
-from bot.trainer.publishing import BASELINE, baseline, shares, since
+from bot.trainer.pseudonyms import Replacement
+from bot.trainer.publishing import AGAIN, BASELINE, judged, shares, since
 
 PATH = "/atelier/modeles"
 SHOWN = 5  # candidates
@@ -86,6 +88,18 @@ class Version:
         return self.card.figures if self.card else {}
 
 
+@dataclass(frozen=True)
+class Typed:
+    """What somebody typed to publish a candidate, which stands there again when it is refused. `reason`: None where the gate is
+    open; `left`: what of it looks personal; `said`: what they say is not."""
+
+    hash: str
+    message: str
+    reason: str | None = None
+    left: Sequence[Replacement] = ()
+    said: frozenset[str] = frozenset()
+
+
 class ModelViews:
     """Shows and asks; the role `trainer` does."""
 
@@ -94,7 +108,7 @@ class ModelViews:
         self._deps = site.deps
         self._store = Publications(site.deps.database)
         self._runs = Runs(site.deps.database)
-        self._judged: dict[tuple[int, str, int], tuple[Verdict, Mapping[str, Mapping[str, float | None]]]] = {}
+        self._judged: dict[tuple[int, str, int, str], tuple[Verdict, Mapping[str, Mapping[str, float | None]]]] = {}
 
     async def show(self, request: Request) -> HTTPResponse:
         """The page, or what of it lives."""
@@ -102,17 +116,12 @@ class ModelViews:
 
     async def publish(self, request: Request, name: str) -> HTTPResponse:
         """Ask for a candidate to go into service."""
-        return await self._publish(request, name, "")
+        return await self._publish(request, Typed(name, field(request, "message").strip(), None))
 
     async def override(self, request: Request, name: str) -> HTTPResponse:
         """The same although an intent fell, with the reason."""
         reason = " ".join(field(request, "motif").split())
-        if not reason:
-            return await self._page(request, 422, error=_Wrong("Le motif manque.", "Dites pourquoi vous passez outre."))
-        if len(reason) > REASON_AT_MOST:
-            error = _Wrong("Ce motif est trop long.", f"Dites-le en {says.number(REASON_AT_MOST)} caractères au plus.")
-            return await self._page(request, 422, error=error)
-        return await self._publish(request, name, reason)
+        return await self._publish(request, Typed(name, field(request, "message").strip(), reason))
 
     async def back(self, request: Request, name: str) -> HTTPResponse:
         """Ask for a return to an earlier version, model and data."""
@@ -130,38 +139,35 @@ class ModelViews:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    async def _publish(self, request: Request, name: str, reason: str) -> HTTPResponse:
+    async def _publish(self, request: Request, typed: Typed) -> HTTPResponse:
         project = self._project()
-        known = await asyncio.to_thread(_archive, project.root / "models" / "candidates", name)
+        known = await asyncio.to_thread(_archive, project.root / "models" / "candidates", typed.hash)
         if known is None:
             raise NotFound("no such candidate")
-        message = field(request, "message").strip()
-        if not message:
-            error = _Wrong("Le message manque.", "Dites en une phrase ce qui change : il reste dans l’historique.")
-            return await self._page(request, 422, error=error)
-        if len(message) > MESSAGE_AT_MOST:
-            error = _Wrong("Ce message est trop long.", f"Dites-le en {MESSAGE_AT_MOST} caractères au plus.")
-            return await self._page(request, 422, error=error)
+        if wrong := _wrong(typed):
+            return await self._page(request, 422, wrong, typed)
+        # Git and the remote keep the message for ever, out of reach of what is erased here; the reason stands on the page.
+        left = {}
+        for words in (typed.message, typed.reason or ""):
+            left.update({one.original.strip(): one for one in await still_personal(request, words)})
+        if left:
+            typed = replace(typed, left=list(left.values()), said=confirmed(request))
+            return await self._page(request, 422, Personal(typed.left), typed)
         serving = await asyncio.to_thread(current, project.root)
         now_serving = serving.hash if serving else ""
-        found, figures = await self._judge(name, now_serving)
-        if found is None:
-            error = _Wrong("Ce candidat n’a pas été comparé au modèle en service.", "Lancez un nouvel essai.")
-            return await self._page(request, 409, error=error)
-        if not found.open and not (found.overridable and reason):
-            return await self._page(
-                request,
-                409,
-                error=_Wrong("Le contrôle ne laisse pas passer ce candidat.", "Lisez ses raisons plus bas."),
-            )
-        asked = Asked(PUBLISH, name, now_serving, message, "" if found.open else reason, found.to_json(), figures)
-        return await self._ask(request, asked)
+        found, figures = await self._judge(typed.hash, now_serving)
+        if error := _shut(found, typed):
+            return await self._page(request, 409, error, typed)
+        assert found is not None
+        reason = "" if found.open else typed.reason or ""
+        asked = Asked(PUBLISH, typed.hash, now_serving, typed.message, reason, found.to_json(), figures)
+        return await self._ask(request, asked, typed)
 
-    async def _ask(self, request: Request, asked: Asked) -> HTTPResponse:
+    async def _ask(self, request: Request, asked: Asked, typed: Typed | None = None) -> HTTPResponse:
         try:
             await self._store.ask(self._deps.clock.now(), request.ctx.user, asked)
         except PublicationError as error:
-            return await self._page(request, 409, error=error)
+            return await self._page(request, 409, error, typed)
         return redirect(PATH, status=303)
 
     # -- showing -------------------------------------------------------------------------------------------------
@@ -171,9 +177,11 @@ class ModelViews:
             raise NotFound("no project here")
         return self._deps.project
 
-    async def _page(self, request: Request, status: int = 200, error: Explained | None = None) -> HTTPResponse:
+    async def _page(
+        self, request: Request, status: int = 200, error: Explained | None = None, typed: Typed | None = None
+    ) -> HTTPResponse:
         live = LIVE_HEADER in request.headers
-        values: dict[str, Any] = {"error": error}
+        values: dict[str, Any] = {"error": error, "typed": typed, "kinds": KINDS, "again": AGAIN}
         if self._deps.project is None:
             return self._render(request, "models_absent.html", 503)
         root = self._deps.project.root
@@ -201,19 +209,20 @@ class ModelViews:
     async def _judge(
         self, candidate: str, serving: str
     ) -> tuple[Verdict | None, Mapping[str, Mapping[str, float | None]]]:
-        """What the gate says of a candidate beside the model in service; a comparison is read once."""
+        """What the gate says of a candidate beside the model in service, None when they were not compared; a comparison is read
+        once, until the reference, the gold sets or the program change."""
         run = await self._runs.of_candidate(candidate)
         if run is None or run.current != serving:
             return None, {}
         project = self._project()
-        key = (run.id, serving, await asyncio.to_thread(_changed, project.path(BASELINE)))
+        changed = await asyncio.to_thread(_changed, project.path(BASELINE))
+        key = (run.id, serving, changed, await asyncio.to_thread(yardstick.digest, project.root))
         if key not in self._judged:
             kept = await self._runs.result(run.id)
             if kept is None:
                 return None, {}
             comparison = await asyncio.to_thread(Comparison.from_json, kept)
-            reference = await asyncio.to_thread(baseline, project)
-            self._judged[key] = (verdict(comparison, reference), shares(comparison))
+            self._judged[key] = (await asyncio.to_thread(judged, project, comparison), shares(comparison))
             while len(self._judged) > 20:
                 del self._judged[next(iter(self._judged))]
         return self._judged[key]
@@ -226,6 +235,30 @@ class ModelViews:
 
 class _Wrong(Explained):
     """What was typed cannot be used."""
+
+
+def _wrong(typed: Typed) -> Explained | None:
+    """What of it lacks or is too long."""
+    if typed.reason == "":
+        return _Wrong("Le motif manque.", "Dites pourquoi vous passez outre.")
+    if len(typed.reason or "") > REASON_AT_MOST:
+        return _Wrong("Ce motif est trop long.", f"Dites-le en {says.number(REASON_AT_MOST)} caractères au plus.")
+    if not typed.message:
+        return _Wrong("Le message manque.", "Dites en une phrase ce qui change : il reste dans l’historique.")
+    if len(typed.message) > MESSAGE_AT_MOST:
+        return _Wrong("Ce message est trop long.", f"Dites-le en {MESSAGE_AT_MOST} caractères au plus.")
+    return None
+
+
+def _shut(found: Verdict | None, typed: Typed) -> Explained | None:
+    """Why the gate does not let it pass."""
+    if found is None:
+        return _Wrong("Ce candidat n’a pas été comparé au modèle en service.", "Lancez un nouvel essai.")
+    if found.stale:
+        return _Wrong(found.reasons[0].what, AGAIN)
+    if found.open or (found.overridable and typed.reason):
+        return None
+    return _Wrong("Le contrôle ne laisse pas passer ce candidat.", "Lisez ses raisons plus bas.")
 
 
 def _engines(var: Path | None) -> tuple[engines.Status, bool]:

@@ -254,12 +254,13 @@ class SetComparison:
 @dataclass(frozen=True)
 class Comparison:
     """`current`, `candidate`: the hashes of the two models (`models/<hash>.tar.gz`); `current` is "" when none was in service.
-    `sets`: in the order of SETS."""
+    `sets`: in the order of SETS. `yardstick`: of what they were compared by (`yardstick.digest`), "" where that was not kept."""
 
     current: str
     candidate: str
     sets: tuple[SetComparison, ...]
     notes: tuple[str, ...] = field(default=())
+    yardstick: str = ""
 
     def set(self, name: str) -> SetComparison:
         """The set of that name; an absent one when it was not measured."""
@@ -277,6 +278,7 @@ class Comparison:
             kept["candidate"],
             tuple(map(SetComparison.from_json, kept["sets"])),
             tuple(kept["notes"]),
+            kept.get("yardstick", ""),
         )
 
 

@@ -25,6 +25,7 @@ from bot.trainer.figures import Judged
 from bot.trainer.gold import Case, known_intents, read
 from bot.trainer.memory import Peak
 from bot.trainer.project import RECORDED, Project
+from bot.trainer.yardstick import digest, program
 
 SIGN = "\x1e"  # bot/engine/train.py: begins a line for the program that reads it
 # The stages, in order, with the seconds that each takes where no earlier run tells (2 cores, at the lowest priority).
@@ -43,8 +44,6 @@ MEASURED = ".measured"  # what the model in service made of each set, in `models
 KEPT_MEASURES = 6
 ABANDONED = 6 * 3600  # seconds
 CODE = ("bot", "actions")  # the program: the same for every folder
-# What decides besides the model: a change of it makes another measure.
-DECIDES = ("bot/core", "bot/dialogue", "bot/engine", "bot/policy", "actions")
 
 
 class Stopped(Exception):
@@ -300,6 +299,7 @@ class Conductor:
     # -- measuring -------------------------------------------------------------------------------------------------
 
     def _compare(self, order: Order, before: Model | None, after: Model, serving: Model | None) -> Comparison:
+        yardstick = digest(after.root)  # first: what changes while it is measured makes the comparison stale
         cases = self._cases(order, after.root)
         self._stage("candidate")
         ours = self._judge(after, cases)
@@ -326,7 +326,7 @@ class Conductor:
                 "Validation croisée : la confiance y est un peu flattée, car elle est réglée sur ces mêmes exemples ; "
                 "l’intention choisie, elle, vient d’un modèle qui n’avait pas vu l’exemple."
             )
-        return Comparison(serving.hash if serving else "", after.hash, tuple(sets), tuple(notes))
+        return Comparison(serving.hash if serving else "", after.hash, tuple(sets), tuple(notes), yardstick)
 
     def _cases(self, order: Order, root: Path) -> dict[str, list[Case]]:
         known_intents.cache_clear()
@@ -441,7 +441,7 @@ def _key(name: str, cases: Sequence[Case], order: Order, root: Path) -> str:
     else:
         digest.update(json.dumps([[c.text, c.intent, c.second, c.route] for c in cases]).encode())
     files = [root / "domain.yml", root / "data/danger.yml", root / "data/precisions.yml"]
-    files += sorted(path for part in DECIDES for path in (root / part).glob("**/*.py"))
+    files += program(root)
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

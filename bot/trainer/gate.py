@@ -22,8 +22,9 @@ NAMES = {EMERGENCY: "urgences", INTENTS: "intentions"}
 
 @dataclass(frozen=True)
 class Reason:
-    """Why the gate is shut. `code`: `unmeasured`, `emergency`, `emergency_recall`, `sensitive`, `false_alarms` or `intent`.
-    `what`: in French, whole sentences. `overridable`: an administrator may go on all the same. `lines`: of the gold file."""
+    """Why the gate is shut. `code`: `stale`, `baseline`, `unmeasured`, `emergency`, `emergency_recall`, `sensitive`,
+    `false_alarms` or `intent`. `what`: in French, whole sentences. `overridable`: an administrator may go on all the same.
+    `lines`: of the gold file."""
 
     code: str
     what: str
@@ -48,6 +49,11 @@ class Verdict:
         """Whether the gate is shut for such reasons only as an administrator may override."""
         return bool(self.reasons) and all(reason.overridable for reason in self.reasons)
 
+    @property
+    def stale(self) -> bool:
+        """Whether the comparison says nothing any more: it has to be made again."""
+        return any(reason.code == "stale" for reason in self.reasons)
+
     def to_json(self) -> list[dict[str, Any]]:
         """Plain JSON types."""
         return [asdict(reason) for reason in self.reasons]
@@ -61,6 +67,24 @@ class Verdict:
 def verdict(comparison: Comparison, baseline: Mapping[str, Any] | None = None) -> Verdict:
     """Every reason against the candidate, gravest first. `baseline`: the reference figures, as they stand in their file."""
     return Verdict(tuple(_reasons(comparison, baseline or {})))
+
+
+def stale() -> Verdict:
+    """The verdict on a comparison by other messages, precisions or code than those of today."""
+    return Verdict(
+        (
+            Reason(
+                "stale",
+                "Depuis cette comparaison, les messages de référence, data/precisions.yml ou le programme ont changé : "
+                "elle est à refaire.",
+            ),
+        )
+    )
+
+
+def without_reference(comparison: Comparison, why: str) -> Verdict:
+    """The verdict where the reference figures are there and cannot be read, and `why` (in French)."""
+    return Verdict((Reason("baseline", why), *verdict(comparison).reasons))
 
 
 def _reasons(comparison: Comparison, baseline: Mapping[str, Any]) -> Iterator[Reason]:

@@ -25,10 +25,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Explained
 from bot.store.workbench.publications import PUBLISH, Publication, Publications
-from bot.trainer import engines, gate, record
+from bot.trainer import engines, gate, record, yardstick
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
 from bot.trainer.comparison import Comparison, Figures
-from bot.trainer.errors import Changed, TrainerError
+from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import Project
 
 log = logging.getLogger("planton.trainer")
@@ -39,6 +39,7 @@ RELOAD = 5.0  # seconds that the other roles have to read the files again
 TRIES = 7  # of undoing what failed, each after twice the pause of the one before: two minutes in all
 LOCK = ".publishing.lock"  # in models/: whoever publishes holds it
 BASELINE = "tests/gold/baseline.json"
+AGAIN = "Lancez un nouvel essai : le candidat est déjà appris, seule la mesure est refaite."
 STEPS = {
     "gate": "contrôle avant publication",
     "record": "enregistrement des données dans git",
@@ -234,12 +235,11 @@ class _Run:
             raise Refused(
                 "Le modèle en service n’est plus celui auquel ce candidat a été comparé.", "Comparez-le de nouveau."
             )
-        verdict = gate.verdict(comparison, await asyncio.to_thread(baseline, self._project))
+        verdict = await asyncio.to_thread(judged, self._project, comparison)
         if verdict.open or (verdict.overridable and self._publication.reason):
             return
-        raise Refused(
-            " ".join(reason.what for reason in verdict.reasons), "Corrigez les exemples, puis refaites un essai."
-        )
+        remedy = AGAIN if verdict.stale else "Corrigez les exemples, puis refaites un essai."
+        raise Refused(" ".join(reason.what for reason in verdict.reasons), remedy)
 
     def _record(self) -> str:
         with self._project.lock():
@@ -429,12 +429,42 @@ def _left(project: Project, publication: Publication) -> str:
     return ""
 
 
+def judged(project: Project, comparison: Comparison) -> gate.Verdict:
+    """What the gate says of a comparison today. Blocks: reads files."""
+    if comparison.yardstick != yardstick.digest(project.root):
+        return gate.stale()
+    try:
+        return gate.verdict(comparison, baseline(project))
+    except BadFile as error:
+        return gate.without_reference(comparison, f"{error.what} {error.remedy}")
+
+
 def baseline(project: Project) -> Mapping[str, Any] | None:
-    """The reference figures of the gold sets; None when there are none."""
-    with contextlib.suppress(TrainerError, ValueError):
+    """The reference figures of the gold sets; None when there are none. Raises BadFile for what is there and cannot be read."""
+    if not project.path(BASELINE).exists():
+        return None
+    remedy = "Rétablissez-le depuis git, ou refaites-le : make test-nlu ACCEPTER=1."
+    try:
         found = json.loads(project.read(BASELINE))
-        return found if isinstance(found, Mapping) else None
-    return None
+    except BadFile:
+        raise
+    except ValueError as error:
+        raise BadFile(BASELINE, f"ce n’est pas du JSON ({type(error).__name__}).", remedy) from None
+    if not _shaped(found):
+        raise BadFile(BASELINE, "ce n’est pas la forme attendue.", remedy)
+    return dict(found)
+
+
+def _shaped(found: Any) -> bool:
+    """Whether the gate can read these figures."""
+    try:
+        sets = [one["clean"].values() for one in found["sets"].values() if isinstance(one["n"], int)]
+        intents = [(row["n"], row["right"]) for row in found["intents"]["clean"].values()]
+    except (AttributeError, KeyError, TypeError):
+        return False
+    figures = [share for shares in sets for share in shares if share is not None]
+    counts = [count for row in intents for count in row]
+    return len(sets) == len(found["sets"]) and all(isinstance(one, int | float) for one in (*figures, *counts))
 
 
 def shares(comparison: Comparison) -> dict[str, dict[str, float | None]]:

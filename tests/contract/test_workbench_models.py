@@ -150,7 +150,7 @@ async def test_an_administrator_lets_an_intent_fall_with_a_reason(
         assert await world.publisher.work()
         assert "contrôle outrepassé : Deux mots" in text(await alix.get(PATH))
     ((detail,),) = await console.rows("SELECT detail FROM audit WHERE action = 'gate_overridden'")
-    assert detail == {"model": fallen, "reason": "Deux mots", "intents": ["plainte_comment"]}
+    assert detail == {"model": fallen, "intents": ["plainte_comment"]}
 
 
 async def test_a_return_says_what_it_takes_back_and_does_it(trainer: Browser, world: World) -> None:
@@ -185,6 +185,58 @@ async def test_a_candidate_of_before_has_to_be_compared_anew(trainer: Browser, w
     refused = await press(trainer, candidate, "publier", message="Vélos volés")
     assert refused.status == 409
     assert "n’a pas été comparé" in text(refused)
+
+
+@pytest.mark.parametrize("file", ["tests/gold/intents.tsv", "tests/gold/emergency.tsv", "data/precisions.yml"])
+async def test_a_comparison_by_other_messages_has_to_be_made_again(trainer: Browser, world: World, file: str) -> None:
+    candidate = await world.candidate()
+    assert "passe le contrôle" in text(await trainer.get(PATH))
+    path = world.project.root / file
+    path.write_text(path.read_text(encoding="utf-8") + "# autre chose\n", encoding="utf-8")
+    page = await trainer.get(PATH)
+    assert "à comparer de nouveau" in text(page)
+    assert "Depuis cette comparaison, les messages de référence, data/precisions.yml" in text(page)
+    assert "seule la mesure est refaite" in text(page)
+    assert 'data-testid="models-publish"' not in page.page
+    refused = await press(trainer, candidate, "publier", message="Vélos volés")
+    assert refused.status == 409
+    assert "elle est à refaire" in text(refused)
+    await world.compare(candidate)
+    assert (await press(trainer, candidate, "publier", message="Vélos volés")).status == 303
+
+
+async def test_reference_figures_that_cannot_be_read_keep_the_gate_shut(trainer: Browser, world: World) -> None:
+    candidate = await world.candidate(fallen=True)
+    (world.project.root / "tests/gold/baseline.json").write_text("{", encoding="utf-8")
+    said = text(await trainer.get(PATH))
+    assert "contrôle fermé" in said
+    assert "tests/gold/baseline.json : ce n’est pas du JSON" in said
+    assert "L’intention « plainte_comment » perd plus de deux points" in said
+    assert (await press(trainer, candidate, "publier", message="Vélos volés")).status == 409
+
+
+async def test_what_looks_personal_is_refused_and_nothing_typed_is_lost(
+    trainer: Browser, world: World, console: RunningConsole
+) -> None:
+    """Git keeps the message for ever, and the remote as well."""
+    candidate = await world.candidate(fallen=True)
+    words, why = "Exemples de Mme Durand", "Elle a rappelé au 06 12 34 56 78."
+    async with await inside(console, world, "Alix", "administrator") as alix:
+        refused = await press(alix, candidate, "passer-outre", message=words, motif=why)
+        assert refused.status == 422
+        assert "ressemble à une donnée personnelle" in text(refused)
+        assert f'value="{words}"' in refused.page
+        assert f">{why}</textarea>" in refused.page
+        pieces = re.findall(r'name="pas_personnel" value="([^"]+)"', refused.page)
+        assert {"06 12 34 56 78"} < set(pieces)
+        one = await press(alix, candidate, "passer-outre", message=words, motif=why, pas_personnel=pieces[-1])
+        assert one.status == 422
+        assert f'<input type="hidden" name="pas_personnel" value="{pieces[-1]}">' in one.page
+        assert await console.rows("SELECT 1 FROM publications") == []
+        said = await press(alix, candidate, "passer-outre", message="Vélos volés", motif="C’est voulu.")
+        assert said.status == 303
+    kept = await console.rows("SELECT detail::text FROM audit")
+    assert not any("voulu" in row.detail for row in kept)
 
 
 @pytest.mark.parametrize("name", ["x", "..", "%2e%2e", "candidates", "a" * 300, "é"])

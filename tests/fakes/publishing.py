@@ -17,7 +17,7 @@ from bot.store.db import Database
 from bot.store.user import User
 from bot.store.workbench.publications import PUBLISH, ROLLBACK, Asked, Publication, Publications
 from bot.store.workbench.runs import Runs
-from bot.trainer import engines
+from bot.trainer import engines, yardstick
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Card, Model
 from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison
 from bot.trainer.figures import Judged
@@ -153,7 +153,7 @@ class World:
         await runs.ask(now, self.user)
         run = await runs.claim(now)
         assert run is not None
-        kept = comparison(self.serving, name, missed, fallen)
+        kept = replace(comparison(self.serving, name, missed, fallen), yardstick=yardstick.digest(self.project.root))
         await runs.finish(
             run, now, current=self.serving, candidate=name, result=kept.to_json(), summary={}, stages={}, memory=0
         )

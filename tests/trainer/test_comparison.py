@@ -121,8 +121,10 @@ def test_it_survives_json() -> None:
         SetComparison.absent(CONFIRMED, "rien"),
         compare_folds([Fold("a", "armes", "armes", 0.9)], [Fold("a", "armes", "animaux", 0.9)]),
     )
-    whole = Comparison("a" * 16, "b" * 16, sets, ("note",))
+    whole = Comparison("a" * 16, "b" * 16, sets, ("note",), "c" * 16)
     assert Comparison.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    older = {name: value for name, value in whole.to_json().items() if name != "yardstick"}
+    assert Comparison.from_json(older).yardstick == ""
     assert whole.set(FOLDS) is sets[3]
     assert Comparison("", "b", ()).set(INTENTS).missing == "non mesuré"
 

@@ -57,6 +57,7 @@ async def test_a_publication_records_moves_and_hands_over(world: World, launcher
         f"{candidate}.tar.gz",
         f"{candidate}.danger.json",
         f"{candidate}.json",
+        f"{candidate}.files",
     }
     assert not list((world.models / CANDIDATES).glob("*.tar.gz"))
     assert done.commit == world.project.head()
@@ -108,7 +109,7 @@ async def test_only_an_administrator_overrides_and_only_a_fallen_intent(
     assert (done.state, done.reason) == ("done", "C’est voulu.")
     async with database.begin() as connection:
         kept = (await connection.exec_driver_sql("SELECT detail FROM audit WHERE action = 'gate_overridden'")).all()
-    assert [row.detail for row in kept] == [{"model": fallen, "reason": "C’est voulu.", "intents": ["plainte_comment"]}]
+    assert [row.detail for row in kept] == [{"model": fallen, "intents": ["plainte_comment"]}]
     world.change("une autre phrase")
     worse = await world.candidate(missed=True, fallen=True)
     assert (await world.publish(worse, reason="C’est voulu aussi.")).state == "failed"
@@ -131,11 +132,54 @@ async def test_engines_that_refuse_leave_everything_as_it_was(world: World, laun
     assert (await world.publish(candidate)).state == "done"
 
 
-async def test_a_comparison_with_another_model_does_not_count(world: World, launcher: Launcher) -> None:
+async def test_a_comparison_with_another_model_does_not_count(world: World) -> None:
+    """No engine runs here: what somebody trained meanwhile in a terminal is what the next start will take."""
     candidate = await world.candidate()
-    world._model(world.models, "f" * 16)  # somebody ran `planton train` meanwhile
+    world._model(world.models, "f" * 16)
     done = await world.publish(candidate)
     assert "n’est plus celui auquel ce candidat a été comparé" in done.failure
+
+
+async def test_a_comparison_by_other_messages_or_another_program_does_not_count(
+    world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = await world.candidate()
+    number = await world.ask(candidate)
+    gold = world.project.root / "tests/gold/emergency.tsv"
+    gold.write_text(gold.read_text(encoding="utf-8") + "on me suit\tdanger_immediat\temergency\n", encoding="utf-8")
+    assert await world.publisher.work()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert found.state == "failed"
+    assert "elle est à refaire" in found.failure
+    assert found.remedy == publishing.AGAIN
+    assert (world.serving, world.recorded()) == (world.first, ["Début"])
+    await world.compare(candidate)
+    code = tmp_program(world)
+    monkeypatch.setattr(publishing.yardstick, "DECIDES", (*publishing.yardstick.DECIDES, code))
+    assert "elle est à refaire" in (await world.publish(candidate)).failure
+
+
+def tmp_program(world: World) -> str:
+    """Code that decides, which was not there when it was compared; the folder's name."""
+    (world.project.root / "models" / "program").mkdir()
+    (world.project.root / "models" / "program" / "rule.py").write_text("ROOM = 1\n")
+    return "models/program"
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"sets": [], "intents": {}}', '{"sets": {}, "intents": {"clean": {"a": 1}}}', "\udcff"]
+)
+async def test_reference_figures_that_cannot_be_read_keep_it_shut(
+    world: World, launcher: Launcher, content: str
+) -> None:
+    candidate = await world.candidate()
+    (world.project.root / publishing.BASELINE).write_bytes(content.encode(errors="surrogateescape"))
+    done = await world.publish(candidate)
+    assert done.state == "failed"
+    assert "tests/gold/baseline.json" in done.failure
+    assert "make test-nlu ACCEPTER=1" in done.failure or "git" in done.failure
+    assert world.serving == world.first
 
 
 async def test_one_at_a_time(world: World) -> None:

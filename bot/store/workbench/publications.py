@@ -127,16 +127,9 @@ class Publications:
                     },
                 )
                 if asked.reason:
+                    # The reason's words stay in the row: an audit line is for ever, and holds no free text.
                     intents = [row.get("intent", "") for row in asked.verdict]
-                    await audit.record(
-                        connection,
-                        now,
-                        user.id,
-                        "gate_overridden",
-                        model=asked.model,
-                        reason=asked.reason,
-                        intents=intents,
-                    )
+                    await audit.record(connection, now, user.id, "gate_overridden", model=asked.model, intents=intents)
                 await notify(connection, TRAINER)
                 await news.topic(connection, NEWS)
         except IntegrityError:

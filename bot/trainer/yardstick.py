@@ -1,0 +1,46 @@
+"""What two models were compared by, besides the models: the messages, the precisions, the program that decides and counts.
+
+A comparison holds as long as this is the same: what it says of a candidate is not what it would say now otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+GOLD = ("tests/gold/intents.tsv", "tests/gold/emergency.tsv")
+DATA = ("data/precisions.yml",)  # what else trainers write is in the models' names
+# What decides besides the model: a change of it makes another measure.
+DECIDES = ("bot/core", "bot/dialogue", "bot/engine", "bot/policy", "actions")
+# What asks and counts.
+COUNTS = (
+    "bot/app/evaluate.py",
+    "bot/app/policy.py",
+    "bot/app/route.py",
+    "bot/trainer/comparison.py",
+    "bot/trainer/figures.py",
+    "bot/trainer/gold.py",
+)
+
+
+def digest(root: Path) -> str:
+    """Sixteen hex digits over all of it, as it stands in a folder; a file that is not there counts as such. Blocks: reads
+    some hundred small files."""
+    found = hashlib.sha256()
+    for name in (*GOLD, *DATA, *COUNTS):
+        _add(found, name, root / name)
+    for path in program(root):
+        _add(found, path.relative_to(root).as_posix(), path)
+    return found.hexdigest()[:16]
+
+
+def program(root: Path) -> Iterator[Path]:
+    """The files that decide, in order."""
+    for part in DECIDES:
+        yield from sorted((root / part).glob("**/*.py"))
+
+
+def _add(found: hashlib._Hash, name: str, path: Path) -> None:
+    found.update(f"{name}\0".encode())
+    found.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"absent")
