@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,10 @@ from bot.core.dialogue import Explanation
 from bot.core.errors import EngineDown, EngineRefused, Explained
 from bot.policy.rights import Capability
 from bot.store.desk.errors import Conflict
-from bot.store.workbench.corrections import Corrections
-from bot.store.workbench.review import PAGE, Decision, Kind, NoSuchReading, Reading, ReviewStore
+from bot.store.workbench.corrections import Correction, Corrections
+from bot.store.workbench.review import PAGE, Decision, Kind, Meanwhile, NoSuchReading, Reading, ReviewStore
 from bot.trainer import corpus
-from bot.trainer.corpus import Applied, Operation
+from bot.trainer.corpus import Applied, Operation, Prepared
 from bot.trainer.correcting import inverse
 from bot.trainer.errors import BadFile, TrainerError
 from bot.trainer.project import Project
@@ -41,6 +41,7 @@ log = logging.getLogger("planton.console")
 
 PATH = "/atelier"
 WITHIN = 2.0  # seconds: the engine's reasons are not waited for longer
+PATIENCE = 0.5  # seconds that a decision waits for another writer of the files
 OFFERED = 5  # intents with a digit of their own
 
 
@@ -56,14 +57,17 @@ def routes(site: Site) -> Blueprint:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a form wants. `intent`: what it means; `example`: as the trainer wrote it, None when none is to be added."""
+    """What a form wants. `intent`: what it means; `example`: as the trainer wrote it, None when none is to be added;
+    `shown`, `upto`: of what the page had shown (`ReviewStore.decide`); `typed`: the example, if the trainer changed it."""
 
     kind: Kind
     intent: str | None
     example: str | None
     allowed: frozenset[str]
+    shown: str
     upto: int | None
     known: frozenset[str]
+    typed: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class InboxViews:
         self._store = ReviewStore(site.deps.database, site.deps.codec)
         self._bench = Bench(site.deps.project) if site.deps.project else None
         self._warming: asyncio.Task[None] | None = None
+        self._deciding = asyncio.Lock()  # colleagues on this console wait for each other, instead of being refused
 
     # -- the list ------------------------------------------------------------------------------------------------
 
@@ -203,9 +208,12 @@ class InboxViews:
         return html(page, 503 if bad and status == 200 else status)
 
     async def _draft(self, bench: Bench, reading: Reading, offered: Sequence[str], told: Told | None) -> Draft:
-        if told is None or told.asked.example is None:
+        written = None if told is None else told.asked.typed or told.asked.example
+        if told is not None and isinstance(told.error, Meanwhile):
+            written = told.asked.typed  # what was proposed came from words that have changed
+        if not written:
             return await asyncio.to_thread(bench.draft, reading.words, offered)
-        return await asyncio.to_thread(bench.redraft, told.asked.example, offered)
+        return await asyncio.to_thread(bench.redraft, written, offered)
 
     async def _explanation(self, words: str) -> Explanation | None:
         """Why the present model reads it so; None while no engine tells."""
@@ -235,11 +243,26 @@ class InboxViews:
             try:  # a colleague's example may be what stands in the way of this one
                 await self._store.must_wait(event)
             except Conflict as decided:
-                return await self._page(request, event, Told(decided, asked), 409)
-            return await self._page(request, event, Told(error, asked), 422)
-        except Conflict as error:
-            return await self._page(request, event, Told(error, asked), 409)
+                return await self._refused(request, event, Told(decided, asked), 409)
+            return await self._refused(request, event, Told(error, asked), 422)
+        except (Conflict, NoSuchReading) as error:
+            return await self._refused(request, event, Told(error, asked), 409)
         return redirect(self._next(address, ahead, decision.id, double), status=303)
+
+    async def _refused(self, request: Request, event: int, told: Told, status: int) -> HTTPResponse:
+        """The message as it is now, with what the trainer wrote; if it is gone, at least that."""
+        try:
+            return await self._page(request, event, told, status)
+        except NoSuchReading as gone:
+            page = self._site.renderer.page(
+                "workbench/message_gone.html",
+                user=request.ctx.user,
+                csrf=request.ctx.csrf,
+                asked=Address(request.args),
+                error=gone,
+                typed=told.asked.typed,
+            )
+            return html(page, 200 if request.headers.get("X-Planton-Flow") else status)
 
     def _next(self, address: Address, ahead: int | None, decision: int, double: bool) -> str:
         more = {"fait": str(decision), **({"note": "doublon"} if double else {})}
@@ -259,52 +282,87 @@ class InboxViews:
                 bench.ready, example, intent, asked.allowed, intent in asked.known
             )
 
-        applied: list[Applied] = []
+        if example is None or intent is None or double:
+            return await self._store.decide(user, event, kind, intent, now, asked.shown, asked.upto), bool(double)
+        assert project is not None
+        async with self._changing(project, Operation("add", intent, example)) as change:
 
-        async def add(connection: AsyncConnection, events: Sequence[int]) -> int:
-            assert project is not None
-            adding = Operation("add", intent or "", example or "")
-            applied.append(await asyncio.to_thread(corpus.apply, project, [adding]))
-            return await Corrections.record(connection, now, user, applied[0].operations[0], events)
+            async def add(connection: AsyncConnection, events: Sequence[int]) -> int:
+                done = await change.write()
+                return await Corrections.record(connection, now, user, done.operations[0], events)
 
-        wanted = add if example is not None and intent is not None and not double else None
-        try:
-            return await self._store.decide(user, event, kind, intent, now, asked.upto, wanted), bool(double)
-        except BaseException:
-            await _back(project, applied)
-            raise
+            decision = await self._store.decide(user, event, kind, intent, now, asked.shown, asked.upto, add)
+        return decision, False
+
+    @contextlib.asynccontextmanager
+    async def _changing(self, project: Project, operation: Operation) -> AsyncIterator[_Change]:
+        """A change that fits, of files that stay locked; what was written is taken back when the rest fails.
+
+        The files are waited for before any message is locked, and not for long: the worker, which may be reading these very
+        messages anew, waits for the writing alone. Raises TrainerError.
+        """
+        async with self._deciding:
+            held = corpus.prepared(project, [operation], PATIENCE)
+            change = _Change(await asyncio.to_thread(held.__enter__))
+            try:
+                yield change
+            except BaseException:
+                await asyncio.to_thread(held.__exit__, None, None, None)
+                await change.back(project)
+                raise
+            await asyncio.to_thread(held.__exit__, None, None, None)
 
     async def undo(self, request: Request, number: int) -> HTTPResponse:
         """Take a decision back, with its example; its message is shown again."""
         number = _checked(number)
         user, now, address = request.ctx.user, self._deps.clock.now(), Address(request.args)
         project = self._deps.project
-        applied: list[Applied] = []
-
-        async def take_back(connection: AsyncConnection, correction: int) -> None:
-            done = await Corrections.get(connection, correction, lock=True)
-            if done is None or done.undone_at is not None or project is None:
-                return  # taken back on the page of examples already
-            applied.append(await asyncio.to_thread(corpus.apply, project, [inverse(done)]))
-            await Corrections.undone(connection, now, user, correction)
-
-        try:
-            event = await self._store.undo(user, number, now, take_back)
-        except BaseException as error:
-            await _back(project, applied)
-            if isinstance(error, TrainerError):  # its line has changed since
+        async with contextlib.AsyncExitStack() as stack:
+            done = await self._standing(number)
+            change: _Change | None = None
+            try:
+                if done is not None and project is not None:
+                    change = await stack.enter_async_context(self._changing(project, inverse(done)))
+            except TrainerError as error:  # its line has changed since
                 raise Conflict(error.what, f"La décision n’est pas annulée. {error.remedy}") from None
-            raise
+
+            async def take_back(connection: AsyncConnection, correction: int) -> None:
+                still = await Corrections.get(connection, correction, lock=True)
+                if still is None or still.undone_at is not None or change is None:
+                    return  # taken back on the page of examples already
+                await change.write()
+                await Corrections.undone(connection, now, user, correction)
+
+            event = await self._store.undo(user, number, now, take_back)
         where = PATH if event is None else f"{PATH}/messages/{event}"
         return redirect(where + address.query(), status=303)
 
+    async def _standing(self, number: int) -> Correction | None:
+        """The example that came with a decision, unless it was taken back already."""
+        decision = await self._store.decision(number)
+        if decision is None or decision.undone or decision.correction is None:
+            return None
+        async with self._deps.database.begin() as connection:
+            found = await Corrections.get(connection, decision.correction)
+        return None if found is None or found.undone_at is not None else found
 
-async def _back(project: Project | None, applied: Sequence[Applied]) -> None:
-    """As far as the file still allows it: what somebody else changed meanwhile is theirs."""
-    for done in applied:
-        with contextlib.suppress(TrainerError):
-            assert project is not None
-            await asyncio.to_thread(corpus.apply, project, done.undoing)
+
+class _Change:
+    """One change of the files, written at most once."""
+
+    def __init__(self, ready: Prepared) -> None:
+        self._ready = ready
+        self._written = False
+
+    async def write(self) -> Applied:
+        self._written = True
+        return await asyncio.to_thread(self._ready.write)
+
+    async def back(self, project: Project) -> None:
+        """As far as the file still allows it: what somebody else changed meanwhile is theirs."""
+        if self._written:
+            with contextlib.suppress(TrainerError):
+                await asyncio.to_thread(corpus.apply, project, self._ready.applied.undoing)
 
 
 def _checked(number: int) -> int:
@@ -340,13 +398,16 @@ def _asked(request: Request) -> Asked | None:
     else:
         return None
     adds = intent is not None and field(request, "ajouter") == "1"
+    whole_group = field(request, "groupe") == "1"
     return Asked(
         kind,
         intent,
         field(request, "exemple") if adds else None,
         workbench_pseudonyms.confirmed(request),
-        whole(field(request, "jusqua"), 0) if field(request, "groupe") == "1" else None,
+        field(request, "vus" if whole_group else "vu"),
+        whole(field(request, "jusqua"), 0) if whole_group else None,
         frozenset(field(request, "montrees").split() if _unchanged(request) else ()),
+        "" if _unchanged(request) else field(request, "exemple"),
     )
 
 

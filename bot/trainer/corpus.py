@@ -12,10 +12,11 @@ was added, and spreads over the whole block. An undone change goes back to where
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,7 +25,7 @@ from bot.core.clean import clean
 from bot.core.examples import Block, Entity, bad_name, blocks, entities, without_marks
 from bot.core.yaml_text import Damaged
 from bot.trainer.errors import BadFile, Changed, TrainerError
-from bot.trainer.project import Project
+from bot.trainer.project import PATIENCE, Project
 
 __all__ = [
     "Applied",
@@ -32,10 +33,12 @@ __all__ = [
     "Entity",
     "Example",
     "Operation",
+    "Prepared",
     "WordList",
     "apply",
     "bad_name",
     "entities",
+    "prepared",
     "without_marks",
 ]
 
@@ -233,11 +236,33 @@ def apply(project: Project, operations: Iterable[Operation]) -> Applied:
     Raises Changed when an example to change is no longer there or the new one already is, BadFile when a file is damaged (it
     stays as it is), TrainerError for what cannot be an example.
     """
-    with project.lock():
-        return _apply(project, list(operations))
+    with prepared(project, operations, PATIENCE) as ready:
+        return ready.write()
 
 
-def _apply(project: Project, operations: list[Operation]) -> Applied:
+@dataclass(frozen=True)
+class Prepared:
+    """Changes that fit the files as they are; nothing is written yet."""
+
+    applied: Applied
+    _project: Project
+    _texts: Mapping[str, str]
+
+    def write(self) -> Applied:
+        """Write them: quick, since everything was checked. Blocks."""
+        for name, text in self._texts.items():
+            self._project.write(name, text)
+        return self.applied
+
+
+@contextlib.contextmanager
+def prepared(project: Project, operations: Iterable[Operation], patience: float) -> Iterator[Prepared]:
+    """As `apply`, in two steps: within this context the files stay locked (`patience` in seconds), and `write` writes. Blocks."""
+    with project.lock(patience):
+        yield _prepare(project, list(operations))
+
+
+def _prepare(project: Project, operations: list[Operation]) -> Prepared:
     drafts: dict[str, Draft] = {}
     done: list[Operation] = []
     undoing: list[Operation] = []
@@ -249,9 +274,7 @@ def _apply(project: Project, operations: list[Operation]) -> Applied:
         undoing.insert(0, drafts[operation.file].change(operation))
         done.append(operation)
     texts = {name: draft.text() for name, draft in drafts.items()}
-    for name, text in texts.items():
-        project.write(name, text)
-    return Applied(tuple(done), tuple(undoing))
+    return Prepared(Applied(tuple(done), tuple(undoing)), project, texts)
 
 
 class Draft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from bot.console import workbench_inbox
 from bot.core.clock import FrozenClock
 from bot.core.dialogue import Understanding
+from bot.core.messages import Edit
 from bot.store.codec import Codec
 from bot.store.conversations import Conversations, Finish, Settlement
 from bot.store.db import Database
-from bot.store.workbench.readings import Confirmed, NewReading, confirmed, keep
+from bot.store.workbench.readings import Confirmed, NewReading, confirmed, keep, mark
 from bot.trainer.project import Project
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
@@ -57,16 +60,26 @@ class Desk:
             model="scripted",
             **more,
         )
+        return await self.keep(found[0].id, words, understanding, route, clarified)
+
+    async def keep(
+        self, event: int, words: str, understanding: Understanding, route: str = "answer", clarified: bool = False
+    ) -> int:
+        """The worker keeps what was made of an event."""
         now = self.console.clock.now()
-        reading = NewReading((found[0].id,), now, words, understanding, route, clarified)
+        reading = NewReading((event,), now, words, understanding, route, clarified)
         async with self.console.database.begin() as connection:
             await keep(connection, self.console.codec, [reading], now)
-        return int(found[0].id)
+        return event
 
     async def press(self, who: Browser, event: int, meant: str, query: str = "", **changes: str) -> Any:
         """Open a message and press a button there; `changes` replace what the page held ("" leaves a field out)."""
         page = (await who.get(f"/atelier/messages/{event}{query}")).page
-        fields = {name: _hidden(page, name) for name in ("csrf", "lu", "jusqua", "montrees", "montre")}
+        return await self.send(who, page, event, meant, query, **changes)
+
+    async def send(self, who: Browser, page: str, event: int, meant: str, query: str = "", **changes: str) -> Any:
+        """Press a button of a page that was opened before."""
+        fields = {name: _hidden(page, name) for name in ("csrf", "lu", "vu", "vus", "jusqua", "montrees", "montre")}
         fields |= {"exemple": _example(page), "ajouter": "1", "groupe": "1", "sens": meant, **changes}
         return await who.post(
             f"/atelier/messages/{event}/decider{query}", **{name: value for name, value in fields.items() if value}
@@ -262,6 +275,150 @@ async def test_a_reading_that_cannot_be_kept_costs_no_reply(desk: Desk) -> None:
     assert await desk.console.rows("SELECT FROM readings") == []
     (row,) = await desk.console.rows("SELECT disposition FROM events WHERE id = :id", id=found[0].id)
     assert row.disposition == "answered"
+
+
+TYPED = "on m’a cabossé la portière au marché, que faire maintenant"
+
+
+async def test_what_joined_the_group_meanwhile_is_not_decided_unseen(desk: Desk, ines: Browser) -> None:
+    sure = await desk.read(WORDS, confidence=0.97, second=("suivi_plainte", 0.01), person="g0")
+    events = [await desk.read(WORDS + end, person=f"g{i}") for i, end in enumerate((" ?", " !!"), 1)]
+    page = (await ines.get(f"/atelier/messages/{events[0]}")).page
+    (row,) = await desk.console.rows("SELECT conversation_id AS id FROM readings WHERE event_id = :id", id=sure)
+    now = desk.console.clock.now()
+    async with desk.console.database.begin() as connection:
+        assert await mark(connection, desk.console.codec, row.id, "corrected", "armes", now)
+    before = desk.project.read(NLU)
+    refused = await desk.send(ines, page, events[0], "intention:plainte_comment", exemple=TYPED)
+    assert refused.status == 409
+    assert "Le groupe a changé" in refused.page
+    assert _example(refused.page) == TYPED
+    assert desk.project.read(NLU) == before
+    assert await desk.console.rows("SELECT FROM reading_decisions") == []
+    assert "3 messages semblables" in refused.page
+    later = await desk.read(WORDS + " svp", person="g9")
+    assert (await desk.send(ines, refused.page, events[0], "intention:plainte_comment")).status == 303
+    waiting = await desk.console.rows("SELECT event_id FROM readings WHERE decision_id IS NULL")
+    assert [row.event_id for row in waiting] == [later]  # nobody has seen it
+    assert TYPED in desk.examples("plainte_comment")
+
+
+async def test_a_message_that_was_read_again_is_not_decided_by_its_older_words(
+    desk: Desk, ines: Browser, frozen_clock: FrozenClock
+) -> None:
+    event = await desk.read(WORDS)
+    page = (await ines.get(f"/atelier/messages/{event}")).page
+    frozen_clock.advance(minutes=1)
+    newer = "finalement mon assurance ne me répond plus du tout"
+    await desk.keep(event, newer, Understanding("autre_procedure", 0.4, (("autre_procedure", 0.4),)))
+    for changes, stays in (({}, newer), ({"exemple": TYPED}, TYPED)):
+        for group in ("", "1"):
+            refused = await desk.send(ines, page, event, "intention:plainte_comment", groupe=group, **changes)
+            assert refused.status == 409
+            assert "Rien n’a été décidé" in refused.page
+            assert newer in refused.page
+            assert _example(refused.page) == stays
+    assert await desk.console.rows("SELECT FROM reading_decisions") == []
+    assert (await desk.send(ines, refused.page, event, "intention:autre_procedure")).status == 303
+
+
+async def test_a_message_that_went_away_leaves_what_was_typed(desk: Desk, ines: Browser) -> None:
+    await desk.read(WORDS, person="e")
+    conversation = await desk.console.says("e", WORDS, mid="m_e")
+    (edited,) = await desk.console.rows("SELECT id FROM events WHERE mid = 'm_e'")
+    understood = Understanding("plainte_comment", 0.4, (("plainte_comment", 0.4),))
+    await desk.keep(edited.id, WORDS, understood)
+    page = (await ines.get(f"/atelier/messages/{edited.id}")).page
+    await desk.console.event("e", Edit("m_e", "je voulais dire ma serrure"))
+    gone = await desk.send(ines, page, edited.id, "intention:plainte_comment", exemple=TYPED)
+    assert gone.status == 409
+    assert "n’est plus là" in gone.page
+    assert TYPED in gone.page.replace("&#39;", "'")
+    blocked = await desk.read("un autre message, que l’on bloque ensuite", person="b")
+    page = (await ines.get(f"/atelier/messages/{blocked}")).page
+    (row,) = await desk.console.rows("SELECT conversation_id AS id FROM readings WHERE event_id = :id", id=blocked)
+    assert row.id != conversation
+    await desk.console.user("Claire")
+    await desk.console.execute(
+        "INSERT INTO blocks (conversation_id, at, user_id, reason) VALUES (:id, now(), :user, 'insultes')",
+        id=row.id,
+        user=desk.console.users["Claire"].id,
+    )
+    assert (await desk.send(ines, page, blocked, "rien")).status == 409
+    assert await desk.console.rows("SELECT FROM reading_decisions") == []
+
+
+async def test_an_edit_erases_the_reading_of_older_words_unless_it_was_decided(desk: Desk, ines: Browser) -> None:
+    understood = Understanding("plainte_comment", 0.4, (("plainte_comment", 0.4),))
+    for person in ("kept", "erased", "joined"):
+        await desk.console.says(person, WORDS, mid=f"m_{person}")
+    (kept, erased, joined) = await desk.console.rows("SELECT id FROM events ORDER BY id")
+    await desk.keep(kept.id, WORDS, understood)
+    await desk.keep(erased.id, WORDS + " ?", understood)
+    await desk.console.says("joined", "et c'est urgent", mid="m_also")
+    (also,) = await desk.console.rows("SELECT id FROM events WHERE mid = 'm_also'")
+    now = desk.console.clock.now()
+    async with desk.console.database.begin() as connection:
+        together = NewReading((joined.id, also.id), now, WORDS, understood, "answer")
+        await keep(connection, desk.console.codec, [together], now)
+    assert (await desk.press(ines, kept.id, "intention:plainte_comment", groupe="")).status == 303
+    for person, mid in (("kept", "m_kept"), ("erased", "m_erased"), ("joined", "m_also")):
+        await desk.console.event(person, Edit(mid, "je voulais dire ma serrure"), mid=f"e_{person}")
+    rows = await desk.console.rows("SELECT event_id FROM readings")
+    assert [row.event_id for row in rows] == [kept.id]
+    (edit,) = await desk.console.rows("SELECT id FROM events WHERE mid = 'e_erased'")
+    await desk.keep(edit.id, "je voulais dire ma serrure", understood)
+    page = (await ines.get("/atelier")).page
+    assert "ma serrure" in page
+    assert "cabossé" not in page
+    # Edited once more: the reading of the first edit goes.
+    await desk.console.event("erased", Edit("m_erased", "ma fenêtre"))
+    assert "ma serrure" not in (await ines.get("/atelier")).page
+
+
+async def test_the_others_of_a_group_stand_by_weight(desk: Desk, ines: Browser) -> None:
+    lead = await desk.read(WORDS, person="g1")
+    await desk.read(WORDS + " svp", person="g2")
+    await desk.read(WORDS + " ?", person="g3", clarified=True)
+    page = (await ines.get(f"/atelier/messages/{lead}")).page
+    assert page.index(WORDS + " ?") < page.index(WORDS + " svp")
+
+
+async def test_the_files_are_not_waited_for_with_a_message_in_hand(
+    desk: Desk, ines: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = await desk.read(WORDS)
+    page = (await ines.get(f"/atelier/messages/{event}")).page
+    asked, lock = threading.Event(), Project.lock
+
+    def told(project: Project, patience: float) -> Any:
+        asked.set()
+        return lock(project, patience)
+
+    monkeypatch.setattr(workbench_inbox, "PATIENCE", 60)
+    with desk.project.lock():
+        monkeypatch.setattr(Project, "lock", told)
+        pressed = asyncio.create_task(desk.send(ines, page, event, "intention:plainte_comment", exemple=TYPED))
+        assert await asyncio.to_thread(asked.wait, 30)
+        await desk.console.rows("SELECT FROM readings WHERE event_id = :id FOR UPDATE NOWAIT", id=event)
+        assert not pressed.done()
+    assert (await pressed).status == 303
+    assert TYPED in desk.examples("plainte_comment")
+    number = (await desk.console.rows("SELECT id FROM reading_decisions"))[0].id
+    monkeypatch.setattr(workbench_inbox, "PATIENCE", 0)
+    other = await desk.read("le voisin a posé une caméra qui regarde chez moi", "autre_procedure", 0.3)
+    page = (await ines.get(f"/atelier/messages/{other}")).page
+    monkeypatch.setattr(Project, "lock", lock)
+    typed = "mon voisin a installé une caméra tournée vers mon jardin"
+    with desk.project.lock():
+        busy = await desk.send(ines, page, other, "intention:autre_procedure", exemple=typed)
+        undone = await ines.post(f"/atelier/decisions/{number}/annuler", csrf=_hidden(page, "csrf"))
+    assert busy.status == 422
+    assert "Réessayez dans un instant" in busy.page
+    assert _example(busy.page) == typed
+    assert undone.status == 409
+    assert "n’est pas annulée" in undone.page
+    assert len(await desk.console.rows("SELECT FROM reading_decisions WHERE undone_at IS NULL")) == 1
 
 
 async def test_one_of_a_group_may_be_decided_alone(desk: Desk, ines: Browser) -> None:

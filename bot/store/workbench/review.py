@@ -26,6 +26,7 @@ PAGE = 25  # groups of a page
 MEMBERS = 50  # messages of a group that are shown beside the first
 VIEW_AGAIN = timedelta(minutes=5)  # within which the same person's looking is recorded once
 UNDO_WITHIN = timedelta(days=7)
+_HIGHEST = 2**63 - 1
 
 Kind = Literal["confirmed", "chosen", "outside", "nothing", "skipped"]
 State = Literal["waiting", "skipped"]
@@ -104,22 +105,35 @@ class Counts:
 @dataclass(frozen=True)
 class Opened:
     """One message with all that waits beside it. `others`: at most MEMBERS; `size`: all of the group, this one included;
-    `upto`: the highest event of the group, so that a decision is about what was shown; `reply`: what the assistant said."""
+    `shown`, `shown_all`: what this message, and the whole group, were when they were read (`decide` compares); `upto`: the
+    highest event of the group: what comes later waits for another look; `reply`: what the assistant said."""
 
     reading: Reading
     others: Sequence[Reading]
     size: int
     upto: int
+    shown: str
+    shown_all: str
     decision: Decision | None
     reply: str
     author: str
+
+
+@dataclass(frozen=True)
+class _Members:
+    """What a decision is about. `shown`: changes with each of them, and with each reading of them."""
+
+    events: list[int]
+    shown: str
 
 
 class NoSuchReading(DeskError):
     """The message is not, or no longer, there."""
 
     def __init__(self) -> None:
-        super().__init__("Ce message n’est plus là\u00a0: il a été retiré, ou effacé.", "Revenez à la liste.")
+        super().__init__(
+            "Ce message n’est plus là\u00a0: il a été modifié, retiré ou mis à l’écart.", "Revenez à la liste."
+        )
 
 
 class AlreadyDecided(Conflict):
@@ -130,9 +144,20 @@ class AlreadyDecided(Conflict):
         self.decision = decision
 
 
+class Meanwhile(Conflict):
+    """What would be decided is not what was shown."""
+
+    def __init__(self, group: bool) -> None:
+        what = (
+            "Le groupe a changé depuis que la page est ouverte\u00a0: un message s’y est ajouté, en est sorti, ou a été modifié."
+            if group
+            else "Ce message a été modifié, ou relu par Planton, depuis que la page est ouverte."
+        )
+        super().__init__(what, "Rien n’a été décidé. Voici ce qu’il en est maintenant\u00a0: décidez de nouveau.")
+
+
 _COLUMNS = """r.event_id, r.conversation_id, r.platform, r.at, r.words, r.ranking, r.intent, r.confidence, r.danger, r.route,
     r.clarified, r.model, r.unknown, r.reasons, r.agent_intent, r.group_id"""
-# Not what a blocked person wrote, nor what an agent put aside.
 # Whose messages are not looked at: blocked people, and what agents put aside as spam.
 SHOWN = """
     NOT EXISTS (SELECT FROM blocks b WHERE b.conversation_id = r.conversation_id AND b.lifted_at IS NULL)
@@ -145,6 +170,10 @@ _STATES = {
 _ORDER = "max(r.weight) DESC, count(*) DESC, max(r.at) DESC, r.group_id"
 _DECISION = """d.id, d.at, d.user_id, (SELECT name FROM users WHERE id = d.user_id) AS by, d.kind, d.intent, d.messages,
     d.correction_id, d.undone_at"""
+
+# What is read again has another `read_at`; what an agent marked, or a block that was lifted, adds a message to the group.
+_SHOWN_AS = """encode(sha256(convert_to(
+    string_agg(event_id || ':' || extract(epoch FROM read_at), ' ' ORDER BY event_id), 'UTF8')), 'hex')"""
 
 Add = Callable[[AsyncConnection, Sequence[int]], Awaitable[int | None]]
 
@@ -276,6 +305,8 @@ class ReviewStore:
         """One message and its group. Raises NoSuchReading. That it was shown is recorded, once in five minutes."""
         _must(user, Capability.SEE_WORKBENCH)
         async with self._db.begin() as connection:
+            # All of it as it was at one moment: `shown` must not tell of more than the page does.
+            await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             row = (
                 await connection.execute(
                     text(f"SELECT {_COLUMNS}, r.decision_id FROM readings r WHERE r.event_id = :id AND {SHOWN}"),  # noqa: S608
@@ -286,23 +317,23 @@ class ReviewStore:
                 raise NoSuchReading
             where = f"{_STATES['waiting']} AND {SHOWN} AND r.group_id = :group AND r.event_id <> :event"
             values = {"group": row.group_id, "event": event}
-            size, highest = (
-                await connection.execute(
-                    text(f"SELECT count(*), coalesce(max(r.event_id), 0) FROM readings r WHERE {where}"),  # noqa: S608
-                    values,
-                )
-            ).one()
             others = await connection.execute(
-                text(f"SELECT {_COLUMNS} FROM readings r WHERE {where} ORDER BY r.at DESC, r.event_id LIMIT {MEMBERS}"),  # noqa: S608
+                text(f"""
+                    SELECT {_COLUMNS} FROM readings r WHERE {where} ORDER BY r.weight DESC, r.at DESC, r.event_id LIMIT {MEMBERS}
+                """),  # noqa: S608
                 values,
             )
+            alone = await self._members(connection, row.group_id, event)
+            whole = await self._members(connection, row.group_id, event, _HIGHEST)
             reply, author = await self._reply(connection, event)
             decision = await _decision(connection, row.decision_id) if row.decision_id else None
             opened = Opened(
                 self._reading(row),
                 [self._reading(other) for other in others],
-                size + 1,
-                max(highest, event),
+                len(whole.events),
+                max(whole.events, default=event),
+                alone.shown,
+                whole.shown,
                 decision,
                 reply,
                 author,
@@ -336,28 +367,34 @@ class ReviewStore:
         kind: Kind,
         intent: str | None,
         now: datetime,
+        shown: str,
         upto: int | None = None,
         add: Add | None = None,
     ) -> Decision:
-        """Decide about a message, or (`upto`) about all of its group that the page showed.
+        """Decide about a message, or (`upto`) about all of its group that the page showed. `shown`: of `Opened`, what it was.
 
         `add` puts the example in, as the last thing of the transaction: when it fails, nothing is decided. It is given the
-        events and returns the correction's number, None when none was needed. Raises NoSuchReading, AlreadyDecided, and
-        whatever `add` raises.
+        events and returns the correction's number, None when none was needed; the worker may be waiting for these messages,
+        so it must be quick. Raises NoSuchReading, AlreadyDecided, Meanwhile, and whatever `add` raises.
         """
         _must(user, Capability.CORRECT)
         async with self._db.begin() as connection:
             row = (
                 await connection.execute(
-                    text("SELECT conversation_id, group_id, decision_id FROM readings WHERE event_id = :id FOR UPDATE"),
+                    text(f"SELECT r.conversation_id, r.group_id FROM readings r WHERE r.event_id = :id AND {SHOWN}"),  # noqa: S608
                     {"id": event},
                 )
             ).one_or_none()
             if row is None:
                 raise NoSuchReading
-            earlier = await _decision(connection, row.decision_id) if row.decision_id else None
+            members = await self._members(connection, row.group_id, event, upto or 0, lock=True)
+            if event not in members.events:
+                raise NoSuchReading
+            earlier = await _decision_of(connection, event)
             _must_wait(earlier)
-            events = await self._group(connection, row.group_id, upto, event) if upto is not None else [event]
+            if members.shown != shown:
+                raise Meanwhile(upto is not None)
+            events = members.events
             number = await connection.scalar(
                 text("""
                     INSERT INTO reading_decisions (at, user_id, kind, intent, messages)
@@ -393,16 +430,24 @@ class ReviewStore:
         assert decision is not None
         return decision
 
-    async def _group(self, connection: AsyncConnection, group: int, upto: int, event: int) -> list[int]:
-        rows = await connection.execute(
-            text(f"""
-                SELECT r.event_id FROM readings r
-                WHERE r.event_id = :event OR r.group_id = :group AND r.event_id <= :upto AND {_STATES["waiting"]} AND {SHOWN}
-                ORDER BY r.event_id FOR UPDATE
-            """),  # noqa: S608
-            {"group": group, "upto": upto, "event": event},
-        )
-        return [row.event_id for row in rows]
+    async def _members(
+        self, connection: AsyncConnection, group: int, event: int, upto: int = 0, lock: bool = False
+    ) -> _Members:
+        """A message and all of its group that waits, until `upto`; with `lock`, until the transaction ends."""
+        row = (
+            await connection.execute(
+                text(f"""
+                    WITH members AS (
+                        SELECT r.event_id, r.read_at FROM readings r
+                        WHERE r.event_id = :event
+                            OR r.group_id = :group AND r.event_id <= :upto AND {_STATES["waiting"]} AND {SHOWN}
+                        ORDER BY r.event_id {"FOR UPDATE OF r" if lock else ""})
+                    SELECT array_agg(event_id ORDER BY event_id) AS events, {_SHOWN_AS} AS shown FROM members
+                """),  # noqa: S608
+                {"group": group, "upto": upto, "event": event},
+            )
+        ).one()
+        return _Members(list(row.events or ()), row.shown or "")
 
     async def undo(
         self, user: User, number: int, now: datetime, take_back: Callable[[AsyncConnection, int], Awaitable[None]]
@@ -460,10 +505,7 @@ class ReviewStore:
     async def decision_of(self, event: int) -> Decision | None:
         """What stands about a message; None while nobody has decided."""
         async with self._db.begin() as connection:
-            number = await connection.scalar(
-                text("SELECT decision_id FROM readings WHERE event_id = :id"), {"id": event}
-            )
-            return await _decision(connection, number) if number else None
+            return await _decision_of(connection, event)
 
     async def must_wait(self, event: int) -> None:
         """Raise AlreadyDecided when somebody has decided about a message; having left it for later is no decision."""
@@ -518,6 +560,11 @@ async def _seen(connection: AsyncConnection, now: datetime, user: User, groups: 
         await audit.record(connection, now, user.id, "reading_viewed", groups=groups)
 
 
+async def _decision_of(connection: AsyncConnection, event: int) -> Decision | None:
+    number = await connection.scalar(text("SELECT decision_id FROM readings WHERE event_id = :id"), {"id": event})
+    return await _decision(connection, number) if number else None
+
+
 async def _decision(connection: AsyncConnection, number: int) -> Decision | None:
     row = (
         await connection.execute(
@@ -551,4 +598,14 @@ async def _shrink(connection: AsyncConnection, number: int) -> None:
     )
 
 
-__all__ = ["AlreadyDecided", "Decision", "Filters", "Group", "NoSuchReading", "Opened", "Reading", "ReviewStore"]
+__all__ = [
+    "AlreadyDecided",
+    "Decision",
+    "Filters",
+    "Group",
+    "Meanwhile",
+    "NoSuchReading",
+    "Opened",
+    "Reading",
+    "ReviewStore",
+]
