@@ -9,4 +9,4 @@ from bot.engine import precisions_file
 
 def narrower(general: str, text: str) -> Optional[str]:
     """Name of the reply that will stand in for `general`; None for a tap or if the general one will do."""
-    return None if text.startswith("/") else precisions_file.read().find(general, text)
+    return None if text.startswith("/") else precisions_file.present().find(general, text)

@@ -56,7 +56,8 @@ def main(parsed: argparse.Namespace) -> int:
     """Train if needed, compare, print; the exit code. Raises Explained."""
     if not engine_python().exists():
         raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
-    confirmed, why = _confirmed(Settings())
+    settings = Settings()
+    confirmed, why = _confirmed(settings)
     order = Order(
         Project(ROOT),
         getpass.getuser(),
@@ -65,7 +66,14 @@ def main(parsed: argparse.Namespace) -> int:
         [one.event for one in confirmed],
         no_confirmed=why,
     )
-    conductor = Conductor(engine_python(), engine_environ(os.environ), measure, _progress(), frugal=parsed.frugal)
+    conductor = Conductor(
+        engine_python(),
+        engine_environ(os.environ),
+        measure,
+        _progress(),
+        frugal=parsed.frugal,
+        var=settings.var_dir,
+    )
     outcome = conductor.run(order)
     if parsed.json:
         kept = None if outcome.comparison is None else outcome.comparison.to_json()

@@ -31,6 +31,7 @@ LOOK = 0.5  # seconds between looks for a wish
 PATIENCE = 300.0  # seconds that a new engine has to load its model; the old one answers meanwhile, so that waiting costs nothing
 LEAVE = 20.0  # seconds that an engine has to finish and leave
 BACKLOG = 1024
+OUTLIVED = "le lanceur a redémarré entre-temps, et ce modèle n’est plus le plus récent"
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 21\r\n"
     b'Connection: close\r\n\r\n{"error": "starting"}'
@@ -176,14 +177,32 @@ class Engines:
         self._status = Status()
         self._looked = 0.0
         self._held = files.hold(var) if wanted else None
+        before = files.status(var) if self._held is not None else Status()
+        again = self._cut_short(before)
         for listener in wanted:
             listening = listen(listener)
-            child = self._child(listener, listening, files.newest(models))
-            self.seats.append(Seat(listener, listening, child, StandIn(listening)))
+            model = (self._before(before, listener) if again else None) or files.newest(models)
+            self.seats.append(Seat(listener, listening, self._child(listener, listening, model), StandIn(listening)))
         if self._held is not None:
-            before = files.status(var)
-            self._status = Status(wanted=before.wanted, state=before.state, failure=before.failure, at=before.at)
-            files.tell(var, self._status)  # no engine serves yet
+            self._tell(self._answer(before, again))  # no engine serves yet
+
+    def _cut_short(self, before: Status) -> bool:
+        """Whether the launcher before us ended in the middle of a hand-over that is still wanted: it is done anew."""
+        wish, newest = files.wanted(self._var), files.newest(self._models)
+        return before.state == files.SWITCHING and None not in (wish, newest) and wish.model == newest.name  # type: ignore[union-attr]
+
+    def _before(self, before: Status, listener: Listener) -> Path | None:
+        """What an address served then, and is known to load; None when it is gone."""
+        found = [self._models / one.model for one in before.engines if one.url == listener.url]
+        return found[0] if found and found[0].is_file() else None
+
+    def _answer(self, before: Status, again: bool) -> Status:
+        """What becomes of the last wish. Whoever wished waits for a word."""
+        if again:
+            return Status()  # it is taken up once more
+        if before.state == files.SWITCHING:
+            return Status(wanted=before.wanted, state=files.FAILED, failure=OUTLIVED, at=time.time())
+        return Status(wanted=before.wanted, state=before.state, failure=before.failure, at=before.at)
 
     def _child(self, listener: Listener, listening: socket.socket, model: Path | None) -> EngineChild:
         return EngineChild(
@@ -240,6 +259,8 @@ class Engines:
         if wish is None or wish.id == self._status.wanted:
             return
         self._wish, self._to_do = wish, list(self.seats)
+        for seat in self.seats:
+            seat.until = 0.0
         self._tell(Status(wanted=wish.id, state=files.SWITCHING, at=time.time()))
 
     def _go_on(self, now: float) -> None:
@@ -249,8 +270,11 @@ class Engines:
         while self._to_do:
             seat = self._to_do[0]
             if seat.coming is None and seat.serving.model == model:
-                if not seat.serving.serves:
-                    return  # it starts with that very model
+                if not seat.serving.serves:  # it starts with that very model
+                    seat.until = seat.until or now + PATIENCE
+                    if now >= seat.until:
+                        self._end(f"le moteur n’était pas prêt au bout de {PATIENCE:.0f} s")
+                    return
             elif not self._one(seat, model, now):
                 return
             if self._wish is None:
@@ -328,7 +352,8 @@ class Engines:
             for seat in self.seats
             if seat.serving.ready and seat.serving.model and seat.serving.process
         )
-        new = Status(engines, status.wanted, status.state, status.failure, status.at)
+        chosen = tuple(seat.serving.model.name for seat in self.seats if seat.serving.model)
+        new = Status(engines, status.wanted, status.state, status.failure, status.at, chosen)
         if new != self._status:
             self._status = new
             with contextlib.suppress(OSError):  # a full disk must not end the launcher

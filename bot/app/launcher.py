@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -144,14 +145,14 @@ class Launcher:
     def _add(self, role: str, command: Sequence[str], url: str, once: bool = False) -> None:
         child = Child(role, command, self._environ(role, url), listeners(self.settings, role), once)
         self.children.append(child)
-        child.start()
+        self._launch(child)
 
     def _add_engines(self) -> None:
         environ = engine_environ(self.settings.environ)
         wanted = local_engines(self.settings)
         self.engines = Engines(wanted, self.engine_command, environ, self.models, self.settings.var_dir)
         for child in self.engines.serving:
-            child.start()
+            self._launch(child)
         self.children += self.engines.serving
 
     def _environ(self, role: str, url: str) -> dict[str, str]:
@@ -210,7 +211,18 @@ class Launcher:
             child.due, child.ready = 0.0, False
             if self.engines is not None and isinstance(child, EngineChild):
                 self.engines.again(child)
+            self._launch(child)
+
+    def _launch(self, child: Child) -> None:
+        """Start a process, or try again a little later: a machine that lacks memory for a moment must not end the others."""
+        try:
             child.start()
+        except (OSError, subprocess.SubprocessError) as error:
+            now = time.monotonic()
+            child.started = now  # the pauses get longer
+            pause = child.next_delay(now)
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
+            say(f"{FRENCH[child.role]} : ne démarre pas ({why}), nouvel essai dans {_seconds(pause)}.")
 
     def _watch_postgres(self) -> None:
         if self.embedded is None or self._postgres is None or self.embedded.pid is not None:

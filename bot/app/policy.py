@@ -34,19 +34,21 @@ ENGINE_THRESHOLD = 0.3
 DISTRESS_SURE = 0.6
 
 
-def newest_score() -> Path | None:
-    """The danger score beside the model in service, else the last one that a training exported."""
-    model = engines.newest(MODELS)
-    if (
-        model is not None
-        and (own := model.with_name(model.name.removesuffix(engines.SUFFIX) + ".danger.json")).exists()
-    ):
-        return own
+def in_service(var: Path | None = None) -> Model | None:
+    """The model that answers. `var`: VAR_DIR, where the engines of this machine say what they serve."""
+    found = engines.in_service(MODELS, var)
+    return Model(found, ROOT) if found else None
+
+
+def score_of(model: Model | None) -> Path | None:
+    """The danger score that was learnt with a model. One in `models/` without its own has the last that a training exported."""
+    if model is not None and (model.score.exists() or model.archive.parent != MODELS):
+        return model.score
     found = sorted(MODELS.glob("*.danger.json"), key=lambda path: path.stat().st_mtime)
     return found[-1] if found else None
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)
 def lexicon(path: Path = LEXICON) -> Lexicon:
     """The emergency lexicon. Raises SetupError naming the entry that is wrong."""
     try:
@@ -55,10 +57,8 @@ def lexicon(path: Path = LEXICON) -> Lexicon:
         raise SetupError(f"{path} : {error}", "Corrigez l’entrée.") from None
 
 
-def score(path: Path | None = None) -> LinearScore | None:
-    """The exported score, the newest without `path`; None before the first training (the lexicon and the engine watch alone
-    then)."""
-    path = path or newest_score()
+def score(path: Path | None) -> LinearScore | None:
+    """An exported score; None before the first training (the lexicon and the engine watch alone then)."""
     if path is None:
         log.warning("no danger score in models/: run planton train")
         return None
@@ -125,16 +125,19 @@ def _foreign(detection: Detection | None) -> bool:
     return detection is not None and (detection.entry or "").endswith("autres_langues")
 
 
-def _lexicon_of(model: Model | None) -> Lexicon:
-    # That of a model's folder is not kept: the folder may be gone, or another, a minute later.
-    return lexicon() if model is None else lexicon.__wrapped__(model.root / "data" / "danger.yml")
+def _lexicon_of(files: Path) -> Lexicon:
+    # That of a training's folder is not kept: the folder may be gone, or another, a minute later.
+    lasting = files == ROOT or files.suffix == ".files"
+    return (lexicon if lasting else lexicon.__wrapped__)(files / "data" / "danger.yml")
 
 
-def build(settings: Settings, model: Model | None = None) -> Policy:
-    """Read everything once: the project's files with the newest score, or those of a model. Raises SettingsError or SetupError."""
+def build(settings: Settings, model: Model | None = None, files: Path | None = None) -> Policy:
+    """Read everything once, as it went with a model (the newest one in `models/` if none is given; the project's files before the
+    first training). `files`: a folder to read replies and lexicon from instead. Raises SettingsError or SetupError."""
     zone = settings.zone
-    root = model.root if model else ROOT
-    domain = root / "domain.yml"
+    model = model or in_service()
+    files = files or (model.files if model else ROOT)
+    domain = files / "domain.yml"
     texts = load(domain)
     try:
         emergency.check_texts(texts)
@@ -146,7 +149,7 @@ def build(settings: Settings, model: Model | None = None) -> Policy:
         load_buttons(domain),
         Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
         Desk(zone, start, end),
-        _lexicon_of(model),
-        score(model.score if model else None),
-        load_precisions(root / "data" / "precisions.yml"),
+        _lexicon_of(files),
+        score(score_of(model)),
+        load_precisions(files / "data" / "precisions.yml"),
     )

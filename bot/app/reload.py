@@ -17,14 +17,14 @@ from bot.app import policy as policies
 from bot.app.policy import Policy
 from bot.core.clock import Clock
 from bot.core.dialogue import QuickReply
-from bot.core.errors import Explained
+from bot.core.errors import Explained, SetupError
 from bot.policy.emergency import Detection
 from bot.settings import Settings
 from bot.store import facts
 from bot.store.db import Database, Listener
 from bot.store.emergencies import EmergencyPlan, Seen
 from bot.store.workbench.publications import MODELS, RELOADED, reloaded
-from bot.trainer import engines
+from bot.trainer.candidates import Model
 
 log = logging.getLogger("planton.reload")
 
@@ -36,11 +36,12 @@ T = TypeVar("T")
 class Live:
     """The present policy of a process. Each call uses one policy from beginning to end."""
 
-    def __init__(self, settings: Settings, build: Callable[[Settings], Policy] = policies.build) -> None:
+    def __init__(self, settings: Settings, build: Callable[..., Policy] = policies.build) -> None:
+        """`build`: as `policy.build`. Raises SettingsError or SetupError."""
         self._settings, self._build = settings, build
-        self.model = newest()  # before the policy: a publication between the two is followed, not missed
-        self.policy = build(settings)
         self.fault = ""
+        model = self.in_service()
+        self.model, self.policy = _name(model), self._first(model)
         self.texts: Mapping[str, str] = _Latest(lambda: self.policy.texts)
         self.buttons: Mapping[str, Sequence[QuickReply]] = _Latest(lambda: self.policy.buttons)
         self._users: list[Callable[[Policy], None]] = []
@@ -59,25 +60,40 @@ class Live:
         """As Policy.plan."""
         return self.policy.plan(detection, words, at, now, seen)
 
-    async def reload(self) -> None:
-        """Read the files in a thread; keep what we have when they cannot be read."""
-        model = await asyncio.to_thread(newest)
+    def in_service(self) -> Model | None:
+        """The model that answers now."""
+        return policies.in_service(self._settings.var_dir)
+
+    def _first(self, model: Model | None) -> Policy:
         try:
-            policy = await asyncio.to_thread(self._fresh)
+            return self._build(self._settings, model)
+        except SetupError as error:
+            if model is None or model.files == model.root:
+                raise
+            # What went with the model suits another version of the program: better the present files than no answer to anybody.
+            self.fault = f"{error.what} {error.remedy} En attendant, les fichiers présents servent."
+            log.error("policy of the model not read: %s", self.fault)
+            return self._build(self._settings, model, model.root)
+
+    async def reload(self) -> None:
+        """Read in a thread what goes with the model in service; keep what we have when it cannot be read."""
+        try:
+            model, policy = await asyncio.to_thread(self._fresh)
         except Explained as error:
             self.fault = f"{error.what} {error.remedy}".strip()
         except Exception as error:  # whatever it is, messages go on with what there is
             self.fault = f"Les réponses, le lexique ou le score ne se lisent pas ({type(error).__name__})."
         else:
-            self.policy, self.model, self.fault = policy, model, ""
+            self.policy, self.model, self.fault = policy, _name(model), ""
             for use in self._users:
                 use(policy)
         if self.fault:
             log.error("policy not read again: %s", self.fault)
 
-    def _fresh(self) -> Policy:
+    def _fresh(self) -> tuple[Model | None, Policy]:
         policies.lexicon.cache_clear()
-        return self._build(self._settings)
+        model = self.in_service()  # once: name and files are of one model
+        return model, self._build(self._settings, model)
 
 
 class _Latest(Mapping[str, T]):
@@ -96,10 +112,9 @@ class _Latest(Mapping[str, T]):
         return len(self._now())
 
 
-def newest() -> str:
-    """The hash of the model in service; empty without one."""
-    found = engines.newest(policies.MODELS)
-    return "" if found is None else found.name.removesuffix(engines.SUFFIX)
+def _name(model: Model | None) -> str:
+    """A model's hash; empty without one."""
+    return "" if model is None else model.hash
 
 
 @contextlib.asynccontextmanager
@@ -114,14 +129,15 @@ async def following(live: Live, role: str, database: Database, listener: Listene
 
 
 async def _follow(live: Live, role: str, database: Database, listener: Listener, clock: Clock) -> None:
-    """Say with what we decide, then read again at each publication, also when the news of it was missed."""
+    """Say with what we decide, then read again at each publication, also when the news of it was missed, and when the engines
+    were started with another model."""
     seen: str | None = None
     while True:
         said = await _asked(database)
-        # At the start, what was published while we were reading the files counts as well.
-        if said is not None and (said != seen if seen is not None else await asyncio.to_thread(newest) != live.model):
+        moved = _name(await asyncio.to_thread(live.in_service)) != live.model
+        if said is not None and (moved or seen not in (None, said)):
             await live.reload()
-        if said is not None and said != seen:
+        if said is not None and (moved or said != seen):
             seen = said
             await _say(live, role, database, clock)
         await listener.wait(MODELS, LOOK)

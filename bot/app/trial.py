@@ -14,6 +14,7 @@ from bot.app import policy as policies
 from bot.app.launcher import engine_environ, engine_python
 from bot.app.policy import ROOT, Policy
 from bot.app.route import decision
+from bot.core import served
 from bot.core.clock import Clock
 from bot.core.dialogue import Turn
 from bot.settings import PREFIX, Settings
@@ -115,7 +116,7 @@ def judge(
 
 def _age(model: Model) -> float:
     """When what a policy is made of was last changed."""
-    places = (model.score, *(model.root / name for name in ("domain.yml", "data/danger.yml", "data/precisions.yml")))
+    places = (model.score, *(model.files / name for name in served.NAMES))
     return max((place.stat().st_mtime for place in places if place.exists()), default=0.0)
 
 

@@ -27,7 +27,7 @@ async def trainer(settings: Settings, url: str) -> None:
     lowest_priority()
     project = Project(policies.ROOT)
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
-        make = conductor_of(engine_python(), engine_environ(os.environ), measure)
+        make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.var_dir)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
         publisher = publisher_of(settings, project, opened.database)
         # Who publishes waits for no training that has not begun.

@@ -126,7 +126,7 @@ class ModelViews:
     async def back(self, request: Request, name: str) -> HTTPResponse:
         """Ask for a return to an earlier version, model and data."""
         project = self._project()
-        serving = await asyncio.to_thread(current, project.root)
+        serving = await asyncio.to_thread(current, project.root, self._deps.var)
         known = await asyncio.to_thread(_archive, project.root / "models", name)
         if known is None or serving is None:
             raise NotFound("no such model")
@@ -153,7 +153,7 @@ class ModelViews:
         if left:
             typed = replace(typed, left=list(left.values()), said=confirmed(request))
             return await self._page(request, 422, Personal(typed.left), typed)
-        serving = await asyncio.to_thread(current, project.root)
+        serving = await asyncio.to_thread(current, project.root, self._deps.var)
         now_serving = serving.hash if serving else ""
         found, figures = await self._judge(typed.hash, now_serving)
         if error := _shut(found, typed):
@@ -185,7 +185,7 @@ class ModelViews:
         if self._deps.project is None:
             return self._render(request, "models_absent.html", 503)
         root = self._deps.project.root
-        serving = await asyncio.to_thread(current, root)
+        serving = await asyncio.to_thread(current, root, self._deps.var)
         done = await self._store.done()
         values["open"] = await self._store.open()
         values["serving"] = _serves(serving.hash if serving else "", values["open"])

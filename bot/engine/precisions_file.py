@@ -1,4 +1,4 @@
-"""data/precisions.yml, read for Rasa's replies and for the actions."""
+"""data/precisions.yml as it went with the model, read for Rasa's replies and for the actions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,29 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from bot.core import served
 from bot.core.errors import SetupError
 from bot.policy.precisions import Precisions
 
-FILE = Path(__file__).resolve().parents[2] / "data" / "precisions.yml"
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "data/precisions.yml"
+_place = ROOT / NAME  # a process has one model
+
+
+def follow(archive: Path) -> Precisions:
+    """Read from now on what goes with this model. Raises SetupError."""
+    global _place
+    _place = served.beside(archive, ROOT) / NAME
+    return present()
+
+
+def present() -> Precisions:
+    """The table of this process. Raises SetupError with what is wrong, in French."""
+    return _read(_place)
 
 
 @functools.cache
-def read(path: Path = FILE) -> Precisions:
-    """The table of a file. Raises SetupError with what is wrong, in French."""
+def _read(path: Path) -> Precisions:
     try:
         return Precisions.from_mapping(YAML(typ="safe").load(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:

@@ -64,7 +64,7 @@ class Runtime:
     def __init__(self, model: Path, actions: str = "actions") -> None:
         self.model = newest_model(model)
         self._store = RequestTrackerStore()
-        nlg = precise.PreciseReplies(precisions_file.read())
+        nlg = precise.PreciseReplies(precisions_file.follow(self.model))
         self._processor = _processor(self.model, self._store, nlg, InProcessEndpoint(actions))
         self.domain = self._processor.domain
         self._store.domain = self.domain

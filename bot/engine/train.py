@@ -1,7 +1,7 @@
 """`python -m bot.engine train`: a new model when its inputs changed, with the danger score beside it.
 
-A model is `models/<hash>.tar.gz` and `models/<hash>.danger.json`; both are written elsewhere first and renamed, the
-archive last, so that whoever takes the newest archive finds it whole and with its score.
+A model is `models/<hash>.tar.gz`, `models/<hash>.danger.json` and `models/<hash>.files/` (bot/core/served.py); all are written
+elsewhere first and renamed, the archive last, so that whoever takes the newest archive finds it whole and with the rest.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from bot.core import served
 from bot.core.errors import Explained, SetupError
 from bot.engine import danger_score
 from bot.engine.check import BadInput, check
@@ -70,8 +71,9 @@ def train(order: Order) -> Path:
     models = order.out
     models.mkdir(parents=True, exist_ok=True)
     archive = models / f"{fingerprint(order.root)}.tar.gz"
-    score = danger_file(archive)
+    score, files = danger_file(archive), served.read(order.root)
     if archive.exists() and score.exists() and not order.force and tarfile.is_tarfile(archive):
+        served.keep(archive, files)  # a model of an earlier version has none
         os.utime(archive)  # the newest is the one in use, also after going back to earlier data
         say(f"Rien n’a changé : le modèle {archive.name} convient.")
         order.sign("done", archive=str(archive))
@@ -82,6 +84,7 @@ def train(order: Order) -> Path:
         made_score = Path(folder) / "danger.json"
         made = _train_all(order, Path(folder), made_score)
         os.replace(made_score, score)
+        served.keep(archive, files)
         os.replace(made, archive)
     os.utime(archive)
     _forget_old(models, order.kept)
@@ -226,8 +229,10 @@ def _forget_old(models: Path, kept: int) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     archives = sorted(models.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
     for archive in archives[kept:]:
-        for file in models.glob(f"{archive.name[: -len('.tar.gz')]}.*"):
-            file.unlink(missing_ok=True)
+        archive.unlink(missing_ok=True)
+        danger_file(archive).unlink(missing_ok=True)
+        archive.with_name(f"{archive.name[: -len('.tar.gz')]}.json").unlink(missing_ok=True)
+        served.forget(archive)
 
 
 def run(order: Order) -> Optional[int]:

@@ -1,7 +1,9 @@
 """Models on disk: the one in service, the candidates, and what stands beside each.
 
-models/<hash>.tar.gz  <hash>.danger.json  <hash>.json (card)      the newest archive is the one in service
-models/candidates/    the same three for each candidate
+models/<hash>.tar.gz  <hash>.danger.json  <hash>.json (card)  <hash>.files/ (bot/core/served.py)
+models/candidates/    the same four for each candidate
+
+In service is what the engines say; where nobody looks after engines, the newest archive of `models/`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.core import served
+from bot.trainer import engines
 from bot.trainer.comparison import Fold
 
 SUFFIX = ".tar.gz"
@@ -24,7 +28,7 @@ CROSS_VALIDATION = "folds.json"  # in the archive, written by the classifier
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. `root`: the folder whose replies and lexicon go with it."""
+    """A trained model. `root`: the folder whose replies and lexicon go with it when it has no copies of its own."""
 
     archive: Path
     root: Path
@@ -43,6 +47,11 @@ class Model:
     def card(self) -> Path:
         """Its card."""
         return self.archive.with_name(f"{self.hash}.json")
+
+    @property
+    def files(self) -> Path:
+        """The folder of what is read beside it: `domain.yml`, `data/danger.yml`, `data/precisions.yml`."""
+        return served.beside(self.archive, self.root)
 
     def folds(self) -> list[Fold] | None:
         """Its cross-validation; None when it was trained before that was kept. Reads the archive: a second."""
@@ -88,10 +97,10 @@ class Card:
         return None
 
 
-def current(root: Path) -> Model | None:
-    """The model in service: the newest archive in `models/`."""
-    found = _newest_first(root / "models")
-    return Model(found[0], root) if found else None
+def current(root: Path, var: Path | None = None) -> Model | None:
+    """The model in service. `var`: VAR_DIR, where the launcher says what its engines serve."""
+    found = engines.in_service(root / "models", var)
+    return Model(found, root) if found else None
 
 
 def candidates(root: Path) -> list[Model]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.core import served
 from bot.trainer.candidates import CANDIDATES, Card, Model, current
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, compare_folds
 from bot.trainer.errors import NoGit, TrainerError
@@ -131,6 +132,18 @@ class Inputs:
     diff: str
 
 
+def recorded(project: Project) -> dict[str, bytes]:
+    """What is read beside a model, as git recorded it last; the present files without git."""
+    found = {}
+    for name in served.NAMES:
+        try:
+            text = project.git("show", f"HEAD:{name}")
+        except NoGit:
+            text = project.read(name)
+        found[name] = text.encode()
+    return found
+
+
 DIFF_LIMIT = 200_000  # characters
 
 
@@ -147,7 +160,8 @@ def inputs(project: Project) -> Inputs:
 
 
 class Conductor:
-    """Trains and compares. `python`: the engine's interpreter; `environ`: its environment; `frugal`: spare memory."""
+    """Trains and compares. `python`: the engine's interpreter; `environ`: its environment; `frugal`: spare memory; `var`: VAR_DIR,
+    where the launcher says which model serves."""
 
     def __init__(
         self,
@@ -157,8 +171,10 @@ class Conductor:
         report: Report,
         halt: Halt | None = None,
         frugal: bool = True,
+        var: Path | None = None,
     ) -> None:
         self._python = python
+        self._var = var
         self._environ = {**environ, "PLANTON_PDEATHSIG": "1"}
         self._measure = measure
         self._tell = report
@@ -188,14 +204,16 @@ class Conductor:
         try:
             self._stage("copying")
             snapshot = self._copy(order.project, folder / "candidate")
-            serving = current(root)
+            serving = current(root, self._var)
             name = self._fingerprint(snapshot)
             if serving is not None and serving.hash == name:
                 self._stage("")
                 return Outcome(name, name, None, self._seconds)
             archive = self._train(snapshot, root / "models" / CANDIDATES, name)
             candidate = Model(archive, snapshot)
-            before = Model(serving.archive, self._served(order.project, folder / "current")) if serving else None
+            before = (
+                Model(serving.archive, self._served(order.project, serving, folder / "current")) if serving else None
+            )
             comparison = self._compare(order, before, candidate, serving)
             self._stage("")
             outcome = Outcome(
@@ -221,15 +239,13 @@ class Conductor:
         _link(project.root, folder)
         return folder
 
-    def _served(self, project: Project, folder: Path) -> Path:
-        """The replies and the lexicon that go with the model in service: what git recorded last; without git, the present ones."""
-        for name in ("domain.yml", "data/danger.yml", "data/precisions.yml"):
-            try:
-                text = project.git("show", f"HEAD:{name}")
-            except NoGit:
-                text = project.read(name)
+    def _served(self, project: Project, serving: Model, folder: Path) -> Path:
+        """The replies and the lexicon that go with the model in service: its own copies; a model without them has what git recorded
+        last; without git, the present ones."""
+        own = served.read(serving.files) if serving.files != serving.root else recorded(project)
+        for name, content in own.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_bytes(content)
         _link(project.root, folder)
         return folder
 
@@ -440,7 +456,7 @@ def _key(name: str, cases: Sequence[Case], order: Order, root: Path) -> str:
         digest.update(json.dumps(rows).encode())
     else:
         digest.update(json.dumps([[c.text, c.intent, c.second, c.route] for c in cases]).encode())
-    files = [root / "domain.yml", root / "data/danger.yml", root / "data/precisions.yml"]
+    files = [root / name for name in served.NAMES]
     files += program(root)
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())

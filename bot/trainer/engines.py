@@ -19,6 +19,7 @@ from typing import Any
 WANTED, STATUS, LOCK = "engines-wanted.json", "engines.json", "engines.lock"
 SWITCHING, DONE, FAILED = "switching", "done", "failed"
 SUFFIX = ".tar.gz"
+LOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ class Serving:
 
 @dataclass(frozen=True)
 class Status:
-    """What the launcher says. `wanted`: the id of the last wish that it took up; `failure`: why it came to nothing, in French."""
+    """What the launcher says. `wanted`: the id of the last wish that it took up; `failure`: why it came to nothing, in French;
+    `chosen`: the archives that its engines have or start with, also while none answers."""
 
     engines: tuple[Serving, ...] = ()
     wanted: str = ""
     state: str = ""
     failure: str = ""
     at: float = 0.0
+    chosen: tuple[str, ...] = ()
 
     @property
     def models(self) -> set[str]:
@@ -80,7 +83,8 @@ def status(var: Path) -> Status:
     """What the launcher said last; an empty one when it never did."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         kept: dict[str, Any] = json.loads((var / STATUS).read_text(encoding="utf-8"))
-        return Status(**{**kept, "engines": tuple(Serving(**one) for one in kept["engines"])})
+        serving = tuple(Serving(**one) for one in kept["engines"])
+        return Status(**{**kept, "engines": serving, "chosen": tuple(map(str, kept.get("chosen", ())))})
     return Status()
 
 
@@ -88,12 +92,13 @@ def hold(var: Path) -> int | None:
     """Say that we look after the engines of this folder; the descriptor to keep, None when somebody else does."""
     var.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    for _ in range(LOOKS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        time.sleep(0.02)  # somebody may only be asking (`held`), for a moment
+    os.close(descriptor)
+    return None
 
 
 def held(var: Path) -> bool:
@@ -111,13 +116,35 @@ def held(var: Path) -> bool:
     return False
 
 
+def in_service(models: Path, var: Path | None) -> Path | None:
+    """The archive that answers: the engines' own word where a launcher looks after them, else the newest.
+
+    While engines change, it is the one of before: the new one is in service once all have it.
+    """
+    if var is not None and held(var):
+        said, wish = status(var), wanted(var)
+        names = said.models or set(said.chosen)
+        if said.state == SWITCHING and wish is not None:
+            names = names - {wish.model} or names
+        found = [path for path in _dated(models) if path.name in names]
+        if found:
+            return found[-1]
+    return newest(models)
+
+
 def newest(models: Path) -> Path | None:
-    """The newest archive: the one in service, or that will be at the next start."""
+    """The newest archive, which engines take when they start."""
+    found = _dated(models)
+    return found[-1] if found else None
+
+
+def _dated(models: Path) -> list[Path]:
+    """The archives, the oldest first."""
     found: list[tuple[int, str, Path]] = []
     for path in models.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # moved or forgotten in this very moment
             found.append((path.stat().st_mtime_ns, path.name, path))
-    return max(found)[-1] if found else None
+    return [path for _, _, path in sorted(found)]
 
 
 def touch(archive: Path, at: float | None = None) -> None:

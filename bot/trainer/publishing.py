@@ -22,10 +22,11 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bot.core import served
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Explained
 from bot.store.workbench.publications import PUBLISH, Publication, Publications
-from bot.trainer import engines, gate, record, yardstick
+from bot.trainer import conduct, engines, gate, record, yardstick
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
 from bot.trainer.comparison import Comparison, Figures
 from bot.trainer.errors import BadFile, Changed, TrainerError
@@ -208,8 +209,12 @@ class _Run:
         self._project, self._store = publisher.project, publisher.publications
         self._models = publisher.project.root / "models"
         self._author = record.author(publication.author)
-        serving = engines.newest(self._models)
-        self._previous = publication.previous or (serving.name.removesuffix(SUFFIX) if serving else "")
+        self._previous = publication.previous or self._serving()
+
+    def _serving(self) -> str:
+        """The hash of the model in service; empty without one."""
+        serving = engines.in_service(self._models, self._it.var)
+        return serving.name.removesuffix(SUFFIX) if serving else ""
 
     # -- a candidate goes into service ---------------------------------------------------------------------------
 
@@ -231,7 +236,7 @@ class _Run:
         comparison = await self._it.comparison(self._publication.model)
         if comparison is None:
             raise Refused("Ce candidat n’a pas été comparé au modèle en service.", "Lancez sa comparaison.")
-        if comparison.current != self._previous:
+        if {self._previous, await asyncio.to_thread(self._serving)} != {comparison.current}:
             raise Refused(
                 "Le modèle en service n’est plus celui auquel ce candidat a été comparé.", "Comparez-le de nouveau."
             )
@@ -242,16 +247,24 @@ class _Run:
         raise Refused(" ".join(reason.what for reason in verdict.reasons), remedy)
 
     def _record(self) -> str:
+        candidate = self._models / CANDIDATES / f"{self._publication.model}{SUFFIX}"
         with self._project.lock():
             record.head(self._project)
             self._must_fit()
+            self._keep_files(self._models / f"{self._previous}{SUFFIX}")
             commit = record.commit(self._project, self._author, self._message("Publication d’un modèle"))
             try:
                 self._must_fit()  # somebody may edit by hand, without the lock
             except TrainerError:
                 record.take_back(self._project, [commit], self._author, "Publication abandonnée", keep_files=True)
                 raise
+            self._keep_files(candidate)
             return commit
+
+    def _keep_files(self, archive: Path) -> None:
+        """What is recorded now goes with this model, unless its training left what does (that of an earlier version did not)."""
+        if archive.is_file():
+            served.keep(archive, conduct.recorded(self._project))
 
     def _must_fit(self) -> None:
         if self._it.fingerprint(self._project) != self._publication.model:
@@ -280,7 +293,10 @@ class _Run:
         message = self._message(f"Retour au modèle {self._publication.model}")
         with self._project.lock():
             record.head(self._project)
-            return record.take_back(self._project, commits, self._author, message)
+            self._keep_files(self._models / f"{self._previous}{SUFFIX}")
+            commit = record.take_back(self._project, commits, self._author, message)
+            self._keep_files(self._models / f"{self._publication.model}{SUFFIX}")
+            return commit
 
     async def _since(self) -> list[Publication]:
         return since(await self._store.done(), self._publication.model)
@@ -327,13 +343,13 @@ class _Run:
 
     def serves(self) -> bool:
         """Whether the model of this publication answers already, in every engine of this machine."""
-        newest, status = engines.newest(self._models), engines.status(self._it.var)
-        wanted = self._publication.model + SUFFIX
-        if newest is None or newest.name != wanted:
+        if self._serving() != self._publication.model:
             return False
         if self._publication.step == "engines":  # not said yet: only engines that answer with it count
-            return engines.held(self._it.var) and status.models == {wanted}
-        return not engines.held(self._it.var) or status.models <= {wanted}
+            return engines.held(self._it.var) and engines.status(self._it.var).models == {
+                self._publication.model + SUFFIX
+            }
+        return True
 
     async def finish(self, commit: str, undone: Sequence[int]) -> None:
         """The model serves: the others read again, the remote is told."""
@@ -495,8 +511,9 @@ def fingerprint(project: Project) -> str:
 
 
 def move(model: Model, folder: Path) -> None:
-    """Bring a model with its score and card into another folder, the archive last: whoever takes the newest finds it whole."""
+    """Bring a model with all that stands beside it into another folder, the archive last: who takes the newest finds it whole."""
     folder.mkdir(parents=True, exist_ok=True)
+    served.move(model.archive, folder)
     for path in (model.score, model.card, model.archive):
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, folder / path.name)
@@ -513,5 +530,6 @@ def forget(models: Path, keep: Sequence[str]) -> list[str]:
             continue
         for path in (archive, model.score, model.card):
             path.unlink(missing_ok=True)
+        served.forget(archive)
         gone.append(model.hash)
     return gone

@@ -258,6 +258,8 @@ def summary(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def conductor_of(python: Path, environ: Mapping[str, str], measure: Measure, frugal: bool = True) -> Any:
+def conductor_of(
+    python: Path, environ: Mapping[str, str], measure: Measure, frugal: bool = True, var: Path | None = None
+) -> Any:
     """What `Trainings` builds its conductors with."""
-    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal)
+    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var)

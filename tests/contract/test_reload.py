@@ -20,6 +20,7 @@ from bot.settings import Settings
 from bot.store.db import Database, Listener
 from bot.store.workbench.publications import MODELS, Publications
 from bot.trainer import engines
+from bot.trainer.candidates import Model
 from tests.scenario.processes import until
 
 
@@ -32,7 +33,7 @@ class Files:
         self.broken: Exception | None = None
         self.built = 0
 
-    def build(self, _settings: Settings) -> Policy:
+    def build(self, _settings: Settings, _model: Model | None, _files: Path | None = None) -> Policy:
         self.built += 1
         if self.broken is not None:
             raise self.broken
@@ -49,6 +50,11 @@ def files(base: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> File
     monkeypatch.setattr(policies, "MODELS", tmp_path)
     model(tmp_path, "a", 1)
     return Files(base)
+
+
+def settings(folder: Path) -> Settings:
+    """Whose launcher's words are the test's own."""
+    return Settings({"PLANTON_VAR_DIR": str(folder / "var")})
 
 
 def model(folder: Path, name: str, at: float) -> None:
@@ -79,7 +85,7 @@ def becomes(database: Database, wanted: tuple[str, str]) -> Callable[[], Any]:
 async def test_it_follows_a_publication(
     files: Files, database: Database, listener: Listener, frozen_clock: FrozenClock, tmp_path: Path
 ) -> None:
-    live = Live(Settings({}), files.build)
+    live = Live(settings(tmp_path), files.build)
     texts, told_of = live.texts, []
     live.tell(lambda policy: told_of.append(policy.texts["utter_nuit"]))
     async with following(live, "gateway", database, listener, frozen_clock):
@@ -98,7 +104,7 @@ async def test_it_follows_a_publication(
 async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
     files: Files, database: Database, listener: Listener, frozen_clock: FrozenClock, tmp_path: Path, error: Exception
 ) -> None:
-    live = Live(Settings({}), files.build)
+    live = Live(settings(tmp_path), files.build)
     before = live.policy
     async with following(live, "worker", database, listener, frozen_clock):
         await until(becomes(database, ("a", "")), 10, "it says with what it begins")
@@ -131,7 +137,7 @@ async def test_news_that_were_missed_are_made_up_for(
     """No LISTEN connection at all: the look at the database is enough."""
     monkeypatch.setattr(reload, "LOOK", 0.05)
     deaf = Listener(database_url, (MODELS,))
-    live = Live(Settings({}), files.build)
+    live = Live(settings(tmp_path), files.build)
     async with following(live, "console", database, deaf, frozen_clock):
         await until(becomes(database, ("a", "")), 10, "it says with what it begins")
         built = files.built
@@ -145,7 +151,7 @@ async def test_news_that_were_missed_are_made_up_for(
 async def test_what_was_published_while_it_started_counts(
     files: Files, database: Database, listener: Listener, frozen_clock: FrozenClock, tmp_path: Path
 ) -> None:
-    live = Live(Settings({}), files.build)
+    live = Live(settings(tmp_path), files.build)
     model(tmp_path, "b", 2)
     await Publications(database).reload("b")
     async with following(live, "gateway", database, listener, frozen_clock):
@@ -160,4 +166,4 @@ def test_the_score_is_that_of_the_model_in_service(tmp_path: Path, monkeypatch: 
         (tmp_path / f"{name}.danger.json").write_text("{}")
     engines.touch(tmp_path / "a.tar.gz", 3)
     (tmp_path / "b.danger.json").touch()  # the newest score is not the newest model's
-    assert policies.newest_score() == tmp_path / "a.danger.json"
+    assert policies.score_of(policies.in_service()) == tmp_path / "a.danger.json"

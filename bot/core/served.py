@@ -1,0 +1,76 @@
+"""What is read beside a model in order to decide: replies, emergency lexicon, narrower replies.
+
+The project's own files are the trainers' draft. Each model has a copy of what went with it, named by its hash, hence never changed:
+
+models/<hash>.tar.gz
+models/<hash>.files/  domain.yml  data/danger.yml  data/precisions.yml
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+SUFFIX = ".tar.gz"
+NAMES = ("domain.yml", "data/danger.yml", "data/precisions.yml")
+
+
+def folder(archive: Path) -> Path:
+    """Where the copies of a model stand, if it has some."""
+    return archive.with_name(archive.name[: -len(SUFFIX)] + ".files")
+
+
+def beside(archive: Path, root: Path) -> Path:
+    """The folder that holds `NAMES` for a model: its own copies, `root` without them."""
+    own = folder(archive)
+    return own if own.is_dir() else root
+
+
+def read(root: Path) -> dict[str, bytes]:
+    """The files of a folder, by name; those that are not there are left out. Raises OSError."""
+    return {name: (root / name).read_bytes() for name in NAMES if (root / name).is_file()}
+
+
+def keep(archive: Path, files: Mapping[str, bytes]) -> None:
+    """Leave the copies of a model, whole or not at all; those that stand there already are the same. Raises OSError."""
+    own = folder(archive)
+    if own.is_dir():
+        return
+    draft = Path(tempfile.mkdtemp(dir=archive.parent, prefix=".files-"))
+    try:
+        for name, content in files.items():
+            path = draft / name
+            path.parent.mkdir(exist_ok=True)
+            with path.open("wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(out.fileno())
+        draft.chmod(0o755)
+        _take_place(draft, own)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def move(archive: Path, to: Path) -> None:
+    """Bring the copies of a model into another folder of models, as they are. Raises OSError."""
+    own = folder(archive)
+    if own.is_dir():
+        _take_place(own, to / own.name)
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def forget(archive: Path) -> None:
+    """Remove the copies of a model."""
+    shutil.rmtree(folder(archive), ignore_errors=True)
+
+
+def _take_place(draft: Path, own: Path) -> None:
+    """Rename, unless somebody was faster."""
+    try:
+        os.rename(draft, own)
+    except OSError:
+        if not own.is_dir():
+            raise
