@@ -34,7 +34,8 @@ from bot.core.errors import Explained, SettingsError
 from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
-from bot.trainer.errors import BadFile
+from bot.trainer import record
+from bot.trainer.errors import BadFile, NoGit
 from bot.trainer.project import Project
 from bot.trainer.replies import Replies
 from bot.trainer.reply_rules import stale
@@ -117,6 +118,7 @@ def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
     report.problems += _model(root)
     report.problems += _unchecked(root / "domain.yml")
     report.problems += _stale(root, now.date())
+    report.problems += _git(root)
     return report
 
 
@@ -206,6 +208,14 @@ def _stale(root: Path, today: date) -> Iterator[Problem]:
             "Lancez : planton check links, rouvrez ces pages, puis notez la date (console, Atelier, Réponses).",
             advice=True,
         )
+
+
+def _git(root: Path) -> Iterator[Problem]:
+    """Publishing needs it; answering does not."""
+    try:
+        record.suits(Project(root).git("--version"))
+    except NoGit as error:
+        yield Problem(error.what, error.remedy, advice=True)
 
 
 # -- who answers -------------------------------------------------------------------------------------------------

@@ -35,4 +35,8 @@ class Changed(TrainerError):
 
 
 class NoGit(TrainerError):
-    """The project's history cannot be read or written."""
+    """The project's history cannot be read or written. `code`: git's own exit code; None when it gave none."""
+
+    def __init__(self, what: str, remedy: str = "", code: Optional[int] = None) -> None:
+        super().__init__(what, remedy)
+        self.code = code

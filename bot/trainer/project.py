@@ -54,12 +54,16 @@ class Project:
 
     def write(self, name: str, text: str) -> None:
         """Replace a file at once: a reader sees the old one or the new one, a crash leaves one of them."""
+        self.replace(name, text.encode("utf-8"))
+
+    def replace(self, name: str, raw: bytes) -> None:
+        """As `write`, of bytes."""
         place = self.path(name)
         try:
             handle, draft = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}-")
             try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
-                    out.write(text)
+                with os.fdopen(handle, "wb") as out:
+                    out.write(raw)
                     out.flush()
                     os.fsync(out.fileno())
                 os.chmod(draft, place.stat().st_mode & 0o777 if place.exists() else 0o644)
@@ -125,6 +129,8 @@ class Project:
             )
         except FileNotFoundError:
             raise NoGit("git n’est pas installé.", "Installez-le (sous Debian : apt install git).") from None
+        except OSError as error:  # no memory, no process
+            raise NoGit(f"git ne démarre pas ({error.strerror}).", "Libérez de la mémoire, puis réessayez.") from None
         except subprocess.TimeoutExpired:
             raise NoGit(
                 f"git {arguments[0]} ne répond pas.", "Réessayez ; vérifiez le réseau s’il s’agit d’un envoi."
@@ -134,6 +140,7 @@ class Project:
             raise NoGit(
                 f"git {arguments[0]} a refusé : {said[-1] if said else f'code {done.returncode}'}",
                 "Vérifiez que le dossier de Planton est un dépôt git, avec au moins un enregistrement.",
+                done.returncode,
             )
         return done.stdout
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from bot.trainer.errors import Changed, NoGit
 from bot.trainer.project import RECORDED, Project
 
 BRANCH = "planton/atelier"  # on the remote; ours alone, never forced
+OLDEST = (2, 40)  # git: `merge-tree --write-tree --merge-base`
+CONFLICTS = range(1, 128)  # exit codes of merge-file: how many conflicts; above, an error
 SUBJECT = 72  # characters of a commit's first line
 _NO_GIT = "Faites-en un dépôt : git init, puis git add . et git commit (le guide du formateur le montre)."
 
@@ -30,13 +33,24 @@ def author(name: str) -> str:
 
 
 def head(project: Project) -> str:
-    """The present commit. Raises NoGit with the remedy when there is none."""
+    """The present commit. Raises NoGit with the remedy when there is none, or when git is too old to take anything back."""
+    suits(project.git("--version"))
     try:
         return project.head()
     except NoGit as error:
         if "git init" in error.remedy or "installez" in error.remedy.lower():
             raise
         raise NoGit("Le dossier de Planton n’est pas un dépôt git, ou n’a pas d’enregistrement.", _NO_GIT) from None
+
+
+def suits(said: str) -> None:
+    """Raises NoGit when this git (`git version 2.47.3`) lacks what a publication needs to be taken back."""
+    found = re.search(r"(\d+)\.(\d+)(\.\d+)*", said)
+    if found and (int(found[1]), int(found[2])) < OLDEST:
+        raise NoGit(
+            f"git {found[0]} est trop ancien : une publication ne pourrait pas être défaite.",
+            f"Installez git {OLDEST[0]}.{OLDEST[1]} ou plus récent (Debian 13 le porte), puis réessayez.",
+        )
 
 
 def commit(project: Project, who: str, message: str) -> str:
@@ -46,7 +60,7 @@ def commit(project: Project, who: str, message: str) -> str:
     project.git("add", "--update", "--", *here)
     project.git("add", "--", ":(glob)data/**/*.yml")
     project.git(*_COMMIT, f"--message={_said(message)}", "--", *here, author=who, check=False)
-    after = head(project)
+    after = project.head()
     if after == before and project.git("status", "--porcelain", "--untracked-files=no", "--", *here).strip():
         raise NoGit("git n’a pas enregistré les fichiers.", "Faites « git status » dans le dossier de Planton.")
     return "" if after == before else after
@@ -56,13 +70,16 @@ _COMMIT = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=white
 
 
 def taken_back(project: Project, commits: Sequence[str]) -> str:
-    """The tree without these commits, the newest first. Raises Changed when later commits touched the same lines."""
+    """The tree without these commits, the newest first. Raises Changed when later commits touched the same lines, NoGit when git
+    cannot tell."""
     tree = "HEAD^{tree}"
     for one in commits:
+        ours = project.git("commit-tree", tree, "-p", "HEAD", "-m", "ours", author=author("atelier")).strip()
         try:
-            ours = project.git("commit-tree", tree, "-p", "HEAD", "-m", "ours", author=author("atelier")).strip()
             tree = project.git("merge-tree", "--write-tree", f"--merge-base={one}", ours, f"{one}^").split("\n")[0]
-        except NoGit:
+        except NoGit as error:
+            if error.code != 1:  # 1: conflicts
+                raise
             raise Changed(
                 f"L’enregistrement {one[:8]} ne se défait pas : les mêmes lignes ont été changées depuis.",
                 "Reprenez ces lignes à la main dans « Exemples », puis faites un nouvel essai ; rien n’a été changé.",
@@ -124,7 +141,9 @@ def _three(project: Project, name: str, stands: bytes | None, was: bytes | None,
             paths[-1].write_bytes(content)
         try:
             project.git("merge-file", "--quiet", *map(str, paths))
-        except NoGit:
+        except NoGit as error:
+            if error.code not in CONFLICTS:
+                raise
             raise refusal from None
         return paths[0].read_bytes()
 
@@ -160,11 +179,12 @@ def archived(project: Project, tree: str) -> Files:
 
 def push(project: Project) -> str:
     """Send what is recorded to the remote, if there is one: "" when it was sent or there is none, else why not, with the remedy."""
-    remotes = [name for name in project.git("remote").split("\n") if name]
-    if not remotes:
-        return ""
-    remote = "origin" if "origin" in remotes else remotes[0]
+    remote = "origin"
     try:
+        remotes = [name for name in project.git("remote").split("\n") if name]
+        if not remotes:
+            return ""
+        remote = remote if remote in remotes else remotes[0]
         project.git("push", "--quiet", "--no-verify", remote, f"HEAD:refs/heads/{BRANCH}")
     except NoGit as error:
         return (

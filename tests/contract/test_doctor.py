@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -274,6 +275,39 @@ def test_replies_to_reread_are_advice_and_do_not_make_it_ill(environ: dict[str, 
     assert report.ok
     assert "tout va bien" in as_text(report)
     assert "À faire quand vous pourrez" in as_text(report)
+
+
+def test_sources_checked_more_than_six_months_ago_are_advice(environ: dict[str, str], root: Path) -> None:
+    def reply(name: str, checked: str) -> str:
+        source = "https://www.service-public.fr/particuliers/vosdroits/F1435"
+        metadata = f"      source: {source}\n      seen: 2025-09-01\n      checked: {checked}\n"
+        return f"  {name}:\n  - text: |-\n      Bonjour.\n    metadata:\n{metadata}"
+
+    replies = [reply(f"utter_{n}", "2025-09-07") for n in range(7)]
+    fresh = reply("utter_frais", "2025-09-08")  # 183 days before NOW
+    (root / "domain.yml").write_text("responses:\n" + fresh + "".join(replies))
+    (stale,) = [p for p in examine(Settings(environ), NOW, root).problems if "six mois" in p.what]
+    assert stale.what == (
+        "La source de 7 réponses a été vérifiée il y a plus de six mois : "
+        "utter_0, utter_1, utter_2, utter_3, utter_4 et 2 autres."
+    )
+    assert "planton check links" in stale.remedy
+    assert stale.advice
+    (root / "domain.yml").write_text("responses:\n" + fresh)
+    assert not [p for p in examine(Settings(environ), NOW, root).problems if "six mois" in p.what]
+
+
+def test_a_git_that_cannot_take_a_publication_back_is_advice(
+    environ: dict[str, str], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [p for p in examine(Settings(environ), NOW, root).problems if p.what.startswith("git ")]
+    (tmp_path / "git").write_text("#!/bin/sh\necho git version 2.39.5\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (old,) = [p for p in examine(Settings(environ), NOW, root).problems if p.what.startswith("git ")]
+    assert "2.39.5 est trop ancien" in old.what
+    assert "2.40" in old.remedy
+    assert old.advice
 
 
 def test_the_command_prints_json_and_its_exit_code_says_ok(

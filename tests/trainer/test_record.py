@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -116,6 +118,56 @@ def test_the_same_lines_changed_since_stop_it_and_nothing_is_half_done(project: 
         record.take_back(project, [first], WHO, "Retour")
     assert "rien n’a été changé" in refused.value.remedy
     assert before == (project.head(), project.read("data/nlu.yml"), project.read("domain.yml"), status(project))
+
+
+def git_says(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """A git before the real one: it does what the script says, and all else as usual."""
+    real, own = shutil.which("git"), folder / "bin"
+    own.mkdir()
+    (own / "git").write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+    (own / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{own}:{os.environ['PATH']}")
+
+
+def test_a_git_that_cannot_take_back_is_refused_before_anything_is_recorded(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed(project, "a: 1", "a: un")
+    before = (project.head(), status(project))
+    git_says(
+        monkeypatch,
+        tmp_path,
+        '[ "$1 $2 $3" = "-c core.quotepath=off --version" ] && { echo git version 2.39.5; exit; }',
+    )
+    with pytest.raises(NoGit, match=r"git 2\.39\.5 est trop ancien") as refused:
+        record.commit(project, WHO, "premier")
+    assert "git 2.40 ou plus récent" in refused.value.remedy
+    assert before == (project.head(), status(project))
+
+
+@pytest.mark.parametrize(
+    "version", ["git version 2.40.0", "git version 2.39.5 (Apple Git-154)", "git version 3.0", "?"]
+)
+def test_which_git_suits(version: str) -> None:
+    if "2.39" in version:
+        with pytest.raises(NoGit):
+            record.suits(version)
+    else:
+        record.suits(version)
+
+
+@pytest.mark.parametrize("command", ["merge-tree", "merge-file"])
+def test_what_git_cannot_do_is_not_told_as_a_conflict(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    changed(project, "a: 1", "a: un")
+    first = record.commit(project, WHO, "premier")
+    changed(project, "h: 8", "h: huit")  # a draft: merge-file has work to do
+    before = (project.head(), project.read("data/nlu.yml"))
+    git_says(monkeypatch, tmp_path, f'[ "$3" = {command} ] && {{ echo fatal: index file corrupt >&2; exit 129; }}')
+    with pytest.raises(NoGit, match="index file corrupt"):
+        record.take_back(project, [first], WHO, "Retour")
+    assert before == (project.head(), project.read("data/nlu.yml"))
 
 
 def test_the_record_alone_goes_back(project: Project) -> None:
