@@ -1,0 +1,233 @@
+"""What serves: the copies that went with a model, never the draft; the model that engines have, not the newest archive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bot.app import policy as policies
+from bot.app.reload import Live
+from bot.core import served
+from bot.core.clock import FrozenClock
+from bot.settings import Settings
+from bot.store.accounts import Accounts
+from bot.store.db import Database
+from bot.store.workbench.publications import PUBLISH, Asked
+from bot.trainer import engines, publishing
+from bot.trainer.candidates import CANDIDATES, SUFFIX, Model, current
+from bot.trainer.project import Project
+from tests.fakes.project import copied
+from tests.fakes.publishing import Launcher, World
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that each test copies."""
+    return copied(tmp_path_factory.mktemp("service") / "projet").root
+
+
+@pytest.fixture
+async def world(
+    template: Path, tmp_path: Path, database: Database, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> World:
+    """A model in service, one example more since; roles read this project."""
+    shutil.copytree(template, tmp_path / "projet", symlinks=True)
+    made = World(Project(tmp_path / "projet"), tmp_path / "var", database, frozen_clock)
+    made.user = await Accounts(database, "secret").add("Inès", "trainer", None)
+    made.change("on m'a volé mon vélo électrique")
+    monkeypatch.setattr(policies, "ROOT", made.project.root)
+    monkeypatch.setattr(policies, "MODELS", made.models)
+    monkeypatch.setattr(policies, "score", lambda _path: None)
+    return made
+
+
+def live(world: World) -> Live:
+    """A role that starts."""
+    return Live(Settings({"PLANTON_VAR_DIR": str(world.var)}))
+
+
+def says(world: World, words: str) -> None:
+    """Somebody writes another reply for the night, and leaves it in the files."""
+    start, block, rest = world.project.read("domain.yml").partition("  utter_nuit:\n")
+    assert block
+    head, colon, tail = rest.partition("- text: |-\n") if "- text: |-\n" in rest[:200] else rest.partition("- text: ")
+    line, newline, after = tail.partition("\n")
+    indent = line[: len(line) - len(line.lstrip())]
+    world.project.write("domain.yml", f"{start}{block}{head}{colon}{indent}{words}{newline}{after}")
+    assert words in world.project.read("domain.yml")
+
+
+def night(role: Live) -> str:
+    return role.texts["utter_nuit"]
+
+
+async def test_a_draft_saved_while_the_engines_change_is_not_read(world: World) -> None:
+    async with Launcher(world.var, world.models, world.first).running() as launcher:
+        says(world, "Publiée.")
+        candidate = await world.candidate()
+        role = live(world)
+        launcher.hold = asyncio.Event()
+        await world.ask(candidate)
+        publishing_ = asyncio.create_task(world.publisher.work())
+        while not launcher.wished:
+            await asyncio.sleep(0.02)
+        says(world, "Brouillon.")
+        await role.reload()
+        assert role.model == world.first  # the engines have not changed yet
+        launcher.hold.set()
+        assert await publishing_
+        await role.reload()
+        assert (role.model, role.fault) == (candidate, "")
+        assert night(role).startswith("Publiée.")
+        assert night(live(world)).startswith("Publiée.")  # nor at a restart
+        assert (world.models / f"{candidate}.files" / "domain.yml").read_text() == world.project.git(
+            "show", "HEAD:domain.yml"
+        )
+
+
+async def test_a_return_brings_replies_back_also_those_of_a_model_without_copies(world: World) -> None:
+    async with Launcher(world.var, world.models, world.first).running():
+        role = live(world)
+        before = night(role)
+        says(world, "Publiée.")
+        assert (await world.publish(await world.candidate())).state == "done"
+        assert (await world.back(world.first)).state == "done"
+        says(world, "Brouillon.")
+        await role.reload()
+        assert (role.model, night(role)) == (world.first, before)
+
+
+async def test_a_publication_that_fails_takes_its_files_along(world: World) -> None:
+    async with Launcher(world.var, world.models, world.first).running() as launcher:
+        before = night(live(world))
+        says(world, "Publiée.")
+        candidate = await world.candidate()
+        launcher.refuses[candidate] = "mémoire"
+        assert (await world.publish(candidate)).state == "failed"
+        assert launcher.wished == [candidate, world.first]  # the engines are asked back, whichever had changed
+        assert not (world.models / f"{candidate}.files").exists()
+        assert (world.models / CANDIDATES / f"{candidate}.files" / "domain.yml").is_file()
+        assert "Publiée." in world.project.read("domain.yml")  # as a draft
+        assert night(live(world)) == before
+
+
+async def test_precisions_alone_make_another_model(world: World) -> None:
+    """They are published like all the rest."""
+    before = publishing.fingerprint(world.project)
+    for name in served.NAMES:
+        world.project.write(name, world.project.read(name) + "\n# une ligne\n")
+        after = publishing.fingerprint(world.project)
+        assert after != before
+        before = after
+
+
+async def test_files_of_another_version_of_the_program_do_not_keep_a_role_from_starting(world: World) -> None:
+    archive = world.models / f"{world.first}{SUFFIX}"
+    files = served.read(world.project.root)
+    served.keep(archive, {**files, "domain.yml": b"responses: {}\n"})
+    role = live(world)
+    assert "domain.yml" in role.fault
+    assert night(role)
+    old = role.policy
+    await role.reload()  # but it is no reason to take them later
+    assert (role.policy is old, role.fault != "") == (True, True)
+
+
+def test_copies_are_whole_never_replaced_and_move_and_go_with_their_model(tmp_path: Path) -> None:
+    models, aside = tmp_path / "models", tmp_path / "models" / CANDIDATES
+    aside.mkdir(parents=True)
+    archive = models / f"{'a' * 16}{SUFFIX}"
+    archive.write_bytes(b"")
+    served.keep(archive, {"domain.yml": b"un", "data/danger.yml": b"deux"})
+    served.keep(archive, {"domain.yml": b"autre"})
+    assert served.read(served.folder(archive)) == {"domain.yml": b"un", "data/danger.yml": b"deux"}
+    publishing.move(Model(archive, tmp_path), aside)
+    assert served.beside(archive, tmp_path) == tmp_path
+    moved = aside / archive.name
+    assert served.beside(moved, tmp_path) == aside / f"{'a' * 16}.files"
+    assert [path.name for path in models.iterdir()] == [CANDIDATES]
+    for number in range(12):
+        one = aside / f"{number:016x}{SUFFIX}"
+        one.write_bytes(b"")
+        served.keep(one, {"domain.yml": b"x"})
+        engines.touch(one, 1000.0 + number)
+    publishing.forget(aside, ())
+    assert len(list(aside.glob("*.files"))) == len(list(aside.glob(f"*{SUFFIX}"))) == 10
+
+
+# -- the model in service ----------------------------------------------------------------------------------------------
+
+
+async def test_a_model_trained_in_a_terminal_is_not_in_service_while_engines_have_another(world: World) -> None:
+    async with Launcher(world.var, world.models, world.first).running() as launcher:
+        candidate = await world.candidate()
+        by_hand = world._model(world.models, "f" * 16)
+        assert world.serving == by_hand  # the newest
+        found = current(world.project.root, world.var)
+        assert found is not None
+        assert found.hash == live(world).model == world.first
+        number = await world.publications.ask(
+            world.clock.now(),
+            world.user,
+            publishing_of(candidate, world.first),  # type: ignore[arg-type]
+        )
+        assert await world.publisher.work()
+        done = await world.publications.get(number)
+        assert done is not None
+        assert (done.state, done.failure, done.previous) == ("done", "", world.first)
+        assert launcher.serving == live(world).model == candidate
+
+
+async def test_another_model_in_service_than_when_it_was_asked_stops_it(world: World) -> None:
+    candidate = await world.candidate()
+    asked = publishing_of(candidate, world.first)
+    assert world.user is not None
+    number = await world.publications.ask(world.clock.now(), world.user, asked)
+    world._model(world.models, "f" * 16)
+    async with Launcher(world.var, world.models, "f" * 16).running():  # restarted meanwhile
+        assert await world.publisher.work()
+    done = await world.publications.get(number)
+    assert done is not None
+    assert "n’est plus celui auquel ce candidat a été comparé" in done.failure
+
+
+def publishing_of(model: str, previous: str) -> Asked:
+    return Asked(PUBLISH, model, previous, "Vélos volés")
+
+
+@pytest.mark.parametrize(
+    ("said", "wish", "expected"),
+    [
+        ({"models": ("ancien",)}, None, "ancien"),
+        ({"models": ("ancien", "nouveau"), "state": engines.SWITCHING}, "nouveau", "ancien"),
+        ({"models": ("nouveau",), "state": engines.SWITCHING}, "nouveau", "nouveau"),
+        ({"models": ("nouveau",), "state": engines.DONE}, "nouveau", "nouveau"),
+        ({"chosen": ("ancien",)}, None, "ancien"),  # they start
+        ({"models": ("parti",)}, None, "main"),  # moved away
+        ({}, None, "main"),
+    ],
+)
+def test_the_engines_word(tmp_path: Path, said: dict[str, object], wish: str | None, expected: str) -> None:
+    models, var = tmp_path / "models", tmp_path / "var"
+    models.mkdir()
+    for at, name in enumerate(("ancien", "nouveau", "main"), 1):
+        (models / f"{name}{SUFFIX}").write_bytes(b"")
+        engines.touch(models / f"{name}{SUFFIX}", at)
+    held = engines.hold(var)
+    assert held is not None
+    if wish:
+        engines.ask(var, wish + SUFFIX)
+    serving = tuple(engines.Serving("http://x", one + SUFFIX, 1, 1.0) for one in said.get("models", ()))  # type: ignore[attr-defined]
+    chosen = tuple(one + SUFFIX for one in said.get("chosen", ()))  # type: ignore[attr-defined]
+    engines.tell(var, engines.Status(serving, state=str(said.get("state", "")), chosen=chosen))
+    found = engines.in_service(models, var)
+    assert found is not None
+    assert found.name == expected + SUFFIX
+    os.close(held)
+    newest = engines.in_service(models, var)  # nobody looks after engines: their last word is out of date
+    assert newest is not None
+    assert newest.name == f"main{SUFFIX}"
