@@ -75,7 +75,7 @@ def stale() -> Verdict:
         (
             Reason(
                 "stale",
-                "Depuis cette comparaison, les messages de référence, data/precisions.yml ou le programme ont changé : "
+                "Depuis cette comparaison, les messages de mesure, data/precisions.yml ou le programme ont changé : "
                 "elle est à refaire.",
             ),
         )

@@ -15,7 +15,7 @@ from bot.app import compare
 from bot.app.cli import main
 from bot.store.codec import Codec
 from bot.store.workbench.readings import WORDS
-from bot.trainer.comparison import Comparison
+from bot.trainer.comparison import SETS, Comparison
 from bot.trainer.conduct import Halt, Outcome
 from bot.trainer.errors import TrainerError
 from tests.fakes.training import CANDIDATE, CURRENT, Scripted, compared
@@ -95,9 +95,9 @@ def test_the_sets_side_by_side_with_what_was_lost(run: Run, database_url: str, t
     lines = out.splitlines()
     assert lines[0] == f"candidat {CANDIDATE}, en service {CURRENT}"
     rows = {line[:38].strip(): line[38:].split() for line in lines[3:7]}
-    assert list(rows) == [compare.NAMES[name] for name in compare.SETS]
+    assert list(rows) == [compare.NAMES[name] for name in SETS]
     whole = compared(order.confirmed, order.events)
-    for name in compare.SETS:
+    for name in SETS:
         each, row = whole.set(name), rows[compare.NAMES[name]]
         assert each.candidate is not None
         assert row[0] == str(each.candidate.n)

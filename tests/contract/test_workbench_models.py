@@ -195,7 +195,7 @@ async def test_a_comparison_by_other_messages_has_to_be_made_again(trainer: Brow
     path.write_text(path.read_text(encoding="utf-8") + "# autre chose\n", encoding="utf-8")
     page = await trainer.get(PATH)
     assert "à comparer de nouveau" in text(page)
-    assert "Depuis cette comparaison, les messages de référence, data/precisions.yml" in text(page)
+    assert "Depuis cette comparaison, les messages de mesure, data/precisions.yml" in text(page)
     assert "seule la mesure est refaite" in text(page)
     assert 'data-testid="models-publish"' not in page.page
     refused = await press(trainer, candidate, "publier", message="Vélos volés")
