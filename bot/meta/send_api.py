@@ -141,6 +141,11 @@ class SendApi:
         """Read any node or edge of the graph; ids inside `path` must be quoted."""
         return (await self._call("GET", path, params)).data
 
+    async def look(self, path: str, params: Mapping[str, str] | None = None) -> tuple[Any, Usage]:
+        """As `get`, with what Meta says of our use."""
+        answer = await self._call("GET", path, params)
+        return answer.data, answer.usage
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Any other call: thread control, subscription."""
         return (await self._call("POST", path, body=body)).data

@@ -142,6 +142,7 @@ class Citizen:
             raise Impossible("Il n’y a pas de message à retirer.")
         last.withdrawn = True
         part = {"mid": last.mid, "is_deleted": True}
+        self._graph.threads.change(str(last.mid), None)
         self._start(self._carry(phone, self._raw(phone, [self._item(phone, message=part)]), ()))
 
     def _edit(self, phone: Phone, data: Json) -> None:
@@ -150,6 +151,7 @@ class Citizen:
             raise Impossible("Il n’y a pas de message à modifier.")
         last.edits += 1
         last.text = words
+        self._graph.threads.change(str(last.mid), words)
         part = {"mid": last.mid, "text": words, "num_edit": last.edits}
         self._start(self._carry(phone, self._raw(phone, [self._item(phone, message_edit=part)]), (last,)))
 
@@ -164,6 +166,15 @@ class Citizen:
         for bubble in bubbles:
             bubble.state = "sending"
             phone.add(bubble)
+        for bubble, message in zip(bubbles, messages, strict=True):
+            self._graph.wrote(
+                phone.person,
+                str(message.get("text") or ""),
+                str(bubble.mid),
+                bubble.at,
+                phone.platform,
+                message.get("attachments") or (),
+            )
         items = [
             item(phone.person, phone.account, bubble.at, message=message)
             for bubble, message in zip(bubbles, messages, strict=True)

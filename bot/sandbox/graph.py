@@ -15,7 +15,7 @@ import itertools
 import json
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,8 @@ from aiohttp import web
 from bot.core.clock import Clock, SystemClock
 from bot.core.messages import Platform
 from bot.meta import limits
+from bot.meta.subscription import FIELDS
+from bot.sandbox.threads import BadCursor, Remembered, Threads
 
 EchoCallback = Callable[[dict[str, Any]], Awaitable[None]]
 SentCallback = Callable[["Sent", dict[str, Any]], None]  # with the message as it was posted
@@ -158,6 +160,9 @@ class Graph:
         self.sent: list[Sent] = []
         self.people: dict[str, Person] = {}
         self.usage_headers: dict[str, str] = {}
+        self.threads = Threads()
+        self.subscribed: dict[str, list[str]] = {}  # node → fields; one that is not here has all of them
+        self._readings: deque[Script] = deque()
         self._scripts: deque[Script] = deque()
         self._busy: dict[str, int] = {}
         self._mids = itertools.count(1)
@@ -172,9 +177,32 @@ class Graph:
         known.platform, known.wrote_at, known.name = platform, at or self.clock.now(), name or known.name
         return known
 
+    def wrote(
+        self,
+        person: str,
+        text: str,
+        mid: str,
+        at: datetime | None = None,
+        platform: Platform = Platform.MESSENGER,
+        attachments: Sequence[dict[str, Any]] = (),
+        from_page: bool = False,
+    ) -> None:
+        """A message that Meta remembers, whether a webhook told of it or not. `from_page`: typed in Meta's inbox."""
+        at = at or self.clock.now()
+        known = self.people.get(person)
+        if not from_page and (known is None or known.wrote_at is None or known.wrote_at < at):
+            self.person_wrote(person, at, platform, known.name if known else "")
+        account = next(iter(self.accounts.values()))
+        page = account.ig_id if platform is Platform.INSTAGRAM and account.ig_id else account.page_id
+        self.threads.add(person, platform, page, Remembered(mid, text, at, from_page, attachments))
+
     def script(self, *scripts: Script) -> None:
         """Queue what the next sends meet."""
         self._scripts.extend(scripts)
+
+    def script_readings(self, *scripts: Script) -> None:
+        """Queue what the next calls of the Conversations API and of the subscription meet."""
+        self._readings.extend(scripts)
 
     def app(self) -> web.Application:
         """The web application; any version may stand before the path."""
@@ -232,12 +260,12 @@ class Graph:
         await self._sleep(self.latency)
         if edge and edge.endswith(("thread_control", "thread_owner")):
             return self._thread(edge, body or dict(request.query))
+        if self._readings and path[0] != "me" and (edge is not None or request.method == "GET"):
+            return self._scripted_reading(request)
         if edge == "subscribed_apps":
-            return (
-                {"success": True} if request.method == "POST" else {"data": [{"id": OWN_APP, "subscribed_fields": []}]}
-            )
-        if request.method == "GET" and edge == "conversations":
-            return self._conversations(request.query.get("platform", "messenger"))
+            return self._subscription(request.method, path[0], body or dict(request.query))
+        if request.method == "GET" and (edge == "conversations" or path[0].startswith("t_")):
+            return self._threads(path, dict(request.query))
         if request.method == "GET" and len(path) == 1:
             return self._node(account, path[0])
         raise Refused(100, None, f"Unknown path component: /{'/'.join(path)}", 404)
@@ -335,6 +363,8 @@ class Graph:
             overlapped,
         )
         self.sent.append(sent)
+        own = account.ig_id if known.platform is Platform.INSTAGRAM and account.ig_id else account.page_id
+        self.threads.add(person, known.platform, own, Remembered(sent.mid, sent.text, sent.at, True))
         if self.on_sent is not None:
             self.on_sent(sent, message)
         if self.on_echo is not None:
@@ -393,20 +423,46 @@ class Graph:
         self.people[person] = known
         return {"success": True}
 
-    def _conversations(self, platform: str) -> dict[str, Any]:
-        people = [p for p in self.people.values() if p.platform.value == platform]
-        return {"data": [{"id": f"t_{p.id}", "updated_time": _iso(p.wrote_at)} for p in people]}
+    def _subscription(self, method: str, node: str, query: dict[str, Any]) -> dict[str, Any]:
+        if method == "POST":
+            fields = query.get("subscribed_fields") or ""
+            self.subscribed[node] = [f for f in fields.split(",") if f] if isinstance(fields, str) else list(fields)
+            return {"success": True}
+        if method == "DELETE":
+            self.subscribed[node] = []
+            return {"success": True}
+        fields = self.subscribed.get(node, list(FIELDS))
+        return {"data": [{"id": OWN_APP, "name": "Planton", "subscribed_fields": fields}] if fields else []}
+
+    def _threads(self, path: list[str], query: dict[str, str]) -> dict[str, Any]:
+        try:
+            if not path[0].startswith("t_"):
+                return self.threads.list(query.get("platform", "messenger"), query)
+            found = self.threads.messages(path[0], query) if path[1:] else self.threads.thread(path[0], query)
+        except BadCursor:
+            raise Refused(100, None, "(#100) Invalid cursor") from None
+        if found is None:
+            raise Refused(100, 33, "Unsupported get request")
+        return found
+
+    def _scripted_reading(self, request: web.Request) -> web.StreamResponse:
+        script = self._readings[0]
+        if script.times > 1:
+            self._readings[0] = replace(script, times=script.times - 1)
+        else:
+            self._readings.popleft()
+        if script.mood is Mood.RESET and request.transport is not None:
+            request.transport.abort()
+        return _scripted_error(script)
 
     def _node(self, account: GraphAccount, name: str) -> dict[str, Any]:
         if name in ("me", account.page_id):
             return {"id": account.page_id}
-        if name.startswith("t_") and name[2:] in self.people:
-            mids = [{"id": s.mid} for s in reversed(self.sent) if s.person == name[2:]]
-            return {"id": name, "messages": {"data": mids[:20]}}
-        found = next((s for s in self.sent if s.mid == name), None)
+        found = self.threads.message(name)
         if found is not None:
-            ends = {"from": {"id": account.page_id}, "to": {"data": [{"id": found.person}]}}
-            return {"id": found.mid, "created_time": _iso(found.at), "message": found.text, **ends}
+            return found
+        if name.startswith("m_"):
+            raise Refused(100, 33, "Unsupported get request")
         known = self._known(name)
         if known.platform is Platform.INSTAGRAM:
             return {"id": name, "name": known.name or None, "username": f"u{name}", "profile_pic": None}
@@ -462,10 +518,6 @@ def _scripted_error(script: Script) -> web.Response:
         return web.Response(text="<html>error</html>", status=script.status, headers=script.headers)
     text = f"(#{script.code}) scripted"
     return _error(Refused(script.code, script.subcode, text, script.status), script.headers)
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.strftime("%Y-%m-%dT%H:%M:%S+0000") if at else None
 
 
 class GraphServer:

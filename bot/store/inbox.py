@@ -6,6 +6,8 @@ echoes that we do not recognise are left to the workers, with the conversation's
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,17 +37,22 @@ from bot.core.messages import (
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
-from bot.store import emergencies, handoffs, search, snoozes
+from bot.store import caught, emergencies, handoffs, meta_flow, search, snoozes
 from bot.store.batches import Batches
 from bot.store.codec import Codec
-from bot.store.conversations import BODY, LIVE, STATE
+from bot.store.conversations import BODY, BUNDLE, LIVE, STATE
 from bot.store.db import CONSOLE, DUE, Database, notify
+from bot.store.withdrawal import withdraw
+
+log = logging.getLogger(__name__)
 
 RAW = "deliveries.raw"
 JOIN_WITHIN = timedelta(minutes=3)  # a danger told in several messages is read together
 _JOIN_LAST = 4
 BATCH = 50  # webhooks a transaction, at most
 _DEBOUNCE_RESETS = 4
+_NOTED_EVERY = timedelta(seconds=10)  # that webhooks come
+_LATE = timedelta(minutes=10)  # what was caught up with after so long comes after people who write now
 
 Item = tuple[Event, Detection | None]
 
@@ -118,6 +125,16 @@ _INSERT_EVENTS = text(f"""
 """)  # noqa: S608
 
 
+_AGAIN_COLUMNS = ("platforms", "accounts", "keys", "deliveries")
+_AGAIN = text("""
+    UPDATE events e SET again = coalesce(e.again, '{}') || i.deliveries
+    FROM (SELECT platform, account, key, array_agg(delivery) AS deliveries
+          FROM unnest(CAST(:platforms AS text[]), CAST(:accounts AS text[]), CAST(:keys AS text[]),
+                      CAST(:deliveries AS bigint[])) AS u(platform, account, key, delivery) GROUP BY 1, 2, 3) i
+    WHERE e.platform = i.platform AND e.account = i.account AND e.key = i.key
+""")
+
+
 class Inbox:
     """The gateway's side of the store."""
 
@@ -126,6 +143,8 @@ class Inbox:
         self._codec = codec
         self._rules = rules
         self._batches: Batches[_Delivered] = Batches(self._take, BATCH)
+        self._noted: dict[str, datetime] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(
         self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str] = frozenset()
@@ -136,6 +155,46 @@ class Inbox:
         Duplicates (same platform, account and key) change nothing. Raises what the database raises.
         """
         await self._batches.add(_Delivered(raw, tuple(items), received_at, frozenset(answered)))
+        self._note(items, received_at)
+
+    async def catch_up(
+        self, raw: bytes, items: Sequence[Item], listed: Sequence[str], now: datetime, simulate: bool = False
+    ) -> list[Item]:
+        """Take in what the Conversations API tells and no webhook brought; returns what was new.
+
+        `raw`: the body that a webhook would have had; `listed`: every message id that Meta named, these or others.
+        `simulate`: say what would be new, and keep nothing.
+        """
+        async with self._db.begin() as connection:
+            conversations = await self._conversations(connection, [event for event, _ in items])
+            fresh = await caught.unseen(connection, self._codec, items, conversations, listed)
+            if simulate or not fresh:
+                await connection.rollback()
+                return fresh
+            one = _Delivered(raw, tuple(fresh), now, frozenset())
+            ids = await self._deliveries(connection, [one])
+            taken = await self._store(connection, [(ids[0], one)], conversations)
+            rows = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
+            await caught.remember(connection, rows, now)
+            await self._settle(connection, taken, now, frozenset(), late=True)
+        return fresh
+
+    def _note(self, items: Sequence[Item], now: datetime) -> None:
+        """That webhooks of these accounts come: now and then, and without an answer to Meta waiting for it."""
+        platforms = {event.account: event.platform.value for event, _ in items if self._ours(event) and event.person}
+        due = {a: p for a, p in platforms.items() if (last := self._noted.get(a)) is None or now - last > _NOTED_EVERY}
+        if due:
+            self._noted.update(dict.fromkeys(due, now))
+            task = asyncio.create_task(self._arrived(due, now))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _arrived(self, platforms: Mapping[str, str], now: datetime) -> None:
+        try:
+            async with self._db.begin() as connection:
+                await meta_flow.arrived(connection, platforms, now)
+        except Exception as error:  # whatever ails the database: the next note comes in ten seconds
+            log.warning("arrival not noted: %s", type(error).__name__)
 
     async def _take(self, delivered: Sequence[_Delivered]) -> None:
         async with self._db.begin() as connection:
@@ -258,7 +317,8 @@ class Inbox:
             )
             for name, value in zip(_COLUMNS, values, strict=True):
                 columns[name].append(value)
-        rows = await connection.execute(_INSERT_EVENTS, columns)
+        rows = (await connection.execute(_INSERT_EVENTS, columns)).all()
+        await self._came_again(connection, delivered, {(row.platform, row.account, row.key): row.id for row in rows})
         taken = []
         for row in rows:
             event, detection, _, _ = unique[(row.platform, row.account, row.key)]
@@ -266,14 +326,39 @@ class Inbox:
             taken.append(_Taken(row.id, event, detection, conversations.get(person)))
         return sorted(taken, key=lambda t: (t.event.at, t.id))
 
+    async def _came_again(
+        self,
+        connection: AsyncConnection,
+        delivered: Sequence[tuple[int, _Delivered]],
+        new: Mapping[tuple[str, str, str], int],
+    ) -> None:
+        """Note on events which further webhooks brought them: those hold the words as well, when they are to be erased."""
+        seen, again = set(), []
+        for delivery, one in delivered:
+            for event, _ in one.items:
+                key = (event.platform.value, event.account, event.key)
+                if key not in new or key in seen:
+                    again.append((*key, delivery))
+                seen.add(key)
+        if again:
+            await connection.execute(
+                _AGAIN, dict(zip(_AGAIN_COLUMNS, map(list, zip(*again, strict=True)), strict=True))
+            )
+
     async def _settle(
-        self, connection: AsyncConnection, taken: Sequence[_Taken], now: datetime, answered: Set[str]
+        self,
+        connection: AsyncConnection,
+        taken: Sequence[_Taken],
+        now: datetime,
+        answered: Set[str],
+        late: bool = False,
     ) -> None:
         ignored: dict[str, list[int]] = {}
+        idle = await self._idle(connection, taken, now, late)
         withdrawn = await self._withdrawn(connection, taken)
         for one in taken:
             await self._read_anew(connection, one)
-            reason = await self._aside(connection, one, withdrawn, now)
+            reason = idle.get(one.id) or await self._aside(connection, one, withdrawn, now)
             if reason is not None:
                 ignored.setdefault(reason, []).append(one.id)
         for reason, ids in ignored.items():
@@ -289,8 +374,17 @@ class Inbox:
         if rest:
             await self._returned(connection, rest)
             await self._emergencies(connection, rest, now, answered)
-            await self._due(connection, rest, now)
+            await self._due(connection, rest, now, late)
             await self._findable(connection, rest)
+
+    async def _idle(
+        self, connection: AsyncConnection, taken: Sequence[_Taken], now: datetime, late: bool
+    ) -> dict[int, str]:
+        """Why an event changes nothing: `twin`, it came by the Conversations API before; `history`, caught up too late."""
+        known = [(t.id, t.conversation.id, t.event) for t in taken if t.conversation is not None]
+        if late:
+            return dict.fromkeys(await caught.old_echoes(connection, known, now), caught.HISTORY)
+        return dict.fromkeys(await caught.twins(connection, self._codec, known), caught.TWIN)
 
     async def _findable(self, connection: AsyncConnection, rest: Sequence[_Taken]) -> None:
         await search.index(
@@ -319,7 +413,7 @@ class Inbox:
         if isinstance(body, Echo):
             return await self._own_echo(connection, body, event.mid)
         if isinstance(body, Unsend):
-            await self._unsend(connection, conversation, body.target, now)
+            await withdraw(connection, self._codec, conversation, body.target, now)
             return "unsend"
         if isinstance(body, ThreadControl):
             await self._thread(connection, conversation, body)
@@ -331,7 +425,7 @@ class Inbox:
             mid = _message_id(event)
             if mid is None or (conversation, mid) not in withdrawn:
                 return None
-            await self._unsend(connection, conversation, mid, now)
+            await withdraw(connection, self._codec, conversation, mid, now)
             return "unsent"
         if isinstance(body, Reaction):
             await _seen_at(connection, [(conversation, event.at)])
@@ -379,23 +473,6 @@ class Inbox:
             {"id": one.conversation.id, "target": body.target},
         )
         await notify(connection, DUE)
-
-    async def _unsend(self, connection: AsyncConnection, conversation: int, target: str, now: datetime) -> None:
-        """Erase what the person withdrew, at once; what still waited is no longer answered."""
-        await connection.execute(
-            text("""
-                UPDATE events SET body = :empty, entities = NULL, disposition = coalesce(disposition, 'ignored'),
-                    reason = coalesce(reason, 'unsent'), settled_at = coalesce(settled_at, :now), waiting = NULL
-                WHERE conversation_id = :conversation AND kind <> 'unsend' AND (mid = :target OR target = :target)
-            """),
-            {
-                "empty": self._codec.seal_json(body_to_json(Unknown("unsent")), BODY),
-                "conversation": conversation,
-                "target": target,
-                "now": now,
-            },
-        )
-        await notify(connection, CONSOLE, str(conversation))
 
     async def _withdrawn(self, connection: AsyncConnection, taken: Sequence[_Taken]) -> set[tuple[int, str]]:
         """(conversation, mid) of the messages among these whose withdrawal came before them: webhooks are not in order."""
@@ -561,7 +638,7 @@ class Inbox:
 
     # -- due times -----------------------------------------------------------------------------------------------
 
-    async def _due(self, connection: AsyncConnection, rest: Sequence[_Taken], now: datetime) -> None:
+    async def _due(self, connection: AsyncConnection, rest: Sequence[_Taken], now: datetime, late: bool) -> None:
         """Open the window, and say when each conversation is to be looked at: after the debounce, at most four resets."""
         speaks: dict[int, datetime] = {}
         echoes: set[int] = set()
@@ -585,6 +662,17 @@ class Inbox:
                     WHERE id = ANY(:ids)
                 """),  # noqa: S608
                 {"ids": list(speaks), "now": now, "due": now + self._rules.debounce},
+            )
+        if late:  # after people who write now, oldest first, as what waited for the morning
+            waited = {
+                one.conversation.id
+                for one in rest
+                if one.conversation is not None and one.conversation.due_at is None
+                if now - speaks.get(one.conversation.id, now) > _LATE
+            }
+            await connection.execute(
+                text(f"UPDATE conversations SET due_priority = {BUNDLE} WHERE id = ANY(:ids)"),  # noqa: S608
+                {"ids": list(waited)},
             )
         if echoes:
             await connection.execute(

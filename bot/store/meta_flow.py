@@ -56,6 +56,7 @@ class Flow:
     walked_at: datetime | None = None
     walk_error: str | None = None
     walk_found: int = 0
+    walk_wanted: bool = False  # a subscription was restored: a walk is due at once
 
 
 async def read(connection: AsyncConnection, accounts: Iterable[str] | None = None) -> list[Flow]:
@@ -88,6 +89,7 @@ def _flow(row: Any) -> Flow:
         row.walked_at,
         row.walk_error,
         row.walk_found,
+        row.walk_wanted,
     )
 
 
@@ -107,7 +109,7 @@ async def arrived(connection: AsyncConnection, platforms: Mapping[str, str], now
 async def subscribed(
     connection: AsyncConnection, account: str, platform: str, now: datetime, state: str, missing: Sequence[str] = ()
 ) -> bool:
-    """Note Meta's answer; True when this restored a lost or partial subscription."""
+    """Note Meta's answer; True when this restored a lost or partial subscription: then a walk is wanted."""
     before = await connection.scalar(
         text("SELECT subscription FROM meta_flow WHERE account = :account FOR UPDATE"), {"account": account}
     )
@@ -118,7 +120,8 @@ async def subscribed(
             VALUES (:account, :platform, :state, :missing, :now, CASE WHEN :state = 'lost' THEN :now END)
             ON CONFLICT (account) DO UPDATE SET subscription = :state, missing = :missing, subscription_at = :now,
                 subscription_error = NULL,
-                lost_since = CASE WHEN :state = 'lost' THEN coalesce(f.lost_since, :now) END
+                lost_since = CASE WHEN :state = 'lost' THEN coalesce(f.lost_since, :now) END,
+                walk_wanted = f.walk_wanted OR (:state = 'ok' AND f.subscription IN ('lost', 'partial'))
         """),
         {"account": account, "platform": platform, "state": state, "missing": list(missing), "now": now},
     )
@@ -168,10 +171,14 @@ async def begin(
         )
     ).one()
     flow = _flow(row)
-    start = since
-    if start is None:
-        known = flow.complete_until or await _last(connection, account) or now
-        start = max(known - MARGIN, now - DEPTH)
+    complete = flow.complete_until
+    if complete is None:
+        complete = await _last(connection, account) or now
+        await connection.execute(
+            text("UPDATE meta_flow SET complete_until = :complete WHERE account = :account"),
+            {"account": account, "complete": complete},
+        )
+    start = since or max(complete - MARGIN, now - DEPTH)
     if flow.walk is not None and flow.walk.since <= start:
         return flow.walk
     walk = Walk(start, now, start, now)
@@ -213,16 +220,23 @@ async def keep(connection: AsyncConnection, account: str, walk: Walk) -> None:
 async def ended(
     connection: AsyncConnection, account: str, walk: Walk, until: datetime, now: datetime, found: int
 ) -> None:
-    """All is in until `until`, if the walk began no later than where one was complete before."""
+    """All is in until `until`, unless the walk began later than where one was complete before (and could have begun there)."""
     await connection.execute(
         text("""
             UPDATE meta_flow SET walk_since = NULL, walk_started = NULL, walk_passed = NULL, walk_pass_started = NULL,
-                walk_cursor = NULL, walked_at = :now, walk_error = NULL, walk_found = :found,
-                complete_until = CASE WHEN complete_until IS NULL OR complete_until >= :since
+                walk_cursor = NULL, walked_at = :now, walk_error = NULL, walk_found = :found, walk_wanted = false,
+                complete_until = CASE WHEN complete_until >= :since OR :deep
                     THEN greatest(complete_until, :until) ELSE complete_until END
             WHERE account = :account
         """),
-        {"account": account, "since": walk.since, "until": until, "now": now, "found": found},
+        {
+            "account": account,
+            "since": walk.since,
+            "until": until,
+            "now": now,
+            "found": found,
+            "deep": walk.started - walk.since >= DEPTH,
+        },
     )
 
 

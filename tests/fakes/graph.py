@@ -80,6 +80,13 @@ class ScriptedGraph:
         """Queue what the next message sends meet."""
         self.graph.script(*scripts)
 
+    @property
+    def readings(self) -> list[Call]:
+        """The calls of the Conversations API, oldest first."""
+        return [
+            c for c in self.calls if c.method == "GET" and ("conversations" in c.path or c.path[:2] in ("t_", "m_"))
+        ]
+
     def texts(self, person: str) -> list[str]:
         """What reached this person."""
         return [sent.text for sent in self.sent if sent.person == person]

@@ -114,7 +114,8 @@ CREATE TABLE meta_flow (                     -- one row an account: Meta's webho
     walk_cursor text,
     walked_at timestamptz,                   -- the last walk's end
     walk_error text,                         -- why it did not reach its end
-    walk_found integer NOT NULL DEFAULT 0
+    walk_found integer NOT NULL DEFAULT 0,
+    walk_wanted boolean NOT NULL DEFAULT false -- a subscription was restored
 );
 CREATE TABLE caught (                        -- messages that came by the Conversations API: their webhook may still come
     event_id bigint PRIMARY KEY REFERENCES events ON DELETE CASCADE,

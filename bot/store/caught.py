@@ -1,0 +1,207 @@
+"""Messages that came by the Conversations API: each is taken in once, whether its webhook came before, comes after or never.
+
+An id known is a message known. Meta does not promise that both ways give one message the same id, so what has an
+unknown id is also compared by person, second and words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.messages import Body, Channel, Echo, Event, Message, Postback, body_from_json
+from bot.policy.emergency import Detection
+from bot.policy.owner import INBOX_FOR
+from bot.store.codec import Codec
+from bot.store.conversations import BODY
+
+Item = tuple[Event, Detection | None]
+MESSAGE = "outbox.message"
+HISTORY = "history"
+TWIN = "twin"
+_SECOND = timedelta(seconds=1)
+_KEPT = timedelta(days=8)  # a webhook that is still on its way then is none
+_OURS_WITHIN = timedelta(days=1)  # from the making of a row to its leaving
+
+
+async def known(connection: AsyncConnection, platform: str, account: str, keys: Iterable[str]) -> dict[str, datetime]:
+    """Which of these message ids are in already, citizens' and our own, with their times."""
+    rows = await connection.execute(
+        text("""
+            SELECT k.key, e.at FROM unnest(CAST(:keys AS text[])) AS k(key)
+            JOIN events e ON e.platform = :platform AND e.account = :account AND e.key = k.key
+            UNION ALL
+            SELECT m.mid, coalesce(o.sent_at, o.created_at) FROM outbox o
+            JOIN conversations c ON c.id = o.conversation_id, unnest(o.mids) AS m(mid)
+            WHERE o.mids && CAST(:keys AS text[]) AND m.mid = ANY(:keys) AND c.account = :account
+            UNION ALL
+            SELECT t.twin, t.at FROM caught t WHERE t.twin = ANY(:keys)
+        """),
+        {"platform": platform, "account": account, "keys": list(keys)},
+    )
+    return {row.key: row.at for row in rows}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a conversation holds already: (mid, time, words) of what came in, and our own texts."""
+
+    heard: list[tuple[str, datetime, str]]
+    told: list[str]
+
+
+async def unseen(
+    connection: AsyncConnection,
+    codec: Codec,
+    items: Sequence[Item],
+    conversations: Mapping[tuple[str, str, str], Any],
+    listed: Iterable[str],
+) -> list[Item]:
+    """Those that the database does not have under any id. The conversations are locked: nothing comes meanwhile.
+
+    `listed`: every id that Meta named beside these, which are no other message's twin. In a thread that another app
+    owns, they count as having been heard there."""
+    found: list[Item] = []
+    mids = {event.mid for event, _ in items} | set(listed)
+    keys = {event.key for event, _ in items}
+    for where, conversation in conversations.items():
+        mine = [(e, d) for e, d in items if (e.platform.value, e.account, e.person) == where]
+        if not mine:
+            continue
+        have = await known(connection, where[0], where[1], keys)
+        kept = await _kept(connection, codec, conversation.id, [event.at for event, _ in mine], mids)
+        for event, detection in sorted(mine, key=lambda item: item[0].at):
+            if event.key in have or _is_kept(event, kept):
+                continue
+            channel = Channel.STANDBY if conversation.standby else event.channel
+            found.append((replace(event, channel=channel), detection))
+    return found
+
+
+async def _kept(
+    connection: AsyncConnection, codec: Codec, conversation: int, ats: Sequence[datetime], mids: set[str | None]
+) -> _Kept:
+    first, last = min(ats) - 2 * _SECOND, max(ats) + 2 * _SECOND
+    rows = await connection.execute(
+        text("""
+            SELECT mid, at, body FROM events
+            WHERE conversation_id = :id AND at BETWEEN :from AND :to
+              AND kind IN ('text', 'quick_reply', 'attachment', 'postback', 'echo')
+        """),
+        {"id": conversation, "from": first, "to": last},
+    )
+    heard = [
+        (row.mid or "", row.at, words(body_from_json(codec.open_json(row.body, BODY))))
+        for row in rows
+        if row.mid not in mids
+    ]
+    rows = await connection.execute(
+        text("""
+            SELECT message FROM outbox
+            WHERE conversation_id = :id AND created_at BETWEEN :early AND :to AND status <> 'cancelled'
+        """),
+        {"id": conversation, "early": first - _OURS_WITHIN, "to": last},
+    )
+    told = [_plain(str(codec.open_json(row.message, MESSAGE).get("text", ""))) for row in rows]
+    return _Kept(heard, told)
+
+
+def _is_kept(event: Event, kept: _Kept) -> bool:
+    """Whether these words of that second stand there under another id. What was matched is not matched again."""
+    said = words(event.body)
+    if isinstance(event.body, Echo) and said and any(said in told for told in kept.told):
+        return True  # our own, whose receipt was lost; a part of a longer one
+    for one in kept.heard:
+        if abs(one[1] - event.at) <= _SECOND and one[2] == said:
+            kept.heard.remove(one)
+            return True
+    return False
+
+
+def words(body: Body) -> str:
+    """What a message says, without regard to spaces; attachments count by their kinds."""
+    if isinstance(body, Postback):
+        return _plain(body.title)
+    if not isinstance(body, (Message, Echo)):
+        return ""
+    return _plain(body.text) or " ".join(sorted(f"[{one.type}]" for one in body.attachments))
+
+
+def _plain(text_: str) -> str:
+    return " ".join(text_.split())
+
+
+async def remember(connection: AsyncConnection, rows: Sequence[tuple[int, int, datetime]], now: datetime) -> None:
+    """(event, conversation, Meta's time) of what was taken in by this way. Old ones are forgotten."""
+    await connection.execute(
+        text("""
+            INSERT INTO caught (event_id, conversation_id, at)
+            SELECT * FROM unnest(CAST(:events AS bigint[]), CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[]))
+        """),
+        {"events": [r[0] for r in rows], "ids": [r[1] for r in rows], "ats": [r[2] for r in rows]},
+    )
+    await connection.execute(text("DELETE FROM caught WHERE at < :old"), {"old": now - _KEPT})
+
+
+async def twins(connection: AsyncConnection, codec: Codec, taken: Sequence[tuple[int, int, Event]]) -> set[int]:
+    """Of these new webhook events (id, conversation, event), those whose message came by the Conversations API before."""
+    asked = [one for one in taken if isinstance(one[2].body, (Message, Postback, Echo))]
+    if not asked:
+        return set()
+    rows = await connection.execute(
+        text("""
+            SELECT c.event_id, c.conversation_id, e.at, e.body FROM caught c JOIN events e ON e.id = c.event_id
+            WHERE c.conversation_id = ANY(:ids) AND c.twin IS NULL
+        """),
+        {"ids": list({one[1] for one in asked})},
+    )
+    caught = [
+        (row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY))))
+        for row in rows
+    ]
+    found: dict[int, tuple[int, str | None]] = {}
+    for number, conversation, event in asked:
+        for one in caught:
+            near = one[1] == conversation and abs(one[2] - event.at) <= _SECOND
+            if near and one[0] != number and one[3] == words(event.body):
+                caught.remove(one)
+                found[number] = (one[0], event.mid)
+                break
+    if found:
+        await connection.execute(
+            text("""
+                UPDATE caught c SET twin = i.mid
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS i(id, mid) WHERE c.event_id = i.id
+            """),
+            {"ids": [v[0] for v in found.values()], "mids": [v[1] or "" for v in found.values()]},
+        )
+    return set(found)
+
+
+async def old_echoes(connection: AsyncConnection, taken: Sequence[tuple[int, int, Event]], now: datetime) -> set[int]:
+    """Of these new events, the page's own that change nothing any more: a human in Meta's inbox wrote them so long ago,
+    or the conversation went on since, that nobody is to be taken out of it."""
+    echoes = [(number, conversation, event.at) for number, conversation, event in taken if isinstance(event.body, Echo)]
+    if not echoes:
+        return set()
+    rows = await connection.execute(
+        text("""
+            SELECT i.event FROM unnest(CAST(:events AS bigint[]), CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[]))
+                AS i(event, id, at)
+            WHERE i.at < :old OR EXISTS (
+                SELECT FROM events e WHERE e.conversation_id = i.id AND e.at > i.at
+                  AND e.disposition IS NOT NULL AND e.disposition <> 'ignored')
+        """),
+        {
+            "events": [e[0] for e in echoes],
+            "ids": [e[1] for e in echoes],
+            "ats": [e[2] for e in echoes],
+            "old": now - INBOX_FOR,
+        },
+    )
+    return {row.event for row in rows}
