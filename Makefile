@@ -15,9 +15,10 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 PYTHON = .venv/bin/python
 APP = .venv/.installed
 ENGINE = .venv-engine/.installed
+AUDIT = .venv-audit/.installed
 WEB = bot/web/vendor/.installed
 
-.PHONY: help install train demo test check format test-nlu bench theme-dsfr lock clean
+.PHONY: help install train demo test check format test-nlu bench audit theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +33,10 @@ $(APP): requirements/dev.txt scripts/venv.sh
 
 $(ENGINE): requirements/engine.txt scripts/venv.sh
 	@sh scripts/venv.sh .venv-engine 3.10 requirements/engine.txt
+	@touch $@
+
+$(AUDIT): requirements/audit.txt scripts/venv.sh
+	@sh scripts/venv.sh .venv-audit 3.13 requirements/audit.txt
 	@touch $@
 
 $(WEB): package-lock.json scripts/web.sh $(APP)
@@ -69,6 +74,9 @@ bench: install train ## Mesure débit et délais sous charge / Measures throughp
 	@$(PYTHON) scripts/bench_console.py
 	@$(PYTHON) scripts/bench_workbench.py
 
+audit: install $(AUDIT) ## Failles connues, licences, nomenclature / Known weaknesses, licences, bill of materials
+	@$(PYTHON) -m scripts.audit
+
 theme-dsfr: $(APP) ## Thème de l’État, sous conditions (ACCEPTER=1 PAR=…, RETIRER=1) / The State's theme, under its terms
 	@$(PYTHON) -m scripts.theme_dsfr $(if $(ACCEPTER),--accepter) $(if $(PAR),--par "$(PAR)") $(if $(RETIRER),--retirer)
 
@@ -76,5 +84,5 @@ lock: $(APP) ## Refait les verrous de requirements/ / Renews the lock files
 	@sh scripts/lock.sh
 
 clean: ## Retire ce qui s’installe (garde var/ et models/) / Removes what installs (keeps var/ and models/)
-	@rm -rf .venv .venv-engine .tools node_modules bot/web/vendor .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-engine .venv-audit .tools node_modules bot/web/vendor .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find bot actions tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

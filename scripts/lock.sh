@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 uv=$(sh scripts/uv.sh)
-for pair in app:3.13 dev:3.13 engine:3.10; do
+for pair in app:3.13 dev:3.13 engine:3.10 audit:3.13; do
     name=${pair%%:*}
     "$uv" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
         --python-version "${pair##*:}" --output-file "requirements/$name.txt" "requirements/$name.in"
