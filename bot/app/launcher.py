@@ -46,8 +46,24 @@ FRENCH = {
     "postgres": "base de données",
     "migrate": "mise à jour de la base",
 }
-# What the engine may know: nothing of Meta, of citizens' data, of sessions.
-_SECRETS = ("META_", "SECRET_KEY", "DATA_KEY", "DATABASE_URL", "METRICS_TOKEN", "ACCOUNTS")
+# All that the engine may know. A list of what it may not know would be open to the next secret.
+_ENGINE_NAMES = {
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "XDG_CACHE_HOME",
+        "LD_LIBRARY_PATH",
+    ),
+    *(PREFIX + "TIMEZONE", PREFIX + "PDEATHSIG"),
+}
+_ENGINE_FAMILIES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "TF_", "RASA_", "PYTHON", "MPL", "SSL_CERT_", "PYENV_")
 # Never written down; `doctor` only needs to know that they were given.
 SECRET = ("META_APP_SECRET", "META_VERIFY_TOKEN", "META_PAGE_TOKEN", "METRICS_TOKEN", "SECRET_KEY", "DATA_KEY")
 _TOKEN = PREFIX + "META_PAGE_TOKEN"
@@ -348,12 +364,12 @@ def check_engine() -> None:
 
 
 def engine_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for what runs inside Rasa: without any of our secrets, quiet, and nothing sent home."""
+    """The environment for what runs inside Rasa: only what it needs, so no secret of ours or of others; nothing sent home."""
+    given = os.environ if environ is None else environ
     kept = {
         name: value
-        for name, value in (os.environ if environ is None else environ).items()
-        if not (name.startswith(PREFIX) and name[len(PREFIX) :].startswith(_SECRETS))
-        and name != "PYTHONDONTWRITEBYTECODE"
+        for name, value in given.items()
+        if (name in _ENGINE_NAMES or name.startswith(_ENGINE_FAMILIES)) and name != "PYTHONDONTWRITEBYTECODE"
     }
     return {
         **kept,

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from bot.app.launcher import engine_environ
+from bot.settings import KNOWN
 from bot.store.embedded import Embedded
 
 pytestmark = pytest.mark.alone
@@ -192,24 +193,12 @@ def test_only_the_sender_holds_the_page_token(machine: Machine) -> None:
 
 
 def test_the_engine_is_told_no_secret() -> None:
-    secret = {
-        f"PLANTON_{name}": "x"
-        for name in (
-            "META_APP_SECRET",
-            "META_PAGE_TOKEN",
-            "META_VERIFY_TOKEN",
-            "META_PAGE_ID",
-            "SECRET_KEY",
-            "DATA_KEY",
-            "DATABASE_URL",
-            "METRICS_TOKEN",
-            "ACCOUNTS",
-        )
-    }
+    secret = {f"PLANTON_{name}": "x" for name in (*KNOWN, "A_SECRET_OF_TOMORROW") if name != "TIMEZONE"}
+    others = {"AWS_SECRET_ACCESS_KEY": "x", "PGPASSWORD": "x", "CREDENTIALS_DIRECTORY": "/run/credentials"}
     seen = engine_environ(
-        {**secret, "PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "PLANTON_TIMEZONE": "Europe/Paris"}
+        {**secret, **others, "PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "PLANTON_TIMEZONE": "Europe/Paris"}
     )
-    assert not secret.keys() & seen.keys()
+    assert not (secret | others).keys() & seen.keys()
     assert "PYTHONDONTWRITEBYTECODE" not in seen
     assert seen["PLANTON_TIMEZONE"] == "Europe/Paris"
     assert seen["RASA_TELEMETRY_ENABLED"] == "false"
