@@ -85,10 +85,12 @@ class StandIn:
 
 @dataclass
 class EngineChild(Child):
-    """An engine on the launcher's socket. `model`: the archive that it loads; `failure`: what it said when it could not."""
+    """An engine on the launcher's socket. `model`: the archive that it loads; `proven`: whether it ever did; `failure`: what it said
+    when it could not."""
 
     listening: socket.socket = None  # type: ignore[assignment]  # always given
     model: Path | None = None
+    proven: bool = False
     failure: str = ""
     since: float = 0.0  # since the epoch; 0 while it is not ready
     _word: int = -1
@@ -119,7 +121,7 @@ class EngineChild(Child):
             word = json.loads(line)
             self.failure = str(word.get("failed", ""))
             if "model" in word:
-                self.since = self.since or time.time()
+                self.since, self.proven = self.since or time.time(), True
                 return True
         return False
 
@@ -231,8 +233,8 @@ class Engines:
 
     def again(self, child: EngineChild) -> None:
         """Before a crashed engine is started anew: it takes the model that it had, or the newest if it never got ready with it."""
-        if not child.since or child.model is None or not child.model.exists():
-            child.model = files.newest(self._models)
+        if not child.proven or child.model is None or not child.model.exists():
+            child.model, child.proven = files.newest(self._models), False
 
     def look(self) -> None:
         """One turn: answer in the place of an engine that is away, go on with a hand-over, look for a wish."""

@@ -1,6 +1,7 @@
 """The engine's own server, as the launcher starts it, over a model that is a small JSON file instead of Rasa.
 
-{"word": "a", "load": 0.2, "fail": false, "slow": 0.0}: its answer, seconds to load, whether it fails, seconds a turn.
+{"word": "a", "load": 0.2, "fail": false, "slow": 0.0, "loads": 2}: its answer, seconds to load, whether it fails, seconds a turn,
+how many times it loads at all.
 """
 
 from __future__ import annotations
@@ -25,8 +26,15 @@ class Model:
         self.model = path
         self._kept = json.loads(path.read_text())
         time.sleep(self._kept.get("load", 0))
-        if self._kept.get("fail"):
+        if self._kept.get("fail") or not self._may_load():
             raise SetupError(f"Le modèle {path.name} ne convient pas.", "Lancez : planton train.")
+
+    def _may_load(self) -> bool:
+        if "loads" not in self._kept:
+            return True
+        with self.model.with_suffix(".loads").open("a+") as counted:
+            counted.write("x")
+            return counted.tell() <= int(self._kept["loads"])
 
     async def understand(self, text: str) -> dict[str, Any]:
         """The model's word and the process that says it."""

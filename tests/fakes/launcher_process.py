@@ -1,10 +1,11 @@
 """`planton run engine` over a folder of models: python -m tests.fakes.launcher_process MODELS PATIENCE [real]
 
-Without `real` the engines are `tests.fakes.engine_process`.
+Without `real` the engines are `tests.fakes.engine_process`, started by the program that ENGINE_PROGRAM names, if it does.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Light(Launcher):
 
     def engine_command(self, one: Listener) -> list[str]:
         """The light engine."""
-        return [sys.executable, "-m", "tests.fakes.engine_process"]
+        return [os.environ.get("ENGINE_PROGRAM", sys.executable), "-m", "tests.fakes.engine_process"]
 
 
 if __name__ == "__main__":

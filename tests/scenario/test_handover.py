@@ -35,6 +35,7 @@ class Engines:
         self.models.mkdir(exist_ok=True)
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = ""  # what starts an engine, Python itself if empty
         self._clock = 1_000_000.0
 
     def model(self, name: str, **how: Any) -> str:
@@ -59,7 +60,12 @@ class Engines:
                     *self.more,
                 ],
                 cwd=ROOT,
-                env={**ours, "PLANTON_VAR_DIR": str(self.var), "PLANTON_ENGINE_URL": ",".join(self.urls)},
+                env={
+                    **ours,
+                    "PLANTON_VAR_DIR": str(self.var),
+                    "PLANTON_ENGINE_URL": ",".join(self.urls),
+                    **({"ENGINE_PROGRAM": self.program} if self.program else {}),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -90,6 +96,12 @@ class Engines:
 
         await until(ended, 30, f"{model} is dealt with: {self.said}")
         return engines.status(self.var)
+
+    def kill(self) -> None:
+        """End the launcher as a crash does; its engines go with it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> None:
         if self.process is None:
@@ -260,6 +272,97 @@ async def test_killed_with_its_launcher_and_started_again_with_what_was_publishe
         await there.serve("nouveau.tar.gz")
         assert (await client.understand("bonjour")).intent == "nouveau"
         await client.close()
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_hand_over_that_a_restart_cut_short_is_done_anew_and_answered(tmp_path: Path, works: bool) -> None:
+    """The engine starts with what served before, so that a model that does not load costs nothing."""
+    async with started(tmp_path) as there:
+        wish = engines.ask(there.var, there.model("nouveau", load=1.0, fail=not works))
+        await until(
+            lambda: engines.status(there.var).state == engines.SWITCHING, 10, "the hand-over begins", every=0.02
+        )
+        there.kill()
+        assert engines.status(there.var).wanted == wish.id
+        there.start()
+        await until(lambda: engines.status(there.var).wanted != wish.id, 10, "the launcher is back", every=0.02)
+        assert engines.in_service(there.models, there.var) == there.models / "ancien.tar.gz"
+        await there.serve("ancien.tar.gz")
+        await until(
+            lambda: (
+                engines.status(there.var).wanted == wish.id and engines.status(there.var).state != engines.SWITCHING
+            ),
+            20,
+            "the wish is answered",
+        )
+        status = engines.status(there.var)
+        assert status.state == (engines.DONE if works else engines.FAILED)
+        assert status.models == {"nouveau.tar.gz" if works else "ancien.tar.gz"}
+        assert ("nouveau.tar.gz ne convient pas" in status.failure) is not works
+
+
+async def test_a_wish_that_a_restart_outlived_is_answered_too(tmp_path: Path) -> None:
+    async with started(tmp_path) as there:
+        wish = engines.ask(there.var, there.model("nouveau", load=NEVER))
+        await until(lambda: engines.status(there.var).state == engines.SWITCHING, 10, "the hand-over begins")
+        there.kill()
+        there.model("ensuite")  # somebody went back, or trained, meanwhile
+        there.start()
+        await there.serve("ensuite.tar.gz")
+        status = engines.status(there.var)
+        assert (status.wanted, status.state) == (wish.id, engines.FAILED)
+        assert "redémarré" in status.failure
+        assert (await there.want(there.model("enfin"))).models == {"enfin.tar.gz"}
+
+
+async def test_an_engine_that_starts_with_the_wanted_model_and_never_gets_ready_is_no_answer_for_ever(
+    tmp_path: Path,
+) -> None:
+    there = Engines(tmp_path, [free_port()], 1.0)
+    slow = there.model("lent", load=NEVER)
+    there.start()
+    try:
+        await until(lambda: engines.held(there.var) and there.pids(), 10, "the launcher runs")
+        assert "n’était pas prêt" in (await there.want(slow)).failure
+        assert (await there.want(there.model("vif"))).models == {"vif.tar.gz"}
+    finally:
+        there.stop()
+
+
+async def test_engines_that_cannot_be_started_end_nothing_and_are_tried_again(tmp_path: Path) -> None:
+    """As when the machine has no process or no memory left."""
+    program = tmp_path / "moteur"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    there = Engines(tmp_path, [free_port()], 30.0)
+    there.program = str(program)
+    there.model("ancien")
+    there.start()
+    client = EngineClient(there.urls)
+    try:
+        await there.serve("ancien.tar.gz")
+        program.chmod(0o644)
+        status = await there.want(there.model("nouveau"))
+        assert status.state == engines.FAILED
+        assert "un second moteur ne démarre pas" in status.failure
+        assert status.models == {"ancien.tar.gz"}
+        assert (await client.understand("bonjour")).intent == "ancien"
+        (pid,) = there.pids()
+        os.kill(pid, signal.SIGKILL)  # and now the first one neither
+        await until(lambda: "moteur : ne démarre pas" in there.said, 10, "it is tried")
+        assert engines.status(there.var).models == set()
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=9)) as session,
+            session.get(f"{there.urls[0]}/healthz") as answer,
+        ):
+            assert (answer.status, await answer.json()) == (503, {"error": "starting"})
+        program.chmod(0o755)
+        await there.serve("ancien.tar.gz")
+        assert (await client.understand("bonjour")).intent == "ancien"
+        assert "Traceback" not in there.said
+    finally:
+        await client.close()
+        there.stop()
 
 
 @pytest.mark.parametrize("word", ["{", "[]", '{"id": 1, "model": "x"}', '{"id": "a", "model": "../x.tar.gz"}'])
