@@ -24,6 +24,7 @@ from bot.policy.rights import Capability
 from bot.policy.topics import topics
 from bot.store import audit, news
 from bot.store.workbench.drift import Drift, Understood, Unknown, Week, opened
+from bot.store.workbench.review import VIEW_AGAIN
 from bot.trainer.corpus import Corpus
 from bot.trainer.errors import TrainerError
 from bot.trainer.project import Project
@@ -128,14 +129,16 @@ class DriftViews:
         return csv_safe.file(f"suivi-{now.astimezone(self._deps.zone).date()}", HEADER, rows)
 
     async def _seen(self, request: Request, found: Found | None) -> None:
-        """Citizens' words were on the screen."""
+        """Citizens' words were on the screen; a page that refreshes itself is one look."""
         if found is not None and found.topics:
             async with self._deps.database.begin() as connection:
-                await audit.record(
+                await audit.record_once(
                     connection,
                     self._deps.wall.now(),
+                    VIEW_AGAIN,
                     request.ctx.user.id,
                     "drift_viewed",
+                    None,
                     count=len(found.topics[:SHOWN]),
                 )
 

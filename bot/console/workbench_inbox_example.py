@@ -14,7 +14,7 @@ from bot.core.examples import without_marks
 from bot.trainer.checks.all import check_example
 from bot.trainer.checks.context import Context
 from bot.trainer.checks.finding import Finding
-from bot.trainer.corpus import Corpus, Example, entity_names, tidy
+from bot.trainer.corpus import LONGEST, Corpus, Example, entity_names, must_be_short, tidy
 from bot.trainer.errors import TrainerError
 from bot.trainer.guide import definitions
 from bot.trainer.neighbours import Near
@@ -86,7 +86,9 @@ class Bench:
         return self._draft(seen.text, intents, seen)
 
     def redraft(self, marked: str, intents: Collection[str]) -> Draft:
-        """The same for what a trainer has written. Raises BadFile."""
+        """The same for what a trainer has written; of what is too long, the text alone. Raises BadFile."""
+        if len(marked) > LONGEST:
+            return Draft(marked, entities=sorted(entity_names(self._project)))
         return self._draft(tidy(marked), intents, None)
 
     def _draft(self, marked: str, intents: Collection[str], seen: Pseudonymised | None) -> Draft:
@@ -110,9 +112,10 @@ class Bench:
 
         `allowed`: pieces that look personal, and of which the trainer says that they are not; `known`: the page had shown
         what the checks warn of.
-        Raises Personal, Refused, Doubtful, BadFile.
+        Raises Personal, Refused, Doubtful, BadFile, TrainerError for a text that is too long.
         """
         marked = tidy(marked)
+        must_be_short(marked)
         plain = without_marks(marked)
         left = unconfirmed(pseudonymiser().leftovers(plain), allowed)
         if left:

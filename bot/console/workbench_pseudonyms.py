@@ -16,6 +16,7 @@ from bot.console.forms import field
 from bot.console.site import Site, Topic
 from bot.core.examples import words_of
 from bot.policy.rights import Capability
+from bot.trainer.corpus import must_be_short
 from bot.trainer.errors import TrainerError
 from bot.trainer.pseudonyms import Kind, Pseudonymised, Replacement, pseudonymiser
 
@@ -125,6 +126,8 @@ async def must_be_public(request: Request, lines: Sequence[str], instead: str = 
     """What is in `data/` is public: nothing personal gets there that the trainer has not looked at. `lines`: examples with their
     marks; `instead`: the example that one of them replaces. Raises Personal, TrainerError for a text that is too long."""
     left: dict[str, Replacement] = {}
+    for line in lines:
+        must_be_short(line)
     for line in lines:
         for one in await still_personal(request, words_of(line)):
             if one.original not in instead:

@@ -152,7 +152,8 @@ def touched(before: Response, after: Response) -> list[Touched]:
         for old, new in zip(old_text.split("\n"), new_text.split("\n"), strict=False):  # spaces are set within lines
             if old == new or len(found) >= TOUCHED_AT_MOST:
                 continue
-            if len(old) > COMPARED:  # comparing two long lines letter by letter takes minutes
+            # Comparing two long lines letter by letter takes minutes.
+            if len(old) > COMPARED or len(new) > 2 * COMPARED:
                 found.append(Touched(_around(old, 0, COMPARED), _around(new, 0, COMPARED)))
                 continue
             matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)

@@ -263,6 +263,7 @@ def _first_look(project: Project, turns: Sequence[Turn], kind: str, name: str) -
 
 def _second_look(
     project: Project, turns: Sequence[Turn], kind: str, name: str, given: Mapping[int, str]
+    stories.must_be_short([turn.seen if kind == TEST and turn.payload is None else "" for turn in turns])
 ) -> tuple[Preview, Explained | None]:
     """The draft with the words that the trainer confirmed; why there is none, when there is none."""
     words = {turn.events[0]: given[turn.events[0]] for turn in turns if turn.payload is None}
@@ -290,6 +291,7 @@ def _look(
     found = pseudonyms.pseudonymiser()
     left = {one.original: one for text in (*words.values(), name) for one in found.leftovers(text)}
     return Preview(kind, name, turns, words, seen, list(left.values()), (), draft)
+    stories.must_be_short([words.get(turn.events[0], "") for turn in turns])
 
 
 def _told(turn: Turn, words: str) -> stories.Turn:

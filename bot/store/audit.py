@@ -150,14 +150,26 @@ _RECENT = text("""
 
 async def record_once(
     connection: AsyncConnection,
+_RECENT_LIST = text("""
+    SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = :action AND conversation_id IS NULL
+        AND at > :after AND at <= :at)
+""")
     at: datetime,
     within: timedelta,
     user_id: int,
     action: str,
-    conversation_id: int,
+    conversation_id: int | None,
     **detail: Any,
 ) -> None:
-    """As `record`, unless the same user did the same to that conversation within that time before."""
-    values = {"user": user_id, "action": action, "conversation": conversation_id, "detail": json.dumps(detail)}
-    if not await connection.scalar(_RECENT, {**values, "at": at, "after": at - within}):
+    """As `record`, unless the same user did the same to that conversation within that time before.
+
+    Without a conversation a list was looked at: then the details (how much it showed) do not tell one look from another.
+    """
+    values: dict[str, Any] = {"user": user_id, "action": action, "at": at, "after": at - within}
+    if conversation_id is None:
+        recent = await connection.scalar(_RECENT_LIST, values)
+    else:
+        values |= {"conversation": conversation_id, "detail": json.dumps(detail)}
+        recent = await connection.scalar(_RECENT, values)
+    if not recent:
         await record(connection, at, user_id, action, conversation_id, **detail)

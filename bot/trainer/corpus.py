@@ -38,6 +38,7 @@ __all__ = [
     "apply",
     "bad_name",
     "entities",
+    "must_be_short",
     "prepared",
     "without_marks",
 ]
@@ -451,11 +452,7 @@ def check_operation(asked: Operation, known: frozenset[str]) -> Operation:
 def _must_be_example(marked: str, known: frozenset[str]) -> None:
     if not marked.strip(" -"):
         raise TrainerError("L’exemple est vide.", "Écrivez un message, comme une personne l’écrirait.")
-    if len(marked) > LONGEST:
-        raise TrainerError(
-            f"L’exemple fait {len(marked)} caractères\u00a0: plus de {LONGEST}.",
-            "Gardez-en la partie qui dit la demande\u00a0: Planton ne lit pas davantage d’un message.",
-        )
+    must_be_short(marked)
     try:
         marks = entities(marked)
     except ValueError as error:
@@ -468,6 +465,15 @@ def _must_be_example(marked: str, known: frozenset[str]) -> None:
                 f"L’entité «\u00a0{short(mark.name)}\u00a0» n’existe pas.",
                 f"Choisissez parmi\u00a0: {', '.join(sorted(known))}\u202f; ou retirez les crochets.",
             )
+
+
+def must_be_short(marked: str) -> None:
+    """Refuse an example that is too long, before anything reads it. Raises TrainerError."""
+    if len(marked) > LONGEST:
+        raise TrainerError(
+            f"L’exemple fait {len(marked)} caractères\u00a0: plus de {LONGEST}.",
+            "Gardez-en la partie qui dit la demande\u00a0: Planton ne lit pas davantage d’un message.",
+        )
 
 
 def _known_entities(project: Project, operations: Iterable[Operation]) -> frozenset[str]:

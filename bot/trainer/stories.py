@@ -31,6 +31,8 @@ TESTS = "tests/engine/conversations"
 STORY, TEST = "story", "test"
 MOST_TURNS = 20
 LONGEST_NAME = 80  # characters
+LONGEST_WORDS = 2_000  # characters of a message of a test, so that every one of them is looked through
+MOST_WORDS = 10_000  # of all its messages together
 FALLBACK = "nlu_fallback"
 HISTORY = 4  # states that MemoizationPolicy (config.yml) looks back
 _FRAGMENT = 60  # characters of a reply that a test looks for
@@ -93,6 +95,21 @@ def played(project: Project, name: str, turns: Sequence[Turn]) -> Draft:
     known = _Replies.read(project)
     steps = [_row_of_test(number, turn, known) for number, turn in enumerate(_chosen(turns), 1)]
     return Draft(TEST, name, _free_file(project, name), _dumped(name, steps))
+
+
+def must_be_short(words: Sequence[str]) -> None:
+    """Refuse messages of a test that are too long to be looked through for personal data. Raises BadStory."""
+    for number, one in enumerate(words, 1):
+        if len(one) > LONGEST_WORDS:
+            raise BadStory(
+                f"Message n°\u00a0{number}\u00a0: il compte {len(one)} caractères, plus de {LONGEST_WORDS}.",
+                "Raccourcissez-le, ou décochez-le.",
+            )
+    total = sum(map(len, words))
+    if total > MOST_WORDS:
+        raise BadStory(
+            f"Les messages comptent ensemble {total} caractères, plus de {MOST_WORDS}.", "Décochez-en quelques-uns."
+        )
 
 
 def add(project: Project, draft: Draft, who: str = "") -> None:

@@ -183,6 +183,23 @@ async def test_the_page_shows_figures_and_new_subjects_and_is_recorded(
     await console.execute("UPDATE readings SET weight = 0 WHERE event_id = ANY(:ids)", ids=events)
 
 
+async def test_a_page_that_refreshes_itself_is_one_look(
+    console: RunningConsole, trainer: Browser, wall: FrozenClock
+) -> None:
+    for i, words in enumerate(SCOOTERS):
+        await message(console, console.clock.now() - timedelta(days=i), None, "clarify", 0.2, words, f"q{i}", True)
+    looks = "SELECT detail FROM audit WHERE action = 'drift_viewed' ORDER BY id"
+    while not await console.rows(looks):  # made in a thread: the page comes first
+        await trainer.get("/atelier/suivi")
+    await message(console, console.clock.now(), None, "clarify", 0.2, "quel temps fera-t-il", "q9", True)
+    for _ in range(2):
+        await trainer.get("/atelier/suivi", X_Planton_Live="1")
+    assert len(await console.rows(looks)) == 1
+    wall.advance(minutes=6)
+    await trainer.get("/atelier/suivi", X_Planton_Live="1")
+    assert len(await console.rows(looks)) == 2
+
+
 async def test_the_file_holds_counts_only(console: RunningConsole, trainer: Browser) -> None:
     await two_weeks(console)
     answer = await trainer.get("/atelier/suivi.csv")

@@ -22,6 +22,7 @@ from bot.store.conversations import Conversations, Finish, Settlement
 from bot.store.db import Database
 from bot.store.workbench.readings import Confirmed, NewReading, confirmed, keep, mark
 from bot.trainer.project import Project
+from bot.trainer.pseudonyms import Pseudonymiser
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.project import copied
@@ -461,6 +462,25 @@ async def test_what_a_trainer_types_back_in_is_refused(desk: Desk, ines: Browser
     assert "donnée personnelle" in answer.page
     assert desk.project.read(NLU) == before
     assert await desk.console.rows("SELECT 1 FROM reading_decisions") == []
+
+
+async def test_what_is_too_long_is_refused_before_it_is_read(
+    desk: Desk, ines: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = await desk.read(WORDS)
+    page = (await ines.get(f"/atelier/messages/{event}")).page
+    read: list[int] = []
+    find = Pseudonymiser.find
+    monkeypatch.setattr(Pseudonymiser, "find", lambda self, text: [read.append(len(text)), *find(self, text)][1:])
+    long = "mot " * 60_000 + "camille.durand@courrier.invalid"
+    refused = await desk.send(ines, page, event, "intention:plainte_comment", exemple=long)
+    assert refused.status == 422
+    assert "plus de 2000" in refused.page
+    assert "camille.durand" in _example(refused.page)  # nothing is lost
+    assert max(read, default=0) <= 2_000
+    huge = await desk.send(ines, page, event, "intention:plainte_comment", exemple="mot " * 250_000)
+    assert huge.status == 413
+    assert await desk.console.rows("SELECT FROM reading_decisions") == []
 
 
 async def test_entities_are_marked_and_bad_marks_refused(desk: Desk, ines: Browser) -> None:

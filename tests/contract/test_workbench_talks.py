@@ -293,6 +293,30 @@ async def test_a_conversation_becomes_a_story_and_can_be_taken_back(
     assert [a for a, _ in await console.audit()][-2:] == ["story_added", "story_undone"]
 
 
+async def test_every_word_of_a_test_is_looked_through_or_refused(
+    console: RunningConsole, ines: Browser, files: Project
+) -> None:
+    mail = "camille.durand@courrier.invalid"
+    number, first = await talks.turn(console, "p1", "mot " * 450, "procuration", "Voici.")
+    events = [first]
+    for _ in range(5):
+        events.append((await talks.turn(console, "p1", "mot " * 450, "procuration", "Voici."))[1])
+    _, long = await talks.turn(console, "p1", "mot " * 1_600 + mail, "procuration", "Voici.")
+    status, page = await prepared(ines, number, "test", "un long message", [long])
+    assert status == 422
+    assert "plus de 2000" in page
+    status, page = await prepared(ines, number, "test", "de longs messages", events)
+    assert status == 422
+    assert "plus de 10000" in page
+    words = "mot " * 1_600 + mail
+    given = {f"mots_{first}": words, "to": "ajouter"}
+    status, page = await prepared(ines, number, "test", "un long message", [first], **given)
+    assert status == 422
+    assert "plus de 2000" in page
+    assert mail in page  # what was typed stays
+    assert not list(files.path("tests/engine/conversations").glob("*long*"))
+
+
 async def test_what_was_edited_since_is_not_taken_back(console: RunningConsole, ines: Browser, files: Project) -> None:
     number, events = await passport(console)
     await prepared(ines, number, "story", "une suite", events, to="ajouter")

@@ -227,7 +227,7 @@ class ReviewStore:
             leads = await self._leads(connection, [row.leader or row.newest for row in found])
             reasons = await self._reasons(connection, [row.group_id for row in found], where, values)
             if found:
-                await _seen(connection, now, user, len(found))
+                await audit.record_once(connection, now, VIEW_AGAIN, user.id, "reading_viewed", None, groups=len(found))
         return [
             Group(leads[row.leader or row.newest], row.size, reasons.get(row.group_id, ()))
             for row in found
@@ -545,19 +545,6 @@ def _must_wait(earlier: Decision | None) -> None:
 def _must(user: User, needs: Capability) -> None:
     if not user.may(needs):
         raise NotAllowed()
-
-
-async def _seen(connection: AsyncConnection, now: datetime, user: User, groups: int) -> None:
-    """The list was shown: once in five minutes."""
-    recent = await connection.scalar(
-        text("""
-            SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = 'reading_viewed' AND conversation_id IS NULL
-                AND at > :after AND at <= :now)
-        """),
-        {"user": user.id, "after": now - VIEW_AGAIN, "now": now},
-    )
-    if not recent:
-        await audit.record(connection, now, user.id, "reading_viewed", groups=groups)
 
 
 async def _decision_of(connection: AsyncConnection, event: int) -> Decision | None:
