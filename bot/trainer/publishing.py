@@ -121,6 +121,7 @@ class Publisher:
         try:
             await (run.forward() if publication.kind == PUBLISH else run.back())
         except Refused as error:
+            self._stopped[publication.id] = _Why.of(error)  # should the database be away when it is to be said
             await self.publications.fail(self.clock.now(), publication.id, error.what, error.remedy)
         except Exception as error:  # cancelled: `recover` sees to it at the next start
             # The name alone: what a database refuses is quoted with the words that were to be written.

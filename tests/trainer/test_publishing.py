@@ -413,6 +413,20 @@ async def test_a_database_that_goes_away_once_the_model_serves_ends_in_a_publica
     assert launcher.wished == [candidate]
 
 
+async def test_a_refusal_that_could_not_be_written_down_is_said_later(
+    world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await world.ask(await world.candidate(missed=True))
+    publisher = world.publisher
+    monkeypatch.setattr(world.publications, "fail", failing(world.publications.fail, [AWAY], lambda *_: True))
+    with pytest.raises(OperationalError):
+        await publisher.work()
+    assert not await publisher.work()
+    found = await world.publications.get(number)
+    assert found is not None
+    assert (found.state, "« au secours il a un couteau »" in found.failure) == ("failed", True)
+
+
 async def test_a_full_disk_is_undone_and_undone_again_until_it_is(
     world: World, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
