@@ -1,0 +1,104 @@
+"""Beside the sends: looks whether Meta still sends webhooks, and catches up at the start, now and then, and when one was lost.
+
+It has its own connections to Meta and to the database, and its own pace: no send waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.meta.send_api import SendApi
+from bot.sender.catchup import CatchUp, Outcome
+from bot.sender.deps import SenderAccount
+from bot.sender.subscriptions import Found, Subscriptions
+from bot.store import meta_flow
+from bot.store.db import Database
+
+log = logging.getLogger("planton.watch")
+
+
+@dataclass(frozen=True)
+class WatchTiming:
+    """Seconds."""
+
+    first: float = 3.0  # what waits in the outbox leaves first
+    poll: float = 15.0  # whether a walk is wanted
+    walk_every: float = 900.0
+    walk_again: float = 120.0  # after one that broke off, or that somebody else was doing
+    check_every: float = 300.0  # of the subscription
+
+
+class Watch:
+    """`run` until cancelled."""
+
+    def __init__(
+        self,
+        accounts: Mapping[SenderAccount, SendApi],
+        database: Database,
+        catch_up: CatchUp,
+        subscriptions: Subscriptions,
+        timing: WatchTiming | None = None,
+        tick: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._accounts = accounts
+        self._db = database
+        self._catch_up = catch_up
+        self._subscriptions = subscriptions
+        self._timing = timing or WatchTiming()
+        self._tick = tick
+        self._walk_at: dict[str, float] = {}
+        self._check_at: dict[str, float] = {}
+        self._states: dict[str, str | None] = {}
+
+    async def run(self) -> None:
+        """For ever; whatever ails the store or Meta, the next look comes."""
+        await asyncio.sleep(self._timing.first)
+        while True:
+            for account, api in self._accounts.items():
+                try:
+                    await self.look(account, api)
+                except Exception as error:  # the outbox does not depend on this
+                    log.warning("account %s not looked at: %s", account.id, type(error).__name__)
+            await asyncio.sleep(self._timing.poll)
+
+    async def look(self, account: SenderAccount, api: SendApi) -> None:
+        """Do for one account what is due."""
+        if self._tick() >= self._check_at.get(account.id, 0.0):
+            self._check_at[account.id] = self._tick() + self._timing.check_every
+            self._tell(await self._subscriptions.look(account, api))
+        if self._tick() >= self._walk_at.get(account.id, 0.0) or await self._wanted(account.id):
+            self._walk_at[account.id] = self._tick() + self._timing.walk_again
+            outcome = await self._catch_up.walk(account, api)
+            if not outcome.busy and not outcome.error:
+                self._walk_at[account.id] = self._tick() + self._timing.walk_every
+            _walked(outcome)
+
+    async def _wanted(self, account: str) -> bool:
+        async with self._db.begin(durable=False) as connection:
+            flows = await meta_flow.read(connection, [account])
+        return any(flow.walk_wanted and not flow.walk_error for flow in flows)
+
+    def _tell(self, found: Found) -> None:
+        """A line when it changes."""
+        now = found.error or found.state
+        if self._states.get(found.account) == now:
+            return
+        self._states[found.account] = now
+        if found.state == meta_flow.LOST:
+            log.error("account %s: Meta sends no webhooks any more; run: planton meta subscribe", found.account)
+        elif found.state == meta_flow.PARTIAL:
+            log.warning("account %s: fields not subscribed: %s", found.account, ", ".join(found.missing))
+        elif found.error:
+            log.warning("account %s: subscription unknown (%s)", found.account, found.error)
+        else:
+            log.info("account %s: subscribed", found.account)
+
+
+def _walked(outcome: Outcome) -> None:
+    found = outcome.taken + outcome.told
+    level = logging.WARNING if found else logging.INFO
+    log.log(level, "account %s: %d threads read, %d messages caught up with", outcome.account, outcome.threads, found)
