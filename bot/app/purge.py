@@ -1,0 +1,108 @@
+"""`planton purge`: erases what is past its time, now; or says what would go; or reads the register of deletions again."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+
+from bot.app.access import reach
+from bot.app.say import typeset
+from bot.core.errors import SetupError
+from bot.settings import Settings
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.purge import Busy, Chain, Origin, Purge, Report, verify
+from bot.store.volumes import RollUp
+from bot.store.workbench.drift import Drift
+
+CLASSES = {
+    "everyday": "conversations courantes",
+    "complaints": "réclamations",
+    "sensitive": "conversations sensibles",
+    "emergencies": "urgences",
+    "raw": "webhooks bruts",
+    "audit": "journal des actions",
+    "statistics": "statistiques",
+}
+WAYS = {
+    "erased": "effacées",
+    "pseudonymised": "pseudonymisées",
+    "trimmed": "en cours, anciens messages effacés",
+}
+KEPT = {
+    "held": "sous conservation légale",
+    "open": "dont la demande n’est pas close",
+    "agent": "tenues par un agent",
+    "in_flight": "avec un message en cours",
+    "validation": "avec une réponse à valider",
+}
+STOPPED = {
+    "crisis": "Une crise est ouverte : la purge s’est arrêtée. Relancez-la quand la crise est fermée.",
+    "hours": "L’heure de fin est passée : la suite se fera la nuit prochaine.",
+}
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Purge, preview or verify; the exit code (1: the register is broken, or the purge stopped before its end)."""
+    settings = Settings()
+    limits, zone = settings.retention, settings.zone
+    with reach(settings, create=False) as url:
+        codec = Codec(settings.secret("DATA_KEY"))
+
+        async def work() -> int:
+            database = Database(url, size=3, name="planton-purge")
+            try:
+                if parsed.verifier:
+                    return _say_chain(await verify(database))
+                purge = Purge(database, codec, limits, (RollUp(database), Drift(database, zone)))
+                now = datetime.now(UTC)
+                if parsed.simuler:
+                    _say("Partiraient", await purge.preview(now))
+                    return 0
+                report = await purge.run(now, Origin("command"))
+                _say("Partis", report)
+                return 0 if report.stopped is None else 1
+            except Busy:
+                raise SetupError("Une autre purge est en cours.", "Attendez sa fin, puis relancez.") from None
+            finally:
+                await database.close()
+
+        return asyncio.run(work())
+
+
+def _print(line: str) -> None:
+    print(typeset(line))
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def _say(title: str, report: Report) -> None:
+    _print(f"{title} :" if report.done else f"{title} : rien.")
+    for (of, way), counts in sorted(
+        report.done.items(), key=lambda item: (list(CLASSES).index(item[0][0].value), item[0][1])
+    ):
+        people, rows = report.people[(of, way)], sum(counts.values())
+        what = f"{_number(people)} {WAYS[way]}, " if people else ""
+        _print(f"  {CLASSES[of.value]} : {what}{_number(rows)} ligne{'s' if rows > 1 else ''}")
+    for why, n in sorted(report.protected.items()):
+        _print(f"Gardées bien que leur durée soit passée : {_number(n)} {KEPT[why]}.")
+    if report.seconds:
+        _print(
+            f"{_number(report.rows)} lignes en {report.seconds:.1f} s de travail ({report.rows / report.seconds:.0f} par seconde), "
+            f"{_number(report.batches)} lots, le plus long {report.slowest * 1000:.0f} ms."
+        )
+    if report.stopped is not None:
+        _print(STOPPED[report.stopped])
+
+
+def _say_chain(chain: Chain) -> int:
+    if chain.broken is not None:
+        _print(f"Le registre n’est pas intact : la ligne {chain.broken} a été modifiée, ou celle d’avant a disparu.")
+        return 1
+    _print(f"Le registre est intact : {_number(chain.lines)} ligne{'s' if chain.lines > 1 else ''}.")
+    if chain.head:
+        _print(f"Empreinte de la dernière : {chain.head}")
+    return 0

@@ -1,0 +1,125 @@
+"""What a person withdrew is erased at once, wherever it stands: message, edits, raw bodies, readings, sketches, fields.
+
+Readings and the search's index go by triggers when the body changes (migrations 0003, 0004). What agents wrote is theirs,
+quotations included: nobody can tell one from a reply (`docs/rgpd.md`). A legal hold does not keep what its author withdrew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.messages import Unknown, body_from_json, body_to_json
+from bot.policy.fields import fields
+from bot.store.codec import Codec
+from bot.store.db import CONSOLE, notify
+
+_BODY, _ENTITIES, _SLOTS, _STATE = "events.body", "events.entities", "handoffs.slots", "conversations.state"
+
+_FIND = text("""
+    SELECT id, body, entities, delivery_id, again FROM events
+    WHERE conversation_id = :conversation AND kind <> 'unsend' AND (mid = :target OR target = :target
+        OR id IN (SELECT event_id FROM caught WHERE conversation_id = :conversation AND twin = :target)
+        OR mid IN (SELECT k.twin FROM caught k JOIN events o ON o.id = k.event_id
+            WHERE k.conversation_id = :conversation AND o.mid = :target))
+""")
+# How it was read tells what it said. Route and disposition stay: that it came, and what became of it.
+_EMPTY = text("""
+    UPDATE events SET body = :empty, entities = NULL, intent = NULL, confidence = NULL, waiting = NULL,
+        disposition = coalesce(disposition, 'ignored'), reason = coalesce(reason, 'unsent'),
+        settled_at = coalesce(settled_at, :now)
+    WHERE id = ANY(:ids)
+""")
+_SKETCHES = (
+    text("DELETE FROM likenesses WHERE conversation_id = :conversation"),
+    text("UPDATE message_groups SET bands = '{}' WHERE sample_id = ANY(:ids) AND bands <> '{}'"),
+    text("DELETE FROM deliveries WHERE id = ANY(:deliveries)"),
+)
+_HANDOFFS = text(
+    "SELECT id, slots FROM handoffs WHERE conversation_id = :conversation AND slots IS NOT NULL FOR UPDATE"
+)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was withdrawn: its words, and what was found in them."""
+
+    words: str
+    values: frozenset[str]
+
+    def told(self, value: Any) -> bool:
+        """Whether a field's value may come from there."""
+        if not isinstance(value, str):
+            return False
+        parts = {value.strip().casefold(), *(part.strip().casefold() for part in value.split(", "))}
+        return any(part in self.values or (len(part) > 1 and part in self.words) for part in parts)
+
+
+async def withdraw(connection: AsyncConnection, codec: Codec, conversation: int, target: str, now: datetime) -> None:
+    """Erase the message whose id is `target`, with its edits, in the transaction of its withdrawal.
+
+    The caller has locked the conversation's row. What waited to be answered is no longer answered.
+    """
+    rows = (await connection.execute(_FIND, {"conversation": conversation, "target": target})).all()
+    if rows:
+        said = _said(codec, rows)
+        ids = [row.id for row in rows]
+        deliveries = sorted({d for row in rows for d in (row.delivery_id, *(row.again or ())) if d is not None})
+        empty = codec.seal_json(body_to_json(Unknown("unsent")), _BODY)
+        await connection.execute(_EMPTY, {"empty": empty, "ids": ids, "now": now})
+        for statement in _SKETCHES:
+            names = {"conversation": conversation, "ids": ids, "deliveries": deliveries}
+            await connection.execute(statement, {n: names[n] for n in statement._bindparams})
+        await _forget_fields(connection, codec, conversation, said)
+        await _forget_dialogue(connection, codec, conversation, said)
+    await notify(connection, CONSOLE, str(conversation))
+
+
+def _said(codec: Codec, rows: Collection[Any]) -> _Said:
+    texts, values = [], set()
+    for row in rows:
+        words = getattr(body_from_json(codec.open_json(row.body, _BODY)), "text", None) or ""
+        found = codec.open_json(row.entities, _ENTITIES)
+        texts.append(words)
+        values |= {str(v).casefold() for v in fields(words).values()}
+        values |= {str(v).casefold() for v in found.values()} if isinstance(found, Mapping) else set()
+    return _Said("\n".join(texts).casefold(), frozenset(values))
+
+
+async def _forget_fields(connection: AsyncConnection, codec: Codec, conversation: int, said: _Said) -> None:
+    for row in (await connection.execute(_HANDOFFS, {"conversation": conversation})).all():
+        slots = codec.open_json(row.slots, _SLOTS) or {}
+        kept = {name: value for name, value in slots.items() if not said.told(value)}
+        if kept != slots:
+            await connection.execute(
+                text("UPDATE handoffs SET slots = :slots WHERE id = :id"),
+                {"id": row.id, "slots": codec.seal_json(kept, _SLOTS)},
+            )
+
+
+async def _forget_dialogue(connection: AsyncConnection, codec: Codec, conversation: int, said: _Said) -> None:
+    sealed = await connection.scalar(text("SELECT state FROM conversations WHERE id = :id"), {"id": conversation})
+    state = codec.open_json(sealed, _STATE)
+    if not isinstance(state, dict):
+        return
+    kept = dict(state)
+    if isinstance(slots := state.get("slots"), dict):
+        kept["slots"] = {name: value for name, value in slots.items() if not said.told(value)}
+    if isinstance(told := state.get("told"), dict):
+        kept["told"] = {n: row for n, row in told.items() if not (isinstance(row, list) and row and said.told(row[0]))}
+    if isinstance(events := state.get("events"), list):
+        kept["events"] = [one for one in events if not _slot_event(one, said)]
+    if kept != state:
+        await connection.execute(
+            text("UPDATE conversations SET state = :state WHERE id = :id"),
+            {"id": conversation, "state": codec.seal_json(kept, _STATE)},
+        )
+
+
+def _slot_event(one: Any, said: _Said) -> bool:
+    return isinstance(one, list) and len(one) == 3 and one[0] == "s" and said.told(one[2])
