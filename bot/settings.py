@@ -52,6 +52,8 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "DEBOUNCE_MS": ("1500", "attente après un message, en millisecondes ; 0 : aucune"),
     "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
     "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
+    "ENGINE_NOTICE": ("60", "secondes sans moteur avant de le dire, une fois, à qui attend ; de jour"),
+    "ENGINE_HANDOFF": ("300", "secondes sans moteur avant de confier aux agents ce qui attend"),
     "OIDC_ISSUER": (None, "émetteur OpenID Connect du fournisseur d’identité ; sans lui, la console n’en propose pas"),
     "OIDC_CLIENT_ID": (None, "identifiant de la console chez le fournisseur d’identité"),
     "OIDC_CLIENT_SECRET_FILE": (
@@ -403,6 +405,11 @@ class Settings:
         if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
             raise _wrong(name, f"« {value} » n’est pas un nombre entier de {low} à {high}.")
         return int(value)
+    @property
+    def engine_patience(self) -> tuple[int, int]:
+        """Seconds without the engine until a person is told, and until agents get what waits."""
+        return self._whole("ENGINE_NOTICE", 0, 86_400), self._whole("ENGINE_HANDOFF", 0, 86_400)
+
 
 
 def _wall(name: str, value: str) -> time:

@@ -28,6 +28,7 @@ from bot.meta import direct, metadata
 from bot.policy.emergency import Detection
 from bot.sender.deps import SenderAccount, SenderDeps
 from bot.sender.service import Sender
+from bot.policy.patience import Patience
 from bot.settings import Account, Settings
 from bot.store.codec import Codec
 from bot.store.conversations import Conversations
@@ -230,6 +231,7 @@ async def worker(settings: Settings, url: str) -> None:
                 policy.night,
                 policy.desk,
                 timedelta(milliseconds=settings.debounce_ms),
+        notice, handoff = settings.engine_patience
                 policy.texts,
                 policy.detect,
                 policy.plan,
@@ -241,6 +243,7 @@ async def worker(settings: Settings, url: str) -> None:
         work = Worker(WorkerDeps(conversations, turns(live.policy), opened.listener, opened.clock))
         live.tell(lambda policy: work.use(turns(policy)))
         secret, sender_url = settings.secret("SECRET_KEY").encode(), _url(settings, "SENDER_PORT")
+                Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
         async with aiohttp.ClientSession() as session:
 
             async def ask(platform: Platform, account: str, person: str) -> str | None:

@@ -28,28 +28,42 @@ CONNECT_TIMEOUT = 2.0
 
 
 class Circuit:
-    """Remembers that an engine failed, so that it is not asked again at once by every message that waits."""
+    """Remembers that an engine failed, so that it is not asked again at once by every message that waits.
+
+    After the pause one request tries it, and the others go on failing at once: an engine that hangs holds up one turn, not all.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures = 0
         self._closed_until = 0.0
+        self._tried = False
 
     @property
     def open_to_requests(self) -> bool:
         """Whether the engine may be asked."""
-        return self._clock() >= self._closed_until
+        return not self._tried and self._clock() >= self._closed_until
+
+    def begin(self) -> None:
+        """It is asked now; `succeeded`, `failed` or `left` follows."""
+        self._tried = self._failures > 0
+
+    def left(self) -> None:
+        """Whoever asked went away before an answer: nothing is known."""
+        self._tried = False
 
     def succeeded(self) -> None:
         """It answered."""
         self._failures = 0
         self._closed_until = 0.0
+        self._tried = False
 
     def failed(self) -> None:
         """It did not: pause, longer each time."""
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
         self._failures += 1
         self._closed_until = self._clock() + pause
+        self._tried = False
 
 
 class EngineClient:
@@ -106,11 +120,18 @@ class EngineClient:
             circuit = self._circuits[url]
             if not circuit.open_to_requests:
                 continue
+            circuit.begin()
             try:
                 answer = await self._post(url + path, body)
             except EngineDown:
                 circuit.failed()
                 continue
+            except EngineRefused:
+                circuit.succeeded()
+                raise
+            except BaseException:
+                circuit.left()
+                raise
             circuit.succeeded()
             return answer
         raise EngineDown("no engine answers")

@@ -48,6 +48,7 @@ REQUIRED = (
     "utter_nuit_transmis",
     "utter_nuit_violences",
     "utter_panne",
+    "utter_panne_attente",
     "utter_satisfaction",
     "utter_satisfaction_merci",
     "utter_urgence",

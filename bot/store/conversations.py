@@ -75,6 +75,8 @@ class Conversation:
     emergency_kind: Kind | None
     emergency_short_at: datetime | None
     due_priority: int
+    engine_away_since: datetime | None = None  # the first attempt in vain; None: the last attempt was none
+    engine_told_at: datetime | None = None  # when the person was last told that the engine is away
     state: dict[str, Any] | None = None
     pending: tuple[Pending, ...] = ()
     blocked: bool = False  # nothing of this person's is answered, emergencies excepted
@@ -141,7 +143,7 @@ class Finish:
 
 _FIELDS = f"""c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
     c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
-    c.emergency_short_at, c.due_priority, c.state,
+    c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state,
     {blocks.STANDS} AS blocked,
     EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL AND h.taken_at IS NOT NULL) AS attended"""
 
@@ -315,20 +317,37 @@ class Conversations:
             if done.rowcount != 1:
                 raise LeaseLost(f"conversation {conversation.id}")
 
-    async def release(self, conversation: Conversation, due: datetime, attempts: int, why: str) -> None:
-        """Give the conversation back unhandled, due again at `due`; its events wait with reason `why`."""
+    async def release(
+        self,
+        conversation: Conversation,
+        due: datetime,
+        attempts: int,
+        why: str,
+        engine_away_since: datetime | None = None,
+    ) -> None:
+        """Give the conversation back unhandled, due again at `due`; its events wait with reason `why`, the night's with theirs."""
         async with self._db.begin() as connection:
             done = await connection.execute(
                 text("""
-                    UPDATE conversations SET lease_until = NULL, due_at = :due, attempts = :attempts
+                    UPDATE conversations SET lease_until = NULL, due_at = :due, attempts = :attempts,
+                        engine_away_since = coalesce(:away, engine_away_since)
                     WHERE id = :id AND lease = :lease
                 """),
-                {"id": conversation.id, "lease": conversation.lease, "due": due, "attempts": attempts},
+                {
+                    "id": conversation.id,
+                    "lease": conversation.lease,
+                    "due": due,
+                    "attempts": attempts,
+                    "away": engine_away_since,
+                },
             )
             if done.rowcount != 1:
                 return  # somebody else has it
             await connection.execute(
-                text("UPDATE events SET waiting = :why WHERE conversation_id = :id AND disposition IS NULL"),
+                text("""
+                    UPDATE events SET waiting = :why WHERE conversation_id = :id AND disposition IS NULL
+                      AND waiting IS DISTINCT FROM 'night'
+                """),
                 {"id": conversation.id, "why": why},
             )
 
@@ -374,7 +393,7 @@ class Conversations:
             await notify(connection, CONSOLE, str(conversation.id))
 
     async def _fence(self, connection: AsyncConnection, conversation: Conversation, finish: Finish) -> None:
-        sets: dict[str, Any] = dict(finish.sets)
+        sets: dict[str, Any] = {"engine_away_since": None, **finish.sets}  # the engine answered, unless it is said
         if finish.state is not None:
             sets["state"] = self._codec.seal_json(finish.state, STATE)
         if "owner" in sets:

@@ -34,6 +34,7 @@ SYSTEM = (
     "utter_assistant",
     "utter_boucle",
     "utter_panne",
+    "utter_panne_attente",
     "utter_satisfaction",
     "utter_satisfaction_merci",
     "utter_media_image",

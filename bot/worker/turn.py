@@ -14,12 +14,13 @@ from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback
 from bot.dialogue.questions import answers
-from bot.policy import crisis, route, satisfaction, window
+from bot.policy import crisis, patience, route, satisfaction, window
 from bot.policy import owner as owners
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
+from bot.policy.patience import Outage, Patience, Step
 from bot.policy.told import known
 from bot.store import crisis as crises
 from bot.store import emergencies
@@ -43,6 +44,7 @@ AGENT_RECENT = timedelta(minutes=30)
 NIGHT_PRIORITY = 7  # in the outbox, of the night's message and of the morning's answers: after people writing now
 # At night, a weak guess of a grave matter is enough to show it to the agents on duty.
 GRAVE_AT = 0.25
+ENGINE_AGAIN = timedelta(seconds=5)  # until the engine is asked again at night, when nobody waits for its answer
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class TurnRules:
     app_id: str | None
     # (language, words) → the name of a reply with facts in that language, or ""
     facts: Callable[[str, str], str]
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,64 @@ class TurnTaker:
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         if messages and not self._debounced(messages, draft, now):
             await self._speak(conversation, messages, draft, now)
+        if "retry" in draft.waiting:
+            draft.sets["engine_away_since"] = conversation.engine_away_since or now
         await self._store.finish(conversation, draft.finish(), now)
+
+    async def without_engine(self, conversation: Conversation, again: timedelta) -> None:
+        """The engine is away by day: what waits is tried `again` later; its person is told once, then agents get it."""
+        now = self._clock.now()
+        draft = _Draft(before=known(conversation.state, now.timestamp()))
+        await self._echoes(conversation, draft, now)
+        messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
+        since = conversation.engine_away_since or now
+        may_speak = bool(messages) and self._bot_speaks(conversation, messages, draft, now)
+        step = patience.step(Outage(since, now, conversation.engine_told_at, may_speak), self._rules.patience)
+        if step is Step.HAND_OVER:
+            await self.give_to_human(conversation, judge=True)
+            return
+        if step is Step.WAIT and not draft.settlements:
+            await self._store.release(conversation, now + again, conversation.attempts + 1, "retry", since)
+            return
+        if step is Step.TELL:
+            draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_panne_attente"]), author="system"))
+            draft.sets["engine_told_at"] = now
+        draft.sets["engine_away_since"] = since
+        for message in messages:
+            why = "night" if message.waiting == "night" else "retry"
+            draft.wait(why, [message.id], now + again, conversation.due_priority)
+        await self._store.finish(conversation, replace(draft.finish(), attempts=conversation.attempts + 1), now)
+
+    def _bot_speaks(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> bool:
+        """Whether a word of the bot's own would be in its place now: no human, no night, no block, Meta's window open."""
+        return (
+            self._bots(conversation, messages, self._owner(conversation, draft, now))
+            and not conversation.blocked
+            and not self._rules.night.contains(now)
+            and self._window_open(conversation, now)
+        )
+
+    def _bots(self, conversation: Conversation, messages: Sequence[Pending], owner: str) -> bool:
+        """Whether the conversation is the bot's: no other app, no human has it."""
+        standby = conversation.standby or any(m.standby for m in messages)
+        attended = owner == "waiting" and conversation.attended
+        return not (standby or attended) and owners.bot_may_answer(owner, conversation.category)
+
+    def _owner(self, conversation: Conversation, draft: _Draft, now: datetime) -> str:
+        """Who has the conversation now: the human in Meta's inbox gives it back by saying nothing for long."""
+        owner: str = draft.sets.get("owner", conversation.owner)
+        if owner == "inbox" and "owner" not in draft.sets and (conversation.owner_until or now) <= now:
+            # What waits for an agent goes on waiting: the human in the inbox did not close it.
+            owner = "bot" if conversation.category == "none" else "waiting"
+            draft.sets.update(owner=owner, owner_until=None)
+        return owner
+
+    def _given_up(self, conversation: Conversation, now: datetime) -> bool:
+        """Whether the engine has been away for so long that agents get what it should have understood."""
+        since = conversation.engine_away_since or now
+        return patience.step(Outage(since, now, None, False), self._rules.patience) is Step.HAND_OVER
 
     # -- what came in --------------------------------------------------------------------------------------------
 
@@ -267,11 +327,7 @@ class TurnTaker:
     async def _speak(
         self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
     ) -> None:
-        owner = draft.sets.get("owner", conversation.owner)
-        if owner == "inbox" and "owner" not in draft.sets and (conversation.owner_until or now) <= now:
-            # What waits for an agent goes on waiting: the human in the inbox did not close it.
-            owner = "bot" if conversation.category == "none" else "waiting"
-            draft.sets.update(owner=owner, owner_until=None)
+        owner = self._owner(conversation, draft, now)
         standby = conversation.standby or any(m.standby for m in messages)
         if conversation.blocked:
             await self._listen(
@@ -310,11 +366,12 @@ class TurnTaker:
         at_night = not quiet and self._rules.night.contains(now)
         for message in messages:
             understanding = await self._understand(message, draft, may_fail=at_night)
-            if understanding is None and _words(message):  # the engine is away, and the night's message must not wait
-                draft.wait("retry", [message.id], now + timedelta(seconds=5), LIVE)
+            if understanding is None and _words(message) and not self._given_up(conversation, now):
+                draft.wait("retry", [message.id], now + ENGINE_AGAIN, LIVE)  # the night's message must not wait for it
                 continue
             if understanding is None:
                 draft.settle([message.id], disposition, reason)
+                draft.read(_words(message), None)
                 continue
             if self._emergency(conversation, [message], _words(message), understanding, draft, now):
                 return
@@ -343,8 +400,12 @@ class TurnTaker:
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
                     told = True
                 request = crisis.unread_at_night(standing)
-                if _words(message):  # the engine is away: it is understood as soon as it is back
-                    draft.wait("retry", [message.id], now + timedelta(seconds=5), LIVE)
+                if _words(message) and not self._given_up(conversation, now):  # understood as soon as it is back
+                    draft.wait("retry", [message.id], now + ENGINE_AGAIN, LIVE)
+                elif _words(message):  # nobody could tell whether it is grave: the agents on duty look
+                    draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
+                    draft.read(_words(message), None)
+                    draft.settle([message.id], "handed_off", "moteur", route=HANDOFF)
                 elif request is not None:
                     draft.hand_off(request, None)
                     draft.settle([message.id], "handed_off", "night", route=HANDOFF)
@@ -517,36 +578,39 @@ class TurnTaker:
         draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_boucle"])))
         draft.hand_off(HandoffRequest("request", PRIORITY["request"], "boucle"), None)
 
-    async def give_to_human(self, conversation: Conversation) -> None:
-        """The engine gave nothing usable twice, or we failed: the person is told, a human takes it from here."""
+    async def give_to_human(self, conversation: Conversation, judge: bool = False) -> None:
+        """The engine gave nothing usable twice, is away for too long, or we failed: a human takes it from here.
+
+        The person is told so, unless they were told that the engine is away. `judge`: echoes are looked at first.
+        """
         now = self._clock.now()
         draft = _Draft(before=known(conversation.state, now.timestamp()))
+        if judge:
+            await self._echoes(conversation, draft, now)
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         for message in messages:
             draft.read(_words(message), None)
         ids = [m.id for m in messages]
-        standby = conversation.standby or any(m.standby for m in messages)
+        owner = self._owner(conversation, draft, now)
         if conversation.blocked:
-            draft.settle(ids, "ignored" if conversation.owner in ("bot", "closed") else "to_agent", "blocked")
-        elif (
-            not standby
-            and not (conversation.owner == "waiting" and conversation.attended)
-            and owners.bot_may_answer(conversation.owner, conversation.category)
-        ):
+            draft.settle(ids, "ignored" if owner in ("bot", "closed") else "to_agent", "blocked")
+        elif messages and self._bots(conversation, messages, owner):
             draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
             if self._rules.night.contains(now):
                 if not self._told(conversation, now):
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
             elif self._window_open(conversation, now):
                 self._announce(await self._store.open_crisis(conversation.id), draft)
-                if draft.notice is None:
+                told = patience.was_told(conversation.engine_away_since, conversation.engine_told_at)
+                if draft.notice is None and not told:
                     draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_panne"])))
             reply = 0 if draft.replies else None
             draft.settle(ids, "handed_off", "moteur", reply=reply, route=HANDOFF)
         else:
             draft.settle(ids, "to_agent", "moteur")
-        rest = [e.id for e in conversation.pending if isinstance(e.body, Echo)]
-        draft.settle(rest, "ignored", "unjudged_echo")
+        if not judge:
+            rest = [e.id for e in conversation.pending if isinstance(e.body, Echo)]
+            draft.settle(rest, "ignored", "unjudged_echo")
         await self._store.finish(conversation, draft.finish(), now)
 
     # -- pieces --------------------------------------------------------------------------------------------------

@@ -138,12 +138,18 @@ class Worker:
             await self._release(conversation, 0, conversation.attempts, "retry")
         except EngineDown:
             delay = min(ENGINE_RETRY_MAX, 0.25 * 2 ** min(conversation.attempts, 5)) * random.uniform(0.7, 1.3)  # noqa: S311
-            await self._release(conversation, delay, conversation.attempts + 1, "retry")
+            await self._without_engine(turns, conversation, delay)
         except EngineRefused:
             if conversation.attempts == 0:
                 await self._release(conversation, 0.2, 1, "retry")
             else:
                 await turns.give_to_human(conversation)
+
+    async def _without_engine(self, turns: TurnTaker, conversation: Conversation, delay: float) -> None:
+        try:
+            await turns.without_engine(conversation, timedelta(seconds=delay))
+        except LeaseLost:
+            await self._release(conversation, 0, conversation.attempts, "retry")
 
     async def _release(self, conversation: Conversation, delay: float, attempts: int, why: str) -> None:
         due = self._deps.clock.now() + timedelta(seconds=delay)

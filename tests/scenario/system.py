@@ -23,6 +23,7 @@ from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps
 from bot.meta import direct, metadata
 from bot.meta.signature import HEADER, sign
+from bot.policy.patience import Patience
 from bot.sandbox.graph import GraphAccount
 from bot.sender.deps import SenderAccount, SenderDeps, Timing
 from bot.sender.service import Sender
@@ -179,6 +180,7 @@ async def running(
     proxy_url: str | None = None,
     page: str = PAGE,
     ig: str = IG,
+    patience: Patience | None = None,
 ) -> AsyncIterator[System]:
     """Start everything against the database at `url` (the gateway through `proxy_url`, if given)."""
     clock = SystemClock(at - datetime.now(timezone.utc))
@@ -199,7 +201,15 @@ async def running(
 
     inbox = Inbox(edge, codec, InboxRules(accounts, app_id, debounce, policy.triage, policy.plan, echo_of))
     rules = TurnRules(
-        policy.night, policy.desk, debounce, policy.texts, policy.detect, policy.plan, app_id, policy.facts
+        policy.night,
+        policy.desk,
+        debounce,
+        policy.texts,
+        policy.detect,
+        policy.plan,
+        app_id,
+        policy.facts,
+        patience or Patience(),
     )
     worker = Worker(WorkerDeps(conversations, TurnTaker(conversations, engine, clock, rules), listener, clock))
     gateway_port, sender_port = free_port(), free_port()

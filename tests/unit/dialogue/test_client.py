@@ -239,6 +239,28 @@ def test_pauses_grow_and_end() -> None:
     assert circuit.open_to_requests
 
 
+async def test_one_turn_tries_an_engine_that_hangs_and_the_others_fail_at_once(
+    start_engine: StartEngine, make_client: MakeClient
+) -> None:
+    engine, now = await start_engine(), Now()
+    engine.pause = 60
+    client = make_client(engine.url, timeout=0.3, clock=now)
+    with pytest.raises(EngineDown):
+        await client.understand("bonjour")
+    now.at += FIRST_PAUSE
+    outcomes = await asyncio.gather(*(client.understand("bonjour") for _ in range(5)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [EngineDown] * 5
+    assert len(engine.asked) == 2
+    now.at += LONGEST_PAUSE
+    trial = asyncio.create_task(client.understand("bonjour"))
+    while len(engine.asked) < 3:
+        await asyncio.sleep(0.01)
+    trial.cancel()  # whoever tries it may be called away; the next one tries
+    await asyncio.gather(trial, return_exceptions=True)
+    engine.pause = 0.0
+    assert (await client.understand("bonjour")).intent == "plainte_comment"
+
+
 def test_losing_an_engine_moves_only_its_people() -> None:
     urls = [f"http://engine{n}" for n in range(4)]
     before = {f"p{n}": by_preference(urls, f"p{n}")[0] for n in range(400)}
