@@ -19,10 +19,11 @@ from bot.core.errors import Explained
 from bot.policy.rights import Capability
 from bot.store.workbench import reply_changes
 from bot.store.workbench.corrections import Correction, Corrections
-from bot.trainer.changes import ChangedFile, Line, changes, discard
+from bot.trainer.changes import ChangedFile, Line, changes
 from bot.trainer.corpus import BACKGROUND, NLU, Operation
 from bot.trainer.correcting import correct
 from bot.trainer.errors import Changed, TrainerError
+from bot.trainer.giving_up import give_up
 
 PATH = "/atelier/changements"
 STANDING = 2_000  # corrections of a file that are looked through
@@ -120,16 +121,7 @@ class ChangeViews:
             )
             return await self._shown(request, error, 422)
         try:
-            found = next((one for one in await asyncio.to_thread(changes, project) if one.name == name), None)
-            if found is None:
-                raise Changed(f"{says.short(name) or 'Ce fichier'} n’a pas de changement.", "Rechargez la page.")
-            async with self._db.begin() as connection:
-                whole = await self._told(connection, found)
-                numbers = sorted({one.correction.id for one in whole if one.correction is not None})
-                kept = await asyncio.to_thread(discard, project, name, field(request, "vu"))
-                await Corrections.discarded(
-                    connection, self._site.deps.wall.now(), request.ctx.user, name, numbers, kept
-                )
+            await give_up(project, self._db, request.ctx.user, self._site.deps.wall.now(), name, field(request, "vu"))
         except TrainerError as error:
             return await self._shown(request, error, 409 if isinstance(error, Changed) else 422)
         return redirect(f"{PATH}?fait=abandonne", status=303)

@@ -24,6 +24,7 @@ from bot.policy.rights import Capability
 from bot.store.workbench import reply_changes
 from bot.trainer import replies as files
 from bot.trainer import reply_checks, reply_rules
+from bot.trainer.both import both
 from bot.trainer.checks.finding import Finding
 from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import Project
@@ -200,18 +201,11 @@ class ReplyViews:
         if known is None or project is None:
             return self._absent(request)
         number = whole(field(request, "changement"), 0)
-        async with self._db.begin() as connection:
-            change = await reply_changes.get(connection, number, lock=True)
-            if change is None or name not in [move[0] for move in change.moves]:
-                raise NotFound("no such change")
-            if change.undone_at is None:
-                moves = [files.Move(*move) for move in change.moves]
-                try:
-                    await asyncio.to_thread(files.undo, project, moves, _new_errors(known))
-                except TrainerError as error:
-                    known = await asyncio.to_thread(self._read, project)
-                    return await self._editor(request, known, forms.of(known.replies.responses[name]), 409, error=error)
-                await reply_changes.undone(connection, self._site.deps.wall.now(), request.ctx.user, number)
+        try:
+            await self._taken_back(request, project, known, name, number)
+        except TrainerError as error:
+            known = await asyncio.to_thread(self._read, project)
+            return await self._editor(request, known, forms.of(known.replies.responses[name]), 409, error=error)
         return redirect(f"/atelier/reponses/{name}?fait=annule", status=303)
 
     # -- together ------------------------------------------------------------------------------------------------
@@ -227,16 +221,27 @@ class ReplyViews:
                 own = replace(twin.variations[0], text=one.variations[0].text)
                 wanted[twin.name], seen[twin.name] = replace(twin, variations=(own,)), twin.seen
         gate = reply_checks.gate(tuple(wanted), known.today, reply_checks.facts_of(known.uses))
-        moves = await asyncio.to_thread(files.change, project, seen, wanted, gate)
-        if not moves:
-            return False
-        try:
-            async with self._db.begin() as connection:
-                await reply_changes.record(connection, self._site.deps.wall.now(), request.ctx.user, moves)
-        except BaseException:
-            await asyncio.to_thread(files.undo, project, moves)  # what nobody can find again must not stand
-            raise
-        return True
+        async with both(self._db) as doing:
+            moves = await doing.files(
+                lambda: files.change(project, seen, wanted, gate), lambda done: files.undo(project, done)
+            )
+            if moves:
+                await reply_changes.record(doing.connection, self._site.deps.wall.now(), request.ctx.user, moves)
+        return bool(moves)
+
+    async def _taken_back(self, request: Request, project: Project, known: Known, name: str, number: int) -> None:
+        """Undo one saving, once. Raises NotFound, TrainerError: nothing is then changed."""
+        async with both(self._db) as doing:
+            change = await reply_changes.get(doing.connection, number, lock=True)
+            if change is None or name not in [move[0] for move in change.moves]:
+                raise NotFound("no such change")
+            if change.undone_at is not None:
+                return
+            moves = [files.Move(*move) for move in change.moves]
+            await doing.files(
+                lambda: files.undo(project, moves, _new_errors(known)), lambda done: files.undo(project, done)
+            )
+            await reply_changes.undone(doing.connection, self._site.deps.wall.now(), request.ctx.user, number)
 
     async def _open(self, name: str) -> tuple[Project | None, Known | None]:
         """The project and what is in it. Raises NotFound for a reply that is not there."""

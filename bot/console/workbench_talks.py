@@ -29,6 +29,7 @@ from bot.store.desk.thread import Part, mark, moment
 from bot.store.workbench import talks
 from bot.store.workbench.talks import Cursor, Filters, MadeStore, TalkStore, Turn
 from bot.trainer import pseudonyms, stories
+from bot.trainer.both import both
 from bot.trainer.errors import TrainerError
 from bot.trainer.project import Project
 from bot.trainer.pseudonyms import Pseudonymised, Replacement
@@ -166,11 +167,14 @@ class TalkViews:
             return self._confirm(request, number, preview, error, 422)
         draft = preview.draft
         try:
-            async with self._site.desk.database.begin() as connection:
-                await self._store.access(connection, user, number)
-                await self._made.record(connection, user, now, number, _kept(draft))
-                await news.topic(connection, "workbench")
-                await asyncio.to_thread(stories.add, project, draft, user.name)
+            async with both(self._site.desk.database) as doing:
+                await self._store.access(doing.connection, user, number)
+                await self._made.record(doing.connection, user, now, number, _kept(draft))
+                await news.topic(doing.connection, "workbench")
+                await doing.files(
+                    lambda: stories.add(project, draft, user.name),
+                    lambda _: stories.remove(project, draft, user.name),
+                )
         except TrainerError as refused:
             return self._confirm(request, number, preview, refused, 409)
         return redirect(f"{PATH}/{number}#faits", status=303)
@@ -180,13 +184,16 @@ class TalkViews:
         user, now = request.ctx.user, self._site.deps.clock.now()
         try:
             project = self._project()
-            async with self._site.desk.database.begin() as connection:
-                await self._store.access(connection, user, number)
-                made = await self._made.undoing(connection, number, whole(field(request, "fait"), 0))
-                await self._made.undone(connection, user, now, made)
-                await news.topic(connection, "workbench")
+            async with both(self._site.desk.database) as doing:
+                await self._store.access(doing.connection, user, number)
+                made = await self._made.undoing(doing.connection, number, whole(field(request, "fait"), 0))
+                await self._made.undone(doing.connection, user, now, made)
+                await news.topic(doing.connection, "workbench")
                 draft = Draft(made.kind, made.name, made.file, made.text)
-                await asyncio.to_thread(stories.remove, project, draft, user.name)
+                await doing.files(
+                    lambda: stories.remove(project, draft, user.name),
+                    lambda done: stories.put_back(project, draft, done, user.name),
+                )
         except (TrainerError, Conflict) as error:
             return await self._page(request, number, error, status=409)
         return redirect(f"{PATH}/{number}", status=303)
@@ -256,6 +263,7 @@ def _kept(draft: Draft) -> dict[str, str]:
 def _first_look(project: Project, turns: Sequence[Turn], kind: str, name: str) -> Preview:
     """The words with stand-ins, and the draft. Raises TrainerError."""
     written = [turn for turn in turns if turn.payload is None] if kind == TEST else []  # a story holds no words
+    stories.must_be_short([turn.seen if kind == TEST and turn.payload is None else "" for turn in turns])
     seen = {turn.events[0]: pseudonyms.pseudonymiser().replace(turn.seen) for turn in written}
     words = {event: one.text for event, one in seen.items()}
     return _look(project, turns, kind, name, words, seen)
@@ -263,7 +271,6 @@ def _first_look(project: Project, turns: Sequence[Turn], kind: str, name: str) -
 
 def _second_look(
     project: Project, turns: Sequence[Turn], kind: str, name: str, given: Mapping[int, str]
-    stories.must_be_short([turn.seen if kind == TEST and turn.payload is None else "" for turn in turns])
 ) -> tuple[Preview, Explained | None]:
     """The draft with the words that the trainer confirmed; why there is none, when there is none."""
     words = {turn.events[0]: given[turn.events[0]] for turn in turns if turn.payload is None}
@@ -284,6 +291,7 @@ def _look(
 ) -> Preview:
     if kind not in (STORY, TEST):
         raise stories.BadStory("Ni histoire ni test n’est choisi.", "Choisissez l’un des deux boutons.")
+    stories.must_be_short([words.get(turn.events[0], "") for turn in turns])
     made = [_told(turn, words.get(turn.events[0], "")) for turn in turns]
     draft = (stories.played if kind == TEST else stories.story)(project, name, made)
     if kind == STORY:
@@ -291,7 +299,6 @@ def _look(
     found = pseudonyms.pseudonymiser()
     left = {one.original: one for text in (*words.values(), name) for one in found.leftovers(text)}
     return Preview(kind, name, turns, words, seen, list(left.values()), (), draft)
-    stories.must_be_short([words.get(turn.events[0], "") for turn in turns])
 
 
 def _told(turn: Turn, words: str) -> stories.Turn:

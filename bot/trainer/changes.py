@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.trainer.corpus import BACKGROUND, NLU, read_file
+from bot.trainer.corpus import BACKGROUND, NLU, read_file, short
 from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import RECORDED, Project
 
@@ -64,15 +64,28 @@ def changes(project: Project) -> list[ChangedFile]:
     return [_changed(project, name, name in fresh.splitlines()) for name in names]
 
 
-def discard(project: Project, name: str, seen: str) -> str:
-    """A file as it was committed last; what it held is kept in git's store for some weeks: its id. Blocks.
+@dataclass(frozen=True)
+class Discarded:
+    """A file that went back. `kept`: git's id of what it held, "" of a deleted one; `before`, `after`: its bytes."""
+
+    name: str
+    kept: str
+    before: bytes | None
+    after: bytes
+
+
+def discard(project: Project, name: str, seen: str) -> Discarded:
+    """A file as it was committed last; what it held is kept in git's store for some weeks. Blocks.
 
     `seen`: `ChangedFile.seen` of what was shown. Raises Changed when it is not so any more, TrainerError.
     """
     with project.lock():
         found = next((one for one in changes(project) if one.name == name), None)
         if found is None:
-            raise Changed(f"{name} est déjà comme à la dernière publication.", "Il n’y a rien à abandonner.")
+            raise Changed(
+                f"{short(name) or 'Ce fichier'} est déjà comme à la dernière publication.",
+                "Il n’y a rien à abandonner.",
+            )
         if found.new:
             raise TrainerError(
                 f"{name} n’a jamais été publié\u00a0: il n’a pas d’état où revenir.", "Retirez-le à la main."
@@ -83,8 +96,20 @@ def discard(project: Project, name: str, seen: str) -> str:
                 "Relisez ses changements.",
             )
         kept = "" if found.gone else project.git("hash-object", "-w", "--", name).strip()
+        before = None if found.gone else project.path(name).read_bytes()
         project.git("checkout", "HEAD", "--", name)
-        return kept
+        return Discarded(name, kept, before, project.path(name).read_bytes())
+
+
+def put_back(project: Project, done: Discarded) -> None:
+    """A file as it was before `discard`, if nobody has changed it since. Blocks."""
+    with project.lock():
+        place = project.path(done.name)
+        if place.is_file() and place.read_bytes() == done.after:
+            if done.before is None:
+                place.unlink()
+            else:
+                project.replace(done.name, done.before)
 
 
 def _changed(project: Project, name: str, new: bool) -> ChangedFile:

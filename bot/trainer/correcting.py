@@ -6,8 +6,6 @@ files are changed back.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,9 +13,10 @@ from bot.store import audit
 from bot.store.db import Database
 from bot.store.user import User
 from bot.store.workbench.corrections import Correction, Corrections
+from bot.trainer.both import both
 from bot.trainer.corpus import Applied, Kind, Operation, apply
 from bot.trainer.errors import Changed, TrainerError
-from bot.trainer.intents import Created, Wanted, create, take_back
+from bot.trainer.intents import Wanted, create, take_back
 from bot.trainer.project import Project
 
 
@@ -30,55 +29,37 @@ async def correct(
     events: Sequence[int] = (),
 ) -> list[int]:
     """Apply operations to the files as they are now; the numbers of their corrections. Raises TrainerError, as `apply`."""
-    applied: Applied | None = None
-    try:
-        async with database.begin() as connection:
-            applied = await asyncio.to_thread(apply, project, operations)
-            backs = reversed(applied.undoing)
-            numbers = [
-                await Corrections.record(connection, at, user, operation, events, back.after)
-                for operation, back in zip(applied.operations, backs, strict=True)
-            ]
-        return numbers
-    except BaseException:
-        if applied is not None:
-            await _back(project, applied)
-        raise
+    async with both(database) as doing:
+        applied = await doing.files(lambda: apply(project, operations), lambda done: _back(project, done))
+        backs = reversed(applied.undoing)
+        return [
+            await Corrections.record(doing.connection, at, user, operation, events, back.after)
+            for operation, back in zip(applied.operations, backs, strict=True)
+        ]
 
 
 async def add_intent(project: Project, database: Database, user: User, at: datetime, wanted: Wanted) -> None:
     """Create an intent in all files, with a correction for each of its examples. Raises TrainerError, as `intents.create`."""
-    created: Created | None = None
-    try:
-        async with database.begin() as connection:
-            created = await asyncio.to_thread(create, project, wanted)
-            backs = reversed(created.applied.undoing)
-            for operation, back in zip(created.applied.operations, backs, strict=True):
-                await Corrections.record(connection, at, user, operation, (), back.after)
-            await audit.record(connection, at, user.id, "intent_added", intent=wanted.name)
-    except BaseException:
-        if created is not None:
-            await asyncio.to_thread(take_back, project, created)
-        raise
+    async with both(database) as doing:
+        created = await doing.files(lambda: create(project, wanted), lambda done: take_back(project, done))
+        backs = reversed(created.applied.undoing)
+        for operation, back in zip(created.applied.operations, backs, strict=True):
+            await Corrections.record(doing.connection, at, user, operation, (), back.after)
+        await audit.record(doing.connection, at, user.id, "intent_added", intent=wanted.name)
 
 
 async def undo(project: Project, database: Database, user: User, at: datetime, number: int) -> Correction:
     """Take a correction back, on the files as they are now. Raises Changed when its line has changed since, TrainerError."""
-    applied: Applied | None = None
-    try:
-        async with database.begin() as connection:
-            found = await Corrections.get(connection, number, lock=True)
-            if found is None:
-                raise TrainerError("Cette correction n’existe pas.", "Rechargez la page.")
-            if found.undone_at is not None:
-                raise Changed(f"Cette correction a déjà été annulée par {found.undone_by}.", "Il n’y a rien à faire.")
-            applied = await asyncio.to_thread(apply, project, [inverse(found)])
-            await Corrections.undone(connection, at, user, number)
+    async with both(database) as doing:
+        found = await Corrections.get(doing.connection, number, lock=True)
+        if found is None:
+            raise TrainerError("Cette correction n’existe pas.", "Rechargez la page.")
+        if found.undone_at is not None:
+            raise Changed(f"Cette correction a déjà été annulée par {found.undone_by}.", "Il n’y a rien à faire.")
+        operation = inverse(found)
+        await doing.files(lambda: apply(project, [operation]), lambda done: _back(project, done))
+        await Corrections.undone(doing.connection, at, user, number)
         return found
-    except BaseException:
-        if applied is not None:
-            await _back(project, applied)
-        raise
 
 
 def inverse(done: Correction) -> Operation:
@@ -93,7 +74,5 @@ def inverse(done: Correction) -> Operation:
     return Operation(kind, done.target, done.result, done.intent, done.marked, done.file, done.before)
 
 
-async def _back(project: Project, applied: Applied) -> None:
-    """As far as the files still allow it: what somebody else changed meanwhile is theirs."""
-    with contextlib.suppress(TrainerError):
-        await asyncio.to_thread(apply, project, applied.undoing)
+def _back(project: Project, applied: Applied) -> None:
+    apply(project, applied.undoing)

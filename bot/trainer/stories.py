@@ -130,7 +130,15 @@ def add(project: Project, draft: Draft, who: str = "") -> None:
         project.write(STORIES, _with_block(before, draft))
 
 
-def remove(project: Project, draft: Draft, who: str = "") -> None:
+@dataclass(frozen=True)
+class Removed:
+    """The texts of data/stories.yml before and after; "" of a test."""
+
+    before: str = ""
+    after: str = ""
+
+
+def remove(project: Project, draft: Draft, who: str = "") -> Removed:
     """Take back exactly what was added. Raises Changed when somebody has edited it since. Blocks."""
     with project.lock():
         if draft.kind == TEST:
@@ -139,12 +147,23 @@ def remove(project: Project, draft: Draft, who: str = "") -> None:
                 raise _edited(draft)
             place.unlink()
             _record(project, draft, who, "Test annulé")
-            return
+            return Removed()
         now = project.read(STORIES)
         if now.count(draft.text) != 1:
             raise _edited(draft)
-        before, after = now.split(draft.text)
-        project.write(STORIES, _joined(before, after))
+        after = _joined(*now.split(draft.text))
+        project.write(STORIES, after)
+        return Removed(now, after)
+
+
+def put_back(project: Project, draft: Draft, removed: Removed, who: str = "") -> None:
+    """As it was before `remove`: a story in its place, unless the file has changed since. Raises as `add`. Blocks."""
+    if draft.kind == STORY:
+        with project.lock():
+            if project.read(STORIES) == removed.after:
+                project.write(STORIES, removed.before)
+                return
+    add(project, draft, who)
 
 
 def _record(project: Project, draft: Draft, who: str, what: str) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
-from bot.trainer.corpus import NLU, Operation, apply
+import pytest
+
+from bot.trainer import changes as trainer_changes
+from bot.trainer.corpus import NLU, Corpus, Operation, apply
 from bot.trainer.merge import merge
 from bot.trainer.project import Project
 from tests.contract.test_workbench_examples import INTENT, console, example, ines, inside, key, plain, project, send
 from tests.fakes.console import Answer, Browser, RunningConsole
+from tests.fakes.project import AUTHOR
+from tests.fakes.refusing import commits_refused
 
 __all__ = ["console", "ines", "project"]  # fixtures
 EXAMPLES, CHANGES = "/atelier/exemples", "/atelier/changements"
@@ -113,6 +118,80 @@ async def test_a_file_is_given_up_only_when_confirmed_and_as_it_was_shown(
     assert [row.name for row in rows] == ["Inès", "Inès"]
     (line,) = await console.rows("SELECT detail FROM audit WHERE action = 'file_discarded'")
     assert project.git("cat-file", "-p", line.detail["kept"]) == lost, "what was given up is still in git's store"
+
+
+async def given_up(browser: Browser, name: str = NLU) -> Answer:
+    """Give a file up, as the page shows it now."""
+    part = (await browser.get(CHANGES)).page.split(f'name="fichier" value="{name}"')[1]
+    return await send(
+        browser,
+        f"{CHANGES}/abandonner",
+        fichier=name,
+        vu=part.split('name="vu" value="')[1].split('"')[0],
+        confirme="oui",
+    )
+
+
+async def test_all_that_was_done_to_a_file_is_settled_with_it_and_nothing_that_was_published(
+    ines: Browser, console: RunningConsole, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"{EXAMPLES}/{INTENT}"
+
+    async def edit(old: str, new: str) -> None:
+        (one,) = [e for e in Corpus.read(project).of(INTENT) if e.text == old]
+        await send(ines, place, geste="enregistrer", cle=key(one), texte=new, vers=INTENT)
+
+    await send(ines, place, geste="ajouter", texte="voter a la place de mémé")
+    await edit("voter a la place de mémé", "voter à la place de mamie")
+    project.git("commit", "--quiet", "--all", "-m", "Publié", author=AUTHOR)
+    recorded = project.read(NLU)
+    # Not published: rewritten twice, moved, removed; the page shows three lines of it.
+    await send(ines, place, geste="ajouter", texte="le tampon du commissariat")
+    await edit("le tampon du commissariat", "le tampon du commissaire")
+    await edit("voter à la place de mamie", "voter à la place de papy")
+    await send(ines, place, geste="retirer", cle=key(example(project, 2)))
+    one = example(project, 3)
+    await send(ines, place, geste="enregistrer", cle=key(one), texte=one.marked, vers="animaux")
+    monkeypatch.setattr(trainer_changes, "MOST", 3)
+    assert len(lines(await ines.get(CHANGES))) == 3
+    await given_up(ines)
+    assert project.read(NLU) == recorded
+    rows = await console.rows("SELECT kind, undone_at IS NULL AS stands FROM corrections ORDER BY id")
+    assert [(row.kind, row.stands) for row in rows] == [
+        ("add", True),
+        ("edit", True),
+        ("add", False),
+        ("edit", False),
+        ("edit", False),
+        ("remove", False),
+        ("move", False),
+    ]
+    (line,) = await console.rows("SELECT detail FROM audit WHERE action = 'file_discarded'")
+    assert line.detail["count"] == 5
+
+
+async def test_a_file_that_was_deleted_settles_them_too(
+    ines: Browser, console: RunningConsole, project: Project
+) -> None:
+    await send(ines, f"{EXAMPLES}/{INTENT}", geste="ajouter", texte="publié depuis")
+    project.git("commit", "--quiet", "--all", "-m", "Publié", author=AUTHOR)
+    await send(ines, f"{EXAMPLES}/{INTENT}", geste="ajouter", texte="perdu avec le fichier")
+    project.path(NLU).unlink()
+    await given_up(ines)
+    rows = await console.rows("SELECT marked FROM corrections WHERE undone_at IS NULL")
+    assert [row.marked for row in rows] == ["publié depuis"]
+
+
+async def test_a_file_that_cannot_be_settled_is_not_given_up(
+    ines: Browser, console: RunningConsole, project: Project
+) -> None:
+    await send(ines, f"{EXAMPLES}/{INTENT}", geste="ajouter", texte="voter a la place de mémé")
+    before = project.read(NLU)
+    async with commits_refused(console.database):
+        assert (await given_up(ines)).status == 500
+    assert project.read(NLU) == before
+    assert len(lines(await ines.get(CHANGES))) == 1
+    assert await console.rows("SELECT 1 FROM corrections WHERE undone_at IS NOT NULL") == []
 
 
 async def test_a_damaged_file_is_shown_and_can_be_given_up(ines: Browser, project: Project) -> None:

@@ -15,7 +15,8 @@ from bot.store.db import Database
 from bot.trainer.project import Project
 from bot.trainer.replies import Replies
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
-from tests.fakes.project import copied
+from tests.fakes.project import AUTHOR, copied
+from tests.fakes.refusing import commits_refused
 
 ONE = "utter_permis_points"
 
@@ -97,6 +98,45 @@ async def test_one_change_is_one_line_and_is_recorded_and_undone(
     # Again: nothing more happens.
     assert (await press(trainer, f"/atelier/reponses/{ONE}/annuler", changement=number)).status == 303
     assert (await press(trainer, "/atelier/reponses/utter_armes/annuler", changement=number)).status == 404
+
+
+async def test_domain_yml_given_up_settles_its_replies(
+    console: RunningConsole, trainer: Browser, project: Project
+) -> None:
+    given = await editor(trainer)
+    given["texte-0"] += "\r\nPubliée."
+    await save(trainer, given)
+    project.git("commit", "--quiet", "-m", "Publié", "--", "domain.yml", author=AUTHOR)
+    recorded = project.read("domain.yml")
+    for more in ("Une ligne de plus.", "Et une autre."):
+        given = await editor(trainer)
+        given["texte-0"] += f"\r\n{more}"
+        await save(trainer, given)
+    page = await trainer.get("/atelier/changements")
+    fields = {"fichier": "domain.yml", "vu": page.hidden("vu"), "confirme": "oui"}
+    async with commits_refused(console.database):
+        assert (await press(trainer, "/atelier/changements/abandonner", **fields)).status == 500
+    assert diff(project) == ["+      Une ligne de plus.", "+      Et une autre."]
+    assert (await press(trainer, "/atelier/changements/abandonner", **fields)).status == 303
+    assert project.read("domain.yml") == recorded
+    rows = await console.rows("SELECT undone_at IS NULL AS stands FROM reply_changes ORDER BY id")
+    assert [row.stands for row in rows] == [True, False, False]
+
+
+async def test_a_reply_and_its_row_go_back_together(
+    console: RunningConsole, trainer: Browser, project: Project
+) -> None:
+    given = await editor(trainer)
+    given["texte-0"] += "\r\nUne ligne de plus."
+    async with commits_refused(console.database):
+        assert (await save(trainer, given)).status == 500
+    assert diff(project) == []
+    await save(trainer, given)
+    number = (await trainer.get(f"/atelier/reponses/{ONE}")).hidden("changement")
+    async with commits_refused(console.database):
+        assert (await press(trainer, f"/atelier/reponses/{ONE}/annuler", changement=number)).status == 500
+    assert diff(project) == ["+      Une ligne de plus."]
+    assert await console.rows("SELECT 1 FROM reply_changes WHERE undone_at IS NOT NULL") == []
 
 
 BROKEN = (

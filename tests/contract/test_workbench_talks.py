@@ -17,6 +17,7 @@ from bot.trainer.pseudonyms import pseudonymiser
 from tests.fakes import project as projects
 from tests.fakes import talks
 from tests.fakes.console import Browser, RunningConsole, running_console
+from tests.fakes.refusing import commits_refused
 
 LIST = "/atelier/conversations"
 
@@ -315,6 +316,39 @@ async def test_every_word_of_a_test_is_looked_through_or_refused(
     assert "plus de 2000" in page
     assert mail in page  # what was typed stays
     assert not list(files.path("tests/engine/conversations").glob("*long*"))
+
+
+async def test_a_story_and_its_row_come_and_go_together(console: RunningConsole, ines: Browser, files: Project) -> None:
+    number, events = await passport(console)
+    before = files.read("data/stories.yml")
+    async with commits_refused(console.database):
+        assert (await prepared(ines, number, "story", "une suite", events, to="ajouter"))[0] == 500
+        assert (
+            await prepared(
+                ines,
+                number,
+                "test",
+                "une suite",
+                events,
+                to="ajouter",
+                **{f"mots_{events[0]}": "perdu mes papiers", f"mots_{events[1]}": "passeport"},
+            )
+        )[0] == 500
+    assert files.read("data/stories.yml") == before
+    assert not list(files.path("tests/engine/conversations").glob("*suite*"))
+    await prepared(ines, number, "story", "une suite", events, to="ajouter")
+    added = files.read("data/stories.yml")
+    page = await ines.get(f"{LIST}/{number}")
+    fields = {"csrf": page.hidden("csrf"), "fait": page.hidden("fait")}
+    async with commits_refused(console.database):
+        assert (await ines.post(f"{LIST}/{number}/annuler", **fields)).status == 500
+    assert files.read("data/stories.yml") == added != before
+    # Given up with its file, it counts as taken back.
+    page = await ines.get("/atelier/changements")
+    given = {"csrf": page.hidden("csrf"), "fichier": "data/stories.yml", "vu": page.hidden("vu"), "confirme": "oui"}
+    assert (await ines.post("/atelier/changements/abandonner", **given)).status == 303
+    assert files.read("data/stories.yml") == before
+    assert await console.rows("SELECT 1 FROM stories_made WHERE undone_at IS NULL") == []
 
 
 async def test_what_was_edited_since_is_not_taken_back(console: RunningConsole, ines: Browser, files: Project) -> None:

@@ -142,10 +142,8 @@ class Corrections:
         await news.topic(connection, "workbench")
 
     @staticmethod
-    async def discarded(
-        connection: AsyncConnection, at: datetime, user: User, file: str, numbers: Sequence[int], kept: str
-    ) -> None:
-        """A file went back to its last commit: these are taken back with it, audited. `kept`: git's id of what it held."""
+    async def discarded(connection: AsyncConnection, at: datetime, user: User, numbers: Sequence[int]) -> None:
+        """Their file went back to its last commit: these are taken back with it."""
         await connection.execute(
             text("""
                 UPDATE corrections SET undone_at = :at, undone_by = :user
@@ -153,11 +151,9 @@ class Corrections:
             """),
             {"at": at, "user": user.id, "ids": list(numbers)},
         )
-        await audit.record(connection, at, user.id, "file_discarded", file=file, count=len(numbers), kept=kept)
-        await news.topic(connection, "workbench")
 
     @staticmethod
-    async def standing(connection: AsyncConnection, file: str, limit: int) -> list[Correction]:
+    async def standing(connection: AsyncConnection, file: str, limit: int | None = None) -> list[Correction]:
         """Those of a file that nobody took back, the newest first."""
         rows = await connection.execute(
             text(f"{_SELECT} WHERE c.file = :file AND c.undone_at IS NULL ORDER BY c.id DESC LIMIT :limit"),

@@ -72,6 +72,23 @@ async def undone(connection: AsyncConnection, at: datetime, user: User, number: 
     await news.topic(connection, "workbench")
 
 
+async def standing(connection: AsyncConnection) -> list[Change]:
+    """All that nobody took back, the newest first."""
+    rows = await connection.execute(text(f"{_SELECT} WHERE c.undone_at IS NULL ORDER BY c.id DESC"))
+    return [_change(row) for row in rows]
+
+
+async def discarded(connection: AsyncConnection, at: datetime, user: User, numbers: Sequence[int]) -> None:
+    """domain.yml went back to its last commit: these are taken back with it."""
+    await connection.execute(
+        text("""
+            UPDATE reply_changes SET undone_at = :at, undone_by = :user
+            WHERE id = ANY(CAST(:ids AS bigint[])) AND undone_at IS NULL
+        """),
+        {"at": at, "user": user.id, "ids": list(numbers)},
+    )
+
+
 async def of(connection: AsyncConnection, name: str, limit: int = 10) -> list[Change]:
     """The last changes of a reply, the newest first."""
     rows = await connection.execute(

@@ -463,3 +463,22 @@ class MadeStore:
             {"at": now, "user": user.id, "id": made.id},
         )
         await audit.record(connection, now, user.id, "story_undone", made.conversation, story=made.id)
+
+    @staticmethod
+    async def standing(connection: AsyncConnection, file: str) -> list[Made]:
+        """What was made into a file and stands, the newest first."""
+        rows = await connection.execute(
+            text(f"{_MADE} WHERE m.file = :file AND m.undone_at IS NULL ORDER BY m.id DESC"), {"file": file}
+        )
+        return [Made(**row._mapping) for row in rows]
+
+    @staticmethod
+    async def discarded(connection: AsyncConnection, user: User, now: datetime, numbers: Sequence[int]) -> None:
+        """Their file went back to its last commit: these are taken back with it."""
+        await connection.execute(
+            text("""
+                UPDATE stories_made SET undone_at = :at, undone_by = :user
+                WHERE id = ANY(CAST(:ids AS bigint[])) AND undone_at IS NULL
+            """),
+            {"at": now, "user": user.id, "ids": list(numbers)},
+        )
