@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 from pathlib import Path
@@ -22,6 +23,9 @@ from bot.trainer.candidates import CANDIDATES, SUFFIX, Model, current
 from bot.trainer.project import Project
 from tests.fakes.project import copied
 from tests.fakes.publishing import Launcher, World
+from tests.scenario.processes import until
+from tests.scenario.system import free_port
+from tests.scenario.test_handover import Engines, Flow
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,32 @@ async def test_a_publication_that_fails_takes_its_files_along(world: World) -> N
         assert (world.models / CANDIDATES / f"{candidate}.files" / "domain.yml").is_file()
         assert "Publiée." in world.project.read("domain.yml")  # as a draft
         assert night(live(world)) == before
+
+
+async def test_engines_that_had_changed_are_asked_back_by_a_publication_that_is_undone(world: World) -> None:
+    """Two real hand-overs: the first engine takes the model, the second cannot."""
+    there = Engines(world.project.root, [free_port(), free_port()], 30.0)
+    world.var = there.var
+    there.start()
+    try:
+        await until(lambda: len(engines.status(there.var).engines) == 2, 30, "both serve")
+        candidate = await world.candidate()
+        archive = world.models / CANDIDATES / f"{candidate}{SUFFIX}"
+        archive.write_text(json.dumps({"word": candidate, "loads": 1}))
+        async with Flow(there.urls) as flow:
+            done = await world.publish(candidate)
+        assert done.state == "failed"
+        assert f"{candidate}{SUFFIX} ne convient pas" in done.failure
+        assert [(one.model, one.url) for one in engines.status(there.var).engines] == [
+            (f"{world.first}{SUFFIX}", url) for url in there.urls
+        ]
+        assert there.said.count(f"{candidate}{SUFFIX} répond désormais") == 1
+        assert (flow.failed, set(flow.said)) == ([], {world.first, candidate})
+        assert live(world).model == world.first
+        assert archive.is_file()
+        assert " M data/nlu.yml" in world.dirty()  # the work is not lost
+    finally:
+        there.stop()
 
 
 async def test_precisions_alone_make_another_model(world: World) -> None:
