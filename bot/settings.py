@@ -20,8 +20,10 @@ from zoneinfo import ZoneInfo
 import tomllib
 
 from bot.core.errors import SettingsError
+from bot.policy.retention import CONVERSATIONS, SHORTEST, Class, Limits
 
 PREFIX = "PLANTON_"
+NEVER = "jamais"
 GRAPH_URL = "https://graph.facebook.com/v26.0"
 # When Meta ends a version (Graph API changelog); `doctor` warns 60 days ahead.
 GRAPH_VERSION_ENDS = {"v20.0": "2026-09-24", "v21.0": "2027-01-21"}
@@ -50,10 +52,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "NIGHT_END": ("06:00", "fin de la nuit ; égale au début : pas de nuit"),
     "DESK_HOURS": ("06:00-24:00", "heures où les agents répondent"),
     "DEBOUNCE_MS": ("1500", "attente après un message, en millisecondes ; 0 : aucune"),
-    "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
-    "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
     "ENGINE_NOTICE": ("60", "secondes sans moteur avant de le dire, une fois, à qui attend ; de jour"),
     "ENGINE_HANDOFF": ("300", "secondes sans moteur avant de confier aux agents ce qui attend"),
+    "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
+    "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
     "OIDC_ISSUER": (None, "émetteur OpenID Connect du fournisseur d’identité ; sans lui, la console n’en propose pas"),
     "OIDC_CLIENT_ID": (None, "identifiant de la console chez le fournisseur d’identité"),
     "OIDC_CLIENT_SECRET_FILE": (
@@ -71,6 +73,14 @@ KNOWN: dict[str, tuple[str | None, str]] = {
         "fbcdn.net,fbsbx.com,cdninstagram.com",
         "hôtes d’où la console ouvre les pièces jointes, par https seulement (les noms au-dessous aussi ; * : tous)",
     ),
+    "RETENTION_EVERYDAY": ("180", "jours de conservation des conversations courantes (docs/rgpd.md)"),
+    "RETENTION_COMPLAINTS": ("730", "jours de conservation des conversations avec une réclamation"),
+    "RETENTION_SENSITIVE": ("365", "jours de conservation des conversations sensibles, urgentes ou avec un témoignage"),
+    "RETENTION_EMERGENCIES": ("730", "jours de conservation des conversations avec une urgence"),
+    "RETENTION_RAW": ("30", "jours de conservation des webhooks bruts"),
+    "RETENTION_AUDIT": ("1095", "jours de conservation du journal des actions ; « jamais » : il n’est jamais effacé"),
+    "RETENTION_STATISTICS": ("1826", "jours de conservation des statistiques ; « jamais » : jamais effacées"),
+    "PURGE_HOURS": ("02:30-05:00", "heures de la purge de chaque nuit ; « jamais » : seulement par planton purge"),
     "METRICS_TOKEN": (None, "jeton qui ouvre /metrics"),
     "SECRET_KEY": (None, "clé des sessions de la console et de la signature des envois"),
     "DATA_KEY": (None, "clé de chiffrement des messages enregistrés (32 octets en base64)"),
@@ -396,20 +406,64 @@ class Settings:
         return self._whole("DEBOUNCE_MS", 0, 60_000)
 
     @property
+    def engine_patience(self) -> tuple[int, int]:
+        """Seconds without the engine until a person is told, and until agents get what waits."""
+        return self._whole("ENGINE_NOTICE", 0, 86_400), self._whole("ENGINE_HANDOFF", 0, 86_400)
+
+    @property
     def send_ceiling(self) -> int:
         """Messages a second and account."""
         return self._whole("SEND_CEILING", 1, 10_000)
+
+    # -- retention -----------------------------------------------------------------------------------------------
+
+    @property
+    def retention(self) -> Limits:
+        """How long each class is kept."""
+        days = {of: self._days(f"RETENTION_{of.value.upper()}", of) for of in Class}
+        everyday, complaints, sensitive, emergencies = (days[of] or SHORTEST for of in CONVERSATIONS)
+        raw = days[Class.RAW] or SHORTEST
+        limits = Limits(everyday, complaints, sensitive, emergencies, raw, days[Class.AUDIT], days[Class.STATISTICS])
+        longest = max(limits.days(of) or 0 for of in CONVERSATIONS)
+        if limits.audit is not None and limits.audit < longest:
+            raise _wrong(
+                "RETENTION_AUDIT",
+                f"{limits.audit} jours, c’est moins que la plus longue conservation des conversations ({longest} jours).",
+                f"Donnez au moins {longest}\u00a0: qui a lu une conversation doit rester connu aussi longtemps qu’elle.",
+            )
+        return limits
+
+    def _days(self, name: str, of: Class) -> int | None:
+        value = self.require(name)
+        may_stay = of in (Class.AUDIT, Class.STATISTICS)
+        if value == NEVER and may_stay:
+            return None
+        low = 90 if of is Class.AUDIT else SHORTEST
+        if not re.fullmatch(r"[0-9]{1,5}", value) or not low <= int(value) <= 36_500:
+            raise _wrong(
+                name,
+                f"« {value} » n’est pas un nombre de jours de {low} à 36500.",
+                "0 n’est pas accepté\u00a0; "
+                + ("« jamais » garde sans limite." if may_stay else "ces données ont toujours une fin."),
+            )
+        return int(value)
+
+    @property
+    def purge_hours(self) -> tuple[time, time] | None:
+        """(start, end) of the nightly purge, which may cross midnight; None: there is none."""
+        value = self.require("PURGE_HOURS")
+        if value == NEVER:
+            return None
+        start, dash, end = value.partition("-")
+        if not dash or start.strip() == end.strip():
+            raise _wrong("PURGE_HOURS", f"« {value} » n’est pas une plage.", "Exemple : 02:30-05:00, ou « jamais »")
+        return _wall("PURGE_HOURS", start), _wall("PURGE_HOURS", end)
 
     def _whole(self, name: str, low: int, high: int) -> int:
         value = self.require(name)
         if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
             raise _wrong(name, f"« {value} » n’est pas un nombre entier de {low} à {high}.")
         return int(value)
-    @property
-    def engine_patience(self) -> tuple[int, int]:
-        """Seconds without the engine until a person is told, and until agents get what waits."""
-        return self._whole("ENGINE_NOTICE", 0, 86_400), self._whole("ENGINE_HANDOFF", 0, 86_400)
-
 
 
 def _wall(name: str, value: str) -> time:

@@ -101,6 +101,10 @@ ACTIONS = frozenset(
         "training_asked",
         "training_stopped",
         "story_undone",
+        # retention
+        "hold_placed",
+        "hold_lifted",
+        "purge",
         # steering and audit
         "deadline_changed",
         "export",
@@ -146,14 +150,14 @@ _RECENT = text("""
     SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = :action AND conversation_id = :conversation
         AND at > :after AND at <= :at AND detail @> CAST(:detail AS jsonb))
 """)
-
-
-async def record_once(
-    connection: AsyncConnection,
 _RECENT_LIST = text("""
     SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = :action AND conversation_id IS NULL
         AND at > :after AND at <= :at)
 """)
+
+
+async def record_once(
+    connection: AsyncConnection,
     at: datetime,
     within: timedelta,
     user_id: int,

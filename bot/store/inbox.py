@@ -125,6 +125,15 @@ _INSERT_EVENTS = text(f"""
 """)  # noqa: S608
 
 
+# A webhook that comes again after its author withdrew it.
+_WITHDRAWN_RAW = text("""
+    DELETE FROM deliveries WHERE id IN (
+        SELECT i.delivery
+        FROM unnest(CAST(:platforms AS text[]), CAST(:accounts AS text[]), CAST(:keys AS text[]),
+                    CAST(:deliveries AS bigint[])) AS i(platform, account, key, delivery)
+        JOIN events e ON e.platform = i.platform AND e.account = i.account AND e.key = i.key AND e.kind <> 'unsend'
+        JOIN events u ON u.conversation_id = e.conversation_id AND u.kind = 'unsend' AND u.target IN (e.mid, e.target))
+""")
 _AGAIN_COLUMNS = ("platforms", "accounts", "keys", "deliveries")
 _AGAIN = text("""
     UPDATE events e SET again = coalesce(e.again, '{}') || i.deliveries
@@ -341,9 +350,9 @@ class Inbox:
                     again.append((*key, delivery))
                 seen.add(key)
         if again:
-            await connection.execute(
-                _AGAIN, dict(zip(_AGAIN_COLUMNS, map(list, zip(*again, strict=True)), strict=True))
-            )
+            values = dict(zip(_AGAIN_COLUMNS, map(list, zip(*again, strict=True)), strict=True))
+            await connection.execute(_AGAIN, values)
+            await connection.execute(_WITHDRAWN_RAW, values)
 
     async def _settle(
         self,

@@ -240,14 +240,14 @@ class RollUp:
     async def rebuild(self, now: datetime, since: datetime | None = None, until: datetime | None = None) -> int:
         """Count anew the kept hours of [since, until), all by default; how many.
 
-        Hours whose messages were deleted since would lose their figures: give a range without them.
+        Hours whose messages were deleted since (`kept`) keep their figures.
         """
         async with self._db.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             await connection.execute(
                 text("""
                     UPDATE volume_hours SET again_at = :now
-                    WHERE hour >= coalesce(CAST(:since AS timestamptz), '-infinity')
+                    WHERE NOT kept AND hour >= coalesce(CAST(:since AS timestamptz), '-infinity')
                       AND hour < coalesce(CAST(:until AS timestamptz), 'infinity')
                 """),
                 {"now": now, "since": since, "until": until},
