@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from bot.settings import Settings
 ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
 NOISES = ("accents", "fautes", "majuscules", "sms", "tous")
 PEOPLE = ("agent", "validator", "trainer", "administrator", "auditor")
+
+_MODULES = {"eval": "evaluate"}  # each other command is the module of its name
 
 _FRENCH = {
     "usage: ": "utilisation : ",
@@ -172,6 +175,25 @@ def parser() -> Parser:
     recount.add_argument("--du", type=_day, metavar="DATE", help="premier jour, par exemple 2026-01-15 ; sinon tous")
     recount.add_argument("--au", type=_day, metavar="DATE", help="dernier jour, compris")
 
+    catchup = commands.add_parser("catchup", help="reprend les messages que Meta n’a pas transmis pendant une panne")
+    catchup.description = (
+        "Parcourt les conversations chez Meta (deux appels par seconde), et prend une seule fois les messages jamais reçus. "
+        "L’expéditeur le fait de lui-même au démarrage et tous les quarts d’heure. "
+        "Code de sortie : 0 si tout a été parcouru, 1 sinon."
+    )
+    catchup.add_argument(
+        "--depuis",
+        type=_moment,
+        metavar="DATE",
+        help="remonte jusque-là, par exemple 2026-01-15T02:30 ; sinon là où tout était reçu, sept jours au plus",
+    )
+    catchup.add_argument("--simuler", action="store_true", help="dit ce qui serait repris, n’enregistre rien")
+
+    meta = commands.add_parser("meta", help="vérifie ou rétablit l’abonnement aux webhooks de Meta")
+    asks = meta.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
+    asks.add_parser("status", help="demande à Meta si l’abonnement est complet")
+    asks.add_parser("subscribe", help="abonne de nouveau chaque page à tous ses champs")
+
     doctor = commands.add_parser("doctor", help="vérifie l’installation et le compte des messages")
     doctor.description = "Vérifie l’installation ; chaque problème est donné avec son remède."
     doctor.add_argument("--json", action="store_true", help="résultat en JSON")
@@ -209,45 +231,8 @@ def _dispatch(parsed: argparse.Namespace) -> int:
         from bot.app import launcher
 
         return launcher.run(Settings(), parsed.roles)
-    if parsed.command == "train":
-        from bot.app import train
-
-        return train.main(parsed)
-    if parsed.command == "compare":
-        from bot.app import compare
-
-        return compare.main(parsed)
-    if parsed.command == "users":
-        from bot.app import users
-
-        return users.main(parsed)
-    if parsed.command == "check":
-        from bot.app import check, links
-
-        return links.main(parsed) if parsed.what else check.main(parsed)
-    if parsed.command == "recount":
-        from bot.app import recount
-
-        return recount.main(parsed)
-    if parsed.command == "doctor":
-        from bot.app import doctor
-
-        return doctor.main(parsed)
-    if parsed.command == "seed":
-        from bot.app import seed
-
-        return seed.main(parsed)
-    if parsed.command == "demo":
-        from bot.app import demo
-
-        return int(demo.main(parsed))
-    if parsed.command == "eval":
-        from bot.app import evaluate
-
-        return evaluate.main(parsed)
-    from bot.app import route
-
-    return route.main(parsed)
+    name = "links" if parsed.command == "check" and parsed.what else _MODULES.get(parsed.command, parsed.command)
+    return int(importlib.import_module(f"bot.app.{name}").main(parsed))
 
 
 def _inner(arguments: Sequence[str]) -> int:

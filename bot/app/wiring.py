@@ -15,7 +15,9 @@ import aiohttp
 from sanic import Sanic
 from sqlalchemy import text as sql
 
+from bot.app import catchup as catching
 from bot.app import policy as policies
+from bot.app.logs import describe
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
 from bot.core.clock import Clock, SystemClock
@@ -28,6 +30,8 @@ from bot.meta import direct, metadata
 from bot.policy.emergency import Detection
 from bot.sender.deps import SenderAccount, SenderDeps
 from bot.sender.service import Sender
+from bot.sender.subscriptions import Subscriptions
+from bot.sender.watch import Watch
 from bot.policy.patience import Patience
 from bot.settings import Account, Settings
 from bot.store.codec import Codec
@@ -265,13 +269,7 @@ async def worker(settings: Settings, url: str) -> None:
 async def sender(settings: Settings, url: str) -> None:
     """Empties the outbox; alone in holding page tokens."""
     secret = settings.secret("SECRET_KEY").encode()
-    app_secret = settings.app_secrets[0]
-    accounts = tuple(
-        SenderAccount(id=i, page_id=a.page_id, token=a.token or "", app_secret=app_secret)
-        for a in settings.accounts(with_tokens=True)
-        for i in (a.page_id, a.ig_id)
-        if i
-    )
+    accounts = catching.sender_accounts(settings)
     async with (
         store(settings, url, "sender", 8, (OUTBOX, EMERGENCY)) as opened,
         store(settings, url, "sender-emergency", 4, (EMERGENCY,)) as lane,
@@ -291,10 +289,27 @@ async def sender(settings: Settings, url: str) -> None:
             )
         )
         await service.start()
+        watching = asyncio.create_task(_watching(settings, url, opened, accounts))
         try:
             await asyncio.Event().wait()
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await service.stop()
+
+
+async def _watching(settings: Settings, url: str, opened: Store, accounts: Sequence[SenderAccount]) -> None:
+    """Webhooks that stop, messages that never came: on connections of its own, so that no send waits."""
+    database = Database(url, size=4, name="planton-catchup")
+    try:
+        async with catching.clients(settings, accounts) as apis:
+            walks = catching.catch_up(settings, database, opened.codec, opened.clock)
+            asked = Subscriptions(database, opened.clock, settings.graph_url, settings.app_id)
+            await Watch(apis, database, walks, asked).run()
+    except Exception as error:
+        log.error("catch-up ended: %s", describe(error))
+    finally:
+        await database.close()
 
 
 def provider_of(settings: Settings) -> ProviderConfig | None:
