@@ -51,6 +51,8 @@ DISPOSITIONS = {
 OUTBOX = {"queued": "en attente", "sent": "partis", "failed": "en échec", "cancelled": "annulés"}
 ENDS_SOON = timedelta(days=60)
 LATE = timedelta(seconds=60)
+CAUGHT_UP = timedelta(hours=2)  # the sender catches up every quarter of an hour
+FRENCH_PLATFORMS = {"messenger": "Messenger", "instagram": "Instagram"}
 STALE_SHOWN = 5  # names
 Row = dict[str, Any]
 
@@ -292,7 +294,8 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
             with connection.transaction():
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 _count(connection, report)
-                found = [*_balance(connection, report), *_accounts(connection), *_traffic(connection, now)]
+                found = [*_balance(connection, report), *_accounts(connection), *_webhooks(connection, now)]
+                found += _traffic(connection, now)
                 found += [*_administrators(connection), *_reloads(connection)]
                 return [*found, *_key(connection, settings)]
     except Explained as error:
@@ -306,7 +309,7 @@ def _reloads(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
     for row in connection.execute("SELECT role, host, fault FROM reloads WHERE fault <> '' ORDER BY role, host"):
         role = FRENCH.get(row["role"], row["role"])
         yield Problem(
-            f"Service « {role} » ({row['host']}) : l’ancienne version reste en usage. {row['fault']}",
+            f"Service « {role} » ({row['host']}) : {row['fault']}",
             "Corrigez le fichier nommé, puis publiez de nouveau (Atelier, Modèles) ou relancez Planton.",
         )
     last = connection.execute(
@@ -319,6 +322,29 @@ def _reloads(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
             last["remedy"] or "Voyez la page « Modèles » de l’atelier.",
             advice=True,
         )
+
+
+def _webhooks(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+    """What the sender last heard of the subscriptions, and whether it catches up: it alone can ask Meta."""
+    for row in connection.execute("SELECT * FROM meta_flow ORDER BY account"):
+        name = f"{FRENCH_PLATFORMS.get(row['platform'], row['platform'])}, compte {row['account']}"
+        if row["subscription"] == "lost":
+            yield Problem(f"{name} : Meta n’envoie plus les messages.", "Lancez : planton meta subscribe")
+        elif row["subscription"] == "partial":
+            yield Problem(
+                f"{name} : l’abonnement aux webhooks est incomplet, il manque {', '.join(row['missing'])}.",
+                "Lancez : planton meta subscribe",
+            )
+        if row["walk_error"] is not None:
+            yield Problem(
+                f"{name} : le rattrapage des messages s’est arrêté ({row['walk_error']}).",
+                "Il reprend de lui-même. Si cela dure, lancez : planton catchup, qui dit pourquoi.",
+            )
+        elif row["complete_until"] is not None and now - row["complete_until"] > CAUGHT_UP:
+            yield Problem(
+                f"{name} : aucun rattrapage ne s’est terminé depuis le {row['complete_until']:%d/%m/%Y}.",
+                "Lancez : planton run sender, ou planton catchup.",
+            )
 
 
 def _schema(connection: psycopg.Connection[Row]) -> Problem | None:
