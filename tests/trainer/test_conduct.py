@@ -21,6 +21,7 @@ from bot.trainer.comparison import Comparison
 from bot.trainer.conduct import Halt, Order, Stopped, inputs
 from bot.trainer.errors import TrainerError
 from bot.trainer.project import Project
+from bot.trainer.yardstick import digest
 from tests.fakes.project import AUTHOR, ROOT, copied
 from tests.trainer.conftest import Trained, clone, conductor_of
 
@@ -36,6 +37,7 @@ def test_a_worse_candidate_is_told_as_worse(trained: Trained) -> None:
     comparison = trained.outcome.comparison
     assert comparison is not None
     assert (comparison.current, comparison.candidate) == (trained.current.hash, trained.candidate.hash)
+    assert comparison.yardstick == digest(trained.project.root)  # as the gate asks, of the project and not of the copy
     emergency = comparison.set("emergency")
     assert emergency.test.losses > emergency.test.gains
     assert {row.wanted for row in emergency.lost_emergencies} <= {"danger_immediat", "detresse_suicide"}
@@ -149,6 +151,7 @@ import sys
 from pathlib import Path
 from bot.trainer.conduct import Order
 from bot.trainer.project import Project
+from bot.trainer.yardstick import digest
 from tests.trainer.conftest import conductor_of
 conductor_of(lambda stage, share, more: print(stage, flush=True)).run(Order(Project(Path(sys.argv[1])), "x", "y"))
 """
