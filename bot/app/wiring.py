@@ -43,9 +43,11 @@ from bot.store.outbox import OutboxStore
 from bot.store.people import People
 from bot.store.reindex import Reindex
 from bot.store.volumes import RollUp
+from bot.store.workbench.alarms import Alarms
 from bot.store.workbench.drift import Drift
 from bot.store.workbench.publications import MODELS
 from bot.trainer.project import Project
+from bot.worker.alarms import AlarmReader, keep_reading
 from bot.worker.names import Names
 from bot.worker.reindex import keep_indexing
 from bot.worker.roll_up import keep_counting
@@ -257,9 +259,14 @@ async def worker(settings: Settings, url: str) -> None:
             counters = (RollUp(opened.database), Drift(opened.database, settings.zone))
             counting = asyncio.create_task(keep_counting(counters, opened.clock))
             indexing = asyncio.create_task(keep_indexing(Reindex(opened.database, opened.codec)))
+            alarms = AlarmReader(
+                Alarms(opened.database, opened.codec), engine, opened.clock, lambda words: live.policy.triage(words) is not None
+            )
+            reading = asyncio.create_task(keep_reading(alarms))
             try:
                 await work.run()
             finally:
+                reading.cancel()
                 indexing.cancel()
                 counting.cancel()
                 names.cancel()

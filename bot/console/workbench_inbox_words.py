@@ -110,6 +110,17 @@ def decided(decision: Decision) -> str:
     }[decision.kind]
 
 
+# What raised an alarm before the engine had read the message.
+ALARMS = {
+    "lexicon": "L’alarme a été donnée par le lexique des urgences, avant que le modèle ne lise le message.",
+    "score": "L’alarme a été donnée par le score de danger, avant que le modèle ne lise le message.",
+}
+ALARM_REMEDY = (
+    "Si elle était fausse, dites ce que le message demande\u00a0: l’exemple servira au prochain entraînement\u202f; "
+    "le lexique se corrige dans data/danger.yml."
+)
+
+
 def doubt(reading: Reading) -> str:
     """What an agent saw otherwise; "" when none did."""
     subject = f"{NB}: {intent(reading.agent_intent)}" if reading.agent_intent is not None else ""

@@ -377,6 +377,16 @@ async def test_an_edit_erases_the_reading_of_older_words_unless_it_was_decided(d
     assert "ma serrure" not in (await ines.get("/atelier")).page
 
 
+async def test_an_alarm_of_the_gateway_is_told(desk: Desk, ines: Browser) -> None:
+    event = await desk.read("il me tue de rire avec ses histoires", "salutation", 0.5, danger=0.3, route="emergency")
+    assert "inbox-alarm" not in (await ines.get(f"/atelier/messages/{event}")).page
+    await desk.console.execute("UPDATE events SET route = 'emergency', reason = 'lexicon' WHERE id = :id", id=event)
+    page = (await ines.get(f"/atelier/messages/{event}")).page
+    assert "L’alarme a été donnée par le lexique" in page
+    assert "data/danger.yml" in page
+    assert "Danger possible" in page
+
+
 async def test_the_others_of_a_group_stand_by_weight(desk: Desk, ines: Browser) -> None:
     lead = await desk.read(WORDS, person="g1")
     await desk.read(WORDS + " svp", person="g2")

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from bot.app import policy as policies
+from bot.core.errors import EngineDown
+from bot.settings import Settings
 from bot.store.codec import Codec
+from bot.store.workbench.alarms import Alarms
 from bot.store.workbench.readings import WORDS
+from bot.worker.alarms import AlarmReader
 from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)  # 02:30 in Paris
@@ -66,13 +71,13 @@ async def test_a_tap_and_a_withdrawn_message_leave_nothing(system: System) -> No
     await system.settled()
     assert len(await _readings(system)) == 1
     withdrawn = system.message("1", None, mid="m_gone", is_deleted=True)
-    await system.post(system.body(withdrawn, instagram=True))
+    await system.post(system.body(withdrawn))
     tap = system.message("5", "Porter plainte", quick_reply={"payload": "/plainte_comment"})
     await system.post(system.body(tap))
     await system.settled()
     rows = await system.rows("SELECT kind FROM events ORDER BY id")
     assert "quick_reply" in [row.kind for row in rows]
-    assert [row.person for row in await _readings(system) if row.person == "5"] == []
+    assert await _readings(system) == []
 
 
 async def test_read_at_night_and_again_in_the_morning_is_one_reading(
@@ -99,3 +104,50 @@ async def test_what_an_agent_is_told_is_read_too(system: System) -> None:
         ("violences_conjugales", "handed_off"),
         ("hors_perimetre", "to_agent"),
     ]
+
+
+async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec: Codec) -> None:
+    triage = policies.build(Settings({})).triage
+    alarms = Alarms(system.database, codec)
+    reader = AlarmReader(alarms, system.engine, system.clock, lambda words: triage(words) is not None, rest=0)
+    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
+    await system.say("2", "ma roue est voilee et il me menace avec un couteau", mid="m_2")
+    await system.say("3", "il y a quelqu'un qui me menace avec un couteau", mid="m_3")
+    await system.say("4", "viens vite il me menace avec un couteau", mid="m_4")
+    await system.settled()
+    assert {(row.route, row.reason) for row in await system.rows("SELECT route, reason FROM events")} == {
+        ("emergency", "lexicon")
+    }
+    assert (await _readings(system), system.engine.calls) == ([], [])  # the emergency lane asked nobody
+    await system.post(system.body(system.message("3", None, mid="m_3", is_deleted=True)))  # withdrawn before
+    system.engine.down = True
+    with pytest.raises(EngineDown):
+        await reader.step()
+    system.engine.down = False
+    while await reader.step():
+        pass
+    rows = {row.person: row for row in await _readings(system)}
+    assert set(rows) == {"1", "2", "4"}
+    false, sure = rows["1"], rows["2"]
+    assert codec.open(false.words, WORDS).decode() == "au secours il me menace avec un couteau"
+    assert (false.route, false.intent, false.reasons[0]) == ("emergency", "hors_perimetre", "danger")
+    assert false.weight >= 100
+    assert (sure.route, sure.intent, sure.weight) == ("emergency", "danger_immediat", 0)  # both agree: no doubt
+    read = len(system.engine.calls)
+    assert await reader.step() == 0
+    assert len(system.engine.calls) == read
+
+
+async def test_a_message_withdrawn_while_it_is_read_leaves_nothing(system: System, codec: Codec) -> None:
+    alarms = Alarms(system.database, codec)
+    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
+    await system.say("2", "au secours il me menace avec un fusil", mid="m_2")
+    await system.settled()
+    found = {alarm.words.split()[-1]: alarm for alarm in await alarms.unread(system.clock.now(), (), 9)}
+    assert set(found) == {"couteau", "fusil"}
+    understood = await system.engine.understand("une question")
+    await system.post(system.body(system.message("1", None, mid="m_1", is_deleted=True)))
+    assert not await alarms.keep(found["couteau"], understood, system.clock.now())
+    assert await alarms.keep(found["fusil"], understood, system.clock.now())
+    assert not await alarms.keep(found["fusil"], understood, system.clock.now())  # another worker was quicker
+    assert [row.person for row in await _readings(system)] == ["2"]

@@ -106,7 +106,8 @@ class Counts:
 class Opened:
     """One message with all that waits beside it. `others`: at most MEMBERS; `size`: all of the group, this one included;
     `shown`, `shown_all`: what this message, and the whole group, were when they were read (`decide` compares); `upto`: the
-    highest event of the group: what comes later waits for another look; `reply`: what the assistant said."""
+    highest event of the group: what comes later waits for another look; `reply`: what the assistant said; `alarm`: lexicon or
+    score, when that raised the alarm before any model had read the message, else ""."""
 
     reading: Reading
     others: Sequence[Reading]
@@ -117,6 +118,7 @@ class Opened:
     decision: Decision | None
     reply: str
     author: str
+    alarm: str
 
 
 @dataclass(frozen=True)
@@ -325,7 +327,7 @@ class ReviewStore:
             )
             alone = await self._members(connection, row.group_id, event)
             whole = await self._members(connection, row.group_id, event, _HIGHEST)
-            reply, author = await self._reply(connection, event)
+            reply, author, alarm = await self._reply(connection, event)
             decision = await _decision(connection, row.decision_id) if row.decision_id else None
             opened = Opened(
                 self._reading(row),
@@ -337,26 +339,28 @@ class ReviewStore:
                 decision,
                 reply,
                 author,
+                alarm,
             )
             await audit.record_once(
                 connection, now, VIEW_AGAIN, user.id, "reading_viewed", row.conversation_id, event=event
             )
         return opened
 
-    async def _reply(self, connection: AsyncConnection, event: int) -> tuple[str, str]:
-        """What left in answer, and who said it (bot, night, emergency); "" when nothing did."""
+    async def _reply(self, connection: AsyncConnection, event: int) -> tuple[str, str, str]:
+        """What left in answer, who said it (bot, night, emergency), and what raised the alarm; "" when nothing did."""
         row = (
             await connection.execute(
                 text("""
-                    SELECT o.message, o.author FROM events e JOIN outbox o ON o.id = e.outbox_id
-                    WHERE e.id = :id AND o.author <> 'agent'
+                    SELECT o.message, o.author,
+                        CASE WHEN e.route = 'emergency' AND e.reason IN ('lexicon', 'score') THEN e.reason ELSE '' END AS alarm
+                    FROM events e LEFT JOIN outbox o ON o.id = e.outbox_id AND o.author <> 'agent' WHERE e.id = :id
                 """),
                 {"id": event},
             )
-        ).one_or_none()
-        if row is None:
-            return "", ""
-        return str(self._codec.open_json(row.message, "outbox.message").get("text", "")), str(row.author)
+        ).one()
+        if row.message is None:
+            return "", "", row.alarm
+        return str(self._codec.open_json(row.message, "outbox.message").get("text", "")), row.author, row.alarm
 
     # -- deciding --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,76 @@
+"""Alarms that the gateway raised by itself, by the words or by the score: no engine has read them yet, so nobody could see a
+false one among the readings.
+
+They are read afterwards, beside everything else: the emergency lane knows nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from bot.core.clean import clean, for_understanding
+from bot.core.dialogue import Understanding
+from bot.core.messages import body_from_json
+from bot.policy.intents import EMERGENCY
+from bot.store.codec import Codec
+from bot.store.conversations import BODY
+from bot.store.db import Database
+from bot.store.workbench.readings import NewReading, keep
+
+WITHIN = timedelta(days=2)  # of Meta's time; what is older is left alone
+_LOCK = 7_109_319  # advisory: one process keeps at a time
+
+_UNREAD = """
+    e.route = 'emergency' AND e.reason IN ('lexicon', 'score') AND e.kind IN ('text', 'edit') AND e.conversation_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM readings r WHERE r.conversation_id = e.conversation_id
+        AND (r.event_id = e.id OR e.id = ANY(r.also)))
+    AND NOT EXISTS (SELECT FROM events n WHERE n.target = coalesce(e.target, e.mid) AND n.conversation_id = e.conversation_id
+        AND n.kind IN ('edit', 'unsend') AND n.id <> e.id AND (e.kind <> 'edit' OR n.kind = 'unsend' OR n.id > e.id))"""
+_NEXT = text(f"""
+    SELECT e.id, e.at, e.body FROM events e
+    WHERE {_UNREAD} AND e.at > :since AND e.id <> ALL(CAST(:passed AS bigint[])) ORDER BY e.at DESC, e.id DESC LIMIT :limit
+""")  # noqa: S608
+# Locked: a message that is withdrawn meanwhile must not come back through here.
+_STILL = text(f"SELECT 1 FROM events e WHERE e.id = :id AND e.body = :body AND {_UNREAD} FOR SHARE OF e")  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A message that raised an alarm at the gateway. `words`: a citizen's, as the engine reads them; `body`: as it is stored."""
+
+    event: int
+    at: datetime
+    words: str
+    body: bytes
+
+
+class Alarms:
+    """Finds them, and keeps what the engine makes of them."""
+
+    def __init__(self, database: Database, codec: Codec) -> None:
+        self._db = database
+        self._codec = codec
+
+    async def unread(self, now: datetime, passed: Collection[int], limit: int) -> list[Alarm]:
+        """The newest ones without a reading; `passed`: events to pass over."""
+        async with self._db.begin() as connection:
+            values = {"since": now - WITHIN, "passed": list(passed), "limit": limit}
+            rows = (await connection.execute(_NEXT, values)).all()
+        return [Alarm(row.id, row.at, self._words(row.body), bytes(row.body)) for row in rows]
+
+    def _words(self, body: bytes) -> str:
+        return for_understanding(clean(getattr(body_from_json(self._codec.open_json(body, BODY)), "text", "") or ""))
+
+    async def keep(self, alarm: Alarm, understanding: Understanding, now: datetime) -> bool:
+        """Keep a reading, unless the message was withdrawn, edited or read meanwhile."""
+        async with self._db.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            if await connection.scalar(_STILL, {"id": alarm.event, "body": alarm.body}) is None:
+                return False
+            reading = NewReading((alarm.event,), alarm.at, alarm.words, understanding, EMERGENCY)
+            await keep(connection, self._codec, [reading], now)
+        return True
