@@ -175,6 +175,16 @@ def parser() -> Parser:
     recount.add_argument("--du", type=_day, metavar="DATE", help="premier jour, par exemple 2026-01-15 ; sinon tous")
     recount.add_argument("--au", type=_day, metavar="DATE", help="dernier jour, compris")
 
+    purge = commands.add_parser("purge", help="efface ce dont la durée de conservation est passée")
+    purge.description = (
+        "Efface ou pseudonymise ce dont la durée de conservation est passée (réglages RETENTION_*, docs/rgpd.md), par petits "
+        "lots qui ne ralentissent pas le service. Planton le fait aussi chaque nuit."
+    )
+    purge.add_argument("--simuler", action="store_true", help="dit ce qui partirait, sans rien effacer")
+    purge.add_argument(
+        "--verifier", action="store_true", help="relit le registre des effacements et dit s’il est intact"
+    )
+
     catchup = commands.add_parser("catchup", help="reprend les messages que Meta n’a pas transmis pendant une panne")
     catchup.description = (
         "Parcourt les conversations chez Meta (deux appels par seconde), et prend une seule fois les messages jamais reçus. "

@@ -41,7 +41,16 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.debounce_ms,
         *_HOURS,
     ),
-    "worker": (*_STORED, lambda s: s.accounts(), lambda s: s.engine_urls, lambda s: s.debounce_ms, *_HOURS),
+    "worker": (
+        *_STORED,
+        lambda s: s.accounts(),
+        lambda s: s.engine_urls,
+        lambda s: s.debounce_ms,
+        lambda s: s.engine_patience,
+        lambda s: s.retention,
+        lambda s: s.purge_hours,
+        *_HOURS,
+    ),
     "sender": (
         *_STORED,
         lambda s: s.app_secrets,
@@ -50,7 +59,14 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.send_ceiling,
     ),
     "engine": (lambda s: s.engine_urls,),
-    "console": (*_STORED, *_HOURS, lambda s: s.console_url, lambda s: s.oidc, lambda s: s.attachment_hosts),
+    "console": (
+        *_STORED,
+        *_HOURS,
+        lambda s: s.console_url,
+        lambda s: s.oidc,
+        lambda s: s.attachment_hosts,
+        lambda s: s.retention,
+    ),
     "trainer": _STORED,
     "sandbox": (*_STORED, lambda s: s.app_secrets),
 }

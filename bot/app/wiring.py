@@ -28,11 +28,11 @@ from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps, Mark
 from bot.meta import direct, metadata
 from bot.policy.emergency import Detection
+from bot.policy.patience import Patience
 from bot.sender.deps import SenderAccount, SenderDeps
 from bot.sender.service import Sender
 from bot.sender.subscriptions import Subscriptions
 from bot.sender.watch import Watch
-from bot.policy.patience import Patience
 from bot.settings import Account, Settings
 from bot.store.codec import Codec
 from bot.store.conversations import Conversations
@@ -41,6 +41,7 @@ from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.people import People
+from bot.store.purge import Counting, Purge
 from bot.store.reindex import Reindex
 from bot.store.volumes import RollUp
 from bot.store.workbench.alarms import Alarms
@@ -49,6 +50,7 @@ from bot.store.workbench.publications import MODELS
 from bot.trainer.project import Project
 from bot.worker.alarms import AlarmReader, keep_reading
 from bot.worker.names import Names
+from bot.worker.purge import NightPurge, keep_purging
 from bot.worker.reindex import keep_indexing
 from bot.worker.roll_up import keep_counting
 from bot.worker.turn import TurnRules, TurnTaker
@@ -231,25 +233,25 @@ async def worker(settings: Settings, url: str) -> None:
     ):
         engine = EngineClient(settings.engine_urls)
         conversations = Conversations(opened.database, opened.codec)
+        notice, handoff = settings.engine_patience
 
         def turns(policy: Policy) -> TurnTaker:
             rules = TurnRules(
                 policy.night,
                 policy.desk,
                 timedelta(milliseconds=settings.debounce_ms),
-        notice, handoff = settings.engine_patience
                 policy.texts,
                 policy.detect,
                 policy.plan,
                 settings.app_id,
                 policy.facts,
+                Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
             )
             return TurnTaker(conversations, engine, opened.clock, rules)
 
         work = Worker(WorkerDeps(conversations, turns(live.policy), opened.listener, opened.clock))
         live.tell(lambda policy: work.use(turns(policy)))
         secret, sender_url = settings.secret("SECRET_KEY").encode(), _url(settings, "SENDER_PORT")
-                Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
         async with aiohttp.ClientSession() as session:
 
             async def ask(platform: Platform, account: str, person: str) -> str | None:
@@ -260,17 +262,30 @@ async def worker(settings: Settings, url: str) -> None:
             counting = asyncio.create_task(keep_counting(counters, opened.clock))
             indexing = asyncio.create_task(keep_indexing(Reindex(opened.database, opened.codec)))
             alarms = AlarmReader(
-                Alarms(opened.database, opened.codec), engine, opened.clock, lambda words: live.policy.triage(words) is not None
+                Alarms(opened.database, opened.codec),
+                engine,
+                opened.clock,
+                lambda words: live.policy.triage(words) is not None,
             )
             reading = asyncio.create_task(keep_reading(alarms))
+            purging = asyncio.create_task(_purging(settings, opened, counters))
             try:
                 await work.run()
             finally:
+                purging.cancel()
                 reading.cancel()
                 indexing.cancel()
                 counting.cancel()
                 names.cancel()
                 await engine.close()
+
+
+async def _purging(settings: Settings, opened: Store, counters: Sequence[Counting]) -> None:
+    """The purge of each night, if the site has one."""
+    hours = settings.purge_hours
+    if hours is not None:
+        purge = Purge(opened.database, opened.codec, settings.retention, counters)
+        await keep_purging(NightPurge(purge, opened.clock, hours, settings.zone))
 
 
 async def sender(settings: Settings, url: str) -> None:
@@ -381,6 +396,7 @@ async def console(settings: Settings, url: str) -> None:
             project=Project(policies.ROOT),
             var=settings.var_dir,
             trial=trial,
+            retention=settings.retention,
         )
         try:
             await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))

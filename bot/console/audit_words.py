@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.console import labels, search_words, steering_words, words, work_words
+from bot.console import labels, retention_words, search_words, steering_words, words, work_words
 from bot.store import audit
 from bot.store.audit_log import Line
 
@@ -82,6 +82,7 @@ _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "reglages": ("Réponses types et délais", ("canned_added", "canned_changed", "canned_archived", "deadline_changed")),
+    "conservation": ("Conservation et effacement", ("hold_placed", "hold_lifted", "purge")),
     "export": ("Exports", ("export",)),
     "acces": (
         "Connexions et accès",
@@ -134,6 +135,7 @@ _KEYS = {
     "characters": "caractères",
     "commit": "enregistrement",
     "correction": "correction n°",
+    "conversations": "conversations",
     "count": "nombre",
     "crisis": "crise n°",
     "decision": "décision n°",
@@ -160,10 +162,12 @@ _KEYS = {
     "names": "noms trouvés",
     "note": "avec une note",
     "number": "pièce",
+    "origin": "par",
     "outbox": "envoi n°",
     "people": "personnes",
     "person": "compte cherché n°",
     "previous": "avant",
+    "print": "empreinte du registre",
     "priority": "priorité",
     "reason": "motif",
     "recovery_codes": "codes de secours",
@@ -203,6 +207,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "category": labels.CATEGORIES,
     "level": labels.LEVELS,
     "method": {"password": "mot de passe", "link": "lien", "oidc": "fournisseur d’identité"},
+    "origin": retention_words.ORIGINS,
     "priority": {str(number): name for number, name in steering_words.PRIORITIES.items()},
     "reason": {**work_words.CLOSE, **work_words.BLOCK},
     "role": labels.ROLES,

@@ -11,6 +11,7 @@ from bot.console.attachments_fetch import AttachmentRules
 from bot.console.provider import ProviderConfig
 from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Engine, QuickReply
+from bot.policy.retention import DEFAULT, Limits
 from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 from bot.trainer.project import Project
@@ -37,6 +38,7 @@ class ConsoleDeps:
     `project`: the folder that trainers work on; without it the workbench says that it is not here.
     `trial`: a candidate model beside the one in service; without it there is no page for that.
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
+    `retention`: how long each class is kept, as the page shows it.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
 
@@ -62,3 +64,4 @@ class ConsoleDeps:
     project: Project | None = None
     var: Path | None = None
     trial: Trial | None = None
+    retention: Limits = DEFAULT

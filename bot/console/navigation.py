@@ -28,6 +28,7 @@ PLACES = (
     Place("workbench", "/atelier", "Atelier", Capability.SEE_WORKBENCH),
     Place("steering", "/pilotage", "Pilotage", Capability.SEE_STEERING),
     Place("accounts", "/comptes", "Comptes", Capability.MANAGE_ACCOUNTS),
+    Place("retention", "/conservation", "Conservation", Capability.SEE_RETENTION),
     Place("audit", "/journal", "Journal", Capability.READ_AUDIT),
 )
 # Inside the workbench, in the order of the work. `key`: what a template sets as `part`.

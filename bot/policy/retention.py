@@ -59,6 +59,9 @@ class Limits:
         return None if days is None else now - timedelta(days=days)
 
 
+DEFAULT = Limits(180, 730, 365, 730, 30, 1095, 1826)  # as the settings say
+
+
 def class_of(categories: Collection[str], danger: bool, limits: Limits) -> Class:
     """The class of a conversation that had these hand-offs: that which is kept longest.
 

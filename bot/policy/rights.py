@@ -30,6 +30,8 @@ class Capability(str, Enum):
     FREE = "conversation.free"  # give back or close what another has
     ASSIGN = "conversation.assign"  # give a conversation, whoever has it, to a colleague or a team
     BLOCK = "person.block"
+    HOLD = "conversation.hold"  # place and lift a legal hold
+    SEE_RETENTION = "retention.see"  # holds, limits, the register of what was erased
     EDIT_CANNED = "canned.edit"
     SEE_VALIDATION = "validation.see"  # the list of drafts that wait
     VALIDATE = "validation.decide"  # approve, amend or refuse, as far as one's level reaches
@@ -53,6 +55,7 @@ _EVERYBODY = frozenset({Capability.OWN_ACCOUNT, Capability.SEE_QUEUE, Capability
 _READER = _EVERYBODY | {Capability.READ, Capability.SEE_CRISIS, Capability.SEE_VALIDATION}
 _AGENT = _READER | {Capability.WORK, Capability.BLOCK, Capability.ANSWER_GROUP}
 _VALIDATOR = _AGENT | {Capability.ASSIGN, Capability.EDIT_CANNED, Capability.VALIDATE, Capability.EXPORT}
+_VALIDATOR |= {Capability.HOLD, Capability.SEE_RETENTION}  # a head of service answers for what is kept
 
 RIGHTS: Mapping[Role, frozenset[Capability]] = {
     Role.AGENT: _AGENT,
@@ -66,7 +69,8 @@ RIGHTS: Mapping[Role, frozenset[Capability]] = {
         Capability.PUBLISH,
     },
     Role.ADMINISTRATOR: frozenset(Capability),
-    Role.AUDITOR: _READER | {Capability.READ_AUDIT, Capability.EXPORT, Capability.SEE_WORKBENCH},
+    Role.AUDITOR: _READER
+    | {Capability.READ_AUDIT, Capability.EXPORT, Capability.SEE_WORKBENCH, Capability.SEE_RETENTION},
 }
 
 # What only looks: an auditor has nothing else. (One's own account is everybody's.)
@@ -81,6 +85,7 @@ LOOKS = frozenset(
         Capability.EXPORT,
         Capability.READ_AUDIT,
         Capability.SEE_WORKBENCH,
+        Capability.SEE_RETENTION,
     }
 )
 

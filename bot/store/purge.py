@@ -473,6 +473,30 @@ async def nightly_done(database: Database, night: date) -> None:
 
 
 @dataclass(frozen=True)
+class Gone:
+    """What went in a day: `of` a class, in a `way`, by `origin`."""
+
+    day: date
+    of: str
+    way: str
+    origin: str
+    conversations: int
+    rows: int
+
+
+async def deletions(database: Database, most: int = 200) -> Sequence[Gone]:
+    """The register summed by day, newest first."""
+    query = text("""
+        SELECT at::date AS day, class, way, origin, sum(conversations)::bigint AS conversations,
+            sum((SELECT sum(value::bigint) FROM jsonb_each_text(counts)))::bigint AS rows
+        FROM deletions GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4 LIMIT :most
+    """)
+    async with database.begin() as connection:
+        rows = (await connection.execute(query, {"most": most})).all()
+    return [Gone(r.day, getattr(r, "class"), r.way, r.origin, r.conversations, r.rows or 0) for r in rows]
+
+
+@dataclass(frozen=True)
 class Chain:
     """Whether the register stands as it was written. `broken`: the first line that does not, None when all do."""
 

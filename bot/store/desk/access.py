@@ -19,7 +19,7 @@ from bot.store.accounts import User
 from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
 from bot.store.db import Database
-from bot.store.desk.errors import NoSuchConversation, NotAllowed
+from bot.store.desk.errors import Conflict, NoSuchConversation, NotAllowed
 
 AGENT_PRIORITY = 2  # before the bot's replies; emergencies have their own lane
 
@@ -69,6 +69,7 @@ class Conversation:
     last_person_at: datetime | None
     last_agent_at: datetime | None
     handoff: Handoff | None
+    erased_at: datetime | None = None  # its words and its person are gone
 
     def held_by(self, user: User) -> bool:
         """Whether this user has the conversation."""
@@ -86,7 +87,7 @@ HANDOFF = """h.id AS handoff_id, h.category AS handoff_category, h.priority, h.i
     h.due_at, h.assignee_id, (SELECT name FROM users WHERE id = h.assignee_id) AS assignee, h.team_id,
     (SELECT name FROM teams WHERE id = h.team_id) AS team, h.snoozed_until, h.close_reason"""
 CONVERSATION = """c.id, c.platform, c.profile, c.owner, c.owner_version, c.agent_id, u.name AS agent, c.standby,
-    c.last_person_at, c.last_agent_at"""
+    c.last_person_at, c.last_agent_at, c.erased_at"""
 
 _OPEN = text(f"""
     SELECT {CONVERSATION}, {HANDOFF}
@@ -135,6 +136,11 @@ class Desk:
         row = (await connection.execute(_OPEN, {"id": conversation_id})).one_or_none()
         if row is None:
             raise NoSuchConversation
+        if row.erased_at is not None and needs not in LOOKS:
+            raise Conflict(
+                "Le contenu de cette conversation a été effacé\u00a0: il n’y a plus rien à y faire.",
+                "Si la personne écrit de nouveau, une autre conversation s’ouvre.",
+            )
         return self.conversation(row)
 
     def conversation(self, row: Row[Any]) -> Conversation:
@@ -153,6 +159,7 @@ class Desk:
             last_person_at=row.last_person_at,
             last_agent_at=row.last_agent_at,
             handoff=self.handoff(row),
+            erased_at=row.erased_at,
         )
 
     def handoff(self, row: Row[Any]) -> Handoff | None:

@@ -15,6 +15,8 @@ MATRIX = {
     "conversation.free": "00010",
     "conversation.assign": "01010",
     "person.block": "11010",
+    "conversation.hold": "01010",
+    "retention.see": "01011",
     "canned.edit": "01110",
     "validation.see": "11011",
     "validation.decide": "01010",
