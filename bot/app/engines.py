@@ -85,8 +85,8 @@ class StandIn:
 
 @dataclass
 class EngineChild(Child):
-    """An engine on the launcher's socket. `model`: the archive that it loads; `proven`: whether it ever did; `failure`: what it said
-    when it could not."""
+    """An engine on the launcher's socket. `model`: the archive that it loads; `proven`: whether it ever did; `failure`: what it
+    said when it could not."""
 
     listening: socket.socket = None  # type: ignore[assignment]  # always given
     model: Path | None = None

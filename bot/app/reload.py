@@ -71,7 +71,7 @@ class Live:
             if model is None or model.files == model.root:
                 raise
             # What went with the model suits another version of the program: better the present files than no answer to anybody.
-            self.fault = f"{error.what} {error.remedy} En attendant, les fichiers présents servent."
+            self.fault = f"{error.what} {error.remedy} En attendant, ce rôle lit les fichiers présents."
             log.error("policy of the model not read: %s", self.fault)
             return self._build(self._settings, model, model.root)
 
@@ -88,6 +88,7 @@ class Live:
             for use in self._users:
                 use(policy)
         if self.fault:
+            self.fault = f"{self.fault} L’ancienne version y reste en usage."
             log.error("policy not read again: %s", self.fault)
 
     def _fresh(self) -> tuple[Model | None, Policy]:

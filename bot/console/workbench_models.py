@@ -190,6 +190,7 @@ class ModelViews:
         values["open"] = await self._store.open()
         values["serving"] = _serves(serving.hash if serving else "", values["open"])
         values["versions"] = await asyncio.to_thread(_versions, root, values["serving"], done)
+        values["next"] = await asyncio.to_thread(_next, root, serving) if values["open"] is None else ""
         values["candidates"] = await self._candidates(root, values["serving"])
         values["last"] = await self._store.last()
         values["reloads"] = await self._store.reloads()
@@ -273,6 +274,12 @@ def _serves(newest: str, going_on: Publication | None) -> str:
     if going_on is not None and going_on.step in ("engines", "undo") and going_on.previous:
         return going_on.previous
     return newest
+
+
+def _next(root: Path, serving: Model | None) -> str:
+    """The model that engines would take if they started now; empty when it is the one in service."""
+    newest = current(root)
+    return "" if newest is None or serving is None or newest.hash == serving.hash else newest.hash
 
 
 def _versions(root: Path, serving: str, done: Sequence[Publication]) -> list[Version]:

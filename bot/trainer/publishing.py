@@ -378,7 +378,7 @@ class _Run:
             if all(one.at > before.get((one.role, one.host), one.at) or one.fault for one in rows):
                 break
             await asyncio.sleep(0.25)
-        return [f"{one.role} : {one.fault} L’ancienne version y reste en usage." for one in rows if one.fault]
+        return [f"{one.role} : {one.fault}" for one in rows if one.fault]
 
     async def undo(self, commit: str) -> None:
         """As it was before: model first, then the record. The engines that changed already change back."""

@@ -464,7 +464,7 @@ def test_a_role_that_could_not_read_what_was_published_is_named(
         )
     told = [problem for problem in examine(Settings(environ), NOW, root).problems]
     (role,) = [problem for problem in told if "front-1" in problem.what]
-    assert role.what == "Service « passerelle » (front-1) : l’ancienne version reste en usage. domain.yml : faux."
+    assert role.what == "Service « passerelle » (front-1) : domain.yml : faux."
     assert not role.advice
     (failed,) = [problem for problem in told if "publication" in problem.what]
     assert "Le moteur n’a pas démarré." in failed.what

@@ -120,6 +120,7 @@ async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
         assert kept == "a"
         assert ("domain.yml, ligne 3 : faux. Corrigez." in fault) is isinstance(error, SetupError)
         assert "secret" not in fault
+        assert fault.endswith("L’ancienne version y reste en usage.")
         assert live.policy is before
         files.broken = None
         await Publications(database).reload("b")

@@ -87,7 +87,7 @@ async def test_what_serves_is_said(trainer: Browser, console: RunningConsole, wo
     assert "Aucun candidat" in said
     assert f"Moteur, 127.0.0.1:5005 {world.first}" in said
     assert f"Passerelle, ici {world.first}" in said
-    assert f"Traitement, ici {world.first} data/danger.yml : une entrée est fausse. L’ancienne version y reste" in said
+    assert f"Traitement, ici {world.first} data/danger.yml : une entrée est fausse." in said
     assert "entraîné" in said
 
 
@@ -178,9 +178,26 @@ async def test_a_failure_stands_there_with_its_remedy(trainer: Browser, world: W
     assert "Lancez un nouvel essai" in said
 
 
+async def test_a_model_trained_in_a_terminal_waits_for_the_next_start_and_closes_nothing(
+    trainer: Browser, world: World
+) -> None:
+    candidate = await world.candidate()
+    assert 'data-testid="models-next"' not in (await trainer.get(PATH)).page
+    by_hand = world._model(world.models, "f" * 16)
+    page = await trainer.get(PATH)
+    assert f'data-testid="models-current">{world.first}<' in page.page
+    assert f"Un modèle plus récent, {by_hand} , a été fait hors de l’atelier" in text(page)
+    assert "passe le contrôle" in text(page)
+    assert (await press(trainer, candidate, "publier", message="Vélos volés")).status == 303
+    assert await world.publisher.work()
+    page = await trainer.get(PATH)
+    assert f'data-testid="models-current">{candidate}<' in page.page
+    assert 'data-testid="models-next"' not in page.page
+
+
 async def test_a_candidate_of_before_has_to_be_compared_anew(trainer: Browser, world: World) -> None:
     candidate = await world.candidate()
-    world._model(world.models, "f" * 16)
+    await world.compare(candidate, against="e" * 16)
     assert "à comparer" in text(await trainer.get(PATH))
     refused = await press(trainer, candidate, "publier", message="Vélos volés")
     assert refused.status == 409

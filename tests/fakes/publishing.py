@@ -146,16 +146,17 @@ class World:
         await self.compare(name, missed, fallen)
         return name
 
-    async def compare(self, name: str, missed: bool = False, fallen: bool = False) -> None:
-        """Its comparison, as a training leaves it."""
+    async def compare(self, name: str, missed: bool = False, fallen: bool = False, against: str = "") -> None:
+        """Its comparison, as a training leaves it: with the newest model, or another."""
+        current = against or self.serving
         runs, now = Runs(self.database), self.clock.now()
         assert self.user is not None
         await runs.ask(now, self.user)
         run = await runs.claim(now)
         assert run is not None
-        kept = replace(comparison(self.serving, name, missed, fallen), yardstick=yardstick.digest(self.project.root))
+        kept = replace(comparison(current, name, missed, fallen), yardstick=yardstick.digest(self.project.root))
         await runs.finish(
-            run, now, current=self.serving, candidate=name, result=kept.to_json(), summary={}, stages={}, memory=0
+            run, now, current=current, candidate=name, result=kept.to_json(), summary={}, stages={}, memory=0
         )
 
     async def ask(self, model: str, message: str = "Vélos volés", kind: str = PUBLISH, reason: str = "") -> int:
