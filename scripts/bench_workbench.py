@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from bot.app import seed  # noqa: E402
 from bot.console.app import create_console  # noqa: E402
 from bot.console.deps import ConsoleDeps  # noqa: E402
+from bot.console.workbench_search import seal_words  # noqa: E402
 from bot.core.clock import SystemClock  # noqa: E402
 from bot.store.accounts import Accounts  # noqa: E402
 from bot.store.codec import Codec  # noqa: E402
@@ -47,7 +48,6 @@ PAGES = (
     "/atelier?raison=low",
     "/atelier?reseau=instagram&raison=close",
     "/atelier/exemples",
-    "/atelier/exemples?q=commissariat",
     "/atelier/exemples/plainte_comment",
     "/atelier/exemples/plainte_comment?page=10",
     "/atelier/reponses",
@@ -91,7 +91,8 @@ async def _measure(url: str, codec: Codec, project: Project, times: int) -> int:
         first, *_ = await client.page(message)
         print(f"first message of the process (examples and spaCy are read): {first:.0f} ms")
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        for path in (*PAGES, message):
+        found = f"/atelier/exemples?r={seal_words(codec, 'commissariat')}"
+        for path in (*PAGES, found, message):
             slow += await _asked(client, path, times)
         slow += await _added(client, times)
         slow += await _asked(client, "/atelier/changements", times)

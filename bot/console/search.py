@@ -6,8 +6,6 @@ nobody reads without the key: neither history nor logs know it, and « Précéde
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +15,10 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import html, redirect
 
-from bot.console import labels, search_words
+from bot.console import labels, sealed, search_words
 from bot.console.forms import field
 from bot.console.site import Site, Topic
 from bot.core.clean import clean
-from bot.core.errors import SettingsError
 from bot.policy import search as words
 from bot.policy.rights import Capability
 from bot.store.codec import Codec
@@ -33,7 +30,6 @@ from bot.store.reindex import progress
 PATH = "/recherche"
 FIELDS = ("mots", "auteur", "plateforme", "categorie", "etat", "du", "au", "tri")
 _SEALED = "search.query"
-_LONGEST_ADDRESS = 4_000
 _AFTER = re.compile(r"(\d{1,18})_(event|outbox|note|name|skip|at)_(\d{1,18})", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -185,20 +181,16 @@ def _day(given: str) -> date | None:
 
 def seal(codec: Codec, typed: Mapping[str, str]) -> str:
     """The fields as they stand in the address: nobody reads them without the key."""
-    sealed = codec.seal_json({name: value for name, value in typed.items() if value}, _SEALED)
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+    return sealed.seal(codec, typed, _SEALED)
 
 
 def unseal(codec: Codec, given: str) -> dict[str, str]:
     """The fields of an address. Raises BadSearch when it is not one of ours."""
     try:
-        if len(given) > _LONGEST_ADDRESS:
-            raise ValueError
-        raw = base64.urlsafe_b64decode(given.encode("ascii") + b"=" * (-len(given) % 4))
-        held = codec.open_json(raw, _SEALED)
-    except (ValueError, binascii.Error, SettingsError):
+        held = sealed.unseal(codec, given, _SEALED)
+    except ValueError:
         raise BadSearch("Cette adresse de recherche n’est plus lisible.", "Tapez vos mots de nouveau.") from None
-    return {name: str(held.get(name, "")) for name in FIELDS}
+    return {name: held.get(name, "") for name in FIELDS}
 
 
 def _written(cursor: Cursor) -> str:

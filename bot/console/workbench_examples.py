@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import functools
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,8 +19,11 @@ from bot.console import workbench_examples_words as says
 from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
 from bot.console.workbench_pseudonyms import KINDS, confirmed, must_be_public
+from bot.console.workbench_search import seal_words, searched
 from bot.core.errors import Explained
+from bot.core.examples import NAME
 from bot.policy.rights import Capability
+from bot.store.codec import Codec
 from bot.store.workbench.corrections import Corrections
 from bot.trainer.checks import check_example
 from bot.trainer.checks.context import Context
@@ -48,6 +51,7 @@ def routes(site: Site) -> Blueprint:
     """The intents, one intent, and what is done there."""
     views, topic = ExampleViews(site), Topic("workbench-examples")
     topic.page(PATH, views.index, Capability.SEE_WORKBENCH, "index")
+    topic.form(PATH, views.seek, Capability.SEE_WORKBENCH, "seek")
     topic.form(f"{PATH}/verifier", views.check, Capability.CORRECT, "check")
     topic.form(f"{PATH}/annuler", views.undo, Capability.CORRECT, "undo")
     topic.page(f"{PATH}/<intent:str>", views.one, Capability.SEE_WORKBENCH, "one")
@@ -69,22 +73,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Asked:
-    """Which examples of an intent to show. `edit`: the key of the one that is open to change."""
+    """Which examples of an intent to show. `edit`: the key of the one that is open to change.
+
+    `query`: words to look for, often a citizen's; `sealed`: the same as addresses and forms carry them.
+    """
 
     query: str = ""
     place: str = "tous"
     first: int = 0
     edit: str = ""
+    sealed: str = ""
 
     @staticmethod
-    def of(request: Request) -> Asked:
-        place = str(request.args.get("fichier") or "tous")
-        return Asked(
-            str(request.args.get("q") or "")[:QUERY_AT_MOST].strip(),
-            place if place in PLACES else "tous",
-            whole(str(request.args.get("de") or ""), 0),
-            str(request.args.get("modifier") or "")[:20],
-        )
+    def of(codec: Codec, given: Callable[[str], str], edit: str | None = None) -> Asked:
+        """As an address or a form says it. `given`: a field's value; `edit`: which one is open, if that is known."""
+        place = given("fichier") or "tous"
+        query, sealed = searched(codec, given("r"))
+        open_ = given("modifier")[:20] if edit is None else edit
+        return Asked(query, place if place in PLACES else "tous", whole(given("de"), 0), open_, sealed)
+
+    @property
+    def back(self) -> dict[str, str]:
+        """What an address says to come back to the same place."""
+        place = "" if self.place == "tous" else self.place
+        told = {"fichier": place, "r": self.sealed, "de": str(self.first or "")}
+        return {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,7 @@ class ExampleViews:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._db = site.deps.database
+        self._codec = site.desk.codec
         self._warming: asyncio.Task[None] | None = None
 
     async def warm(self, *_: Any) -> None:
@@ -125,7 +139,7 @@ class ExampleViews:
 
     async def index(self, request: Request) -> HTTPResponse:
         """All intents; with words to look for, the examples that say them, whatever their intent."""
-        asked = Asked.of(request)
+        asked = self._asked(request)
         try:
             project, corpus = await self._corpus()
         except TrainerError as error:
@@ -140,7 +154,16 @@ class ExampleViews:
 
     async def one(self, request: Request, intent: str) -> HTTPResponse:
         """The examples of an intent."""
-        return await self._intent(request, intent, Asked.of(request))
+        return await self._intent(request, intent, self._asked(request))
+
+    async def seek(self, request: Request) -> HTTPResponse:
+        """Read the words to look for, and lead to the address of what says them."""
+        intent, query = field(request, "intention"), field(request, "q")[:QUERY_AT_MOST].strip()
+        asked = replace(Asked.of(self._codec, functools.partial(field, request)), first=0, sealed="")
+        if query:
+            asked = replace(asked, sealed=seal_words(self._codec, query))
+        path = f"{PATH}/{intent}" if NAME.fullmatch(intent) else PATH
+        return redirect(_address(path, asked.back), status=303)
 
     # -- what is done ------------------------------------------------------------------------------------------------
 
@@ -155,12 +178,12 @@ class ExampleViews:
         try:
             numbers = await self._done(request, intent, typed, corpus)
         except TrainerError as error:
-            return await self._intent(request, intent, Asked(edit=typed.key), typed, error)
-        back = {"q": field(request, "q"), "fichier": field(request, "fichier"), "de": field(request, "de")}
+            asked = Asked.of(self._codec, functools.partial(field, request), typed.key)
+            return await self._intent(request, intent, asked, typed, error)
+        back = Asked.of(self._codec, functools.partial(field, request)).back
         if numbers:
             back["fait"] = "-".join(str(number) for number in numbers[:TOLD])
-        query = urlencode({name: value for name, value in back.items() if value})
-        return redirect(f"{PATH}/{intent}" + (f"?{query}" if query else ""), status=303)
+        return redirect(_address(f"{PATH}/{intent}", back), status=303)
 
     async def undo(self, request: Request) -> HTTPResponse:
         """Take corrections back, the last first."""
@@ -239,6 +262,9 @@ class ExampleViews:
             return [Operation("move", example.intent, example.marked, typed.intent, changed)]
         return [Operation("edit", example.intent, example.marked, to_marked=changed)] if changed is not None else []
 
+    def _asked(self, request: Request) -> Asked:
+        return Asked.of(self._codec, lambda name: str(request.args.get(name) or ""))
+
     # -- showing -----------------------------------------------------------------------------------------------------
 
     async def _intent(
@@ -310,6 +336,10 @@ class ExampleViews:
             **values,
         )
         return html(page, status)
+
+
+def _address(path: str, told: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(told)}" if told else path
 
 
 def _must_exist(corpus: Corpus, intent: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.exceptions import NotFound
@@ -18,6 +19,7 @@ from bot.console import workbench_replies_words as says
 from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
 from bot.console.workbench_replies_form import Touched, Written
+from bot.console.workbench_search import seal_words, searched
 from bot.meta.limits import QUICK_REPLIES, QUICK_REPLY_TITLE
 from bot.policy.intents import EMERGENCY, INTENTS
 from bot.policy.rights import Capability
@@ -40,6 +42,7 @@ def routes(site: Site) -> Blueprint:
     """The list, the editor, and what is done there."""
     views, topic = ReplyViews(site), Topic("workbench-replies")
     topic.page("/atelier/reponses", views.list_, Capability.SEE_WORKBENCH, "list")
+    topic.form("/atelier/reponses", views.seek, Capability.SEE_WORKBENCH, "seek")
     topic.page("/atelier/reponses/<name:str>", views.one, Capability.SEE_WORKBENCH, "one")
     topic.form("/atelier/reponses/<name:str>", views.act, Capability.CORRECT, "act")
     topic.form("/atelier/reponses/<name:str>/apercu", views.preview, Capability.CORRECT, "preview")
@@ -97,7 +100,7 @@ class ReplyViews:
         project = self._site.deps.project
         if project is None:
             return self._absent(request)
-        query = str(request.args.get("q") or "")[:QUERY_AT_MOST].strip()
+        query, sealed = searched(self._site.desk.codec, str(request.args.get("r") or ""))
         chosen = str(request.args.get("filtre") or "toutes")
         chosen = chosen if chosen in says.FILTERS else "toutes"
         try:
@@ -110,8 +113,16 @@ class ReplyViews:
         first = min(whole(str(request.args.get("de") or ""), 0), max(0, len(found) - 1)) // PAGE * PAGE
         return self._page(
             request, "workbench/replies.html", rows=found[first : first + PAGE], n=len(found), first=first, page=PAGE,
-            counts=counts, query=query, chosen=chosen, done=str(request.args.get("fait") or ""),
+            counts=counts, query=query, sealed=sealed, chosen=chosen, done=str(request.args.get("fait") or ""),
         )  # fmt: skip
+
+    async def seek(self, request: Request) -> HTTPResponse:
+        """Read the words to look for, and lead to the address of what says them."""
+        query = field(request, "q")[:QUERY_AT_MOST].strip()
+        told = {"filtre": _filter(field(request, "filtre"))}
+        if query:
+            told["r"] = seal_words(self._site.desk.codec, query)
+        return redirect(f"/atelier/reponses?{urlencode(told)}", status=303)
 
     async def one(self, request: Request, name: str) -> HTTPResponse:
         """The editor."""
@@ -192,7 +203,14 @@ class ReplyViews:
             known = await asyncio.to_thread(self._read, project)
             return await self._editor(request, known, forms.of(known.replies.responses[name]), 409, error=error)
         if field(request, "retour") == "liste":
-            return redirect(f"/atelier/reponses?filtre={_filter(field(request, 'filtre'))}&fait={name}", status=303)
+            _, sealed = searched(self._site.desk.codec, field(request, "r"))
+            told = {
+                "filtre": _filter(field(request, "filtre")),
+                "r": sealed,
+                "de": str(whole(field(request, "de"), 0) or ""),
+            }
+            kept = urlencode({key: value for key, value in (told | {"fait": name}).items() if value})
+            return redirect(f"/atelier/reponses?{kept}", status=303)
         return redirect(f"/atelier/reponses/{name}?fait=enregistre", status=303)
 
     async def undo(self, request: Request, name: str) -> HTTPResponse:

@@ -25,16 +25,9 @@ class Both:
 
     async def files(self, work: Callable[[], Done], back: Callable[[Done], object]) -> Done:
         """What `work` gives, in a thread; `back` takes it back if the transaction fails later. Both block. Raises as `work`."""
-        thread = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            await asyncio.shield(thread)
-        finally:
-            # Whoever waits may have gone: the thread ends all the same, and what it did must be known.
-            if not thread.done():
-                await asyncio.wait([thread])
-            if not thread.cancelled() and thread.exception() is None:
-                self._backs.append(functools.partial(back, thread.result()))
-        return thread.result()
+        done = await asyncio.to_thread(work)
+        self._backs.append(functools.partial(back, done))
+        return done
 
     async def undo(self) -> None:
         """As far as the files still allow it: what somebody else changed meanwhile is theirs."""

@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.console.workbench_examples_words import key
-from bot.core.clock import FrozenClock
-from bot.store.codec import Codec
-from bot.store.db import Database
 from bot.trainer.corpus import NLU, Corpus, Example, Operation, apply
 from bot.trainer.project import Project
-from tests.fakes.console import Answer, Browser, RunningConsole, running_console
+from tests.fakes.console import Answer, Browser, RunningConsole
 from tests.fakes.project import AUTHOR
 
 PATH = "/atelier/exemples"
@@ -64,15 +61,6 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-@pytest.fixture
-async def console(
-    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, project: Project
-) -> AsyncIterator[RunningConsole]:
-    """A console that works on those files."""
-    async with running_console(database, database_url, codec, frozen_clock, wall, project=project) as running:
-        yield running
-
-
 async def inside(console: RunningConsole, name: str, role: str = "trainer") -> Browser:
     """Somebody who has logged in."""
     await console.user(name, role)
@@ -110,6 +98,40 @@ def diff(project: Project) -> list[str]:
     return [line for line in told if line[:1] in "+-" and line[:3] not in ("+++", "---") and line]
 
 
+async def test_words_that_are_looked_for_stand_in_no_address_and_the_place_is_kept(
+    ines: Browser, console: RunningConsole, project: Project
+) -> None:
+    words = "VOTER moi"
+    csrf = (await ines.get(PATH)).hidden("csrf")
+    led = await ines.post(PATH, csrf=csrf, q=words, intention=INTENT, fichier="nlu")
+    assert led.status == 303
+    place = led.headers["location"]
+    assert place.startswith(f"{PATH}/{INTENT}?fichier=nlu&r=")
+    shown = await ines.get(place)
+    assert shown.page.count('data-testid="example-row"') == 1
+    assert f'value="{words}"' in shown.page
+    opened = re.search(r'href="([^"]*modifier=[^"]*)"', shown.page)
+    assert opened
+    row = await ines.get(unescape(opened[1]).split("#")[0])
+    assert 'data-testid="example-text"' in row.page
+    for page in (shown, row):
+        assert not [said for said in re.findall(r'(?:href|action)="([^"]*)"', page.page) if "VOTER" in unescape(said)]
+    # What is done there leads back to the same place, refused or not.
+    given = {"csrf": csrf, "fichier": "nlu", "r": row.hidden("r"), "cle": key(example(project)), "vers": INTENT}
+    refused = await ines.post(f"{PATH}/{INTENT}", geste="enregistrer", texte=" ", **given)
+    assert refused.status == 422
+    assert refused.page.count('data-testid="example-row"') == 1
+    done = await ines.post(f"{PATH}/{INTENT}", geste="enregistrer", texte="qui va voter pour moi dimanche ?", **given)
+    assert "VOTER" not in done.headers["location"]
+    again = await ines.get(done.headers["location"])
+    assert again.page.count('data-testid="example-row"') == 1
+    assert "modifié" in plain(again)
+    # A seal that is none of ours shows everything; whoever may only look may look for words.
+    assert (await ines.get(f"{PATH}/{INTENT}?r=abc")).page.count('data-testid="example-row"') == 7
+    async with await inside(console, "Odile", "auditor") as odile:
+        assert (await send(odile, PATH, q=words)).page.count('class="example"') == 1
+
+
 async def test_intents_are_listed_with_their_counts(ines: Browser, project: Project) -> None:
     corpus = Corpus.read(project)
     answer = await ines.get(PATH)
@@ -122,11 +144,11 @@ async def test_intents_are_listed_with_their_counts(ines: Browser, project: Proj
 
 
 async def test_words_are_looked_for_in_all_intents(ines: Browser) -> None:
-    answer = await ines.get(f"{PATH}?q=ELECTORAL tiroir")
+    answer = await send(ines, PATH, q="ELECTORAL tiroir")
     assert "1 exemple contient « ELECTORAL tiroir »" in plain(answer)
     assert "un fonds de tiroir électoral" in answer.page
     assert "fonds · un.yml, ligne 4" in plain(answer)
-    assert 'data-testid="empty"' in (await ines.get(f"{PATH}?q=xylophone quantique")).page
+    assert 'data-testid="empty"' in (await send(ines, PATH, q="xylophone quantique")).page
 
 
 async def test_an_example_is_added_as_one_line_and_taken_back(
