@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from bot.app import policy as policies
+from bot.app.launcher import engine_python
 from bot.app.reload import Live
 from bot.core import served
 from bot.core.clock import FrozenClock
@@ -21,7 +23,7 @@ from bot.store.workbench.publications import PUBLISH, Asked
 from bot.trainer import engines, publishing
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model, current
 from bot.trainer.project import Project
-from tests.fakes.project import copied
+from tests.fakes.project import ROOT, copied
 from tests.fakes.publishing import Launcher, World
 from tests.scenario.processes import until
 from tests.scenario.system import free_port
@@ -187,6 +189,29 @@ def test_copies_are_whole_never_replaced_and_move_and_go_with_their_model(tmp_pa
         engines.touch(one, 1000.0 + number)
     publishing.forget(aside, ())
     assert len(list(aside.glob("*.files"))) == len(list(aside.glob(f"*{SUFFIX}"))) == 10
+
+
+def test_the_engine_reads_the_precisions_that_went_with_its_model(tmp_path: Path) -> None:
+    archive = tmp_path / f"{'a' * 16}{SUFFIX}"
+    table = "precisions:\n- reponse: utter_zorglub\n  au_lieu_de: [utter_animaux]\n  mots:\n  - zorglub\n"
+    served.keep(archive, {"data/precisions.yml": table.encode()})
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from actions.precise import narrower
+        from bot.engine import precisions_file
+        for archive in map(Path, sys.argv[1:]):
+            found = precisions_file.follow(archive)
+            print(found.find("utter_animaux", "un zorglub"), narrower("utter_animaux", "un zorglub"))"""
+    other = tmp_path / f"{'b' * 16}{SUFFIX}"  # without copies: the project's own
+    done = subprocess.run(
+        [str(engine_python()), "-c", code, str(archive), str(other)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\n")[:2] == ["utter_zorglub utter_zorglub", "None None"]
 
 
 # -- the model in service ----------------------------------------------------------------------------------------------
