@@ -169,8 +169,8 @@ def parser() -> Parser:
 
     recount = commands.add_parser("recount", help="recompte les chiffres de la page « Pilotage »")
     recount.description = (
-        "Recompte les heures déjà comptées, par exemple après une restauration. Les heures dont les messages ont été effacés "
-        "depuis perdraient leurs chiffres : donnez une période sans elles."
+        "Recompte les heures déjà comptées, par exemple après une restauration. Les heures dont des messages ont été effacés "
+        "depuis gardent leurs chiffres."
     )
     recount.add_argument("--du", type=_day, metavar="DATE", help="premier jour, par exemple 2026-01-15 ; sinon tous")
     recount.add_argument("--au", type=_day, metavar="DATE", help="dernier jour, compris")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bot.app.required import ROLES, faults
 from bot.core.errors import SettingsError
+from bot.policy.retention import DEFAULT, Class
 from bot.settings import KNOWN, Settings
 
 WORKING = {
@@ -41,6 +42,8 @@ READ = {
     "DESK_HOURS": lambda s: s.desk_hours,
     "DEBOUNCE_MS": lambda s: s.debounce_ms,
     "SEND_CEILING": lambda s: s.send_ceiling,
+    **{f"RETENTION_{of.name}": lambda s: s.retention for of in Class},
+    "PURGE_HOURS": lambda s: s.purge_hours,
 }
 
 
@@ -92,6 +95,17 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("DEBOUNCE_MS", "60001"),
         ("SEND_CEILING", "0"),
         ("SEND_CEILING", "beaucoup"),
+        ("RETENTION_EVERYDAY", "0"),
+        ("RETENTION_EVERYDAY", "9"),
+        ("RETENTION_EVERYDAY", "jamais"),
+        ("RETENTION_COMPLAINTS", "2 ans"),
+        ("RETENTION_RAW", "-1"),
+        ("RETENTION_AUDIT", "89"),
+        ("RETENTION_AUDIT", "729"),
+        ("RETENTION_STATISTICS", "99999"),
+        ("PURGE_HOURS", "02:30"),
+        ("PURGE_HOURS", "02:30-02:30"),
+        ("PURGE_HOURS", "02:30-25:00"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(name: str, value: str) -> None:
@@ -109,6 +123,16 @@ def test_no_value_makes_a_setting_raise_anything_else(name: str, value: str) -> 
     except SettingsError as wrong:
         told = wrong.what
     assert "\n" not in told
+
+
+def test_retention_has_defaults_and_what_may_stay_for_ever() -> None:
+    assert settings().retention == DEFAULT
+    assert settings().purge_hours == (time(2, 30), time(5))
+    given = settings(
+        RETENTION_AUDIT="jamais", RETENTION_STATISTICS="jamais", RETENTION_EVERYDAY="30", PURGE_HOURS="jamais"
+    )
+    assert (given.retention.audit, given.retention.statistics, given.retention.everyday) == (None, None, 30)
+    assert given.purge_hours is None
 
 
 def test_an_empty_value_is_the_default() -> None:
