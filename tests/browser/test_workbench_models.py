@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.workbench.publications import reloaded
+from bot.trainer.pseudonyms import pseudonymiser
 from tests.browser.conftest import by_day
 from tests.browser.helpers import accessible, live, part, picture, someone
 from tests.fakes.console import RunningConsole, running_console
@@ -53,6 +54,7 @@ async def test_publishing_and_going_back(
         async with console.database.begin() as connection:
             for role in ("console", "gateway", "worker"):
                 await reloaded(connection, role, "front-1", console.clock.now(), world.first, "")
+        await asyncio.to_thread(pseudonymiser().leftovers, "bonjour")  # the French model is read once a process
         fallen = await world.candidate(missed=True, fallen=True)
         await page.goto(f"{console.url}/atelier/modeles")
         await expect(page.get_by_test_id("models-reasons")).to_contain_text("« au secours il a un couteau »")
@@ -97,10 +99,33 @@ async def test_publishing_and_going_back(
         await picture(page, "workbench-models-narrow")
 
 
+async def refused(page: Page) -> None:
+    """What looks personal stands below what was typed, with a box for each piece; at any width."""
+    context = await page.context.browser.new_context(storage_state=await page.context.storage_state())  # type: ignore[union-attr]
+    own = await context.new_page()  # which complains of the refusal, and may
+    await own.goto(page.url)
+    await own.get_by_test_id("models-overriding").click()
+    await own.get_by_test_id("models-message").fill("Exemples de vol réécrits")
+    reason = own.get_by_test_id("models-reason")
+    await reason.fill("Cette intention sera scindée demain, avec Léa Morel.")
+    await own.get_by_test_id("models-override").click()
+    left = own.get_by_test_id("pseudonyms-left")
+    await expect(left).to_contain_text("Léa Morel")
+    await expect(reason).to_have_value("Cette intention sera scindée demain, avec Léa Morel.")
+    await expect(own.get_by_test_id("models-message")).to_have_value("Exemples de vol réécrits")
+    await accessible(own)
+    await left.scroll_into_view_if_needed()
+    await picture(own, "workbench-models-personal")
+    await own.set_viewport_size({"width": 320, "height": 900})
+    await accessible(own)
+    await context.close()
+
+
 async def test_an_administrator_overrides_by_keyboard(
     browser: Browser, console: RunningConsole, world: World, launcher: Launcher
 ) -> None:
     async with someone(browser, console, "administrator") as page:
+        await asyncio.to_thread(pseudonymiser().leftovers, "bonjour")  # the French model is read once a process
         world.user = next(iter(console.users.values()))
         await world.candidate(fallen=True)
         await page.goto(f"{console.url}/atelier/modeles")
@@ -110,6 +135,7 @@ async def test_an_administrator_overrides_by_keyboard(
         await page.get_by_test_id("models-reason").fill("Cette intention sera scindée demain.")
         await accessible(page)
         await picture(page, "workbench-models-override")
+        await refused(page)
         await page.get_by_test_id("models-override").click()
         await expect(page.get_by_test_id("models-progress")).to_be_visible()
         await live(page)
