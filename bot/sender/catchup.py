@@ -17,6 +17,7 @@ from bot.core.errors import SendError
 from bot.core.messages import Echo, Event, Platform
 from bot.meta import conversations
 from bot.meta.conversations import Reader, Said, Thread
+from bot.meta.limits import Verdict
 from bot.meta.payloads import parse
 from bot.meta.send_api import GraphError, SendApi
 from bot.sender.deps import SenderAccount
@@ -149,13 +150,23 @@ class _OneWalk:
             pages += 1
             recent = [t for t in threads if t.updated is None or t.updated >= walk.passed]
             for thread in recent:
-                await self._thread(thread, walk.since)
+                await self._one(thread, walk.since)
             if after is None or len(recent) < len(threads) or not threads:
                 return walk, pages
             walk = replace(walk, cursor=after)
             await self._keep(walk)
 
     # One thread
+
+    async def _one(self, thread: Thread, since: datetime) -> None:
+        """A thread that Meta does not let us read must not keep us from the others."""
+        try:
+            await self._thread(thread, since)
+        except GraphError as error:
+            if error.row.verdict is not Verdict.FINAL:
+                raise
+            log.warning("a thread of account %s is not readable: %s", self._account, error)
+            self._outcome.unreadable += 1
 
     async def _thread(self, thread: Thread, since: datetime) -> None:
         self._outcome.threads += 1

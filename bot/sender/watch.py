@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bot.core.clock import Clock
 from bot.meta.send_api import SendApi
 from bot.sender.catchup import CatchUp, Outcome
 from bot.sender.deps import SenderAccount
 from bot.sender.subscriptions import Found, Subscriptions
 from bot.store import meta_flow
 from bot.store.db import Database
+from bot.store.meta_flow import Flow
 
 log = logging.getLogger("planton.watch")
 
@@ -41,6 +43,7 @@ class Watch:
         database: Database,
         catch_up: CatchUp,
         subscriptions: Subscriptions,
+        clock: Clock,
         timing: WatchTiming | None = None,
         tick: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,6 +51,7 @@ class Watch:
         self._db = database
         self._catch_up = catch_up
         self._subscriptions = subscriptions
+        self._clock = clock
         self._timing = timing or WatchTiming()
         self._tick = tick
         self._walk_at: dict[str, float] = {}
@@ -70,17 +74,33 @@ class Watch:
         if self._tick() >= self._check_at.get(account.id, 0.0):
             self._check_at[account.id] = self._tick() + self._timing.check_every
             self._tell(await self._subscriptions.look(account, api))
-        if self._tick() >= self._walk_at.get(account.id, 0.0) or await self._wanted(account.id):
-            self._walk_at[account.id] = self._tick() + self._timing.walk_again
-            outcome = await self._catch_up.walk(account, api)
-            if not outcome.busy and not outcome.error:
-                self._walk_at[account.id] = self._tick() + self._timing.walk_every
-            _walked(outcome)
+        flow = await self._flow(account.id)
+        if flow is not None and flow.walk_wanted and not flow.walk_error:
+            await self._walk(account, api)
+        elif self._tick() >= self._walk_at.get(account.id, 0.0):
+            rest = 0.0 if flow is None or account.id not in self._walk_at else self._rest(flow)
+            if rest > 0:
+                self._walk_at[account.id] = self._tick() + rest
+            else:
+                await self._walk(account, api)
 
-    async def _wanted(self, account: str) -> bool:
+    async def _walk(self, account: SenderAccount, api: SendApi) -> None:
+        self._walk_at[account.id] = self._tick() + self._timing.walk_again
+        outcome = await self._catch_up.walk(account, api)
+        if not outcome.busy and not outcome.error:
+            self._walk_at[account.id] = self._tick() + self._timing.walk_every
+        _walked(outcome)
+
+    def _rest(self, flow: Flow) -> float:
+        """Seconds until the next walk, where another sender ended one lately."""
+        if flow.walked_at is None or flow.walk_error is not None:
+            return 0.0
+        return self._timing.walk_every * 0.9 - (self._clock.now() - flow.walked_at).total_seconds()
+
+    async def _flow(self, account: str) -> Flow | None:
         async with self._db.begin(durable=False) as connection:
             flows = await meta_flow.read(connection, [account])
-        return any(flow.walk_wanted and not flow.walk_error for flow in flows)
+        return flows[0] if flows else None
 
     def _tell(self, found: Found) -> None:
         """A line when it changes."""

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.core.messages import Platform
 from bot.store import caught, meta_flow
 from bot.store.db import Database
@@ -28,7 +30,13 @@ class Shelf:
                 yield alone
             finally:
                 if alone:
-                    await meta_flow.unlock(connection, account)
+                    await self._let_go(connection, account)
+
+    async def _let_go(self, connection: AsyncConnection, account: str) -> None:
+        try:
+            await meta_flow.unlock(connection, account)
+        except Exception:  # whatever ails it, a connection that may hold the lock must not serve again
+            await connection.invalidate()
 
     async def begin(
         self, account: str, platform: Platform, now: datetime, since: datetime | None, simulate: bool
@@ -50,6 +58,7 @@ class Shelf:
         """As `meta_flow.ended`."""
         async with self._db.begin() as connection:
             await meta_flow.ended(connection, account, walk, until, now, found)
+            await caught.forget(connection, now)
 
     async def broke_off(self, account: str, slug: str, now: datetime) -> None:
         """As `meta_flow.broke_off`."""

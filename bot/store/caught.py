@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.messages import Body, Channel, Echo, Event, Message, Postback, body_from_json
+from bot.core.messages import Body, Channel, Echo, Event, Message, Postback, Unknown, body_from_json, body_to_json
 from bot.policy.emergency import Detection
 from bot.policy.owner import INBOX_FOR
 from bot.store.codec import Codec
@@ -136,8 +136,8 @@ def _plain(text_: str) -> str:
     return " ".join(text_.split())
 
 
-async def remember(connection: AsyncConnection, rows: Sequence[tuple[int, int, datetime]], now: datetime) -> None:
-    """(event, conversation, Meta's time) of what was taken in by this way. Old ones are forgotten."""
+async def remember(connection: AsyncConnection, rows: Sequence[tuple[int, int, datetime]]) -> None:
+    """(event, conversation, Meta's time) of what was taken in by this way."""
     await connection.execute(
         text("""
             INSERT INTO caught (event_id, conversation_id, at)
@@ -145,20 +145,30 @@ async def remember(connection: AsyncConnection, rows: Sequence[tuple[int, int, d
         """),
         {"events": [r[0] for r in rows], "ids": [r[1] for r in rows], "ats": [r[2] for r in rows]},
     )
+
+
+async def forget(connection: AsyncConnection, now: datetime) -> None:
+    """Those whose webhook cannot be on its way any more."""
     await connection.execute(text("DELETE FROM caught WHERE at < :old"), {"old": now - _KEPT})
 
 
 async def twins(connection: AsyncConnection, codec: Codec, taken: Sequence[tuple[int, int, Event]]) -> set[int]:
-    """Of these new webhook events (id, conversation, event), those whose message came by the Conversations API before."""
+    """Of these new webhook events (id, conversation, event), those whose message came by the Conversations API before.
+
+    The message takes the webhook's mid, by which edits and withdrawals will name it; its twin is emptied."""
     asked = [one for one in taken if isinstance(one[2].body, (Message, Postback, Echo))]
     if not asked:
         return set()
     rows = await connection.execute(
         text("""
             SELECT c.event_id, c.conversation_id, e.at, e.body FROM caught c JOIN events e ON e.id = c.event_id
-            WHERE c.conversation_id = ANY(:ids) AND c.twin IS NULL
+            WHERE c.conversation_id = ANY(:ids) AND c.twin IS NULL AND c.at BETWEEN :first AND :last
         """),
-        {"ids": list({one[1] for one in asked})},
+        {
+            "ids": list({one[1] for one in asked}),
+            "first": min(one[2].at for one in asked) - _SECOND,
+            "last": max(one[2].at for one in asked) + _SECOND,
+        },
     )
     caught = [
         (row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY))))
@@ -173,14 +183,22 @@ async def twins(connection: AsyncConnection, codec: Codec, taken: Sequence[tuple
                 found[number] = (one[0], event.mid)
                 break
     if found:
-        await connection.execute(
-            text("""
-                UPDATE caught c SET twin = i.mid
-                FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS i(id, mid) WHERE c.event_id = i.id
-            """),
-            {"ids": [v[0] for v in found.values()], "mids": [v[1] or "" for v in found.values()]},
-        )
+        await _pair(connection, codec, found)
     return set(found)
+
+
+async def _pair(connection: AsyncConnection, codec: Codec, found: Mapping[int, tuple[int, str | None]]) -> None:
+    pairs = {"ids": [v[0] for v in found.values()], "mids": [v[1] or "" for v in found.values()]}
+    named = "FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS i(id, mid)"
+    await connection.execute(text(f"UPDATE caught c SET twin = i.mid {named} WHERE c.event_id = i.id"), pairs)  # noqa: S608
+    await connection.execute(
+        text("UPDATE events SET kind = 'twin', mid = NULL, body = :empty WHERE id = ANY(:twins)"),
+        {"twins": list(found), "empty": codec.seal_json(body_to_json(Unknown(TWIN)), BODY)},
+    )
+    await connection.execute(
+        text(f"UPDATE events e SET mid = i.mid {named} WHERE e.id = i.id AND i.mid <> ''"),  # noqa: S608
+        pairs,
+    )
 
 
 async def old_echoes(connection: AsyncConnection, taken: Sequence[tuple[int, int, Event]], now: datetime) -> set[int]:

@@ -184,7 +184,7 @@ class Inbox:
             ids = await self._deliveries(connection, [one])
             taken = await self._store(connection, [(ids[0], one)], conversations)
             rows = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
-            await caught.remember(connection, rows, now)
+            await caught.remember(connection, rows)
             await self._settle(connection, taken, now, frozenset(), late=True)
         return fresh
 
