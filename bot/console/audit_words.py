@@ -69,6 +69,7 @@ _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "correction_undone",
             "file_discarded",
             "intent_added",
+            "intent_removed",
             "story_added",
             "story_undone",
             "training_asked",

@@ -262,6 +262,7 @@ ACTIONS = {
     "correction_undone": "correction d’un exemple annulée",
     "file_discarded": "changements d’un fichier abandonnés",
     "intent_added": "intention créée",
+    "intent_removed": "intention retirée",
     "talk_read": "conversation lue dans l’atelier",
     "story_added": "histoire ou test tiré d’une conversation",
     "story_undone": "histoire ou test annulé",

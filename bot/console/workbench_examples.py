@@ -22,6 +22,7 @@ from bot.console.workbench_pseudonyms import KINDS, confirmed, must_be_public
 from bot.console.workbench_search import seal_words, searched
 from bot.core.errors import Explained
 from bot.core.examples import NAME
+from bot.policy.intents import INTENTS
 from bot.policy.rights import Capability
 from bot.store.codec import Codec
 from bot.store.workbench.corrections import Corrections
@@ -32,6 +33,7 @@ from bot.trainer.corpus import NLU, Corpus, Example, Operation, entity_names, sh
 from bot.trainer.correcting import correct, undo
 from bot.trainer.errors import BadFile, TrainerError
 from bot.trainer.guide import definitions
+from bot.trainer.intent_removal import removable
 from bot.trainer.project import Project
 
 PATH = "/atelier/exemples"
@@ -150,6 +152,7 @@ class ExampleViews:
         return self._page(
             request, "workbench/examples.html", rows=_rows(corpus, known), asked=asked, n=len(found), first=first, page=PAGE,
             found=found[first : first + PAGE], total=len(corpus.examples), edited=len(corpus.edited.examples),
+            removed=request.args.get("fait") == "retiree",
         )  # fmt: skip
 
     async def one(self, request: Request, intent: str) -> HTTPResponse:
@@ -296,6 +299,7 @@ class ExampleViews:
         shown = found[first : first + PAGE]
         known = await asyncio.to_thread(definitions, project)
         names = sorted(await asyncio.to_thread(entity_names, project))
+        fresh = "" if intent in INTENTS else await asyncio.to_thread(removable, project, intent)
         async with self._db.begin() as connection:
             told = [await Corrections.get(connection, n) for n in _numbers(str(request.args.get("fait") or ""))]
             last = await Corrections.last(connection, LAST, intent)
@@ -304,7 +308,7 @@ class ExampleViews:
             intents=corpus.intents, entity_names=names, counts=counts, n=len(found), first=first, page=PAGE, shown=shown,
             asked=asked, typed=typed or Typed(intent=intent), error=error, last=last,
             told=[one for one in told if one is not None and one.undone_at is None],
-            undone=request.args.get("fait") == "annule", fresh=request.args.get("fait") == "creee",
+            undone=request.args.get("fait") == "annule", created=request.args.get("fait") == "creee", fresh=fresh,
         )  # fmt: skip
 
     async def _corpus(self) -> tuple[Project, Corpus]:

@@ -1,4 +1,4 @@
-"""A new intent: one form that asks for all that training, replies and the guide need of it."""
+"""A new intent: one form that asks for all that training, replies and the guide need of it; another one takes it all back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bot.console.site import Site, Topic
 from bot.console.workbench_pseudonyms import KINDS, confirmed, must_be_public
 from bot.policy.rights import Capability
 from bot.trainer.corpus import tidy
-from bot.trainer.correcting import add_intent
-from bot.trainer.errors import TrainerError
+from bot.trainer.correcting import add_intent, remove_intent
+from bot.trainer.errors import Changed, TrainerError
 from bot.trainer.intents import FEWEST_NEW, LONGEST_NAME, PARENTS, Wanted
 
 PATH = "/atelier/intentions/nouvelle"
@@ -27,6 +27,7 @@ def routes(site: Site) -> Blueprint:
     views, topic = IntentViews(site), Topic("workbench-intent")
     topic.page(PATH, views.blank, Capability.SEE_WORKBENCH, "blank")
     topic.form(PATH, views.add, Capability.CORRECT, "add")
+    topic.form("/atelier/intentions/<intent:str>/retirer", views.remove, Capability.CORRECT, "remove")
     return topic.blueprint
 
 
@@ -65,6 +66,27 @@ class IntentViews:
         except TrainerError as error:
             return self._form(request, wanted, suffix, error)
         return redirect(f"/atelier/exemples/{wanted.name}?fait=creee", status=303)
+
+    async def remove(self, request: Request, intent: str) -> HTTPResponse:
+        """Take a new intent out of all files, after a confirmation."""
+        project = self._site.deps.project
+        try:
+            if project is None:
+                raise TrainerError("Le dossier de Planton n’est pas sur cette machine.")
+            if field(request, "confirme") != "oui":
+                raise TrainerError(
+                    "Rien n’a été retiré\u00a0: la case n’est pas cochée.",
+                    "Cochez-la si vous êtes sûr, puis recommencez.",
+                )
+            user, now = request.ctx.user, self._site.deps.wall.now()
+            await remove_intent(project, self._site.deps.database, user, now, intent, field(request, "vu"))
+        except TrainerError as error:
+            page = self._site.renderer.page(
+                "workbench/examples_broken.html", user=request.ctx.user, csrf=request.ctx.csrf, says=says,
+                path="/atelier/exemples", error=error, damaged=None, part="examples",
+            )  # fmt: skip
+            return html(page, 409 if isinstance(error, Changed) else 422)
+        return redirect("/atelier/exemples?fait=retiree", status=303)
 
     def _form(self, request: Request, wanted: Wanted, suffix: str, error: TrainerError | None = None) -> HTTPResponse:
         values: dict[str, Any] = {

@@ -90,6 +90,7 @@ ACTIONS = frozenset(
         "correction_undone",
         "file_discarded",
         "intent_added",
+        "intent_removed",
         "reply_changed",
         "reply_undone",
         "drift_viewed",

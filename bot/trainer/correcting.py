@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.store import audit
+from bot.store import audit, news
 from bot.store.db import Database
 from bot.store.user import User
+from bot.store.workbench import reply_changes
 from bot.store.workbench.corrections import Correction, Corrections
 from bot.trainer.both import both
 from bot.trainer.corpus import Applied, Kind, Operation, apply
 from bot.trainer.errors import Changed, TrainerError
+from bot.trainer.intent_removal import origin_of, remove
 from bot.trainer.intents import Wanted, create, take_back
 from bot.trainer.project import Project
+
+MOST_REPLY_CHANGES = 10_000
 
 
 async def correct(
@@ -46,6 +50,24 @@ async def add_intent(project: Project, database: Database, user: User, at: datet
         for operation, back in zip(created.applied.operations, backs, strict=True):
             await Corrections.record(doing.connection, at, user, operation, (), back.after)
         await audit.record(doing.connection, at, user.id, "intent_added", intent=wanted.name)
+
+
+async def remove_intent(project: Project, database: Database, user: User, at: datetime, name: str, seen: str) -> None:
+    """Take a new intent back as a whole, with what was done to it since. Raises TrainerError, as `intent_removal.remove`."""
+    async with both(database) as doing:
+        connection = doing.connection
+        standing = await Corrections.of_intent(connection, name)
+        done = await doing.files(
+            lambda: remove(project, name, seen, lambda marked: origin_of(standing, name, marked)),
+            lambda removed: take_back(project, removed),
+        )
+        # One that left for another intent stands there.
+        await Corrections.discarded(connection, at, user, [one.id for one in standing if one.target == name])
+        replies = await reply_changes.of(connection, f"utter_{name}", MOST_REPLY_CHANGES)
+        lost = [one.id for one in replies if {move[0] for move in one.moves} == {f"utter_{name}"}]
+        await reply_changes.discarded(connection, at, user, lost)
+        await audit.record(connection, at, user.id, "intent_removed", intent=name, kept=done.kept)
+        await news.topic(connection, "workbench")
 
 
 async def undo(project: Project, database: Database, user: User, at: datetime, number: int) -> Correction:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bot.core import yaml_text
 from bot.core.examples import NAME, bad_name
@@ -67,12 +68,22 @@ def create(project: Project, wanted: Wanted) -> Created:
         return Created(applied, before, after)
 
 
-def take_back(project: Project, created: Created) -> None:
-    """Put the files back that are still as `create` left them. Blocks."""
+class Rewritten(Protocol):
+    """Files that were written together: their texts before and after."""
+
+    @property
+    def before(self) -> dict[str, str]: ...
+
+    @property
+    def after(self) -> dict[str, str]: ...
+
+
+def take_back(project: Project, done: Rewritten) -> None:
+    """Put the files back that are still as they were left. Blocks."""
     with project.lock():
-        for name, text in created.after.items():
+        for name, text in done.after.items():
             if project.read(name) == text:
-                project.write(name, created.before[name])
+                project.write(name, done.before[name])
 
 
 def _must_be_whole(wanted: Wanted, examples: Sequence[str]) -> None:
@@ -103,10 +114,10 @@ def _must_be_whole(wanted: Wanted, examples: Sequence[str]) -> None:
 
 
 def _domain(text: str, wanted: Wanted) -> str:
-    root = _read(DOMAIN, text)
+    root = read_mapping(DOMAIN, text)
     intents, responses = root.get("intents"), root.get("responses")
     listed = intents.items if isinstance(intents, yaml_text.Sequence) else ()
-    names = {_named(item): item for item in listed}
+    names = {named(item): item for item in listed}
     if wanted.name in names:
         raise TrainerError(f"L’intention «\u00a0{wanted.name}\u00a0» existe déjà.", "Ajoutez-lui des exemples.")
     parent, utter = names.get(wanted.parent), f"utter_{wanted.parent}"
@@ -121,7 +132,7 @@ def _domain(text: str, wanted: Wanted) -> str:
             "Choisissez un autre nom pour l’intention.",
         )
     lines = text.split("\n")
-    start, end = _extent(responses, utter, lines)
+    start, end = extent(responses, utter, lines)
     block = [lines[start - 1].replace(f"{utter}:", f"utter_{wanted.name}:", 1), *lines[start:end]]
     last = max(
         item.line for name, item in names.items() if name == wanted.parent or name.startswith(wanted.parent + "_")
@@ -130,24 +141,25 @@ def _domain(text: str, wanted: Wanted) -> str:
     for place, added in sorted(((end, block), (last, [entry])), reverse=True):
         lines[place:place] = added
     after = "\n".join(lines)
-    made = _read(DOMAIN, after)
+    made = read_mapping(DOMAIN, after)
     new, kept = made.get("responses"), made.get("intents")
     written = isinstance(new, Mapping) and new.get(f"utter_{wanted.name}") is not None
-    if not written or not isinstance(kept, yaml_text.Sequence) or wanted.name not in map(_named, kept.items):
+    if not written or not isinstance(kept, yaml_text.Sequence) or wanted.name not in map(named, kept.items):
         raise _unwritten(DOMAIN)
     return after
 
 
-def _extent(mapping: Mapping, key: str, lines: Sequence[str]) -> tuple[int, int]:
+def extent(mapping: Mapping, key: str, lines: Sequence[str]) -> tuple[int, int]:
     """(first, last) line of an entry, without blank lines and comments after it."""
     starts = [name.line for name, _ in mapping.entries]
     start = next(name.line for name, _ in mapping.entries if name.value == key)
     later = [line for line in starts if line > start]
     end = min(later) - 1 if later else len(lines)
-    return start, _trimmed(lines, start, end)
+    return start, trimmed(lines, start, end)
 
 
-def _trimmed(lines: Sequence[str], start: int, end: int) -> int:
+def trimmed(lines: Sequence[str], start: int, end: int) -> int:
+    """The last line of something, without blank lines and comments after it."""
     while end > start and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1
     return end
@@ -157,9 +169,9 @@ def _trimmed(lines: Sequence[str], start: int, end: int) -> int:
 
 
 def _rules(text: str, wanted: Wanted) -> str:
-    rules = _read(RULES, text).get("rules")
+    rules = read_mapping(RULES, text).get("rules")
     items = rules.items if isinstance(rules, yaml_text.Sequence) else ()
-    place = next((n for n, rule in enumerate(items) if _first_intent(rule) == wanted.parent), None)
+    place = next((n for n, rule in enumerate(items) if first_intent(rule) == wanted.parent), None)
     if place is None:
         raise TrainerError(
             f"data/rules.yml n’a pas de règle pour «\u00a0{wanted.parent}\u00a0».",
@@ -168,7 +180,7 @@ def _rules(text: str, wanted: Wanted) -> str:
     lines = text.split("\n")
     start = items[place].line
     end = items[place + 1].line - 1 if place + 1 < len(items) else len(lines)
-    end = _trimmed(lines, start, end)
+    end = trimmed(lines, start, end)
     indent = lines[start - 1][: len(lines[start - 1]) - len(lines[start - 1].lstrip(" "))]
     action = "action_handoff" if INTENTS[wanted.parent].route == HANDOFF else "action_repondre"
     lines[end:end] = [
@@ -179,13 +191,14 @@ def _rules(text: str, wanted: Wanted) -> str:
         f"{indent}  - action: {action}",
     ]
     after = "\n".join(lines)
-    made = _read(RULES, after).get("rules")
-    if not isinstance(made, yaml_text.Sequence) or [_first_intent(rule) for rule in made.items].count(wanted.name) != 1:
+    made = read_mapping(RULES, after).get("rules")
+    if not isinstance(made, yaml_text.Sequence) or [first_intent(rule) for rule in made.items].count(wanted.name) != 1:
         raise _unwritten(RULES)
     return after
 
 
-def _first_intent(rule: Node) -> str | None:
+def first_intent(rule: Node) -> str | None:
+    """The intent that a rule begins with."""
     steps = rule.get("steps") if isinstance(rule, Mapping) else None
     first = steps.items[0] if isinstance(steps, yaml_text.Sequence) and steps.items else None
     intent = first.get("intent") if isinstance(first, Mapping) else None
@@ -235,14 +248,15 @@ def _guide(text: str, wanted: Wanted, examples: Sequence[str]) -> str:
     return before.rstrip("\n") + "\n\n" + part + after
 
 
-def _named(item: Node) -> str:
+def named(item: Node) -> str:
     """`- intent` or `- intent: {options}`."""
     if isinstance(item, Scalar):
         return item.value
     return item.entries[0][0].value if isinstance(item, Mapping) and item.entries else ""
 
 
-def _read(name: str, text: str) -> Mapping:
+def read_mapping(name: str, text: str) -> Mapping:
+    """A file's keys. Raises BadFile."""
     try:
         root = yaml_text.read(text)
     except Damaged as error:

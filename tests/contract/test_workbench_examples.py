@@ -14,6 +14,7 @@ from bot.trainer.corpus import NLU, Corpus, Example, Operation, apply
 from bot.trainer.project import Project
 from tests.fakes.console import Answer, Browser, RunningConsole
 from tests.fakes.project import AUTHOR
+from tests.fakes.refusing import commits_refused
 
 PATH = "/atelier/exemples"
 INTENT = "procuration"
@@ -359,6 +360,37 @@ async def test_an_intent_is_created_whole(ines: Browser, console: RunningConsole
     assert len(await console.rows("SELECT id FROM corrections WHERE intent = 'animaux_frelons'")) == 10
     (line,) = await console.rows("SELECT detail FROM audit WHERE action = 'intent_added'")
     assert line.detail == {"intent": "animaux_frelons"}
+
+
+async def test_a_new_intent_is_taken_back_as_a_whole(ines: Browser, console: RunningConsole, project: Project) -> None:
+    project.write("data/rules.yml", RULE)
+    project.write("domain.yml", project.read("domain.yml") + REPLY)
+    project.git("add", "data/rules.yml")
+    project.git("commit", "--quiet", "--all", "-m", "Règle et réponse", author=AUTHOR)
+    assert 'data-testid="intent-remove"' not in (await ines.get(f"{PATH}/{INTENT}")).page
+    moved = example(project, 1, "animaux")
+    texts = "\r\n".join([*TEXTS, moved.text])
+    wanted = {"parente": "animaux", "suite": "frelons", "definition": "Les nids.", "exemples": texts}
+    await send(ines, "/atelier/intentions/nouvelle", **wanted)
+    name = "animaux_frelons"
+    (one,) = [e for e in Corpus.read(project).of(name) if e.text == moved.text]
+    # Rewritten since, it still goes back to where it came from, as it stood there.
+    await send(ines, f"{PATH}/{name}", geste="enregistrer", cle=key(one), texte="un furet dans le nid", vers=name)
+    page = await ines.get(f"{PATH}/{name}")
+    given = {"vu": page.hidden("vu")}
+    unsure = await send(ines, f"/atelier/intentions/{name}/retirer", **given)
+    assert unsure.status == 422
+    async with commits_refused(console.database):
+        assert (await send(ines, f"/atelier/intentions/{name}/retirer", confirme="oui", **given)).status == 500
+    assert len(Corpus.read(project).of(name)) == 11
+    done = await send(ines, f"/atelier/intentions/{name}/retirer", confirme="oui", **given)
+    assert "Intention retirée" in plain(done)
+    assert project.git("status", "--porcelain") == ""
+    assert await console.rows("SELECT 1 FROM corrections WHERE undone_at IS NULL") == []
+    (line,) = await console.rows("SELECT detail FROM audit WHERE action = 'intent_removed'")
+    assert line.detail["intent"] == name
+    again = await send(ines, f"/atelier/intentions/{name}/retirer", confirme="oui", **given)
+    assert again.status == 409
 
 
 async def test_when_the_rows_cannot_be_kept_the_files_are_put_back(

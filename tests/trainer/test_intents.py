@@ -9,12 +9,13 @@ from ruamel.yaml import YAML
 
 from bot.engine.check import check
 from bot.policy.intents import policy_of
-from bot.trainer.corpus import NLU, Corpus
-from bot.trainer.errors import TrainerError
+from bot.trainer.corpus import NLU, Corpus, Operation, apply
+from bot.trainer.errors import Changed, TrainerError
 from bot.trainer.guide import definitions
+from bot.trainer.intent_removal import removable, remove
 from bot.trainer.intents import Wanted, create, take_back
 from bot.trainer.project import Project
-from tests.fakes.project import copied
+from tests.fakes.project import AUTHOR, copied
 
 TEXTS = [f"permis de chasse, question inventée numéro {n}" for n in range(12)]
 
@@ -62,6 +63,35 @@ def test_a_new_intent_is_whole_and_can_be_trained(project: Project) -> None:
     take_back(project, created)
     assert {name: project.read(name) for name in before} == before
     assert changed(project) == {}
+
+
+def test_what_was_created_is_removed_without_a_trace(project: Project) -> None:
+    standing = Corpus.read(project).of("armes")[3]
+    create(project, Wanted("armes", "armes_chasse", "Le permis de chasse.", [*TEXTS, standing.text]))
+    apply(project, [Operation("add", "armes_chasse", "un exemple de plus")])
+    seen = removable(project, "armes_chasse")
+    apply(project, [Operation("add", "armes_chasse", "un autre exemple")])
+    with pytest.raises(Changed, match="a changé depuis"):
+        remove(project, "armes_chasse", seen, lambda marked: None)
+    done = remove(project, "armes_chasse", removable(project, "armes_chasse"), lambda marked: None)
+    assert changed(project) == {}
+    assert "un autre exemple" in project.git("cat-file", "-p", done.kept)
+    take_back(project, done)
+    assert "un autre exemple" in {e.text for e in Corpus.read(project).of("armes_chasse")}
+
+
+def test_an_intent_that_is_recorded_or_that_a_story_names_stays(project: Project) -> None:
+    assert removable(project, "armes") == removable(project, "n_importe_quoi") == ""
+    create(project, Wanted("armes", "armes_chasse", "Le permis de chasse.", TEXTS))
+    stories = project.read("data/stories.yml")
+    project.write("data/stories.yml", stories + "  # armes_chasse viendra\n  - intent: armes_chasse\n")
+    whole = changed(project)
+    with pytest.raises(TrainerError, match=rf"data/stories.yml, ligne {stories.count(chr(10)) + 2}, emploie encore"):
+        remove(project, "armes_chasse", removable(project, "armes_chasse"), lambda marked: None)
+    assert changed(project) == whole
+    project.write("data/stories.yml", stories)
+    project.git("commit", "--quiet", "--all", "-m", "Publié", author=AUTHOR)
+    assert removable(project, "armes_chasse") == ""
 
 
 def test_of_a_handed_off_one_the_rule_hands_off(project: Project) -> None:

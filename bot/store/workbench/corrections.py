@@ -162,6 +162,18 @@ class Corrections:
         return [_correction(row) for row in rows]
 
     @staticmethod
+    async def of_intent(connection: AsyncConnection, intent: str) -> list[Correction]:
+        """Those that an intent has to do with and that nobody took back, the newest first; locked until the transaction ends."""
+        rows = await connection.execute(
+            text(f"""
+                {_SELECT} WHERE (c.intent = :intent OR c.to_intent = :intent) AND c.undone_at IS NULL
+                ORDER BY c.id DESC FOR UPDATE OF c
+            """),
+            {"intent": intent},
+        )
+        return [_correction(row) for row in rows]
+
+    @staticmethod
     async def last(connection: AsyncConnection, limit: int, intent: str | None = None) -> list[Correction]:
         """The newest first, of one intent if it is named."""
         rows = await connection.execute(
