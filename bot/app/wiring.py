@@ -327,7 +327,7 @@ async def _watching(settings: Settings, url: str, opened: Store, accounts: Seque
         async with catching.clients(settings, accounts) as apis:
             walks = catching.catch_up(settings, database, opened.codec, opened.clock)
             asked = Subscriptions(database, opened.clock, settings.graph_url, settings.app_id)
-            await Watch(apis, database, walks, asked).run()
+            await Watch(apis, database, walks, asked, opened.clock).run()
     except Exception as error:
         log.error("catch-up ended: %s", describe(error))
     finally:
