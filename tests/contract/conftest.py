@@ -9,6 +9,7 @@ import pytest
 from bot.core.clock import FrozenClock
 from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.trainer.project import Project
 from tests.fakes.console import Browser, RunningConsole, running_console
 
 
@@ -19,11 +20,22 @@ def wall(frozen_clock: FrozenClock) -> FrozenClock:
 
 
 @pytest.fixture
+def project() -> Project | None:
+    """The trainers' files that `console` works on: a test of the workbench has a fixture of this name with files of its own."""
+    return None
+
+
+@pytest.fixture
 async def console(
-    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock
+    database: Database,
+    database_url: str,
+    codec: Codec,
+    frozen_clock: FrozenClock,
+    wall: FrozenClock,
+    project: Project | None,
 ) -> AsyncIterator[RunningConsole]:
     """A console over a fresh database; its clocks stand still until the test moves them."""
-    async with running_console(database, database_url, codec, frozen_clock, wall) as running:
+    async with running_console(database, database_url, codec, frozen_clock, wall, project=project) as running:
         yield running
 
 
@@ -52,6 +64,13 @@ async def claire(console: RunningConsole) -> AsyncIterator[Browser]:
 async def yanis(console: RunningConsole) -> AsyncIterator[Browser]:
     """Another agent."""
     async with await _inside(console, "Yanis", "agent") as browser:
+        yield browser
+
+
+@pytest.fixture
+async def trainer(console: RunningConsole) -> AsyncIterator[Browser]:
+    """A trainer who has logged in."""
+    async with await _inside(console, "Inès", "trainer") as browser:
         yield browser
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 
@@ -33,15 +32,6 @@ def project(tmp_path: Path) -> Project:
     text = project.read("data/nlu.yml")
     project.write("data/nlu.yml", text.replace("      - un furet trouvé\n", "      - UN LYNX TROUVÉ !\n"))
     return project
-
-
-@pytest.fixture
-async def console(
-    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, project: Project
-) -> AsyncIterator[RunningConsole]:
-    """A console that works on those files."""
-    async with running_console(database, database_url, codec, frozen_clock, wall, project=project) as running:
-        yield running
 
 
 async def inside(console: RunningConsole, name: str, role: str) -> Browser:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta, timezone
 from html import unescape
 from pathlib import Path
@@ -16,14 +15,12 @@ import pytest
 from bot.console.workbench_drift import new_topics, subjects
 from bot.core.clock import FrozenClock
 from bot.core.dialogue import Understanding
-from bot.store.codec import Codec
-from bot.store.db import Database
 from bot.store.volumes import RollUp
 from bot.store.workbench import readings
 from bot.store.workbench.drift import Drift, Understood, Unknown, opened
 from bot.store.workbench.readings import NewReading
 from bot.trainer.project import Project
-from tests.fakes.console import Browser, RunningConsole, running_console
+from tests.fakes.console import Browser, RunningConsole
 from tests.fakes.project import copied
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -38,25 +35,6 @@ SCOOTERS = (
 def project(tmp_path: Path) -> Project:
     """Files of the test's own."""
     return copied(tmp_path / "project")
-
-
-@pytest.fixture
-async def console(
-    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, project: Project
-) -> AsyncIterator[RunningConsole]:
-    """A console that works on those files, on Thursday 15 January 2026 at noon in Paris."""
-    assert frozen_clock.now() == datetime(2026, 1, 15, 11, tzinfo=timezone.utc)
-    async with running_console(database, database_url, codec, frozen_clock, wall, project=project) as running:
-        yield running
-
-
-@pytest.fixture
-async def trainer(console: RunningConsole) -> AsyncIterator[Browser]:
-    """A trainer who has logged in."""
-    await console.user("Inès", "trainer")
-    async with Browser(console) as browser:
-        await browser.log_in("Inès")
-        yield browser
 
 
 async def message(
@@ -92,6 +70,7 @@ async def message(
 
 async def two_weeks(console: RunningConsole) -> None:
     """Counted by hand. Week of 5 January: 4 messages, 1 clarified, 1 handed off, 1 outside. Week of the 12th: 2, both low."""
+    assert console.clock.now() == datetime(2026, 1, 15, 11, tzinfo=timezone.utc), "Thursday noon in Paris"
     monday = datetime(2026, 1, 4, 23, 30, tzinfo=timezone.utc)  # 00:30 in Paris: that week's, not the one before
     await message(console, monday)
     await message(console, monday + timedelta(days=1), "parler_humain", "handoff")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
 from unittest.mock import Mock
 from urllib.parse import urlencode
 
@@ -18,15 +17,6 @@ from tests.fakes.console import Answer, Browser, RunningConsole
 
 PATH = "/atelier/pseudonymes"
 RAW = "je mappelle karim benali, mon tel 06 39 98 27 14"
-
-
-@pytest.fixture
-async def trainer(console: RunningConsole) -> AsyncIterator[Browser]:
-    """A trainer who has logged in."""
-    await console.user("Inès", "trainer")
-    async with Browser(console) as browser:
-        await browser.log_in("Inès")
-        yield browser
 
 
 async def test_a_text_comes_back_with_stand_ins_and_nothing_is_logged(

@@ -33,24 +33,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-async def console(
-    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, project: Project
-) -> AsyncIterator[RunningConsole]:
-    """A console that works on those files."""
-    async with running_console(database, database_url, codec, frozen_clock, wall, project=project) as running:
-        yield running
-
-
-@pytest.fixture
-async def trainer(console: RunningConsole) -> AsyncIterator[Browser]:
-    """A trainer who has logged in."""
-    await console.user("Inès", "trainer")
-    async with Browser(console) as browser:
-        await browser.log_in("Inès")
-        yield browser
-
-
-@pytest.fixture
 async def role(console: RunningConsole, project: Project, database_url: str) -> AsyncIterator[Role]:
     """The role `trainer`, by hand."""
     listener = Listener(database_url, (TRAINER,))
