@@ -54,12 +54,11 @@ def keep(archive: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def move(archive: Path, to: Path) -> None:
-    """Bring the copies of a model into another folder of models, as they are. Raises OSError."""
+def follow(archive: Path, to: Path) -> None:
+    """Leave the copies of a model in another folder of models as well. Raises OSError."""
     own = folder(archive)
     if own.is_dir():
-        _take_place(own, to / own.name)
-        shutil.rmtree(own, ignore_errors=True)
+        keep(to / archive.name, read(own))
 
 
 def forget(archive: Path) -> None:

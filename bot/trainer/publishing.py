@@ -36,6 +36,7 @@ log = logging.getLogger("planton.trainer")
 
 KEPT = 10
 SWITCH = 660.0  # seconds: two engines, each with the launcher's patience
+BACK = 10.0  # seconds that a launcher has to be back when it ends while the engines change
 RELOAD = 5.0  # seconds that the other roles have to read the files again
 TRIES = 7  # of undoing what failed, each after twice the pause of the one before: two minutes in all
 LOCK = ".publishing.lock"  # in models/: whoever publishes holds it
@@ -322,6 +323,7 @@ class _Run:
         if not engines.held(var):
             return  # none runs here: the newest archive is read at the next start
         wish = await asyncio.to_thread(engines.ask, var, model + SUFFIX)
+        back = BACK
         async with contextlib.AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(asyncio.timeout(self._it.patience))
@@ -329,8 +331,9 @@ class _Run:
                     status = await asyncio.to_thread(engines.status, var)
                     if status.wanted == wish.id and status.state != engines.SWITCHING:
                         break
-                    if not engines.held(var):
-                        return  # it ended meanwhile: the next start reads the newest archive
+                    back = BACK if engines.held(var) else back - 0.2
+                    if back < 0:
+                        return  # it ended meanwhile: the next start takes the wish up
                     await asyncio.sleep(0.2)
             except TimeoutError:
                 raise NotTaken(
@@ -514,10 +517,11 @@ def fingerprint(project: Project) -> str:
 def move(model: Model, folder: Path) -> None:
     """Bring a model with all that stands beside it into another folder, the archive last: who takes the newest finds it whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    served.move(model.archive, folder)
+    served.follow(model.archive, folder)  # they stand in both places meanwhile: nobody finds the model without them
     for path in (model.score, model.card, model.archive):
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, folder / path.name)
+    served.forget(model.archive)
     engines.touch(folder / model.archive.name)
 
 

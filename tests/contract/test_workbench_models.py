@@ -186,7 +186,7 @@ async def test_a_model_trained_in_a_terminal_waits_for_the_next_start_and_closes
     by_hand = world._model(world.models, "f" * 16)
     page = await trainer.get(PATH)
     assert f'data-testid="models-current">{world.first}<' in page.page
-    assert f"Un modèle plus récent, {by_hand} , a été fait hors de l’atelier" in text(page)
+    assert f"Un modèle plus récent, {by_hand} , ne sert pas encore" in text(page)
     assert "passe le contrôle" in text(page)
     assert (await press(trainer, candidate, "publier", message="Vélos volés")).status == 303
     assert await world.publisher.work()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -212,6 +214,40 @@ def test_the_engine_reads_the_precisions_that_went_with_its_model(tmp_path: Path
         check=True,
     )
     assert done.stdout.split("\n")[:2] == ["utter_zorglub utter_zorglub", "None None"]
+
+
+def test_who_only_asks_whether_a_launcher_is_there_does_not_keep_it_away(tmp_path: Path) -> None:
+    first = engines.hold(tmp_path)
+    assert first is not None
+    assert engines.hold(tmp_path) is None
+    os.close(first)
+    with (tmp_path / engines.LOCK).open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as `held` does, for a moment
+        threading.Timer(0.05, fcntl.flock, (asking.fileno(), fcntl.LOCK_UN)).start()
+        second = engines.hold(tmp_path)
+    assert second is not None
+    os.close(second)
+
+
+async def test_a_launcher_that_restarts_while_it_is_waited_for_still_answers(world: World) -> None:
+    candidate = await world.candidate()
+    async with Launcher(world.var, world.models, world.first).running() as first:
+        first.hold = asyncio.Event()
+        await world.ask(candidate)
+        working = asyncio.create_task(world.publisher.work())
+        while not first.wished:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.5)  # nobody is there
+    assert not working.done()
+    wish = engines.wanted(world.var)
+    assert wish is not None
+    again = Launcher(world.var, world.models, world.first)
+    async with again.running():
+        again._tell(wish.id, engines.FAILED, "mémoire")
+        assert await working
+    last = await world.publications.last()
+    assert last is not None
+    assert "mémoire" in last.failure
 
 
 # -- the model in service ----------------------------------------------------------------------------------------------
