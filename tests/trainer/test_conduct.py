@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bot.app.launcher import engine_python
+from bot.core import served
 from bot.trainer.candidates import Card, Model, candidates, current
 from bot.trainer.comparison import Comparison
 from bot.trainer.conduct import Halt, Order, Stopped, inputs
@@ -73,7 +74,11 @@ def test_service_and_files_are_untouched(trained: Trained) -> None:
     assert [model.hash for model in candidates(root)] == [trained.candidate.hash]
     left = sorted(path.name for path in (root / "models" / "candidates").iterdir())
     name = trained.candidate.hash
-    assert left == [f"{name}.danger.json", f"{name}.json", f"{name}.tar.gz"]
+    assert left == [f"{name}.danger.json", f"{name}.files", f"{name}.json", f"{name}.tar.gz"]
+    assert trained.candidate.files != root
+    assert trained.current.files != root  # `planton train` leaves them too
+    for model in (trained.candidate, trained.current):
+        assert served.read(model.files) == served.read(root)
     found = inputs(trained.project)
     assert "+      - " in found.diff
     assert found.commit == trained.project.head()
