@@ -156,7 +156,7 @@ def _actions(given: str) -> tuple[str, ...] | None:
         return ()
     if given in says.FAMILIES:
         return says.FAMILIES[given][1]
-    return (given,) if given in labels.ACTIONS else None
+    return (given,) if given in says.ACTIONS else None
 
 
 def _day(given: dict[str, str], name: str, errors: dict[str, str]) -> date | None:

@@ -8,117 +8,158 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.console import labels, retention_words, search_words, steering_words, words, work_words
-from bot.store import audit
 from bot.store.audit_log import Line
 
 NB = "\u00a0"
 
-# In the filter: family → (its words, its actions).
-_FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+# Every action that the audit records (`bot.store.audit.ACTIONS`, a test compares):
+# family of the filter → (its words, action → its words).
+_FAMILIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "consultation": (
         "Consultations",
-        ("view", "attachment_viewed", "group_viewed", "talk_read", "search", "audit_read"),
+        {
+            "view": "conversation ouverte",
+            "attachment_viewed": "pièce jointe ouverte",
+            "group_viewed": "groupe ouvert",
+            "talk_read": "conversation lue dans l’atelier",
+            "search": "recherche",
+            "audit_read": "journal consulté",
+        },
     ),
     "suivi": (
         "Suivi des conversations",
-        (
-            "take",
-            "assign",
-            "transfer",
-            "give_back",
-            "close",
-            "reopen",
-            "snooze",
-            "wake",
-            "spam",
-            "not_spam",
-            "block",
-            "unblock",
-        ),
+        {
+            "take": "conversation prise",
+            "assign": "conversation attribuée",
+            "transfer": "conversation transférée",
+            "give_back": "conversation rendue à l’assistant",
+            "close": "conversation close",
+            "reopen": "conversation rouverte",
+            "snooze": "conversation mise en attente",
+            "wake": "conversation réveillée",
+            "spam": "signalée comme indésirable",
+            "not_spam": "n’est plus indésirable",
+            "block": "personne bloquée",
+            "unblock": "personne débloquée",
+        },
     ),
-    "ecriture": ("Réponses et notes", ("reply", "suggestion_used", "note", "subject_corrected")),
+    "ecriture": (
+        "Réponses et notes",
+        {
+            "reply": "réponse écrite",
+            "suggestion_used": "suggestion reprise",
+            "note": "note écrite",
+            "subject_corrected": "sujet corrigé",
+        },
+    ),
     "validation": (
         "Validation",
-        ("submit", "confirm", "withdraw", "approve", "amend", "refuse", "expire", "rule_changed"),
+        {
+            "submit": "réponse soumise à validation",
+            "confirm": "réponse confirmée après un nouveau message",
+            "withdraw": "réponse retirée de la validation",
+            "approve": "réponse approuvée",
+            "amend": "réponse amendée",
+            "refuse": "réponse refusée",
+            "expire": "réponse périmée avant validation",
+            "rule_changed": "règle de validation changée",
+        },
     ),
     "crise": (
         "Crise",
-        (
-            "crisis_written",
-            "crisis_validated",
-            "crisis_opened",
-            "crisis_closed",
-            "group_reply_written",
-            "group_reply_validated",
-            "group_started",
-            "group_stopped",
-            "group_member_removed",
-            "group_member_admitted",
-        ),
+        {
+            "crisis_written": "message de crise écrit",
+            "crisis_validated": "message de crise validé",
+            "crisis_opened": "mode crise ouvert",
+            "crisis_closed": "mode crise fermé",
+            "group_reply_written": "réponse de groupe écrite",
+            "group_reply_validated": "réponse de groupe validée",
+            "group_started": "envoi au groupe lancé",
+            "group_stopped": "envoi au groupe arrêté",
+            "group_member_removed": "personne retirée d’un groupe",
+            "group_member_admitted": "personne admise dans un groupe après lecture",
+        },
     ),
     "atelier": (
         "Atelier",
-        (
-            "reading_viewed",
-            "reading_decided",
-            "reading_undone",
-            "example_added",
-            "example_removed",
-            "example_moved",
-            "example_edited",
-            "correction_undone",
-            "file_discarded",
-            "intent_added",
-            "intent_removed",
-            "story_added",
-            "story_undone",
-            "training_asked",
-            "training_stopped",
-            "reply_changed",
-            "reply_undone",
-            "drift_viewed",
-            "model_published",
-            "model_rolled_back",
-            "gate_overridden",
-        ),
+        {
+            "reading_viewed": "messages lus dans l’atelier",
+            "reading_decided": "sens d’un message décidé",
+            "reading_undone": "décision sur un message annulée",
+            "example_added": "exemple ajouté",
+            "example_removed": "exemple retiré",
+            "example_moved": "exemple déplacé",
+            "example_edited": "exemple modifié",
+            "correction_undone": "correction d’un exemple annulée",
+            "file_discarded": "changements d’un fichier abandonnés",
+            "intent_added": "intention créée",
+            "intent_removed": "intention retirée",
+            "story_added": "histoire ou test tiré d’une conversation",
+            "story_undone": "histoire ou test annulé",
+            "training_asked": "essai demandé",
+            "training_stopped": "essai arrêté",
+            "reply_changed": "réponse automatique modifiée",
+            "reply_undone": "modification de réponse annulée",
+            "drift_viewed": "suivi de la compréhension consulté",
+            "model_published": "modèle publié",
+            "model_rolled_back": "retour à un modèle d’avant",
+            "gate_overridden": "contrôle outrepassé avant publication",
+        },
     ),
-    "reglages": ("Réponses types et délais", ("canned_added", "canned_changed", "canned_archived", "deadline_changed")),
-    "conservation": ("Conservation et effacement", ("hold_placed", "hold_lifted", "purge")),
-    "export": ("Exports", ("export",)),
+    "reglages": (
+        "Réponses types et délais",
+        {
+            "canned_added": "réponse type créée",
+            "canned_changed": "réponse type modifiée",
+            "canned_archived": "réponse type archivée",
+            "deadline_changed": "délai changé",
+        },
+    ),
+    "conservation": (
+        "Conservation et effacement",
+        {
+            "hold_placed": "conservation légale posée",
+            "hold_lifted": "conservation légale levée",
+            "purge": "effacement des données dont la durée est passée",
+        },
+    ),
+    "export": (
+        "Exports",
+        {
+            "export": "export",
+        },
+    ),
     "acces": (
         "Connexions et accès",
-        (
-            "login",
-            "logout",
-            "login_refused",
-            "second_factor_set",
-            "second_factor_removed",
-            "recovery_code_used",
-            "identity_linked",
-            "identity_unlinked",
-            "password_changed",
-            "sessions_ended",
-        ),
+        {
+            "login": "connexion",
+            "logout": "déconnexion",
+            "login_refused": "connexion refusée",
+            "second_factor_set": "code à usage unique mis en place",
+            "second_factor_removed": "code à usage unique retiré",
+            "recovery_code_used": "code de secours utilisé",
+            "identity_linked": "identité externe rattachée",
+            "identity_unlinked": "identité externe détachée",
+            "password_changed": "mot de passe changé",
+            "sessions_ended": "sessions fermées",
+        },
     ),
     "comptes": (
         "Comptes et équipes",
-        (
-            "user_added",
-            "user_changed",
-            "user_disabled",
-            "user_enabled",
-            "user_reset",
-            "team_added",
-            "team_changed",
-            "team_archived",
-        ),
+        {
+            "user_added": "compte créé",
+            "user_changed": "compte modifié",
+            "user_disabled": "compte désactivé",
+            "user_enabled": "compte réactivé",
+            "user_reset": "accès réinitialisé",
+            "team_added": "équipe créée",
+            "team_changed": "équipe modifiée",
+            "team_archived": "équipe archivée",
+        },
     ),
 }
-
-_PLACED = {action for _, actions in _FAMILIES.values() for action in actions}
-_OTHERS = tuple(sorted(audit.ACTIONS - _PLACED))
-# With what no family claims, so that every action can be looked for.
-FAMILIES = {**_FAMILIES, **({"autres": ("Autres actions", _OTHERS)} if _OTHERS else {})}
+ACTIONS = {action: said for _, actions in _FAMILIES.values() for action, said in actions.items()}
+FAMILIES = {key: (said, tuple(actions)) for key, (said, actions) in _FAMILIES.items()}
 
 # What a detail is called; one that is not here keeps its own name.
 _KEYS = {
@@ -201,7 +242,7 @@ _KEYS = {
     "within_was": "délai d’avant (min)",
 }
 _VALUES: Mapping[str, Mapping[str, str]] = {
-    "actions": labels.ACTIONS,
+    "actions": ACTIONS,
     "after": labels.LEVELS,
     "author": {**search_words.AUTHORS, "tous": "tous"},
     "before": labels.LEVELS,
@@ -243,7 +284,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
 
 def action(name: str) -> str:
     """« Conversation ouverte »."""
-    words = labels.ACTIONS.get(name, name)
+    words = ACTIONS.get(name, name)
     return words[:1].upper() + words[1:]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Every action there is. The console has French words for each (`labels.ACTIONS`, a test compares).
+# Every action there is. The console has French words for each (`audit_words.ACTIONS`, a test compares).
 ACTIONS = frozenset(
     {
         # the door and accounts

@@ -9,7 +9,7 @@ import pytest
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import text as sanic_text
 
-from bot.console import labels
+from bot.console import audit_words, labels
 from bot.console.app import TOPICS
 from bot.console.door import STAGES
 from bot.console.navigation import OWN, PLACES
@@ -191,7 +191,7 @@ async def test_the_theme_is_ones_own(console: RunningConsole, claire: Browser) -
 
 
 def test_everything_recorded_has_french_words() -> None:
-    assert set(labels.ACTIONS) == audit.ACTIONS
+    assert set(audit_words.ACTIONS) == audit.ACTIONS
     assert set(labels.ROLES) == {role.value for role in Role}
     assert set(labels.LEVELS) == set(LEVELS)
     assert set(labels.REFUSED) <= {capability.value for capability in Capability}
