@@ -134,9 +134,19 @@ def _lexicon_of(files: Path) -> Lexicon:
 def build(settings: Settings, model: Model | None = None, files: Path | None = None) -> Policy:
     """Read everything once, as it went with a model (the newest one in `models/` if none is given; the project's files before the
     first training). `files`: a folder to read replies and lexicon from instead. Raises SettingsError or SetupError."""
-    zone = settings.zone
     model = model or in_service()
     files = files or (model.files if model else ROOT)
+    try:
+        return _built(settings, model, files)
+    except SetupError as error:
+        if model is None or files == model.root:
+            raise
+        # Nobody corrects copies: they are those of another version of the program, or of a damaged disk.
+        raise SetupError(error.what, "Entraînez de nouveau : planton train, ou publiez un autre modèle.") from None
+
+
+def _built(settings: Settings, model: Model | None, files: Path) -> Policy:
+    zone = settings.zone
     domain = files / "domain.yml"
     texts = load(domain)
     try:

@@ -73,7 +73,7 @@ def train(order: Order) -> Path:
     archive = models / f"{fingerprint(order.root)}.tar.gz"
     score, files = danger_file(archive), served.read(order.root)
     if archive.exists() and score.exists() and not order.force and tarfile.is_tarfile(archive):
-        served.keep(archive, files)  # a model of an earlier version has none
+        served.mend(archive, files)  # a model of an earlier version has none
         os.utime(archive)  # the newest is the one in use, also after going back to earlier data
         say(f"Rien n’a changé : le modèle {archive.name} convient.")
         order.sign("done", archive=str(archive))
@@ -84,7 +84,7 @@ def train(order: Order) -> Path:
         made_score = Path(folder) / "danger.json"
         made = _train_all(order, Path(folder), made_score)
         os.replace(made_score, score)
-        served.keep(archive, files)
+        served.mend(archive, files)
         os.replace(made, archive)
     os.utime(archive)
     _forget_old(models, order.kept)

@@ -165,6 +165,7 @@ async def test_files_of_another_version_of_the_program_do_not_keep_a_role_from_s
     served.keep(archive, {**files, "domain.yml": b"responses: {}\n"})
     role = live(world)
     assert "domain.yml" in role.fault
+    assert "planton train" in role.fault
     assert night(role)
     old = role.policy
     await role.reload()  # but it is no reason to take them later
@@ -178,6 +179,10 @@ def test_copies_are_whole_never_replaced_and_move_and_go_with_their_model(tmp_pa
     archive.write_bytes(b"")
     served.keep(archive, {"domain.yml": b"un", "data/danger.yml": b"deux"})
     served.keep(archive, {"domain.yml": b"autre"})
+    assert served.read(served.folder(archive)) == {"domain.yml": b"un", "data/danger.yml": b"deux"}
+    served.mend(archive, {"domain.yml": b"un", "data/danger.yml": b"deux"})
+    (served.folder(archive) / "domain.yml").unlink()  # a damaged disk
+    served.mend(archive, {"domain.yml": b"un", "data/danger.yml": b"deux"})
     assert served.read(served.folder(archive)) == {"domain.yml": b"un", "data/danger.yml": b"deux"}
     publishing.move(Model(archive, tmp_path), aside)
     assert served.beside(archive, tmp_path) == tmp_path
