@@ -7,12 +7,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+from sqlalchemy.exc import DBAPIError
 
-from bot.app.access import reach
+from bot.app.access import reach, unreachable
 from bot.app.policy import Policy
 from bot.app.reload import Live
 from bot.app.say import typeset
@@ -46,8 +47,17 @@ def main(parsed: argparse.Namespace) -> int:
     if since is not None and since > now:
         raise SetupError("La date de --depuis est dans l’avenir.", "Donnez une date passée.")
     accounts = sender_accounts(settings)
-    with reach(settings, create=not parsed.simuler) as url:
+    with reach(settings) as url, away():
         return asyncio.run(_walk(settings, url, accounts, since, parsed.simuler))
+
+
+@contextlib.contextmanager
+def away() -> Iterator[None]:
+    """A database that leaves in the middle is told in one line."""
+    try:
+        yield
+    except (DBAPIError, OSError):
+        raise unreachable() from None
 
 
 def _aware(moment: datetime | None, settings: Settings) -> datetime | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.app.access import reach
-from bot.app.catchup import PLATFORMS, clients, sender_accounts
+from bot.app.catchup import PLATFORMS, away, clients, sender_accounts
 from bot.app.say import typeset
 from bot.core.clock import SystemClock
 from bot.sender.deps import SenderAccount
@@ -23,7 +23,7 @@ def main(parsed: argparse.Namespace) -> int:
     """Ask, or restore; 0 when every account is subscribed to every field, else 1. Raises SettingsError or SetupError."""
     settings = Settings()
     accounts = sender_accounts(settings)
-    with reach(settings) as url:
+    with reach(settings) as url, away():
         return asyncio.run(_run(settings, url, accounts, parsed.action == "subscribe"))
 
 

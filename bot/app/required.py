@@ -55,6 +55,8 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         *_STORED,
         lambda s: s.app_secrets,
         lambda s: s.accounts(with_tokens=True),
+        lambda s: s.debounce_ms,  # what it catches up with is taken in as the gateway does
+        *_HOURS,
         lambda s: s.graph_url,
         lambda s: s.send_ceiling,
     ),

@@ -121,7 +121,7 @@ async def subscribed(
             ON CONFLICT (account) DO UPDATE SET subscription = :state, missing = :missing, subscription_at = :now,
                 subscription_error = NULL,
                 lost_since = CASE WHEN :state = 'lost' THEN coalesce(f.lost_since, :now) END,
-                walk_wanted = f.walk_wanted OR (:state = 'ok' AND f.subscription IN ('lost', 'partial'))
+                walk_wanted = f.walk_wanted OR (:state = 'ok' AND coalesce(f.subscription, '') IN ('lost', 'partial'))
         """),
         {"account": account, "platform": platform, "state": state, "missing": list(missing), "now": now},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ from pathlib import Path
 import aiohttp
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from bot.app.cli import main
 from bot.app.doctor import examine
+from bot.app.wiring import run_role
 from bot.core.clock import SystemClock
 from bot.meta.send_api import SendApi
 from bot.meta.subscription import FIELDS
@@ -200,6 +203,34 @@ async def test_the_commands(world: World, database_url: str, tmp_path: Path, cap
     assert "Arrêté avant la fin (token)" in capfd.readouterr().out
     assert await run("catchup", "--depuis", "2999-01-01") == 2
     assert "dans l’avenir" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("shell")
+async def test_the_sender_catches_up_by_itself_at_its_start(
+    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime.now(UTC)
+    async with world.database.begin() as connection:
+        await meta_flow.arrived(connection, {PAGE: "messenger"}, at)
+        await meta_flow.begin(connection, PAGE, "messenger", at - timedelta(hours=1))  # all was in an hour ago
+        await connection.execute(text("UPDATE meta_flow SET walk_since = NULL"))
+    world.graph.graph.wrote("41", "Bonjour", "m_1", at - timedelta(minutes=30))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("PLANTON_SENDER_PORT", str(port))
+    role = asyncio.create_task(run_role("sender", Settings()))
+    try:
+        async with asyncio.timeout(60):
+            while not (flow := await world.flow()).walked_at:
+                assert not role.done(), role.exception()
+                await asyncio.sleep(0.1)
+    finally:
+        role.cancel()
+        await asyncio.gather(role, return_exceptions=True)
+    assert (flow.walk_found, flow.subscription, flow.walk_error) == (1, "ok", None)
+    async with world.database.begin() as connection:
+        assert (await connection.execute(text("SELECT mid FROM events"))).scalars().all() == ["m_1"]
 
 
 @pytest.mark.usefixtures("shell")
