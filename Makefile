@@ -18,7 +18,7 @@ ENGINE = .venv-engine/.installed
 AUDIT = .venv-audit/.installed
 WEB = bot/web/vendor/.installed
 
-.PHONY: help install train demo test check format test-nlu bench audit theme-dsfr lock clean
+.PHONY: help install train demo test check format test-nlu test-faults bench audit theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ format: $(APP) ## Remet le code en forme / Formats the code
 
 test-nlu: install train ## Compare la compréhension à la référence (ACCEPTER=1 la réécrit) / Compares understanding
 	@$(PYTHON) scripts/test_nlu.py $(if $(ACCEPTER),--accepter)
+
+test-faults: install train ## Provoque chaque panne, 10 000 messages (GRAINE=… rejoue) / Every fault, ten thousand messages
+	@FAULTS_SEED=$(GRAINE) $(PYTHON) -m pytest -m faults tests/scenario/test_faults_long.py
 
 bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
 	@$(PYTHON) scripts/bench.py

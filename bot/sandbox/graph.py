@@ -163,6 +163,10 @@ class Graph:
         self.threads = Threads()
         self.subscribed: dict[str, list[str]] = {}  # node → fields; one that is not here has all of them
         self._readings: deque[Script] = deque()
+        self.weather: Callable[[str], Script] = lambda person: (
+            Script()
+        )  # what every send meets that nothing was scripted for
+        self.answer_delay = 0.0  # seconds from a message's acceptance to the answer
         self._scripts: deque[Script] = deque()
         self._busy: dict[str, int] = {}
         self._mids = itertools.count(1)
@@ -306,6 +310,7 @@ class Graph:
         sent: Sent | None = None
         if script.mood is None or (script.accepted and script.mood is not Mood.ERROR):
             sent = self._accept(account, body, person, overlapped)
+            await self._sleep(self.answer_delay)
         if script.mood is Mood.HANG:
             await self._closing.wait()
         if script.mood in (Mood.RESET, Mood.HANG):
@@ -328,7 +333,7 @@ class Graph:
                 else:
                     del self._scripts[index]
                 return script
-        return Script()
+        return self.weather(person)
 
     def _known(self, person: str) -> Person:
         known = self.people.get(person)

@@ -16,3 +16,13 @@ async def system(database_url: str, codec: Codec, tmp_path: Path) -> AsyncIterat
     """Everything running by day, without debounce."""
     async with running(database_url, codec, tmp_path) as started:
         yield started
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long form of the fault tests runs when it is asked for by name."""
+    if "faults" in config.getoption("-m"):
+        return
+    long = [item for item in items if item.get_closest_marker("faults")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]

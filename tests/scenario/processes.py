@@ -2,9 +2,10 @@
 
 async with Planton(folder, graph.url) as planton:
     meta = Meta(planton, graph)
-    crowd = Crowd(meta)
-    await crowd.flow(seconds=3)
-    await planton.kill("worker")
+    await planton.ready()
+    message = meta.write("person", QUESTIONS[0])
+    planton.kill("worker")
+    await settled(planton, [message], 30)
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -96,10 +98,13 @@ def environment(folder: Path, graph_url: str, **changes: str | None) -> dict[str
 class Planton:
     """`planton run` with all its children. `async with` ends every process that it started, by pid, whatever happens."""
 
-    def __init__(self, folder: Path, graph_url: str) -> None:
-        self.folder = folder
-        self.environ = environment(folder / "var", graph_url)
-        self.database = Embedded(folder / "var").url
+    def __init__(self, folder: Path, graph_url: str, light: bool = False, **changes: str | None) -> None:
+        """`light`: with an engine of a few lines in the place of Rasa. `changes`: of the settings."""
+        self.folder, self.light = folder, light
+        self.var = folder / "var"
+        self.var.mkdir(exist_ok=True)
+        self.environ = environment(self.var, graph_url, **changes)
+        self.database = Embedded(self.var).url
         self.url = f"http://127.0.0.1:{self.environ['PLANTON_GATEWAY_PORT']}"
         self.sender_url = f"http://127.0.0.1:{self.environ['PLANTON_SENDER_PORT']}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -107,6 +112,8 @@ class Planton:
         self._seen: set[psutil.Process] = set()
 
     async def __aenter__(self) -> Planton:
+        if self.light:
+            self.engine_loads(True)
         self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256))
         try:
             self.start()
@@ -123,11 +130,18 @@ class Planton:
 
     # Life
 
+    def engine_loads(self, well: bool) -> None:
+        """Whether a light engine that starts from now on can."""
+        models = self.folder / "models"
+        models.mkdir(exist_ok=True)
+        (models / "light.tar.gz").write_text(json.dumps({"word": "procuration", "fail": not well}))
+
     def start(self) -> None:
         """Start the launcher; it answers a little later."""
+        light = ["tests.fakes.planton_process", str(self.folder / "models")]
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "run"],
+                [sys.executable, "-m", *(light if self.light else ["bot", "run"])],
                 cwd=ROOT,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
@@ -175,7 +189,7 @@ class Planton:
                 words = one.cmdline()
                 if "_role" in words:
                     found[words[words.index("_role") + 1]].append(one)
-                elif "bot.engine" in words:
+                elif "bot.engine" in words or "tests.fakes.engine_process" in words:
                     found["engine"].append(one)
                 elif one.name() == "postgres":
                     found["postgres"].insert(0 if one.ppid() == self.process.pid else 99, one)
@@ -282,11 +296,25 @@ class Message:
     refusals: int = 0
 
 
+def again(tries: int) -> float:
+    """Seconds until a webhook that was not acknowledged is sent again; Meta waits longer still."""
+    return min(4.0, 0.3 * 1.5**tries) * random.uniform(0.7, 1.3)
+
+
 class Meta:
-    """Posts webhooks until each is acknowledged, as Meta does; brings back the echo of what was sent."""
+    """Posts webhooks until each is acknowledged, as Meta does; brings back the echo of what was sent.
+
+    What a fault may change: `copies` of each webhook at once, `hold` and `skew` (seconds, asked for each message) before
+    it is posted and of its timestamp, `echo_hold` seconds before an echo is, `echoes` whether any come.
+    """
 
     def __init__(self, planton: Planton, graph: ScriptedGraph) -> None:
         self.planton, self.graph = planton, graph
+        self.copies = 1
+        self.hold: Callable[[], float] = lambda: 0.0
+        self.skew: Callable[[], float] = lambda: 0.0
+        self.echo_hold = 0.0
+        self.echoes = True
         self.messages: list[Message] = []
         self.silent: set[str] = set()  # people whose echoes never come
         self.slowest = 0.0  # a single post's answer, in seconds
@@ -308,7 +336,9 @@ class Meta:
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, message: Message) -> None:
-        now = int(time.time() * 1000)
+        now, copies = int((time.time() + self.skew()) * 1000), self.copies
+        if hold := self.hold():
+            await asyncio.sleep(hold)
         item = {
             "sender": {"id": message.person},
             "recipient": {"id": PAGE},
@@ -316,16 +346,24 @@ class Meta:
             "message": {"mid": message.mid, "text": message.words},
         }
         body = {"object": "page", "entry": [{"id": PAGE, "time": now, "messaging": [item]}]}
+        for _ in range(copies - 1):
+            self._spawn(self._post(body))
         while not await self._post(body):
             message.refusals += 1
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(again(message.refusals))
         message.acknowledged = time.monotonic()
 
     async def _echo(self, body: dict[str, Any]) -> None:
         if body["entry"][0]["messaging"][0]["recipient"]["id"] in self.silent:
             return
+        if not self.echoes:
+            return
+        if self.echo_hold:
+            await asyncio.sleep(self.echo_hold)
+        tries = 0
         while not await self._post(body):
-            await asyncio.sleep(0.3)
+            tries += 1
+            await asyncio.sleep(again(tries))
 
     async def _post(self, body: dict[str, Any]) -> bool:
         raw = json.dumps(body).encode()
@@ -436,44 +474,51 @@ async def account(fault: str, planton: Planton, meta: Meta, messages: list[Messa
         ) not in received:
             line.lost += 1
             line.notes.append(f"{message.mid}: answered by row {found[0]['outbox_id']}, which never arrived")
-    line.doubled, notes = await _doubled(planton, meta, people)
+    reached: dict[str, list[Sent]] = defaultdict(list)
+    for sent in meta.graph.sent:
+        reached[sent.person].append(sent)
+    line.doubled, notes = await _doubled(planton, reached, people)
     line.notes += notes
+    urgent = {row["id"] for row in await planton.rows("SELECT id FROM outbox WHERE lane = 'emergency'")}
+    own_events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        if event["outbox_id"] and event["lane"] == "reply":
+            own_events[event["person"]].append(event)
     for person in people:
-        rows = [mark[0] for sent in meta.reached(person) if (mark := mark_of(sent)) and mark[0]]
-        lanes = await planton.rows("SELECT id, lane FROM outbox WHERE id = ANY(%(ids)s)", ids=rows)
-        urgent = {row["id"] for row in lanes if row["lane"] == "emergency"}
-        first = list(dict.fromkeys(row for row in rows if row not in urgent))
-        own = [e for e in events if e["person"] == person and e["outbox_id"] and e["lane"] == "reply"]
-        answers = [e["outbox_id"] for e in own]
+        sents = [(mark[0], sent) for sent in reached[person] if (mark := mark_of(sent)) and mark[0]]
+        replies = [(row, sent) for row, sent in sents if row not in urgent]
+        first = list(dict.fromkeys(row for row, _ in replies))
+        own = own_events[person]
         # What came in later although it is older is answered next, so that order is owed only to what was stored in order.
         late = any(
             one["outbox_id"] > other["outbox_id"] and one["id"] < other["id"]
             for one, other in itertools.combinations(own, 2)
         )
-        sent = [s for s in meta.reached(person) if (m := mark_of(s)) and m[0] not in urgent]
-        overlapped = len(first) > 1 and any(s.overlapped for s in sent)
+        overlapped = len(first) > 1 and any(sent.overlapped for _, sent in replies)
         if first != sorted(first) or late or overlapped:
             line.disordered += 1
-            line.notes.append(f"{person}: sent {rows}, answers {answers}")
+            line.notes.append(
+                f"{person}: sent {first}, answers {[e['outbox_id'] for e in own]}, overlapped {overlapped}"
+            )
     await balance(planton)
     delays = meta.delays(m for m in messages if m.words == HELP)
     line.danger = max(delays) if delays else None
     return line
 
 
-async def _doubled(planton: Planton, meta: Meta, people: set[str]) -> tuple[int, list[str]]:
+async def _doubled(planton: Planton, reached: dict[str, list[Sent]], people: set[str]) -> tuple[int, list[str]]:
     """Messages that a person received twice, and rows of the outbox that answer nothing."""
     notes = []
     twice = 0
     for person in people:
-        marks = [mark_of(sent) for sent in meta.reached(person)]
+        marks = [mark_of(sent) for sent in reached[person]]
         for mark in {m for m in marks if m}:
             if marks.count(mark) > 1:
                 twice += marks.count(mark) - 1
                 notes.append(f"{person}: row {mark} arrived {marks.count(mark)} times")
     orphans = await planton.rows(
         """SELECT o.id, c.person FROM outbox o JOIN conversations c ON c.id = o.conversation_id
-           WHERE c.person = ANY(%(people)s) AND NOT EXISTS (
+           WHERE c.person = ANY(%(people)s) AND o.author <> 'system' AND NOT EXISTS (
                SELECT FROM events e JOIN outbox p ON p.id = e.outbox_id
                WHERE p.conversation_id = o.conversation_id AND p.created_at = o.created_at)""",
         people=list(people),
@@ -494,41 +539,42 @@ async def balance(planton: Planton) -> None:
     assert row["received"] == row["settled"] + row["in_flight"], row
 
 
-class Crowd:
-    """Many people who write at a steady rate; now and then one of them is in danger."""
+class Table:
+    """What each fault cost: a plugin of pytest that prints it at the end of the run."""
 
-    def __init__(self, meta: Meta, name: str) -> None:
-        self.meta, self.name = meta, name
-        self.messages: list[Message] = []
-        self.alarms: list[Message] = []
+    def __init__(self, title: str = "") -> None:
+        self.title = title
+        self.lines: list[Account] = []
 
-    async def flow(self, seconds: float, rate: int = 20, during: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Write for some seconds; `during` runs half-way, while messages go on flowing."""
-        start = time.monotonic()
-        total = int(seconds * rate)
-        first = len(self.messages) + len(self.alarms)
-        task: asyncio.Future[None] | None = None
-        for i in range(total):
-            await asyncio.sleep(max(0.0, start + i / rate - time.monotonic()))
-            if during is not None and task is None and i >= total // 2:
-                task = asyncio.ensure_future(during())
-            if i % rate == rate - 1:
-                person = f"{self.name}sos{first + i}"
-                self.alarms.append(self.meta.write(person, HELP))
-            else:
-                # Everyone writes about three times, in an order that mixes them; one in four is a newcomer.
-                person = f"{self.name}new{first + i}" if i % 4 == 3 else f"{self.name}p{i % max(1, total // 4)}"
-                self.messages.append(self.meta.write(person, QUESTIONS[(first + i) % len(QUESTIONS)]))
-        if task is not None:
-            await task
+    def text(self) -> str:
+        """Aligned lines."""
+        rows = [_row("fault", "messages", "lost", "doubled", "disorder", "seconds", "danger")]
+        for line in self.lines:
+            danger = "-" if line.danger is None else f"{line.danger:.1f}"
+            counts = (line.messages, line.lost, line.doubled, line.disordered, f"{line.seconds:.1f}")
+            rows.append(_row(line.fault, *counts, danger))
+        sums = (
+            sum(getattr(line, name) for line in self.lines) for name in ("messages", "lost", "doubled", "disordered")
+        )
+        rows.append(_row("all", *sums, "", ""))
+        legend = (
+            "seconds: from a kill, or from the end of another fault, until a newcomer was answered",
+            "danger: the slowest reply to a cry for help, in seconds",
+            self.title,
+        )
+        return "\n".join([*rows, *filter(None, legend)])
 
-    @property
-    def all(self) -> list[Message]:
-        """Everything that was written."""
-        return [*self.messages, *self.alarms]
+    def keep(self, path: Path) -> None:
+        """Write it to a file."""
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(self.text() + "\n", encoding="utf-8")
 
-    def first_answer_after(self, moment: float) -> float | None:
-        """Seconds from a moment until a newcomer who wrote after it was answered (dangers apart)."""
-        after = {m.person for m in self.messages if m.wrote >= moment and "new" in m.person}
-        times = [c.at for c in self.meta.graph.calls if c.text is not None and c.person in after and c.at > moment]
-        return min(times) - moment if times else None
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Called by pytest."""
+        if self.lines:
+            terminalreporter.write_sep("=", "faults")
+            terminalreporter.write_line(self.text())
+
+
+def _row(fault: str, *columns: object) -> str:
+    return f"{fault:<42}" + "".join(f"{column!s:>10}" for column in columns)
