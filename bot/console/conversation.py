@@ -85,7 +85,9 @@ class ConversationPage:
     async def _panels(self, showing: Showing) -> dict[str, list[dict[str, Any]]]:
         """Slot → what stands there: {"template", "panel"} each."""
         shown: dict[str, list[dict[str, Any]]] = {slot.value: [] for slot in Slot}
-        for panel in sorted(self._site.panels, key=lambda p: p.rank):
+        # Where the words are gone, nothing is to be done any more.
+        hidden = (Slot.ACTS, Slot.COMPOSER) if showing.conversation.erased_at else ()
+        for panel in sorted((p for p in self._site.panels if p.slot not in hidden), key=lambda p: p.rank):
             values = await panel.values(showing)
             if values is not None:
                 shown[panel.slot.value].append({"template": panel.template, "panel": values})

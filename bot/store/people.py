@@ -48,9 +48,10 @@ class People:
         """Keep a name, or that none is to be had."""
         async with self._db.begin() as connection:
             at = await connection.scalar(
-                text(
-                    "UPDATE conversations SET profile = :profile, profile_at = now() WHERE id = :id RETURNING profile_at"
-                ),
+                text("""
+                    UPDATE conversations SET profile = :profile, profile_at = now()
+                    WHERE id = :id AND erased_at IS NULL RETURNING profile_at
+                """),
                 {"id": conversation_id, "profile": self._codec.seal_json({"name": name}, PROFILE)},
             )
             await search.forget(connection, search.NAME, conversation_id)

@@ -27,8 +27,8 @@ from bot.store.retention import HELD_DELIVERIES, Counts
 
 LOCK = 7_109_321  # advisory: one purge at a time
 PAGE = 200  # conversations looked at in one statement
-CONVERSATIONS = 50  # … erased in one transaction, at most
-ROWS = 1_000  # events and messages erased in one transaction, about
+CONVERSATIONS = 25  # … erased in one transaction, at most
+ROWS = 500  # events and messages erased in one transaction, about
 SHARE = 4.0  # a rest is so many times as long as the transaction before it: at most a fifth of the time is ours
 REST = 0.02  # seconds, at least
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from bot.app.cli import main
 from bot.core.clock import FrozenClock
 from bot.core.messages import Message, Unsend
 from bot.policy.retention import Class, Limits
@@ -324,6 +327,30 @@ async def test_a_long_conversation_goes_in_slices(console: RunningConsole, monke
         == 34
     )
     assert report.batches > 4
+
+
+async def test_the_command_says_what_goes_then_does_it(
+    console: RunningConsole, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await settled(console, "p1", words=MARKER)
+    kept = await settled(console, "p2", "complaint")
+    monkeypatch.setenv("PLANTON_DATABASE_URL", database_url)
+    monkeypatch.setenv("PLANTON_DATA_KEY", base64.b64encode(bytes(range(32))).decode())
+
+    async def planton(*arguments: str) -> tuple[int, str]:
+        code = await asyncio.to_thread(main, ["purge", *arguments])
+        return code, capsys.readouterr().out.replace("\u00a0", " ")
+
+    code, said = await planton("--simuler")
+    assert code == 0 and said.startswith("Partiraient :") and "conversations courantes : 1 effacées" in said
+    assert len(await standing(console)) == 2
+    code, said = await planton()
+    assert code == 0 and said.startswith("Partis :") and "conversations courantes : 1 effacées" in said
+    assert MARKER not in said and MARKER not in dump(database_url)
+    assert await standing(console) == {kept: True}
+    code, said = await planton("--verifier")
+    assert code == 0 and "Le registre est intact" in said
+    assert (await planton("--simuler"))[1].startswith("Partiraient : rien.")
 
 
 # -- what its author withdrew -----------------------------------------------------------------------------------------
