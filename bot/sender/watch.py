@@ -120,5 +120,6 @@ class Watch:
 
 def _walked(outcome: Outcome) -> None:
     found = outcome.taken + outcome.told
-    level = logging.WARNING if found else logging.INFO
-    log.log(level, "account %s: %d threads read, %d messages caught up with", outcome.account, outcome.threads, found)
+    level = logging.WARNING if found or outcome.unreadable else logging.INFO
+    counts = (outcome.account, outcome.threads, found, outcome.unreadable)
+    log.log(level, "account %s: %d threads read, %d messages caught up with, %d without details at Meta", *counts)

@@ -351,3 +351,43 @@ async def test_a_new_installation_does_not_swallow_the_past(world: World) -> Non
     world.graph.graph.wrote("41", "Bonjour", "m_1", world.ago(days=3))
     assert (await world.walk()).taken == 0
     assert (await world.walk(since=world.ago(days=4))).taken == 1
+
+
+async def test_a_withdrawal_by_the_webhooks_own_id_finds_the_message(world: World) -> None:
+    at = world.ago(minutes=30)
+    world.graph.graph.wrote("41", "Oubliez cela", "m_api", at)
+    await world.walk()
+    await world.webhook("41", "Oubliez cela", "m_hook", at)
+    await world.webhook("41", "", "m_hook", world.now, is_deleted=True)
+
+    rows = await world.rows("SELECT kind, body FROM events WHERE kind <> 'unsend'")
+    bodies = [str(world.codec.open_json(row.body, "events.body")) for row in rows]
+    assert len(bodies) == 2 and not any("Oubliez" in body for body in bodies)
+    assert (await world.walk()).taken == 0
+
+
+async def test_a_tap_that_came_as_a_postback_is_not_taken_again_as_its_text(world: World) -> None:
+    at = world.ago(minutes=30)
+    item = {
+        "sender": {"id": "41"},
+        "recipient": {"id": PAGE},
+        "timestamp": round(at.timestamp() * 1000),
+        "postback": {"title": "Porter plainte", "payload": "/plainte"},
+    }
+    raw = json.dumps({"object": "page", "entry": [{"id": PAGE, "messaging": [item]}]}).encode()
+    await world.inbox.take(raw, [(event, None) for event in parse(raw, world.now)], world.now)
+    world.graph.graph.wrote("41", "Porter plainte", "m_1", at)
+    assert (await world.walk()).taken == 0
+
+
+async def test_a_thread_that_cannot_be_read_does_not_stop_the_walk(world: World) -> None:
+    for n in range(12):
+        world.graph.graph.wrote("long", f"mot {n}", f"m_l{n}", world.ago(minutes=20 - n))
+    world.graph.graph.wrote("41", "Bonjour", "m_1", world.ago(minutes=40))
+    world.graph.graph.script_readings(Script(code=2), Script(code=2))  # tried again
+    plain = world.graph.graph.threads.messages
+    world.graph.graph.threads.messages = lambda name, query: None  # type: ignore[method-assign]
+    outcome = await world.walk()
+    assert (outcome.taken, outcome.unreadable, outcome.error) == (1, 1, "")
+    world.graph.graph.threads.messages = plain  # type: ignore[method-assign]
+    assert (await world.walk(since=world.ago(hours=3))).taken == 12
