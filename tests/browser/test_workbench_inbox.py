@@ -190,3 +190,23 @@ async def test_two_trainers_at_one_message_and_a_narrow_screen(
         await picture(other, "workbench-inbox-narrow")
     rows = await console.rows("SELECT kind, intent FROM reading_decisions")
     assert [tuple(row) for row in rows] == [("confirmed", "plainte_comment")]
+
+
+async def test_what_was_typed_stays_when_the_message_goes(browser: Browser, console: RunningConsole) -> None:
+    event = await read(console, "p1", SAID[1][0], *SAID[1][1])
+    await console.execute("UPDATE events SET route = 'emergency', reason = 'lexicon' WHERE id = :id", id=event)
+    async with someone(browser, console, "trainer") as page:
+        await page.goto(f"{console.url}/atelier/messages/{event}")
+        await expect(page.get_by_test_id("inbox-alarm")).to_contain_text("lexique")
+        await page.get_by_test_id("inbox-example").fill("ma portière est cabossée, contre qui porter plainte")
+        await picture(page, "workbench-alarm")
+        await console.execute("DELETE FROM readings")
+        await page.get_by_test_id("inbox-pick-1").click()
+        await expect(page.get_by_test_id("inbox-typed")).to_have_value(
+            "ma portière est cabossée, contre qui porter plainte", timeout=PATIENCE
+        )
+        await expect(page.get_by_test_id("alert")).to_be_focused()
+        await accessible(page)
+        await picture(page, "workbench-gone")
+        await page.get_by_test_id("inbox-back").click()
+        await expect(page.get_by_test_id("empty")).to_be_visible()
