@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -159,7 +160,6 @@ def shell(monkeypatch: pytest.MonkeyPatch, world: World, database_url: str, tmp_
         "VAR_DIR": str(tmp_path),
         "META_APP_SECRET": SECRET,
         "META_PAGE_ID": PAGE,
-        "META_IG_ID": IG,
         "META_PAGE_TOKEN": TOKEN,
         "META_GRAPH_URL": world.graph.url,
         "SECRET_KEY": "k" * 40,
@@ -219,6 +219,7 @@ async def test_the_sender_catches_up_by_itself_at_its_start(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setenv("PLANTON_SENDER_PORT", str(port))
+    monkeypatch.setattr("bot.sender.watch.WatchTiming", functools.partial(WatchTiming, first=0.0))
     role = asyncio.create_task(run_role("sender", Settings()))
     try:
         async with asyncio.timeout(60):
