@@ -90,7 +90,7 @@ def decode(raw: bytes) -> str:
 
 def read(text: str) -> Node:
     """The one document of a text. Raises Damaged."""
-    _must_be_plain(text)
+    must_be_plain(text)
     try:
         return _Reader().read(text)
     except YAMLError as error:
@@ -116,7 +116,8 @@ _CONFLICT = re.compile(
 )  # what git leaves where two branches contradict each other
 
 
-def _must_be_plain(text: str) -> None:
+def must_be_plain(text: str) -> None:
+    """Raises Damaged for what is no text of ours, before YAML is asked."""
     if text.startswith("\ufeff"):
         raise Damaged(
             1,

@@ -13,10 +13,12 @@ from ruamel.yaml.error import YAMLError
 from bot.core import yaml_text
 from bot.core.errors import Explained
 from bot.core.examples import Block, blocks_of
+from bot.core.shapes import must_have_shape
 from bot.engine.inputs import sources
 from bot.engine.surfaces import Key, key_of
 
 FALLBACK = "nlu_fallback"
+BIGGEST = 20_000_000  # bytes, as the workbench reads (bot.trainer.project)
 STEPS = ("data/rules.yml", "data/stories.yml")
 
 
@@ -112,8 +114,12 @@ def _examples(path: Path, where: str) -> tuple[Block, ...]:
 def _checked(path: Path, where: str) -> tuple[str, yaml_text.Node]:
     """A file's text and nodes, as the workbench reads them: what it refuses never reaches Rasa's reader."""
     try:
+        if path.stat().st_size > BIGGEST:
+            raise BadInput(f"{where} : le fichier dépasse 20 Mo.", "Rétablissez-le depuis git.")
         text = yaml_text.decode(path.read_bytes())
-        return text, yaml_text.read(text)
+        root = yaml_text.read(text)
+        must_have_shape(root)
+        return text, root
     except FileNotFoundError:
         raise BadInput(f"Le fichier {where} manque.", "Rétablissez-le depuis git.") from None
     except yaml_text.Damaged as error:

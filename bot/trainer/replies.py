@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from bot.core.yaml_text import Damaged, must_be_plain
 from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import Project
 
@@ -284,6 +285,10 @@ def _shifted(one: Response, by: int) -> Response:
 
 
 def _compose(text: str) -> Node:
+    try:
+        must_be_plain(text)
+    except Damaged as error:
+        raise BadFile(FILE, error.what, error.remedy, error.line, error.column) from None
     # The pure parser: C marks count bytes, and its messages are poorer.
     try:
         root = YAML(typ="safe", pure=True).compose(text)

@@ -21,6 +21,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString, SingleQuotedScalarString
 
 from bot.core import yaml_text
+from bot.core.shapes import must_have_shape
 from bot.policy.intents import ANSWER, CLARIFY, HANDOFF
 from bot.trainer.errors import BadFile, Changed, NoGit, TrainerError
 from bot.trainer.project import Project
@@ -290,7 +291,9 @@ def _loaded(project: Project, name: str) -> Mapping[str, Any]:
 @functools.lru_cache(maxsize=8)
 def _parsed(project: Project, name: str, _stamp: tuple[int, int, int]) -> Mapping[str, Any]:
     try:
-        root = _opened(yaml_text.read(project.read(name)))
+        node = yaml_text.read(project.read(name))
+        must_have_shape(node)
+        root = _opened(node)
     except yaml_text.Damaged as error:
         raise BadFile(name, error.what, error.remedy, error.line, error.column) from None
     if not isinstance(root, dict):

@@ -381,7 +381,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nnlu: *c\n"
         (HEAD + "      - un [obus](arme\n", 6, 12, "entité est mal marquée"),
         ("", 1, 1, "vide"),
         ("nlu:\n", 1, 1, "« nlu: » manque"),
-        ("<<<<<<< HEAD\n" + HEAD, 2, 4, "YAML"),
+        ("<<<<<<< HEAD\n" + HEAD, 1, 1, "deux branches se contredisent"),
     ],
 )
 def test_a_damaged_file_is_refused_with_place_cause_and_remedy(

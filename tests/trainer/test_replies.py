@@ -140,7 +140,7 @@ def test_any_text_is_read_back_as_it_was_written(text: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "line", "says"),
     [
-        ("  utter_deux:", "\tutter_deux:", 21, "YAML"),
+        ("  utter_deux:", "\tutter_deux:", 21, "tabulation"),
         ('source: "https', "source: 'https", None, "YAML"),
         ("  utter_deux:", "  utter_un:", 21, "deux fois"),
         ("  - text: 'Court'", "  - texte: 'Court'", 18, "pas de texte"),

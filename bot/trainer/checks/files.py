@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Optional, TypeVar
 
 from bot.core import yaml_text
+from bot.core.shapes import must_have_shape
 from bot.core.yaml_text import Mapping, Node, Scalar, Sequence
 from bot.trainer.checks.finding import Finding, damaged
 from bot.trainer.corpus import BACKGROUND, NLU, Corpus, ExamplesFile, read_file
@@ -71,6 +72,7 @@ def _read(project: Project, name: str) -> Node:
     text = project.read(name)
     try:
         root = yaml_text.read(text)
+        must_have_shape(root)
     except yaml_text.Damaged as error:
         raise BadFile(name, error.what, error.remedy, error.line, error.column) from None
     if not isinstance(root, Mapping):
