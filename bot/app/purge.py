@@ -26,9 +26,9 @@ CLASSES = {
     "statistics": "statistiques",
 }
 WAYS = {
-    "erased": "effacées",
-    "pseudonymised": "pseudonymisées",
-    "trimmed": "en cours, anciens messages effacés",
+    "erased": ("effacée", "effacées"),
+    "pseudonymised": ("pseudonymisée", "pseudonymisées"),
+    "trimmed": ("en cours, anciens messages effacés", "en cours, anciens messages effacés"),
 }
 KEPT = {
     "held": "sous conservation légale",
@@ -85,7 +85,7 @@ def _say(title: str, report: Report) -> None:
         report.done.items(), key=lambda item: (list(CLASSES).index(item[0][0].value), item[0][1])
     ):
         people, rows = report.people[(of, way)], sum(counts.values())
-        what = f"{_number(people)} {WAYS[way]}, " if people else ""
+        what = f"{_number(people)} {WAYS[way][people > 1]}, " if people else ""
         _print(f"  {CLASSES[of.value]} : {what}{_number(rows)} ligne{'s' if rows > 1 else ''}")
     for why, n in sorted(report.protected.items()):
         _print(f"Gardées bien que leur durée soit passée : {_number(n)} {KEPT[why]}.")
