@@ -25,7 +25,23 @@ from bot.store.db import Database
 from bot.store.embedded import Embedded
 
 TEMPLATE = "planton_template"
+MODELS = {"engine", "trained"}  # what asks for one of these waits for a model to be loaded or trained
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays on one worker, files that share a model too. The longest begin: models, then pages; the rest fills up."""
+    modelled = {item.path for item in items if MODELS.intersection(getattr(item, "fixturenames", ()))}
+    modelled = {path for path in modelled if path.parent.name in ("engine", "trainer")}
+
+    def rank(item: pytest.Item) -> int:
+        return 0 if item.path in modelled else 1 if item.path.parent.name == "browser" else 2
+
+    for item in items:
+        shared = item.path in modelled
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name if shared else "/".join(item.path.parts[-3:])))
+    items.sort(key=rank)
 
 
 def url_of(server: str, database: str) -> str:
