@@ -318,7 +318,7 @@ async def test_a_wish_that_a_restart_outlived_is_answered_too(tmp_path: Path) ->
 async def test_an_engine_that_starts_with_the_wanted_model_and_never_gets_ready_is_no_answer_for_ever(
     tmp_path: Path,
 ) -> None:
-    there = Engines(tmp_path, [free_port()], 1.0)
+    there = Engines(tmp_path, [free_port()], 8.0)  # a busy machine needs some to start the second
     slow = there.model("lent", load=NEVER)
     there.start()
     try:
