@@ -137,57 +137,54 @@ def _long(example: Written) -> bool:
 
 def duplicate(example: Example, other: Example) -> Finding:
     """The same sentence twice."""
-    return error(
+    return _told(
+        error,
         "duplicate",
-        example.file,
-        example.line or None,
+        example,
         f"« {short(example.text)} » est déjà un exemple{_of(example, other)} ({other.file}:{other.line}).",
         "Retirez l’un des deux."
         if example.intent == other.intent
         else "Gardez-le dans l’intention qui convient, retirez-le de l’autre.",
-        intent=example.intent,
-        text=example.text,
     )
 
 
 def frame(example: Example, other: Example, words: Words) -> Finding:
     """Six words in a row that another example has."""
-    return error(
+    return _told(
+        error,
         "frame",
-        example.file,
-        example.line or None,
+        example,
         f"« {short(example.text)} » reprend {FRAME} mots à la suite (« {' '.join(words)} ») de {other.file}:{other.line}.",
         "Écrivez-le avec d’autres mots, ou retirez-le.",
-        intent=example.intent,
-        text=example.text,
     )
 
 
 def nearly(example: Example, other: Example) -> Finding:
     """Nearly the same words as another example of the intent."""
-    return warning(
+    return _told(
+        warning,
         "near-duplicate",
-        example.file,
-        example.line or None,
+        example,
         f"« {short(example.text)} » dit presque la même chose que {other.file}:{other.line} : « {short(other.text)} ».",
         "Gardez-en un : le second n’apprend rien.",
-        intent=example.intent,
-        text=example.text,
     )
 
 
 def elsewhere(example: Example, other: Example) -> Finding:
     """Nearer to another intent than to its own."""
-    return warning(
+    return _told(
+        warning,
         "nearer-elsewhere",
-        example.file,
-        example.line or None,
+        example,
         f"« {short(example.text)} » ({example.intent}) ressemble surtout à un exemple de {other.intent} "
         f"({other.file}:{other.line}) : « {short(other.text)} ».",
         "Relisez les frontières des deux intentions : déplacez l’un, ou dites mieux ce qui les sépare.",
-        intent=example.intent,
-        text=example.text,
     )
+
+
+def _told(make: Callable[..., Finding], code: str, example: Example, what: str, remedy: str) -> Finding:
+    """A finding about an example; one that is not written yet has no line."""
+    return make(code, example.file, example.line or None, what, remedy, intent=example.intent, text=example.text)
 
 
 def _of(example: Example, other: Example) -> str:
