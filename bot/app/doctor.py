@@ -34,6 +34,7 @@ from bot.core.errors import Explained, SettingsError
 from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
+from bot.store.purge import FACT as PURGED
 from bot.trainer import record
 from bot.trainer.errors import BadFile, NoGit
 from bot.trainer.project import Project
@@ -51,6 +52,7 @@ DISPOSITIONS = {
 OUTBOX = {"queued": "en attente", "sent": "partis", "failed": "en échec", "cancelled": "annulés"}
 ENDS_SOON = timedelta(days=60)
 LATE = timedelta(seconds=60)
+UNPURGED = timedelta(days=3)  # without a purge that came to its end
 CAUGHT_UP = timedelta(hours=2)  # the sender catches up every quarter of an hour
 FRENCH_PLATFORMS = {"messenger": "Messenger", "instagram": "Instagram"}
 STALE_SHOWN = 5  # names
@@ -296,7 +298,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 _count(connection, report)
                 found = [*_balance(connection, report), *_accounts(connection), *_webhooks(connection, now)]
                 found += _traffic(connection, now)
-                found += [*_administrators(connection), *_reloads(connection)]
+                found += [*_administrators(connection), *_reloads(connection), *_purge(connection, settings, now)]
                 return [*found, *_key(connection, settings)]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
@@ -345,6 +347,32 @@ def _webhooks(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pr
                 f"{name} : aucun rattrapage ne s’est terminé depuis le {row['complete_until']:%d/%m/%Y}.",
                 "Lancez : planton run sender, ou planton catchup.",
             )
+
+
+def _purge(connection: psycopg.Connection[Row], settings: Settings, now: datetime) -> Iterator[Problem]:
+    """Whether what is past its time goes, and whether the register of that stands as it was written."""
+    row = connection.execute(f"""
+        SELECT (SELECT value #>> '{{}}' FROM facts WHERE name = '{PURGED}') AS night,
+            (SELECT min(created_at) FROM conversations) AS first,
+            (SELECT min(id) FROM (SELECT d.id, d.hash <> deletions_digest(d)
+                OR d.previous <> coalesce(lag(d.hash) OVER (ORDER BY d.id), sha256('')) AS bad FROM deletions d) c
+             WHERE bad) AS broken
+    """).fetchone()  # noqa: S608
+    if row is None:
+        return
+    if row["broken"] is not None:
+        yield Problem(
+            f"Le registre des effacements n’est pas intact (ligne {row['broken']}).",
+            "Prévenez le délégué à la protection des données, et voyez qui a accès à la base.",
+        )
+    nights = UNPURGED.days
+    last = date.fromisoformat(row["night"]) if row["night"] else row["first"] and row["first"].date()
+    if settings.purge_hours is not None and last and now.date() - last > UNPURGED:
+        yield Problem(
+            f"La purge de nuit n’est pas allée à son terme depuis plus de {nights} nuits.",
+            "Un worker doit tourner pendant PURGE_HOURS, hors crise ; sinon lancez : planton purge",
+            advice=True,
+        )
 
 
 def _schema(connection: psycopg.Connection[Row]) -> Problem | None:

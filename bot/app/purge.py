@@ -12,7 +12,7 @@ from bot.core.errors import SetupError
 from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.db import Database
-from bot.store.purge import Busy, Chain, Origin, Purge, Report, verify
+from bot.store.purge import Busy, Chain, Origin, Purge, Report, nightly_done, verify
 from bot.store.volumes import RollUp
 from bot.store.workbench.drift import Drift
 
@@ -61,6 +61,8 @@ def main(parsed: argparse.Namespace) -> int:
                     _say("Partiraient", await purge.preview(now))
                     return 0
                 report = await purge.run(now, Origin("command"))
+                if report.stopped is None:
+                    await nightly_done(database, now.astimezone(zone).date())
                 _say("Partis", report)
                 return 0 if report.stopped is None else 1
             except Busy:

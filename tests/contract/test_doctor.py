@@ -353,6 +353,21 @@ def test_an_identity_provider_that_does_not_answer_is_told(environ: dict[str, st
     assert "discovery" in told[0]
 
 
+def test_a_purge_that_does_not_come_to_its_end_is_told(environ: dict[str, str], root: Path, database_url: str) -> None:
+    def told(**more: str) -> list[str]:
+        return [p.what for p in examine(Settings({**environ, **more}), NOW, root).problems if "purge de nuit" in p.what]
+
+    assert told() == []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO conversations (platform, account, person, created_at) VALUES ('messenger', '1', 'p', '2026-03-01')"
+        )
+        assert len(told()) == 1
+        assert told(PLANTON_PURGE_HOURS="jamais") == []
+        connection.execute("INSERT INTO facts VALUES ('purge_night', '\"2026-03-09\"')")
+        assert told() == []
+
+
 def test_a_console_without_administrator_is_told(environ: dict[str, str], root: Path, database_url: str) -> None:
     def told() -> list[str]:
         return [p.what for p in examine(Settings(environ), NOW, root).problems if "administrateur" in p.what]
