@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.app.ports import Listener, answers
+from bot.app.pulse import Pulse
 from bot.store.embedded import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,7 @@ class Child:
     delay: float = FIRST_DELAY
     due: float = 0.0
     ready: bool = False
+    pulses: Sequence[Pulse] = ()
 
     @property
     def running(self) -> bool:
@@ -45,6 +47,9 @@ class Child:
     def spawn(self, command: Sequence[str], descriptors: Sequence[int] = ()) -> None:
         """Start a command; `descriptors` are what it inherits."""
         self.ready = False
+        for pulse in self.pulses:
+            pulse.close()
+        self.pulses = [Pulse(one) for one in self.listeners]
         self.process = subprocess.Popen(
             list(command),
             env=dict(self.environ),
@@ -60,6 +65,10 @@ class Child:
     def listens(self) -> bool:
         """Whether it answers where it should; asked until it does."""
         return all(answers(one) for one in self.listeners)
+
+    def hangs(self, now: float) -> bool:
+        """Whether it lives and has answered nothing for long; asked for as long as it is ready."""
+        return any([pulse.hangs(now) for pulse in self.pulses])
 
     def signal(self, number: int) -> None:
         """Send a signal if it still lives."""

@@ -216,6 +216,9 @@ class Launcher:
             if child.listeners and not child.ready and child.listens():
                 child.ready = True
                 say(f"prêt : {FRENCH[child.role]}, {' '.join(one.url for one in child.listeners)}")
+            elif child.ready and child.hangs(now):
+                say(f"{FRENCH[child.role]} : ne répond plus, arrêt forcé.")
+                child.signal(signal.SIGKILL)
             return
         code = child.process.returncode if child.process is not None else 0
         if child.once and code == 0:

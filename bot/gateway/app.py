@@ -199,7 +199,7 @@ class Gateway:
     async def _store(self, raw: bytes, items: list[Item]) -> HTTPResponse:
         with self._metrics.storing.track_inprogress():
             try:
-                await within(self._deps.store_timeout, self._take(raw, items))
+                await self._in_turn(raw, items)
             except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
                 log.error("webhook not stored: %s, %d events", type(error).__name__, len(items))
                 joined = await asyncio.to_thread(self._pieces.joined, items)
@@ -211,10 +211,20 @@ class Gateway:
         self._pieces.clear()
         return self._answer("accepted", 200)
 
+    async def _in_turn(self, raw: bytes, items: list[Item]) -> None:
+        """Store once a connection is free. Whoever waits for one too long is sent away before touching the database, and
+        whoever has one keeps it for long enough: work that is always cut short just before its end never ends."""
+        limit, loop = self._deps.store_timeout, asyncio.get_running_loop()
+        start = loop.time()
+        async with asyncio.timeout(limit / 2):
+            await self._slots.acquire()
+        work = asyncio.ensure_future(self._take(raw, items))
+        work.add_done_callback(lambda _: self._slots.release())  # when it has ended, however long it takes to cancel it
+        await within(limit - (loop.time() - start), work)
+
     async def _take(self, raw: bytes, items: list[Item]) -> None:
-        async with self._slots:
-            answered = self._spool.answered(event for event, _ in items)
-            await self._deps.inbox.take(raw, items, self._deps.clock.now(), answered)
+        answered = self._spool.answered(event for event, _ in items)
+        await self._deps.inbox.take(raw, items, self._deps.clock.now(), answered)
 
     def _answer(self, outcome: str, status: int) -> HTTPResponse:
         self._metrics.webhooks.labels(outcome).inc()

@@ -69,8 +69,8 @@ class GatewayDeps:
     recall: Tell | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body: int = 5_000_000
-    store_slots: int = 64  # transactions at once; what waits longer than `store_timeout` is sent again by Meta
-    store_timeout: float = 2.0
+    store_slots: int = 7  # transactions at once, a little below the connections of the store: the rest waits outside
+    store_timeout: float = 2.0  # half of it for a slot; what takes longer is sent again by Meta
     triage_budget: float = 2.0  # seconds a body; what is left over is triaged by the worker
     emergency_wait: float = 2.0  # how long a 503 waits for the emergency replies it caused
     emergency_retries: Sequence[float] = (0, 1, 3)  # seconds before each attempt

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_abandoned: set[asyncio.Task[Any]] = set()
+_abandoned: set[asyncio.Future[Any]] = set()
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def within(seconds: float, work: Coroutine[Any, Any, T] | asyncio.Future[T]) -> T:
     """The result of `work`; TimeoutError after `seconds`, whether or not the cancelled work has ended by then.
 
     `asyncio.timeout` would wait for the work's own clean-up, and a driver may take many seconds to give up a
@@ -29,13 +29,13 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-def _abandon(task: asyncio.Task[Any]) -> None:
+def _abandon(task: asyncio.Future[Any]) -> None:
     _abandoned.add(task)
     task.add_done_callback(_forget)
     task.cancel()
 
 
-def _forget(task: asyncio.Task[Any]) -> None:
+def _forget(task: asyncio.Future[Any]) -> None:
     _abandoned.discard(task)
     if not task.cancelled():
         task.exception()  # looked at, so that asyncio does not report it as lost

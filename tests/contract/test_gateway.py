@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -51,10 +52,11 @@ class FakeInbox:
         self.delay = 0.0
         self.taken: list[tuple[bytes, list[Item], datetime, frozenset[str]]] = []
         self.recalled: list[Mark] = []
-        self.at_once = self.most_at_once = 0
+        self.at_once = self.most_at_once = self.begun = 0
 
     async def take(self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str]) -> None:
         self.at_once += 1
+        self.begun += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.delay)
@@ -391,6 +393,16 @@ async def test_at_most_so_many_transactions_run_at_once(setup: Setup) -> None:
         answers = await asyncio.gather(*(running.post(page(item(f"m_{n}", "bonjour"))) for n in range(40)))
     assert {status for status, _ in answers} == {200}
     assert setup.inbox.most_at_once == 4
+
+
+async def test_a_store_with_too_much_to_do_finishes_what_it_begins(setup: Setup) -> None:
+    """What cannot be stored in time is sent away before it begins: else all would be cut short, and nothing ever stored."""
+    setup.inbox.delay = 0.5
+    async with setup.run(store_slots=4, store_timeout=1.6) as running:
+        answers = await asyncio.gather(*(running.post(page(item(f"m_{n}", "bonjour"))) for n in range(40)))
+        statuses = Counter(status for status, _ in answers)
+        assert statuses == {200: len(setup.inbox.taken), 503: 40 - len(setup.inbox.taken)}
+        assert setup.inbox.begun == len(setup.inbox.taken) >= 4
 
 
 # Triage
