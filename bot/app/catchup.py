@@ -46,6 +46,12 @@ def main(parsed: argparse.Namespace) -> int:
     since = _aware(parsed.depuis, settings)
     if since is not None and since > now:
         raise SetupError("La date de --depuis est dans l’avenir.", "Donnez une date passée.")
+    kept = settings.retention.shortest
+    if since is not None and since < now - timedelta(days=kept):
+        raise SetupError(
+            f"La date de --depuis remonte à plus de {kept} jours : ce qui a été effacé depuis reviendrait de chez Meta.",
+            f"Donnez une date plus proche (conversations gardées {kept} jours au moins, réglages RETENTION_*).",
+        )
     accounts = sender_accounts(settings)
     with reach(settings) as url, away():
         return asyncio.run(_walk(settings, url, accounts, since, parsed.simuler))

@@ -268,11 +268,11 @@ async def worker(settings: Settings, url: str) -> None:
                 lambda words: live.policy.triage(words) is not None,
             )
             reading = asyncio.create_task(keep_reading(alarms))
-            purging = asyncio.create_task(_purging(settings, opened, counters))
+            purge = asyncio.create_task(purging(settings, opened, counters))
             try:
                 await work.run()
             finally:
-                purging.cancel()
+                purge.cancel()
                 reading.cancel()
                 indexing.cancel()
                 counting.cancel()
@@ -280,7 +280,7 @@ async def worker(settings: Settings, url: str) -> None:
                 await engine.close()
 
 
-async def _purging(settings: Settings, opened: Store, counters: Sequence[Counting]) -> None:
+async def purging(settings: Settings, opened: Store, counters: Sequence[Counting]) -> None:
     """The purge of each night, if the site has one."""
     hours = settings.purge_hours
     if hours is not None:

@@ -53,6 +53,11 @@ class Limits:
         value: Optional[int] = getattr(self, of.value)
         return value
 
+    @property
+    def shortest(self) -> int:
+        """Days that every conversation is kept."""
+        return min(self.everyday, self.complaints, self.sensitive, self.emergencies)
+
     def cutoff(self, of: Class, now: datetime) -> Optional[datetime]:
         """What is older goes; None: nothing does."""
         days = self.days(of)

@@ -13,9 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bot.app.cli import main
+from bot.app.wiring import Store, purging
 from bot.core.clock import FrozenClock
 from bot.core.messages import Message, Unsend
 from bot.policy.retention import Class, Limits
+from bot.settings import Settings
 from bot.store import audit, retention
 from bot.store.db import Database
 from bot.store.purge import Origin, Purge, Report, nightly, verify
@@ -357,6 +359,27 @@ async def test_the_command_says_what_goes_then_does_it(
     code, said = await planton("--verifier")
     assert code == 0 and "Le registre est intact" in said
     assert (await planton("--simuler"))[1].startswith("Partiraient : rien.")
+
+
+def test_catching_up_brings_nothing_back_that_was_erased(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["catchup", "--depuis", "2020-01-01"]) == 2
+    assert "plus de 180 jours" in capsys.readouterr().err
+
+
+async def test_a_worker_purges_at_night(console: RunningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    await settled(console, "p1")
+    clock = FrozenClock(console.clock.now() + timedelta(days=200))
+    opened = Store(console.database, console.codec, console.listener, clock)
+    settings = Settings({"PLANTON_PURGE_HOURS": "00:00-23:59"})
+    task = asyncio.create_task(purging(settings, opened, (RollUp(console.database), Drift(console.database, PARIS))))
+    try:
+        async with asyncio.timeout(60):
+            while await nightly(console.database) is None:
+                await asyncio.sleep(0.1)
+    finally:
+        task.cancel()
+    assert await standing(console) == {}
+    assert (await console.rows("SELECT DISTINCT origin FROM deletions"))[0].origin == "nightly"
 
 
 # -- what its author withdrew -----------------------------------------------------------------------------------------
