@@ -39,6 +39,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "SANDBOX_PORT": ("8070", "port du bac à sable (planton demo)"),
     "SENDER_PORT": ("8060", "port interne de l’expéditeur"),
     "ENGINE_URL": ("http://127.0.0.1:5005", "adresse du moteur, ou plusieurs séparées par des virgules"),
+    "ENGINES_DIR": (
+        None,
+        "dossier où le lanceur des moteurs et l’atelier se parlent ; sans lui, VAR_DIR",
+    ),
     "META_APP_SECRET": (None, "secret de l’application Meta (deux séparés par une virgule pendant une rotation)"),
     "META_VERIFY_TOKEN": (None, "jeton de vérification du webhook"),
     "META_APP_ID": (None, "identifiant de notre application Meta (facultatif)"),
@@ -232,6 +236,12 @@ class Settings:
             if not _is_http(url):
                 raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
         return urls
+
+    @property
+    def engines_dir(self) -> Path:
+        """Where who looks after engines says what they serve and hears what they shall serve (bot/trainer/engines.py)."""
+        given = self.raw("ENGINES_DIR")
+        return Path(given).absolute() if given else self.var_dir
 
     # -- Meta ----------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ def main(parsed: argparse.Namespace) -> int:
         measure,
         _progress(),
         frugal=parsed.frugal,
-        var=settings.var_dir,
+        var=settings.engines_dir,
     )
     outcome = conductor.run(order)
     if parsed.json:

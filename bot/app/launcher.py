@@ -166,7 +166,7 @@ class Launcher:
     def _add_engines(self) -> None:
         environ = engine_environ(self.settings.environ)
         wanted = local_engines(self.settings)
-        self.engines = Engines(wanted, self.engine_command, environ, self.models, self.settings.var_dir)
+        self.engines = Engines(wanted, self.engine_command, environ, self.models, self.settings.engines_dir)
         for child in self.engines.serving:
             self._launch(child)
         self.children += self.engines.serving

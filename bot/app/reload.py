@@ -62,7 +62,7 @@ class Live:
 
     def in_service(self) -> Model | None:
         """The model that answers now."""
-        return policies.in_service(self._settings.var_dir)
+        return policies.in_service(self._settings.engines_dir)
 
     def _first(self, model: Model | None) -> Policy:
         try:

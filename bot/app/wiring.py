@@ -394,7 +394,7 @@ async def console(settings: Settings, url: str) -> None:
             attachments=_attachments(settings),
             dsfr=settings.var_dir / "theme-dsfr",
             project=Project(policies.ROOT),
-            var=settings.var_dir,
+            var=settings.engines_dir,
             trial=trial,
             retention=settings.retention,
         )

@@ -27,7 +27,7 @@ async def trainer(settings: Settings, url: str) -> None:
     lowest_priority()
     project = Project(policies.ROOT)
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
-        make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.var_dir)
+        make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.engines_dir)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
         publisher = publisher_of(settings, project, opened.database)
         # Who publishes waits for no training that has not begun.
@@ -41,7 +41,7 @@ def publisher_of(settings: Settings, project: Project, database: Database) -> Pu
     async def comparison(candidate: str) -> Comparison | None:
         return await comparison_of(database, candidate)
 
-    return Publisher(project, Publications(database), comparison, settings.var_dir)
+    return Publisher(project, Publications(database), comparison, settings.engines_dir)
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""What the role `trainer` and the launcher say to each other: two small files in VAR_DIR, each written by one of them.
+"""What the role `trainer` and the launcher say to each other: two small files in ENGINES_DIR, each written by one of them.
 
 `engines-wanted.json` (trainer): which model shall serve. `engines.json` (launcher): which engines there are, with which model,
 and what became of the last wish. While a launcher looks after engines it holds `engines.lock`.
@@ -91,7 +91,7 @@ def status(var: Path) -> Status:
 def hold(var: Path) -> int | None:
     """Say that we look after the engines of this folder; the descriptor to keep, None when somebody else does."""
     var.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     for _ in range(LOOKS):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
