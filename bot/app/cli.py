@@ -185,6 +185,29 @@ def parser() -> Parser:
         "--verifier", action="store_true", help="relit le registre des effacements et dit s’il est intact"
     )
 
+    person = commands.add_parser("person", help="droits d’une personne : lui donner ses données, ou les effacer")
+    rights = person.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
+    export = rights.add_parser("export", help="écrit tout ce que Planton garde d’elle, déchiffré")
+    export.add_argument("--vers", metavar="FICHIER", help="écrit FICHIER.json et FICHIER.html, lisibles par vous seul")
+    export.add_argument("--afficher", action="store_true", help="accepte de l’afficher dans un terminal")
+    erase = rights.add_parser("erase", help="efface tout d’elle, partout")
+    erase.add_argument("--simuler", action="store_true", help="dit ce qui partirait, sans rien effacer")
+    erase.add_argument("--oui", action="store_true", help="sans demander de confirmation")
+    erase.add_argument(
+        "--malgre",
+        action="store_true",
+        help="même si une demande est ouverte ou suivie par un agent (jamais sous conservation légale)",
+    )
+    for one in (export, erase):
+        one.add_argument("id", metavar="ID", nargs="?", help="identifiant de la personne, propre à la page")
+        one.add_argument(
+            "--conversation", type=_count, metavar="N", help="sinon : numéro d’une de ses conversations dans la console"
+        )
+        one.add_argument(
+            "--plateforme", choices=("messenger", "instagram"), help="messenger ou instagram ; sinon toutes"
+        )
+        one.add_argument("--compte", metavar="COMPTE", help="compte de la page ; sinon tous")
+
     catchup = commands.add_parser("catchup", help="reprend les messages que Meta n’a pas transmis pendant une panne")
     catchup.description = (
         "Parcourt les conversations chez Meta (deux appels par seconde), et prend une seule fois les messages jamais reçus. "

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -199,6 +199,9 @@ async def gateway(settings: Settings, url: str) -> None:
         async def tell(marks: Sequence[Mark]) -> None:
             await inbox.tell(marks, opened.clock.now())
 
+        async def erased(marks: Sequence[Mark]) -> Collection[Mark]:
+            return await inbox.answered_to_nobody(marks, opened.clock.now())
+
         engines = settings.engine_urls
 
         async def engine_ready() -> bool:
@@ -220,6 +223,7 @@ async def gateway(settings: Settings, url: str) -> None:
                 "meta": lambda: _accounts_work(session, f"{sender_url}/healthz"),
             },
             recall=tell,
+            erased=erased,
         )
         await serve(create_gateway(deps), settings.host("GATEWAY_HOST"), settings.port("GATEWAY_PORT"))
 

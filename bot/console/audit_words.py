@@ -121,6 +121,8 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "hold_placed": "conservation légale posée",
             "hold_lifted": "conservation légale levée",
             "purge": "effacement des données dont la durée est passée",
+            "person_exported": "données d’une personne exportées à sa demande",
+            "person_erased": "données d’une personne effacées à sa demande",
         },
     ),
     "export": (
@@ -204,6 +206,7 @@ _KEYS = {
     "names": "noms trouvés",
     "note": "avec une note",
     "number": "pièce",
+    "operator": "par l’exploitant",
     "origin": "par",
     "outbox": "envoi n°",
     "people": "personnes",

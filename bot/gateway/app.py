@@ -114,7 +114,7 @@ class Gateway:
             deps.emergency_retries,
             lambda outcome: self._metrics.emergencies.labels(outcome).inc(),
         )
-        self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout)
+        self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout, deps.erased)
         self._slots = asyncio.Semaphore(deps.store_slots)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recalling: asyncio.Task[None] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +51,8 @@ Probe = Callable[[], Coroutine[Any, Any, bool]]
 # within a minute: their words are unknown, an agent reads them in Meta's inbox. May be called again with the same
 # marks, and `take` may still bring the message.
 Tell = Callable[[Sequence[Mark]], Coroutine[Any, Any, None]]
+# Those of these marks whose person was erased on request since.
+Erased = Callable[[Sequence[Mark]], Coroutine[Any, Any, Collection[Mark]]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class GatewayDeps:
     spool_path: Path  # VAR_DIR/emergency.log
     probes: Mapping[str, Probe] = field(default_factory=dict)  # database, engine, sender
     recall: Tell | None = None
+    erased: Erased | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body: int = 5_000_000
     store_slots: int = 7  # transactions at once, a little below the connections of the store: the rest waits outside

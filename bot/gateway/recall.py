@@ -7,7 +7,7 @@ import logging
 from datetime import timedelta
 
 from bot.core.clock import Clock
-from bot.gateway.ports import Mark, Tell
+from bot.gateway.ports import Erased, Mark, Tell
 from bot.gateway.spool import KEEP, Spool
 from bot.gateway.waiting import within
 
@@ -17,12 +17,15 @@ log = logging.getLogger(__name__)
 class Recall:
     """Tells the store about marks that stayed in the spool, then keeps them as long as Meta could still send."""
 
-    def __init__(self, spool: Spool, tell: Tell | None, clock: Clock, after: float, timeout: float) -> None:
+    def __init__(
+        self, spool: Spool, tell: Tell | None, clock: Clock, after: float, timeout: float, erased: Erased | None = None
+    ) -> None:
         self._spool = spool
         self._tell = tell
         self._clock = clock
         self._after = timedelta(seconds=after)
         self._timeout = timeout
+        self._erased = erased
         self._told: set[Mark] = set()
 
     async def run(self, every: float) -> None:
@@ -33,6 +36,7 @@ class Recall:
 
     async def once(self) -> None:
         """One look. A database that is still down is met again at the next."""
+        await self._forget_erased()
         now = self._clock.now()
         marks = self._spool.marks()
         due = [mark for mark in marks if mark not in self._told and now - mark.answered >= self._after]
@@ -48,3 +52,13 @@ class Recall:
             [mark for mark in marks if now - mark.answered >= KEEP and (mark in self._told or self._tell is None)]
         )
         self._told.intersection_update(self._spool.marks())
+
+    async def _forget_erased(self) -> None:
+        """Nothing stays of a person who was erased since (`planton person erase`)."""
+        marks = self._spool.marks()
+        if not marks or self._erased is None:
+            return
+        try:
+            await self._spool.forget(await within(self._timeout, self._erased(marks)))
+        except Exception as error:  # as above
+            log.info("marks of people who were erased not asked for: %s", type(error).__name__)

@@ -99,6 +99,22 @@ class Spool:
                 log.error("emergency spool not compacted: %s", type(error).__name__)
 
 
+def read(path: Path) -> list[Mark]:
+    """The marks of a file, whoever owns it."""
+    try:
+        return [mark for mark in map(_from_line, path.read_bytes().splitlines()) if mark is not None]
+    except FileNotFoundError:
+        return []
+
+
+def drop(path: Path, person: str) -> None:
+    """Write the file anew without a person. A gateway that runs forgets them by itself in a moment (`Recall`)."""
+    marks = read(path)
+    left = [mark for mark in marks if mark.person != person]
+    if len(left) < len(marks):
+        _rewrite(path, left)
+
+
 def _to_line(mark: Mark) -> bytes:
     data = {
         "platform": mark.platform.value,

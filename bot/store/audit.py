@@ -106,6 +106,8 @@ ACTIONS = frozenset(
         "hold_placed",
         "hold_lifted",
         "purge",
+        "person_exported",
+        "person_erased",
         # steering and audit
         "deadline_changed",
         "export",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +23,6 @@ from bot.core.messages import (
     Edit,
     Event,
     Message,
-    Platform,
     PolicyEnforcement,
     Postback,
     Reaction,
@@ -37,7 +36,7 @@ from bot.core.messages import (
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
-from bot.store import caught, emergencies, handoffs, meta_flow, search, snoozes
+from bot.store import caught, emergencies, erased, handoffs, meta_flow, raw_bodies, search, snoozes
 from bot.store.batches import Batches
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, BUNDLE, LIVE, STATE
@@ -55,19 +54,6 @@ _NOTED_EVERY = timedelta(seconds=10)  # that webhooks come
 _LATE = timedelta(minutes=10)  # what was caught up with after so long comes after people who write now
 
 Item = tuple[Event, Detection | None]
-
-
-class Answered(Protocol):
-    """An emergency that was answered while the database was away (`bot.gateway.ports.Mark`)."""
-
-    @property
-    def platform(self) -> Platform: ...
-    @property
-    def account(self) -> str: ...
-    @property
-    def person(self) -> str: ...
-    @property
-    def answered(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -174,19 +160,26 @@ class Inbox:
         `raw`: the body that a webhook would have had; `listed`: every message id that Meta named, these or others.
         `simulate`: say what would be new, and keep nothing.
         """
+        events = [event for event, _ in items]
         async with self._db.begin() as connection:
-            conversations = await self._conversations(connection, [event for event, _ in items])
-            fresh = await caught.unseen(connection, self._codec, items, conversations, listed)
-            if simulate or not fresh:
+            conversations = await self._conversations(connection, events)
+            gone = await self._erased(connection, events, conversations, now, late=True)
+            if gone:
                 await connection.rollback()
+            else:
+                fresh = await caught.unseen(connection, self._codec, items, conversations, listed)
+                if simulate or not fresh:
+                    await connection.rollback()
+                    return fresh
+                one = _Delivered(raw, tuple(fresh), now, frozenset())
+                ids = await self._deliveries(connection, [one])
+                taken = await self._store(connection, [(ids[0], one)], conversations)
+                rows = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
+                await caught.remember(connection, rows)
+                await self._settle(connection, taken, now, frozenset(), late=True)
                 return fresh
-            one = _Delivered(raw, tuple(fresh), now, frozenset())
-            ids = await self._deliveries(connection, [one])
-            taken = await self._store(connection, [(ids[0], one)], conversations)
-            rows = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
-            await caught.remember(connection, rows)
-            await self._settle(connection, taken, now, frozenset(), late=True)
-        return fresh
+        less = _without(_Delivered(raw, tuple(items), now, frozenset()), gone)
+        return await self.catch_up(less.raw, less.items, listed, now, simulate) if less.items else []
 
     def _note(self, items: Sequence[Item], now: datetime) -> None:
         """That webhooks of these accounts come: now and then, and without an answer to Meta waiting for it."""
@@ -206,13 +199,35 @@ class Inbox:
             log.warning("arrival not noted: %s", type(error).__name__)
 
     async def _take(self, delivered: Sequence[_Delivered]) -> None:
+        now = max(one.received_at for one in delivered)
+        events = [event for one in delivered for event, _ in one.items]
         async with self._db.begin() as connection:
             ids = await self._deliveries(connection, delivered)
-            events = [event for one in delivered for event, _ in one.items]
             conversations = await self._conversations(connection, events)
-            taken = await self._store(connection, list(zip(ids, delivered, strict=True)), conversations)
-            answered = frozenset(key for one in delivered for key in one.answered)
-            await self._settle(connection, taken, max(one.received_at for one in delivered), answered)
+            gone = await self._erased(connection, events, conversations, now)
+            if gone:
+                await connection.rollback()
+            else:
+                taken = await self._store(connection, list(zip(ids, delivered, strict=True)), conversations)
+                answered = frozenset(key for one in delivered for key in one.answered)
+                await self._settle(connection, taken, now, answered)
+                return
+        await self._take([_without(one, gone) for one in delivered])
+
+    async def _erased(
+        self,
+        connection: AsyncConnection,
+        events: Sequence[Event],
+        conversations: Mapping[tuple[str, str, str], Row[Any]],
+        now: datetime,
+        late: bool = False,
+    ) -> set[erased.Key]:
+        """Those of these events that were erased on a person's request, asked for under the conversations' locks.
+
+        The caller then begins anew without them: not even their person's id is to stay.
+        """
+        strangers = {where for where, row in conversations.items() if row.fresh}
+        return await erased.among(connection, self._codec, events, now, strangers, late)
 
     async def _deliveries(self, connection: AsyncConnection, delivered: Sequence[_Delivered]) -> list[int]:
         rows = await connection.execute(
@@ -229,7 +244,7 @@ class Inbox:
         )
         return sorted(row.id for row in rows)
 
-    async def tell(self, marks: Sequence[Answered], now: datetime) -> None:
+    async def tell(self, marks: Sequence[erased.Answered], now: datetime) -> None:
         """Open the hand-offs of emergencies that were answered without the database and that never came again.
 
         May be called twice with the same marks: an open hand-off is only raised.
@@ -277,7 +292,7 @@ class Inbox:
                 SELECT * FROM unnest(CAST(:platforms AS text[]), CAST(:accounts AS text[]), CAST(:persons AS text[]))
                 ON CONFLICT (platform, account, person) DO UPDATE SET wake = c.wake
                 RETURNING id, platform, account, person, emergency_at, emergency_short_at, last_agent_at, standby,
-                    owner, debounce_resets, due_at, lease_until
+                    owner, debounce_resets, due_at, lease_until, c.xmax = 0 AS fresh
             """),
             {
                 "platforms": [k[0] for k in keys],
@@ -543,6 +558,11 @@ class Inbox:
                 {"ids": list(back), "ats": list(back.values())},
             )
 
+    async def answered_to_nobody(self, marks: Sequence[erased.M], now: datetime) -> set[erased.M]:
+        """Those of these emergencies whose person was erased since: nothing of them is to be kept."""
+        async with self._db.begin() as connection:
+            return await erased.answered(connection, self._codec, marks, now)
+
     # -- emergencies ---------------------------------------------------------------------------------------------
 
     async def _emergencies(
@@ -693,6 +713,16 @@ class Inbox:
         await notify(connection, DUE)
         for conversation in (speaks.keys() | echoes) if len(speaks.keys() | echoes) <= 20 else ():
             await notify(connection, CONSOLE, str(conversation))
+
+
+def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:
+    """A webhook less what was erased, in its raw body as well."""
+    kept = [item for item in one.items if (item[0].platform.value, item[0].account, item[0].key) not in gone]
+    if len(kept) == len(one.items):
+        return one
+    cut = [event for event, _ in one.items if (event.platform.value, event.account, event.key) in gone]
+    raw = raw_bodies.without(one.raw, {event.person for event in cut if event.person})
+    return replace(one, raw=raw or b"{}", items=tuple(kept))
 
 
 def _message_id(event: Event) -> str | None:

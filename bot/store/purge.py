@@ -65,7 +65,7 @@ _PAGE = text(
 )
 _LOCKED = text("SELECT id FROM conversations WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
 # Judged anew once the rows are locked: what happened meanwhile counts.
-_AGAIN = text(_STATE + " WHERE c.id = ANY(:ids) ORDER BY c.id")
+AGAIN = text(_STATE + " WHERE c.id = ANY(:ids) ORDER BY c.id")
 _CRISIS = text("SELECT EXISTS (SELECT FROM crises WHERE opened_at IS NOT NULL AND closed_at IS NULL)")
 _COUNTED = text("""
     SELECT least((SELECT max(hour) + interval '1 hour' FROM volume_hours),
@@ -80,7 +80,11 @@ _OLD_RAW = f"received_at < :before AND id NOT IN ({HELD_DELIVERIES})"
 _NOBODY = "conversation_id IS NULL AND received_at < :before"
 # Class → (table, condition, the column that orders a batch): what is no conversation.
 _SWEPT: Mapping[Class, tuple[tuple[str, str, str], ...]] = {
-    Class.RAW: (("deliveries", _OLD_RAW, "id"), ("events", _NOBODY, "id")),
+    Class.RAW: (
+        ("deliveries", _OLD_RAW, "id"),
+        ("events", _NOBODY, "id"),
+        ("erased_messages", "until < now()", "until"),
+    ),
     Class.AUDIT: (("audit", "at < :before AND at < now() - interval '90 days'", "at"),),
     Class.STATISTICS: (
         ("volumes", "hour < :before", "hour"),
@@ -365,7 +369,7 @@ class _Run:
     async def _judged(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Verdict]:
         """Those that may go now, locked. Whoever is at one has its row: it is passed over, and looked at the next night."""
         locked = [row.id for row in await connection.execute(_LOCKED, {"ids": list(ids)})]
-        rows = (await connection.execute(_AGAIN, {"ids": locked, "now": self.now})).all()
+        rows = (await connection.execute(AGAIN, {"ids": locked, "now": self.now})).all()
         found = [judge(row, self.limits, self.now, self.counted) for row in rows if row.protected is None]
         return [verdict for verdict in found if verdict is not None]
 

@@ -57,6 +57,7 @@ WITHOUT_PERSON: Mapping[str, str] = {
     "crises": "ours",
     "deadlines": "ours",
     "deletions": "counts",
+    "erased_messages": "keyed prints of what a person had erased; thirty days",
     "facts": "about the installation",
     "login_failures": "accounts of the console",
     "meta_flow": "our pages; how far one caught up",

@@ -96,6 +96,15 @@ BEGIN
 END $$;
 """
 
+RIGHTS = """
+CREATE TABLE erased_messages (               -- what was erased on a person's request, so that it does not come back
+    print bigint PRIMARY KEY,                -- keyed: of a message's id, of who said what in which second, of the person
+    at timestamptz NOT NULL,                 -- of the erasure
+    until timestamptz NOT NULL
+);
+CREATE INDEX erased_messages_until ON erased_messages (until);
+"""
+
 CATCHUP = """
 CREATE TABLE meta_flow (                     -- one row an account: Meta's webhooks, and how far one caught up
     account text PRIMARY KEY,                -- page id or Instagram account id
@@ -141,6 +150,6 @@ CREATE INDEX conversations_engine_away ON conversations (engine_away_since) WHER
 
 def upgrade() -> None:
     """Create everything."""
-    for section in (RETENTION, CATCHUP, ALERTS, KEYS, DEGRADED):
+    for section in (RETENTION, RIGHTS, CATCHUP, ALERTS, KEYS, DEGRADED):
         if section.strip():
             op.execute(section)
