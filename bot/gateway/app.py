@@ -29,6 +29,7 @@ from bot.gateway.pieces import Pieces
 from bot.gateway.ports import GatewayDeps, Item, Probe
 from bot.gateway.reading import Reader
 from bot.gateway.recall import Recall
+from bot.gateway.slots import Slots
 from bot.gateway.spool import EmergencyLane, Spool
 from bot.gateway.waiting import within
 from bot.meta.signature import HEADER, verify
@@ -115,7 +116,7 @@ class Gateway:
             lambda outcome: self._metrics.emergencies.labels(outcome).inc(),
         )
         self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout, deps.erased)
-        self._slots = asyncio.Semaphore(deps.store_slots)
+        self._slots = Slots(deps.store_slots)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recalling: asyncio.Task[None] | None = None
 
@@ -217,10 +218,15 @@ class Gateway:
         limit, loop = self._deps.store_timeout, asyncio.get_running_loop()
         start = loop.time()
         async with asyncio.timeout(limit / 2):
-            await self._slots.acquire()
+            await self._slots.take()
         work = asyncio.ensure_future(self._take(raw, items))
-        work.add_done_callback(lambda _: self._slots.release())  # when it has ended, however long it takes to cancel it
-        await within(limit - (loop.time() - start), work)
+        work.add_done_callback(lambda _: self._slots.free())  # when it has ended, however long it takes to cancel it
+        try:
+            await within(limit - (loop.time() - start), work)
+        except TimeoutError:
+            self._slots.too_late()
+            raise
+        self._slots.in_time()
 
     async def _take(self, raw: bytes, items: list[Item]) -> None:
         answered = self._spool.answered(event for event, _ in items)

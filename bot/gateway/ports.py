@@ -72,7 +72,7 @@ class GatewayDeps:
     erased: Erased | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body: int = 5_000_000
-    store_slots: int = 7  # transactions at once, a little below the connections of the store: the rest waits outside
+    store_slots: int = 64  # webhooks stored at once, at most; fewer while they take too long
     store_timeout: float = 2.0  # half of it for a slot; what takes longer is sent again by Meta
     triage_budget: float = 2.0  # seconds a body; what is left over is triaged by the worker
     emergency_wait: float = 2.0  # how long a 503 waits for the emergency replies it caused
