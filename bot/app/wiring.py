@@ -17,6 +17,7 @@ from sqlalchemy import text as sql
 
 from bot.app import catchup as catching
 from bot.app import policy as policies
+from bot.app.connections import BoundedProtocol
 from bot.app.logs import describe
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
@@ -107,7 +108,12 @@ async def _follow(database: Database, clock: SystemClock) -> None:
 async def serve(app: Sanic[Any, Any], host: str, port: int) -> None:
     """Serve a Sanic application in this loop until cancelled, then let it finish what it has."""
     server: Any = await app.create_server(
-        host=host, port=port, return_asyncio_server=True, access_log=False, backlog=4096
+        host=host,
+        port=port,
+        return_asyncio_server=True,
+        access_log=False,
+        backlog=4096,
+        protocol=BoundedProtocol,
     )
     if server is None:
         raise SetupError(f"Le port {port} ne s’ouvre pas.", "Choisissez-en un autre.")
