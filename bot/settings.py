@@ -85,6 +85,16 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "RETENTION_AUDIT": ("1095", "jours de conservation du journal des actions ; « jamais » : il n’est jamais effacé"),
     "RETENTION_STATISTICS": ("1826", "jours de conservation des statistiques ; « jamais » : jamais effacées"),
     "PURGE_HOURS": ("02:30-05:00", "heures de la purge de chaque nuit ; « jamais » : seulement par planton purge"),
+    "ALERT_URLS": (
+        None,
+        "où partent les alertes : adresses Apprise séparées par des espaces ; elles contiennent des secrets",
+    ),
+    "ALERT_URLS_FILE": (None, "fichier (0600) de ces adresses, une par ligne"),
+    "ALERT_UNREAD": ("5", "minutes avant d’alerter d’une urgence qu’aucun agent n’a ouverte"),
+    "ALERT_DISK": ("2048", "mégaoctets libres sur le disque en dessous desquels alerter"),
+    "ALERT_SERVICES": (None, "services surveillés sur cette machine ; sans lui, ceux que lance le même planton run"),
+    "HEARTBEAT_URL": (None, "adresse appelée chaque minute tant que la surveillance tourne ; elle contient un secret"),
+    "PUBLIC_URL": (None, "adresse publique de la passerelle (son certificat est surveillé)"),
     "METRICS_TOKEN": (None, "jeton qui ouvre /metrics"),
     "SECRET_KEY": (None, "clé des sessions de la console et de la signature des envois"),
     "DATA_KEY": (None, "clé de chiffrement des messages enregistrés (32 octets en base64)"),
@@ -168,7 +178,7 @@ class Settings:
 
     def unknown(self) -> list[str]:
         """Variables that begin with our prefix and mean nothing: probably typing errors."""
-        internal = {"PDEATHSIG", "DEMO", "PARENT"}
+        internal = {"PDEATHSIG", "DEMO", "PARENT", "ROLES"}
         return sorted(
             k
             for k in self._environ
@@ -301,21 +311,71 @@ class Settings:
             raise _wrong("ACCOUNTS", f"{path} ne décrit aucune [[page]].")
         return accounts
 
+    # -- alerts --------------------------------------------------------------------------------------------------
+
+    @property
+    def alert_urls(self) -> tuple[str, ...]:
+        """Apprise addresses, of the environment and of a file that nobody else may read. They hold secrets."""
+        urls = (self.raw("ALERT_URLS") or "").split()
+        given = self.raw("ALERT_URLS_FILE")
+        if given is not None:
+            urls += _lines("ALERT_URLS_FILE", Path(given))
+        for number, url in enumerate(urls, 1):
+            if not re.match(r"[A-Za-z]+://\S", url):
+                raise _wrong("ALERT_URLS", f"adresse n° {number} : ce n’en est pas une.", "Voyez docs/exploitation.md.")
+        return tuple(urls)
+
+    @property
+    def alert_unread(self) -> int:
+        """Minutes that an emergency may stay unread."""
+        return self._whole("ALERT_UNREAD", 1, 1440)
+
+    @property
+    def alert_disk(self) -> int:
+        """Megabytes that should be free."""
+        return self._whole("ALERT_DISK", 1, 10_000_000)
+
+    @property
+    def alert_services(self) -> tuple[str, ...] | None:
+        """The services that are looked at on this machine, or None."""
+        given = self.raw("ALERT_SERVICES")
+        if given is None:
+            return None
+        names = tuple(name.strip() for name in given.split(",") if name.strip())
+        for name in names:
+            if name not in ("gateway", "sender", "console", "engine"):
+                raise _wrong(
+                    "ALERT_SERVICES", f"« {name} » n’est pas possible.", "Donnez gateway, sender, console ou engine."
+                )
+        return names
+
+    @property
+    def heartbeat_url(self) -> str | None:
+        """Where the monitor says that it runs. Holds a secret, so no message quotes it."""
+        url = self.raw("HEARTBEAT_URL")
+        if url is not None and not _is_safe(url):
+            raise _wrong("HEARTBEAT_URL", "ce n’est pas une adresse https.", "Donnez l’adresse du veilleur extérieur.")
+        return url
+
+    @property
+    def public_url(self) -> str | None:
+        """The gateway's public address without a final slash, or None."""
+        return self._site_url("PUBLIC_URL", "https://planton.exemple.fr")
+
     # -- the console ---------------------------------------------------------------------------------------------
 
     @property
     def console_url(self) -> str | None:
         """The console's public address without a final slash, or None."""
-        url = self.raw("CONSOLE_URL")
+        return self._site_url("CONSOLE_URL", "https://console.exemple.fr")
+
+    def _site_url(self, name: str, example: str) -> str | None:
+        url = self.raw(name)
         if url is None:
             return None
         url = url.rstrip("/")
         if not _is_safe(url) or urlsplit(url).path or urlsplit(url).query:
-            raise _wrong(
-                "CONSOLE_URL",
-                f"«\u00a0{url}\u00a0» n’est pas l’adresse https d’un site.",
-                "Exemple\u00a0: https://console.exemple.fr",
-            )
+            raise _wrong(name, f"«\u00a0{url}\u00a0» n’est pas l’adresse https d’un site.", f"Exemple\u00a0: {example}")
         return url
 
     @property
@@ -474,6 +534,17 @@ class Settings:
         if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
             raise _wrong(name, f"« {value} » n’est pas un nombre entier de {low} à {high}.")
         return int(value)
+
+
+def _lines(name: str, path: Path) -> list[str]:
+    """The lines of a file of secrets, without remarks."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise _wrong(name, f"{path} est lisible par d’autres.", f"Faites\u00a0: chmod 600 {path}")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(name, f"{path} ne se lit pas ({_reason(error)}).", "Donnez un fichier lisible.") from None
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _wall(name: str, value: str) -> time:

@@ -52,6 +52,7 @@ TABLES: Mapping[str, str] = {
 # The rest, with why nothing has to go there.
 WITHOUT_PERSON: Mapping[str, str] = {
     "accounts": "our pages; what Meta told them",
+    "alerts": "what is wrong with the service; our words, numbers of things",
     "audit": "numbers of conversations; never words (its own limit applies)",
     "canned_replies": "ours",
     "crises": "ours",
@@ -61,6 +62,7 @@ WITHOUT_PERSON: Mapping[str, str] = {
     "facts": "about the installation",
     "login_failures": "accounts of the console",
     "meta_flow": "our pages; how far one caught up",
+    "meta_tokens": "our pages; when their tokens end",
     "login_links": "accounts of the console",
     "oidc_identities": "accounts of the console",
     "oidc_logins": "accounts of the console",

@@ -136,6 +136,28 @@ CREATE INDEX caught_conversation ON caught (conversation_id) WHERE twin IS NULL;
 """
 
 ALERTS = """
+CREATE TABLE alerts (                        -- what is wrong for the whole site; each machine keeps its own in a file
+    key text PRIMARY KEY,                    -- the same as long as it is the same trouble
+    grade text NOT NULL CHECK (grade IN ('critical', 'warning')),
+    what text NOT NULL,                      -- French, nothing of a citizen's
+    remedy text NOT NULL,
+    since timestamptz NOT NULL,
+    opened_at timestamptz,                   -- null: not confirmed yet
+    told_at timestamptz,
+    told integer NOT NULL,
+    mark bigint NOT NULL,                    -- grows with more of the same
+    returns integer NOT NULL,                -- how often it came back
+    gone_at timestamptz,                     -- not seen since
+    closed_at timestamptz
+);
+CREATE TABLE meta_tokens (                   -- what Meta says of each account's token; only the sender can ask
+    account text PRIMARY KEY,
+    asked_at timestamptz NOT NULL,           -- of the last answer
+    valid boolean NOT NULL,
+    expires_at timestamptz,                  -- null: never
+    data_expires_at timestamptz,             -- access to data ends then, even with a token that lasts
+    missing text[] NOT NULL DEFAULT '{}'     -- permissions that Planton needs
+);
 """
 
 KEYS = """
