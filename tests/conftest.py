@@ -56,7 +56,7 @@ def quick_set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", cheap)
-        patch.setattr(passwords, "_NOBODY", cheap.hash("nobody"))
+        patch.setattr(passwords, "_NOBODY", passwords._nobody(cheap))
         patch.setattr(render, "Environment", functools.partial(Environment, bytecode_cache=compiled))
         yield
 

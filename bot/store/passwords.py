@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from bot.core.errors import Explained
 
@@ -17,8 +19,19 @@ _DIFFERENT = 5  # « aaaaaaaaaaaa » is no password
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 _HASHER = PasswordHasher()  # argon2id, the library's current parameters (RFC 9106, low memory)
+
+
+def _nobody(hasher: PasswordHasher) -> str:
+    """A hash that no password has, of this cost; made without hashing, since every process of ours would wait for it."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
+
+
 # What is checked when there is no such account, so that both answers take as long.
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
+_NOBODY = _nobody(_HASHER)
 
 
 class AccountError(Explained):
