@@ -12,8 +12,9 @@ from pathlib import Path
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
-from bot.policy import emergency
+from bot.policy import emergency, retention
 from bot.policy.emergency import Detection
+from bot.policy.language import FRENCH
 from bot.policy.lexicon import Lexicon
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
@@ -81,8 +82,11 @@ class Policy:
     precisions: Precisions
 
     def facts(self, spoken: str, words: str) -> str:
-        """The name of a reply with facts for words in another language than French, or ""."""
-        return self.precisions.find(f"utter_langue_{spoken}", words) or ""
+        """The name of a reply with facts for words in another language than French, or ""; of French ones, with what they ask
+        about the assistant itself (« mes données »)."""
+        general = "utter_assistant" if spoken == FRENCH else f"utter_langue_{spoken}"
+        found = self.precisions.find(general, words)
+        return found if found in self.texts else ""
 
     def triage(self, words: str) -> Detection | None:
         """Lexicon and score alone, as the gateway looks at each message."""
@@ -148,7 +152,7 @@ def build(settings: Settings, model: Model | None = None, files: Path | None = N
 def _built(settings: Settings, model: Model | None, files: Path) -> Policy:
     zone = settings.zone
     domain = files / "domain.yml"
-    texts = load(domain)
+    texts = {name: retention.told(one, settings.retention) for name, one in load(domain).items()}
     try:
         emergency.check_texts(texts)
     except ValueError as error:

@@ -76,3 +76,17 @@ def class_of(categories: Collection[str], danger: bool, limits: Limits) -> Class
     if danger:
         found.add(Class.EMERGENCIES)
     return max(found, key=lambda one: (limits.days(one) or 0, CONVERSATIONS.index(one)))
+
+
+def in_words(days: int) -> str:
+    """A limit as people say it: « 180 jours », « 2 ans »."""
+    years, rest = divmod(days, 365)
+    if rest or not years:
+        return f"{days}\u00a0jours"
+    return f"{years}\u00a0an{'s' if years > 1 else ''}"
+
+
+def told(text: str, limits: Limits) -> str:
+    """A reply about what is kept, with the limits in their places: `{courantes}`, `{autres}`."""
+    others = max(limits.days(of) or 0 for of in CONVERSATIONS)
+    return text.replace("{courantes}", in_words(limits.everyday)).replace("{autres}", in_words(others))

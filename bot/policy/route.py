@@ -56,6 +56,7 @@ _LIGHT = ("utter_media_sticker", "utter_media_coeur")
 # Both limits are chosen by measure: `planton eval` prints what they catch (`second_net`) and what they cost (`net_cost`).
 NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
 NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
+ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
 # Chinese writes a number between two letters without a space.
 _NUMBERS = (re.compile(r"(?<![\dA-Za-z])17(?![\dA-Za-z])"), re.compile(r"(?<![\dA-Za-z])114(?![\dA-Za-z])"))
 
@@ -64,7 +65,8 @@ _NUMBERS = (re.compile(r"(?<![\dA-Za-z])17(?![\dA-Za-z])"), re.compile(r"(?<![\d
 class Situation:
     """What a decision depends on besides the message. `wait`: the honest waiting sentence for a new hand-off, or "".
 
-    `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "".
+    `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "". In French it is
+    a reply about the assistant itself, what it keeps for instance: its words tell so surely that it goes before the engine's.
     `answers`: the message gave what a question of ours asked for.
     """
 
@@ -171,13 +173,30 @@ def _is_polite(understanding: Understanding) -> bool:
     return understanding.intent in _POLITE and is_sure(understanding)
 
 
+def _about_us(turn: Turn, text: str) -> Turn:
+    """A question about the assistant itself: its reply stands for the engine's. A human gets what asks for one, complains or
+    testifies, and no more: who wants to exercise a right is told how, and may ask for an agent."""
+    asked = turn.handoff
+    stays = asked is not None and (
+        asked.category in ("complaint", "witness") or turn.understanding.intent == "parler_humain"
+    )
+    if stays:
+        return replace(turn, replies=(Reply(text), *turn.replies))
+    return replace(turn, replies=(Reply(text),), handoff=None, clarify=False)
+
+
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
     foreign = situation.spoken != FRENCH
     grave = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT
     if foreign and not grave and not _is_polite(turn.understanding):
         return other_language(turn, situation, texts)
+    about_us = bool(situation.facts) and not foreign and not grave and turn.understanding.danger < ABOUT_US_DANGER
+    if about_us:
+        turn = _about_us(turn, texts[situation.facts])
     route, category = named_route(turn.understanding, turn.clarify, turn.handoff)
+    if about_us and turn.handoff is None:
+        route, category = ANSWER, "none"
     replies = turn.replies
     if turn.handoff is not None:
         replies = merged(replies)

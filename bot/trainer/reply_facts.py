@@ -33,6 +33,7 @@ SYSTEM = (
     "utter_assistant_revient",
     "utter_assistant",
     "utter_boucle",
+    "utter_donnees",
     "utter_panne",
     "utter_panne_attente",
     "utter_satisfaction",
@@ -60,6 +61,7 @@ PLACEHOLDERS = {
     "utter_attente_heure": ["heure"],
     "utter_attente_minutes": ["minutes"],
     "utter_clarify_deux": ["premier", "second"],
+    "utter_donnees": ["courantes", "autres"],
 }
 NUMBERS = frozenset(
     {
@@ -88,6 +90,7 @@ DOMAINS = frozenset(
         "www.service-public.gouv.fr",
         "www.service-public.fr",
         "www.maprocuration.gouv.fr",
+        "www.cnil.fr",
         "www.antai.gouv.fr",
         "www.amendes.gouv.fr",
         "mespoints.permisdeconduire.gouv.fr",

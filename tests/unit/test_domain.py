@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from bot.policy import satisfaction
+from bot.policy import retention, satisfaction
 from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS, policy_of
 from bot.trainer import reply_checks, reply_rules
 from bot.trainer.checks.finding import Finding
@@ -341,6 +341,14 @@ def test_each_precision_leads_to_a_reply_and_away_from_one() -> None:
         for general in row["au_lieu_de"]:
             assert general in DOMAIN["responses"], f"{row['reponse']} au lieu de {general}"
             assert general not in names, "no reply is narrowed twice"
+
+
+def test_the_reply_about_ones_data_is_one_message() -> None:
+    """As a stranger gets it in doubt: introduced, with the longest limits, and the line on 17 and 114."""
+    limits = replace(retention.DEFAULT, everyday=36_499, emergencies=36_500)
+    said = retention.told(by_name("utter_donnees"), limits)
+    assert "100\u00a0ans" in said and "36499\u00a0jours" in said and "{" not in said
+    assert size("\n\n".join((f"{by_name('utter_assistant')} {said}", by_name("utter_filet")))) <= 1000
 
 
 def test_system_texts_exist() -> None:

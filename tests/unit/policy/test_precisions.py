@@ -180,3 +180,47 @@ def test_a_late_appeal_is_told_of_the_judicial_framework(general: str, text: str
 def test_a_reproach_taken_for_a_witness_or_a_disappearance(text: str) -> None:
     assert TABLE.find("utter_temoignage_info_enquete", text) == "utter_reclamation_delai_disparition"
     assert TABLE.find("utter_disparition", text) == "utter_disparition_avis"
+
+
+MINE = """
+c koi vous faites de mes données
+supprimez mes messages
+je veux savoir ce que vous avez sur moi
+droit à l'oubli
+RGPD
+jveux exercer mon droit d'accès a mes données
+ki li mes messages
+vous gardez mes messages combien de temps
+comment supprimer notre conversation
+effacez tout
+suprimez mes message
+c koi que vous fete avec mes infos
+je voudrais contacter votre délégué à la protection des données
+mes messages sont gardés combien de temps
+""".strip().splitlines()
+NOT_MINE = """
+on m'a volé mes données bancaires
+mon ex lit mes messages
+mon copain veut que je supprime mes messages
+il a effacé nos messages
+on a piraté mon compte et supprimé mes messages
+je veux porter plainte pour fuite de données personnelles
+mes données ont été publiées sur internet
+dois je effacer les messages de harcèlement
+suis-je fiché
+j'ai un couteau sur moi
+quelqu'un lit mes messages
+il menace de diffuser mes photos
+mon employeur a donné mes données personnelles à un tiers
+je veux parler à un agent
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("said", MINE)
+def test_who_asks_about_their_data_is_heard(said: str) -> None:
+    assert TABLE.find("utter_assistant", said) == "utter_donnees"
+
+
+@pytest.mark.parametrize("said", NOT_MINE)
+def test_who_tells_of_something_else_is_not_taken_for_it(said: str) -> None:
+    assert TABLE.find("utter_assistant", said) is None

@@ -358,3 +358,38 @@ def test_the_honest_wait(is_open: bool, median: timedelta | None, expected: str)
 def test_priorities_are_the_tables() -> None:
     outcome = route.by_day(turn("violences_conjugales", "A"), KNOWN, TEXTS)
     assert outcome.priority == PRIORITY["sensitive"]
+
+
+ABOUT = replace(KNOWN, facts="utter_donnees")
+DATA = TEXTS | {"utter_donnees": "Vos données."}
+
+
+def about(intent: str, handoff: bool = False, clarify: bool = False, danger: float = 0.0) -> route.Outcome:
+    """What « mes données » gets when the engine made this of it."""
+    policy = policy_of(intent)
+    request = HandoffRequest(policy.category, policy.priority, intent) if handoff else None
+    understanding = Understanding(intent, 0.9, danger=danger)
+    return route.by_day(Turn(understanding, (Reply("Du moteur."),), request, clarify), ABOUT, DATA)
+
+
+@pytest.mark.parametrize(("intent", "handoff", "clarify"), [("procuration", False, False), ("plainte_comment", False, True),
+    ("hors_perimetre", False, False), ("parler_humain", False, True), ("danger_immediat", False, True)])  # fmt: skip
+def test_a_question_about_ones_data_is_answered_whatever_the_engine_made_of_it(
+    intent: str, handoff: bool, clarify: bool
+) -> None:
+    outcome = about(intent, handoff, clarify)
+    assert [r.text for r in outcome.replies] == ["Vos données."]
+    assert (outcome.route, outcome.category, outcome.handoff) == ("answer", "none", None)
+
+
+def test_it_opens_a_request_only_for_who_asks_for_a_human() -> None:
+    outcome = about("parler_humain", handoff=True)
+    assert outcome.handoff is not None and outcome.handoff.category == "request"
+    assert outcome.replies[0].text.startswith("Vos données.\n\nDu moteur.")
+
+
+def test_it_never_stands_for_an_emergency_or_something_sensitive() -> None:
+    for outcome in (about("violences_conjugales", handoff=True), about("procuration", danger=0.2)):
+        assert "Vos données." not in " ".join(r.text for r in outcome.replies)
+    grave = about("violences_conjugales", handoff=True)
+    assert grave.handoff is not None and grave.category == policy_of("violences_conjugales").category
