@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bot.app import pulse
 from bot.settings import Settings
 from tests.fakes.launcher_process import Light
 
 if __name__ == "__main__":
+    pulse.WAIT = 5.0  # a minute in all until a process that hangs is ended
     sys.exit(Light(Settings(), models=Path(sys.argv[1])).run())
