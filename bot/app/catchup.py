@@ -27,6 +27,7 @@ from bot.sender.catchup import CatchUp, CatchUpDeps, Outcome
 from bot.sender.deps import SenderAccount
 from bot.sender.pace import Pace
 from bot.settings import Settings
+from bot.store import erased
 from bot.store.catchup import Shelf
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -46,11 +47,11 @@ def main(parsed: argparse.Namespace) -> int:
     since = _aware(parsed.depuis, settings)
     if since is not None and since > now:
         raise SetupError("La date de --depuis est dans l’avenir.", "Donnez une date passée.")
-    kept = settings.retention.shortest
+    kept = min(settings.retention.shortest, erased.KEPT.days)
     if since is not None and since < now - timedelta(days=kept):
         raise SetupError(
             f"La date de --depuis remonte à plus de {kept} jours : ce qui a été effacé depuis reviendrait de chez Meta.",
-            f"Donnez une date plus proche (conversations gardées {kept} jours au moins, réglages RETENTION_*).",
+            "Donnez une date plus proche.",
         )
     accounts = sender_accounts(settings)
     with reach(settings) as url, away():
