@@ -16,7 +16,7 @@ from bot.app.say import complain, say, typeset
 from bot.core.errors import Explained
 from bot.settings import Settings
 
-ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
+ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
 NOISES = ("accents", "fautes", "majuscules", "sms", "tous")
 PEOPLE = ("agent", "validator", "trainer", "administrator", "auditor")
 
@@ -226,6 +226,11 @@ def parser() -> Parser:
     asks = meta.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
     asks.add_parser("status", help="demande à Meta si l’abonnement est complet")
     asks.add_parser("subscribe", help="abonne de nouveau chaque page à tous ses champs")
+
+    alert = commands.add_parser("alert", help="essaie les alertes")
+    alert.description = "Envoie un message d’essai à chaque adresse de ALERT_URLS, et dit si elle l’a pris."
+    tries = alert.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
+    tries.add_parser("test", help="envoie un message d’essai")
 
     doctor = commands.add_parser("doctor", help="vérifie l’installation et le compte des messages")
     doctor.description = "Vérifie l’installation ; chaque problème est donné avec son remède."

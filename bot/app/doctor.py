@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import re
 import subprocess
@@ -28,9 +29,11 @@ from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import typeset
+from bot.app.vitals import FRENCH_PLATFORMS, access, certificates, data_directory, disk, quiet, told_to_nobody, unread
 from bot.app.wiring import provider_of
 from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
+from bot.monitor.finding import Grade, Problem
 from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
@@ -50,28 +53,13 @@ DISPOSITIONS = {
     "failed": "en échec",
 }
 OUTBOX = {"queued": "en attente", "sent": "partis", "failed": "en échec", "cancelled": "annulés"}
+SERVICES = ("gateway", "sender", "console", "engine")  # those that listen; the engine last
 ENDS_SOON = timedelta(days=60)
 LATE = timedelta(seconds=60)
 UNPURGED = timedelta(days=3)  # without a purge that came to its end
 CAUGHT_UP = timedelta(hours=2)  # the sender catches up every quarter of an hour
-FRENCH_PLATFORMS = {"messenger": "Messenger", "instagram": "Instagram"}
 STALE_SHOWN = 5  # names
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong and what to do about it. `advice`: worth doing, but the service is sound without it."""
-
-    what: str
-    remedy: str
-    advice: bool = False
-
-    def as_json(self) -> dict[str, str]:
-        """For the report."""
-        return {"what": typeset(self.what), "remedy": typeset(self.remedy)} | (
-            {"level": "advice"} if self.advice else {}
-        )
 
 
 @dataclass
@@ -97,7 +85,10 @@ class Report:
             "in_flight": self.in_flight,
             "dispositions": self.dispositions,
             "outbox": self.outbox,
-            "problems": [problem.as_json() for problem in self.problems],
+            "problems": [
+                {"what": typeset(p.what), "remedy": typeset(p.remedy)} | ({"level": "advice"} if p.advice else {})
+                for p in self.problems
+            ],
         }
 
 
@@ -115,9 +106,10 @@ def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
     report.problems += [Problem(error.what, error.remedy) for error in wrong]
     report.problems += _unknown(settings)
     report.problems += _permissions(settings)
-    report.problems += _graph_version(settings, now.date())
+    report.problems += graph_version(settings, now.date())
+    report.problems += _surroundings(settings, now)
     report.problems += _database(settings, report, now)
-    report.problems += asyncio.run(_listening(settings))
+    report.problems += asyncio.run(listening(settings))
     report.problems += asyncio.run(_provider(settings))
     report.problems += _model(root)
     report.problems += _unchecked(root / "domain.yml")
@@ -141,7 +133,15 @@ def _permissions(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"{path} est ouvert à d’autres utilisateurs.", f"Faites : chmod 700 {path}")
 
 
-def _graph_version(settings: Settings, today: date) -> Iterator[Problem]:
+def _surroundings(settings: Settings, now: datetime) -> Iterator[Problem]:
+    with contextlib.suppress(SettingsError):  # told already
+        yield from disk(settings)
+        yield from certificates(settings, now)
+        yield from told_to_nobody(settings)
+
+
+def graph_version(settings: Settings, today: date) -> Iterator[Problem]:
+    """The version of the Graph API that is asked for ends soon, or has ended."""
     found = re.search(r"/(v\d+\.\d+)/?$", settings.raw("META_GRAPH_URL") or "")
     end = GRAPH_VERSION_ENDS.get(found[1]) if found else None
     if found is None or end is None or date.fromisoformat(end) - ENDS_SOON > today:
@@ -151,6 +151,7 @@ def _graph_version(settings: Settings, today: date) -> Iterator[Problem]:
     yield Problem(
         f"La version {found[1]} de l’API Graph {when}.",
         f"Retirez {PREFIX}META_GRAPH_URL, ou donnez-y une version plus récente.",
+        key="graph_version",
     )
 
 
@@ -225,20 +226,28 @@ def _git(root: Path) -> Iterator[Problem]:
 # -- who answers -------------------------------------------------------------------------------------------------
 
 
-async def _listening(settings: Settings) -> list[Problem]:
+async def listening(settings: Settings, services: Iterable[str] = SERVICES) -> list[Problem]:
+    """The services that do not answer where they should."""
     wanted: list[tuple[str, str]] = []
     try:
-        for role in ("gateway", "sender", "console"):
+        for role in SERVICES[:-1]:
             wanted += [(role, one.url.removesuffix(one.path)) for one in ports.listeners(settings, role)]
         wanted += [("engine", url) for url in settings.engine_urls]
+        wanted = [(role, url) for role, url in wanted if role in services]
     except SettingsError:
         return []  # told already
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         alive = await asyncio.gather(*(_alive(session, role, url) for role, url in wanted))
     silent = [one for one, answers in zip(wanted, alive, strict=True) if not answers]
-    if len(silent) == len(wanted):
+    if len(silent) == len(wanted) > 1:
         return [
-            Problem("Planton ne tourne pas : aucun de ses services ne répond.", "Lancez : planton run (ou make demo).")
+            Problem(
+                "Planton ne tourne pas : aucun de ses services ne répond.",
+                "Lancez : planton run (ou make demo).",
+                key="service",
+                grade=Grade.CRITICAL,
+                local=True,
+            )
         ]
     return [
         Problem(
@@ -246,6 +255,9 @@ async def _listening(settings: Settings) -> list[Problem]:
             f"Lancez : planton run {role}"
             if role != "engine"
             else "Il met jusqu’à une minute à démarrer ; ensuite, lancez : planton run engine",
+            key=f"service:{role}:{url}",
+            grade=Grade.CRITICAL,
+            local=True,
         )
         for role, url in silent
     ]
@@ -291,14 +303,20 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
             reach(settings, create=False) as url,
             psycopg.connect(url, connect_timeout=3, autocommit=True, row_factory=dict_row) as connection,
         ):
-            if problem := _schema(connection):
+            if problem := schema(connection):
                 return [problem]
             with connection.transaction():
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 _count(connection, report)
-                found = [*_balance(connection, report), *_accounts(connection), *_webhooks(connection, now)]
-                found += _traffic(connection, now)
-                found += [*_administrators(connection), *_reloads(connection), *_purge(connection, settings, now)]
+                found = [*balance(connection, report), *accounts(connection), *webhooks(connection, now)]
+                found += [*access(connection, now), *quiet(connection, now)]
+                found += traffic(connection, now)
+                with contextlib.suppress(SettingsError):  # told already
+                    found += unread(connection, now, settings.alert_unread)
+                    folder = data_directory(connection)
+                    if folder is not None and not settings.embedded:
+                        found += [p for p in disk(settings, [folder]) if p.key == f"disk:{folder}"]
+                found += [*_administrators(connection), *reloads(connection), *_purge(connection, settings, now)]
                 return [*found, *_key(connection, settings)]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
@@ -306,13 +324,14 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
         return [Problem(f"La base de données ne répond pas comme il faut ({error.sqlstate}).", "Voyez son journal.")]
 
 
-def _reloads(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+def reloads(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
     """Roles that could not read what was published, and a publication that came to nothing."""
     for row in connection.execute("SELECT role, host, fault FROM reloads WHERE fault <> '' ORDER BY role, host"):
         role = FRENCH.get(row["role"], row["role"])
         yield Problem(
             f"Service « {role} » ({row['host']}) : {row['fault']}",
             "Corrigez le fichier nommé, puis publiez de nouveau (Atelier, Modèles) ou relancez Planton.",
+            key=f"reload:{row['role']}:{row['host']}",
         )
     last = connection.execute(
         """SELECT state, failure, remedy FROM publications WHERE state IN ('done', 'failed')
@@ -326,26 +345,34 @@ def _reloads(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
         )
 
 
-def _webhooks(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+def webhooks(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
     """What the sender last heard of the subscriptions, and whether it catches up: it alone can ask Meta."""
     for row in connection.execute("SELECT * FROM meta_flow ORDER BY account"):
         name = f"{FRENCH_PLATFORMS.get(row['platform'], row['platform'])}, compte {row['account']}"
         if row["subscription"] == "lost":
-            yield Problem(f"{name} : Meta n’envoie plus les messages.", "Lancez : planton meta subscribe")
+            yield Problem(
+                f"{name} : Meta n’envoie plus les messages.",
+                "Lancez : planton meta subscribe",
+                key=f"subscription:{row['account']}",
+                grade=Grade.CRITICAL,
+            )
         elif row["subscription"] == "partial":
             yield Problem(
                 f"{name} : l’abonnement aux webhooks est incomplet, il manque {', '.join(row['missing'])}.",
                 "Lancez : planton meta subscribe",
+                key=f"subscription:{row['account']}",
             )
         if row["walk_error"] is not None:
             yield Problem(
                 f"{name} : le rattrapage des messages s’est arrêté ({row['walk_error']}).",
                 "Il reprend de lui-même. Si cela dure, lancez : planton catchup, qui dit pourquoi.",
+                key=f"catchup:{row['account']}",
             )
         elif row["complete_until"] is not None and now - row["complete_until"] > CAUGHT_UP:
             yield Problem(
                 f"{name} : aucun rattrapage ne s’est terminé depuis le {row['complete_until']:%d/%m/%Y}.",
                 "Lancez : planton run sender, ou planton catchup.",
+                key=f"catchup:{row['account']}",
             )
 
 
@@ -375,7 +402,8 @@ def _purge(connection: psycopg.Connection[Row], settings: Settings, now: datetim
         )
 
 
-def _schema(connection: psycopg.Connection[Row]) -> Problem | None:
+def schema(connection: psycopg.Connection[Row]) -> Problem | None:
+    """The schema is not the one that this version knows."""
     config = Config()
     config.set_main_option("script_location", str(Path(bot.store.__file__).parent / "migrations"))
     newest = ScriptDirectory.from_config(config).get_current_head()
@@ -384,7 +412,19 @@ def _schema(connection: psycopg.Connection[Row]) -> Problem | None:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         if row and row["version_num"] == newest:
             return None
-    return Problem("Le schéma de la base n’est pas à jour.", "Relancez : planton run (il le met à jour).")
+    return Problem(
+        "Le schéma de la base n’est pas à jour.",
+        "Relancez : planton run (il le met à jour).",
+        key="schema",
+        grade=Grade.CRITICAL,
+    )
+
+
+def counted(connection: psycopg.Connection[Row]) -> Report:
+    """Where every message is."""
+    report = Report()
+    _count(connection, report)
+    return report
 
 
 def _count(connection: psycopg.Connection[Row], report: Report) -> None:
@@ -402,44 +442,53 @@ def _count(connection: psycopg.Connection[Row], report: Report) -> None:
         report.outbox[row["status"]] = int(row["n"])
 
 
-def _balance(connection: psycopg.Connection[Row], report: Report) -> Iterator[Problem]:
+def balance(connection: psycopg.Connection[Row], report: Report) -> Iterator[Problem]:
+    """Messages received against messages settled and in flight."""
     settled = sum(n or 0 for n in report.dispositions.values())
     if report.received != settled + (report.in_flight or 0):
         yield Problem(
             f"Le compte n’est pas juste : {report.received} reçus, {settled} réglés, {report.in_flight} en cours.",
             "Gardez une copie de la base et signalez-le.",
+            key="balance:count",
+            grade=Grade.CRITICAL,
         )
     checks = (
         (
+            "balance:answered",
             "SELECT count(*) AS n FROM events e LEFT JOIN outbox o ON o.id = e.outbox_id"
             " WHERE e.disposition = 'answered' AND (o.id IS NULL OR o.status IN ('failed', 'cancelled'))",
             "message(s) sont notés « répondus » alors que leur réponse n’est pas partie.",
             "Ouvrez ces conversations dans la console et signalez-le.",
         ),
         (
+            "balance:waiting",
             "SELECT count(*) AS n FROM events e LEFT JOIN conversations c ON c.id = e.conversation_id"
             " WHERE e.disposition IS NULL AND (c.id IS NULL OR (c.due_at IS NULL AND c.lease_until IS NULL))",
             "message(s) attendent sans que personne ne doive les lire.",
             "Relancez : planton run worker ; si cela reste, signalez-le.",
         ),
     )
-    for query, what, remedy in checks:
+    for key, query, what, remedy in checks:
         row = connection.execute(query).fetchone()
         if row and row["n"]:
-            yield Problem(f"{row['n']} {what}", remedy)
+            yield Problem(f"{row['n']} {what}", remedy, key=key, grade=Grade.CRITICAL)
 
 
-def _accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+def accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    """Accounts from which nothing leaves, and what Meta told our pages."""
     for row in connection.execute("SELECT * FROM accounts ORDER BY account"):
         if row["stopped_at"] is not None:
             yield Problem(
                 f"Le compte {row['account']} n’envoie plus rien ({row['stopped_slug']}).",
                 row["stopped_remedy"] or "Voyez le journal de l’expéditeur.",
+                key=f"stopped:{row['account']}",
+                grade=Grade.CRITICAL,
             )
         if row["notice"]:
             yield Problem(
                 f"Meta a averti le compte {row['account']} : {row['notice']}",
                 "Ouvrez la « Qualité de la Page » dans Meta Business Suite et suivez ce qui y est demandé.",
+                key=f"notice:{row['account']}",
             )
 
 
@@ -456,7 +505,8 @@ def _administrators(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
         )
 
 
-def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+def traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+    """What waits for too long, and what failed."""
     late = connection.execute(
         "SELECT count(*) AS n FROM conversations"
         " WHERE due_at < %s AND (lease_until IS NULL OR lease_until < clock_timestamp())",
@@ -466,7 +516,10 @@ def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pro
         yield Problem(
             f"{late['n']} conversations attendent depuis plus d’une minute.",
             "Vérifiez le moteur et le traitement ; au besoin : planton run worker sur une autre machine.",
+            key="queue",
+            grade=Grade.CRITICAL,
         )
+    yield from _unsent(connection, now)
     for row in connection.execute(
         "SELECT error_slug, max(error_remedy) AS remedy, count(*) AS n FROM outbox"
         " WHERE status = 'failed' AND due_at > %s GROUP BY error_slug ORDER BY n DESC",
@@ -484,6 +537,27 @@ def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pro
         yield Problem(
             f"Les réponses automatiques de Meta ont écrit {echoes['n']} fois en 7 jours, en plus de Planton.",
             "Coupez-les dans Meta Business Suite : Boîte de réception, Automatisations.",
+        )
+
+
+def _unsent(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+    """Replies that could leave and that no sender takes; those behind another one of their conversation wait for it."""
+    row = connection.execute(
+        """SELECT count(*) AS n FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+           LEFT JOIN accounts a ON a.account = c.account
+           WHERE o.status = 'queued' AND o.lane IN ('emergency', 'reply') AND o.due_at < %s
+             AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp())
+             AND a.stopped_at IS NULL AND (a.paused_until IS NULL OR a.paused_until < %s)
+             AND NOT EXISTS (SELECT FROM outbox p
+                 WHERE p.conversation_id = o.conversation_id AND p.status = 'queued' AND p.id < o.id)""",
+        (now - LATE, now),
+    ).fetchone()
+    if row and row["n"]:
+        yield Problem(
+            f"{row['n']} réponses attendent depuis plus d’une minute d’être envoyées.",
+            "Vérifiez l’expéditeur : planton run sender",
+            key="outbox",
+            grade=Grade.CRITICAL,
         )
 
 

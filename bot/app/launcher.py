@@ -42,6 +42,7 @@ FRENCH = {
     "engine": "moteur",
     "console": "console",
     "trainer": "atelier",
+    "monitor": "surveillance",
     "sandbox": "bac à sable",
     "postgres": "base de données",
     "migrate": "mise à jour de la base",
@@ -426,4 +427,5 @@ def _schema_remedy() -> str:
 
 def run(settings: Settings, roles: Sequence[str]) -> int:
     """`planton run [role …]`."""
-    return Launcher(settings, tuple(roles) or ROLES).run()
+    names = tuple(roles) or ROLES
+    return Launcher(settings, names, {PREFIX + "ROLES": ",".join(names)}).run()

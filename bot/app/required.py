@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 
 from bot.app.ports import listeners
 from bot.core.errors import SettingsError
+from bot.monitor.targets import targets
 from bot.settings import Settings
 from bot.store.codec import Codec
 
-ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
+ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
 GIVEN = "(donné)"  # stands for a secret that the running launcher has and that we must not know
 Check = Callable[[Settings], object]
 
@@ -70,6 +71,18 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.retention,
     ),
     "trainer": _STORED,
+    "monitor": (
+        lambda s: s.database_url,
+        lambda s: s.zone,
+        lambda s: targets(s.alert_urls),
+        lambda s: s.alert_unread,
+        lambda s: s.alert_disk,
+        lambda s: s.alert_services,
+        lambda s: s.heartbeat_url,
+        lambda s: s.public_url,
+        lambda s: s.console_url,
+        lambda s: s.engine_urls,
+    ),
     "sandbox": (*_STORED, lambda s: s.app_secrets),
 }
 

@@ -201,7 +201,11 @@ def data_directory(connection: psycopg.Connection[Row]) -> Path | None:
         return None
     folder = Path(row["folder"]) if row and row["folder"] else None
     try:
-        return folder if folder is not None and folder.exists() else None
+        if (
+            folder is None or folder.is_relative_to("/proc") or not folder.exists()
+        ):  # the embedded server's own view of VAR_DIR
+            return None
+        return folder
     except OSError:
         return None
 

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("planton")
 
-ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer")
+ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
 CLOCK_EVERY = 1.0  # seconds between looks at the simulated hour
 
 
@@ -431,12 +431,20 @@ async def trainer(settings: Settings, url: str) -> None:
     await run(settings, url)
 
 
+async def monitor(settings: Settings, url: str) -> None:
+    """Looks at everything and tells people."""
+    from bot.app.monitor import monitor as run  # late: only this role tells anybody
+
+    await run(settings, url)
+
+
 _RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
     "gateway": gateway,
     "worker": worker,
     "sender": sender,
     "console": console,
     "trainer": trainer,
+    "monitor": monitor,
     "sandbox": sandbox,
 }
 

@@ -32,7 +32,8 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
         (["partir"], "« partir » n’est pas possible"),
         (
             ["run", "facteur"],
-            "RÔLE : « facteur » n’est pas possible (choix : gateway, worker, sender, engine, console, trainer)",
+            "RÔLE : « facteur » n’est pas possible (choix : gateway, worker, sender, engine, console, trainer, "
+            "monitor)",
         ),
         (["run", "--vite"], "en trop : --vite"),
         (["users"], "il manque : ACTION"),
