@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import tomllib
 
+from bot.core import secret_files
 from bot.core.errors import SettingsError
 from bot.policy.retention import CONVERSATIONS, SHORTEST, Class, Limits
 
@@ -47,7 +48,7 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "META_VERIFY_TOKEN": (None, "jeton de vérification du webhook"),
     "META_APP_ID": (None, "identifiant de notre application Meta (facultatif)"),
     "META_PAGE_ID": (None, "identifiant de la page"),
-    "META_PAGE_TOKEN": (None, "jeton de la page ; seul l’expéditeur le lit"),
+    "META_PAGE_TOKEN": (None, "jeton de la page ; seul l’expéditeur le lit (deux pendant un renouvellement)"),
     "META_IG_ID": (None, "identifiant du compte Instagram lié à la page (facultatif)"),
     "ACCOUNTS": (None, "fichier TOML qui décrit plusieurs pages"),
     "META_GRAPH_URL": (GRAPH_URL, "adresse de l’API Graph, version comprise"),
@@ -62,10 +63,7 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
     "OIDC_ISSUER": (None, "émetteur OpenID Connect du fournisseur d’identité ; sans lui, la console n’en propose pas"),
     "OIDC_CLIENT_ID": (None, "identifiant de la console chez le fournisseur d’identité"),
-    "OIDC_CLIENT_SECRET_FILE": (
-        None,
-        "fichier (0600) qui contient le secret donné par le fournisseur ; sans lui, client public",
-    ),
+    "OIDC_CLIENT_SECRET": (None, "secret donné par le fournisseur d’identité ; sans lui, client public"),
     "OIDC_NAME": (None, "nom du fournisseur sur le bouton ; sans lui, son nom de machine"),
     "OIDC_SCOPES": ("openid profile email", "portées demandées au fournisseur"),
     "OIDC_SECOND_FACTOR": (
@@ -95,10 +93,40 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "ALERT_SERVICES": (None, "services surveillés sur cette machine ; sans lui, ceux que lance le même planton run"),
     "HEARTBEAT_URL": (None, "adresse appelée chaque minute tant que la surveillance tourne ; elle contient un secret"),
     "PUBLIC_URL": (None, "adresse publique de la passerelle (son certificat est surveillé)"),
-    "METRICS_TOKEN": (None, "jeton qui ouvre /metrics"),
-    "SECRET_KEY": (None, "clé des sessions de la console et de la signature des envois"),
-    "DATA_KEY": (None, "clé de chiffrement des messages enregistrés (32 octets en base64)"),
+    "BACKUP_RECIPIENTS": (
+        None,
+        "à qui les sauvegardes sont chiffrées : clés publiques age1…, ou empreintes de clés GPG",
+    ),
+    "BACKUP_DIR": (None, "dossier des sauvegardes ; sans lui, VAR_DIR/sauvegardes"),
+    "METRICS_TOKEN": (None, "jeton qui ouvre /metrics (deux pendant une rotation)"),
+    "SECRET_KEY": (
+        None,
+        "clé des formulaires de la console et de la signature des envois (deux pendant une rotation, la nouvelle d’abord)",
+    ),
+    "DATA_KEY": (
+        None,
+        "clé de chiffrement des messages enregistrés, 32 octets en base64 (deux pendant une rotation, la nouvelle d’abord)",
+    ),
 }
+
+# Each may be given as well by PLANTON_<NAME>_FILE, or as a credential of systemd of this name.
+SECRETS = (
+    "META_APP_SECRET",
+    "META_VERIFY_TOKEN",
+    "META_PAGE_TOKEN",
+    "METRICS_TOKEN",
+    "SECRET_KEY",
+    "DATA_KEY",
+    "DATABASE_URL",  # may hold a password
+    "OIDC_CLIENT_SECRET",
+)
+ADDRESSES = ("ALERT_URLS", "HEARTBEAT_URL")  # addresses that hold secrets
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+# What the launcher tells its children beside settings. PAGES: ids of the pages, for those who may not open ACCOUNTS.
+INTERNAL = frozenset({"PDEATHSIG", "DEMO", "PARENT", "ROLES", "PAGES"})
+
+# GPG by whole fingerprints alone: a shorter id can be forged, and an address may lead to several keys.
+_RECIPIENTS = {"age": r"age1[0-9a-z]{50,}", "gpg": r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}"}
 
 _GENERATED = {
     "METRICS_TOKEN": lambda: secrets.token_urlsafe(32),
@@ -114,6 +142,12 @@ class Account:
     page_id: str
     ig_id: str | None
     token: str | None
+    spare: str | None = None  # the other one while the token is renewed
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Those that are known, the current one first."""
+        return tuple(one for one in (self.token, self.spare) if one)
 
     def __repr__(self) -> str:
         return f"Account(page_id={self.page_id!r}, ig_id={self.ig_id!r})"
@@ -140,6 +174,19 @@ def _wrong(name: str, what: str, remedy: str = "") -> SettingsError:
     """One line, whatever the value holds."""
     printable = "".join(c if c.isprintable() else "\ufffd" for c in what)
     return SettingsError(f"{PREFIX}{name}\u00a0: {printable}", remedy)
+
+
+def _one_or_two(name: str, text: str) -> list[str]:
+    both = [one.strip() for one in text.split(",") if one.strip()]
+    if not both:
+        raise _wrong(name, "aucun secret n’est donné.", f"Donnez-le\u00a0: {KNOWN[name][1]}.")
+    if len(both) > 2:
+        raise _wrong(name, "plus de deux secrets sont donnés.", "Gardez le nouveau et l’ancien.")
+    return both
+
+
+def _pair(tokens: list[str]) -> tuple[str | None, str | None]:
+    return tokens[0] if tokens else None, tokens[1] if len(tokens) > 1 else None
 
 
 def _is_http(url: str) -> bool:
@@ -174,16 +221,40 @@ class Settings:
     def raw(self, name: str) -> str | None:
         """The value as given, else the default; an empty value counts as absent."""
         given = self._environ.get(PREFIX + name, "").strip()
+        if name in SECRETS:
+            given = self._from_file(name, given)
         return given or KNOWN[name][0]
+
+    def secret_file(self, name: str) -> Path | None:
+        """The file that a secret is read from, or None: it is not given, or in the environment itself."""
+        given = self._environ.get(f"{PREFIX}{name}_FILE", "").strip()
+        if given:
+            return Path(given)
+        folder = self._environ.get(CREDENTIALS, "")
+        credential = Path(folder, name) if folder else None
+        direct = self._environ.get(PREFIX + name, "").strip()
+        return credential if credential is not None and not direct and credential.exists() else None
+
+    def has(self, name: str) -> bool:
+        """Whether a secret is given at all; it is not read."""
+        return bool(self._environ.get(PREFIX + name, "").strip()) or self.secret_file(name) is not None
+
+    def _from_file(self, name: str, given: str) -> str:
+        path = self.secret_file(name)
+        if path is None:
+            return given
+        if given:
+            raise _wrong(name, "ce secret est donné deux fois.", f"Retirez-le, ou retirez {PREFIX}{name}_FILE.")
+        folder = self._environ.get(CREDENTIALS, "")
+        try:
+            return secret_files.read(path, bool(folder) and path.parent == Path(folder))
+        except SettingsError as error:
+            raise _wrong(f"{name}_FILE", error.what, error.remedy) from None
 
     def unknown(self) -> list[str]:
         """Variables that begin with our prefix and mean nothing: probably typing errors."""
-        internal = {"PDEATHSIG", "DEMO", "PARENT", "ROLES"}
-        return sorted(
-            k
-            for k in self._environ
-            if k.startswith(PREFIX) and k[len(PREFIX) :] not in KNOWN and k[len(PREFIX) :] not in internal
-        )
+        known = {*KNOWN, *INTERNAL, *(f"{name}_FILE" for name in SECRETS)}
+        return sorted(k for k in self._environ if k.startswith(PREFIX) and k[len(PREFIX) :] not in known)
 
     def require(self, name: str, remedy: str = "") -> str:
         """The value, or SettingsError naming what is missing."""
@@ -215,7 +286,16 @@ class Settings:
         return self.database_url is None
 
     def secret(self, name: str) -> str:
-        """METRICS_TOKEN, SECRET_KEY or DATA_KEY: given, or generated beside the embedded database (file 0600)."""
+        """The METRICS_TOKEN or SECRET_KEY that is made with now; of DATA_KEY all, as `Codec` takes them."""
+        both = self.secrets(name)
+        return ",".join(both) if name == "DATA_KEY" else both[0]
+
+    def secrets(self, name: str) -> list[str]:
+        """METRICS_TOKEN, SECRET_KEY or DATA_KEY, given or generated: one, or two during a rotation (the first makes)."""
+        return _one_or_two(name, self._given_or_made(name))
+
+    def _given_or_made(self, name: str) -> str:
+        """As given, or generated beside the embedded database (file 0600)."""
         given = self.raw(name)
         if given is not None:
             return given
@@ -258,12 +338,7 @@ class Settings:
     @property
     def app_secrets(self) -> list[str]:
         """One secret, or two during a rotation (the first signs)."""
-        both = [s.strip() for s in self.require("META_APP_SECRET").split(",") if s.strip()]
-        if not both:
-            raise _wrong("META_APP_SECRET", "aucun secret n’est donné.", "Donnez le secret de l’application Meta.")
-        if len(both) > 2:
-            raise _wrong("META_APP_SECRET", "plus de deux secrets sont donnés.", "Gardez le nouveau et l’ancien.")
-        return both
+        return _one_or_two("META_APP_SECRET", self.require("META_APP_SECRET"))
 
     @property
     def verify_token(self) -> str:
@@ -288,28 +363,64 @@ class Settings:
         given = self.raw("ACCOUNTS")
         if given is not None:
             return self._accounts_file(Path(given), with_tokens)
+        told = self._environ.get(PREFIX + "PAGES")
+        if told is not None and not with_tokens:
+            return [Account(page, ig or None, None) for page, _, ig in (one.partition(":") for one in told.split(","))]
         remedy = "Voyez docs/exploitation.md, « Relier une page »."
-        token = self.require("META_PAGE_TOKEN", remedy) if with_tokens else None
-        return [Account(self.require("META_PAGE_ID", remedy), self.raw("META_IG_ID"), token)]
+        tokens = _one_or_two("META_PAGE_TOKEN", self.require("META_PAGE_TOKEN", remedy)) if with_tokens else []
+        return [Account(self.require("META_PAGE_ID", remedy), self.raw("META_IG_ID"), *_pair(tokens))]
+
+    @property
+    def accounts_hold_tokens(self) -> bool:
+        """Whether the file of ACCOUNTS itself holds tokens, so that the sender alone may open it."""
+        given = self.raw("ACCOUNTS")
+        return given is not None and any("token" in page for page in self._pages(Path(given)))
 
     def _accounts_file(self, path: Path, with_tokens: bool) -> list[Account]:
+        accounts = []
+        for page in self._pages(path):
+            ig = page.get("instagram")
+            tokens = self._tokens(path, page) if with_tokens else []
+            accounts.append(Account(str(page["id"]), None if ig is None else str(ig), *_pair(tokens)))
+        if not accounts:
+            raise _wrong("ACCOUNTS", f"{path} ne décrit aucune [[page]].")
+        return accounts
+
+    def _pages(self, path: Path) -> list[dict[str, object]]:
         try:
             pages = tomllib.loads(path.read_text(encoding="utf-8")).get("page", [])
+            if isinstance(pages, list) and any(isinstance(page, dict) and "token" in page for page in pages):
+                secret_files.check_private(path)
         except (OSError, ValueError) as error:
             raise _wrong(
                 "ACCOUNTS", f"{path} ne se lit pas ({_reason(error)}).", "Voyez docs/exploitation.md."
             ) from None
-        accounts = []
-        for page in pages if isinstance(pages, list) else []:
-            if not isinstance(page, dict) or "id" not in page or (with_tokens and "token" not in page):
-                raise _wrong("ACCOUNTS", f"{path} : chaque [[page]] veut « id » et « token ».")
-            ig = page.get("instagram")
-            accounts.append(
-                Account(str(page["id"]), None if ig is None else str(ig), str(page["token"]) if with_tokens else None)
+        except SettingsError as error:
+            raise _wrong("ACCOUNTS", error.what, error.remedy) from None
+        pages = pages if isinstance(pages, list) else []
+        for page in pages:
+            if not isinstance(page, dict) or "id" not in page:
+                raise _wrong("ACCOUNTS", f"{path} : chaque [[page]] veut « id ».", "Voyez docs/exploitation.md.")
+        return pages
+
+    def _tokens(self, path: Path, page: Mapping[str, object]) -> list[str]:
+        named = page.get("token_file")
+        if ("token" in page) == (named is not None):
+            raise _wrong(
+                "ACCOUNTS",
+                f"{path} : chaque [[page]] veut « token » ou « token_file ».",
+                "Donnez l’un des deux : voyez docs/exploitation.md, « Les secrets ».",
             )
-        if not accounts:
-            raise _wrong("ACCOUNTS", f"{path} ne décrit aucune [[page]].")
-        return accounts
+        if named is None:
+            return _one_or_two("ACCOUNTS", str(page["token"]))
+        file, credentials = path.parent / str(named), self._environ.get(CREDENTIALS, "")
+        if credentials and not file.exists():
+            file = Path(credentials, str(named))
+        try:
+            text = secret_files.read(file, bool(credentials) and file.parent == Path(credentials))
+        except SettingsError as error:
+            raise _wrong("ACCOUNTS", error.what, error.remedy) from None
+        return _one_or_two("ACCOUNTS", text)
 
     # -- alerts --------------------------------------------------------------------------------------------------
 
@@ -380,7 +491,7 @@ class Settings:
 
     @property
     def oidc(self) -> Oidc | None:
-        """The identity provider, or None. Its client secret is read from a file that nobody else may read."""
+        """The identity provider, or None."""
         issuer = self.raw("OIDC_ISSUER")
         if issuer is None:
             return None
@@ -402,27 +513,13 @@ class Settings:
         return Oidc(
             issuer,
             self.require("OIDC_CLIENT_ID"),
-            self._client_secret(),
+            self.raw("OIDC_CLIENT_SECRET"),
             self.raw("OIDC_NAME") or urlsplit(issuer).hostname or issuer,
             " ".join(scopes),
             self._second_factor("acr"),
             self._second_factor("amr"),
             role,
         )
-
-    def _client_secret(self) -> str | None:
-        given = self.raw("OIDC_CLIENT_SECRET_FILE")
-        if given is None:
-            return None
-        try:
-            secret = _read_secret(Path(given))
-        except (OSError, UnicodeDecodeError) as error:
-            raise _wrong(
-                "OIDC_CLIENT_SECRET_FILE", f"{given} ne se lit pas ({_reason(error)}).", "Donnez un fichier lisible."
-            ) from None
-        if not secret:
-            raise _wrong("OIDC_CLIENT_SECRET_FILE", f"{given} est vide.", "Écrivez-y le secret du fournisseur.")
-        return secret
 
     def _second_factor(self, claim: str) -> frozenset[str]:
         values = (self.raw("OIDC_SECOND_FACTOR") or "").split()
@@ -529,6 +626,38 @@ class Settings:
             raise _wrong("PURGE_HOURS", f"« {value} » n’est pas une plage.", "Exemple : 02:30-05:00, ou « jamais »")
         return _wall("PURGE_HOURS", start), _wall("PURGE_HOURS", end)
 
+    # -- back-ups ------------------------------------------------------------------------------------------------
+
+    @property
+    def backup_dir(self) -> Path:
+        """Where back-ups go unless the command says otherwise."""
+        given = self.raw("BACKUP_DIR")
+        return (self.var_dir / "sauvegardes" if given is None else Path(given)).absolute()
+
+    @property
+    def backup_recipients(self) -> tuple[str, tuple[str, ...]]:
+        """(`age` or `gpg`, public keys) that back-ups are encrypted for."""
+        name = "BACKUP_RECIPIENTS"
+        values = tuple(
+            self.require(
+                name,
+                "Donnez une clé publique age (age1…) ou l’empreinte d’une clé GPG ; docs/exploitation.md dit comment.",
+            )
+            .replace(",", " ")
+            .split()
+        )
+        kinds = {kind for kind, shape in _RECIPIENTS.items() for value in values if re.fullmatch(shape, value)}
+        for value in values:
+            if not any(re.fullmatch(shape, value) for shape in _RECIPIENTS.values()):
+                raise _wrong(
+                    name,
+                    f"« {value[:80]} » n’est ni une clé publique age (age1…), ni l’empreinte entière d’une clé GPG.",
+                    "L’empreinte se lit avec : gpg --list-keys --with-colons",
+                )
+        if len(kinds) != 1:
+            raise _wrong(name, "des clés age et GPG sont mêlées.", "Gardez les unes ou les autres.")
+        return kinds.pop(), values
+
     def _whole(self, name: str, low: int, high: int) -> int:
         value = self.require(name)
         if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
@@ -559,7 +688,7 @@ def _generated(path: Path, name: str) -> str:
     """Read or create a secret file. Two processes that create it at once end with the same value."""
     try:
         _make(path, name)
-        return _read_secret(path)
+        return secret_files.read(path)
     except OSError as error:
         raise _wrong(
             "VAR_DIR",
@@ -581,9 +710,3 @@ def _make(path: Path, name: str) -> None:
             pass
         finally:
             draft.unlink()
-
-
-def _read_secret(path: Path) -> str:
-    if path.stat().st_mode & 0o077:
-        raise SettingsError(f"{path} est lisible par d’autres.", f"Faites : chmod 600 {path}")
-    return path.read_text().strip()

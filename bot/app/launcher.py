@@ -24,11 +24,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.child import ROOT, Child
 from bot.app.engines import LOOK, EngineChild, Engines, wait_for
+from bot.app.entitled import close_memory, environ_of
 from bot.app.ports import Listener, check_free, listeners, local_engines
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import complain, say
 from bot.core.errors import Explained, SetupError
-from bot.settings import PREFIX, Settings
+from bot.settings import ADDRESSES, CREDENTIALS, PREFIX, SECRETS, Settings
 from bot.store import facts
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -65,9 +66,6 @@ _ENGINE_NAMES = {
     *(PREFIX + "TIMEZONE", PREFIX + "PDEATHSIG"),
 }
 _ENGINE_FAMILIES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "TF_", "RASA_", "PYTHON", "MPL", "SSL_CERT_", "PYENV_")
-# Never written down; `doctor` only needs to know that they were given.
-SECRET = ("META_APP_SECRET", "META_VERIFY_TOKEN", "META_PAGE_TOKEN", "METRICS_TOKEN", "SECRET_KEY", "DATA_KEY")
-_TOKEN = PREFIX + "META_PAGE_TOKEN"
 
 
 @dataclass
@@ -86,6 +84,7 @@ class Launcher:
 
     def run(self) -> int:
         """Start, supervise, end; the exit code. Expected errors are told in French, one line each."""
+        close_memory()  # every secret passes through here
         with self._signals() as wake:
             try:
                 self._check()
@@ -173,16 +172,8 @@ class Launcher:
         self.children += self.engines.serving
 
     def _environ(self, role: str, url: str) -> dict[str, str]:
-        """Only the sender's environment holds the page token."""
-        environ = {**self.settings.environ, **self.extra}
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        if role != "sender":
-            environ.pop(_TOKEN, None)
-        for name in ("SECRET_KEY", "DATA_KEY", "METRICS_TOKEN"):
-            environ[PREFIX + name] = self.settings.secret(name)
-        environ[PREFIX + "DATABASE_URL"] = url
-        environ[PREFIX + "PARENT"] = str(os.getpid())
-        return environ
+        """What `role` may know, and who started it."""
+        return {**environ_of(role, self.settings, url, self.extra), PREFIX + "PARENT": str(os.getpid())}
 
     # -- supervision ---------------------------------------------------------------------------------------------
 
@@ -333,8 +324,16 @@ def remember(settings: Settings, extra: Mapping[str, str]) -> None:
     another terminal, whose environment says nothing of them."""
     if not settings.embedded:
         return
-    given = {n: v for n, v in {**settings.environ, **extra}.items() if n.startswith(PREFIX) and n != PREFIX + "VAR_DIR"}
-    kept = {n: GIVEN if n[len(PREFIX) :] in SECRET else v for n, v in given.items()}
+    given = Settings({**settings.environ, **extra})
+    hidden = {PREFIX + name + end for name in SECRETS for end in ("", "_FILE")}
+    hidden |= {PREFIX + name for name in ("VAR_DIR", *ADDRESSES)}
+    kept = {n: v for n, v in given.environ.items() if n.startswith(PREFIX) and n not in hidden}
+    for name in SECRETS:
+        file = given.secret_file(name)
+        if file is not None and name == "DATA_KEY" and not given.environ.get(CREDENTIALS):
+            kept[f"{PREFIX}{name}_FILE"] = str(file.absolute())  # whether it opens what is stored
+        elif given.has(name):
+            kept[PREFIX + name] = GIVEN
     draft = settings.var_dir / ".running.json"
     draft.write_text(json.dumps(kept), encoding="utf-8")
     draft.chmod(0o600)
@@ -347,7 +346,9 @@ def recall(settings: Settings) -> Settings:
         return settings
     with contextlib.suppress(OSError, ValueError):
         kept = json.loads((settings.var_dir / "running.json").read_text(encoding="utf-8"))
-        return Settings({**kept, **settings.environ})
+        given_here = filter(settings.has, SECRETS)
+        twice = {PREFIX + name + end for name in given_here for end in ("", "_FILE")}
+        return Settings({**{n: v for n, v in kept.items() if n not in twice}, **settings.environ})
     return settings
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from bot.app.entitled import token_fault
 from bot.app.ports import listeners
 from bot.core.errors import SettingsError
 from bot.monitor.targets import targets
@@ -70,7 +71,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.attachment_hosts,
         lambda s: s.retention,
     ),
-    "trainer": _STORED,
+    "trainer": _STORED[:2],
     "monitor": (
         lambda s: s.database_url,
         lambda s: s.zone,
@@ -94,6 +95,9 @@ def _listen(role: str) -> Check:
 def faults(settings: Settings, roles: Iterable[str]) -> list[SettingsError]:
     """Every wrong or missing setting of these roles, each once."""
     found: dict[str, SettingsError] = {}
+    roles = list(roles)
+    if barred := token_fault(settings, frozenset(roles)):
+        return [barred]
     for role in roles:
         for check in (*_CHECKS[role], _listen(role)):
             try:

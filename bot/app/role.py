@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
+from bot.app.entitled import close_memory
 from bot.app.logs import configure, describe
 from bot.app.say import complain
 from bot.core.errors import Explained
@@ -27,6 +28,8 @@ log = logging.getLogger("planton.role")
 def main(name: str, settings: Settings | None = None, role: Role | None = None) -> int:
     """Run a role until SIGTERM; the exit code."""
     configure(name)
+    if name == "sender":
+        close_memory()  # page tokens are its own
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_until_stopped(name, settings or Settings(), role or _wired()))

@@ -153,10 +153,13 @@ def test_two_secrets_during_a_rotation() -> None:
 
 def test_several_pages_come_from_a_file_and_only_the_sender_sees_tokens(tmp_path: Path) -> None:
     file = tmp_path / "pages.toml"
-    file.write_text('[[page]]\nid = "1"\ninstagram = "2"\ntoken = "tok"\n[[page]]\nid = "3"\ntoken = "tik"\n')
+    file.write_text('[[page]]\nid = "1"\ninstagram = "2"\ntoken = "tok"\n[[page]]\nid = "3"\ntoken = "tik, old"\n')
+    with pytest.raises(SettingsError, match="chmod 600"):
+        settings(ACCOUNTS=str(file)).accounts()
+    file.chmod(0o600)
     given = settings(ACCOUNTS=str(file))
     assert [(a.page_id, a.ig_id, a.token) for a in given.accounts()] == [("1", "2", None), ("3", None, None)]
-    assert [a.token for a in given.accounts(with_tokens=True)] == ["tok", "tik"]
+    assert [a.tokens for a in given.accounts(with_tokens=True)] == [("tok",), ("tik", "old")]
     assert "tok" not in repr(given.accounts(with_tokens=True))
 
 
@@ -167,6 +170,7 @@ def test_several_pages_come_from_a_file_and_only_the_sender_sees_tokens(tmp_path
 def test_a_wrong_file_of_pages_is_one_line(tmp_path: Path, content: str) -> None:
     file = tmp_path / "pages.toml"
     file.write_bytes(content.encode("latin-1"))
+    file.chmod(0o600)
     with pytest.raises(SettingsError) as wrong:
         settings(ACCOUNTS=str(file)).accounts(with_tokens=True)
     assert "PLANTON_ACCOUNTS" in wrong.value.what
