@@ -416,7 +416,9 @@ async def console(settings: Settings, url: str) -> None:
 
 
 async def sandbox(settings: Settings, url: str) -> None:
-    """The citizen's two phones and the simulated Graph API; only `planton demo` starts it."""
+    """The citizen's two phones and the simulated Graph API; only `planton demo` starts it. Raises SetupError elsewhere."""
+    if os.environ.get("PLANTON_DEMO") != "1":
+        raise SetupError("Le bac à sable ne s’ouvre que dans la démonstration.", "Lancez-le par « planton demo ».")
     from bot.app.demo import sandbox_app
 
     async with store(settings, url, "sandbox", 4, (CONSOLE,)) as opened:

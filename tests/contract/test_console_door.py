@@ -11,7 +11,6 @@ from sanic.response import text as sanic_text
 
 from bot.console import audit_words, labels
 from bot.console.app import TOPICS
-from bot.console.door import STAGES
 from bot.console.navigation import OWN, PLACES
 from bot.console.site import Open, Site
 from bot.core.clock import FrozenClock
@@ -104,50 +103,6 @@ async def test_every_route_declares_what_it_needs_and_only_forms_change(console:
             if path == "/recherche":  # a form, so that what is looked for stands in no address
                 continue
             assert not looks_only, f"{path} changes something and needs only {needs.value}"
-
-
-@pytest.mark.parametrize("role", [role.value for role in Role])
-async def test_every_route_opens_to_whom_it_says(console: RunningConsole, someone: Browser, role: str) -> None:
-    await console.user("X", role)
-    await someone.log_in("X")
-    csrf = (await someone.get("/file")).hidden("csrf")
-    for method, path, needs in _routes(console):
-        if not isinstance(needs, Capability) or path == "/flux":
-            continue
-        if method == "GET":
-            answer = await someone.get(path, follow=False)
-        else:
-            assert (await someone.post(path)).status == 403, f"{path} needs no CSRF token"
-            answer = await someone.post(path, csrf=csrf)
-            await someone.log_in("X")  # the form may have ended this session
-            csrf = (await someone.get("/file")).hidden("csrf")
-        assert (answer.status == 403) is not may(role, needs), f"{role} {method} {path}: {answer.status}"
-        if answer.status == 503 and path.startswith("/atelier"):
-            assert "n’est pas sur cette machine" in answer.page, "this console has no folder to work on, and says so"
-            continue
-        assert answer.status < 500, f"{role} {method} {path}: {answer.status}"
-
-
-async def test_without_session_no_route_opens_that_needs_one(console: RunningConsole, someone: Browser) -> None:
-    for method, path, needs in _routes(console):
-        if needs is Open.NOBODY:
-            continue
-        answer = await (someone.get(path, follow=False) if method == "GET" else someone.post(path))
-        assert answer.status == 401 if path == "/flux" else answer.headers["Location"].startswith("/connexion"), path
-
-
-@pytest.mark.parametrize(("stage", "where"), STAGES.items())
-async def test_a_half_open_session_is_led_to_what_is_still_asked(
-    console: RunningConsole, claire: Browser, stage: str, where: str
-) -> None:
-    csrf = (await claire.get("/file")).hidden("csrf")
-    await console.execute("UPDATE sessions SET stage = :stage", stage=stage)
-    for method, path, needs in _routes(console):
-        if not isinstance(needs, Capability):
-            continue
-        answer = await (claire.get(path, follow=False) if method == "GET" else claire.post(path, csrf=csrf))
-        assert answer.status == 401 if path == "/flux" else answer.headers["Location"] == where, path
-    assert (await claire.post("/deconnexion", csrf=csrf)).status == 303
 
 
 async def test_an_ended_session_opens_nothing(console: RunningConsole, claire: Browser) -> None:
