@@ -21,12 +21,13 @@ from bot.core.clock import Clock, SystemClock
 from bot.core.errors import SettingsError, SetupError
 from bot.core.messages import Echo, Event, Platform
 from bot.meta import metadata
+from bot.meta.access import Access
 from bot.meta.send_api import TIMEOUT, SendApi
 from bot.policy.emergency import Detection
 from bot.sender.catchup import CatchUp, CatchUpDeps, Outcome
 from bot.sender.deps import SenderAccount
 from bot.sender.pace import Pace
-from bot.settings import Settings
+from bot.settings import Account, Settings
 from bot.store import erased
 from bot.store.catchup import Shelf
 from bot.store.codec import Codec
@@ -130,9 +131,10 @@ def _many(count: int, one: str, many: str) -> str:
 def sender_accounts(settings: Settings) -> tuple[SenderAccount, ...]:
     """Pages and Instagram accounts with the token that opens them. Raises SettingsError."""
     try:
-        secret = settings.app_secrets[0]
+        secrets = settings.app_secrets
+        pages = {a.page_id: _access(settings, a, secrets) for a in settings.accounts(with_tokens=True)}
         return tuple(
-            SenderAccount(id=i, page_id=a.page_id, token=a.token or "", app_secret=secret)
+            SenderAccount(i, a.page_id, a.token or "", secrets[0], pages[a.page_id])
             for a in settings.accounts(with_tokens=True)
             for i in (a.page_id, a.ig_id)
             if i
@@ -143,6 +145,15 @@ def sender_accounts(settings: Settings) -> tuple[SenderAccount, ...]:
         ) from None
 
 
+def _access(settings: Settings, account: Account, secrets: Sequence[str]) -> Access:
+    """What opens a page. Its tokens are read again, where they stand in files, once Meta refuses those that we know."""
+
+    def again() -> Sequence[str]:
+        return next((a.tokens for a in settings.accounts(with_tokens=True) if a.page_id == account.page_id), ())
+
+    return Access(account.page_id, account.tokens, secrets, again)
+
+
 @contextlib.asynccontextmanager
 async def clients(
     settings: Settings, accounts: Sequence[SenderAccount]
@@ -150,7 +161,7 @@ async def clients(
     """A client an account, on connections of their own."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         url = settings.graph_url
-        yield {a: SendApi(session, url, a.page_id, a.token, a.app_secret, TIMEOUT) for a in accounts}
+        yield {a: SendApi(session, url, a.page_id, a.access or a.token, a.app_secret, TIMEOUT) for a in accounts}
 
 
 def catch_up(settings: Settings, database: Database, codec: Codec, clock: Clock) -> CatchUp:
@@ -169,7 +180,7 @@ class Taker:
         self._clock = clock
         self._live: Live | None = None
         self._read_at = 0.0
-        self._key = settings.secret("SECRET_KEY").encode()
+        self._keys = [key.encode() for key in settings.secrets("SECRET_KEY")]
 
     async def take(self, raw: bytes, events: Sequence[Event], listed: Sequence[str], simulate: bool) -> list[Event]:
         """Those of these events that were new."""
@@ -192,7 +203,7 @@ class Taker:
         return Inbox(self._database, self._codec, rules)
 
     def _echo_of(self, mark: str) -> tuple[int, int] | None:
-        found = metadata.verify(self._key, mark)
+        found = metadata.verify(self._keys, mark)
         return None if found is None else (found.outbox_id or 0, found.part)
 
 

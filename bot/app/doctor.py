@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import bot.store
-from bot.app import ports
+from bot.app import ports, rotation
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
@@ -311,6 +311,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 found = [*balance(connection, report), *accounts(connection), *webhooks(connection, now)]
                 found += [*access(connection, now), *quiet(connection, now)]
                 found += traffic(connection, now)
+                found += rotation.problems(connection, now)
                 with contextlib.suppress(SettingsError):  # told already
                     found += unread(connection, now, settings.alert_unread)
                     folder = data_directory(connection)
@@ -519,6 +520,7 @@ def traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Prob
             key="queue",
             grade=Grade.CRITICAL,
         )
+    yield from _without_engine(connection, now)
     yield from _unsent(connection, now)
     for row in connection.execute(
         "SELECT error_slug, max(error_remedy) AS remedy, count(*) AS n FROM outbox"
@@ -557,6 +559,20 @@ def _unsent(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Prob
             f"{row['n']} réponses attendent depuis plus d’une minute d’être envoyées.",
             "Vérifiez l’expéditeur : planton run sender",
             key="outbox",
+            grade=Grade.CRITICAL,
+        )
+
+
+def _without_engine(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+    """They are looked at every few seconds, so that none is late; and nobody can understand them."""
+    row = connection.execute(
+        "SELECT count(*) AS n FROM conversations WHERE engine_away_since < %s", (now - LATE,)
+    ).fetchone()
+    if row and row["n"]:
+        yield Problem(
+            f"{row['n']} conversations attendent le moteur depuis plus d’une minute.",
+            "Vérifiez-le : planton run engine. Après PLANTON_ENGINE_HANDOFF secondes, les agents ont leurs messages.",
+            key="engine_waiting",
             grade=Grade.CRITICAL,
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import psycopg
 
-from bot.app import doctor, vitals
+from bot.app import doctor, rotation, vitals
 from bot.app.access import unreachable
 from bot.app.child import ROOT
 from bot.core.clock import Clock, SystemClock
@@ -63,7 +63,7 @@ class Here:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for look in (doctor.accounts, doctor.reloads):
                 looked.add(look(connection))
-            for dated in (doctor.webhooks, doctor.traffic, vitals.access, vitals.quiet):
+            for dated in (doctor.webhooks, doctor.traffic, vitals.access, vitals.quiet, rotation.problems):
                 looked.add(dated(connection, now))
             looked.add(vitals.unread(connection, now, self._settings.alert_unread))
             looked.add(self._balance(now, lambda: doctor.balance(connection, doctor.counted(connection))))

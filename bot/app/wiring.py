@@ -17,6 +17,7 @@ from sqlalchemy import text as sql
 
 from bot.app import catchup as catching
 from bot.app import policy as policies
+from bot.app import rotation
 from bot.app.connections import BoundedProtocol
 from bot.app.logs import describe
 from bot.app.policy import Policy
@@ -44,6 +45,7 @@ from bot.store.outbox import OutboxStore
 from bot.store.people import People
 from bot.store.purge import Counting, Purge
 from bot.store.reindex import Reindex
+from bot.store.secret_uses import SecretUses
 from bot.store.volumes import RollUp
 from bot.store.workbench.alarms import Alarms
 from bot.store.workbench.drift import Drift
@@ -136,10 +138,10 @@ def ids_of(accounts: Sequence[Account]) -> frozenset[str]:
 
 
 def _echo_of(settings: Settings) -> Callable[[str], tuple[int, int] | None]:
-    key = settings.secret("SECRET_KEY").encode()
+    keys = [key.encode() for key in settings.secrets("SECRET_KEY")]
 
     def read(mark: str) -> tuple[int, int] | None:
-        found = metadata.verify(key, mark)
+        found = metadata.verify(keys, mark)
         if found is None:
             return None
         return found.outbox_id or 0, found.part
@@ -209,6 +211,7 @@ async def gateway(settings: Settings, url: str) -> None:
             return await inbox.answered_to_nobody(marks, opened.clock.now())
 
         engines = settings.engine_urls
+        uses = SecretUses(opened.database, "META_APP_SECRET", settings.app_secrets)
 
         async def engine_ready() -> bool:
             return any(await asyncio.gather(*(_answers(session, f"{engine}/healthz") for engine in engines)))
@@ -220,7 +223,8 @@ async def gateway(settings: Settings, url: str) -> None:
             clock=opened.clock,
             app_secrets=settings.app_secrets,
             verify_token=settings.verify_token,
-            metrics_token=settings.secret("METRICS_TOKEN"),
+            metrics_token=settings.secrets("METRICS_TOKEN")[0],
+            older_metrics_token="".join(settings.secrets("METRICS_TOKEN")[1:]),
             spool_path=settings.var_dir / "emergency.log",
             probes={
                 "database": opened.database.ping,
@@ -230,8 +234,13 @@ async def gateway(settings: Settings, url: str) -> None:
             },
             recall=tell,
             erased=erased,
+            signed=uses.used,
         )
-        await serve(create_gateway(deps), settings.host("GATEWAY_HOST"), settings.port("GATEWAY_PORT"))
+        noting = asyncio.create_task(rotation.keep_noting(uses, opened.clock))
+        try:
+            await serve(create_gateway(deps), settings.host("GATEWAY_HOST"), settings.port("GATEWAY_PORT"))
+        finally:
+            noting.cancel()
 
 
 async def worker(settings: Settings, url: str) -> None:
@@ -300,7 +309,7 @@ async def purging(settings: Settings, opened: Store, counters: Sequence[Counting
 
 async def sender(settings: Settings, url: str) -> None:
     """Empties the outbox; alone in holding page tokens."""
-    secret = settings.secret("SECRET_KEY").encode()
+    secret, *older = (key.encode() for key in settings.secrets("SECRET_KEY"))
     accounts = catching.sender_accounts(settings)
     async with (
         store(settings, url, "sender", 8, (OUTBOX, EMERGENCY)) as opened,
@@ -315,18 +324,24 @@ async def sender(settings: Settings, url: str) -> None:
                 emergency_store=OutboxStore(lane.database, lane.codec, lane.listener, ceiling),
                 secret_key=secret,
                 metadata_key=secret,
+                older_keys=tuple(older),
                 clock=opened.clock,
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
             )
         )
         await service.start()
-        watching = asyncio.create_task(_watching(settings, url, opened, accounts))
+        pages = {a.access for a in accounts if a.access is not None}
+        beside = [
+            asyncio.create_task(_watching(settings, url, opened, accounts)),
+            asyncio.create_task(rotation.keep_telling(opened.database, tuple(pages), opened.clock)),
+        ]
         try:
             await asyncio.Event().wait()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await service.stop()
 
 
@@ -391,7 +406,8 @@ async def console(settings: Settings, url: str) -> None:
             codec=opened.codec,
             listener=opened.listener,
             clock=opened.clock,
-            secret_key=settings.secret("SECRET_KEY"),
+            secret_key=settings.secrets("SECRET_KEY")[0],
+            older_key="".join(settings.secrets("SECRET_KEY")[1:]),
             secure_cookies=_secure(settings, host),
             texts=policy.texts,
             demo=os.environ.get("PLANTON_DEMO") == "1",

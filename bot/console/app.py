@@ -159,7 +159,7 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
         PROXIES_COUNT=deps.proxies or None,
         TOUCHUP=False,  # it rewrites Sanic's own methods, which works for the first application of a process only
     )
-    accounts = Accounts(deps.database, deps.secret_key)
+    accounts = Accounts(deps.database, deps.secret_key, deps.older_key)
     desk = Desk(deps.database, deps.codec, deps.texts, deps.buttons)
     site = Site(deps, renderer, accounts, desk)
     door = Door(deps, accounts)

@@ -38,6 +38,7 @@ class ConsoleDeps:
     `project`: the folder that trainers work on; without it the workbench says that it is not here.
     `trial`: a candidate model beside the one in service; without it there is no page for that.
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
+    `older_key`: the SECRET_KEY before this one, during its rotation: what was signed with it stays good.
     `retention`: how long each class is kept, as the page shows it.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
@@ -65,3 +66,4 @@ class ConsoleDeps:
     var: Path | None = None
     trial: Trial | None = None
     retention: Limits = DEFAULT
+    older_key: str = field(default="", repr=False)

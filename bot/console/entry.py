@@ -47,7 +47,8 @@ class Entry:
         session = await self._accounts.sessions.of_token(token, now)
         response = redirect(suite if session is None else onward(session, suite), status=303)
         self.set(response, self.door.cookie, token, int(ABSOLUTE.total_seconds()))
-        self.set(response, self.known, self._accounts.device_cookie(user), int(DEVICE_FOR.total_seconds()))
+        if session is not None and session.stage == "open":
+            self._know(response, user)
         return response
 
     async def move_on(self, request: Request, suite: str, response: HTTPResponse | None = None) -> HTTPResponse:
@@ -60,7 +61,16 @@ class Entry:
         if session is not None and session.stage == "open":
             token = await self._accounts.sessions.renew(session.id)
             self.set(response, self.door.cookie, token, int(ABSOLUTE.total_seconds()))
+            self._know(response, session.user)
         return response
+
+    def device(self, request: Request, name: str) -> str | None:
+        """The id of this browser, when the account of that name was once all the way in here."""
+        return self._accounts.device_of(name, request.cookies.get(self.known))
+
+    def _know(self, response: HTTPResponse, user: User) -> None:
+        """Whoever has the password alone is not known: they would count apart from all other strangers."""
+        self.set(response, self.known, self._accounts.device_cookie(user), int(DEVICE_FOR.total_seconds()))
 
     # -- forms before there is a session -------------------------------------------------------------------------
 
@@ -70,13 +80,13 @@ class Entry:
 
     def seal(self, stub: str) -> str:
         """The CSRF token of a form that is shown without a session."""
-        message = b"login\x00" + stub.encode(errors="replace")
-        return hmac.new(self._deps.secret_key.encode(), message, hashlib.sha256).hexdigest()
+        return _seal(self._deps.secret_key, stub)
 
     def fits(self, request: Request) -> bool:
         """Whether the form was shown in this browser."""
         stub = request.cookies.get(self.before) or ""
-        return bool(stub) and shows(request, self.seal(stub))
+        keys = filter(None, (self._deps.secret_key, self._deps.older_key))
+        return bool(stub) and any([shows(request, _seal(key, stub)) for key in keys])
 
     # -- the rest ------------------------------------------------------------------------------------------------
 
@@ -108,3 +118,7 @@ def onward(session: Session, suite: str) -> str:
 def wanted(request: Request) -> str:
     """The page that one was on the way to."""
     return next_page(field(request, "suite") or request.args.get("suite"))
+
+
+def _seal(key: str, stub: str) -> str:
+    return hmac.new(key.encode(), b"login\x00" + stub.encode(errors="replace"), hashlib.sha256).hexdigest()

@@ -18,7 +18,8 @@ from bot.store.sessions import Session
 
 def factors_of(site: Site) -> SecondFactors:
     """The store of second factors."""
-    return SecondFactors(site.deps.database, site.deps.codec, site.accounts.throttle, site.deps.secret_key)
+    deps = site.deps
+    return SecondFactors(deps.database, deps.codec, site.accounts.throttle, deps.secret_key, deps.older_key)
 
 
 def routes(site: Site, entry: Entry) -> Blueprint:
@@ -72,7 +73,8 @@ class StageViews:
         if (away := self._elsewhere(request, "factor")) is not None:
             return away
         try:
-            await self._factors.show(session.user, session.id, field(request, "code"), self._deps.wall.now())
+            device = self._entry.device(request, session.user.name)
+            await self._factors.show(session.user, session.id, field(request, "code"), self._deps.wall.now(), device)
         except TooManyTries as error:
             return self._code(request, str(error), 429)
         except AccountError as error:

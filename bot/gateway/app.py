@@ -183,8 +183,9 @@ class Gateway:
     async def _handle(self, raw: bytes, signature: str | None) -> HTTPResponse:
         with self._metrics.seconds.time():
             try:
-                verify(self._deps.app_secrets, raw, signature)
+                place = verify(self._deps.app_secrets, raw, signature)
                 now = self._deps.clock.now()
+                self._deps.signed(place, now)
                 if len(raw) > THREAD_FROM:
                     items = await asyncio.to_thread(self._reader.read, raw, now)
                 else:
@@ -256,7 +257,8 @@ class Gateway:
 
     async def show_metrics(self, request: Request) -> HTTPResponse:
         """Prometheus's text format, for whoever holds the token."""
-        if not _same(self._deps.metrics_token, request.token or request.args.get("token")):
+        given = request.token or request.args.get("token")
+        if not any([_same(one, given) for one in (self._deps.metrics_token, self._deps.older_metrics_token)]):
             return text_response("forbidden", 403)
         return raw_response(generate_latest(self._deps.registry), content_type=CONTENT_TYPE_LATEST)
 

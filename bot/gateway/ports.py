@@ -72,6 +72,8 @@ class GatewayDeps:
     erased: Erased | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_body: int = 5_000_000
+    older_metrics_token: str = ""  # during a rotation
+    signed: Callable[[int, datetime], None] = lambda place, at: None  # which of the secrets signed a webhook
     store_slots: int = 64  # webhooks stored at once, at most; fewer while they take too long
     store_timeout: float = 2.0  # half of it for a slot; what takes longer is sent again by Meta
     triage_budget: float = 2.0  # seconds a body; what is left over is triaged by the worker

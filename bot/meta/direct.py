@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -25,9 +26,10 @@ def sign(secret_key: bytes, body: bytes) -> str:
     return "sha256=" + hmac.new(secret_key, _PURPOSE + body, hashlib.sha256).hexdigest()
 
 
-def signed(secret_key: bytes, body: bytes, header: str | None) -> bool:
-    """Whether the header is this body's, compared in constant time."""
-    return hmac.compare_digest(sign(secret_key, body).encode(), (header or "").encode())
+def signed(secret_keys: Sequence[bytes], body: bytes, header: str | None) -> bool:
+    """Whether the header is this body's by one of the keys (two during a rotation), compared in constant time."""
+    given = (header or "").encode()
+    return any([hmac.compare_digest(sign(key, body).encode(), given) for key in secret_keys])
 
 
 async def send_emergency(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 PREFIX = "pl1"
@@ -42,11 +43,13 @@ def unrowed_ref(key_of_message: str) -> str:
     return "e" + hashlib.sha256(key_of_message.encode()).hexdigest()[:16]
 
 
-def verify(key: bytes, metadata: str | None) -> Mark | None:
-    """The mark, or None for anything that this key did not sign. Never raises."""
+def verify(key: bytes | Sequence[bytes], metadata: str | None) -> Mark | None:
+    """The mark, or None for anything that no such key signed (there are two during a rotation). Never raises."""
+    keys = (key,) if isinstance(key, bytes) else key
     prefix, _, rest = (metadata or "").partition(".")
     ref, dot, signature = rest.rpartition(".")
-    if prefix != PREFIX or not dot or not hmac.compare_digest(signature.encode(), _signature(key, ref).encode()):
+    fits = [hmac.compare_digest(signature.encode(), _signature(one, ref).encode()) for one in keys]
+    if prefix != PREFIX or not dot or not any(fits):
         return None
     number, _, part = ref.partition("-")
     if number.isascii() and number.isdigit():

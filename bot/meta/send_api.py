@@ -12,8 +12,6 @@ or repr holds it either (aiohttp's own errors carry the request's headers, so th
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,11 +24,13 @@ import aiohttp
 from bot.core.dialogue import QuickReply
 from bot.core.errors import SendError
 from bot.core.messages import Platform
+from bot.meta.access import Access, Pair
 from bot.meta.limits import METADATA_CHARACTERS, QUICK_REPLIES, QUICK_REPLY_TITLE, ErrorRow, classify
 from bot.meta.split import truncate
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 ACTION_TIMEOUT = aiohttp.ClientTimeout(total=2)
+_LONGEST_REGAIN = 24 * 60  # minutes that are believed; Meta's own hours are fewer
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class GraphError(SendError):
         retry_after: float | None = None,
         usage: Usage | None = None,
         trace: str = "",
+        proof: bool = False,
     ) -> None:
         # Meta's own sentence is left out: it may quote what was sent.
         super().__init__(f"{row.slug}: HTTP {status}, code {code}, subcode {subcode}, trace {trace or '-'}")
@@ -62,6 +63,7 @@ class GraphError(SendError):
         self.subcode = subcode
         self.retry_after = retry_after
         self.usage = usage or Usage()
+        self.proof = proof  # Meta takes the token, and not its proof by the application's secret
 
 
 class GraphTimeout(SendError):
@@ -105,7 +107,7 @@ class SendApi:
         session: aiohttp.ClientSession,
         graph_url: str,
         page_id: str,
-        token: str,
+        token: str | Access,
         app_secret: str = "",
         timeout: aiohttp.ClientTimeout = TIMEOUT,
     ) -> None:
@@ -113,8 +115,7 @@ class SendApi:
         self._url = graph_url.rstrip("/")
         self._page = page_id
         self._timeout = timeout
-        self._token = token
-        self._proof = hmac.new(app_secret.encode(), token.encode(), hashlib.sha256).hexdigest() if app_secret else ""
+        self._access = token if isinstance(token, Access) else Access(page_id, [token], [app_secret])
 
     def __repr__(self) -> str:
         return f"SendApi(page_id={self._page!r})"
@@ -158,14 +159,39 @@ class SendApi:
         body: Mapping[str, Any] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> _Answer:
-        proof = {"appsecret_proof": self._proof} if self._proof else {}
+        """One call; made anew with another token or secret where Meta refused the first, which did nothing then."""
+        tried: list[Pair] = []
+        while True:
+            used = self._access.present
+            tried.append(used)
+            try:
+                answer = await self._call_with(used, method, path, params, body, timeout)
+            except GraphError as error:
+                if error.row.slug == "token" and self._access.token_refused(used, tried):
+                    continue
+                if error.proof and self._access.proof_refused(tried):
+                    continue
+                raise
+            self._access.works(used)
+            return answer
+
+    async def _call_with(
+        self,
+        used: Pair,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        timeout: aiohttp.ClientTimeout | None,
+    ) -> _Answer:
+        proof = {"appsecret_proof": used.proof} if used.proof else {}
         try:
             async with self._session.request(
                 method,
                 f"{self._url}/{path}",
                 params={**(params or {}), **(proof if body is None else {})},
                 json=None if body is None else {**body, **proof},
-                headers={"Authorization": f"Bearer {self._token}"},
+                headers={"Authorization": f"Bearer {used.token}"},
                 timeout=timeout or self._timeout,
                 allow_redirects=False,
             ) as response:
@@ -178,8 +204,8 @@ class SendApi:
 
 
 def quoted(identifier: str) -> str:
-    """An id made safe for a path."""
-    return quote(identifier, safe="")
+    """An id made safe for a path; half a character, which no address can hold, becomes « ? »."""
+    return quote(identifier, safe="", errors="replace")
 
 
 def _body(recipient: str, message: Outgoing) -> dict[str, Any]:
@@ -198,7 +224,7 @@ def _body(recipient: str, message: Outgoing) -> dict[str, Any]:
 def _read(status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:
     try:
         data = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     error = data.get("error") if isinstance(data, dict) else None
     if status < 300 and error is None:
@@ -215,6 +241,7 @@ def _read(status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:
         _seconds(headers.get("Retry-After")),
         usage(headers),
         str(error.get("fbtrace_id") or "")[:40],
+        code == 100 and "appsecret_proof" in str(error.get("message")),
     )
 
 
@@ -227,14 +254,14 @@ def usage(headers: Mapping[str, str]) -> Usage:
     names = ("call_count", "total_time", "total_cputime")
     return Usage(
         max((_int(entry.get(name)) or 0 for entry in entries for name in names), default=0),
-        timedelta(minutes=max((_int(e.get("estimated_time_to_regain_access")) or 0 for e in entries), default=0)),
+        timedelta(minutes=max((_minutes(e.get("estimated_time_to_regain_access")) for e in entries), default=0)),
     )
 
 
 def _object(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -246,6 +273,11 @@ def _int(value: object) -> int | None:
         return int(value)
     except (ValueError, OverflowError):
         return None
+
+
+def _minutes(value: object) -> int:
+    """A time that a timedelta can hold; what is beyond it counts as the longest."""
+    return min(max(_int(value) or 0, 0), _LONGEST_REGAIN)
 
 
 def _seconds(value: str | None) -> float | None:

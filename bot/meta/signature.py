@@ -20,8 +20,8 @@ def sign(secret: str, raw: bytes) -> str:
     return _PREFIX + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
-def verify(secrets: Sequence[str], raw: bytes, header: str | None) -> None:
-    """Raise BadSignature unless `header` signs `raw` with one of the secrets (there are two during a rotation).
+def verify(secrets: Sequence[str], raw: bytes, header: str | None) -> int:
+    """The place (from 1 on) of the secret that signed `raw`; there are two during a rotation. Raises BadSignature.
 
     Every secret is tried whatever the earlier ones said, and each comparison takes constant time.
     """
@@ -29,6 +29,7 @@ def verify(secrets: Sequence[str], raw: bytes, header: str | None) -> None:
         raise BadSignature("missing")
     # Bytes, because compare_digest refuses text that is not ASCII.
     given = header.strip().encode("utf-8", "replace")
-    fits = [hmac.compare_digest(sign(secret, raw).encode(), given) for secret in secrets if secret]
+    fits = [bool(secret) and hmac.compare_digest(sign(secret, raw).encode(), given) for secret in secrets]
     if not any(fits):
         raise BadSignature("wrong")
+    return fits.index(True) + 1

@@ -40,7 +40,8 @@ class Clients:
         )
         limit = aiohttp.ClientTimeout(total=timeout, sock_connect=min(5.0, timeout))
         self._apis = {
-            a.id: SendApi(self._session, deps.graph_url, a.page_id, a.token, a.app_secret, limit) for a in deps.accounts
+            a.id: SendApi(self._session, deps.graph_url, a.page_id, a.access or a.token, a.app_secret, limit)
+            for a in deps.accounts
         }
 
     def get(self, account: str) -> SendApi | None:

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from bot.core.clock import Clock
+from bot.meta.access import Access
 from bot.sender.ports import OutboxStore
 
 
@@ -17,6 +18,7 @@ class SenderAccount:
     page_id: str
     token: str = field(repr=False)
     app_secret: str = field(default="", repr=False)
+    access: Access | None = None  # shared by all clients of the page; goes before `token` and `app_secret`
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,4 @@ class SenderDeps:
     emergency_concurrency: int = 32
     timing: Timing = field(default_factory=Timing)
     rng: random.Random = field(default_factory=random.Random)
+    older_keys: tuple[bytes, ...] = field(default=(), repr=False)  # also open the door, during a rotation of SECRET_KEY

@@ -101,7 +101,7 @@ class Door:
 
     async def _asked(self, request: web.Request, fields: tuple[str, ...]) -> dict[str, str]:
         raw = await request.read()
-        if not signed(self._deps.secret_key, raw, request.headers.get(SIGNATURE_HEADER)):
+        if not signed((self._deps.secret_key, *self._deps.older_keys), raw, request.headers.get(SIGNATURE_HEADER)):
             raise web.HTTPForbidden
         try:
             data = json.loads(raw)

@@ -29,11 +29,14 @@ TEMPORARY_FOR = timedelta(hours=72)  # how long a password that an administrator
 
 
 class Accounts:
-    """Accounts and their passwords. `secret_key` keys what is counted by name and the proof of a known browser."""
+    """Accounts and their passwords. `secret_key` keys what is counted by name and the proof of a known browser.
 
-    def __init__(self, database: Database, secret_key: str) -> None:
+    `older_key`: the one before, during its rotation.
+    """
+
+    def __init__(self, database: Database, secret_key: str, older_key: str = "") -> None:
         self._db = database
-        self._key = secret_key.encode()
+        self._keys = [key.encode() for key in (secret_key, older_key) if key]
         self.hashing = Hashing()
         self.throttle = Throttle(database, secret_key)
         self.sessions = Sessions(database)
@@ -203,17 +206,19 @@ class Accounts:
     def device_cookie(self, user: User) -> str:
         """A value that proves, later, that this account logged in in this browser."""
         device = secrets.token_urlsafe(12)
-        return f"{device}.{self._device_seal(user.name, device)}"
+        return f"{device}.{self._device_seal(self._keys[0], user.name, device)}"
 
     def device_of(self, name: str, cookie: str | None) -> str | None:
         """The browser's id when the cookie is one of ours for that account."""
         device, _, seal = (cookie or "").partition(".")
-        right = hmac.compare_digest(seal.encode(), self._device_seal(name.strip(), device).encode())
+        seals = [self._device_seal(key, name.strip(), device) for key in self._keys]
+        right = any([hmac.compare_digest(seal.encode(errors="replace"), one.encode()) for one in seals])
         return device if device and right else None
 
-    def _device_seal(self, name: str, device: str) -> str:
+    @staticmethod
+    def _device_seal(key: bytes, name: str, device: str) -> str:
         message = f"device\x00{name.lower()}\x00{device}".encode(errors="replace")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+        return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
 def gone() -> AccountError:

@@ -59,13 +59,15 @@ class Factor:
 
 
 class SecondFactors:
-    """Second factors of all accounts. `secret_key` keys the hashes of recovery codes."""
+    """Second factors of all accounts. `secret_key` keys the hashes of recovery codes; `older_key` the one before."""
 
-    def __init__(self, database: Database, codec: Codec, throttle: Throttle, secret_key: str) -> None:
+    def __init__(
+        self, database: Database, codec: Codec, throttle: Throttle, secret_key: str, older_key: str = ""
+    ) -> None:
         self._db = database
         self._codec = codec
         self._throttle = throttle
-        self._key = secret_key.encode()
+        self._keys = [key.encode() for key in (secret_key, older_key) if key]
 
     async def of(self, user_id: int) -> Factor:
         """What an account has."""
@@ -156,16 +158,23 @@ class SecondFactors:
 
     # -- showing -------------------------------------------------------------------------------------------------
 
-    async def show(self, user: User, session_id: int, code: str, now: datetime) -> None:
-        """A code opens the session, whether of the authenticator or a recovery code. Raises WrongCode, TooManyTries."""
-        await self._check(user, code, now)
+    async def show(self, user: User, session_id: int, code: str, now: datetime, device: str | None = None) -> None:
+        """A code opens the session, whether of the authenticator or a recovery code. Raises WrongCode, TooManyTries.
+
+        `device`: a browser in which this account was in before. It has a count of its own, so that whoever has found the
+        password out and guesses codes elsewhere does not lock the account's owner out.
+        """
+        await self._check(user, code, now, device)
         async with self._db.begin() as connection:
             await _shown(connection, session_id, now)
             await restage(connection, user.id)
 
-    async def _check(self, user: User, code: str, now: datetime) -> None:
-        subjects = self._subjects(user)
-        await self._brake(subjects, now)
+    async def _check(self, user: User, code: str, now: datetime, device: str | None = None) -> None:
+        subjects = self._subjects(user, device)
+        if device is not None and await self._throttle.reserve(subjects, now) is not None:
+            device, subjects = None, self._subjects(user)  # this browser's own count is full: it is any other
+        if device is None:
+            await self._brake(subjects, now)
         typed = "".join(code.split())
         async with self._db.begin() as connection:
             if typed.isascii() and typed.isdigit():
@@ -206,10 +215,10 @@ class SecondFactors:
         used = await connection.execute(
             text("""
                 UPDATE recovery_codes r SET used_at = :now FROM second_factors f
-                WHERE r.user_id = :user AND r.code_hash = :hash AND r.used_at IS NULL
+                WHERE r.user_id = :user AND r.code_hash = ANY(:hashes) AND r.used_at IS NULL
                   AND f.user_id = r.user_id AND f.confirmed_at IS NOT NULL
             """),
-            {"now": now, "user": user.id, "hash": self._hash(user, code)},
+            {"now": now, "user": user.id, "hashes": self._hashes(user, code)},
         )
         if used.rowcount == 1:
             await audit.record(connection, now, user.id, "recovery_code_used", subject_id=user.id)
@@ -217,8 +226,8 @@ class SecondFactors:
 
     # -- the parts -----------------------------------------------------------------------------------------------
 
-    def _subjects(self, user: User) -> dict[str, str]:
-        return {"code": self._throttle.subject("code", str(user.id))}
+    def _subjects(self, user: User, device: str | None = None) -> dict[str, str]:
+        return {"code": self._throttle.subject("code", str(user.id), *([device] if device else []))}
 
     async def _brake(self, subjects: dict[str, str], now: datetime) -> None:
         wait = await self._throttle.reserve(subjects, now)
@@ -232,13 +241,15 @@ class SecondFactors:
             text("""
                 INSERT INTO recovery_codes (user_id, code_hash) SELECT :user, unnest(CAST(:hashes AS bytea[]))
             """),
-            {"user": user.id, "hashes": [self._hash(user, code) for code in codes]},
+            {"user": user.id, "hashes": [self._hashes(user, code)[0] for code in codes]},
         )
         return codes
 
-    def _hash(self, user: User, code: str) -> bytes:
+    def _hashes(self, user: User, code: str) -> list[bytes]:
+        """By each key, the present one first."""
         typed = "".join(c for c in code.upper() if c.isascii() and c.isalnum())
-        return hmac.new(self._key, f"recovery\x00{user.id}\x00{typed}".encode(), hashlib.sha256).digest()
+        message = f"recovery\x00{user.id}\x00{typed}".encode()
+        return [hmac.new(key, message, hashlib.sha256).digest() for key in self._keys]
 
     def _open(self, sealed: bytes) -> str:
         return self._codec.open(sealed, _COLUMN).decode()

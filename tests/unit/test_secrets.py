@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"META_PAGE_ID": "1", "META_IG_ID": "2"}
 
 
-def settings(environ: dict[str, str] | None = None, **values: str) -> Settings:
+def settings(environ: dict[str, str] | None = None, /, **values: str) -> Settings:
     return Settings({**(environ or {}), **{f"PLANTON_{name}": value for name, value in values.items()}})
 
 

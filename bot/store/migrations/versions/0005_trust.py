@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
+SERVES_SINCE = "0004"  # code made for this schema, and newer, may run with the tables as they are here
 
 RETENTION = """
 -- What was erased when its time was over: counts, never words. The database numbers and chains the lines itself.
@@ -161,6 +162,38 @@ CREATE TABLE meta_tokens (                   -- what Meta says of each account's
 """
 
 KEYS = """
+CREATE TABLE secret_uses (                   -- during a rotation: which of two secrets is still in use
+    name text NOT NULL,                      -- of the setting
+    place smallint NOT NULL,                 -- 1: the current one
+    print text NOT NULL,                     -- 32 bits of a hash: whether it is still the same
+    since timestamptz NOT NULL,
+    last_at timestamptz,                     -- last used
+    PRIMARY KEY (name, place)
+);
+CREATE TABLE page_tokens (                   -- which of its tokens a page is served with
+    page_id text PRIMARY KEY,
+    place smallint NOT NULL,                 -- 1: the first one given
+    tokens smallint NOT NULL,                -- how many are given
+    refused smallint[] NOT NULL,             -- places that Meta no longer takes
+    at timestamptz NOT NULL
+);
+
+-- Sealing a text anew with another key (`planton keys rotate`) does not change what it says.
+CREATE FUNCTION resealing() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce(current_setting('planton.resealing', true), '') = 'on'
+$$;
+DROP TRIGGER search_changed ON events;
+DROP TRIGGER search_changed ON outbox;
+DROP TRIGGER search_changed ON notes;
+DROP TRIGGER readings_withdrawn ON events;
+CREATE TRIGGER search_changed AFTER UPDATE OF body ON events
+    FOR EACH ROW WHEN (OLD.body IS DISTINCT FROM NEW.body AND NOT resealing()) EXECUTE FUNCTION search_changed('event');
+CREATE TRIGGER search_changed AFTER UPDATE OF message ON outbox
+    FOR EACH ROW WHEN (OLD.message IS DISTINCT FROM NEW.message AND NOT resealing()) EXECUTE FUNCTION search_changed('outbox');
+CREATE TRIGGER search_changed AFTER UPDATE OF body ON notes
+    FOR EACH ROW WHEN (OLD.body IS DISTINCT FROM NEW.body AND NOT resealing()) EXECUTE FUNCTION search_changed('note');
+CREATE TRIGGER readings_withdrawn AFTER UPDATE OF body ON events
+    FOR EACH ROW WHEN (OLD.body IS DISTINCT FROM NEW.body AND NOT resealing()) EXECUTE FUNCTION readings_withdrawn();
 """
 
 DEGRADED = """
