@@ -1,0 +1,484 @@
+"""Alerts over a real PostgreSQL and a clock that the test moves: they open, are reminded of, close; who is told, and how."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from bot.app.cli import main
+from bot.app.monitor import Here
+from bot.app.vitals import certificates
+from bot.core.clock import FrozenClock
+from bot.core.errors import SettingsError
+from bot.monitor.board import Board
+from bot.monitor.heart import Heart
+from bot.monitor.memory import Memory
+from bot.monitor.post import Post
+from bot.monitor.targets import Target, send_all, targets
+from bot.monitor.wording import Message
+from bot.settings import Settings
+from tests.fakes.receivers import Receiver, receiving
+
+SECRET = "mot-de-passe-secret"
+NOWHERE = "postgresql://planton@127.0.0.1:9/nowhere"
+
+
+def at_noon() -> datetime:
+    return datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+class Phone:
+    """Takes what is sent to every target; a target may be out of order."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[int, Message]] = []
+        self.broken: set[int] = set()
+
+    def __call__(self, wanted: Sequence[tuple[Target, Message]]) -> dict[str, bool]:
+        self.got += [(target.number, message) for target, message in wanted if target.number not in self.broken]
+        return {target.id: target.number not in self.broken for target, _ in wanted}
+
+    @property
+    def titles(self) -> list[str]:
+        return [message.title for _, message in self.got]
+
+
+class Desk:
+    """One machine with its heart."""
+
+    def __init__(self, url: str, folder: Path, phone: Phone, clock: FrozenClock, targets: int = 1) -> None:
+        self.url, self.phone, self.clock = url, phone, clock
+        environ = {
+            "PLANTON_DATABASE_URL": url,
+            "PLANTON_VAR_DIR": str(folder),
+            "PLANTON_ALERT_SERVICES": ",",
+            "PLANTON_ALERT_DISK": "1",
+        }
+        self.settings = Settings(environ)
+        self.places = [Target(number, f"json://127.0.0.1/{number}") for number in range(1, targets + 1)]
+        self.board = Board(url, patience=10)
+        self.open()
+
+    def open(self) -> None:
+        """Start, or start again with what the file says."""
+        memory = Memory.load(self.settings.var_dir / "alerts.json")
+        self.site = Here(self.settings, self.clock)
+        post = Post(self.places, memory, self.phone)
+        self.heart = Heart(self.site, self.board, memory, post, self.clock, ZoneInfo("Europe/Paris"), "poste")
+
+    def beat(self, *minutes: float) -> None:
+        """A look now, or after each of these minutes."""
+        for pause in minutes or (0,):
+            self.clock.advance(minutes=pause)
+            self.heart.beat()
+
+    def sql(self, statement: str, *values: object) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement, values)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path) -> Iterator[Desk]:
+    one = Desk(database_url, tmp_path / "a", Phone(), FrozenClock(at_noon()))
+    yield one
+    one.board.close()
+
+
+def stop_account(desk: Desk) -> None:
+    desk.sql(
+        "INSERT INTO accounts (account, stopped_slug, stopped_remedy, stopped_at) VALUES ('77', 'token', 'Renouvelez.', %s)",
+        desk.clock.now(),
+    )
+
+
+def test_an_alert_opens_once_is_reminded_of_ever_more_rarely_and_closes_once(desk: Desk) -> None:
+    stop_account(desk)
+    desk.beat()
+    assert desk.phone.got == []  # a hiccup would not ring
+    desk.beat(*[1] * 60)
+    assert desk.phone.titles == ["Planton, alerte : Le compte 77 n’envoie plus rien (token)."]
+    assert "→ Renouvelez." in desk.phone.got[0][1].body
+    desk.beat(1, 120, 119, 1)
+    assert [title.split(" :")[0] for title in desk.phone.titles[1:]] == ["Planton, rappel"] * 2
+    desk.beat(60 * 23, 60)
+    assert len(desk.phone.got) == 4
+
+    desk.sql("DELETE FROM accounts")
+    desk.beat(*[1] * 30)
+    assert [title.split(" :")[0] for title in desk.phone.titles[4:]] == ["Planton, rétabli"]
+
+
+def test_what_comes_and_goes_is_one_alert(desk: Desk) -> None:
+    stop_account(desk)
+    desk.beat(0, 1)
+    for _ in range(12):
+        desk.sql("UPDATE accounts SET stopped_at = NULL")
+        desk.beat(1, 1)
+        desk.sql("UPDATE accounts SET stopped_at = now()")
+        desk.beat(1, 1)
+    assert len(desk.phone.got) == 1
+    desk.sql("DELETE FROM accounts")
+    desk.beat(*[1] * 61)
+    assert desk.phone.titles[-1].startswith("Planton, rétabli") and len(desk.phone.got) == 2
+
+
+def test_several_troubles_are_one_message(desk: Desk) -> None:
+    stop_account(desk)
+    desk.sql("INSERT INTO meta_flow (account, platform, subscription) VALUES ('77', 'messenger', 'lost')")
+    desk.sql(
+        "INSERT INTO meta_tokens (account, asked_at, valid, expires_at, missing) VALUES ('77', now(), true, %s, %s)",
+        desk.clock.now() + timedelta(days=9),
+        ["pages_messaging"],
+    )
+    desk.beat(0, 1, 1)
+    ((_, message),) = desk.phone.got
+    assert message.title == "Planton : 4 alertes"
+    for words in ("le jeton expire le 19/03/2026", "pages_messaging", "planton meta subscribe", "n’envoie plus rien"):
+        assert words in message.body
+    assert message.body.count("→") == 4
+
+
+def test_a_restart_repeats_nothing(desk: Desk) -> None:
+    stop_account(desk)
+    desk.beat(0, 1)
+    desk.board.close()
+    desk.open()
+    desk.beat(0, 1, 1)
+    assert len(desk.phone.got) == 1
+
+
+def test_of_two_machines_one_tells_and_the_other_takes_over(desk: Desk, tmp_path: Path) -> None:
+    stop_account(desk)
+    other = Desk(desk.url, tmp_path / "b", desk.phone, desk.clock)
+    for _ in range(5):
+        desk.beat(1)
+        other.beat(0)
+    assert len(desk.phone.got) == 1
+    assert desk.heart.leads and not other.heart.leads
+    desk.board.close()
+    other.beat(1, 1)
+    assert other.heart.leads and len(desk.phone.got) == 1
+    other.board.close()
+
+
+def test_the_database_away_is_told_without_it(desk: Desk, tmp_path: Path) -> None:
+    follower = Desk(desk.url, tmp_path / "b", Phone(), desk.clock)
+    desk.beat()
+    follower.beat()
+    real = desk.url
+    for one in (desk, follower):
+        one.board.close()
+        one.board = Board(NOWHERE, patience=10)
+        one.open()  # as after a restart: only the file is left
+    desk.beat(0, 1, 1)
+    ((_, message),) = desk.phone.got
+    assert message.title == "Planton, alerte : La base de données ne répond pas." and "Démarrez-la" in message.body
+    follower.beat(0, 1, 1)
+    assert follower.phone.got == []  # the one that tells is there, as far as it knows
+    follower.beat(10)
+    assert len(follower.phone.got) == 1
+
+    desk.board = Board(real, patience=10)
+    desk.open()
+    desk.beat(1, 1, 1)
+    assert desk.phone.titles[1:] == ["Planton, rétabli : La base de données ne répond pas."]
+    desk.board.close()
+
+
+def test_a_target_that_fails_is_tried_again_and_the_other_is_told(desk: Desk) -> None:
+    desk.places.append(Target(2, "json://127.0.0.1/2"))
+    desk.open()
+    desk.phone.broken = {1}
+    stop_account(desk)
+    desk.beat(0, 1)
+    assert [number for number, _ in desk.phone.got] == [2]
+    desk.board.close()
+    desk.open()  # what waits is in the file
+    desk.beat(0.5)
+    desk.phone.broken = set()
+    desk.beat(0, 1, 1)
+    assert [number for number, _ in desk.phone.got] == [2, 1]
+    assert (desk.settings.var_dir / "alerts.json").stat().st_mode & 0o777 == 0o600
+
+
+# -- emergencies that nobody reads ---------------------------------------------------------------------------------
+
+
+def emergency(desk: Desk, person: str) -> int:
+    """A conversation with an emergency that waits for a human since now; its number."""
+    with psycopg.connect(desk.url, autocommit=True) as connection:
+        row = connection.execute(
+            """WITH c AS (INSERT INTO conversations (platform, account, person, category, owner)
+                   VALUES ('messenger', '1', %s, 'emergency', 'waiting') RETURNING id)
+               INSERT INTO handoffs (conversation_id, category, priority, reason, opened_at, raised_at, due_at, platform)
+               SELECT id, 'emergency', 0, 'danger', %s, %s, %s, 'messenger' FROM c RETURNING conversation_id""",
+            (person, *[desk.clock.now()] * 3),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def looked_at(desk: Desk, conversation: int) -> None:
+    desk.sql("INSERT INTO audit (at, action, conversation_id) VALUES (%s, 'view', %s)", desk.clock.now(), conversation)
+
+
+def test_emergencies_that_no_agent_opens_ring_and_a_further_one_rings_again(desk: Desk) -> None:
+    desk.clock.at = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)  # at night too
+    first = emergency(desk, "a")
+    desk.beat(0, 2, 2.9)
+    assert desk.phone.got == []
+    desk.beat(0.2)
+    assert desk.phone.titles[0].startswith(
+        "Planton, alerte : 1 urgence sans lecture par un agent depuis plus de 5 minutes"
+    )
+    second = emergency(desk, "b")
+    desk.beat(*[1] * 16)
+    assert len(desk.phone.got) == 2 and "2 urgences" in desk.phone.titles[1]
+
+    looked_at(desk, first)
+    desk.sql("UPDATE handoffs SET taken_at = %s WHERE conversation_id = %s", desk.clock.now(), second)
+    desk.beat(1, 1, 1)
+    assert desk.phone.titles[2].startswith("Planton, rétabli")
+    desk.sql(
+        """INSERT INTO events (conversation_id, platform, account, channel, key, kind, at, received_at, body, disposition)
+           VALUES (%s, 'messenger', '1', 'messaging', 'k', 'text', %s, %s, '', 'emergency')""",
+        first,
+        desk.clock.now(),
+        desk.clock.now(),
+    )
+    desk.beat(4, 1.5)
+    assert len(desk.phone.got) == 4  # told a danger again after the agent's look
+
+
+def history(desk: Desk, by_hour: dict[int, int], days: int = 60) -> None:
+    """Messages received in earlier hours, by hour of the day (UTC)."""
+    first = desk.clock.now().replace(hour=0) - timedelta(days=days)
+    desk.sql(
+        """INSERT INTO volume_hours (hour, counted_at)
+           SELECT h, h FROM generate_series(%s::timestamptz, %s::timestamptz, '1 hour') h""",
+        first,
+        desk.clock.now() - timedelta(hours=1),
+    )
+    for hour, n in by_hour.items():
+        desk.sql(
+            """INSERT INTO volumes (hour, platform, measure, value, n)
+               SELECT hour, 'messenger', 'received', '', %s FROM volume_hours
+               WHERE extract(hour FROM hour AT TIME ZONE 'UTC') = %s""",
+            n,
+            hour,
+        )
+
+
+def test_webhooks_silent_for_longer_than_usual_at_that_hour(desk: Desk) -> None:
+    desk.sql("INSERT INTO meta_flow (account, platform, webhook_at) VALUES ('77', 'messenger', %s)", desk.clock.now())
+    desk.beat(30, 1)
+    assert desk.phone.got == []  # nothing is known of earlier weeks
+    desk.clock.at = at_noon()
+    history(desk, {h: 3 if h < 6 else 40 for h in range(24)})
+    desk.beat(9, 1, 1)
+    assert desk.phone.got == []
+    desk.beat(2, 1)  # forty an hour: eight should have come within twelve minutes
+    assert "Messenger : aucun webhook depuis 14 minutes" in desk.phone.titles[0]
+
+    desk.clock.at = at_noon() + timedelta(hours=14)
+    desk.sql("UPDATE meta_flow SET webhook_at = %s", desk.clock.now())
+    desk.beat(0, 2, 30, 30, 30)  # a night: three an hour
+    assert desk.phone.titles[1:] == [f"Planton, rétabli : {desk.phone.titles[0].partition(' : ')[2]}"]
+
+
+def test_a_queue_that_stands_still_and_dispositions_out_of_balance(desk: Desk) -> None:
+    emergency(desk, "a")
+    desk.sql("UPDATE handoffs SET taken_at = %s", desk.clock.now())
+    desk.sql("UPDATE conversations SET due_at = %s", desk.clock.now())
+    desk.sql(
+        """INSERT INTO events (conversation_id, platform, account, channel, key, kind, at, received_at, body, disposition)
+           SELECT id, 'messenger', '1', 'messaging', 'k', 'text', now(), now(), '', 'answered' FROM conversations"""
+    )
+    desk.sql(
+        """INSERT INTO outbox (conversation_id, lane, author, message, created_at, due_at, status, error_slug)
+           SELECT id, 'reply', 'bot', '', %(now)s, %(now)s, s, e
+           FROM conversations, (VALUES ('queued', NULL), ('failed', 'permission')) AS v(s, e)""".replace(
+            "%(now)s", "%s"
+        ),
+        desk.clock.now(),
+        desk.clock.now(),
+    )
+    desk.beat(0, 1, 1, 1)
+    told = "\n".join(message.body for _, message in desk.phone.got)
+    for words in (
+        "1 conversations attendent depuis plus d’une minute.",
+        "1 réponses attendent depuis plus d’une minute d’être envoyées.",
+        "1 message(s) sont notés « répondus » alors que leur réponse n’est pas partie.",
+        "Messenger, compte 1 : 1 envois refusés depuis une heure, une autorisation manque.",
+    ):
+        assert words in told
+    assert len(desk.phone.got) <= 2
+
+
+# -- this machine --------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_down_and_a_disk_that_fills_up(desk: Desk) -> None:
+    environ = {
+        **desk.settings.environ,
+        "PLANTON_ALERT_SERVICES": "engine",
+        "PLANTON_ALERT_DISK": "10000000",
+        "PLANTON_ENGINE_URL": "http://127.0.0.1:9",
+    }
+    desk.settings = Settings(environ)
+    desk.open()
+    desk.beat(0, 1, 1)
+    told = "\n".join(message.body for _, message in desk.phone.got)
+    assert "Service « moteur » : rien ne répond à http://127.0.0.1:9." in told and "planton run engine" in told
+    assert "Mo sur le disque de" in told and "Libérez de la place" in told
+    with receiving() as engine:
+        desk.settings = Settings(
+            {**environ, "PLANTON_ALERT_DISK": "1", "PLANTON_ENGINE_URL": f"http://127.0.0.1:{engine.port}"}
+        )
+        desk.open()
+        desk.beat(0, 1, 1)
+    assert desk.phone.got[-1][1].body.startswith("Rétabli")
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "grade"), [(22, "", None), (20, "prend fin le", "warning"), (6, "prend fin le", "critical")]
+)
+def test_a_certificate_near_its_end(tmp_path: Path, days: int, words: str, grade: str | None) -> None:
+    with over_tls(tmp_path, days) as (port, trusted):
+        settings = Settings({"PLANTON_PUBLIC_URL": f"https://127.0.0.1:{port}", "PLANTON_VAR_DIR": str(tmp_path)})
+        found = list(certificates(settings, datetime.now(UTC), trusted))
+        assert [problem.grade for problem in found] == ([grade] if grade else [])
+        assert all(words in problem.what and problem.remedy for problem in found)
+        unknown = list(certificates(settings, datetime.now(UTC)))
+        assert len(unknown) == 1 and (days < 22 or "n’est pas accepté" in unknown[0].what)
+
+
+@contextmanager
+def over_tls(folder: Path, days: int) -> Iterator[tuple[int, ssl.SSLContext]]:
+    """A server whose certificate ends so soon: its port, and a context that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days, minutes=-1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "c.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "k.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "c.pem", folder / "k.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1], ssl.create_default_context(cafile=str(folder / "c.pem"))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+# -- who is told ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def addresses() -> Iterator[tuple[list[str], list[Receiver]]]:
+    """A mailbox, a Matrix room and a webhook on loopback, with their addresses."""
+    with receiving(mail=True) as mail, receiving() as matrix, receiving() as hook:
+        urls = [
+            f"mailto://planton:{SECRET}@127.0.0.1:{mail.port}?from=planton@exemple.fr&to=astreinte@exemple.fr&mode=insecure",
+            f"matrix://planton:{SECRET}@127.0.0.1:{matrix.port}/!astreinte:127.0.0.1?version=3",
+            f"json://planton:{SECRET}@127.0.0.1:{hook.port}/hook",
+        ]
+        yield urls, [mail, matrix, hook]
+
+
+def test_mail_matrix_and_webhook_take_a_message_and_no_secret_is_said(
+    addresses: tuple[list[str], list[Receiver]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    urls, (mail, matrix, hook) = addresses
+    file = tmp_path / "alertes"
+    file.write_text("# astreinte\n" + "\n".join(urls))
+    file.chmod(0o600)
+    monkeypatch.setenv("PLANTON_ALERT_URLS_FILE", str(file))
+    caplog.set_level(logging.DEBUG)
+    assert main(["alert", "test"]) == 0
+    said = capsys.readouterr().out.replace("\u00a0", " ")
+    assert said.splitlines() == [
+        "cible 1 (courriel) : message remis.",
+        "cible 2 (Matrix) : message remis.",
+        "cible 3 (webhook) : message remis.",
+    ]
+    (sent,) = mail.mails
+    assert sent["Subject"] == "Planton : message d’essai" and sent["To"] == "astreinte@exemple.fr"
+    assert "Les alertes de Planton arrivent ici." in sent.as_bytes().decode() or sent.get_body() is not None
+    assert "Les alertes de Planton arrivent ici." in matrix.told[0] and "arrivent ici" in hook.told[0]
+
+    hook.broken = True
+    assert main(["alert", "test"]) == 1
+    both = capsys.readouterr()
+    assert "cible 3 (webhook) : message refusé" in both.out.replace("\u00a0", " ")
+    assert len(mail.mails) == 2 and len(matrix.told) == 2
+    assert SECRET not in both.out + both.err + caplog.text and SECRET not in repr(targets(urls))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("file:///etc/passwd", "ce genre d’adresse n’est pas accepté"),
+        (f"syslog://{SECRET}", "ce genre d’adresse n’est pas accepté"),
+        (f"mailto://u:{SECRET}@exemple.fr?attach=/etc/passwd", "« attach » n’est pas accepté"),
+        (f"mailto://u:{SECRET}@exemple.fr?pgpkey=/etc/passwd", "« pgpkey » n’est pas accepté"),
+        (f"matrix://{SECRET}@", "elle ne se comprend pas"),
+        (SECRET, "ce n’en est pas une"),
+    ],
+)
+def test_an_address_that_does_not_do_is_one_clear_line_without_it(url: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        targets(Settings({"PLANTON_ALERT_URLS": f"json://127.0.0.1 {url}"}).alert_urls)
+    assert words in caught.value.what and "n° 2" in caught.value.what
+    assert SECRET not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_of_addresses_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "alertes"
+    file.write_text("json://127.0.0.1")
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        _ = Settings({"PLANTON_ALERT_URLS_FILE": str(file)}).alert_urls
+
+
+def test_a_target_that_hangs_does_not_hold_up_the_others() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf, receiving() as hook:
+        both = targets([f"json://127.0.0.1:{deaf.getsockname()[1]}", f"json://127.0.0.1:{hook.port}/hook"])
+        taken = send_all([(one, Message("t", "b", None)) for one in both], most=1.0)
+    assert [taken[one.id] for one in both] == [False, True]
