@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -52,9 +53,18 @@ class Line(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             entry["error"] = describe(record.exc_info[1])
         if not self._people:
-            return json.dumps(entry, ensure_ascii=False, default=str)
+            return _BREAKS.sub(_escaped, json.dumps(entry, ensure_ascii=False, default=str))
         rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in _HEAD)
-        return f"{at.astimezone():%H:%M:%S} {self._role} {entry['level']} {entry['message']} {rest}".rstrip()
+        line = f"{at.astimezone():%H:%M:%S} {self._role} {entry['level']} {entry['message']} {rest}".rstrip()
+        return _BREAKS.sub(_escaped, line)
+
+
+# What ends a line or moves a terminal: nobody writes a second entry, or hides one, through a name.
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 _HEAD = {"at", "role", "level", "logger", "message"}

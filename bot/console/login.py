@@ -88,7 +88,7 @@ class LoginViews:
         if not self._entry.fits(request):
             return self.page(request, suite, EXPIRED, name, 403)
         address = request.remote_addr or request.ip or ""
-        device = self._accounts.device_of(name, request.cookies.get(self._entry.known))
+        device = self._entry.device(request, name)
         now = self._deps.wall.now()
         try:
             found = await self._accounts.check_password(name, field(request, "mot_de_passe"), address, now, device)
@@ -115,8 +115,8 @@ class LoginViews:
         through = session is not None and session.method == "oidc" and self._provider is not None
         response = redirect("/connexion?sorti=1" if through else "/connexion", status=303)
         self._entry.set(response, self._entry.door.cookie, "", 0)
-        # Drafts that the browser kept go with the session.
-        response.headers["Clear-Site-Data"] = '"storage"'
+        # Drafts that the browser kept go with the session, and so do the pages that « Précédent » would show.
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
     # -- an invitation: whoever has it chooses the password ---------------------------------------------------------
