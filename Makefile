@@ -18,7 +18,7 @@ ENGINE = .venv-engine/.installed
 AUDIT = .venv-audit/.installed
 WEB = bot/web/vendor/.installed
 
-.PHONY: help install train demo test check format test-nlu test-faults bench audit theme-dsfr lock clean
+.PHONY: help install train demo test check format test-nlu test-faults fuzz bench audit theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ test-nlu: install train ## Compare la compréhension à la référence (ACCEPTER
 
 test-faults: install train ## Provoque chaque panne, 10 000 messages (GRAINE=… rejoue) / Every fault, ten thousand messages
 	@FAULTS_SEED=$(GRAINE) $(PYTHON) -m pytest -m faults tests/scenario/test_faults_long.py
+
+fuzz: install train ## Un million d’entrées engendrées contre ce qui lit (ENTREES=…) / A million generated inputs against what reads
+	@$(PYTHON) -m tests.fuzz $(if $(ENTREES),--entrees $(ENTREES))
 
 bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
 	@$(PYTHON) scripts/bench.py

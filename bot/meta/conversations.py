@@ -206,6 +206,6 @@ def _id(value: object) -> str | None:
 def _moment(value: object) -> datetime | None:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return at.astimezone(UTC) if at is not None and at.tzinfo else None
+    except (ValueError, OverflowError):  # the first and last hours that there are have no UTC
         return None
-    return at.astimezone(UTC) if at is not None and at.tzinfo else None

@@ -147,6 +147,10 @@ class SendApi:
         answer = await self._call("GET", path, params)
         return answer.data, answer.usage
 
+    async def about_token(self) -> Any:
+        """`debug_token` of the token in use, asked by itself. The one call that Meta wants a token in the address of."""
+        return (await self._call("GET", "debug_token", itself=True)).data
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Any other call: thread control, subscription."""
         return (await self._call("POST", path, body=body)).data
@@ -158,14 +162,16 @@ class SendApi:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
+        itself: bool = False,
     ) -> _Answer:
         """One call; made anew with another token or secret where Meta refused the first, which did nothing then."""
         tried: list[Pair] = []
         while True:
             used = self._access.present
             tried.append(used)
+            asked = {"input_token": used.token} if itself else params
             try:
-                answer = await self._call_with(used, method, path, params, body, timeout)
+                answer = await self._call_with(used, method, path, asked, body, timeout)
             except GraphError as error:
                 if error.row.slug == "token" and self._access.token_refused(used, tried):
                     continue

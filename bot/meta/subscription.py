@@ -46,13 +46,16 @@ async def subscribed(api: SendApi, node: str, app_id: str | None) -> frozenset[s
 
     Without `app_id`, of whichever app: the edge shows a page's token all of them."""
     data = await api.get(f"{quoted(node)}/subscribed_apps", {"fields": "id,name,subscribed_fields"})
-    apps: Any = data.get("data") if isinstance(data, dict) else None
     return frozenset(
         str(field)
-        for app in (apps if isinstance(apps, list) else [])
+        for app in _list(data.get("data") if isinstance(data, dict) else None)
         if isinstance(app, dict) and app_id in (None, str(app.get("id")))
-        for field in (app.get("subscribed_fields") or ())
+        for field in _list(app.get("subscribed_fields"))
     )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def missing(found: frozenset[str], wanted: Sequence[str]) -> tuple[str, ...]:

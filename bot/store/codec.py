@@ -1,7 +1,8 @@
-"""The one codec through which a citizen's words are stored: AES-256-GCM, key outside the database.
+"""The one codec through which a citizen's words are stored: AES-256-GCM, keys outside the database.
 
-A stored value is: one byte of version, 12 bytes of nonce, ciphertext with its 16-byte tag. The associated data
-names the column, so that a value copied to another column does not open.
+A stored value is: one byte of version, 4 bytes that name the key, 12 bytes of nonce, ciphertext with its 16-byte tag. The
+associated data names the column, so that a value copied to another column does not open. (The first version did not name
+its key: it is opened by trial.)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import hmac
 import json
 import os
+from functools import cached_property
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -19,41 +21,61 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bot.core.errors import SettingsError
 
-_VERSION = b"\x01"
-_NONCE = 12
+_FIRST, _VERSION = b"\x01", b"\x02"
+_NONCE, _NAME = 12, 4
 
 
 class Codec:
-    """Encrypts and opens stored values. `key`: 32 bytes in base64, as in the setting DATA_KEY."""
+    """Encrypts with the current key and opens with every key.
 
-    def __init__(self, key: str) -> None:
-        try:
-            raw = base64.b64decode(key, validate=True)
-        except (binascii.Error, ValueError):
-            raw = b""
-        if len(raw) != 32:
-            raise SettingsError(
-                "PLANTON_DATA_KEY n’est pas une clé de 32 octets en base64.",
-                "Créez-en une avec\u00a0: openssl rand -base64 32",
-            )
-        self._gcm = AESGCM(raw)
-        self._raw = raw
+    `keys`: as in the setting DATA_KEY: 32 bytes in base64; during a rotation the new key, a comma, the old one.
+    """
+
+    def __init__(self, keys: str) -> None:
+        self._raws = [_raw(key) for key in keys.split(",")]
+        if not 1 <= len(self._raws) <= 2:
+            raise SettingsError("PLANTON_DATA_KEY contient plus de deux clés.", "Gardez la nouvelle et l’ancienne.")
+        self._raw = self._raws[0]
+        self._names = [_name(raw) for raw in self._raws]
+        self._gcms = [AESGCM(raw) for raw in self._raws]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the keys are called in the database (hexadecimal), the current one first. Nothing of a key is in its name."""
+        return tuple(name.hex() for name in self._names)
+
+    @property
+    def mark(self) -> bytes:
+        """What every value begins with that the current key sealed."""
+        return _VERSION + self._names[0]
+
+    @cached_property
+    def parts(self) -> tuple[Codec, ...]:
+        """A codec for each key, the current one first."""
+        if len(self._raws) == 1:
+            return (self,)
+        return tuple(Codec(base64.b64encode(raw).decode()) for raw in self._raws)
 
     def seal(self, value: bytes, column: str) -> bytes:
         """Encrypt bytes for `column` (e.g. `events.body`)."""
         nonce = os.urandom(_NONCE)
-        return _VERSION + nonce + self._gcm.encrypt(nonce, value, column.encode())
+        return self.mark + nonce + self._gcms[0].encrypt(nonce, value, column.encode())
 
     def open(self, value: bytes, column: str) -> bytes:
-        """Decrypt what `seal` made. Raises SettingsError when the key is not the one it was sealed with."""
+        """Decrypt what `seal` made. Raises SettingsError when no key is the one it was sealed with, or the value is cut."""
         value = bytes(value)
-        try:
-            return self._gcm.decrypt(value[1 : 1 + _NONCE], value[1 + _NONCE :], column.encode())
-        except InvalidTag:
-            raise SettingsError(
-                "Les données enregistrées ne s’ouvrent pas avec la clé PLANTON_DATA_KEY.",
-                "Remettez la clé d’origine\u00a0: sans elle, ces données sont illisibles.",
-            ) from None
+        for name, gcm in zip(self._names, self._gcms, strict=True):
+            start = _start(value, name)
+            if start is None or len(value) < start + _NONCE:
+                continue
+            try:
+                return gcm.decrypt(value[start : start + _NONCE], value[start + _NONCE :], column.encode())
+            except InvalidTag:
+                continue
+        raise SettingsError(
+            "Les données enregistrées ne s’ouvrent pas avec la clé PLANTON_DATA_KEY.",
+            "Remettez la clé d’origine\u00a0: sans elle, ces données sont illisibles.",
+        )
 
     def seal_json(self, value: Any, column: str) -> bytes:
         """Encrypt JSON types."""
@@ -64,14 +86,46 @@ class Codec:
         return None if value is None else json.loads(self.open(value, column))
 
     def fingerprint(self, purpose: str, value: str) -> int:
-        """A signed 64-bit keyed hash: tells equal values apart from others, and nothing without the key.
+        """A signed 64-bit keyed hash: tells equal values apart from others, and nothing without the (current) key.
 
         `purpose` (e.g. `search`) keeps hashes made for one use from being compared with those of another.
         """
-        key = hmac.new(self._raw, b"fingerprint\x00" + purpose.encode(), hashlib.sha256).digest()
-        hashed = hmac.new(key, value.encode(errors="surrogatepass"), hashlib.sha256).digest()
-        return int.from_bytes(hashed[:8], "big", signed=True)
+        return fingerprint(self.fingerprint_key(purpose), value)
+
+    def fingerprint_key(self, purpose: str) -> bytes:
+        """The key of these fingerprints, from which neither the codec's nor another's is found."""
+        return hmac.new(self._raw, b"fingerprint\x00" + purpose.encode(), hashlib.sha256).digest()
 
     def key(self, purpose: str) -> bytes:
         """A key of 32 bytes for one use (e.g. `likeness`), from which neither the codec's nor another's is found."""
         return hmac.new(self._raw, b"key\x00" + purpose.encode(), hashlib.sha256).digest()
+
+
+def fingerprint(key: bytes, value: str) -> int:
+    """A signed 64-bit hash with a key of `Codec.fingerprint_key`."""
+    hashed = hmac.new(key, value.encode(errors="surrogatepass"), hashlib.sha256).digest()
+    return int.from_bytes(hashed[:8], "big", signed=True)
+
+
+def _start(value: bytes, name: bytes) -> int | None:
+    """Where the nonce begins, if the key of this name may have sealed the value."""
+    if value[:1] == _FIRST:
+        return 1
+    return 1 + _NAME if value[: 1 + _NAME] == _VERSION + name else None
+
+
+def _raw(key: str) -> bytes:
+    try:
+        raw = base64.b64decode(key.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != 32:
+        raise SettingsError(
+            "PLANTON_DATA_KEY n’est pas une clé de 32 octets en base64.",
+            "Créez-en une avec\u00a0: openssl rand -base64 32",
+        )
+    return raw
+
+
+def _name(raw: bytes) -> bytes:
+    return hmac.new(raw, b"name", hashlib.sha256).digest()[:_NAME]
