@@ -363,7 +363,7 @@ async def test_the_command_says_what_goes_then_does_it(
 
 def test_catching_up_brings_nothing_back_that_was_erased(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["catchup", "--depuis", "2020-01-01"]) == 2
-    assert "plus de 180 jours" in capsys.readouterr().err
+    assert "plus de 30 jours" in capsys.readouterr().err
 
 
 async def test_a_worker_purges_at_night(console: RunningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
