@@ -34,6 +34,7 @@ from bot.policy.patience import Patience
 from bot.sender.deps import SenderAccount, SenderDeps
 from bot.sender.service import Sender
 from bot.sender.subscriptions import Subscriptions
+from bot.sender.tokens import Tokens
 from bot.sender.watch import Watch
 from bot.settings import Account, Settings
 from bot.store.codec import Codec
@@ -352,7 +353,8 @@ async def _watching(settings: Settings, url: str, opened: Store, accounts: Seque
         async with catching.clients(settings, accounts) as apis:
             walks = catching.catch_up(settings, database, opened.codec, opened.clock)
             asked = Subscriptions(database, opened.clock, settings.graph_url, settings.app_id)
-            await Watch(apis, database, walks, asked, opened.clock).run()
+            tokens = Tokens(database, opened.clock)
+            await Watch(apis, database, walks, asked, opened.clock, tokens=tokens).run()
     except Exception as error:
         log.error("catch-up ended: %s", describe(error))
     finally:

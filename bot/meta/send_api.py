@@ -5,7 +5,7 @@ SendError
 ├── GraphTimeout  the answer was lost: the message may have left, look for its echo before sending again
 └── GraphDown     Meta was not reached: the message surely did not leave
 
-The token travels in the Authorization header, never in an address, so no log of addresses can hold it; no exception
+The token travels in the Authorization header, never in an address (but for `about_token`); no exception
 or repr holds it either (aiohttp's own errors carry the request's headers, so they are not chained).
 """
 

@@ -161,6 +161,7 @@ class Graph:
         self.people: dict[str, Person] = {}
         self.usage_headers: dict[str, str] = {}
         self.threads = Threads()
+        self.token: dict[str, Any] = {"expires_at": 0, "scopes": ["pages_messaging", "instagram_manage_messages"]}
         self.subscribed: dict[str, list[str]] = {}  # node → fields; one that is not here has all of them
         self._readings: deque[Script] = deque()
         self.weather: Callable[[str], Script] = lambda person: (
@@ -262,6 +263,8 @@ class Graph:
         if request.method == "POST" and edge == "messages":
             return await self._messages(request, account, body)
         await self._sleep(self.latency)
+        if request.method == "GET" and path == ["debug_token"] and request.query.get("input_token"):
+            return {"data": {"app_id": OWN_APP, "type": "PAGE", "is_valid": True, **self.token}}
         if edge and edge.endswith(("thread_control", "thread_owner")):
             return self._thread(edge, body or dict(request.query))
         if self._readings and path[0] != "me" and (edge is not None or request.method == "GET"):

@@ -16,6 +16,7 @@ from bot.meta.send_api import SendApi
 from bot.sender.catchup import CatchUp, Outcome
 from bot.sender.deps import SenderAccount
 from bot.sender.subscriptions import Found, Subscriptions
+from bot.sender.tokens import Tokens
 from bot.store import meta_flow
 from bot.store.db import Database
 from bot.store.meta_flow import Flow
@@ -32,6 +33,7 @@ class WatchTiming:
     walk_every: float = 900.0
     walk_again: float = 120.0  # after one that broke off, or that somebody else was doing
     check_every: float = 300.0  # of the subscription
+    token_every: float = 3600.0
 
 
 class Watch:
@@ -46,6 +48,7 @@ class Watch:
         clock: Clock,
         timing: WatchTiming | None = None,
         tick: Callable[[], float] = time.monotonic,
+        tokens: Tokens | None = None,
     ) -> None:
         self._accounts = accounts
         self._db = database
@@ -56,6 +59,8 @@ class Watch:
         self._tick = tick
         self._walk_at: dict[str, float] = {}
         self._check_at: dict[str, float] = {}
+        self._tokens = tokens
+        self._token_at: dict[str, float] = {}
         self._states: dict[str, str | None] = {}
 
     async def run(self) -> None:
@@ -74,6 +79,9 @@ class Watch:
         if self._tick() >= self._check_at.get(account.id, 0.0):
             self._check_at[account.id] = self._tick() + self._timing.check_every
             self._tell(await self._subscriptions.look(account, api))
+        if self._tokens is not None and self._tick() >= self._token_at.get(account.id, 0.0):
+            self._token_at[account.id] = self._tick() + self._timing.token_every
+            await self._tokens.look(account, api)
         flow = await self._flow(account.id)
         if flow is not None and flow.walk_wanted and not flow.walk_error:
             await self._walk(account, api)

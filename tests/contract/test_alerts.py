@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import aiohttp
 import psycopg
 import pytest
 from cryptography import x509
@@ -21,22 +22,28 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from psycopg.rows import dict_row
 
 from bot.app.cli import main
 from bot.app.monitor import Here
-from bot.app.vitals import certificates
+from bot.app.vitals import access, certificates
 from bot.core.clock import FrozenClock
 from bot.core.errors import SettingsError
+from bot.meta.send_api import SendApi
 from bot.monitor.board import Board
 from bot.monitor.heart import Heart
 from bot.monitor.memory import Memory
 from bot.monitor.post import Post
 from bot.monitor.targets import Target, send_all, targets
 from bot.monitor.wording import Message
+from bot.sender.deps import SenderAccount
+from bot.sender.tokens import Tokens
 from bot.settings import Settings
+from bot.store.db import Database
+from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.receivers import Receiver, receiving
 
-SECRET = "mot-de-passe-secret"
+HIDDEN = "mot-de-passe-secret"
 NOWHERE = "postgresql://planton@127.0.0.1:9/nowhere"
 
 
@@ -411,9 +418,9 @@ def addresses() -> Iterator[tuple[list[str], list[Receiver]]]:
     """A mailbox, a Matrix room and a webhook on loopback, with their addresses."""
     with receiving(mail=True) as mail, receiving() as matrix, receiving() as hook:
         urls = [
-            f"mailto://planton:{SECRET}@127.0.0.1:{mail.port}?from=planton@exemple.fr&to=astreinte@exemple.fr&mode=insecure",
-            f"matrix://planton:{SECRET}@127.0.0.1:{matrix.port}/!astreinte:127.0.0.1?version=3",
-            f"json://planton:{SECRET}@127.0.0.1:{hook.port}/hook",
+            f"mailto://planton:{HIDDEN}@127.0.0.1:{mail.port}?from=planton@exemple.fr&to=astreinte@exemple.fr&mode=insecure",
+            f"matrix://planton:{HIDDEN}@127.0.0.1:{matrix.port}/!astreinte:127.0.0.1?version=3",
+            f"json://planton:{HIDDEN}@127.0.0.1:{hook.port}/hook",
         ]
         yield urls, [mail, matrix, hook]
 
@@ -448,25 +455,25 @@ def test_mail_matrix_and_webhook_take_a_message_and_no_secret_is_said(
     both = capsys.readouterr()
     assert "cible 3 (webhook) : message refusé" in both.out.replace("\u00a0", " ")
     assert len(mail.mails) == 2 and len(matrix.told) == 2
-    assert SECRET not in both.out + both.err + caplog.text and SECRET not in repr(targets(urls))
+    assert HIDDEN not in both.out + both.err + caplog.text and HIDDEN not in repr(targets(urls))
 
 
 @pytest.mark.parametrize(
     ("url", "words"),
     [
         ("file:///etc/passwd", "ce genre d’adresse n’est pas accepté"),
-        (f"syslog://{SECRET}", "ce genre d’adresse n’est pas accepté"),
-        (f"mailto://u:{SECRET}@exemple.fr?attach=/etc/passwd", "« attach » n’est pas accepté"),
-        (f"mailto://u:{SECRET}@exemple.fr?pgpkey=/etc/passwd", "« pgpkey » n’est pas accepté"),
-        (f"matrix://{SECRET}@", "elle ne se comprend pas"),
-        (SECRET, "ce n’en est pas une"),
+        (f"syslog://{HIDDEN}", "ce genre d’adresse n’est pas accepté"),
+        (f"mailto://u:{HIDDEN}@exemple.fr?attach=/etc/passwd", "« attach » n’est pas accepté"),
+        (f"mailto://u:{HIDDEN}@exemple.fr?pgpkey=/etc/passwd", "« pgpkey » n’est pas accepté"),
+        (f"matrix://{HIDDEN}@", "elle ne se comprend pas"),
+        (HIDDEN, "ce n’en est pas une"),
     ],
 )
 def test_an_address_that_does_not_do_is_one_clear_line_without_it(url: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         targets(Settings({"PLANTON_ALERT_URLS": f"json://127.0.0.1 {url}"}).alert_urls)
     assert words in caught.value.what and "n° 2" in caught.value.what
-    assert SECRET not in str(caught.value) and "\n" not in str(caught.value)
+    assert HIDDEN not in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_file_of_addresses_that_others_may_read_is_refused(tmp_path: Path) -> None:
@@ -482,3 +489,33 @@ def test_a_target_that_hangs_does_not_hold_up_the_others() -> None:
         both = targets([f"json://127.0.0.1:{deaf.getsockname()[1]}", f"json://127.0.0.1:{hook.port}/hook"])
         taken = send_all([(one, Message("t", "b", None)) for one in both], most=1.0)
     assert [taken[one.id] for one in both] == [False, True]
+
+
+# -- tokens --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_end_of_a_token_and_a_permission_that_went_are_asked_of_meta(database: Database) -> None:
+    now = at_noon()
+
+    async def told(token: str) -> dict[str, str]:
+        async with aiohttp.ClientSession() as session:
+            api = SendApi(session, graph.url, PAGE, token, SECRET)
+            for account in (SenderAccount(PAGE, PAGE, TOKEN), SenderAccount(IG, PAGE, TOKEN)):
+                await Tokens(database, FrozenClock(now)).look(account, api)
+        with psycopg.connect(database.url, autocommit=True, row_factory=dict_row) as connection:
+            return {problem.key: problem.what for problem in access(connection, now)}
+
+    async with ScriptedGraph() as graph:
+        assert await told(TOKEN) == {}
+        graph.graph.token = {
+            "expires_at": int((now + timedelta(days=5)).timestamp()),
+            "scopes": ["pages_messaging", "public_profile"],
+        }
+        assert await told(TOKEN) == {
+            f"token:{PAGE}": f"Compte {PAGE} : le jeton expire le 15/03/2026.",
+            f"permission:{IG}": f"Compte {IG} : il manque au jeton l’autorisation instagram_manage_messages.",
+        }
+        refused = await told("another")
+        assert refused[f"token:{PAGE}"] == f"Compte {PAGE} : Meta dit que le jeton n’est plus valable."
+        graph.graph.token = {"is_valid": None}
+        assert f"token:{PAGE}" not in await told(TOKEN)  # says nothing of use: what it said is forgotten
