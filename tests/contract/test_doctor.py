@@ -174,6 +174,14 @@ def test_a_message_that_nobody_will_read_is_a_problem(environ: dict[str, str], d
     assert found(environ, root) == ["1 message(s) attendent sans que personne ne doive les lire."]
 
 
+def test_what_waits_for_the_engine_is_a_problem(environ: dict[str, str], database_url: str, root: Path) -> None:
+    conversation = converse(database_url, NOW + timedelta(seconds=3))
+    event(database_url, conversation, "1")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE conversations SET engine_away_since = %s", (NOW - timedelta(seconds=61),))
+    assert found(environ, root) == ["1 conversations attendent le moteur depuis plus d’une minute."]
+
+
 def test_what_waits_for_more_than_a_minute_is_a_problem(environ: dict[str, str], database_url: str, root: Path) -> None:
     event(database_url, converse(database_url, NOW - timedelta(seconds=61)), "1")
     assert found(environ, root) == ["1 conversations attendent depuis plus d’une minute."]

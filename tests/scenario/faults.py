@@ -30,7 +30,7 @@ from tests.scenario.processes import HELP, QUESTIONS, Account, Message, Meta, Pl
 RATE = 20  # messages a second
 AFTER = 2.5  # seconds that messages go on flowing once the fault is over
 ALARM_EVERY = 20  # one message in so many is a cry for help
-ENGINE_STARTS = 120.0  # at most, on a busy machine
+ENGINE_STARTS = 300.0  # at most, on a busy machine
 GIVES_UP = 240.0  # seconds after which something that is not settled is not going to be
 DISK = 1500  # MB of a disk that can be filled
 
