@@ -260,6 +260,15 @@ def parser() -> Parser:
     tries = alert.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
     tries.add_parser("test", help="envoie un message d’essai")
 
+    keys = commands.add_parser("keys", help="passe à une nouvelle clé de chiffrement, sans arrêt")
+    turns = keys.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
+    rotate = turns.add_parser("rotate", help="chiffre tout avec la nouvelle clé, par petits lots")
+    rotate.description = (
+        "Chiffre de nouveau ce qui est enregistré avec la première clé de DATA_KEY, par petits lots, pendant que Planton tourne. "
+        "Interrompue, la commande reprend où elle en était. Elle dit à la fin que l’ancienne clé peut être retirée."
+    )
+    turns.add_parser("status", help="dit quelles clés et quels secrets servent encore")
+
     doctor = commands.add_parser("doctor", help="vérifie l’installation et le compte des messages")
     doctor.description = "Vérifie l’installation ; chaque problème est donné avec son remède."
     doctor.add_argument("--json", action="store_true", help="résultat en JSON")

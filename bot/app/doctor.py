@@ -35,6 +35,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
 from bot.monitor.finding import Grade, Problem
 from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
+from bot.store import facts
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
 from bot.store.purge import FACT as PURGED
@@ -578,13 +579,28 @@ def _without_engine(connection: psycopg.Connection[Row], now: datetime) -> Itera
 
 
 def _key(connection: psycopg.Connection[Row], settings: Settings) -> Iterator[Problem]:
-    row = connection.execute("SELECT body FROM events ORDER BY id DESC LIMIT 1").fetchone()
-    if row is None or settings.raw("DATA_KEY") == GIVEN:
+    """Whether DATA_KEY opens what is stored, and whether one of two keys may go."""
+    if settings.raw("DATA_KEY") == GIVEN:
         return
+    rows = connection.execute(
+        "SELECT name, value FROM facts WHERE name = ANY(%s)", ([facts.KEY_CANARY, facts.DATA_KEYS],)
+    )
+    kept = {row["name"]: row["value"] for row in rows}
+    canary, known = kept.get(facts.KEY_CANARY), kept.get(facts.DATA_KEYS)
+    row = connection.execute("SELECT body FROM events ORDER BY id DESC LIMIT 1").fetchone()
     try:
-        Codec(settings.secret("DATA_KEY")).open(row["body"], "events.body")
+        codec = Codec(settings.secret("DATA_KEY"))
+        if canary is not None:
+            facts.fits(codec, canary, known)
+        if row is not None:
+            codec.open(row["body"], "events.body")
     except SettingsError as error:
         yield Problem(error.what, error.remedy)
+        return
+    if len(codec.parts) == 2 and canary is not None:
+        done = known["used"] == [codec.names[0]] if known else facts.of_canary(codec, canary) == codec.names[0]
+        remedy = "L’ancienne ne sert plus : retirez-la, puis relancez." if done else "Faites : planton keys rotate"
+        yield Problem("DATA_KEY contient deux clés.", remedy, advice=True)
 
 
 # -- for people --------------------------------------------------------------------------------------------------

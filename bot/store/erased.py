@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,12 +29,16 @@ from bot.core.messages import (
     Unsend,
     body_from_json,
 )
+from bot.store import facts
 from bot.store.caught import words
-from bot.store.codec import Codec
+from bot.store.codec import Codec, fingerprint
 from bot.store.conversations import BODY
 
 # Meta sends a webhook again for hours; a catch-up asked for by hand may reach further back, and not beyond this.
 KEPT = timedelta(days=30)
+_PURPOSE = "erased"
+_FACT, _SEALED = "erased_keys", "facts.erased_keys"
+_KNOWN_KEYS: WeakKeyDictionary[Codec, list[bytes]] = WeakKeyDictionary()
 
 Where = tuple[str, str, str]  # platform, account, person
 Key = tuple[str, str, str]  # platform, account, event key
@@ -57,10 +62,10 @@ _WORDLESS = (Read, Delivery, Reaction, Unsend)
 class Prints:
     """Makes the keyed prints of one kind of thing each."""
 
-    codec: Codec
+    key: bytes
 
     def _of(self, kind: str, *parts: str) -> int:
-        return self.codec.fingerprint("erased", "\x00".join((kind, *parts)))
+        return fingerprint(self.key, "\x00".join((kind, *parts)))
 
     def message(self, platform: str, account: str, id_: str) -> int:
         """Of a message, by its key or mid."""
@@ -75,9 +80,31 @@ class Prints:
         return self._of("person", *where)
 
 
+def _now(codec: Codec) -> Prints:
+    return Prints(codec.fingerprint_key(_PURPOSE))
+
+
+async def _all(connection: AsyncConnection, codec: Codec) -> list[Prints]:
+    """Prints cannot be made anew: those of a key that is gone are recognised by what `keep_keys` kept of it."""
+    if codec not in _KNOWN_KEYS:  # as long as this process runs: a key that goes meanwhile is still one of its own
+        sealed = await facts.get(connection, _FACT)
+        _KNOWN_KEYS[codec] = (
+            [bytes.fromhex(key) for key in codec.open_json(bytes.fromhex(sealed), _SEALED)] if sealed else []
+        )
+    own = [part.fingerprint_key(_PURPOSE) for part in codec.parts]
+    return [Prints(key) for key in dict.fromkeys([*own, *_KNOWN_KEYS[codec]])]
+
+
+async def keep_keys(connection: AsyncConnection, codec: Codec) -> None:
+    """Before the old DATA_KEY goes: keep the key of its prints, and no other of its uses, for as long as there are any."""
+    standing = await connection.scalar(text("SELECT EXISTS (SELECT FROM erased_messages)"))
+    older = [prints.key.hex() for prints in await _all(connection, codec)][1:] if standing else []
+    await facts.put(connection, _FACT, codec.seal_json(older, _SEALED).hex())
+
+
 async def remember(connection: AsyncConnection, codec: Codec, conversation: int, where: Where, now: datetime) -> None:
     """Before a conversation is erased, in the same transaction: what of it must not come back."""
-    prints, known = Prints(codec), set[int]()
+    prints, known = _now(codec), set[int]()
     platform, account, _ = where
     for row in await connection.execute(_EVENTS, {"id": conversation}):
         known |= {prints.message(platform, account, one) for one in (row.key, row.mid) if one}
@@ -108,7 +135,20 @@ async def among(
     `strangers`: people who had no conversation until now: that they read or liked what is gone does not begin one.
     `late`: the events come by the Conversations API.
     """
-    prints = Prints(codec)
+    gone: set[Key] = set()
+    for prints in await _all(connection, codec):
+        gone |= await _among(connection, prints, events, now, strangers, late)
+    return gone
+
+
+async def _among(
+    connection: AsyncConnection,
+    prints: Prints,
+    events: Sequence[Event],
+    now: datetime,
+    strangers: Collection[Where],
+    late: bool,
+) -> set[Key]:
     wanted = sorted({one for event in events for one in _prints(prints, event, late)})
     if not wanted:
         return set()
@@ -141,10 +181,11 @@ M = TypeVar("M", bound=Answered)
 
 async def answered(connection: AsyncConnection, codec: Codec, marks: Iterable[M], now: datetime) -> set[M]:
     """Those of these marks whose person was erased since."""
-    prints = Prints(codec)
     by_print: dict[int, list[M]] = {}
-    for mark in marks:
-        by_print.setdefault(prints.person((mark.platform.value, mark.account, mark.person)), []).append(mark)
+    marks = list(marks)
+    for prints in await _all(connection, codec) if marks else ():
+        for mark in marks:
+            by_print.setdefault(prints.person((mark.platform.value, mark.account, mark.person)), []).append(mark)
     if not by_print:
         return set()
     rows = await connection.execute(_STANDING, {"prints": sorted(by_print), "now": now})

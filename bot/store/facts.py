@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.errors import SetupError
+from bot.core.errors import SettingsError, SetupError
 from bot.store.codec import Codec
 
 CLOCK_OFFSET = "clock_offset"  # seconds that the demo's clocks are ahead of the machine's
 
 KEY_CANARY = "key_canary"  # a word sealed with the key of this installation, in base64
 _CANARY_COLUMN = "facts.key_canary"
+# {"used": names of the keys that sealed what is stored, "search": that of the key whose tokens every document has}
+DATA_KEYS = "data_keys"
+_KEYS_LOCK = 7_109_325
 RESTORING = "restoring"  # a back-up is in place; what was erased since is not gone again yet
 
 
@@ -31,14 +35,48 @@ async def check_key(connection: AsyncConnection, codec: Codec) -> None:
 
 
 async def check_canary(connection: AsyncConnection, codec: Codec) -> None:
-    """As `check_key`, for the key alone."""
+    """As `check_key`, for the keys alone. Each new key is noted before it seals."""
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEYS_LOCK})
     canary = await get(connection, KEY_CANARY)
-    if canary is not None:
-        check_sealed(codec, canary, None)
-        return
-    # Data older than the canary.
-    check_sealed(codec, None, await connection.scalar(text("SELECT body FROM events ORDER BY id DESC LIMIT 1")))
-    await put(connection, KEY_CANARY, base64.b64encode(codec.seal(b"planton", _CANARY_COLUMN)).decode())
+    if canary is None:
+        body = await connection.scalar(text("SELECT body FROM events ORDER BY id DESC LIMIT 1"))
+        check_sealed(codec, None, body)  # data older than the canary
+        canary = await set_canary(connection, codec if body is None else codec.parts[-1])
+    known = await get(connection, DATA_KEYS)
+    fits(codec, canary, known)
+    used = known["used"] if known else [of_canary(codec, canary)]
+    if codec.names[0] not in used:
+        known = {"used": [*used, codec.names[0]], "search": known["search"] if known else used[0]}
+        await put(connection, DATA_KEYS, known)
+
+
+def fits(codec: Codec, canary: str, known: Any) -> None:
+    """Raise SettingsError unless the keys open everything. `known`: the fact DATA_KEYS."""
+    used = known["used"] if known else []
+    if any(name not in codec.names for name in used) and any(name in codec.names for name in used):
+        raise SettingsError(
+            "PLANTON_DATA_KEY\u00a0: une autre clé sert encore, la rotation n’est pas finie.",
+            "Remettez les deux, séparées par une virgule (la nouvelle d’abord), puis faites\u00a0: planton keys rotate",
+        )
+    of_canary(codec, canary)
+
+
+def of_canary(codec: Codec, canary: str) -> str:
+    """The name of the key that sealed the canary. Raises SettingsError when it is none of these."""
+    sealed = base64.b64decode(canary)
+    for part in codec.parts[:-1]:
+        with contextlib.suppress(SettingsError):
+            part.open(sealed, _CANARY_COLUMN)
+            return part.names[0]
+    codec.parts[-1].open(sealed, _CANARY_COLUMN)
+    return codec.parts[-1].names[0]
+
+
+async def set_canary(connection: AsyncConnection, codec: Codec) -> str:
+    """Seal the canary with the current key."""
+    canary = base64.b64encode(codec.seal(b"planton", _CANARY_COLUMN)).decode()
+    await put(connection, KEY_CANARY, canary)
+    return canary
 
 
 def check_sealed(codec: Codec, canary: str | None, body: bytes | None) -> None:

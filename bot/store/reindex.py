@@ -6,6 +6,7 @@ restart. What is indexed already is passed over. Any number of processes may cal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,31 +29,35 @@ _LOCK = 7_109_303  # advisory: one process works at a time
 _MISSING = (
     "t.id > :low AND t.id <= :high AND NOT EXISTS (SELECT FROM search_documents WHERE kind = :kind AND ref = t.id)"
 )
-_SOURCES = {
+_TABLES = {
     "events": (
         search.EVENT,
-        text(f"""
-            SELECT t.id, t.conversation_id, t.at, t.body FROM events t
-            WHERE {_MISSING} AND t.conversation_id IS NOT NULL AND (t.kind IN ('text', 'quick_reply', 'attachment', 'edit')
-                OR t.kind = 'echo' AND t.reason IN ('inbox_reply', 'inbox_automation')) FOR SHARE OF t
-        """),  # noqa: S608
+        """SELECT t.id, t.conversation_id, t.at, t.body FROM events t
+            WHERE {} AND t.conversation_id IS NOT NULL AND (t.kind IN ('text', 'quick_reply', 'attachment', 'edit')
+                OR t.kind = 'echo' AND t.reason IN ('inbox_reply', 'inbox_automation')) FOR SHARE OF t""",
     ),
     "outbox": (
         search.OUTBOX,
-        text(f"SELECT t.id, t.conversation_id, t.created_at AS at, t.author, t.message FROM outbox t WHERE {_MISSING}"),  # noqa: S608
+        "SELECT t.id, t.conversation_id, t.created_at AS at, t.author, t.message FROM outbox t WHERE {}",
     ),
     "notes": (
         search.NOTE,
-        text(f"SELECT t.id, t.conversation_id, t.at, t.body FROM notes t WHERE {_MISSING} FOR SHARE OF t"),  # noqa: S608
+        "SELECT t.id, t.conversation_id, t.at, t.body FROM notes t WHERE {} FOR SHARE OF t",
     ),
     "conversations": (
         search.NAME,
-        text(f"""
-            SELECT t.id, t.id AS conversation_id, coalesce(t.profile_at, t.created_at) AS at, t.profile
-            FROM conversations t WHERE {_MISSING} AND t.profile IS NOT NULL
-        """),  # noqa: S608
+        """SELECT t.id, t.id AS conversation_id, coalesce(t.profile_at, t.created_at) AS at, t.profile
+            FROM conversations t WHERE {} AND t.profile IS NOT NULL""",
     ),
 }
+_SOURCES = {table: (kind, text(query.format(_MISSING))) for table, (kind, query) in _TABLES.items()}
+_NAMED = {kind: text(query.format("t.id = ANY(:ids)")) for kind, query in _TABLES.values()}
+
+
+async def documents(connection: AsyncConnection, codec: Codec, kind: str, refs: Sequence[int]) -> list[Document | None]:
+    """What stands in the index, read anew from where it was said."""
+    rows = (await connection.execute(_NAMED[kind], {"ids": list(refs)})).all()
+    return [_document(codec, kind, row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -114,21 +119,7 @@ class Reindex:
     async def _index(self, connection: AsyncConnection, table: str, low: int, high: int) -> None:
         kind, query = _SOURCES[table]
         rows = (await connection.execute(query, {"low": low, "high": high, "kind": kind})).all()
-        await search.index(connection, self._codec, [self._document(kind, row) for row in rows])
-
-    def _document(self, kind: str, row: Row[Any]) -> Document | None:
-        if kind == search.EVENT:
-            body = body_from_json(self._codec.open_json(row.body, BODY))
-            return search.of_event(row.id, row.conversation_id, row.at, body)
-        if kind == search.OUTBOX:
-            said = self._codec.open_json(row.message, "outbox.message")["text"]
-            return search.of_outbox(row.id, row.conversation_id, row.at, row.author, clean(said))
-        if kind == search.NOTE:
-            words = self._codec.open(row.body, "notes.body").decode()
-            return search.of_note(row.id, row.conversation_id, row.at, words)
-        profile = self._codec.open_json(row.profile, PROFILE) or {}
-        name = profile.get("name") or profile.get("username")
-        return search.of_name(row.id, row.at, str(name)) if name else None
+        await search.index(connection, self._codec, [_document(self._codec, kind, row) for row in rows])
 
 
 async def _begin(connection: AsyncConnection) -> dict[str, Any]:
@@ -138,3 +129,18 @@ async def _begin(connection: AsyncConnection) -> dict[str, Any]:
         for table in _SOURCES
     }
     return {"next": dict(last), "total": last}
+
+
+def _document(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
+    if kind == search.EVENT:
+        body = body_from_json(codec.open_json(row.body, BODY))
+        return search.of_event(row.id, row.conversation_id, row.at, body)
+    if kind == search.OUTBOX:
+        said = codec.open_json(row.message, "outbox.message")["text"]
+        return search.of_outbox(row.id, row.conversation_id, row.at, row.author, clean(said))
+    if kind == search.NOTE:
+        words = codec.open(row.body, "notes.body").decode()
+        return search.of_note(row.id, row.conversation_id, row.at, words)
+    profile = codec.open_json(row.profile, PROFILE) or {}
+    name = profile.get("name") or profile.get("username")
+    return search.of_name(row.id, row.at, str(name)) if name else None

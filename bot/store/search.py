@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.clean import clean
 from bot.core.messages import Body, Echo, Edit, Message
 from bot.policy import search as words
+from bot.store import facts
 from bot.store.codec import Codec
 
 EVENT, OUTBOX, NOTE, NAME = "event", "outbox", "note", "name"
@@ -76,12 +77,13 @@ def span(first: int, last: int) -> list[int]:
     return tokens
 
 
-def tokens(codec: Codec, document: Document) -> list[int]:
-    """What a document is found under; empty when it has no word worth finding."""
+def tokens(codecs: Sequence[Codec], document: Document) -> list[int]:
+    """What a document is found under, by the key of each codec; empty when it has no word worth finding."""
     found = words.stems(document.text, whole=document.kind == NAME)
     if not found:
         return []
-    return [*(fingerprint(codec, stem) for stem in sorted(found)), *facets(document.at, document.author)]
+    hashes = [fingerprint(codec, stem) for codec in codecs for stem in sorted(found)]
+    return [*hashes, *facets(document.at, document.author)]
 
 
 def of_event(ref: int, conversation_id: int, at: datetime, body: Body) -> Document | None:
@@ -119,7 +121,8 @@ _FORGET = text("DELETE FROM search_documents WHERE kind = :kind AND ref = :ref")
 
 async def index(connection: AsyncConnection, codec: Codec, documents: Iterable[Document | None]) -> None:
     """Make these findable, in the transaction that stores them; a document that stands there is replaced."""
-    found = [(one, some) for one in documents if one is not None and (some := tokens(codec, one))]
+    codecs = await _writers(connection, codec)
+    found = [(one, some) for one in documents if one is not None and (some := tokens(codecs, one))]
     if found:
         await connection.execute(
             _INDEX,
@@ -131,6 +134,35 @@ async def index(connection: AsyncConnection, codec: Codec, documents: Iterable[D
                 "tokens": [literal(some) for _, some in found],
             },
         )
+
+
+_RENEW = text("UPDATE search_documents SET tokens = CAST(:tokens AS bigint[]) WHERE kind = :kind AND ref = :ref")
+_ASKED = text("SELECT value ->> 'search' FROM facts WHERE name = :name FOR SHARE")
+
+
+async def renew(connection: AsyncConnection, codecs: Sequence[Codec], documents: Iterable[Document | None]) -> None:
+    """Give documents that stand in the index the tokens of these keys; what was withdrawn meanwhile stays gone."""
+    values = [
+        {"kind": one.kind, "ref": one.ref, "tokens": literal(some)}
+        for one in documents
+        if one is not None and (some := tokens(codecs, one))
+    ]
+    if values:
+        await connection.execute(_RENEW, values)
+
+
+async def asked(connection: AsyncConnection, codec: Codec) -> Codec:
+    """The codec whose tokens every document has. During a rotation that is the old key's, until all have the new."""
+    if len(codec.parts) == 1:
+        return codec
+    name = await connection.scalar(_ASKED, {"name": facts.DATA_KEYS})
+    return next((part for part in codec.parts if part.names[0] == name), codec.parts[-1])
+
+
+async def _writers(connection: AsyncConnection, codec: Codec) -> Sequence[Codec]:
+    """Whose tokens a new document gets."""
+    found = await asked(connection, codec)
+    return (found,) if found is codec.parts[0] or found is codec else codec.parts
 
 
 async def forget(connection: AsyncConnection, kind: str, ref: int) -> None:

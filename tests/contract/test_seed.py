@@ -100,7 +100,7 @@ def test_words_are_encrypted_and_findable_like_real_ones(seeded: Any) -> None:
         written = body_from_json(codec.open_json(body, "events.body"))
         document = search.of_event(number, conversation, at, written)
         assert document is not None
-        assert tokens == search.tokens(codec, document)
+        assert tokens == search.tokens([codec], document)
     names = _all(seeded, "SELECT count(*) FROM search_documents WHERE kind = 'name'")[0][0]
     assert names > CONVERSATIONS / 2
 

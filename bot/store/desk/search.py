@@ -24,6 +24,7 @@ from bot.policy.rights import Capability
 from bot.policy.search import Part, Query
 from bot.store import audit, search
 from bot.store.accounts import User
+from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
 from bot.store.desk.access import CONVERSATION, HANDOFF, Conversation, Desk
 from bot.store.desk.errors import NotAllowed
@@ -185,11 +186,12 @@ class SearchStore:
         async with self._desk.database.begin() as connection:
             begin = (await connection.execute(_BEGIN)).one()
             bounds = begin.oldest or now, begin.newest or now
-            walk = self._walk(connection, query, filters, bounds, after)
+            codec = await search.asked(connection, self._desk.codec)
+            walk = self._walk(connection, codec, query, filters, bounds, after)
             nearest = filters.near and filters.author != "nom"
             results = await (self._nearest if nearest else self._newest)(connection, walk, query, now, after)
             if filters.author == "" and after is None:
-                people = self._walk(connection, query, Filters(author="nom"), bounds, None)
+                people = self._walk(connection, codec, query, Filters(author="nom"), bounds, None)
                 found = await people.next(NAMES)
                 results = Results(
                     results.found, await self._shown(connection, query, found), results.following, results.reached
@@ -203,6 +205,7 @@ class SearchStore:
     def _walk(
         self,
         connection: AsyncConnection,
+        codec: Codec,
         query: Query,
         filters: Filters,
         bounds: tuple[datetime, datetime],
@@ -213,8 +216,8 @@ class SearchStore:
         until = newest + timedelta(microseconds=1)
         if filters.until:
             until = min(until, self._midnight(filters.until + timedelta(days=1)))
-        tokens = [search.fingerprint(self._desk.codec, term) for term in query.terms]
-        without = [search.fingerprint(self._desk.codec, term) for term in query.without]
+        tokens = [search.fingerprint(codec, term) for term in query.terms]
+        without = [search.fingerprint(codec, term) for term in query.without]
         conditions = ""
         if filters.platform:
             conditions += " AND c.platform = :platform"

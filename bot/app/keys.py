@@ -1,0 +1,96 @@
+"""`planton keys`: goes over to a new DATA_KEY in the background, and says which keys are still needed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg.rows import dict_row
+from sqlalchemy.exc import DBAPIError
+
+from bot.app import rotation
+from bot.app.access import reach, unreachable
+from bot.app.launcher import recall
+from bot.app.say import say, typeset
+from bot.core.errors import SettingsError
+from bot.settings import Settings
+from bot.store import facts
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.resealing import Resealing, needed
+
+REST = 0.05  # seconds between transactions: who writes now comes first
+TRIES = 5  # of a transaction that met others
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Rotate, or tell; 0 when nothing is left to do, else 1. Raises SettingsError or SetupError."""
+    settings = recall(Settings())
+    codec = Codec(settings.secret("DATA_KEY"))
+    with reach(settings) as url:
+        return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(url, codec))
+
+
+async def _rotate(url: str, codec: Codec) -> int:
+    if len(codec.parts) == 1:
+        raise SettingsError(
+            "PLANTON_DATA_KEY ne contient qu’une clé.",
+            "Donnez la nouvelle, une virgule, puis l’ancienne (docs/exploitation.md, « Les secrets »).",
+        )
+    database = Database(url, size=3, name="planton-keys")
+    try:
+        for tried in range(TRIES):
+            try:
+                done, unreadable = await _once(database, codec)
+                break
+            except DBAPIError as error:
+                if tried == TRIES - 1 or error.connection_invalidated:
+                    raise unreachable() from None
+                await asyncio.sleep(1)
+    finally:
+        await database.close()
+    for what, count in done.items():
+        print(typeset(f"  {count:>9,} {what}".replace(",", "\u202f")))
+    if unreadable:
+        print(
+            typeset(f"{unreadable} valeur(s) ne s’ouvrent avec aucune des deux clés : elles restent comme elles sont.")
+        )
+    print(typeset("Terminé : l’ancienne clé ne sert plus. Retirez-la de DATA_KEY, puis relancez les services."))
+    print(typeset("Gardez-la à part aussi longtemps que des sauvegardes faites avec elle."))
+    return 0
+
+
+async def _once(database: Database, codec: Codec) -> tuple[Counter[str], int]:
+    done: Counter[str] = Counter()
+    unreadable, what = 0, ""
+    async for step in Resealing(database, codec).run():
+        if step.what != what:
+            what = step.what
+            say(f"rotation de la clé : {what}…")
+        done[what] += step.rows
+        unreadable += step.unreadable
+        await asyncio.sleep(REST)
+    return done, unreadable
+
+
+async def _status(url: str, codec: Codec) -> int:
+    database = Database(url, size=2, name="planton-keys")
+    try:
+        async with database.begin() as connection:
+            await facts.check_key(connection, codec)
+            still = await needed(connection, codec)
+    finally:
+        await database.close()
+    if len(codec.parts) == 1:
+        print(typeset("DATA_KEY : une clé, elle ouvre tout."))
+    elif still:
+        print(typeset("DATA_KEY : deux clés, l’ancienne sert encore. Faites : planton keys rotate"))
+    else:
+        print(typeset("DATA_KEY : deux clés, l’ancienne ne sert plus. Retirez-la, puis relancez les services."))
+    with psycopg.connect(url, row_factory=dict_row) as told:
+        for problem in rotation.problems(told, datetime.now(UTC)):
+            print(typeset(f"{problem.what} {problem.remedy}"))
+    return int(still)

@@ -1,0 +1,266 @@
+"""Goes over to a new DATA_KEY while everything runs: what is sealed is sealed anew, keyed hashes are made anew.
+
+In small transactions, in any number of attempts: what the current key sealed is passed over, so that nothing has to be
+remembered. Until the end both keys open, and the search asks for the old key's tokens, which every document has besides
+the new ones; then the old key's tokens go, and the fact DATA_KEYS says that the new key alone is in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.errors import SettingsError
+from bot.store import erased, facts, search
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.reindex import documents
+from bot.store.workbench import readings
+
+BATCH = 200  # rows in one transaction
+LOCK = 7_109_326  # advisory: one rotation at a time
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that the codec fills. `name` is what the values are bound to, where it is not that of the column."""
+
+    table: str
+    column: str
+    name: str = ""
+
+    @property
+    def bound(self) -> str:
+        """The associated data."""
+        return self.name or f"{self.table}.{self.column}"
+
+
+# Every one of the schema (a test holds this list against it).
+COLUMNS = (
+    Column("conversations", "profile"),
+    Column("conversations", "state"),
+    Column("deliveries", "raw"),
+    Column("outbox", "message"),
+    Column("handoffs", "slots"),
+    Column("events", "body"),
+    Column("events", "entities"),
+    Column("second_factors", "secret"),
+    Column("second_factors", "pending", "second_factors.secret"),
+    Column("oidc_logins", "value"),
+    Column("notes", "body"),
+    Column("drafts", "body"),
+    Column("submissions", "body"),
+    Column("validations", "before"),
+    Column("validations", "word"),
+    Column("readings", "words"),
+    Column("legal_holds", "reason"),
+)
+# Binary columns that the codec does not fill: hashes.
+OTHERS = {
+    "sessions.token_hash",
+    "login_links.token_hash",
+    "recovery_codes.code_hash",
+    "oidc_logins.state_hash",
+    "deletions.previous",
+    "deletions.hash",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one transaction did: `what` (a column, `search`, `readings`), `rows` made anew, `unreadable` among those."""
+
+    what: str
+    rows: int
+    unreadable: int = 0
+
+
+class Busy(SettingsError):
+    """Another rotation is under way."""
+
+
+class Resealing:
+    """`run` yields after every transaction; whoever iterates rests between them."""
+
+    def __init__(self, database: Database, codec: Codec, batch: int = BATCH) -> None:
+        self._db = database
+        self._codec = codec
+        self._batch = batch
+
+    async def run(self) -> AsyncIterator[Step]:
+        """All of it. Raises Busy, and SettingsError when the keys do not open what is stored."""
+        async with self._db.engine.connect() as alone:
+            if not await alone.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
+                raise Busy("Une rotation est déjà en cours.", "Attendez qu’elle finisse.")
+            try:
+                async with self._db.begin() as connection:
+                    await facts.check_key(connection, self._codec)
+                for column in COLUMNS:
+                    async for step in self._column(column):
+                        yield step
+                async for step in self._search(self._codec.parts):
+                    yield step
+                async for step in self._sketches():
+                    yield step
+                if await self.left():  # what a process wrote that had the keys the other way round
+                    raise SettingsError(
+                        "Un service écrit encore avec l’ancienne clé.",
+                        "Donnez à tous les services la nouvelle clé d’abord, relancez-les, puis refaites : planton keys rotate",
+                    )
+                await self._go_over()
+                async for step in self._search(self._codec.parts[:1]):
+                    yield step
+                await self._end()
+            finally:
+                await alone.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+
+    async def left(self) -> dict[str, int]:
+        """Values that the current key did not seal and another of ours opens, by column."""
+        found = {}
+        for column in COLUMNS:
+            count = 0
+            async with self._db.begin() as connection:
+                keys = await _keys(connection, column.table)
+                after: tuple[Any, ...] | None = None
+                while rows := await self._unsealed(connection, column, keys, after):
+                    after = tuple(rows[-1])[:-1]
+                    count += sum(self._opens(column, row[-1]) for row in rows)
+            if count:
+                found[column.bound] = count
+        return found
+
+    def _opens(self, column: Column, value: bytes) -> bool:
+        try:
+            self._codec.open(value, column.bound)
+        except SettingsError:
+            return False
+        return True
+
+    async def _column(self, column: Column) -> AsyncIterator[Step]:
+        after: tuple[Any, ...] | None = None
+        while True:
+            async with self._db.begin() as connection:
+                keys = await _keys(connection, column.table)
+                rows = await self._unsealed(connection, column, keys, after)
+                fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row[-1])) is not None]
+                if fresh:
+                    await connection.execute(text("SELECT set_config('planton.resealing', 'on', true)"))
+                    await connection.execute(
+                        _update(column, keys),
+                        [
+                            {"old": row[-1], "new": sealed, **{f"k{i}": row[i] for i in range(len(keys))}}
+                            for row, sealed in fresh
+                        ],
+                    )
+            if not rows:
+                return
+            after = tuple(rows[-1])[:-1]
+            yield Step(column.bound, len(fresh), len(rows) - len(fresh))
+
+    def _anew(self, column: Column, value: bytes) -> bytes | None:
+        try:
+            return self._codec.seal(self._codec.open(value, column.bound), column.bound)
+        except SettingsError:
+            return None  # no key of ours opens it: it stays as it is
+
+    async def _unsealed(
+        self, connection: AsyncConnection, column: Column, keys: Sequence[str], after: tuple[Any, ...] | None
+    ) -> Sequence[Row[Any]]:
+        listed = ", ".join(keys)
+        beyond = "" if after is None else f"AND ({listed}) > ({', '.join(f':a{i}' for i in range(len(keys)))})"
+        query = text(f"""
+            SELECT {listed}, "{column.column}" FROM {column.table}
+            WHERE "{column.column}" IS NOT NULL AND substring("{column.column}" FROM 1 FOR 5) <> :mark {beyond}
+            ORDER BY {listed} LIMIT :many
+        """)  # noqa: S608 (names of ours)
+        values = {f"a{i}": value for i, value in enumerate(after or ())}
+        return (await connection.execute(query, {"mark": self._codec.mark, "many": self._batch, **values})).all()
+
+    async def _search(self, codecs: Sequence[Codec]) -> AsyncIterator[Step]:
+        """Tokens of these keys for every document, and of no other."""
+        kind, ref = "", 0
+        while True:
+            async with self._db.begin() as connection:
+                rows = (await connection.execute(_DOCUMENTS, {"kind": kind, "ref": ref, "many": self._batch})).all()
+                for of in dict.fromkeys(row.kind for row in rows):
+                    found = await documents(connection, self._codec, of, [row.ref for row in rows if row.kind == of])
+                    await search.renew(connection, codecs, found)
+            if not rows:
+                return
+            kind, ref = rows[-1]
+            yield Step("search", len(rows))
+
+    async def _sketches(self) -> AsyncIterator[Step]:
+        """Sketches of what trainers look at; those of a crisis are made by the console, whenever there are none."""
+        last = 0
+        while True:
+            async with self._db.begin() as connection:
+                rows = (await connection.execute(_SKETCHED, {"after": last, "many": self._batch})).all()
+                for row in rows:
+                    words = self._codec.open(row.words, readings.WORDS).decode()
+                    bands = readings.literal(readings.sketch_of(self._codec, words))
+                    await connection.execute(_SKETCH, {"id": row.event_id, "bands": bands})
+                if not rows:
+                    await connection.execute(text("DELETE FROM likenesses"))
+            if not rows:
+                return
+            last = rows[-1].event_id
+            yield Step("readings", len(rows))
+
+    async def _go_over(self) -> None:
+        """Every document has the new key's tokens: from here on the search asks for these, and no writer makes others."""
+        async with self._db.begin() as connection:
+            known = await facts.get(connection, facts.DATA_KEYS)
+            used = known["used"] if known else [part.names[0] for part in self._codec.parts]
+            await erased.keep_keys(connection, self._codec)
+            await facts.put(connection, facts.DATA_KEYS, {"used": used, "search": self._codec.names[0]})
+
+    async def _end(self) -> None:
+        async with self._db.begin() as connection:
+            await facts.set_canary(connection, self._codec)
+            await facts.put(
+                connection, facts.DATA_KEYS, {"used": [self._codec.names[0]], "search": self._codec.names[0]}
+            )
+
+
+async def needed(connection: AsyncConnection, codec: Codec) -> bool:
+    """Whether a key of ours beside the current one, or in its place, is still in use."""
+    known = await facts.get(connection, facts.DATA_KEYS)
+    canary = await facts.get(connection, facts.KEY_CANARY)
+    if known is None:
+        return canary is not None and facts.of_canary(codec, canary) != codec.names[0]
+    return bool(known["used"] != [codec.names[0]])
+
+
+_DOCUMENTS = text("""
+    SELECT kind, ref FROM search_documents WHERE (kind, ref) > (:kind, :ref) ORDER BY kind, ref LIMIT :many
+""")
+_SKETCHED = text("""
+    SELECT event_id, words FROM readings WHERE bands IS NOT NULL AND event_id > :after ORDER BY event_id LIMIT :many
+    FOR UPDATE
+""")
+_SKETCH = text("UPDATE readings SET bands = CAST(:bands AS bigint[]) WHERE event_id = :id")
+
+
+def _update(column: Column, keys: Sequence[str]) -> Any:
+    where = " AND ".join(f"{key} = :k{i}" for i, key in enumerate(keys))
+    return text(
+        f'UPDATE {column.table} SET "{column.column}" = :new WHERE {where} AND "{column.column}" = :old'  # noqa: S608
+    )
+
+
+async def _keys(connection: AsyncConnection, table: str) -> list[str]:
+    """The columns of a table's primary key."""
+    rows = await connection.execute(
+        text("""
+            SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a
+            WHERE i.indrelid = CAST(:table AS regclass) AND i.indisprimary AND a.attrelid = i.indrelid
+              AND a.attnum = k.attnum ORDER BY k.place
+        """),
+        {"table": table},
+    )
+    return [f'"{row.attname}"' for row in rows]
