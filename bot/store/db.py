@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql as pgsql
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config  # whoever migrates imports it: every role would wait for it
+
+from bot.core.errors import SetupError
 
 MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
 
@@ -27,6 +30,29 @@ _NOTIFY = text("""
 
 DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
 TRAINER = "planton_trainer"
+
+
+LOCK_PATIENCE = "2s"  # how long a migration may make others queue behind the lock that it waits for
+
+
+class SchemaBusy(SetupError):
+    """The schema cannot be brought up to date now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Le schéma de la base ne se met pas à jour : des opérations longues occupent ses tables.",
+            "Attendez leur fin (sauvegarde, purge, export), puis relancez ; rien n’a été changé.",
+        )
+
+
+class SchemaNewer(SetupError):
+    """A newer version was here."""
+
+    def __init__(self, there: str, ours: str) -> None:
+        super().__init__(
+            f"La base est au schéma {there}, et cette version de Planton s’arrête au schéma {ours}.",
+            "Installez ici aussi la nouvelle version ; pour revenir en arrière, restaurez la sauvegarde d’avant.",
+        )
 
 
 class Database:
@@ -81,11 +107,26 @@ class Database:
         except Exception:
             return False
 
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision; several processes may call this at once."""
-        async with self.engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            await connection.run_sync(_upgrade)
+    async def migrate(self, tries: int = 40, pause: float = 1.5) -> None:
+        """Bring the schema to the newest revision, while others may be at work; several processes may call this at once.
+
+        A change that would have to wait for a lock gives way at once, so that nobody queues behind it, and is tried again
+        `tries` times with a `pause` (seconds). Raises SchemaBusy after that, SchemaNewer when a newer version has been here
+        and this one no longer serves.
+        """
+        for left in range(tries, 0, -1):
+            try:
+                async with self.engine.begin() as connection:
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+                    await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_PATIENCE}'"))
+                    await connection.run_sync(_upgrade)
+                return
+            except OperationalError as error:
+                if not isinstance(error.orig, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
+                    raise
+                if left == 1:
+                    raise SchemaBusy from None
+                await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Close the pool."""
@@ -102,10 +143,42 @@ def _config() -> Config:
 
 def _upgrade(connection: Connection) -> None:
     from alembic import command
+    from alembic.script import ScriptDirectory
 
+    if _newer(connection):
+        return
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    head = ScriptDirectory.from_config(config).get_revision("head")
+    assert head is not None
+    _remember(connection, getattr(head.module, "SERVES_SINCE", head.revision))
+
+
+_REVISION = text("SELECT version_num FROM alembic_version")
+_SERVES = text("SELECT value #>> '{}' FROM facts WHERE name = 'schema_serves_since'")
+_SET_SERVES = text("""
+    INSERT INTO facts (name, value) VALUES ('schema_serves_since', to_jsonb(CAST(:since AS text)))
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE facts.value <> excluded.value
+""")
+
+
+def _newer(connection: Connection) -> bool:
+    """Whether a newer version brought the schema further, which we may work with all the same. Raises SchemaNewer."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version') IS NULL")):
+        return False
+    there, known = connection.scalar(_REVISION), schemas()
+    if there is None or there in known:
+        return False
+    serves = connection.scalar(_SERVES)  # revisions are numbers of one width: they compare as words
+    if serves is None or known[0] < serves:
+        raise SchemaNewer(there, known[0])
+    return True
+
+
+def _remember(connection: Connection, since: str) -> None:
+    """From which schema on a version's code may run with this one: an older version asks before it starts."""
+    connection.execute(_SET_SERVES, {"since": since})
 
 
 def schemas() -> list[str]:
