@@ -8,7 +8,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,19 +134,38 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
 
 
+def _lines(value: Any, of: str = "") -> Iterator[str]:
+    """JSON types as lines to read: « texte : Bonjour ». What is empty is left out."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            if name not in words.INSIDE_LEFT_OUT:
+                yield from _lines(one, words.INSIDE.get(name) or words.COLUMNS.get(name, str(name)))
+    elif isinstance(value, list):
+        for one in value:
+            yield from _lines(one, of)
+    elif value not in (None, "", False):
+        plain = "oui" if value is True else _plain(value)
+        yield f"{of}\u00a0: {plain}" if of else plain
+
+
 def _page(person: str, made: datetime, tables: Mapping[str, Rows], settings: Settings) -> str:
     """The same for people to read: what is technical alone stays in the JSON."""
 
-    def said(value: Any) -> str:
+    def said(column: str, value: Any) -> str:
         if isinstance(value, datetime):
             return value.astimezone(settings.zone).strftime("%d/%m/%Y %H:%M:%S")
         if isinstance(value, (dict, list)):
-            return json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
-        return _plain(value)
+            return "\n".join(_lines(value))
+        return words.VALUES.get(column, {}).get(value, _plain(value)) if isinstance(value, str) else _plain(value)
 
     def cells(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         agent = [("par", "un agent")] if any(row.get(name) == "un agent" for name in words.AGENTS) else []
-        return [(words.COLUMNS[name], said(value)) for name, value in row.items() if name in words.COLUMNS] + agent
+        told = [
+            (words.COLUMNS[name], said(name, value))
+            for name, value in row.items()
+            if name in words.COLUMNS and value not in ("", [], {})
+        ]
+        return told + agent
 
     return (
         Environment(autoescape=True)

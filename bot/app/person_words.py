@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from bot.console import audit_words, labels
+
 # Table → its title, and whether the officer reads it before it is handed over (other people, inquiries).
 TITLES: dict[str, tuple[str, bool]] = {
     "conversations": ("Conversations", False),
@@ -82,6 +86,70 @@ COLUMNS: dict[str, str] = {
     "updated_at": "modifié le",
     "word": "mot du validateur",
     "words": "mots lus",
+}
+# Inside what is encrypted; and what says nothing to a reader.
+INSIDE: dict[str, str] = {
+    "action": "action",
+    "attachments": "pièce jointe",
+    "emoji": "réaction",
+    "entities": "éléments",
+    "events": "étapes",
+    "payload": "bouton",
+    "quick_replies": "bouton proposé",
+    "quick_reply": "bouton choisi",
+    "reply_to_mid": "en réponse au message",
+    "reply_to_story": "en réponse à la story",
+    "sender": "expéditeur",
+    "recipient": "destinataire",
+    "target": "à propos du message",
+    "timestamp": "instant",
+    "title": "intitulé",
+    "told": "dit auparavant",
+    "type": "sorte",
+    "url": "adresse",
+}
+INSIDE_LEFT_OUT = frozenset({"_", "v"})
+VALUES: dict[str, Mapping[str, str]] = {
+    "author": labels.AUTHORS,
+    "category": labels.CATEGORIES,
+    "intent": labels.INTENTS,
+    "outcome": labels.OUTCOMES,
+    "platform": labels.PLATFORMS,
+    "action": audit_words.ACTIONS,
+    "answer": {"up": "satisfait", "down": "pas satisfait"},
+    "decision": {"approved": "approuvé", "amended": "approuvé après retouche", "refused": "refusé"},
+    "disposition": {
+        "answered": "répondu",
+        "emergency": "réponse d’urgence",
+        "handed_off": "confié à un agent",
+        "to_agent": "transmis à l’agent",
+        "ignored": "sans suite",
+        "failed": "échec",
+    },
+    "kind": {
+        "text": "message",
+        "edit": "message modifié",
+        "unsend": "message retiré",
+        "attachment": "pièce jointe",
+        "postback": "bouton",
+        "quick_reply": "bouton",
+        "reaction": "réaction",
+        "read": "lecture",
+        "delivery": "remise",
+        "echo": "message de la page",
+    },
+    "route": {"answer": "réponse", "handoff": "agent", "emergency": "urgence", "clarify": "question posée"},
+    "status": {
+        "queued": "à envoyer",
+        "sent": "envoyé",
+        "failed": "échec",
+        "cancelled": "annulé",
+        "waiting": "en attente",
+        "approved": "approuvé",
+        "refused": "refusé",
+        "withdrawn": "retiré",
+        "expired": "périmé",
+    },
 }
 # Accounts of agents: whoever reads the export learns that an agent did it, not who.
 AGENTS = frozenset(
