@@ -7,8 +7,10 @@ import base64
 import contextlib
 import functools
 import itertools
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -16,6 +18,7 @@ import pytest
 from argon2 import PasswordHasher
 from jinja2 import Environment, FileSystemBytecodeCache
 from psycopg import sql
+from xdist.scheduler import LoadFileScheduling
 
 from bot.console import render
 from bot.core.clock import FrozenClock
@@ -25,23 +28,36 @@ from bot.store.db import Database
 from bot.store.embedded import Embedded
 
 TEMPLATE = "planton_template"
-MODELS = {"engine", "trained"}  # what asks for one of these waits for a model to be loaded or trained
+MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch)\.py))")
 _numbers = itertools.count(1)
 
 
-@pytest.hookimpl(tryfirst=True)
+class Files(LoadFileScheduling):
+    """A file stays on one worker, and files that share a model, which takes long to load or to train, on the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shared = MODELS.match(nodeid)
+        return shared[1] if shared else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
+    """Called by xdist."""
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays on one worker, files that share a model too. The longest begin: models, then pages; the rest fills up."""
-    modelled = {item.path for item in items if MODELS.intersection(getattr(item, "fixturenames", ()))}
-    modelled = {path for path in modelled if path.parent.name in ("engine", "trainer")}
+    """The longest begin: models, then pages; the rest fills up (xdist: --no-loadscope-reorder)."""
+    items.sort(key=lambda item: 0 if MODELS.match(item.nodeid) else 1 if item.path.parent.name == "browser" else 2)
 
-    def rank(item: pytest.Item) -> int:
-        return 0 if item.path in modelled else 1 if item.path.parent.name == "browser" else 2
 
-    for item in items:
-        shared = item.path in modelled
-        item.add_marker(pytest.mark.xdist_group(item.path.parent.name if shared else "/".join(item.path.parts[-3:])))
-    items.sort(key=rank)
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Print the table of faults that a worker hands over."""
+    if table := getattr(node, "workeroutput", {}).get("faults"):
+        reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_sep("=", "faults")
+        reporter.write_line(table)
 
 
 def url_of(server: str, database: str) -> str:

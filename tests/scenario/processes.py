@@ -569,6 +569,11 @@ class Table:
         path.parent.mkdir(exist_ok=True)
         path.write_text(self.text() + "\n", encoding="utf-8")
 
+    def pytest_sessionfinish(self, session: Any) -> None:
+        """Called by pytest: what a worker prints nobody reads, so that it is handed over (tests/conftest.py)."""
+        if self.lines and hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["faults"] = self.text()
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Called by pytest."""
         if self.lines:
