@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
+from bot.app.launcher import engine_environ
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 TRAINING = 600  # seconds, on a busy machine
@@ -120,12 +122,29 @@ def trained() -> str:
     return str(max((ROOT / "models").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime).name)
 
 
+def alone() -> list[str]:
+    """What to put before a command to run it without any network, the loopback included; empty where we may not."""
+    words = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-current-user", "--net"]
+    return words if subprocess.run([*words, "true"], capture_output=True).returncode == 0 else []
+
+
 @pytest.fixture(scope="session")
 def engine(trained: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    """The running engine."""
-    port = free_port()
+    """The running engine: on a socket of ours, without a network of its own, with the environment that it has in service."""
     output = tmp_path_factory.mktemp("engine") / "output"
-    running = EngineProcess(f"http://127.0.0.1:{port}", start(port, output, PLANTON_PDEATHSIG="1"), output)
+    with socket.socket() as listening, output.open("wb") as file:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        fd = listening.fileno()
+        process = subprocess.Popen(
+            [*alone(), PYTHON, "-m", "bot.engine", "serve", "--fd", str(fd)],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            pass_fds=[fd],
+            env=engine_environ({**os.environ, "PLANTON_PDEATHSIG": "1"}),
+        )
+        running = EngineProcess(f"http://127.0.0.1:{listening.getsockname()[1]}", process, output)
     try:
         wait_ready(running)
         yield running
