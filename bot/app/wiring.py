@@ -12,13 +12,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import psycopg
 from sanic import Sanic
 from sqlalchemy import text as sql
+from sqlalchemy.exc import DBAPIError
 
 from bot.app import catchup as catching
 from bot.app import policy as policies
 from bot.app import rotation
 from bot.app.connections import BoundedProtocol
+from bot.app.entitled import NEEDS
 from bot.app.logs import describe
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
@@ -37,6 +40,7 @@ from bot.sender.subscriptions import Subscriptions
 from bot.sender.tokens import Tokens
 from bot.sender.watch import Watch
 from bot.settings import Account, Settings
+from bot.store import facts
 from bot.store.codec import Codec
 from bot.store.conversations import Conversations
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
@@ -471,4 +475,37 @@ _RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
 
 async def run_role(name: str, settings: Settings) -> None:
     """Run one role until cancelled; the launcher gives the database's address. Raises SettingsError or SetupError at start."""
-    await _RUN[name](settings, settings.require("DATABASE_URL"))
+    url = settings.require("DATABASE_URL")
+    work = asyncio.ensure_future(_RUN[name](settings, url))
+    key = asyncio.ensure_future(_key_fits(settings, url) if "DATA_KEY" in NEEDS[name] else _nothing())
+    try:
+        await asyncio.wait({work, key}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            await key  # the wrong key ends the role before it writes what nobody could read
+        await work
+    finally:
+        for task in (work, key):
+            task.cancel()
+        await asyncio.gather(work, key, return_exceptions=True)
+
+
+async def _nothing() -> None:
+    """This role opens nothing that is sealed."""
+
+
+async def _key_fits(settings: Settings, url: str) -> None:
+    """Hold DATA_KEY against the database, as soon as it answers. Raises SettingsError, and SetupError while a restoration
+    is unfinished."""
+    codec = Codec(settings.secret("DATA_KEY"))
+    database = Database(url, size=1, name="planton-key")
+    try:
+        while True:
+            try:
+                async with database.begin() as connection:
+                    await facts.check_key(connection, codec)
+            except (DBAPIError, psycopg.Error, OSError, TimeoutError):
+                await asyncio.sleep(1)
+            else:
+                return
+    finally:
+        await database.close()
