@@ -43,7 +43,8 @@ def main(_parsed: argparse.Namespace | None = None) -> int:
     """Run the demo until it is stopped; the exit code."""
     try:
         settings = demo_settings(Settings())
-        launcher = DemoLauncher(settings, (*ROLES, "sandbox"))
+        roles = [role for role in ROLES if role != "monitor"]  # nobody is on call for a demonstration
+        launcher = DemoLauncher(settings, (*roles, "sandbox"))
         say("la démonstration démarre ; il faut une demi-minute (Ctrl+C arrête tout).")
         return launcher.run()
     except Explained as error:

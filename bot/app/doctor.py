@@ -311,7 +311,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 _count(connection, report)
                 found = [*balance(connection, report), *accounts(connection), *webhooks(connection, now)]
                 found += [*access(connection, now), *quiet(connection, now)]
-                found += traffic(connection, now)
+                found += [*waiting(connection, now), *_traffic(connection, now)]
                 found += rotation.problems(connection, now)
                 with contextlib.suppress(SettingsError):  # told already
                     found += unread(connection, now, settings.alert_unread)
@@ -507,8 +507,8 @@ def _administrators(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
         )
 
 
-def traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
-    """What waits for too long, and what failed."""
+def waiting(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
+    """What waits for too long."""
     late = connection.execute(
         "SELECT count(*) AS n FROM conversations"
         " WHERE due_at < %s AND (lease_until IS NULL OR lease_until < clock_timestamp())",
@@ -523,6 +523,9 @@ def traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Prob
         )
     yield from _without_engine(connection, now)
     yield from _unsent(connection, now)
+
+
+def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
     for row in connection.execute(
         "SELECT error_slug, max(error_remedy) AS remedy, count(*) AS n FROM outbox"
         " WHERE status = 'failed' AND due_at > %s GROUP BY error_slug ORDER BY n DESC",

@@ -41,6 +41,7 @@ class Here:
         self._folder: Path | None = None  # PostgreSQL's, once known
         self._balance = _Seldom(BALANCE_EVERY)
         self._certificates = _Seldom(CERTIFICATES_EVERY)
+        self._schema = _Seldom(BALANCE_EVERY)
 
     def local(self) -> Looked:
         """Services and engines that this machine uses, and its disk."""
@@ -55,15 +56,15 @@ class Here:
         looked.add(self._certificates(now, lambda: vitals.certificates(self._settings, now)))
         looked.add(doctor.graph_version(self._settings, now.date()))
         self._folder = vitals.data_directory(connection)
-        if problem := doctor.schema(connection):
-            looked.add([problem])
+        if old := self._schema(now, lambda: [one for one in [doctor.schema(connection)] if one]):
+            looked.add(old)
             looked.unknown.update(FROM_DATABASE)
             return looked.done()
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for look in (doctor.accounts, doctor.reloads):
                 looked.add(look(connection))
-            for dated in (doctor.webhooks, doctor.traffic, vitals.access, vitals.quiet, rotation.problems):
+            for dated in (doctor.webhooks, doctor.waiting, vitals.access, vitals.quiet, rotation.problems):
                 looked.add(dated(connection, now))
             looked.add(vitals.unread(connection, now, self._settings.alert_unread))
             looked.add(self._balance(now, lambda: doctor.balance(connection, doctor.counted(connection))))
@@ -107,8 +108,7 @@ class _Seldom:
         if self._at is None or not timedelta(0) <= now - self._at < (
             timedelta(minutes=1) if self._found else self._every
         ):
-            self._found = list(look())
-            self._at = now
+            self._found, self._at = list(look()), now
         return self._found
 
 
@@ -158,9 +158,3 @@ def _ping(session: aiohttp.ClientSession, url: str | None) -> Any:
             log.warning("heartbeat not taken: %s", type(error).__name__)
 
     return ping
-
-
-def check(settings: Settings) -> None:
-    """Raise SettingsError where an address does not do."""
-    with contextlib.suppress(KeyError):
-        targets(settings.alert_urls)

@@ -88,7 +88,7 @@ def _permissions(connection: psycopg.Connection[Row], now: datetime) -> Iterator
         """SELECT c.account, c.platform, count(*) AS n FROM outbox o JOIN conversations c ON c.id = o.conversation_id
            WHERE o.created_at > %(day)s AND o.error_slug = 'permission' AND o.status IN ('queued', 'failed')
              AND o.due_at > %(hour)s GROUP BY 1, 2 ORDER BY 1""",
-        {"day": now - timedelta(days=7), "hour": now - timedelta(hours=1)},
+        {"day": now - timedelta(days=1), "hour": now - timedelta(hours=1)},
     )
     for row in rows:
         yield Problem(
@@ -162,7 +162,7 @@ def unread(connection: psycopg.Connection[Row], now: datetime, minutes: int) -> 
         yield Problem(
             f"{row['n']} urgence{'s' if many else ''} sans lecture par un agent depuis plus de {minutes} minutes"
             f" (la plus ancienne : {_span(now - row['since'])}).",
-            "Appelez l’agent de permanence : console, « File », demandes marquées « Urgence ».",
+            "Appelez l’agent de permanence : console, « File », demandes marquées « Urgence vitale ».",
             key="emergencies",
             grade=Grade.CRITICAL,
             mark=row["newest"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -26,11 +27,13 @@ from psycopg.rows import dict_row
 
 from bot.app.cli import main
 from bot.app.monitor import Here
+from bot.app.required import faults
 from bot.app.vitals import access, certificates
+from bot.app.wiring import run_role
 from bot.core.clock import FrozenClock
 from bot.core.errors import SettingsError
 from bot.meta.send_api import SendApi
-from bot.monitor.board import Board
+from bot.monitor.board import Away, Board
 from bot.monitor.heart import Heart
 from bot.monitor.memory import Memory
 from bot.monitor.post import Post
@@ -519,3 +522,54 @@ async def test_the_end_of_a_token_and_a_permission_that_went_are_asked_of_meta(d
         assert refused[f"token:{PAGE}"] == f"Compte {PAGE} : Meta dit que le jeton n’est plus valable."
         graph.graph.token = {"is_valid": None}
         assert f"token:{PAGE}" not in await told(TOKEN)  # says nothing of use: what it said is forgotten
+
+
+# -- the role ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_role_starts_without_the_database_and_tells_a_watcher_outside(tmp_path: Path) -> None:
+    with receiving() as outside:
+        settings = Settings(
+            {
+                "PLANTON_DATABASE_URL": NOWHERE,
+                "PLANTON_VAR_DIR": str(tmp_path / "var"),
+                "PLANTON_ALERT_SERVICES": ",",
+                "PLANTON_HEARTBEAT_URL": f"http://127.0.0.1:{outside.port}/battement",
+            }
+        )
+        running = asyncio.create_task(run_role("monitor", settings))
+        while not outside.calls and not running.done():
+            await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert outside.calls[0] == ("/battement", {})
+    (kept,) = Memory.load(tmp_path / "var" / "alerts.json").alerts
+    assert kept.key == "database" and kept.opened_at is None  # seen, not confirmed yet
+
+
+def test_a_database_that_hangs_counts_as_away_and_is_asked_anew(database_url: str) -> None:
+    board = Board(database_url, patience=0.3)
+    with pytest.raises(Away):
+        board.ask(lambda connection, _: connection.execute("SELECT pg_sleep(2)"))
+    board.close()
+    board = Board(database_url, patience=10)
+    assert board.ask(lambda connection, _: connection.execute("SELECT 1 AS one").fetchone()) == {"one": 1}
+    board.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ALERT_UNREAD", "0", "n’est pas un nombre entier de 1 à 1440"),
+        ("ALERT_DISK", "2 Go", "n’est pas un nombre entier"),
+        ("ALERT_SERVICES", "worker", "n’est pas possible"),
+        ("ALERT_URLS", HIDDEN, "ce n’en est pas une"),
+        ("ALERT_URLS", f"syslog://{HIDDEN}", "n’est pas accepté"),
+        ("HEARTBEAT_URL", f"http://exemple.fr/{HIDDEN}", "ce n’est pas une adresse https"),
+        ("PUBLIC_URL", "planton.exemple.fr", "n’est pas l’adresse https d’un site"),
+    ],
+)
+def test_a_wrong_setting_stops_the_role_with_one_line(name: str, value: str, words: str) -> None:
+    wrong = faults(Settings({"PLANTON_DATABASE_URL": NOWHERE, f"PLANTON_{name}": value}), ["monitor"])
+    assert len(wrong) == 1
+    assert words in wrong[0].what.replace("\u00a0", " ") and name in str(wrong[0]) and HIDDEN not in str(wrong[0])
