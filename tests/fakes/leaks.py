@@ -50,8 +50,8 @@ def _base64(plain: bytes) -> Iterator[bytes]:
 def leaks(data: bytes, words: Iterable[str]) -> list[str]:
     """The words that stand in `data`, in its compressed parts too."""
     whole = b"\n".join((data, data.replace("\u00a0".encode(), b" ").replace("\u202f".encode(), b" "), *_inside(data)))
-    low = whole.lower()
-    return sorted({word for word in words if any(one in whole for one in forms(word)) or word.lower().encode() in low})
+    low = whole.decode(errors="ignore").lower()
+    return sorted({word for word in words if word.lower() in low or any(one in whole for one in forms(word))})
 
 
 def _inside(data: bytes) -> Iterator[bytes]:

@@ -35,8 +35,10 @@ from psycopg.rows import dict_row
 
 from bot.meta.signature import HEADER, sign
 from bot.sandbox.graph import Sent
+from bot.settings import SECRETS
 from bot.store.embedded import Embedded, die_with_parent
 from tests.fakes.graph import PAGE, SECRET, TOKEN, ScriptedGraph
+from tests.fakes.leaks import check
 from tests.scenario.system import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +112,7 @@ class Planton:
         self.process: subprocess.Popen[bytes] | None = None
         self.session: aiohttp.ClientSession = None  # type: ignore[assignment]
         self._seen: set[psutil.Process] = set()
+        self.words: set[str] = set()  # what people wrote: none of it may be written down in plain
 
     async def __aenter__(self) -> Planton:
         if self.light:
@@ -167,6 +170,25 @@ class Planton:
         for one in self._seen:
             with contextlib.suppress(psutil.Error):
                 one.kill()
+        self.check_written()
+
+    # What it may not write down
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every secret of this run, given or made."""
+        given = {self.environ.get(f"PLANTON_{name}", "") for name in SECRETS}
+        made = {path.read_text().strip() for path in (self.var / "secrets").glob("[!.]*")}
+        return {secret for secret in given | made if len(secret) > 8 and not secret.startswith("postgresql:")}
+
+    def check_written(self) -> None:
+        """Output of all processes, PostgreSQL's log, and what lies in VAR_DIR beside the database hold no secret and
+        nobody's words."""
+        guarded = self.secrets | self.words
+        check("what the processes wrote", self.folder / "output", guarded)
+        for path in self.var.iterdir():
+            if path.is_file():
+                check(path.name, path, guarded)
 
     @property
     def said(self) -> str:
@@ -326,6 +348,7 @@ class Meta:
         """A person writes; the webhook is on its way."""
         self._numbers += 1
         message = Message(person, f"m_fault_{self._numbers}", words, time.monotonic())
+        self.planton.words.add(words)
         self.messages.append(message)
         self._spawn(self._deliver(message))
         return message
