@@ -95,6 +95,11 @@ async def _all(connection: AsyncConnection, codec: Codec) -> list[Prints]:
     return [Prints(key) for key in dict.fromkeys([*own, *_KNOWN_KEYS[codec]])]
 
 
+async def of_person(connection: AsyncConnection, codec: Codec, where: Where) -> list[int]:
+    """What a register of erasures may call a person, by whichever key."""
+    return [prints.person(where) for prints in await _all(connection, codec)]
+
+
 async def keep_keys(connection: AsyncConnection, codec: Codec) -> None:
     """Before the old DATA_KEY goes: keep the key of its prints, and no other of its uses, for as long as there are any."""
     standing = await connection.scalar(text("SELECT EXISTS (SELECT FROM erased_messages)"))
@@ -115,11 +120,6 @@ async def remember(connection: AsyncConnection, codec: Codec, conversation: int,
         known.add(prints.message(platform, account, row.mid))
     known.add(prints.person(where))
     await connection.execute(_KEEP, {"prints": sorted(known), "now": now, "until": now + KEPT})
-
-
-async def forget(connection: AsyncConnection, now: datetime) -> None:
-    """Those whose time is over."""
-    await connection.execute(text("DELETE FROM erased_messages WHERE until <= :now"), {"now": now})
 
 
 async def among(
