@@ -44,6 +44,9 @@ _PLATFORMS = {"page": Platform.MESSENGER, "instagram": Platform.INSTAGRAM}
 # Meta's own mids have at most some 200 characters; a longer "id" would not fit a database index.
 _ID_MAX = 500
 _INT_DIGITS_MAX = 40
+# Meta puts at most 1,000 items into a body, and the longest that the gateway takes has no room for so many messages with an id,
+# a sender and a recipient. A million empty items would cost half a minute and a gigabyte.
+ITEMS_MAX = 50_000
 _EPOCH = datetime(2010, 1, 1, tzinfo=timezone.utc)  # before the Send API existed: no honest timestamp is older
 _AHEAD = timedelta(days=1)  # a clock may be wrong, not by more than this
 _SECONDS_BELOW = 1e11  # as milliseconds this is 1973, as seconds the year 5138
@@ -68,12 +71,15 @@ class _Entry:
 
 
 def parse(raw: bytes, received_at: datetime | None = None) -> list[Event]:
-    """The events of a webhook body, in its order. Raises BadPayload, and nothing else, if it is not a JSON object.
+    """The events of a webhook body, in its order. Raises BadPayload, and nothing else, if it is not a JSON object, or has more
+    than ITEMS_MAX items.
 
     `received_at` (default: now) stands in for timestamps that are absent or absurd.
     """
     now = received_at or datetime.now(timezone.utc)
     data = _load(raw)
+    if _count(data) > ITEMS_MAX:
+        raise BadPayload("too many items")
     kind = data.get("object")
     platform = _PLATFORMS.get(kind) if isinstance(kind, str) else None
     return [
@@ -103,6 +109,13 @@ def _several(value: object) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def _count(data: Json) -> int:
+    """How many items the body holds, whatever they are."""
+    entries = _several(data.get("entry"))
+    named = (entry.get(channel.value) for entry in entries if isinstance(entry, dict) for channel in Channel)
+    return len(entries) + sum(len(_several(items)) for items in named)
 
 
 def _entry_events(entry: object, platform: Platform, known: bool, now: datetime) -> Iterator[Event]:

@@ -25,7 +25,9 @@ def bodies() -> Iterator[bytes]:
     yield _repeated(json.dumps({**_ITEM, "message": {"mid": "m", "text": "a"}}).encode())
     yield _repeated(json.dumps({**_ITEM, "reaction": {"mid": "m", "reaction": "love"}}).encode())
     yield _repeated(b'{"x":{}}')
+    yield _repeated(b'{"x":{}}', 49_000)
     yield _repeated(b"0")
+    yield _repeated(b"0", 49_000)
     yield _repeated(b"[]")
     yield b'{"object":"page","entry":[' + b",".join([b"0"] * (MOST // 2 - 20)) + b"]}"
     yield b'{"object":"page","entry":[' + b",".join([b'{"id":1,"messaging":[{}]}'] * (MOST // 27)) + b"]}"
@@ -49,5 +51,6 @@ def _text(text: str, raw: bool = False) -> bytes:
     return (_HEAD + item.replace(b'"@"', told) + _TAIL)[: MOST + 1000]
 
 
-def _repeated(item: bytes) -> bytes:
-    return _HEAD + b",".join([item] * ((MOST - 200) // (len(item) + 1))) + _TAIL
+def _repeated(item: bytes, most: int = MOST) -> bytes:
+    """As many items as fit, or `most`: as many as are read."""
+    return _HEAD + b",".join([item] * min(most, (MOST - 200) // (len(item) + 1))) + _TAIL

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bot.core.errors import BadPayload
 from bot.core.messages import Channel, Edit, Event, Message, Platform, Unknown, body_from_json, body_to_json
-from bot.meta.payloads import parse
+from bot.gateway.ports import GatewayDeps
+from bot.meta.payloads import ITEMS_MAX, parse
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 INDEX: dict[str, list[dict[str, Any]]] = json.loads((PAYLOADS / "index.json").read_text(encoding="utf-8"))
@@ -130,6 +131,23 @@ def test_every_kind_of_event_has_a_payload() -> None:
 def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(BadPayload):
         parse(raw, RECEIVED)
+
+
+@pytest.mark.parametrize("where", ["entry", "messaging", "standby", "changes"])
+def test_more_items_than_meta_can_mean_are_refused_and_as_many_as_fit_are_read(where: str) -> None:
+    def body(count: int) -> bytes:
+        items = [0] * count
+        entry = items if where == "entry" else [{"id": PAGE, where: items}]
+        return json.dumps({"object": "page", "entry": entry}).encode()
+
+    assert len(parse(body(1_000), RECEIVED)) == 1_000
+    with pytest.raises(BadPayload, match="too many items"):
+        parse(body(ITEMS_MAX + 1), RECEIVED)
+
+
+def test_no_body_of_real_messages_has_too_many_items() -> None:
+    item = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": STAMP, "message": {"mid": "m", "text": "a"}}
+    assert GatewayDeps.max_body / len(json.dumps(item, separators=(",", ":"))) < ITEMS_MAX
 
 
 def test_a_refusal_does_not_quote_the_body() -> None:
