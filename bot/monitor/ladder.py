@@ -13,17 +13,9 @@ from datetime import datetime, timedelta
 
 from bot.monitor.finding import Grade, Problem
 
-REMINDERS = (
-    timedelta(hours=1),
-    timedelta(hours=4),
-    timedelta(days=1),
-)  # after each telling; the last one again and again
-GONE = (
-    timedelta(minutes=2),
-    timedelta(minutes=10),
-    timedelta(minutes=30),
-    timedelta(hours=1),
-)  # by how often it came back
+REMINDERS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))  # the last one again and again
+# How long a trouble must be gone, by how often it came back.
+GONE = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1))
 MORE = timedelta(minutes=15)  # between two tellings of one that grows
 FORGOTTEN = timedelta(days=1)  # after its end an alert is a new one
 CONFIRM = timedelta(seconds=60)

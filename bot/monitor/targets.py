@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from bot.core.errors import SettingsError
@@ -102,7 +103,7 @@ def hush() -> None:
         logger.setLevel(logging.CRITICAL + 1)
 
 
-def _service(target: Target):  # type: ignore[no-untyped-def]  # Apprise's own type, known only once it is imported
+def _service(target: Target) -> Any:  # Apprise's own type, known only once it is imported
     hush()
     import apprise  # late: it loads all of its services
 

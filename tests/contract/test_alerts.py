@@ -26,7 +26,9 @@ from cryptography.x509.oid import NameOID
 from psycopg.rows import dict_row
 
 from bot.app.cli import main
-from bot.app.monitor import Here
+from bot.app.entitled import environ_of
+from bot.app.launcher import engine_environ
+from bot.app.monitor import Here, services
 from bot.app.required import faults
 from bot.app.vitals import access, certificates
 from bot.app.wiring import run_role
@@ -573,3 +575,30 @@ def test_a_wrong_setting_stops_the_role_with_one_line(name: str, value: str, wor
     wrong = faults(Settings({"PLANTON_DATABASE_URL": NOWHERE, f"PLANTON_{name}": value}), ["monitor"])
     assert len(wrong) == 1
     assert words in wrong[0].what.replace("\u00a0", " ") and name in str(wrong[0]) and HIDDEN not in str(wrong[0])
+
+
+@pytest.mark.parametrize(
+    ("environ", "looked"),
+    [
+        ({}, ("gateway", "sender", "console", "engine")),
+        ({"PLANTON_ROLES": "monitor"}, ("gateway", "sender", "console", "engine")),
+        ({"PLANTON_ROLES": "worker,monitor"}, ("engine",)),
+        ({"PLANTON_ROLES": "gateway,worker,monitor", "PLANTON_ALERT_SERVICES": "sender"}, ("sender",)),
+    ],
+)
+def test_a_machine_looks_at_the_services_that_it_runs_or_uses(environ: dict[str, str], looked: tuple[str, ...]) -> None:
+    assert services(Settings(environ)) == looked
+
+
+def test_the_monitor_knows_the_addresses_and_no_other_secret_and_nobody_else_knows_them() -> None:
+    given = {
+        "ALERT_URLS": f"json://{HIDDEN}",
+        "HEARTBEAT_URL": f"https://{HIDDEN}",
+        "META_PAGE_TOKEN": "t",
+        "DATA_KEY": "k",
+    }
+    settings = Settings({f"PLANTON_{name}": value for name, value in given.items()} | {"PLANTON_SECRET_KEY": "s" * 40})
+    mine = environ_of("monitor", settings, NOWHERE)
+    assert {name for name in mine if "TOKEN" in name or "KEY" in name} == set()
+    assert HIDDEN in mine["PLANTON_ALERT_URLS"] and HIDDEN in mine["PLANTON_HEARTBEAT_URL"]
+    assert HIDDEN not in str(environ_of("console", settings, NOWHERE)) + str(engine_environ(settings.environ))
