@@ -100,9 +100,10 @@ def read(path: Path) -> Inventory:
 
 def check(inventory: Inventory, codec: Codec) -> None:
     """Raise SetupError when the key is another, or the inventory was changed."""
-    if inventory.key != fingerprint(codec):
+    own = next((part for part in codec.parts if fingerprint(part) == inventory.key), None)  # two during a rotation
+    if own is None:
         raise other_key()
-    if not hmac.compare_digest(inventory.signature, _sign(codec, asdict(inventory))):
+    if not hmac.compare_digest(inventory.signature, _sign(own, asdict(inventory))):
         raise SetupError(
             "L’inventaire de la sauvegarde a été modifié : sa signature ne correspond pas.",
             "Prenez une autre copie de cette sauvegarde et de son inventaire.",
@@ -113,7 +114,7 @@ def other_key() -> SetupError:
     """The data do not open with the key of this installation."""
     return SetupError(
         "La clé ne correspond pas : cette sauvegarde a été faite avec une autre clé PLANTON_DATA_KEY. Rien n’a été changé.",
-        "Donnez la clé de l’installation d’origine : sans elle, rien ne se relit.",
+        "Donnez la clé d’alors : sans elle, rien ne se relit. Si elle a été remplacée depuis, donnez les deux : nouvelle,ancienne.",
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import text
 
 from bot.app import doctor, inventory, sealing
 from bot.app.access import answers, unreachable
@@ -32,12 +33,14 @@ from bot.app.say import say, typeset
 from bot.app.sealing import Opening
 from bot.core.errors import SettingsError, SetupError
 from bot.settings import Settings
-from bot.store import facts
+from bot.store import erased, facts
 from bot.store.clients import Clients, clients
 from bot.store.codec import Codec
 from bot.store.db import MIGRATION_LOCK, Database, schemas
 from bot.store.embedded import Embedded
+from bot.store.persons import Persons
 from bot.store.purge import Busy, Origin, Purge
+from bot.store.retention import Held
 from bot.store.volumes import RollUp
 from bot.store.workbench.drift import Drift
 
@@ -369,6 +372,14 @@ def _refused(psql: Program) -> SetupError:
     )
 
 
+_EVERYBODY = text("SELECT platform, account, person, created_at FROM conversations WHERE erased_at IS NULL ORDER BY id")
+_KEEP = text("""
+    INSERT INTO erased_messages (print, at, until) VALUES (:print, :at, :until)
+    ON CONFLICT (print) DO UPDATE SET at = greatest(erased_messages.at, excluded.at),
+        until = greatest(erased_messages.until, excluded.until)
+""")
+
+
 # -- after ---------------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +408,7 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
     try:
         async with database.begin() as connection:
             await facts.check_canary(connection, codec)
+        await _erase_again(database, codec, register, now)
         await _purge(
             Purge(database, codec, settings.retention, (RollUp(database), Drift(database, settings.zone)), share=0), now
         )
@@ -404,6 +416,36 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
             await facts.drop(connection, facts.RESTORING)
     finally:
         await database.close()
+
+
+async def _erase_again(database: Database, codec: Codec, register: Register, now: datetime) -> None:
+    """Whoever had asked for it is gone from the back-up too, and does not come back by a webhook or a catch-up."""
+    persons, asked = Persons(database, codec), []
+    async with database.begin() as connection:
+        lines = [{"print": one, "at": at, "until": until} for one, (at, until) in register.items()]
+        if lines:
+            await connection.execute(_KEEP, lines)
+        for row in (await connection.execute(_EVERYBODY)).all():
+            prints = await erased.of_person(connection, codec, (row.platform, row.account, row.person))
+            # Who wrote again after the erasure began anew.
+            if any(row.created_at <= register[one][0] for one in prints if one in register):
+                asked.append(row)
+    gone = held = 0
+    for row in asked:
+        try:
+            found = await persons.find(row.person, row.platform, row.account)
+            await persons.erase(found, "restore", now, anyway=True)
+            gone += 1
+        except Held:
+            held += 1
+    if gone:
+        say(
+            f"{gone} personne{'s' if gone > 1 else ''} effacée{'s' if gone > 1 else ''} de nouveau, à leur demande d’avant."
+        )
+    if held:
+        say(
+            f"{held} gardée{'s' if held > 1 else ''} : une conservation légale était posée au moment de la sauvegarde. Vérifiez."
+        )
 
 
 async def _purge(purge: Purge, now: datetime) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,14 +19,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.app import doctor, restore, seed
+from bot.app import doctor, launcher, restore, seed
 from bot.app.cli import main
+from bot.core.errors import SetupError
+from bot.settings import Settings
 from bot.store import facts
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.embedded import Embedded
+from bot.store.persons import Persons
 from tests.conftest import fresh_database
 from tests.fakes import rows
+from tests.scenario.system import running
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -199,6 +204,82 @@ def test_a_gpg_key_that_lies_elsewhere_opens_it_too(machine: Machine, full: str,
     code, said = machine.run("restore", made, "--identite", keys / "secret.gpg", "--oui")
     assert code == 0, said
     assert_same(after, content(full))
+
+
+async def erase(url: str, person: str) -> None:
+    """As `planton person erase`."""
+    database = Database(url, size=2)
+    persons = Persons(database, Codec(KEY))
+    await persons.erase(await persons.find(person), "test", datetime.now(timezone.utc), anyway=True)
+    await database.close()
+
+
+def people(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        return {row[0] for row in connection.execute("SELECT person FROM conversations")}
+
+
+async def replies_to(url: str, tmp: Path) -> int:
+    """A person writes to what was restored: the webhook comes in, the reply leaves."""
+    async with running(url, Codec(KEY), tmp, store_timeout=60) as system:
+        assert await system.say("newcomer", "plainte") == 200
+        await system.settled(60)
+        sent = await system.rows("""
+            SELECT o.id FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+            WHERE c.person = 'newcomer' AND o.status = 'sent'
+        """)
+        return len(sent)
+
+
+def test_who_was_erased_since_is_erased_again_what_is_too_old_goes_and_service_goes_on(
+    machine: Machine, full: str, postgres_url: str, database_url: str, keys: Path
+) -> None:
+    with fresh_database(postgres_url) as url:
+        now = datetime.now(timezone.utc)
+        seed.fill(url, Codec(KEY), 8, 40, now=now)
+        asyncio.run(_canary(url))
+        with psycopg.connect(url) as connection:
+            # Everything of yesterday, but one whom nobody has written to for forty years.
+            connection.execute("DELETE FROM handoffs")
+            connection.execute(
+                "UPDATE conversations SET created_at = now() - interval '1 day', owner = 'bot', due_at = NULL"
+            )
+            connection.execute("UPDATE events SET received_at = now() - interval '1 day', disposition = 'answered'")
+            connection.execute("UPDATE outbox SET created_at = now() - interval '1 day', status = 'sent'")
+            old = "(SELECT id FROM conversations ORDER BY id LIMIT 1)"
+            connection.execute(
+                f"UPDATE conversations SET created_at = '1980-01-01', last_agent_at = NULL WHERE id = {old}"
+            )
+            connection.execute(f"UPDATE events SET received_at = '1980-01-01' WHERE conversation_id = {old}")
+            connection.execute(f"UPDATE outbox SET created_at = '1980-01-01' WHERE conversation_id = {old}")
+        machine.set(
+            DATABASE_URL=url, RETENTION_EVERYDAY="3650", RETENTION_SENSITIVE="3650", RETENTION_EMERGENCIES="3650"
+        )
+        machine.set(RETENTION_COMPLAINTS="3650")
+        with psycopg.connect(url) as connection:
+            ancient, leaving, *staying = [
+                r[0] for r in connection.execute("SELECT person FROM conversations ORDER BY id")
+            ]
+        first = machine.backup()
+        asyncio.run(erase(url, leaving))
+        time.sleep(1.1)  # the names of back-ups have seconds
+        machine.backup()
+        assert people(url) == {ancient, *staying}
+
+    machine.set(DATABASE_URL=database_url)
+    with machine.patch.context() as cut:
+        cut.setattr(restore, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert machine.run("restore", first, "--identite", keys / "age", "--oui")[0] == 130
+    assert people(database_url) == {ancient, leaving, *staying}
+    with pytest.raises(SetupError, match="--terminer"):
+        launcher.check_key(database_url, Settings())  # as `planton run` does before any role starts
+
+    code, said = machine.run("restore", "--terminer")
+    assert code == 0, said
+    assert "1 personne effacée de nouveau" in said
+    assert people(database_url) == set(staying)
+    launcher.check_key(database_url, Settings())
+    assert asyncio.run(replies_to(database_url, machine.tmp)) == 1
 
 
 def test_nothing_is_readable_on_the_way(machine: Machine, full: str, keys: Path) -> None:

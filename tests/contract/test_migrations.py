@@ -253,7 +253,7 @@ async def test_the_released_worker_and_the_new_one_share_the_work(
     try:
         assert old.stdout is not None
         assert await asyncio.to_thread(old.stdout.readline) == "ready\n"
-        async with running(database_url, codec, tmp_path) as system:
+        async with running(database_url, codec, tmp_path, store_timeout=60) as system:
             system.engine.slow = 0.5  # the other one has time to take the next
             system.worker._deps = replace(system.worker._deps, parallel=1)
             for number in range(2):
