@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,8 @@ from psycopg.rows import dict_row
 from bot.app import keys as command
 from bot.app.cli import parser
 from bot.app.doctor import _key
+from bot.app.entitled import NEEDS
+from bot.app.wiring import run_role
 from bot.core.clock import FrozenClock
 from bot.core.errors import SettingsError
 from bot.core.messages import Event, Message, Platform
@@ -22,10 +25,12 @@ from bot.settings import Settings
 from bot.store import erased, facts
 from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.store.people import People
 from bot.store.resealing import COLUMNS, OTHERS, Resealing
 from tests.contract.test_console_search import look, rows
 from tests.fakes.console import Browser, running_console
 from tests.fakes.rows import fill
+from tests.scenario.system import free_port
 
 OLD = base64.b64encode(bytes(range(32))).decode()
 NEW = base64.b64encode(bytes(range(32, 64))).decode()
@@ -83,7 +88,7 @@ async def told(database: Database, database_url: str, frozen_clock: FrozenClock)
         async with Browser(console) as claire:
             await claire.log_in("Claire")
             bike = await console.waiting("p1", "on a volé mon vélo rouge")
-            await console.named(bike, "Anaïs Le Goff")
+            await People(database, codec).keep_name(bike, "Anaïs Le Goff")
             await claire.act(bike, "prendre")
             await claire.act(bike, "repondre", message="Un équipage passera demain.")
             await claire.act(bike, "note", note="Rappeler la gardienne de l’immeuble.")
@@ -203,3 +208,28 @@ def test_values_of_the_first_format_open_with_either_key() -> None:
         Codec(OLD).open(first, "events.body")
     with pytest.raises(SettingsError, match="plus de deux"):
         Codec(f"{NEW},{OLD},{NEW}")
+
+
+@pytest.mark.parametrize("role", [role for role, needs in NEEDS.items() if "DATA_KEY" in needs and role != "sandbox"])
+async def test_every_role_that_starts_alone_says_that_the_key_is_wrong(
+    role: str, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    async with database.begin() as connection:
+        await facts.check_key(connection, Codec(OLD))
+    environ = {
+        "DATABASE_URL": database_url,
+        "DATA_KEY": NEW,
+        "SECRET_KEY": "s" * 40,
+        "METRICS_TOKEN": "m" * 40,
+        "META_APP_SECRET": "a" * 32,
+        "META_VERIFY_TOKEN": "v" * 32,
+        "META_PAGE_ID": "1",
+        "META_PAGE_TOKEN": "t" * 32,
+        "META_GRAPH_URL": f"http://127.0.0.1:{free_port()}/v26.0",
+        "ENGINE_URL": f"http://127.0.0.1:{free_port()}",
+        "VAR_DIR": str(tmp_path),
+        **{f"{name}_PORT": str(free_port()) for name in ("GATEWAY", "CONSOLE", "SENDER", "SANDBOX")},
+    }
+    settings = Settings({f"PLANTON_{name}": value for name, value in environ.items()})
+    with pytest.raises(SettingsError, match="ne s’ouvrent pas avec la clé PLANTON_DATA_KEY"):
+        await asyncio.wait_for(run_role(role, settings), 120)
