@@ -128,7 +128,7 @@ async def monitor(settings: Settings, url: str) -> None:
     if not told:
         log.warning("alerts go nowhere: PLANTON_ALERT_URLS_FILE is not given")
     clock = SystemClock()
-    memory = Memory.load(settings.var_dir / "alerts.json")
+    memory = Memory.load(settings.var_dir / vitals.MEMORY)
     board = Board(url)
     heart = Heart(Here(settings, clock), board, memory, Post(told, memory), clock, settings.zone, socket.gethostname())
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:

@@ -17,9 +17,11 @@ from cryptography import x509
 from bot.meta.limits import TABLE
 from bot.monitor import silence
 from bot.monitor.finding import Grade, Problem
+from bot.monitor.memory import Memory
 from bot.monitor.targets import targets
 from bot.settings import Settings
 
+MEMORY = "alerts.json"  # in VAR_DIR
 Row = dict[str, Any]
 FRENCH_PLATFORMS = {"messenger": "Messenger", "instagram": "Instagram"}
 ACCESS = ("token", "permission", "instagram_unlinked", "page_blocked")  # slugs that need an operator
@@ -279,7 +281,9 @@ def _fault(host: str, port: int, trusted: ssl.SSLContext | None) -> str:
 
 def told_to_nobody(settings: Settings) -> Iterator[Problem]:
     """Alerts that would go nowhere."""
-    if settings.environ.get("PLANTON_DEMO") != "1" and not targets(settings.alert_urls):
+    if settings.environ.get("PLANTON_DEMO") == "1" or targets(settings.alert_urls):
+        return
+    if not Memory.load(settings.var_dir / MEMORY).targets:  # of a monitor that was given them in its own environment
         yield Problem(
             "Les alertes ne partent vers personne : aucune adresse n’est donnée.",
             "Donnez PLANTON_ALERT_URLS_FILE (docs/exploitation.md, « Alertes »), puis essayez : planton alert test",

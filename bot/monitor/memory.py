@@ -36,12 +36,15 @@ class Waiting:
 
 @dataclass
 class Memory:
-    """`led`: whether this machine was the one that told the others' alerts when the database was last there."""
+    """`led`: whether this machine was the one that told the others' alerts when the database was last there.
+
+    `targets`: how many are told; `doctor` in another terminal does not know the addresses."""
 
     path: Path
     alerts: list[Alert] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     led: bool = True
+    targets: int = 0
 
     @classmethod
     def load(cls, path: Path) -> Memory:
@@ -51,7 +54,7 @@ class Memory:
             kept = json.loads(path.read_text(encoding="utf-8"))
             memory.alerts = [alert_of(row) for row in kept["alerts"]]
             memory.waiting = [Waiting(**_typed(Waiting, row)) for row in kept["waiting"]]
-            memory.led = bool(kept["led"])
+            memory.led, memory.targets = bool(kept["led"]), int(kept["targets"])
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -64,6 +67,7 @@ class Memory:
             "alerts": [asdict(alert) for alert in self.alerts],
             "waiting": [asdict(one) for one in self.waiting],
             "led": self.led,
+            "targets": self.targets,
         }
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:

@@ -25,6 +25,7 @@ class Post:
         self._targets = {target.id: target for target in targets}
         self._memory = memory
         self._send = send
+        memory.targets = len(targets)
         memory.waiting = [one for one in memory.waiting if one.target in self._targets]
 
     def put(self, message: Message, now: datetime) -> None:

@@ -30,7 +30,7 @@ from bot.app.entitled import environ_of
 from bot.app.launcher import engine_environ
 from bot.app.monitor import Here, services
 from bot.app.required import faults
-from bot.app.vitals import access, certificates
+from bot.app.vitals import access, certificates, told_to_nobody
 from bot.app.wiring import run_role
 from bot.core.clock import FrozenClock
 from bot.core.errors import SettingsError
@@ -103,7 +103,7 @@ class Desk:
 
     def sql(self, statement: str, *values: object) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement, values)  # type: ignore[call-overload]
+            connection.execute(statement, values)
 
 
 @pytest.fixture
@@ -406,6 +406,7 @@ def over_tls(folder: Path, days: int) -> Iterator[tuple[int, ssl.SSLContext]]:
     context.load_cert_chain(folder / "c.pem", folder / "k.pem")
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust it hangs up
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -479,6 +480,16 @@ def test_an_address_that_does_not_do_is_one_clear_line_without_it(url: str, word
         targets(Settings({"PLANTON_ALERT_URLS": f"json://127.0.0.1 {url}"}).alert_urls)
     assert words in caught.value.what and "n° 2" in caught.value.what
     assert HIDDEN not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_doctor_says_that_nobody_is_told(tmp_path: Path) -> None:
+    settings = Settings({"PLANTON_VAR_DIR": str(tmp_path)})
+    (problem,) = told_to_nobody(settings)
+    assert problem.advice and "planton alert test" in problem.remedy
+    memory = Memory(tmp_path / "alerts.json")
+    Post([Target(1, "json://127.0.0.1")], memory)
+    memory.save()  # as a monitor with addresses of its own does
+    assert list(told_to_nobody(settings)) == []
 
 
 def test_a_file_of_addresses_that_others_may_read_is_refused(tmp_path: Path) -> None:

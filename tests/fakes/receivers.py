@@ -41,7 +41,7 @@ class _Mail(StreamRequestHandler):
                 while (part := self.rfile.readline()) not in (b".\r\n", b""):
                     raw += part
                 if not receiver.broken:
-                    receiver.mails.append(cast(EmailMessage, message_from_bytes(raw, policy=policy.default)))
+                    receiver.mails.append(message_from_bytes(raw, policy=policy.default))
                 self._say("451 later" if receiver.broken else "250 taken")
             elif verb.startswith("EHLO"):
                 self._say("250-loopback")
