@@ -13,8 +13,8 @@ import socket
 from bot.app.ports import Listener
 
 EVERY = 5.0  # seconds between an answer and the next question
-WAIT = 15.0  # seconds that an answer may take, on a machine that is busy
-MISSES = 6  # in a row, and it is taken for hanging
+WAIT = 20.0  # seconds that an answer may take, on a machine that is busy beyond measure
+MISSES = 8  # in a row, three minutes, and it is taken for hanging
 _ASK = b"GET /healthz HTTP/1.1\r\nHost: planton\r\nConnection: close\r\n\r\n"
 _CONNECTING = (errno.ENOTCONN, errno.EINPROGRESS)
 

@@ -26,6 +26,7 @@ T = TypeVar("T")
 _EMPTY = "Le message est vide\u00a0: rien n’a été envoyé."
 _INTERNAL = "Une erreur interne empêche l’envoi. Signalez-la à l’exploitant avec l’heure du message."
 _OWN_FAULTS = 20
+_AFTER_A_CRASH = 4  # times the usual wait for an echo
 
 
 class Delivery:
@@ -167,7 +168,9 @@ class _Attempt:
         """Send one part; True to go on with the next."""
         row, first = self._row, index == self._row.parts_sent
         if first and (row.maybe_sent or row.attempts):
-            mid = await self._echo(index, wait=row.maybe_sent)
+            # A sender died over it. The gateway that takes its echo in may have died with it, and starts only now.
+            patience = 1 if row.lane == EMERGENCY else _AFTER_A_CRASH
+            mid = await self._echo(index, wait=patience * row.maybe_sent)
             if mid:
                 return await self._went(index, mid)
         if not await self._may_leave():
@@ -237,15 +240,16 @@ class _Attempt:
 
     async def _lost(self, index: int) -> bool:
         """The answer was lost: its echo says whether the message left; without one it is sent again."""
-        mid = await self._echo(index, wait=True)
+        mid = await self._echo(index, wait=1)
         if mid:
             return await self._went(index, mid)
         first = self._row.attempts == 0
         await self._d._retry(self._row, "timeout", self._d._clock.now() if first else None)
         return False
 
-    async def _echo(self, index: int, wait: bool) -> str | None:
-        end = time.monotonic() + (self._d._timing.echo_wait if wait else 0)
+    async def _echo(self, index: int, wait: int) -> str | None:
+        """The mid of its echo. `wait`: how many times the usual wait."""
+        end = time.monotonic() + self._d._timing.echo_wait * wait
         while True:
             mid = await self._d._store.echo_seen(self._row.id, index)
             if mid or time.monotonic() >= end:

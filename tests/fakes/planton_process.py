@@ -10,5 +10,5 @@ from bot.settings import Settings
 from tests.fakes.launcher_process import Light
 
 if __name__ == "__main__":
-    pulse.WAIT = 5.0  # a minute in all until a process that hangs is ended
+    pulse.WAIT = 8.0  # a minute and a half in all until a process that hangs is ended
     sys.exit(Light(Settings(), models=Path(sys.argv[1])).run())

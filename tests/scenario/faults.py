@@ -32,6 +32,7 @@ AFTER = 2.5  # seconds that messages go on flowing once the fault is over
 ALARM_EVERY = 20  # one message in so many is a cry for help
 ENGINE_STARTS = 300.0  # at most, on a busy machine
 GIVES_UP = 240.0  # seconds after which something that is not settled is not going to be
+CRIES = 2  # emergency replies under way when all died at once: sent again rather than risked
 DISK = 1500  # MB of a disk that can be filled
 
 
@@ -297,6 +298,7 @@ FAULTS = (
     Fault("kill -9 postgres", killing("postgres"), 300, short=80),
     Fault("kill -9 console", killing("console"), 160),
     Fault("kill -9 trainer", killing("trainer"), 160),
+    Fault("kill -9 monitor", killing("monitor"), 160),
     Fault("PostgreSQL restarted", restart_postgres, 300),
     Fault("PostgreSQL frozen 30 s", freezing("postgres", 30), 700),
     Fault("PostgreSQL: disk full 20 s", fill_disk, 520),
@@ -322,10 +324,10 @@ FAULTS = (
     Fault("webhooks an hour late", an_hour_late, 200),
     Fault("webhooks with a wrong clock", wrong_clock, 200),
     Fault("all down at once", all_at_once, 460),
-    Fault("kill -9 launcher, start 1 s later", kill_launcher, 300, short=80),
+    Fault("kill -9 launcher, start 1 s later", kill_launcher, 300, short=80, doubled=CRIES),
     Fault("Rasa: kill -9 engine", killing("engine"), 300, rasa=True),
     Fault("Rasa: engine hangs 30 s", freezing("engine", 30), 700, rasa=True),
-    Fault("Rasa: kill -9 launcher, start 1 s later", kill_launcher, 300, rasa=True),
+    Fault("Rasa: kill -9 launcher, start 1 s later", kill_launcher, 300, doubled=CRIES, rasa=True),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
