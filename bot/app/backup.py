@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def write(
     opening: Opening | None = None,
 ) -> Inventory:
     """Write `target` and its inventory, both whole or not at all. `opening`: read all of it again. Raises SetupError."""
+    _clear(target.parent)
     draft, draft_list = (path.with_name(f".{path.name}.part") for path in (target, inventory.beside(target)))
     try:
         with _snapshot(url) as (name, seen):
@@ -170,6 +172,13 @@ def write(
     finally:
         for one in (draft, draft_list):
             one.unlink(missing_ok=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run left that was killed: only drafts that nobody has written to for a day."""
+    for path in folder.glob(".planton-*.part"):
+        if time.time() - path.stat().st_mtime > 86_400:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.app import doctor, launcher, restore, seed
+from bot.app import backup, doctor, inventory, launcher, restore, sealing, seed
 from bot.app.cli import main
 from bot.core.errors import SetupError
 from bot.settings import Settings
-from bot.store import facts
+from bot.store import clients, facts
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.embedded import Embedded
@@ -159,6 +160,24 @@ def words(url: str) -> list[str]:
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT body FROM events WHERE length(body) > 30 ORDER BY id").fetchall()
     return [codec.open_json(row[0], "events.body")["text"] for row in found]
+
+
+@pytest.fixture(scope="module")
+def one(full: str, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A back-up of it, for the tests that copy and spoil it."""
+    given = {"PLANTON_BACKUP_RECIPIENTS": recipient(keys, "age")}
+    target = tmp_path_factory.mktemp("one") / "planton-20260115T023000Z.dump.age"
+    seal = sealing.sealing(Settings(given), plain=False)
+    backup.write(full, target, seal, Codec(KEY), None, datetime(2026, 1, 15, 2, 30, tzinfo=timezone.utc))
+    return target
+
+
+@pytest.fixture
+def copy(one: Path, tmp_path: Path) -> Path:
+    """Of that back-up and its inventory, to spoil."""
+    for path in (one, inventory.beside(one)):
+        shutil.copy(path, tmp_path / path.name)
+    return tmp_path / one.name
 
 
 def came_back(machine: Machine) -> dict[str, list[dict[str, Any]]]:
@@ -299,10 +318,8 @@ def test_nothing_is_readable_on_the_way(machine: Machine, full: str, keys: Path)
     assert sorted(path.name for path in made.parent.iterdir()) == sorted([made.name, made.name + ".json"])
 
 
-def test_without_planton_age_and_pg_restore_open_it(machine: Machine, full: str, keys: Path) -> None:
-    machine.set(DATABASE_URL=full)
-    made = machine.backup()
-    opened = subprocess.run(["age", "-d", "-i", str(keys / "age"), str(made)], capture_output=True, check=True).stdout
+def test_without_planton_age_opens_what_pg_restore_reads(one: Path, keys: Path) -> None:
+    opened = subprocess.run(["age", "-d", "-i", str(keys / "age"), str(one)], capture_output=True, check=True).stdout
     assert opened.startswith(b"PGDMP")
 
 
@@ -326,7 +343,13 @@ def test_older_backups_go_and_other_files_stay(machine: Machine, full: str) -> N
     )
 
 
-def damaged(made: Path, how: str) -> Path:
+def signed(made: Path, **changes: Any) -> None:
+    """An inventory that says something else, with a good signature."""
+    beside = inventory.beside(made)
+    beside.write_text(replace(inventory.read(beside), **changes).signed(Codec(KEY)).to_json())
+
+
+def damaged(made: Path, how: str) -> None:
     stored = made.read_bytes()
     if how == "cut":
         made.write_bytes(stored[: len(stored) // 2])
@@ -335,12 +358,12 @@ def damaged(made: Path, how: str) -> Path:
     elif how == "else":
         made.write_bytes(b"%PDF-1.7 something else")
     elif how == "forged":
-        beside = made.with_name(made.name + ".json")
-        beside.write_text(beside.read_text().replace('"planton":', '"planton": "9", "model":', 1))
+        beside = inventory.beside(made)
         beside.write_text(json.dumps({**json.loads(beside.read_text()), "schema": "0004"}))
+    elif how == "newer":
+        signed(made, schema="9999")
     elif how == "alone":
-        made.with_name(made.name + ".json").unlink()
-    return made
+        inventory.beside(made).unlink()
 
 
 @pytest.mark.parametrize(
@@ -350,88 +373,97 @@ def damaged(made: Path, how: str) -> Path:
         ("bit", "n’est pas le fichier que décrit son inventaire"),
         ("else", "n’est pas une sauvegarde"),
         ("forged", "sa signature ne correspond pas"),
+        ("newer", "est au schéma 9999, plus récent"),
         ("alone", "L’inventaire planton-"),
     ],
 )
 def test_what_is_no_whole_backup_is_one_clear_line(
-    machine: Machine, full: str, keys: Path, how: str, clear: str
+    machine: Machine, copy: Path, keys: Path, how: str, clear: str
 ) -> None:
-    machine.set(DATABASE_URL=full)
-    made = damaged(machine.backup(), how)
+    damaged(copy, how)
     machine.fresh()
-    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    code, said = machine.run("restore", copy, "--identite", keys / "age", "--oui")
     assert (code, len(said.strip().splitlines())) == (2, 1), said
     assert clear in said
     assert not (machine.tmp / "fresh" / "postgres").exists()
 
 
-def test_a_wrong_key_is_told_before_anything_changes(
-    machine: Machine, full: str, database_url: str, keys: Path
+def test_nothing_changes_when_the_key_the_count_or_the_stream_is_wrong(
+    machine: Machine, copy: Path, database_url: str, keys: Path
 ) -> None:
-    machine.set(DATABASE_URL=full)
-    made = machine.backup()
     machine.set(DATABASE_URL=database_url)
     before = content(database_url)
-    code, said = machine.run("restore", made, "--identite", keys / "other", "--oui")
-    assert code == 2 and "n’ouvre pas cette sauvegarde" in said
+
+    def refused(clear: str, identity: str, *more: str) -> None:
+        code, said = machine.run("restore", copy, "--identite", keys / identity, "--oui", *more)
+        assert code == 2 and clear in said, said
+        assert content(database_url) == before
+
+    refused("n’ouvre pas cette sauvegarde", "other")
     machine.set(DATA_KEY=OTHER)
-    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
-    assert code == 2 and "La clé ne correspond pas" in said
-    made.with_name(made.name + ".json").unlink()  # without an inventory, the data themselves tell
-    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui", "--sans-inventaire")
-    assert code == 2 and "La clé ne correspond pas" in said
-    assert content(database_url) == before
+    refused("La clé ne correspond pas", "age")
+    machine.set(DATA_KEY=KEY)
+    signed(copy, counts={"events": 1})
+    refused("n’a pas le compte de l’inventaire", "age")
+    damaged(copy, "alone")  # without an inventory, the data themselves tell
+    machine.set(DATA_KEY=OTHER)
+    refused("La clé ne correspond pas", "age", "--sans-inventaire")
+    machine.set(DATA_KEY=KEY)
+    damaged(copy, "cut")
+    refused("coupée ou abîmée", "age", "--sans-inventaire")
 
 
-def test_a_stream_cut_on_the_way_in_changes_nothing(machine: Machine, full: str, database_url: str, keys: Path) -> None:
-    """Without an inventory nothing tells beforehand that the file is cut."""
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_database_with_people_in_it_is_left_alone(machine: Machine, full: str, copy: Path, keys: Path) -> None:
     machine.set(DATABASE_URL=full)
-    made = machine.backup()
-    damaged(made, "cut")
-    damaged(made, "alone")
-    machine.set(DATABASE_URL=database_url)
-    before = content(database_url)
-    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui", "--sans-inventaire")
-    assert code == 2 and "coupée ou abîmée" in said
-    assert content(database_url) == before
-
-
-def test_a_database_with_people_in_it_is_left_alone(machine: Machine, full: str, keys: Path) -> None:
-    machine.set(DATABASE_URL=full)
-    made, before = machine.backup(), content(full)
-    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    before, words_typed = content(full), ("non\n", "restaurer\nnon\n")
+    code, said = machine.run("restore", copy, "--identite", keys / "age", "--oui")
     assert code == 2 and "--remplacer" in said
     with psycopg.connect(full, application_name="planton-worker"):
-        code, said = machine.run("restore", made, "--identite", keys / "age", "--oui", "--remplacer")
+        code, said = machine.run("restore", copy, "--identite", keys / "age", "--oui", "--remplacer")
         assert code == 2 and "La base est utilisée" in said
-    code, said = machine.run("restore", made, "--identite", keys / "age", "--remplacer")
+    code, said = machine.run("restore", copy, "--identite", keys / "age", "--remplacer")
     assert code == 2 and "confirmation" in said
+    for typed in words_typed:  # asked twice
+        machine.patch.setattr("sys.stdin", Terminal(typed))
+        code, said = machine.run("restore", copy, "--identite", keys / "age", "--remplacer")
+        assert code == 2 and "Rien n’a été changé" in said
+    assert "Tapez effacer" in said
     assert content(full) == before
 
 
-def test_planton_does_not_run_meanwhile(machine: Machine, full: str, keys: Path) -> None:
-    machine.set(DATABASE_URL=full)
-    made, server = machine.backup(), machine.fresh()
+def test_planton_does_not_run_meanwhile(machine: Machine, copy: Path, keys: Path) -> None:
+    server = machine.fresh()
     server.acquire(patience=0)
     try:
-        code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+        code, said = machine.run("restore", copy, "--identite", keys / "age", "--oui")
     finally:
         server.stop()
     assert code == 2 and "Planton tourne" in said
 
 
 def test_a_back_up_of_what_was_restored_restores_as_well(
-    machine: Machine, full: str, database_url: str, keys: Path
+    machine: Machine, copy: Path, database_url: str, keys: Path
 ) -> None:
-    machine.set(DATABASE_URL=full)
-    made = machine.backup()
     machine.set(DATABASE_URL=database_url)
-    assert machine.run("restore", made, "--identite", keys / "age", "--oui")[0] == 0
-    shutil.rmtree(machine.tmp / "backups")
+    assert machine.run("restore", copy, "--identite", keys / "age", "--oui")[0] == 0
     before, again, after = content(database_url), machine.backup("--identite", keys / "age"), came_back(machine)
     code, said = machine.run("restore", again, "--identite", keys / "age", "--oui", "--remplacer")
     assert code == 0, said
     assert_same(after, before)
+
+
+def test_programs_older_than_the_server_are_refused(machine: Machine, full: str) -> None:
+    machine.set(DATABASE_URL=full)
+    machine.patch.setattr(clients, "_installed", lambda: iter([(12, Path("/usr/bin"))]))
+    code, said = machine.run("backup", "--vers", machine.tmp / "backups")
+    assert code == 2 and "le plus récent ici est en version 12" in said and "postgresql-client-18" in said
 
 
 @pytest.mark.parametrize(
