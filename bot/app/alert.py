@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import socket
 
+from bot.app.monitor import typeset_and_send
 from bot.app.say import typeset
 from bot.core.errors import SetupError
-from bot.monitor.targets import send_all, targets
+from bot.monitor.targets import targets
 from bot.monitor.wording import Message
 from bot.settings import Settings
 
@@ -25,7 +26,7 @@ def main(parsed: argparse.Namespace) -> int:
         f"Les alertes de Planton arrivent ici. Rien n’est à faire.\nEnvoyé de {socket.gethostname()}.",
         None,
     )
-    taken = send_all([(target, test) for target in wanted])
+    taken = typeset_and_send([(target, test) for target in wanted])
     for target in wanted:
         said = (
             "message remis."

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ import psycopg
 from bot.app import doctor, rotation, vitals
 from bot.app.access import unreachable
 from bot.app.child import ROOT
+from bot.app.say import typeset
 from bot.core.clock import Clock, SystemClock
 from bot.monitor.board import Board
 from bot.monitor.finding import Grade, Problem
 from bot.monitor.heart import Heart, Looked
 from bot.monitor.memory import Memory
 from bot.monitor.post import Post
-from bot.monitor.targets import hush, targets
+from bot.monitor.targets import Target, hush, send_all, targets
+from bot.monitor.wording import Message
 from bot.settings import PREFIX, Settings
 
 BALANCE_EVERY = timedelta(minutes=10)  # it reads every message
@@ -112,6 +114,11 @@ class _Seldom:
         return self._found
 
 
+def typeset_and_send(wanted: Sequence[tuple[Target, Message]]) -> dict[str, bool]:
+    """As `send_all`, with French spaces."""
+    return send_all([(target, Message(typeset(m.title), typeset(m.body), m.grade)) for target, m in wanted])
+
+
 def services(settings: Settings) -> tuple[str, ...]:
     """What should answer on this machine: as set, else what the same `planton run` starts; alone, everything."""
     if settings.alert_services is not None:
@@ -130,7 +137,15 @@ async def monitor(settings: Settings, url: str) -> None:
     clock = SystemClock()
     memory = Memory.load(settings.var_dir / vitals.MEMORY)
     board = Board(url)
-    heart = Heart(Here(settings, clock), board, memory, Post(told, memory), clock, settings.zone, socket.gethostname())
+    heart = Heart(
+        Here(settings, clock),
+        board,
+        memory,
+        Post(told, memory, typeset_and_send),
+        clock,
+        settings.zone,
+        socket.gethostname(),
+    )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         with _closing(board):
             await heart.run(_ping(session, settings.heartbeat_url))
