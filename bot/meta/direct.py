@@ -28,7 +28,7 @@ def sign(secret_key: bytes, body: bytes) -> str:
 
 def signed(secret_keys: Sequence[bytes], body: bytes, header: str | None) -> bool:
     """Whether the header is this body's by one of the keys (two during a rotation), compared in constant time."""
-    given = (header or "").encode()
+    given = (header or "").encode("utf-8", "replace")
     return any([hmac.compare_digest(sign(key, body).encode(), given) for key in secret_keys])
 
 

@@ -107,9 +107,9 @@ class Door:
             data = json.loads(raw)
             asked = {field: data[field] for field in fields}
             Platform(asked["platform"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise web.HTTPBadRequest from None
-        if not all(isinstance(value, str) and value for value in asked.values()):
+        if not all(isinstance(value, str) and value and _whole(value) for value in asked.values()):
             raise web.HTTPBadRequest
         return asked
 
@@ -162,3 +162,8 @@ class Door:
         if found is None:
             return web.json_response({})
         return web.json_response({"name": found.name, "username": found.username, "picture": found.picture})
+
+
+def _whole(text: str) -> bool:
+    """Whether no half of a character stands in it, which could be neither signed nor sent."""
+    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.fuzz.targets import Target
 
 FLOOR = 0.1  # seconds of processor time that any input may take: coverage makes the code several times slower
-PER_BYTE = 20e-6  # and for each byte
+PER_BYTE = 2e-6  # and for each byte
 MEMORY = 512 * 1024 * 1024  # bytes of address space beyond what the program takes before the first input
 
 
