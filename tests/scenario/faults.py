@@ -200,7 +200,7 @@ def breaking(seconds: float, mood: Mood, echoes: bool = True) -> Make:
 async def refuse(world: World) -> None:
     """Nothing listens at Meta's."""
     await world.graph.refuse()
-    await asyncio.sleep(8)
+    await asyncio.sleep(4)
     await world.graph.accept()
 
 
