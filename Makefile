@@ -74,6 +74,7 @@ test-faults: install train ## Provoque chaque panne, 10 000 messages (GRAINE=…
 
 fuzz: install train ## Un million d’entrées engendrées contre ce qui lit (ENTREES=…) / A million generated inputs against what reads
 	@$(PYTHON) -m tests.fuzz $(if $(ENTREES),--entrees $(ENTREES))
+	@FUZZ_EXAMPLES=300 $(PYTHON) -m pytest -q tests/fuzz/test_http.py
 
 bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
 	@$(PYTHON) scripts/bench.py
