@@ -51,7 +51,8 @@ def everyones() -> set[str]:
 async def plant(world: World) -> None:
     """Citizens write, Meta refuses, strangers knock, an agent works: all with telling words."""
     planton, meta, graph = world.planton, world.meta, world.graph
-    graph.graph.person_wrote("marked", name=NAME)
+    for person in ("marked", "marked-2", "marked-3"):
+        graph.graph.person_wrote(person, name=NAME)
     graph.script(
         Script(Mood.ERROR, code=100, person="marked-refused"),
         Script(Mood.ERROR, times=2, status=500, person="marked-2"),
@@ -74,7 +75,7 @@ async def plant(world: World) -> None:
             assert answer.status == status
 
     async def named() -> bool:
-        return bool(await planton.rows("SELECT 1 FROM conversations WHERE person = 'marked' AND profile IS NOT NULL"))
+        return bool(await planton.rows("SELECT 1 FROM conversations WHERE person LIKE 'marked%%' AND profile IS NOT NULL"))
 
     await until(named, 30, "the person's name is known")
     await _works(planton)

@@ -18,7 +18,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from tests.fakes.graph import PAGE, Mood, Script, ScriptedGraph
+from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+from tests.scenario import leaking
 from tests.scenario.faults import BY_NAME, FAULTS, Fault, World, sane, strike
 from tests.scenario.processes import (
     HELP,
@@ -38,7 +39,7 @@ from tests.scenario.processes import (
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 
 RESUMES = 15.0  # seconds in which work resumes after a kill
-ENGINE_STARTS = 60.0  # at most, with all the rest, on a busy machine
+ENGINE_STARTS = 240.0  # at most, with all the rest, on a busy machine
 
 
 def in_time() -> float:
@@ -320,6 +321,35 @@ async def test_an_expired_page_token_stops_the_account_until_it_works_again(worl
     keep(line, table)
     assert line.seconds < in_time()
     assert not await planton.rows("SELECT 1 FROM accounts WHERE stopped_at IS NOT NULL")
+
+
+# What is written down
+
+
+async def test_no_output_log_dump_or_command_line_holds_a_secret_or_a_citizens_words(world: World) -> None:
+    """Words are planted by webhooks (good, badly signed, broken), by Meta's errors, by an agent; faults went before."""
+    planton = world.planton
+    await planton.ready(ENGINE_STARTS)
+    await leaking.plant(world)
+    guarded = leaking.everyones() | planton.words | planton.secrets
+    assert len(planton.secrets) >= 5
+    for what, data in (await leaking.shown(planton)).items():
+        leaking.check(what, data, guarded)
+    dump = leaking.dumped(planton)
+    leaking.check("pg_dump", dump, guarded)
+    # The check sees what it looks for: the same dump with one of the words in it.
+    assert leaking.leaks(dump + leaking.WORDS["note"].encode(), guarded)
+
+
+async def test_of_all_processes_the_sender_alone_has_the_page_token(world: World) -> None:
+    planton = world.planton
+    await planton.ready(ENGINE_STARTS)
+    assert set(planton.tree()) >= {"gateway", "worker", "sender", "console", "engine"}
+    assert leaking.holders(planton, TOKEN) == {"sender"}
+    assert "engine" not in leaking.holders(planton, SECRET)
+    assert leaking.holders(planton, SECRET) <= {"gateway", "sender"}
+    for path in (p for p in planton.var.rglob("*") if p.is_file() and "postgres/" not in str(p)):
+        leaking.check(str(path), path, [TOKEN, SECRET])  # no file of ours has it, so that no role can read it there
 
 
 # Last, since everything starts anew
