@@ -66,7 +66,14 @@ class Here:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for look in (doctor.accounts, doctor.reloads):
                 looked.add(look(connection))
-            for dated in (doctor.webhooks, doctor.waiting, vitals.access, vitals.quiet, rotation.problems):
+            for dated in (
+                doctor.webhooks,
+                doctor.waiting,
+                vitals.access,
+                vitals.quiet,
+                rotation.problems,
+                rotation.problems,
+            ):
                 looked.add(dated(connection, now))
             looked.add(vitals.unread(connection, now, self._settings.alert_unread))
             looked.add(self._balance(now, lambda: doctor.balance(connection, doctor.counted(connection))))
@@ -80,7 +87,7 @@ class Here:
 
 FROM_DATABASE = (
     "access", "token", "permission", "sends", "silence", "emergencies", "balance", "stopped", "notice", "subscription",
-    "catchup", "queue", "outbox", "reload",
+    "catchup", "page_token", "queue", "outbox", "reload",
 )  # fmt: skip
 
 
