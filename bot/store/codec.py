@@ -46,7 +46,7 @@ class Codec:
 
     @property
     def mark(self) -> bytes:
-        """What every value begins with that the current key sealed."""
+        """What every value begins with that the current key sealed during a rotation."""
         return _VERSION + self._names[0]
 
     @cached_property
@@ -57,9 +57,11 @@ class Codec:
         return tuple(Codec(base64.b64encode(raw).decode()) for raw in self._raws)
 
     def seal(self, value: bytes, column: str) -> bytes:
-        """Encrypt bytes for `column` (e.g. `events.body`)."""
+        """Encrypt bytes for `column` (e.g. `events.body`). Only a rotation needs the key's name in the value: without one, the
+        version before, which may run beside this one during an update, can read it too."""
         nonce = os.urandom(_NONCE)
-        return self.mark + nonce + self._gcms[0].encrypt(nonce, value, column.encode())
+        head = _FIRST if len(self._raws) == 1 else self.mark
+        return head + nonce + self._gcms[0].encrypt(nonce, value, column.encode())
 
     def open(self, value: bytes, column: str) -> bytes:
         """Decrypt what `seal` made. Raises SettingsError when no key is the one it was sealed with, or the value is cut."""

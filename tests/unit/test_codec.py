@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from bot.core.errors import SettingsError
@@ -14,18 +16,25 @@ def test_what_was_sealed_opens(codec: Codec) -> None:
     assert codec.open(codec.seal(b"bonjour", COLUMN), COLUMN) == b"bonjour"
 
 
-@pytest.mark.parametrize("length", [0, 1, 5, 12, 13, 17, 28, 35, 39])
+@pytest.mark.parametrize("length", [0, 1, 5, 12, 13, 17, 28, 35])
 def test_a_value_that_was_cut_is_told(codec: Codec, length: int) -> None:
     with pytest.raises(SettingsError):
         codec.open(codec.seal(b"bonjour", COLUMN)[:length], COLUMN)
 
 
-@pytest.mark.parametrize("place", range(1 + 4 + 12 + 7 + 16))
-def test_a_changed_byte_anywhere_is_told(codec: Codec, place: int) -> None:
-    sealed = bytearray(codec.seal(b"bonjour", COLUMN))
-    sealed[place] ^= 1
-    with pytest.raises(SettingsError):
-        codec.open(bytes(sealed), COLUMN)
+@pytest.mark.parametrize("rotating", [False, True])
+def test_a_changed_byte_anywhere_is_told(rotating: bool) -> None:
+    keys = [base64.b64encode(bytes(range(start, start + 32))).decode() for start in (0, 1)]
+    codec = Codec(",".join(keys[: 1 + rotating]))
+    whole = codec.seal(b"bonjour", COLUMN)
+    assert (
+        len(whole) == 1 + 4 * rotating + 12 + 7 + 16
+    )  # a rotation alone names the key: released versions read the rest
+    for place in range(len(whole)):
+        sealed = bytearray(whole)
+        sealed[place] ^= 1
+        with pytest.raises(SettingsError):
+            codec.open(bytes(sealed), COLUMN)
 
 
 def test_another_columns_value_is_told(codec: Codec) -> None:
