@@ -265,7 +265,7 @@ async def test_the_released_worker_and_the_new_one_share_the_work(
             answered = await system.rows("""
                 SELECT c.person, count(*) AS n, array_agg(DISTINCT e.disposition) AS how,
                     (SELECT count(*) FROM outbox o WHERE o.conversation_id = c.id AND o.status = 'sent') AS replies
-                FROM events e JOIN conversations c ON c.id = e.conversation_id WHERE e.kind = 'message'
+                FROM events e JOIN conversations c ON c.id = e.conversation_id WHERE e.kind = 'text'
                 GROUP BY c.id, c.person ORDER BY 1
             """)
             ours = len(system.engine.calls)
