@@ -66,18 +66,22 @@ class Here:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for look in (doctor.accounts, doctor.reloads):
                 looked.add(look(connection))
-            for dated in (
-                doctor.webhooks,
-                doctor.waiting,
-                vitals.access,
-                vitals.quiet,
-                rotation.problems,
-                rotation.problems,
-            ):
+            for dated in (doctor.webhooks, doctor.waiting, vitals.access, vitals.quiet, rotation.problems):
                 looked.add(dated(connection, now))
             looked.add(vitals.unread(connection, now, self._settings.alert_unread))
-            looked.add(self._balance(now, lambda: doctor.balance(connection, doctor.counted(connection))))
+        self._count(connection, now, looked)
         return looked.done()
+
+    def _count(self, connection: psycopg.Connection[Row], now: datetime, looked: _Gathered) -> None:
+        """The balance, apart: where it takes too long, the rest is told all the same."""
+        try:
+            with connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                looked.add(self._balance(now, lambda: doctor.balance(connection, doctor.counted(connection))))
+        except psycopg.errors.QueryCanceled:
+            log.warning("the balance of messages took too long to count")
+            self._balance.later(now)
+            looked.unknown.add("balance")
 
     def database_away(self) -> Problem:
         """The database does not answer from here."""
@@ -119,6 +123,10 @@ class _Seldom:
         ):
             self._found, self._at = list(look()), now
         return self._found
+
+    def later(self, now: datetime) -> None:
+        """It could not look: not again before its time."""
+        self._found, self._at = [], now
 
 
 def typeset_and_send(wanted: Sequence[tuple[Target, Message]]) -> dict[str, bool]:

@@ -51,6 +51,12 @@ class _Session:
             self._connection.close()
 
 
+def _is_away(error: Exception) -> bool:
+    """A statement that was cut short was cut short by a database that is there."""
+    there = isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable)
+    return isinstance(error, psycopg.OperationalError | OSError) and not there
+
+
 class Board:
     """One connection, kept: the lock of who tells lives as long as it does."""
 
@@ -84,7 +90,7 @@ class Board:
             return outcome[0]
         left.set()
         self._session = None
-        if failure and not isinstance(failure[0], psycopg.OperationalError | OSError):
+        if failure and not _is_away(failure[0]):
             raise failure[0]
         raise Away
 

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from psycopg.rows import dict_row
 
+from bot.app import doctor
 from bot.app.cli import main
 from bot.app.entitled import environ_of
 from bot.app.launcher import engine_environ
@@ -165,6 +166,18 @@ def test_several_troubles_are_one_message(desk: Desk) -> None:
     for words in ("le jeton expire le 19/03/2026", "pages_messaging", "planton meta subscribe", "n’envoie plus rien"):
         assert words in message.body
     assert message.body.count("→") == 4
+
+
+def test_a_count_that_takes_too_long_keeps_no_other_alert_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(connection: psycopg.Connection[dict[str, object]]) -> doctor.Report:
+        connection.execute("SET LOCAL statement_timeout = 20")
+        connection.execute("SELECT pg_sleep(5)")
+        return doctor.Report()
+
+    monkeypatch.setattr(doctor, "counted", slow)
+    stop_account(desk)
+    desk.beat(0, 1, 1)
+    assert desk.phone.titles == ["Planton, alerte : Le compte 77 n’envoie plus rien (token)."]
 
 
 def test_a_restart_repeats_nothing(desk: Desk) -> None:
@@ -425,7 +438,7 @@ def addresses() -> Iterator[tuple[list[str], list[Receiver]]]:
     with receiving(mail=True) as mail, receiving() as matrix, receiving() as hook:
         urls = [
             f"mailto://planton:{HIDDEN}@127.0.0.1:{mail.port}?from=planton@exemple.fr&to=astreinte@exemple.fr&mode=insecure",
-            f"matrix://planton:{HIDDEN}@127.0.0.1:{matrix.port}/!astreinte:127.0.0.1?version=3",
+            f"matrix://planton:{HIDDEN}@127.0.0.1:{matrix.port}/!astreinte:127.0.0.1",
             f"json://planton:{HIDDEN}@127.0.0.1:{hook.port}/hook",
         ]
         yield urls, [mail, matrix, hook]
