@@ -90,6 +90,9 @@ async def planted(
         "UPDATE teams SET name = :team",
         "UPDATE users SET name = :user, email = :mail WHERE name = 'Claire Martin'",
         "INSERT INTO audit (action, detail) VALUES ('intent_added', jsonb_build_object('intent', CAST(:detail AS text)))",
+        """INSERT INTO publications (kind, model, author, message, reason, state, asked_at, finished_at)
+           VALUES ('publish', 'abc', :author, :message, :reason, 'done', now(), now())""",
+        "UPDATE events SET reason = 'inbox_reply' WHERE kind = 'echo'",
         """INSERT INTO publications (kind, model, author, message, reason, state, failure, remedy, asked_at, finished_at)
            VALUES ('publish', 'abc', :author, :message, :reason, 'failed', :failure, :cure, now(), now())""",
     ):
@@ -103,6 +106,8 @@ async def planted(
     )  # fmt: skip
     await console.execute("UPDATE submissions SET raised_at = :at", at=now - timedelta(minutes=1))
     one["atelier/messages"] = await read(console, "w9", trap("reading"), *SAID[1][1])
+    project.path("models").mkdir()
+    project.path("models/abc.tar.gz").write_bytes(b"no real model")
     nlu, domain = project.read("data/nlu.yml"), project.read("domain.yml")
     project.write("data/nlu.yml", nlu.replace("      - procuration\n", f"      - {trap('example')}\n", 1))
     begin = "  utter_procuration:\n  - text: |-\n"
@@ -118,7 +123,7 @@ PLAIN = {
 # What a page has to show, as it was typed.
 SHOWN = {
     "crisis", "group", "words", "title", "file", "tap", "edit", "echo", "name", "handle", "reply", "remedy", "slot", "note",
-    "draft", "other", "canned", "body", "team", "user", "mail", "detail", "author", "message", "failure", "cure", "story",
+    "draft", "other", "canned", "body", "team", "user", "mail", "detail", "author", "message", "reason", "failure", "cure", "story",
     "reading", "example", "wording", "live", "search",
 }  # fmt: skip
 
