@@ -319,7 +319,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                     if folder is not None and not settings.embedded:
                         found += [p for p in disk(settings, [folder]) if p.key == f"disk:{folder}"]
                 found += [*_administrators(connection), *reloads(connection), *_purge(connection, settings, now)]
-                return [*found, *_key(connection, settings)]
+                return [*found, *_server_log(connection), *_key(connection, settings)]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
     except psycopg.Error as error:
@@ -578,6 +578,28 @@ def _without_engine(connection: psycopg.Connection[Row], now: datetime) -> Itera
             "Vérifiez-le : planton run engine. Après PLANTON_ENGINE_HANDOFF secondes, les agents ont leurs messages.",
             key="engine_waiting",
             grade=Grade.CRITICAL,
+        )
+
+
+def _server_log(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    """What a given server would write of statements and values. Words come to it encrypted; ids and accounts’ names do not."""
+    names = (
+        "log_statement",
+        "log_parameter_max_length",
+        "log_parameter_max_length_on_error",
+        "log_min_duration_statement",
+    )
+    rows = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(names),))
+    found = {row["name"]: row["setting"] for row in rows}
+    spoken = found.get("log_statement") in ("mod", "all") or found.get("log_min_duration_statement", "-1") != "-1"
+    loud = [name for name in names[:1] if spoken and found.get(name) in ("mod", "all")]
+    loud += [name for name in names[1:2] if spoken and found.get(name) != "0"]
+    loud += [name for name in names[2:3] if found.get(name) != "0"]
+    if loud:
+        yield Problem(
+            f"PostgreSQL peut écrire des requêtes ou des valeurs dans son journal ({', '.join(loud)}).",
+            "Réglez-le comme le dit docs/exploitation.md, « Les secrets ».",
+            advice=True,
         )
 
 

@@ -8,7 +8,7 @@ the new ones; then the old key's tokens go, and the fact DATA_KEYS says that the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ class Resealing:
         self._codec = codec
         self._batch = batch
 
-    async def run(self) -> AsyncIterator[Step]:
+    async def run(self) -> AsyncGenerator[Step]:
         """All of it. Raises Busy, and SettingsError when the keys do not open what is stored."""
         async with self._db.engine.connect() as alone:
             if not await alone.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):

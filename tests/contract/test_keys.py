@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from bot.app import keys as command
 from bot.app.cli import parser
-from bot.app.doctor import _key
+from bot.app.doctor import _key, _server_log
 from bot.app.entitled import NEEDS
 from bot.app.wiring import run_role
 from bot.core.clock import FrozenClock
@@ -156,7 +156,7 @@ async def test_search_and_reading_go_on_while_the_key_changes(
                 "m-gone",
                 frozen_clock.now(),
                 Message("je veux disparaître"),
-                "m-gone",
+                mid="m-gone",
             )
             assert await erased.among(connection, new, [again], frozen_clock.now()) == {("messenger", "page", "m-gone")}
 
@@ -196,6 +196,16 @@ async def test_the_command_does_it_and_doctor_says_what_is_left(
 async def _thread(run: Any, *words: str) -> int:
     """The command has a loop of its own."""
     return int(await asyncio.to_thread(run, *words))
+
+
+def test_doctor_says_that_a_given_server_writes_values_into_its_log(database_url: str) -> None:
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        assert list(_server_log(connection)) == []
+        connection.execute("SET log_parameter_max_length_on_error = -1")
+        assert "log_parameter_max_length_on_error" in next(_server_log(connection)).what
+        connection.execute("SET log_parameter_max_length_on_error = 0")
+        connection.execute("SET log_statement = 'all'")
+        assert "(log_statement)" in next(_server_log(connection)).what
 
 
 def test_values_of_the_first_format_open_with_either_key() -> None:

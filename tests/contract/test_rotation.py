@@ -68,7 +68,7 @@ async def test_webhooks_signed_with_either_secret_are_taken_and_doctor_says_when
 
 async def _rows(url: str, query: str) -> list[dict[str, object]]:
     with psycopg.connect(url, row_factory=dict_row) as connection:
-        return connection.execute(query).fetchall()  # type: ignore[call-overload]
+        return connection.execute(query).fetchall()
 
 
 # The page's token

@@ -75,7 +75,9 @@ async def plant(world: World) -> None:
             assert answer.status == status
 
     async def named() -> bool:
-        return bool(await planton.rows("SELECT 1 FROM conversations WHERE person LIKE 'marked%%' AND profile IS NOT NULL"))
+        return bool(
+            await planton.rows("SELECT 1 FROM conversations WHERE person LIKE 'marked%%' AND profile IS NOT NULL")
+        )
 
     await until(named, 30, "the person's name is known")
     await _works(planton)
@@ -150,6 +152,25 @@ def dumped(planton: Planton) -> bytes:
     return done.stdout
 
 
+async def backed_up(planton: Planton) -> dict[str, bytes]:
+    """A back-up in the clear, as its files and as `pg_restore` writes it."""
+    folder = planton.folder / "copies"
+    folder.mkdir()
+    code, out, err = await command(planton.environ, "backup", "--en-clair", "--vers", str(folder), seconds=120)
+    assert code == 0, err
+    found = {"planton backup": (out + err).encode()}
+    for path in folder.iterdir():
+        found[path.name] = path.read_bytes()
+        if found[path.name].startswith(b"PGDMP"):
+            done = subprocess.run(
+                [str(_find_binaries() / "pg_restore"), "--file=-", str(path)], capture_output=True, check=True
+            )
+            assert b"COPY public.events" in done.stdout
+            found["pg_restore"] = done.stdout
+    assert "pg_restore" in found
+    return found
+
+
 def holders(planton: Planton, secret: str) -> set[str]:
     """The roles whose process has a secret: in its environment, its memory, or an open or mapped file."""
     found = set()
@@ -180,4 +201,4 @@ def _has(pid: int, secret: bytes) -> bool:
     return any(secret in path.read_bytes() for path in regular)
 
 
-__all__ = ["WORDS", "check", "dumped", "everyones", "holders", "leaks", "plant", "shown"]
+__all__ = ["WORDS", "backed_up", "check", "dumped", "everyones", "holders", "leaks", "plant", "shown"]

@@ -337,6 +337,8 @@ async def test_no_output_log_dump_or_command_line_holds_a_secret_or_a_citizens_w
         leaking.check(what, data, guarded)
     dump = leaking.dumped(planton)
     leaking.check("pg_dump", dump, guarded)
+    for what, data in (await leaking.backed_up(planton)).items():
+        leaking.check(what, data, guarded)
     # The check sees what it looks for: the same dump with one of the words in it.
     assert leaking.leaks(dump + leaking.WORDS["note"].encode(), guarded)
 
