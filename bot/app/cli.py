@@ -323,4 +323,8 @@ def _inner(arguments: Sequence[str]) -> int:
     from bot.app.launcher import migrate
 
     url = Settings().database_url
-    return 0 if url is not None and migrate(url) else 1
+    try:
+        return 0 if url is not None and migrate(url) else 1
+    except Explained as error:  # the schema is newer, or its tables are busy: the launcher tries again
+        complain(error)
+        return 1
