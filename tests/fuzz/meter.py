@@ -12,10 +12,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from bot.meta.payloads import ITEMS_MAX
 from tests.fuzz.targets import Target
 
 FLOOR = 0.1  # seconds of processor time that any input may take: coverage makes the code several times slower
-PER_BYTE = 2e-6  # and for each byte
+PER_ITEM = 50e-6  # besides the target's own for each byte, for each item of a webhook's body, of which two bytes may be one, up to the most that are read
 MEMORY = 512 * 1024 * 1024  # bytes of address space beyond what the program takes before the first input
 
 
@@ -42,7 +43,7 @@ class Meter:
     def run(self, data: bytes) -> None:
         """One input. Raises what the target raises, or Slow."""
         spent, outcome = self._timed(data)
-        allowed = FLOOR + PER_BYTE * len(data)
+        allowed = FLOOR + self._target.per_byte * len(data) + PER_ITEM * min(len(data) // 2, ITEMS_MAX)
         if spent > min(allowed, self._slowest):
             spent = min(spent, *(self._timed(data)[0] for _ in range(2)))
         if spent > allowed:

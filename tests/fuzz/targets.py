@@ -70,6 +70,7 @@ class Target:
     words: tuple[str, ...] = ()
     json: bool = False
     share: float = 0.02  # inputs, as a share of the payload parser's
+    per_byte: float = 2e-6  # seconds of processor time that a byte may take
 
 
 # -- Webhook bodies --------------------------------------------------------------------------------------------------------
@@ -462,8 +463,8 @@ TARGETS = {
     target.name: target
     for target in (
         Target("payload", payload, stored, FIELDS, json=True, share=1.0),
-        Target("gateway", gateway, stored, (*FIELDS, *WORDS), json=True),
-        Target("dangers", dangers, _texts, WORDS),
+        Target("gateway", gateway, stored, (*FIELDS, *WORDS), json=True, per_byte=8e-6),
+        Target("dangers", dangers, _texts, WORDS, per_byte=8e-6),
         Target("signature", signature, _signed, ("sha256=",)),
         Target("cleaning", cleaning, _texts, ("\u0301", "\u0344", "\ufdd0", "\u200d", "\r\n")),
         Target("codec", codec, _sealed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,9 +45,9 @@ def test_the_harness_sees_an_exception_a_broken_promise_and_a_slow_input(monkeyp
         targets.signature(b"sha256=0\nx")
 
     monkeypatch.setattr(meter, "FLOOR", 0.0)
-    monkeypatch.setattr(meter, "PER_BYTE", 0.0)
+    monkeypatch.setattr(meter, "PER_ITEM", 0.0)
     with pytest.raises(meter.Slow):
-        Meter(TARGETS["payload"]).run(b'{"object":"page","entry":[0]}')
+        Meter(replace(TARGETS["payload"], per_byte=0.0)).run(b'{"object":"page","entry":[0]}')
 
 
 def test_the_inputs_are_the_same_each_time_and_mostly_json() -> None:
