@@ -16,7 +16,8 @@ from bot.meta.payloads import ITEMS_MAX
 from tests.fuzz.targets import Target
 
 FLOOR = 0.1  # seconds of processor time that any input may take: coverage makes the code several times slower
-PER_ITEM = 50e-6  # besides the target's own for each byte, for each item of a webhook's body, of which two bytes may be one, up to the most that are read
+# Besides what the target says of a byte: for each item of a webhook's body. Two bytes may be one, up to the most that are read.
+PER_ITEM = 50e-6
 MEMORY = 512 * 1024 * 1024  # bytes of address space beyond what the program takes before the first input
 
 
