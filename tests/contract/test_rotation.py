@@ -21,10 +21,15 @@ from bot.meta import direct, metadata
 from bot.meta.signature import HEADER, sign
 from bot.sender import Sender, SenderDeps
 from bot.settings import Settings
+from bot.store.accounts import Accounts
+from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.store.second_factor import SecondFactors
 from bot.store.secret_uses import SecretUses
+from bot.store.throttle import Throttle
 from tests.contract.test_gateway import Setup
 from tests.contract.test_sender_loops import KEY, MARK_KEY, SLOW_ANSWERS, World
+from tests.fakes.console import PASSWORD, Browser, running_console
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.outbox import FakeOutbox
 
@@ -202,3 +207,27 @@ async def test_metrics_open_to_both_tokens(tmp_path: Path) -> None:
             (await running.get("/metrics", Authorization=f"Bearer {one}"))[0] for one in ("new", "old", "x", "")
         ]
         assert statuses == [200, 200, 403, 403]
+
+
+async def test_browsers_codes_and_open_forms_of_the_old_key_stay_good(
+    database: Database, database_url: str, frozen_clock: FrozenClock, codec: Codec
+) -> None:
+    """Sessions are not keyed at all. A form that was open, a known browser and recovery codes are."""
+    async with running_console(database, database_url, codec, frozen_clock, secret_key="old-key") as console:
+        user = await console.user("Claire")
+        async with Browser(console) as claire:
+            opened = await claire.get("/connexion")
+            async with running_console(
+                database, database_url, codec, frozen_clock, secret_key="new-key", older_key="old-key"
+            ) as renewed:
+                claire._console = renewed  # the same browser, the console started again
+                fields = {"nom": "Claire", "mot_de_passe": PASSWORD, "suite": opened.hidden("suite")}
+                assert (await claire.post("/connexion", csrf=opened.hidden("csrf"), **fields)).status == 303
+                assert (await claire.get("/file")).status == 200
+    cookie = Accounts(database, "old-key").device_cookie(user)
+    assert Accounts(database, "new-key", "old-key").device_of("Claire", cookie) is not None
+    assert Accounts(database, "new-key").device_of("Claire", cookie) is None
+    throttle = Throttle(database, "new-key")
+    before = SecondFactors(database, codec, throttle, "old-key")._hashes(user, "ABCD-1234")
+    assert before[0] in SecondFactors(database, codec, throttle, "new-key", "old-key")._hashes(user, "abcd 1234")
+    assert before[0] not in SecondFactors(database, codec, throttle, "new-key")._hashes(user, "ABCD-1234")
