@@ -258,7 +258,7 @@ def test_who_was_erased_since_is_erased_again_what_is_too_old_goes_and_service_g
         seed.fill(url, Codec(KEY), 8, 40, now=now)
         asyncio.run(_canary(url))
         with psycopg.connect(url) as connection:
-            # Everything of yesterday, but one whom nobody has written to for forty years.
+            # Everything of yesterday, but one who last wrote a month ago.
             connection.execute("DELETE FROM handoffs")
             connection.execute(
                 "UPDATE conversations SET created_at = now() - interval '1 day', owner = 'bot', due_at = NULL"
@@ -267,14 +267,16 @@ def test_who_was_erased_since_is_erased_again_what_is_too_old_goes_and_service_g
             connection.execute("UPDATE outbox SET created_at = now() - interval '1 day', status = 'sent'")
             old = "(SELECT id FROM conversations ORDER BY id LIMIT 1)"
             connection.execute(
-                f"UPDATE conversations SET created_at = '1980-01-01', last_agent_at = NULL WHERE id = {old}"
+                f"UPDATE conversations SET created_at = now() - interval '30 days', last_agent_at = NULL WHERE id = {old}"
             )
-            connection.execute(f"UPDATE events SET received_at = '1980-01-01' WHERE conversation_id = {old}")
-            connection.execute(f"UPDATE outbox SET created_at = '1980-01-01' WHERE conversation_id = {old}")
-        machine.set(
-            DATABASE_URL=url, RETENTION_EVERYDAY="3650", RETENTION_SENSITIVE="3650", RETENTION_EMERGENCIES="3650"
-        )
-        machine.set(RETENTION_COMPLAINTS="3650")
+            connection.execute(
+                f"UPDATE events SET received_at = now() - interval '30 days' WHERE conversation_id = {old}"
+            )
+            connection.execute(
+                f"UPDATE outbox SET created_at = now() - interval '30 days' WHERE conversation_id = {old}"
+            )
+        machine.set(DATABASE_URL=url, RETENTION_EVERYDAY="20", RETENTION_SENSITIVE="20", RETENTION_EMERGENCIES="20")
+        machine.set(RETENTION_COMPLAINTS="20")
         with psycopg.connect(url) as connection:
             ancient, leaving, *staying = [
                 r[0] for r in connection.execute("SELECT person FROM conversations ORDER BY id")
