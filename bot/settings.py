@@ -61,6 +61,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "ENGINE_HANDOFF": ("300", "secondes sans moteur avant de confier aux agents ce qui attend"),
     "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
     "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
+    "CONSOLE_PROXIES": (
+        "0",
+        "mandataires devant la console, dont elle croit X-Forwarded-For ; 0 : aucun, l’adresse est celle de la connexion",
+    ),
     "OIDC_ISSUER": (None, "émetteur OpenID Connect du fournisseur d’identité ; sans lui, la console n’en propose pas"),
     "OIDC_CLIENT_ID": (None, "identifiant de la console chez le fournisseur d’identité"),
     "OIDC_CLIENT_SECRET": (None, "secret donné par le fournisseur d’identité ; sans lui, client public"),
@@ -479,6 +483,11 @@ class Settings:
     def console_url(self) -> str | None:
         """The console's public address without a final slash, or None."""
         return self._site_url("CONSOLE_URL", "https://console.exemple.fr")
+
+    @property
+    def console_proxies(self) -> int:
+        """How many trusted proxies stand before the console, each adding to X-Forwarded-For; 0: none is believed."""
+        return self._whole("CONSOLE_PROXIES", 0, 10)
 
     def _site_url(self, name: str, example: str) -> str | None:
         url = self.raw(name)

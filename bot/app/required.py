@@ -67,6 +67,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         *_STORED,
         *_HOURS,
         lambda s: s.console_url,
+        lambda s: s.console_proxies,
         lambda s: s.oidc,
         lambda s: s.attachment_hosts,
         lambda s: s.retention,

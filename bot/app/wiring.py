@@ -422,6 +422,7 @@ async def console(settings: Settings, url: str) -> None:
             pace=max(1, settings.send_ceiling // 2),  # the other half is for agents, the bot and emergencies
             engine=engine,
             url=settings.console_url,
+            proxies=settings.console_proxies,
             provider=provider_of(settings),
             attachments=_attachments(settings),
             dsfr=settings.var_dir / "theme-dsfr",

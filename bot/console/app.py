@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import psycopg
@@ -121,6 +121,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+HSTS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}  # where the console is reached by https
 
 _PAGES = {
     400: ("Demande incomprise", "La page demandée n’a pas pu être lue. Revenez à la file."),
@@ -167,7 +168,7 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
 
     app.register_middleware(door.enter, "request")
     app.register_middleware(crisis.Banner(deps.database).enter, "request")
-    app.register_middleware(_secure, "response")
+    app.register_middleware(_secure(HEADERS | (HSTS if deps.secure_cookies else {})), "response")
     app.register_listener(stream.start, "before_server_start")
     app.register_listener(stream.stop, "before_server_stop")
 
@@ -200,13 +201,16 @@ def _named(kind: str, name: str) -> str:
     return f"{kind}_" + "".join(c if c.isalnum() else "_" for c in name)
 
 
-async def _secure(request: Request, response: BaseHTTPResponse) -> None:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)  # what a citizen sent has a stricter policy of its own
-    if request.path.startswith(("/static/", "/vendor/")):
-        response.headers["Cache-Control"] = "public, max-age=3600"
-    else:
-        response.headers["Cache-Control"] = "no-store"
+def _secure(headers: Mapping[str, str]) -> Callable[[Request, BaseHTTPResponse], Coroutine[Any, Any, None]]:
+    async def secure(request: Request, response: BaseHTTPResponse) -> None:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)  # what a citizen sent has a stricter policy of its own
+        if request.path.startswith(("/static/", "/vendor/")):
+            response.headers["Cache-Control"] = "public, max-age=3600"
+        else:
+            response.headers["Cache-Control"] = "no-store"
+
+    return secure
 
 
 class _Pages(ErrorHandler):
@@ -221,6 +225,8 @@ class _Pages(ErrorHandler):
         if status >= 500 and not isinstance(exception, RequestCancelled):  # the browser left: nobody's fault
             # `path` holds ids only.
             log.error("%s %s failed: %s", request.method, request.path, type(exception).__name__)
+        if status == 403:
+            _refused(request, exception)
         user = getattr(request.ctx, "user", None)
         csrf = getattr(request.ctx, "csrf", "")
         page = self._renderer.page(
@@ -248,6 +254,14 @@ class _Pages(ErrorHandler):
     @staticmethod
     def log(request: Request, exception: Exception) -> None:
         return None
+
+
+def _refused(request: Request, exception: Exception) -> None:
+    """Whoever tries doors leaves a trace: which account, which route, never what stood in the address or the form."""
+    session = getattr(request.ctx, "session", None)
+    where = request.route.path if request.route else "?"
+    account = session.user.id if session else 0
+    log.warning("refused: %s /%s to account %d: %s", request.method, where, account, type(exception).__name__)
 
 
 def _database_away(exception: Exception) -> bool:

@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import PayloadTooLarge, SanicException
 from sanic.handlers import ErrorHandler
+from sanic.response import BaseHTTPResponse
 from sanic.response import json as json_response
 from sanic.response import raw as raw_response
 from sanic.response import text as text_response
@@ -68,6 +69,7 @@ def create_gateway(deps: GatewayDeps) -> Sanic[Any, Any]:
         KEEP_ALIVE_TIMEOUT=75,
         GRACEFUL_SHUTDOWN_TIMEOUT=8.0,
     )
+    app.register_middleware(_no_page, "response")
     gateway = Gateway(deps)
     app.ctx.gateway = gateway
 
@@ -82,6 +84,12 @@ def create_gateway(deps: GatewayDeps) -> Sanic[Any, Any]:
     app.register_listener(gateway.start, "before_server_start")
     app.register_listener(gateway.stop, "before_server_stop")
     return app
+
+
+async def _no_page(request: Request, response: BaseHTTPResponse) -> None:
+    """What a browser gets here is nothing to render, run or frame."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 
 class _ShortErrors(ErrorHandler):
@@ -147,7 +155,7 @@ class Gateway:
             return text_response("forbidden", 403)
         if challenge is None:
             return text_response("no challenge", 400)
-        return text_response(challenge, headers={"X-Content-Type-Options": "nosniff"})
+        return text_response(challenge)
 
     async def receive(self, request: Request) -> HTTPResponse:
         """One webhook."""

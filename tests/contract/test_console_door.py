@@ -248,6 +248,33 @@ async def test_headers_and_no_inline_code(console: RunningConsole, someone: Brow
     assert "no-store" not in script.headers["Cache-Control"]
 
 
+@pytest.mark.parametrize("secure", [True, False])
+async def test_https_alone_is_asked_for_where_there_is_https(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, secure: bool
+) -> None:
+    async with (
+        running_console(database, database_url, codec, frozen_clock, secure_cookies=secure) as console,
+        aiohttp.ClientSession() as client,
+    ):
+        for path in ("/connexion", "/static/js/core.js", "/rien"):
+            async with client.get(console.url + path, allow_redirects=False) as answer:
+                told = answer.headers.get("Strict-Transport-Security")
+                assert told == ("max-age=31536000; includeSubDomains" if secure else None)
+
+
+async def test_who_tries_doors_leaves_a_trace(
+    console: RunningConsole, claire: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = console.users["Claire"].id
+    assert (await claire.get("/comptes?recherche=motsecret")).status == 403
+    assert (await claire.post("/mon-compte/mot-de-passe", csrf="faux", nouveau="motsecret")).status == 403
+    told = [one.getMessage() for one in caplog.records if one.getMessage().startswith("refused: ")]
+    assert told == [
+        f"refused: GET /comptes to account {number}: NotAllowed",
+        f"refused: POST /mon-compte/mot-de-passe to account {number}: Forbidden",
+    ]
+
+
 @pytest.mark.parametrize(
     "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/", "/vendor/../settings.py"]
 )

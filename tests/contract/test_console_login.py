@@ -180,6 +180,30 @@ async def test_an_address_that_tries_many_accounts_is_stopped(console: RunningCo
     assert isinstance(await console.accounts.check_password("Claire", PASSWORD, "10.0.0.2", wall.now()), accounts.User)
 
 
+@pytest.mark.parametrize("proxies", [0, 1])
+async def test_behind_a_proxy_each_address_is_its_own_and_no_header_of_ones_own_counts(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, proxies: int
+) -> None:
+    async with (
+        running_console(database, database_url, codec, frozen_clock, proxies=proxies) as console,
+        Browser(console) as someone,
+    ):
+        await console.user("Claire")
+
+        async def tries(address: str) -> list[int]:
+            found = []
+            for i in range(throttle.PER_PAIR + 1):
+                csrf = (await someone.get("/connexion")).hidden("csrf")
+                sent = {"X-Forwarded-For": f"203.0.113.{i}, {address}"}  # the last one is the proxy's word
+                fields = {"csrf": csrf, "nom": "Claire", "mot_de_passe": "faux"}
+                found.append((await someone.post("/connexion", headers=sent, **fields)).status)
+            return found
+
+        assert await tries("198.51.100.1") == [401] * throttle.PER_PAIR + [429]
+        other = await tries("198.51.100.2")
+        assert other[0] == (401 if proxies else 429)
+
+
 # -- sessions -----------------------------------------------------------------------------------------------------
 
 

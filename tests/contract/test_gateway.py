@@ -335,8 +335,11 @@ async def test_empty_tokens_open_nothing(setup: Setup) -> None:
 
 async def test_other_paths_and_methods_are_short_answers(gateway: Running) -> None:
     assert await gateway.get("/autre") == (404, "404")
-    async with gateway.client.put(gateway.url + WEBHOOK) as response:
-        assert response.status == 405
+    for method in ("PUT", "DELETE", "TRACE"):
+        async with gateway.client.request(method, gateway.url + WEBHOOK) as response:
+            assert response.status == 405
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
 
 
 async def test_a_client_that_hangs_up_does_not_undo_what_it_sent(gateway: Running) -> None:

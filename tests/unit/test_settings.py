@@ -42,6 +42,7 @@ READ = {
     "DESK_HOURS": lambda s: s.desk_hours,
     "DEBOUNCE_MS": lambda s: s.debounce_ms,
     "SEND_CEILING": lambda s: s.send_ceiling,
+    "CONSOLE_PROXIES": lambda s: s.console_proxies,
     **{f"RETENTION_{of.name}": lambda s: s.retention for of in Class},
     "PURGE_HOURS": lambda s: s.purge_hours,
 }
@@ -94,6 +95,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("DEBOUNCE_MS", "1,5"),
         ("DEBOUNCE_MS", "60001"),
         ("SEND_CEILING", "0"),
+        ("CONSOLE_PROXIES", "oui"),
         ("SEND_CEILING", "beaucoup"),
         ("RETENTION_EVERYDAY", "0"),
         ("RETENTION_EVERYDAY", "9"),
