@@ -136,16 +136,15 @@ class _OneWalk:
 
     async def _pass(self, walk: Walk) -> tuple[Walk, int]:
         """Every thread updated since `walk.passed`; the walk and how many calls listed them."""
-        pages = 0
+        pages, again = 0, False
         while True:
             try:
                 threads, after = await self._reader.threads(walk.cursor)
             except GraphError as error:
-                if walk.cursor is None or error.row.slug != "bad_message":
+                if walk.cursor is None or error.row.slug != "bad_message" or again:
                     raise
-                walk = replace(
-                    walk, cursor=None
-                )  # Meta forgot the cursor: once more from the front, which costs time only
+                # Meta forgot the cursor: once more from the front, which costs time only. Once: it may refuse every one.
+                walk, again = replace(walk, cursor=None), True
                 continue
             pages += 1
             recent = [t for t in threads if t.updated is None or t.updated >= walk.passed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -391,3 +392,19 @@ async def test_a_thread_that_cannot_be_read_does_not_stop_the_walk(world: World)
     assert (outcome.taken, outcome.unreadable, outcome.error) == (1, 1, "")
     world.graph.graph.threads.messages = plain  # type: ignore[method-assign]
     assert (await world.walk(since=world.ago(hours=3))).taken == 12
+
+
+async def test_a_meta_that_refuses_its_own_cursors_does_not_hold_the_walk_for_ever(world: World) -> None:
+    for n in range(22):
+        world.graph.graph.wrote(f"p{n}", "bonjour", f"m_{n}", world.ago(minutes=1 + n))
+    plain = world.graph.graph.threads.list
+
+    def refusing(platform: str, query: dict[str, str]) -> dict[str, Any]:
+        return plain(platform, {**query, "after": "none of ours"} if "after" in query else query)
+
+    world.graph.graph.threads.list = refusing  # type: ignore[method-assign]
+    outcome = await asyncio.wait_for(world.walk(), 60)
+    assert (outcome.error, outcome.taken) == ("bad_message", 20)
+    assert (await world.flow()).complete_until == world.ago(hours=2)  # nothing is told to be complete
+    world.graph.graph.threads.list = plain  # type: ignore[method-assign]
+    assert (await world.walk()).taken == 2
