@@ -290,6 +290,8 @@ class Purge:
         async with self.database.begin() as guard:
             if not await guard.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK}):
                 raise Busy
+            # It does nothing for as long as the purge lasts, and must not lose the lock for that.
+            await guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             for one in self._counting:
                 await one.catch_up(now)
             run = _Run(

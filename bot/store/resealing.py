@@ -95,6 +95,8 @@ class Resealing:
     async def run(self) -> AsyncGenerator[Step]:
         """All of it. Raises Busy, and SettingsError when the keys do not open what is stored."""
         async with self._db.engine.connect() as alone:
+            # No transaction that lasts as long as all of it.
+            await alone.execution_options(isolation_level="AUTOCOMMIT")
             if not await alone.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
                 raise Busy("Une rotation est déjà en cours.", "Attendez qu’elle finisse.")
             try:
@@ -150,6 +152,8 @@ class Resealing:
                 rows = await self._unsealed(connection, column, keys, after)
                 fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row[-1])) is not None]
                 if fresh:
+                    if column.table == "conversations":
+                        await connection.execute(_IN_ORDER, {"ids": [row[0] for row, _ in fresh]})
                     await connection.execute(text("SELECT set_config('planton.resealing', 'on', true)"))
                     await connection.execute(
                         _update(column, keys),
@@ -238,6 +242,11 @@ async def needed(connection: AsyncConnection, codec: Codec) -> bool:
     return bool(known["used"] != [codec.names[0]])
 
 
+# As whoever takes in webhooks or assigns many at once: in another order, one would wait for the other in a circle.
+_IN_ORDER = text("""
+    SELECT 1 FROM conversations WHERE id = ANY(:ids)
+    ORDER BY platform COLLATE "C", account COLLATE "C", person COLLATE "C" FOR UPDATE
+""")
 _DOCUMENTS = text("""
     SELECT kind, ref FROM search_documents WHERE (kind, ref) > (:kind, :ref) ORDER BY kind, ref LIMIT :many
 """)
