@@ -51,7 +51,11 @@ class Pulse:
 
     def _open(self, now: float) -> None:
         host, _ = self._address
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        except OSError:  # no descriptor left: says nothing of the process, and must not end the launcher
+            self._next = now + EVERY
+            return
         self._socket.setblocking(False)
         self._asked, self._until = False, now + WAIT
         with contextlib.suppress(OSError):

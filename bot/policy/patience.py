@@ -50,6 +50,9 @@ def step(outage: Outage, patience: Patience) -> Step:
     return Step.WAIT
 
 
-def was_told(since: Optional[datetime], told_at: Optional[datetime]) -> bool:
-    """Whether the person was told of this very outage, so that the hand-over needs no second apology."""
-    return since is not None and told_at is not None and told_at >= since
+def was_told(since: Optional[datetime], told_at: Optional[datetime], now: datetime, handed_over: bool) -> bool:
+    """Whether the hand-over needs no apology of its own: the person was told of this very outage, or (`handed_over`: agents
+    have an earlier message already) lately of one."""
+    if told_at is None:
+        return False
+    return (since is not None and told_at >= since) or (handed_over and now - told_at < TOLD_AGAIN)

@@ -172,6 +172,8 @@ class TurnTaker:
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         if messages and not self._debounced(messages, draft, now):
             await self._speak(conversation, messages, draft, now)
+        elif messages:  # the engine was not asked: an outage goes on counting
+            draft.sets["engine_away_since"] = conversation.engine_away_since
         if "retry" in draft.waiting:
             draft.sets["engine_away_since"] = conversation.engine_away_since or now
         await self._store.finish(conversation, draft.finish(), now)
@@ -601,9 +603,12 @@ class TurnTaker:
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
             elif self._window_open(conversation, now):
                 self._announce(await self._store.open_crisis(conversation.id), draft)
-                told = patience.was_told(conversation.engine_away_since, conversation.engine_told_at)
+                handed_over = conversation.category != "none"
+                told = patience.was_told(conversation.engine_away_since, conversation.engine_told_at, now, handed_over)
                 if draft.notice is None and not told:
                     draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_panne"])))
+                    if judge:
+                        draft.sets["engine_told_at"] = now
             reply = 0 if draft.replies else None
             draft.settle(ids, "handed_off", "moteur", reply=reply, route=HANDOFF)
         else:

@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import text
+
 from bot.policy.patience import Patience
 from bot.store.codec import Codec
 from tests.fakes.graph import PAGE
@@ -111,6 +113,41 @@ async def test_no_apology_where_agents_take_over_first(database_url: str, codec:
         [told] = system.graph.texts("p1")
         assert told.startswith(LATE)
         assert [h.reason for h in await system.handoffs("p1")] == ["moteur"]
+
+
+async def test_who_writes_again_in_the_same_outage_gets_no_further_apology(system: System) -> None:
+    system.engine.down = True
+    for words in ("plainte à Lyon", "et une procuration"):
+        await system.say("p1", words)
+        await tried(system)
+        await goes_on(system, NOTICE.total_seconds() + 1)
+        await system.later(seconds=HANDOFF.total_seconds())
+        await system.settled()
+    assert [t.startswith(SORRY) for t in system.graph.texts("p1")] == [True]
+    assert await system.dispositions("p1") == [("text", "handed_off")] * 2
+
+
+async def test_a_look_before_the_debounce_is_over_does_not_begin_the_outage_anew(
+    database_url: str, codec: Codec, tmp_path: Path
+) -> None:
+    async with running(database_url, codec, tmp_path, debounce_ms=10_000) as system:
+        system.engine.down = True
+        await system.say("p1", "plainte")
+        await system.later(seconds=11)
+        await tried(system)
+        await goes_on(system, 30)
+        [before] = await system.rows("SELECT engine_away_since FROM conversations")
+        await system.say("p1", "à Lyon")
+        async with asyncio.timeout(10):
+            while not await system.rows("SELECT 1 FROM events WHERE waiting = 'debounce'"):
+                async with system.database.begin() as connection:
+                    await connection.execute(
+                        text("UPDATE conversations SET due_at = '2000-01-01' WHERE lease_until IS NULL")
+                    )
+                await system.wake()
+                await asyncio.sleep(0.02)
+        [after] = await system.rows("SELECT engine_away_since FROM conversations")
+        assert after.engine_away_since == before.engine_away_since is not None
 
 
 async def test_under_a_human_nothing_is_said_and_the_message_is_theirs(system: System) -> None:

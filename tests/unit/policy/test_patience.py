@@ -47,4 +47,9 @@ def test_agents_get_it_at_once_where_no_wait_is_wanted() -> None:
     [(60, 30, True), (60, 60, True), (60, 90, False), (60, None, False), (None, 30, False)],
 )
 def test_whether_this_very_outage_was_told(since: float | None, told: float | None, expected: bool) -> None:
-    assert was_told(*(None if s is None else ago(s) for s in (since, told))) is expected
+    assert was_told(*(None if s is None else ago(s) for s in (since, told)), NOON, False) is expected
+
+
+@pytest.mark.parametrize(("told", "expected"), [(3599, True), (3600, False), (None, False)])
+def test_whoever_writes_again_to_agents_is_not_told_each_time(told: float | None, expected: bool) -> None:
+    assert was_told(ago(300), None if told is None else ago(told), NOON, True) is expected
