@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.clock import Clock
 from bot.meta.access import Access
@@ -27,7 +27,7 @@ log = logging.getLogger("planton")
 async def keep_noting(uses: SecretUses, clock: Clock, every: float = EVERY) -> None:
     """Write down now and then which secrets are in use; for ever."""
     while True:
-        with contextlib.suppress(DBAPIError, OSError, TimeoutError):  # a database that is away is told at the next look
+        with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):  # an absent database is told later
             await uses.keep(clock.now())
         await asyncio.sleep(every)
 
@@ -39,7 +39,7 @@ async def keep_telling(database: Database, pages: Sequence[Access], clock: Clock
         for page in pages:
             state = page.present.place, page.spares + 1, tuple(sorted(page.refused))
             if told.get(page.page_id) != state:
-                with contextlib.suppress(DBAPIError, OSError, TimeoutError):
+                with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):
                     await keep_token(database, page.page_id, *state, clock.now())
                     told[page.page_id] = state
         await asyncio.sleep(every)

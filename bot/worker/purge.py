@@ -7,8 +7,6 @@ import logging
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import DBAPIError
-
 from bot.core.clock import Clock
 from bot.store.purge import Busy, Origin, Purge, Report, late, nightly, nightly_done
 
@@ -70,10 +68,10 @@ class NightPurge:
 
 
 async def keep_purging(night: NightPurge) -> None:
-    """Look for ever whether it is time; a database that is away is met again at the next look."""
+    """Look for ever whether it is time; whatever stopped it (a database that is away) is met again at the next look."""
     while True:
         try:
             await night.step()
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.info("the purge waits: %s", type(error).__name__)
+        except Exception as error:  # a task that ended here would end unheard, and with it every further night
+            log.warning("the purge waits: %s", type(error).__name__)
         await asyncio.sleep(EVERY)
