@@ -106,7 +106,7 @@ class EngineClient:
 
     async def _is_ready(self, url: str) -> bool:
         try:
-            async with self._get_session().get(f"{url}/healthz") as response:
+            async with self._get_session().get(f"{url}/healthz", allow_redirects=False) as response:
                 ready = response.status == 200 and (await response.json()).get("ready") is True
         except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, AttributeError):
             return False
@@ -165,7 +165,8 @@ class EngineClient:
 
 
 async def _answer(session: aiohttp.ClientSession, url: str, data: bytes) -> tuple[int, bytes]:
-    async with session.post(url, data=data, headers={"Content-Type": "application/json"}) as response:
+    headers = {"Content-Type": "application/json"}
+    async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
         return response.status, await response.read()
 
 

@@ -72,7 +72,7 @@ async def _ask(
     headers = {SIGNATURE_HEADER: sign(secret_key, body), "Content-Type": "application/json"}
     limit = aiohttp.ClientTimeout(total=timeout)
     try:
-        async with session.post(url, data=body, headers=headers, timeout=limit) as response:
+        async with session.post(url, data=body, headers=headers, timeout=limit, allow_redirects=False) as response:
             data = json.loads(await response.read())
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError):
         return {}
