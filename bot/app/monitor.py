@@ -49,7 +49,9 @@ class Here:
         """Services and engines that this machine uses, and its disk."""
         found = asyncio.run(doctor.listening(self._settings, services(self._settings)))
         found += vitals.disk(self._settings, [ROOT, *([self._folder] if self._folder else [])])
-        return Looked(tuple(found))
+        # « nothing answers » stands for each of them: none of those that were told is back.
+        all_silent = any(problem.key == "service" for problem in found)
+        return Looked(tuple(found), frozenset({"service"} if all_silent else ()))
 
     def shared(self, connection: psycopg.Connection[Row]) -> Looked:
         """What the database tells, the certificates, the version of Meta's API."""
@@ -87,6 +89,16 @@ class Here:
         """The database does not answer from here."""
         error = unreachable()
         return Problem(error.what, error.remedy, key="database", grade=Grade.CRITICAL, local=True)
+
+    def blind(self) -> Problem:
+        """The database answers, and refuses what the shared checks ask."""
+        return Problem(
+            "La surveillance ne peut pas lire la base : urgences non lues, file et jetons ne sont plus surveillés.",
+            "Voyez le journal de la surveillance (monitor) et celui de PostgreSQL, puis : planton doctor",
+            key="checks",
+            grade=Grade.CRITICAL,
+            local=True,
+        )
 
 
 FROM_DATABASE = (

@@ -52,6 +52,10 @@ class Site(Protocol):
         """The trouble that the database does not answer, with the key `database`."""
         ...
 
+    def blind(self) -> Problem:
+        """The trouble that the database answers and the shared checks fail, with the key `checks`."""
+        ...
+
 
 class Heart:
     """`beat` once, or `run` until cancelled. `host`: what messages call this machine."""
@@ -82,6 +86,7 @@ class Heart:
             problems.append(self._site.database_away())
         except psycopg.Error as error:  # it is there, but not for that: its schema is old, its disk is full
             log.warning("shared checks not done: %s %s", type(error).__name__, error.sqlstate)
+            problems.append(self._site.blind())
         self._memory.alerts, mine = step(self._memory.alerts, problems, now, local.unknown, slower)
         self._tell(mine + shared)
         if after != before:

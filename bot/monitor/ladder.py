@@ -19,7 +19,13 @@ GONE = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30), time
 MORE = timedelta(minutes=15)  # between two tellings of one that grows
 FORGOTTEN = timedelta(days=1)  # after its end an alert is a new one
 CONFIRM = timedelta(seconds=60)
-_CONFIRM = {"service": timedelta(minutes=2), "emergencies": timedelta(0), "engine": timedelta(minutes=2)}
+_CONFIRM = {
+    "service": timedelta(minutes=2),
+    "emergencies": timedelta(0),
+    "engine": timedelta(minutes=2),
+    "catchup": timedelta(minutes=10),  # it is tried again every two minutes
+    "checks": timedelta(minutes=3),  # a migration may be under way
+}
 
 
 @dataclass(frozen=True)

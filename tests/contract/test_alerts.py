@@ -37,6 +37,7 @@ from bot.core.clock import FrozenClock
 from bot.core.errors import SettingsError
 from bot.meta.send_api import SendApi
 from bot.monitor.board import Away, Board
+from bot.monitor.finding import Grade, Problem
 from bot.monitor.heart import Heart
 from bot.monitor.memory import Memory
 from bot.monitor.post import Post
@@ -178,6 +179,39 @@ def test_a_count_that_takes_too_long_keeps_no_other_alert_back(desk: Desk, monke
     stop_account(desk)
     desk.beat(0, 1, 1)
     assert desk.phone.titles == ["Planton, alerte : Le compte 77 n’envoie plus rien (token)."]
+
+
+def test_shared_checks_that_fail_for_good_ring(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(connection: psycopg.Connection[dict[str, object]]) -> list[object]:
+        connection.execute("SELECT 1 FROM nowhere")
+        return []
+
+    monkeypatch.setattr("bot.app.doctor.accounts", refused)
+    desk.beat(0, 1)
+    assert desk.phone.got == []
+    desk.beat(1, 1)
+    assert [
+        title.startswith("Planton, alerte : La surveillance ne peut pas lire la base") for title in desk.phone.titles
+    ] == [True]
+
+
+def test_one_service_is_not_told_to_be_back_when_the_others_fall_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Problem("A.", "x", key="service:gateway:a", grade=Grade.CRITICAL, local=True)
+    silent = [one]
+
+    async def listening(settings: Settings, services: object) -> list[Problem]:
+        return list(silent)
+
+    monkeypatch.setattr("bot.app.doctor.listening", listening)
+    desk.beat(0, 2)
+    silent[:] = [Problem("Tout.", "x", key="service", grade=Grade.CRITICAL, local=True)]
+    desk.beat(1, 2, 3)
+    assert "Rétabli" not in "".join(message.body for _, message in desk.phone.got)
+    silent.clear()
+    desk.beat(1, 3)
+    assert "Rétabli" in desk.phone.got[-1][1].body
 
 
 def test_a_restart_repeats_nothing(desk: Desk) -> None:
