@@ -1,7 +1,8 @@
 """What a person withdrew is erased at once, wherever it stands: message, edits, raw bodies, readings, sketches, fields.
 
 Readings and the search's index go by triggers when the body changes (migrations 0003, 0004). What agents wrote is theirs,
-quotations included: nobody can tell one from a reply (`docs/rgpd.md`). A legal hold does not keep what its author withdrew.
+quotations included: nobody can tell one from a reply (`docs/rgpd.md`). A legal hold does not keep what its author withdrew;
+of a webhook that somebody else's hold keeps, the author's part is taken out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Unknown, body_from_json, body_to_json
 from bot.policy.fields import fields
+from bot.store import raw_bodies
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
+from bot.store.retention import HELD_DELIVERIES
 
 _BODY, _ENTITIES, _SLOTS, _STATE = "events.body", "events.entities", "handoffs.slots", "conversations.state"
+_RAW = "deliveries.raw"
 
 _FIND = text("""
     SELECT id, body, entities, delivery_id, again FROM events
@@ -39,6 +43,10 @@ _SKETCHES = (
     text("DELETE FROM likenesses WHERE conversation_id = :conversation"),
     text("UPDATE message_groups SET bands = '{}' WHERE sample_id = ANY(:ids) AND bands <> '{}'"),
     text("DELETE FROM deliveries WHERE id = ANY(:deliveries)"),
+)
+_KEPT = text(
+    "SELECT id, raw FROM deliveries WHERE id = ANY(:deliveries)"  # noqa: S608 (parts of ours)
+    f" AND id IN ({HELD_DELIVERIES} AND l.conversation_id <> :conversation) ORDER BY id FOR UPDATE"
 )
 _HANDOFFS = text(
     "SELECT id, slots FROM handoffs WHERE conversation_id = :conversation AND slots IS NOT NULL FOR UPDATE"
@@ -70,14 +78,32 @@ async def withdraw(connection: AsyncConnection, codec: Codec, conversation: int,
         said = _said(codec, rows)
         ids = [row.id for row in rows]
         deliveries = sorted({d for row in rows for d in (row.delivery_id, *(row.again or ())) if d is not None})
+        gone = set(deliveries) - await _cut(connection, codec, conversation, deliveries)
         empty = codec.seal_json(body_to_json(Unknown("unsent")), _BODY)
         await connection.execute(_EMPTY, {"empty": empty, "ids": ids, "now": now})
         for statement in _SKETCHES:
-            names = {"conversation": conversation, "ids": ids, "deliveries": deliveries}
+            names = {"conversation": conversation, "ids": ids, "deliveries": sorted(gone)}
             await connection.execute(statement, {n: names[n] for n in statement._bindparams})
         await _forget_fields(connection, codec, conversation, said)
         await _forget_dialogue(connection, codec, conversation, said)
     await notify(connection, CONSOLE, str(conversation))
+
+
+async def _cut(connection: AsyncConnection, codec: Codec, conversation: int, deliveries: Collection[int]) -> set[int]:
+    """Take this person's part out of the raw bodies that another's legal hold keeps; those that stay for it."""
+    rows = (await connection.execute(_KEPT, {"conversation": conversation, "deliveries": list(deliveries)})).all()
+    if not rows:
+        return set()
+    person = await connection.scalar(text("SELECT person FROM conversations WHERE id = :id"), {"id": conversation})
+    kept = set()
+    for row in rows:
+        left = raw_bodies.without(codec.open(row.raw, _RAW), {str(person)})
+        if left is not None:
+            kept.add(row.id)
+            await connection.execute(
+                text("UPDATE deliveries SET raw = :raw WHERE id = :id"), {"id": row.id, "raw": codec.seal(left, _RAW)}
+            )
+    return kept
 
 
 def _said(codec: Codec, rows: Collection[Any]) -> _Said:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.app.cli import main
 from bot.app.wiring import Store, purging
 from bot.core.clock import FrozenClock
-from bot.core.messages import Message, Unsend
+from bot.core.messages import Event, Message, Platform, Unsend
 from bot.policy.retention import Class, Limits
 from bot.settings import Settings
 from bot.store import audit, retention
@@ -24,7 +25,7 @@ from bot.store.purge import Origin, Purge, Report, nightly, verify
 from bot.store.volumes import RollUp, read
 from bot.store.workbench.drift import Drift
 from bot.worker.purge import NightPurge, night_of
-from tests.fakes.console import RunningConsole
+from tests.fakes.console import PAGE, RunningConsole
 from tests.fakes.retention import MARKER, deliver, dump, everywhere, plant
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -418,6 +419,26 @@ async def test_what_came_by_the_conversations_api_goes_with_its_webhook(console:
     await deliver(console, "p1", Message(MARKER), "m-1")
     await console.event("p1", Unsend("m-1"))
     assert await everywhere(console) == []
+
+
+async def test_a_withdrawal_takes_nothing_of_what_another_persons_hold_keeps(console: RunningConsole) -> None:
+    await console.user("Claire")
+    said = {"p1": ("m-1", MARKER), "p2": ("m-2", "une menace")}
+    items = [{"sender": {"id": who}, "message": {"mid": mid, "text": words}} for who, (mid, words) in said.items()]
+    raw = json.dumps({"object": "page", "entry": [{"id": PAGE, "messaging": items}]}).encode()
+    now = console.clock.now()
+    events = [
+        (Event(Platform.MESSENGER, PAGE, who, mid, now, Message(words), mid=mid), None)
+        for who, (mid, words) in said.items()
+    ]
+    await console.inbox.take(raw, events, now)
+    number = (await console.rows("SELECT id FROM conversations WHERE person = 'p2'"))[0].id
+    await console.execute(PROTECTED["held"], id=number)
+    await console.event("p1", Unsend("m-1"))
+    assert await everywhere(console) == []
+    bodies = [console.codec.open(row.raw, "deliveries.raw") for row in await console.rows("SELECT raw FROM deliveries")]
+    assert sum(b"une menace" in body for body in bodies) == 1
+    assert all(MARKER.encode() not in body for body in bodies)
 
 
 async def test_other_messages_keep_their_words_and_fields(console: RunningConsole) -> None:
