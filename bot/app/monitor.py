@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from bot.settings import PREFIX, Settings
 
 BALANCE_EVERY = timedelta(minutes=10)  # it reads every message
 CERTIFICATES_EVERY = timedelta(hours=1)
+WAIT = 2.0  # seconds for what is looked at beside, else its outcome is told at a later look
 Row = dict[str, Any]
 log = logging.getLogger("planton.monitor")
 
@@ -42,7 +44,7 @@ class Here:
         self._clock = clock
         self._folder: Path | None = None  # PostgreSQL's, once known
         self._balance = _Seldom(BALANCE_EVERY)
-        self._certificates = _Seldom(CERTIFICATES_EVERY)
+        self._certificates = _Beside(CERTIFICATES_EVERY)
         self._schema = _Seldom(BALANCE_EVERY)
 
     def local(self) -> Looked:
@@ -57,7 +59,10 @@ class Here:
         """What the database tells, the certificates, the version of Meta's API."""
         now = self._clock.now()
         looked = _Gathered()
-        looked.add(self._certificates(now, lambda: vitals.certificates(self._settings, now)))
+        known = self._certificates(now, lambda: vitals.certificates(self._settings, now))
+        looked.add(known or ())
+        if known is None:
+            looked.unknown.add("certificate")
         looked.add(doctor.graph_version(self._settings, now.date()))
         self._folder = vitals.data_directory(connection)
         if old := self._schema(now, lambda: [one for one in [doctor.schema(connection)] if one]):
@@ -139,6 +144,26 @@ class _Seldom:
     def later(self, now: datetime) -> None:
         """It could not look: not again before its time."""
         self._found, self._at = [], now
+
+
+class _Beside:
+    """As `_Seldom`, in a thread: names and hosts that do not answer must not use up the time that the database has."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._seldom = _Seldom(every)
+        self._known: list[Problem] | None = None
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, now: datetime, look: Callable[[], Iterable[Problem]]) -> list[Problem] | None:
+        """What was found last; None before the first time."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._look, args=(now, look), daemon=True)
+            self._thread.start()
+            self._thread.join(WAIT)
+        return self._known
+
+    def _look(self, now: datetime, look: Callable[[], Iterable[Problem]]) -> None:
+        self._known = self._seldom(now, look)
 
 
 def typeset_and_send(wanted: Sequence[tuple[Target, Message]]) -> dict[str, bool]:

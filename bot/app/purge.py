@@ -81,6 +81,10 @@ def _number(value: int) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s".replace(".", ",")
+
+
 def _say(title: str, report: Report) -> None:
     _print(f"{title} :" if report.done else f"{title} : rien.")
     for (of, way), counts in sorted(
@@ -93,7 +97,8 @@ def _say(title: str, report: Report) -> None:
         _print(f"Gardées bien que leur durée soit passée : {_number(n)} {KEPT[why]}.")
     if report.seconds:
         _print(
-            f"{_number(report.rows)} lignes en {report.seconds:.1f} s de travail ({report.rows / report.seconds:.0f} par seconde), "
+            f"{_number(report.rows)} lignes en {_seconds(report.seconds)} de travail ({_number(round(report.rows / report.seconds))} "
+            "par seconde), "
             f"{_number(report.batches)} lots, le plus long {report.slowest * 1000:.0f} ms."
         )
     if report.stopped is not None:

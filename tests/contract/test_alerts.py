@@ -195,6 +195,24 @@ def test_shared_checks_that_fail_for_good_ring(desk: Desk, monkeypatch: pytest.M
     ] == [True]
 
 
+def test_hosts_that_do_not_answer_hold_nothing_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, ended = threading.Event(), Problem("Le certificat de a prend fin.", "x", key="certificate:a:443")
+
+    def slow(*_: object) -> list[Problem]:
+        gate.wait(10)
+        return [ended]
+
+    monkeypatch.setattr("bot.app.vitals.certificates", slow)
+    monkeypatch.setattr("bot.app.monitor.WAIT", 0.01)
+    stop_account(desk)
+    desk.beat(0, 1)
+    assert "77" in desk.phone.titles[0]
+    gate.set()
+    monkeypatch.setattr("bot.app.monitor.WAIT", 5.0)
+    desk.beat(1, 1, 1)
+    assert "certificat" in desk.phone.titles[-1]
+
+
 def test_one_service_is_not_told_to_be_back_when_the_others_fall_too(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
