@@ -96,9 +96,9 @@ def _say(title: str, report: Report) -> None:
     for why, n in sorted(report.protected.items()):
         _print(f"Gardées bien que leur durée soit passée : {_number(n)} {KEPT[why]}.")
     if report.seconds:
+        rate = _number(round(report.rows / report.seconds))
         _print(
-            f"{_number(report.rows)} lignes en {_seconds(report.seconds)} de travail ({_number(round(report.rows / report.seconds))} "
-            "par seconde), "
+            f"{_number(report.rows)} lignes en {_seconds(report.seconds)} de travail ({rate} par seconde), "
             f"{_number(report.batches)} lots, le plus long {report.slowest * 1000:.0f} ms."
         )
     if report.stopped is not None:
