@@ -420,11 +420,12 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
 
 async def _erase_again(database: Database, codec: Codec, register: Register, now: datetime) -> None:
     """Whoever had asked for it is gone from the back-up too, and does not come back by a webhook or a catch-up."""
+    if not register:
+        return
     persons, asked = Persons(database, codec), []
     async with database.begin() as connection:
         lines = [{"print": one, "at": at, "until": until} for one, (at, until) in register.items()]
-        if lines:
-            await connection.execute(_KEEP, lines)
+        await connection.execute(_KEEP, lines)
         for row in (await connection.execute(_EVERYBODY)).all():
             prints = await erased.of_person(connection, codec, (row.platform, row.account, row.person))
             # Who wrote again after the erasure began anew.

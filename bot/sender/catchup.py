@@ -113,18 +113,18 @@ class _OneWalk:
     async def run(self, since: datetime | None) -> None:
         shelf, now = self._deps.shelf, self._deps.clock.now
         walk = await shelf.begin(self._account, self._platform, now(), since, self._simulate)
-        self._outcome.since = walk.since
+        self._outcome.since, until = walk.since, walk.pass_started
         for number in range(_PASSES):
             before = self._found
             resumed = walk.cursor is not None
-            started = walk.pass_started
+            until = started = walk.pass_started
             walk, pages = await self._pass(walk)
             if (pages == 1 and not resumed) or (number and self._found == before):
                 break
             walk = replace(walk, passed=started - _SKEW, pass_started=now(), cursor=None)
             await self._keep(walk)
         if not self._simulate:
-            await shelf.ended(self._account, walk, walk.pass_started, now(), self._found)
+            await shelf.ended(self._account, walk, until, now(), self._found)
 
     @property
     def _found(self) -> int:

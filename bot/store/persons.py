@@ -39,6 +39,7 @@ _FIND = text("""
         AND (CAST(:account AS text) IS NULL OR account = :account) ORDER BY id
 """)
 _RAW = text("SELECT id, raw FROM deliveries WHERE id > :after ORDER BY id LIMIT :page")
+_BODY = text("SELECT raw FROM deliveries WHERE id = :id FOR UPDATE")
 _LOCK = text("SELECT id FROM conversations WHERE id = :id FOR UPDATE")
 # A worker or the sender has something of it in hand this very moment: that never lasts.
 _IN_HAND = text("""
@@ -303,8 +304,10 @@ class Persons:
         return done
 
     async def _may(self, connection: AsyncConnection, id_: int, now: datetime, anyway: bool) -> Row[Any]:
-        """The conversation's state. Raises Held, Standing."""
-        row = (await connection.execute(AGAIN, {"ids": [id_], "now": now})).one()
+        """The conversation's state. Raises Held, Standing, Unknown when it went meanwhile."""
+        row = (await connection.execute(AGAIN, {"ids": [id_], "now": now})).one_or_none()
+        if row is None:
+            raise Unknown
         if row.protected is None:
             return row
         if row.protected == "held":
@@ -366,9 +369,13 @@ class Persons:
 
     async def _bodies_away(self, found: Found, who: str, now: datetime, done: Erasure) -> None:
         """Webhooks that name the person still: others share them under a legal hold, or they led to no conversation."""
-        async for id_, raw in self._raw(found.person):
-            left = raw_bodies.without(raw, {found.person})
+        async for id_, _ in self._raw(found.person):
             async with self._db.begin() as connection:
+                now_there = await connection.scalar(_BODY, {"id": id_})  # another erasure may have cut it meanwhile
+                if now_there is None:
+                    continue
+                raw = self._codec.open(now_there, RAW)
+                left = raw_bodies.without(raw, {found.person})
                 counts: Counts = Counter()
                 counts["events"] = (
                     await connection.execute(
