@@ -66,7 +66,7 @@ class Access:
         """Meta no longer takes this token: whether there is another one to try in this call."""
         if used.token == self._tokens[self._token] and self._token + 1 not in self.refused:
             self.refused.add(self._token + 1)
-            log.error("page %s: token %d is refused by Meta", self.page_id, self._token + 1)
+            log.warning("page %s: token %d is refused by Meta", self.page_id, self._token + 1)
         return self._use({one.token for one in tried}) or (
             self._read_again() and self._use({one.token for one in tried})
         )
