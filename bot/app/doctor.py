@@ -29,7 +29,17 @@ from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import typeset
-from bot.app.vitals import FRENCH_PLATFORMS, access, certificates, data_directory, disk, quiet, told_to_nobody, unread
+from bot.app.vitals import (
+    FRENCH_PLATFORMS,
+    access,
+    certificates,
+    data_directory,
+    disk,
+    numbered,
+    quiet,
+    told_to_nobody,
+    unread,
+)
 from bot.app.wiring import provider_of
 from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
@@ -516,7 +526,7 @@ def waiting(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Prob
     ).fetchone()
     if late and late["n"]:
         yield Problem(
-            f"{late['n']} conversations attendent depuis plus d’une minute.",
+            f"{numbered(late['n'], 'conversation attend', 'conversations attendent')} depuis plus d’une minute.",
             "Vérifiez le moteur et le traitement ; au besoin : planton run worker sur une autre machine.",
             key="queue",
             grade=Grade.CRITICAL,
@@ -532,7 +542,8 @@ def _traffic(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pro
         (now - timedelta(hours=24),),
     ):
         yield Problem(
-            f"{row['n']} envois ont échoué depuis 24 heures ({row['error_slug'] or 'sans raison connue'}).",
+            f"{numbered(row['n'], 'envoi a échoué', 'envois ont échoué')} depuis 24 heures"
+            f" ({row['error_slug'] or 'sans raison connue'}).",
             row["remedy"] or "Ces conversations sont dans la file des agents.",
         )
     echoes = connection.execute(
@@ -560,7 +571,7 @@ def _unsent(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Prob
     ).fetchone()
     if row and row["n"]:
         yield Problem(
-            f"{row['n']} réponses attendent depuis plus d’une minute d’être envoyées.",
+            f"{numbered(row['n'], 'réponse attend d’être envoyée', 'réponses attendent d’être envoyées')} depuis plus d’une minute.",
             "Vérifiez l’expéditeur : planton run sender",
             key="outbox",
             grade=Grade.CRITICAL,
@@ -574,7 +585,7 @@ def _without_engine(connection: psycopg.Connection[Row], now: datetime) -> Itera
     ).fetchone()
     if row and row["n"]:
         yield Problem(
-            f"{row['n']} conversations attendent le moteur depuis plus d’une minute.",
+            f"{numbered(row['n'], 'conversation attend', 'conversations attendent')} le moteur depuis plus d’une minute.",
             "Vérifiez-le : planton run engine. Après PLANTON_ENGINE_HANDOFF secondes, les agents ont leurs messages.",
             key="engine_waiting",
             grade=Grade.CRITICAL,

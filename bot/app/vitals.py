@@ -38,6 +38,11 @@ def account_name(row: Row) -> str:
     return f"{FRENCH_PLATFORMS.get(row['platform'], row['platform'])}, compte {row['account']}"
 
 
+def numbered(n: int, one: str, many: str) -> str:
+    """« 1 conversation », « 2 conversations »."""
+    return f"{n} {many if n > 1 else one}"
+
+
 # -- tokens and permissions --------------------------------------------------------------------------------------
 
 
@@ -94,7 +99,8 @@ def _permissions(connection: psycopg.Connection[Row], now: datetime) -> Iterator
     )
     for row in rows:
         yield Problem(
-            f"{account_name(row)} : {row['n']} envois refusés depuis une heure, une autorisation manque.",
+            f"{account_name(row)} : {numbered(row['n'], 'envoi refusé', 'envois refusés')} depuis une heure, "
+            "une autorisation manque.",
             _REMEDIES["permission"],
             key=f"sends:{row['account']}",
             grade=Grade.CRITICAL,

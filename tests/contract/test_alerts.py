@@ -400,10 +400,10 @@ def test_a_queue_that_stands_still_and_dispositions_out_of_balance(desk: Desk) -
     desk.beat(0, 1, 1, 1)
     told = "\n".join(message.body for _, message in desk.phone.got)
     for words in (
-        "1 conversations attendent depuis plus d’une minute.",
-        "1 réponses attendent depuis plus d’une minute d’être envoyées.",
+        "1 conversation attend depuis plus d’une minute.",
+        "1 réponse attend d’être envoyée depuis plus d’une minute.",
         "1 message(s) sont notés « répondus » alors que leur réponse n’est pas partie.",
-        "Messenger, compte 1 : 1 envois refusés depuis une heure, une autorisation manque.",
+        "Messenger, compte 1 : 1 envoi refusé depuis une heure, une autorisation manque.",
     ):
         assert words in told
     assert len(desk.phone.got) <= 2

@@ -179,12 +179,12 @@ def test_what_waits_for_the_engine_is_a_problem(environ: dict[str, str], databas
     event(database_url, conversation, "1")
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE conversations SET engine_away_since = %s", (NOW - timedelta(seconds=61),))
-    assert found(environ, root) == ["1 conversations attendent le moteur depuis plus d’une minute."]
+    assert found(environ, root) == ["1 conversation attend le moteur depuis plus d’une minute."]
 
 
 def test_what_waits_for_more_than_a_minute_is_a_problem(environ: dict[str, str], database_url: str, root: Path) -> None:
     event(database_url, converse(database_url, NOW - timedelta(seconds=61)), "1")
-    assert found(environ, root) == ["1 conversations attendent depuis plus d’une minute."]
+    assert found(environ, root) == ["1 conversation attend depuis plus d’une minute."]
     assert found(environ, root, NOW - timedelta(seconds=30)) == []
 
 
