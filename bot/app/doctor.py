@@ -571,7 +571,8 @@ def _unsent(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Prob
     ).fetchone()
     if row and row["n"]:
         yield Problem(
-            f"{numbered(row['n'], 'réponse attend d’être envoyée', 'réponses attendent d’être envoyées')} depuis plus d’une minute.",
+            f"{numbered(row['n'], 'réponse attend d’être envoyée', 'réponses attendent d’être envoyées')}"
+            " depuis plus d’une minute.",
             "Vérifiez l’expéditeur : planton run sender",
             key="outbox",
             grade=Grade.CRITICAL,
