@@ -176,7 +176,7 @@ class Oidc:
 
 def _wrong(name: str, what: str, remedy: str = "") -> SettingsError:
     """One line, whatever the value holds."""
-    printable = "".join(c if c.isprintable() else "\ufffd" for c in what)
+    printable = "".join(c if c.isprintable() or c in "\u00a0\u202f" else "\ufffd" for c in what)
     return SettingsError(f"{PREFIX}{name}\u00a0: {printable}", remedy)
 
 
@@ -670,7 +670,9 @@ class Settings:
     def _whole(self, name: str, low: int, high: int) -> int:
         value = self.require(name)
         if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
-            raise _wrong(name, f"« {value} » n’est pas un nombre entier de {low} à {high}.")
+            raise _wrong(
+                name, f"« {value} » n’est pas un nombre entier de {low} à {high}.", f"Défaut : {KNOWN[name][0]}"
+            )
         return int(value)
 
 

@@ -180,8 +180,9 @@ def parser() -> Parser:
         "Efface ou pseudonymise ce dont la durée de conservation est passée (réglages RETENTION_*, docs/rgpd.md), par petits "
         "lots qui ne ralentissent pas le service. Planton le fait aussi chaque nuit."
     )
-    purge.add_argument("--simuler", action="store_true", help="dit ce qui partirait, sans rien effacer")
-    purge.add_argument(
+    instead = purge.add_mutually_exclusive_group()
+    instead.add_argument("--simuler", action="store_true", help="dit ce qui partirait, sans rien effacer")
+    instead.add_argument(
         "--verifier", action="store_true", help="relit le registre des effacements et dit s’il est intact"
     )
 

@@ -256,7 +256,8 @@ def _traces(done: Erasure) -> None:
         )
     if done.audit:
         _print(
-            f"Journal : {done.audit} lignes gardent le numéro d’une conversation qui n’existe plus ; aucun nom, aucun mot."
+            f"Journal : {done.audit} {'ligne garde' if done.audit == 1 else 'lignes gardent'} le numéro d’une conversation "
+            "qui n’existe plus ; aucun nom, aucun mot."
         )
     for kind, file, name in (*done.examples, *done.stories):
         _print(
