@@ -184,6 +184,8 @@ def test_a_reproach_taken_for_a_witness_or_a_disappearance(text: str) -> None:
 
 MINE = """
 c koi vous faites de mes données
+comment vous utilisez mes données
+comment sont utilisées mes données
 supprimez mes messages
 je veux savoir ce que vous avez sur moi
 droit à l'oubli
@@ -213,6 +215,10 @@ quelqu'un lit mes messages
 il menace de diffuser mes photos
 mon employeur a donné mes données personnelles à un tiers
 je veux parler à un agent
+un escroc a mes données personnelles et fait des crédits
+on utilise mes données pour souscrire un prêt
+mes données ont été récupérées par un escroc
+qqn se sert de mes données perso pr prendre un abonnement
 """.strip().splitlines()
 
 
