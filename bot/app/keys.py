@@ -82,6 +82,7 @@ async def _status(url: str, codec: Codec) -> int:
         async with database.begin() as connection:
             await facts.check_key(connection, codec)
             still = await needed(connection, codec)
+            await connection.rollback()  # asking notes no key: one that was only tried may be dropped again
     finally:
         await database.close()
     if len(codec.parts) == 1:
