@@ -7,8 +7,10 @@ import sys
 
 def main() -> int:
     """Run the command line; the exit code."""
-    from bot.app.cli import main as command_line
-
+    try:
+        from bot.app.cli import main as command_line
+    except KeyboardInterrupt:  # nothing had begun
+        return 130
     return command_line(sys.argv[1:])
 
 

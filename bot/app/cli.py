@@ -293,7 +293,8 @@ def main(arguments: Sequence[str]) -> int:
     except psycopg.OperationalError:
         say("la base de données ne répond pas ou a coupé la connexion. Vérifiez avec : planton doctor")
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # every command writes in transactions: what was not kept is as before
+        say("interrompu ; rien n’est perdu, relancez.")
         return 130
     except BrokenPipeError:
         # Who read us has left; without this, Python complains again while it flushes.

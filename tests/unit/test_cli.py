@@ -93,6 +93,17 @@ def test_the_command_line_itself_loads_no_web_server_and_no_engine() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_an_interruption_is_one_french_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bot.app.purge.main", interrupted)
+    assert main(["purge"]) == 130
+    assert capsys.readouterr().err.replace("\u00a0", " ") == "planton : interrompu ; rien n’est perdu, relancez.\n"
+
+
 def test_french_spaces() -> None:
     assert typeset("Planton : « oui » ; non ?") == "Planton\u00a0: «\u00a0oui\u00a0»\u00a0; non\u00a0?"
     assert typeset("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
