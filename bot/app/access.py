@@ -11,6 +11,9 @@ import psycopg
 from bot.app.launcher import migrate
 from bot.core.errors import SetupError
 from bot.settings import Settings
+from bot.store import facts
+from bot.store.codec import Codec
+from bot.store.db import Database
 from bot.store.embedded import Embedded
 
 
@@ -42,6 +45,16 @@ def reach(settings: Settings, create: bool = True) -> Iterator[str]:
         if not answers(url) or (create and not migrate(url)):
             raise unreachable()
         yield url
+
+
+async def check_key(database: Database, codec: Codec, keeps: bool = True) -> None:
+    """As each role at its start: raise SettingsError when the data were sealed with another key, SetupError while a
+    restoration is unfinished. `keeps`: note a new key as used; not for who only looks, so that it may be dropped again.
+    """
+    async with database.begin() as connection:
+        await facts.check_key(connection, codec)
+        if not keeps:
+            await connection.rollback()
 
 
 def _embedded(settings: Settings, stack: contextlib.ExitStack, create: bool) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from sqlalchemy.exc import DBAPIError
 
-from bot.app.access import reach, unreachable
+from bot.app.access import check_key, reach, unreachable
 from bot.app.policy import Policy
 from bot.app.reload import Live
 from bot.app.say import typeset
@@ -81,8 +81,10 @@ async def _walk(
     database = Database(url, size=4, name="planton-catchup")
     worst = 0
     try:
+        codec = Codec(settings.secret("DATA_KEY"))
+        await check_key(database, codec, keeps=not simulate)
         async with clients(settings, accounts) as apis:
-            walker = catch_up(settings, database, Codec(settings.secret("DATA_KEY")), SystemClock())
+            walker = catch_up(settings, database, codec, SystemClock())
             for account, api in apis.items():
                 outcome = await walker.walk(account, api, since, simulate)
                 print(typeset(told(outcome, settings, simulate)), flush=True)

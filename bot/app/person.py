@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment
 
 from bot.app import person_words as words
-from bot.app.access import reach
+from bot.app.access import check_key, reach
 from bot.app.say import say, typeset
 from bot.core.errors import SetupError
 from bot.gateway import spool
@@ -44,6 +44,7 @@ def main(parsed: argparse.Namespace) -> int:
         async def work() -> int:
             database = Database(url, size=3, name="planton-person")
             try:
+                await check_key(database, codec, keeps=parsed.action == "erase" and not parsed.simuler)
                 persons = Persons(database, codec)
                 who = parsed.id if parsed.id is not None else await persons.behind(parsed.conversation)
                 found = await persons.find(who, parsed.plateforme, parsed.compte)

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from datetime import UTC, datetime
 
-from bot.app.access import reach
+from bot.app.access import check_key, reach
 from bot.app.say import typeset
 from bot.core.errors import SetupError
 from bot.settings import Settings
@@ -55,6 +55,7 @@ def main(parsed: argparse.Namespace) -> int:
             try:
                 if parsed.verifier:
                     return _say_chain(await verify(database))
+                await check_key(database, codec, keeps=not parsed.simuler)
                 purge = Purge(database, codec, limits, (RollUp(database), Drift(database, zone)))
                 now = datetime.now(UTC)
                 if parsed.simuler:

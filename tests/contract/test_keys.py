@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bot.app import keys as command
-from bot.app.cli import parser
+from bot.app.cli import main, parser
 from bot.app.doctor import _key, _server_log
 from bot.app.entitled import NEEDS
 from bot.app.wiring import run_role
@@ -244,3 +244,59 @@ async def test_every_role_that_starts_alone_says_that_the_key_is_wrong(
     settings = Settings({f"PLANTON_{name}": value for name, value in environ.items()})
     with pytest.raises(SettingsError, match="ne s’ouvrent pas avec la clé PLANTON_DATA_KEY"):
         await asyncio.wait_for(run_role(role, settings), 120)
+
+
+@pytest.mark.parametrize(
+    "command_line",
+    [
+        ("purge",),
+        ("purge", "--simuler"),
+        ("person", "export", "7"),
+        ("person", "erase", "7", "--simuler"),
+        ("person", "erase", "7", "--oui"),
+        ("catchup",),
+    ],
+    ids=" ".join,
+)
+async def test_no_command_works_on_data_of_another_key(
+    command_line: tuple[str, ...],
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with database.begin() as connection:
+        await facts.check_key(connection, Codec(OLD))
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "DATA_KEY": NEW,
+        "SECRET_KEY": "s" * 40,
+        "META_APP_SECRET": "a" * 32,
+        "META_PAGE_ID": "1",
+        "META_PAGE_TOKEN": "t" * 32,
+        "META_GRAPH_URL": f"http://127.0.0.1:{free_port()}/v26.0",
+        "VAR_DIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(f"PLANTON_{name}", value)
+    assert await asyncio.to_thread(main, command_line) == 2
+    said = capsys.readouterr()
+    assert "ne s’ouvrent pas avec la clé PLANTON_DATA_KEY" in said.err
+    assert len(said.err.splitlines()) == 1 and not said.out
+
+
+async def test_one_may_go_back_to_the_old_key(database: Database) -> None:
+    """As docs/exploitation.md says: the old one first, then a rotation."""
+    old, back = Codec(OLD), Codec(f"{OLD},{NEW}")
+    for codec in (old, Codec(f"{NEW},{OLD}")):  # the second start commits to both
+        async with database.begin() as connection:
+            await facts.check_key(connection, codec)
+    async with database.begin() as connection:
+        with pytest.raises(SettingsError, match="la rotation n’est pas finie"):
+            await facts.check_key(connection, old)
+    async for _ in Resealing(database, back).run():
+        pass
+    async with database.begin() as connection:
+        await facts.check_key(connection, old)
+        with pytest.raises(SettingsError, match="ne s’ouvrent pas"):
+            await facts.check_key(connection, Codec(NEW))
