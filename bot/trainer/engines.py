@@ -104,7 +104,7 @@ def hold(var: Path) -> int | None:
 def held(var: Path) -> bool:
     """Whether a launcher looks after engines here."""
     try:
-        descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(var / LOCK, os.O_RDONLY | os.O_CLOEXEC)  # who only asks need not be able to write
     except OSError:
         return False
     try:

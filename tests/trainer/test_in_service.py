@@ -234,6 +234,24 @@ def test_who_only_asks_whether_a_launcher_is_there_does_not_keep_it_away(tmp_pat
     os.close(second)
 
 
+def test_who_may_only_read_the_folder_sees_that_a_launcher_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def reader(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_ACCMODE != os.O_RDONLY:  # root, which runs tests, may write everywhere
+            raise PermissionError(path)
+        return real(path, flags, mode)
+
+    lock = engines.hold(tmp_path)
+    assert lock is not None
+    monkeypatch.setattr(os, "open", reader)
+    assert engines.held(tmp_path)
+    os.close(lock)
+    assert not engines.held(tmp_path)
+
+
 async def test_a_launcher_that_restarts_while_it_is_waited_for_still_answers(world: World) -> None:
     candidate = await world.candidate()
     async with Launcher(world.var, world.models, world.first).running() as first:
