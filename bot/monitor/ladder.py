@@ -17,6 +17,7 @@ REMINDERS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))  # the l
 # How long a trouble must be gone, by how often it came back.
 GONE = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1))
 MORE = timedelta(minutes=15)  # between two tellings of one that grows
+HICCUP = timedelta(seconds=30)  # of good looks, until a trouble that never rang begins anew
 FORGOTTEN = timedelta(days=1)  # after its end an alert is a new one
 CONFIRM = timedelta(seconds=60)
 _CONFIRM = {
@@ -94,6 +95,8 @@ class _Step:
             return fresh
         if old.closed_at is not None:
             return replace(fresh, returns=old.returns + 1)
+        if old.opened_at is None and old.gone_at is not None and self.now - old.gone_at >= HICCUP:
+            return fresh
         returned = old.gone_at is not None and old.opened_at is not None
         return replace(
             old,
@@ -116,10 +119,13 @@ class _Step:
             if self.now - alert.closed_at < FORGOTTEN:
                 self.kept[alert.key] = alert
             return
-        if alert.opened_at is None:
-            return  # a hiccup: it never rang
         gone = alert.gone_at or self.now
         alert = replace(alert, gone_at=gone)
+        if alert.opened_at is None:
+            # A service that dies soon after each start looks well now and then: it must ring all the same.
+            if self.now - gone < HICCUP:
+                self.kept[alert.key] = alert
+            return
         if self.now - gone >= GONE[min(alert.returns, len(GONE) - 1)]:
             alert = replace(alert, closed_at=self.now)
             self.closed.append(alert)
