@@ -38,12 +38,22 @@ class AlarmReader:
         """Read some; how many were met. Raises EngineDown, and what the database raises."""
         found = await self._alarms.unread(self._clock.now(), self._passed, BATCH)
         for alarm in found:
-            if not await self._read(alarm):
+            if not await self._kept(alarm):
                 self._passed.add(alarm.event)
             await asyncio.sleep(self._rest)
         if len(self._passed) > MOST_PASSED:
             self._passed.clear()
         return len(found)
+
+    async def _kept(self, alarm: Alarm) -> bool:
+        """Whether a reading of it stands now. One that cannot be read is told once and passed over: others wait behind it."""
+        try:
+            return await self._read(alarm)
+        except (DBAPIError, EngineDown, OSError, TimeoutError):
+            raise  # it is not to blame
+        except Exception as error:
+            log.warning("event %d passed over: %s", alarm.event, type(error).__name__)
+            return False
 
     async def _read(self, alarm: Alarm) -> bool:
         # A danger that was told in several messages is none in the last of them alone: it would look like a false alarm.
@@ -57,11 +67,13 @@ class AlarmReader:
 
 
 async def keep_reading(reader: AlarmReader) -> None:
-    """Work for ever; a database or an engine that is away is met again at the next look."""
+    """Work for ever; a database or an engine that is away, and anything else, is met again at the next look."""
     while True:
         try:
             while await reader.step():
                 pass
         except (DBAPIError, EngineDown, OSError, TimeoutError) as error:
             log.info("the reading of alarms waits: %s", type(error).__name__)
+        except Exception as error:  # a task that ended here would end unheard
+            log.warning("the reading of alarms waits: %s", type(error).__name__)
         await asyncio.sleep(EVERY)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.app import policy as policies
 from bot.core.errors import EngineDown
@@ -136,6 +137,21 @@ async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec
     read = len(system.engine.calls)
     assert await reader.step() == 0
     assert len(system.engine.calls) == read
+
+
+async def test_an_alarm_that_no_key_opens_hides_no_other(
+    system: System, codec: Codec, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = AlarmReader(Alarms(system.database, codec), system.engine, system.clock, lambda _: True, rest=0)
+    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
+    await system.say("2", "il me menace avec un couteau", mid="m_2")
+    await system.settled()
+    async with system.database.begin() as connection:
+        await connection.execute(text("UPDATE events SET body = decode('01ffff', 'hex') WHERE mid = 'm_2'"))
+    while await reader.step():
+        pass
+    assert [row.person for row in await _readings(system)] == ["1"]
+    assert sum("not readable: SettingsError" in one.getMessage() for one in caplog.records) == 1
 
 
 async def test_a_message_withdrawn_while_it_is_read_leaves_nothing(system: System, codec: Codec) -> None:

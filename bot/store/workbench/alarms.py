@@ -6,6 +6,7 @@ They are read afterwards, beside everything else: the emergency lane knows nothi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from bot.store.codec import Codec
 from bot.store.conversations import BODY
 from bot.store.db import Database
 from bot.store.workbench.readings import NewReading, keep
+
+log = logging.getLogger("planton.worker")
 
 WITHIN = timedelta(days=2)  # of Meta's time; what is older is left alone
 _LOCK = 7_109_319  # advisory: one process keeps at a time
@@ -60,9 +63,17 @@ class Alarms:
         async with self._db.begin() as connection:
             values = {"since": now - WITHIN, "passed": list(passed), "limit": limit}
             rows = (await connection.execute(_NEXT, values)).all()
-        return [Alarm(row.id, row.at, self._words(row.body), bytes(row.body)) for row in rows]
+        return [Alarm(row.id, row.at, self._words(row.id, row.body), bytes(row.body)) for row in rows]
 
-    def _words(self, body: bytes) -> str:
+    def _words(self, event: int, body: bytes) -> str:
+        """No words where no key opens them, or they are cut: one such message must not hide the others."""
+        try:
+            return self._opened(body)
+        except Exception as error:
+            log.warning("event %d not readable: %s", event, type(error).__name__)
+            return ""
+
+    def _opened(self, body: bytes) -> str:
         return for_understanding(clean(getattr(body_from_json(self._codec.open_json(body, BODY)), "text", "") or ""))
 
     async def keep(self, alarm: Alarm, understanding: Understanding, now: datetime) -> bool:
