@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bot.core.clock import Clock
@@ -62,28 +62,46 @@ class Watch:
         self._tokens = tokens
         self._token_at: dict[str, float] = {}
         self._states: dict[str, str | None] = {}
+        self._restored: set[str] = set()  # accounts whose subscription came back since their last walk began
 
     async def run(self) -> None:
-        """For ever; whatever ails the store or Meta, the next look comes."""
+        """For ever; whatever ails the store or Meta, the next look comes. A long walk delays walks only, no check."""
         await asyncio.sleep(self._timing.first)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._always(self._check))
+            both.create_task(self._always(self._catch_up_if_due))
+
+    async def _always(self, do: Callable[[SenderAccount, SendApi], Awaitable[None]]) -> None:
+        """One account after the other, for ever."""
         while True:
             for account, api in self._accounts.items():
                 try:
-                    await self.look(account, api)
+                    await do(account, api)
                 except Exception as error:  # the outbox does not depend on this
                     log.warning("account %s not looked at: %s", account.id, type(error).__name__)
             await asyncio.sleep(self._timing.poll)
 
     async def look(self, account: SenderAccount, api: SendApi) -> None:
         """Do for one account what is due."""
+        await self._check(account, api)
+        await self._catch_up_if_due(account, api)
+
+    async def _check(self, account: SenderAccount, api: SendApi) -> None:
         if self._tick() >= self._check_at.get(account.id, 0.0):
             self._check_at[account.id] = self._tick() + self._timing.check_every
-            self._tell(await self._subscriptions.look(account, api))
+            found = await self._subscriptions.look(account, api)
+            if found.restored:
+                self._restored.add(account.id)
+            self._tell(found)
         if self._tokens is not None and self._tick() >= self._token_at.get(account.id, 0.0):
             self._token_at[account.id] = self._tick() + self._timing.token_every
             await self._tokens.look(account, api)
+
+    async def _catch_up_if_due(self, account: SenderAccount, api: SendApi) -> None:
         flow = await self._flow(account.id)
-        if flow is not None and flow.walk_wanted and not flow.walk_error:
+        # A walk that ends takes back the store's wish, also one that was noted after it had begun.
+        wanted = flow is not None and (flow.walk_wanted or account.id in self._restored)
+        if wanted and flow is not None and not flow.walk_error:
             await self._walk(account, api)
         elif self._tick() >= self._walk_at.get(account.id, 0.0):
             rest = 0.0 if flow is None or account.id not in self._walk_at else self._rest(flow)
@@ -94,6 +112,7 @@ class Watch:
 
     async def _walk(self, account: SenderAccount, api: SendApi) -> None:
         self._walk_at[account.id] = self._tick() + self._timing.walk_again
+        self._restored.discard(account.id)
         outcome = await self._catch_up.walk(account, api)
         if not outcome.busy and not outcome.error:
             self._walk_at[account.id] = self._tick() + self._timing.walk_every
