@@ -72,6 +72,7 @@ log = logging.getLogger("planton")
 
 ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
 CLOCK_EVERY = 1.0  # seconds between looks at the simulated hour
+WATCH_AGAIN = 30.0  # seconds until the catch-up that could not begin tries again
 
 
 @dataclass(frozen=True)
@@ -352,6 +353,16 @@ async def sender(settings: Settings, url: str) -> None:
 
 async def _watching(settings: Settings, url: str, opened: Store, accounts: Sequence[SenderAccount]) -> None:
     """Webhooks that stop, messages that never came: on connections of its own, so that no send waits."""
+    while True:
+        try:
+            await _watch(settings, url, opened, accounts)
+        except Exception as error:  # ended for good, it would be missed only when a webhook is
+            log.error("catch-up waits: %s", describe(error))
+        await asyncio.sleep(WATCH_AGAIN)
+
+
+async def _watch(settings: Settings, url: str, opened: Store, accounts: Sequence[SenderAccount]) -> None:
+    """Until cancelled. Raises what hinders it from beginning."""
     database = Database(url, size=4, name="planton-catchup")
     try:
         async with catching.clients(settings, accounts) as apis:
@@ -359,8 +370,6 @@ async def _watching(settings: Settings, url: str, opened: Store, accounts: Seque
             asked = Subscriptions(database, opened.clock, settings.graph_url, settings.app_id)
             tokens = Tokens(database, opened.clock)
             await Watch(apis, database, walks, asked, opened.clock, tokens=tokens).run()
-    except Exception as error:
-        log.error("catch-up ended: %s", describe(error))
     finally:
         await database.close()
 
