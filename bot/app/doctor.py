@@ -118,6 +118,7 @@ def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
     report.problems += _unknown(settings)
     report.problems += _permissions(settings)
     report.problems += graph_version(settings, now.date())
+    report.problems += proxies(settings)
     report.problems += _surroundings(settings, now)
     report.problems += _database(settings, report, now)
     report.problems += asyncio.run(listening(settings))
@@ -126,6 +127,7 @@ def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
     report.problems += _unchecked(root / "domain.yml")
     report.problems += _stale(root, now.date())
     report.problems += _git(root)
+    report.problems = list({(one.what, one.remedy): one for one in report.problems}.values())  # each once
     return report
 
 
@@ -149,6 +151,21 @@ def _surroundings(settings: Settings, now: datetime) -> Iterator[Problem]:
         yield from disk(settings)
         yield from certificates(settings, now)
         yield from told_to_nobody(settings)
+
+
+def proxies(settings: Settings) -> Iterator[Problem]:
+    """A console that is reached by https stands behind a proxy, and must know it."""
+    try:
+        behind = (settings.console_url or "").startswith("https:") and settings.console_proxies == 0
+    except SettingsError:
+        return  # told already
+    if behind:
+        yield Problem(
+            "La console est en https (CONSOLE_URL), donc derrière un mandataire, mais CONSOLE_PROXIES est à 0 : tous les agents "
+            "semblent venir de la même adresse, et les mots de passe faux d’un seul freinent tout le monde.",
+            "Donnez à la console PLANTON_CONSOLE_PROXIES=1 (le nombre de mandataires), puis relancez-la.",
+            advice=True,
+        )
 
 
 def graph_version(settings: Settings, today: date) -> Iterator[Problem]:
@@ -405,8 +422,12 @@ def _purge(connection: psycopg.Connection[Row], settings: Settings, now: datetim
             "Prévenez le délégué à la protection des données, et voyez qui a accès à la base.",
         )
     nights = UNPURGED.days
+    try:
+        wanted = settings.purge_hours is not None
+    except SettingsError:
+        return  # told already
     last = date.fromisoformat(row["night"]) if row["night"] else row["first"] and row["first"].date()
-    if settings.purge_hours is not None and last and now.date() - last > UNPURGED:
+    if wanted and last and now.date() - last > UNPURGED:
         yield Problem(
             f"La purge de nuit n’est pas allée à son terme depuis plus de {nights} nuits.",
             "Un worker doit tourner pendant PURGE_HOURS, hors crise ; sinon lancez : planton purge",

@@ -20,7 +20,7 @@ from argon2 import PasswordHasher
 
 from bot.app import users
 from bot.app.cli import main
-from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine
+from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine, proxies
 from bot.app.launcher import recall, remember
 from bot.settings import Settings
 from bot.store.accounts import AccountError
@@ -233,6 +233,29 @@ def test_settings_that_are_missing_wrong_or_misspelt(environ: dict[str, str], ro
         "PLANTON_META_PAGE_TOKEN",
         "PLANTON_SEND_CELING",
     ]
+
+
+def test_a_wrong_setting_that_the_database_is_looked_at_with_is_told_once(
+    environ: dict[str, str], database_url: str, root: Path
+) -> None:
+    event(database_url, converse(database_url), "1", disposition="ignored")
+    merged = {**environ, "PLANTON_PURGE_HOURS": "la nuit"}
+    report = examine(Settings(merged), NOW, root)
+    assert sum("PURGE_HOURS" in p.what for p in report.problems) == 1
+    assert report.received == 1
+
+
+def test_a_console_behind_a_proxy_must_know_it(environ: dict[str, str]) -> None:
+    for url, count, advised in (
+        (None, "0", 0),
+        ("https://console.exemple.fr", "0", 1),
+        ("https://console.exemple.fr", "1", 0),
+        ("http://localhost:8002", "0", 0),
+        ("n’importe quoi", "0", 0),
+    ):
+        given = {"PLANTON_CONSOLE_URL": url} if url else {}
+        advice = list(proxies(Settings({**environ, **given, "PLANTON_CONSOLE_PROXIES": count})))
+        assert len(advice) == advised and all(one.advice for one in advice), url
 
 
 def test_a_graph_version_near_its_end(environ: dict[str, str], root: Path) -> None:
