@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,8 @@ from bot.core.messages import Echo, Event, Platform
 from bot.meta import metadata
 from bot.meta.access import Access
 from bot.meta.send_api import TIMEOUT, SendApi
-from bot.policy.emergency import Detection
+from bot.policy.emergency import TEXT_KEYS, Detection
+from bot.policy.intents import INTENTS, PRIORITY, policy_of
 from bot.sender.catchup import CatchUp, CatchUpDeps, Outcome
 from bot.sender.deps import SenderAccount
 from bot.sender.pace import Pace
@@ -39,6 +41,11 @@ log = logging.getLogger("planton.catchup")
 PLATFORMS = {Platform.MESSENGER: "Messenger", Platform.INSTAGRAM: "Instagram"}
 _FRESH = 60.0  # seconds for which a policy read serves
 _OWN_WORDS = 40  # characters: a shorter text of ours may be anybody's
+# Texts of no intent after which nobody waits for an agent; any other may have promised one (the night's above all).
+_SETTLED = re.compile(
+    r"(?:theme|diplome|age|cout|plainte|precis|clarify|relance|nombre_seul|emoji_seul|insulte_encore|abandon|filet|donnees"
+    r"|assistant|satisfaction)(?:_|$)"
+)
 
 
 def main(parsed: argparse.Namespace) -> int:
@@ -187,9 +194,7 @@ class Taker:
     async def take(self, raw: bytes, events: Sequence[Event], listed: Sequence[str], simulate: bool) -> list[Event]:
         """Those of these events that were new."""
         policy = await asyncio.to_thread(self._present)
-        items = await asyncio.to_thread(lambda: [(e, _triage(policy, e)) for e in events if not _own(policy, e)])
-        if not items:
-            return []
+        items = await asyncio.to_thread(lambda: [(e, _triage(policy, e)) for e in events])
         fresh = await self._inbox(policy).catch_up(raw, items, listed, self._clock.now(), simulate)
         return [event for event, _ in fresh]
 
@@ -201,7 +206,9 @@ class Taker:
     def _inbox(self, policy: Policy) -> Inbox:
         ids = frozenset(i for a in self._settings.accounts() for i in (a.page_id, a.ig_id) if i)
         debounce = timedelta(milliseconds=self._settings.debounce_ms)
-        rules = InboxRules(ids, self._settings.app_id, debounce, policy.triage, policy.plan, self._echo_of)
+        rules = InboxRules(
+            ids, self._settings.app_id, debounce, policy.triage, policy.plan, self._echo_of, Ours(policy)
+        )
         return Inbox(self._database, self._codec, rules)
 
     def _echo_of(self, mark: str) -> tuple[int, int] | None:
@@ -220,10 +227,24 @@ def _triage(policy: Policy, event: Event) -> Detection | None:
         return None
 
 
-def _own(policy: Policy, event: Event) -> bool:
-    """Whether the page's message holds a text of ours: an emergency reply sent while the database was away has no row."""
-    if not isinstance(event.body, Echo):
-        return False
-    said = " ".join(event.body.text.split())
-    texts = (" ".join(text.split("{")[0].split()) for text in policy.texts.values())
-    return any(len(text) >= _OWN_WORDS and text in said for text in texts)
+class Ours:
+    """Which category of hand-off a text of ours goes with (`bot.store.caught.Ours`): emergency replies that left while the
+    database was away have no row, nor has what was said between a back-up and its restoration."""
+
+    def __init__(self, policy: Policy) -> None:
+        plain = ((name, " ".join(text.split("{")[0].split())) for name, text in policy.texts.items())
+        self._texts = [(text, _category(name)) for name, text in plain if len(text) >= _OWN_WORDS]
+
+    def __call__(self, words: str) -> str | None:
+        said = " ".join(words.split())
+        return min((c for text, c in self._texts if text in said), key=PRIORITY.__getitem__, default=None)
+
+
+def _category(name: str) -> str:
+    """The category of the hand-off that was opened with a text; "none" for an answer."""
+    if name in TEXT_KEYS:
+        return "emergency"
+    short = name.removeprefix("utter_")
+    if any(short == intent or short.startswith(f"{intent}_") for intent in INTENTS):
+        return policy_of(short).category
+    return "none" if _SETTLED.match(short) else "request"

@@ -6,7 +6,7 @@ unknown id is also compared by person, second and words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Body, Channel, Echo, Event, Message, Postback, Unknown, body_from_json, body_to_json
 from bot.policy.emergency import Detection
+from bot.policy.intents import PRIORITY
 from bot.policy.owner import INBOX_FOR
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
@@ -23,6 +24,8 @@ from bot.store.conversations import BODY
 Item = tuple[Event, Detection | None]
 MESSAGE = "outbox.message"
 HISTORY = "history"
+UNTRACED = "untraced"  # reason of a hand-off: the page answered, and the database does not know of it
+NOTHING = "none"  # the category of what leaves nobody waiting
 TWIN = "twin"
 _SECOND = timedelta(seconds=1)
 _KEPT = timedelta(days=8)  # a webhook that is still on its way then is none
@@ -47,12 +50,31 @@ async def known(connection: AsyncConnection, platform: str, account: str, keys: 
     return {row.key: row.at for row in rows}
 
 
+Ours = Callable[[str], str | None]
+"""The words of a page's message → the category of the hand-off that such a text of ours goes with; None: not ours."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What the database does not have.
+
+    `answered`: keys of persons' messages that a page's message unknown to it follows → whether a danger there was answered
+    by us; `waiting`: conversation → category of the hand-off that our own texts among those promised."""
+
+    items: list[Item]
+    answered: dict[str, bool]
+    waiting: dict[int, str]
+
+
 @dataclass(frozen=True)
 class _Kept:
-    """What a conversation holds already: (mid, time, words) of what came in, and our own texts."""
+    """What a conversation holds already: (mid, time, words) of what came in, and our own texts.
+
+    `untraced`: our own messages that came back by a webhook and that no row of ours explains."""
 
     heard: list[tuple[str, datetime, str]]
     told: list[str]
+    untraced: list[tuple[datetime, str]]
 
 
 async def unseen(
@@ -61,12 +83,14 @@ async def unseen(
     items: Sequence[Item],
     conversations: Mapping[tuple[str, str, str], Any],
     listed: Iterable[str],
-) -> list[Item]:
+    ours: Ours,
+) -> Unseen:
     """Those that the database does not have under any id. The conversations are locked: nothing comes meanwhile.
 
     `listed`: every id that Meta named beside these, which are no other message's twin. In a thread that another app
-    owns, they count as having been heard there."""
-    found: list[Item] = []
+    owns, they count as having been heard there. What `ours` knows as a text of our own is not taken in: it only tells
+    what was answered."""
+    found = Unseen([], {}, {})
     mids = {event.mid for event, _ in items} | set(listed)
     keys = {event.key for event, _ in items}
     for where, conversation in conversations.items():
@@ -75,12 +99,42 @@ async def unseen(
             continue
         have = await known(connection, where[0], where[1], keys)
         kept = await _kept(connection, codec, conversation.id, [event.at for event, _ in mine], mids)
+        heard: list[Event] = []
+        said = [(at, ours(said) or NOTHING, True) for at, said in kept.untraced]
         for event, detection in sorted(mine, key=lambda item: item[0].at):
             if event.key in have or _is_kept(event, kept):
                 continue
+            if isinstance(event.body, Echo):
+                category = ours(words(event.body))
+                said.append((event.at, category or NOTHING, category is not None))
+                if category is not None:
+                    continue
+            else:
+                heard.append(event)
             channel = Channel.STANDBY if conversation.standby else event.channel
-            found.append((replace(event, channel=channel), detection))
+            found.items.append((replace(event, channel=channel), detection))
+        _answered(found, conversation.id, heard, said)
     return found
+
+
+def _answered(
+    found: Unseen, conversation: int, heard: Sequence[Event], said: Sequence[tuple[datetime, str, bool]]
+) -> None:
+    """Note which of a person's messages the page answered, and for what an answer made them wait.
+
+    `said`: (time, category, by us) of the page's. Who was in danger had the numbers to call if we spoke after it, or sent
+    them just before; a human's word, or an absence message of Meta's own, holds none."""
+    last = max((at for at, _, _ in said), default=None)
+    answered = [event for event in heard if last is not None and event.at < last]
+    if not answered:
+        return
+    own = max((at for at, _, us in said if us), default=None)
+    alarmed = any(category == "emergency" for _, category, _ in said)
+    found.answered.update({e.key: alarmed or (own is not None and e.at < own) for e in answered})
+    first = min(event.at for event in answered)
+    category = min((c for at, c, _ in said if at > first), key=PRIORITY.__getitem__)
+    if category != NOTHING:
+        found.waiting[conversation] = category
 
 
 async def _kept(
@@ -102,13 +156,25 @@ async def _kept(
     ]
     rows = await connection.execute(
         text("""
+            SELECT e.at, e.body FROM events e
+            WHERE e.conversation_id = :id AND e.kind = 'echo' AND e.reason = 'own_echo' AND e.at > :first
+              AND NOT EXISTS (
+                SELECT FROM outbox o WHERE o.conversation_id = :id
+                  AND (e.mid = ANY(o.mids) OR e.mid IN (SELECT value FROM jsonb_each_text(o.echoes))))
+        """),
+        {"id": conversation, "first": min(ats)},
+    )
+    untraced = [(row.at, words(body_from_json(codec.open_json(row.body, BODY)))) for row in rows]
+    last = max([last, *(at + 2 * _SECOND for at, _ in untraced)])
+    rows = await connection.execute(
+        text("""
             SELECT message FROM outbox
             WHERE conversation_id = :id AND created_at BETWEEN :early AND :to AND status <> 'cancelled'
         """),
         {"id": conversation, "early": first - _OURS_WITHIN, "to": last},
     )
     told = [_plain(str(codec.open_json(row.message, MESSAGE).get("text", ""))) for row in rows]
-    return _Kept(heard, told)
+    return _Kept(heard, told, [one for one in untraced if not any(one[1] in text_ for text_ in told)])
 
 
 def _is_kept(event: Event, kept: _Kept) -> bool:

@@ -33,7 +33,7 @@ from bot.core.messages import (
     body_from_json,
     body_to_json,
 )
-from bot.policy.emergency import Detection
+from bot.policy.emergency import TOO_OLD, Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
 from bot.store import caught, emergencies, erased, handoffs, meta_flow, raw_bodies, search, snoozes
@@ -66,6 +66,7 @@ class InboxRules:
     triage: Callable[[str], Detection | None]
     plan: emergencies.EmergencyPlanner
     echo_of: Callable[[str], tuple[int, int] | None]  # signed metadata → (outbox id, part)
+    ours: caught.Ours = lambda words: None  # asked while catching up only
 
 
 @dataclass
@@ -158,7 +159,8 @@ class Inbox:
         """Take in what the Conversations API tells and no webhook brought; returns what was new.
 
         `raw`: the body that a webhook would have had; `listed`: every message id that Meta named, these or others.
-        `simulate`: say what would be new, and keep nothing.
+        `simulate`: say what would be new, and keep nothing. What the page answered without the database knowing of it
+        becomes history: it is read by agents, and answered by nobody.
         """
         events = [event for event, _ in items]
         async with self._db.begin() as connection:
@@ -167,7 +169,8 @@ class Inbox:
             if gone:
                 await connection.rollback()
             else:
-                fresh = await caught.unseen(connection, self._codec, items, conversations, listed)
+                unseen = await caught.unseen(connection, self._codec, items, conversations, listed, self._rules.ours)
+                fresh = unseen.items
                 if simulate or not fresh:
                     await connection.rollback()
                     return fresh
@@ -176,7 +179,7 @@ class Inbox:
                 taken = await self._store(connection, [(ids[0], one)], conversations)
                 rows = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
                 await caught.remember(connection, rows)
-                await self._settle(connection, taken, now, frozenset(), late=True)
+                await self._settle(connection, taken, now, frozenset(), unseen)
                 return fresh
         less = _without(_Delivered(raw, tuple(items), now, frozenset()), gone)
         return await self.catch_up(less.raw, less.items, listed, now, simulate) if less.items else []
@@ -375,10 +378,11 @@ class Inbox:
         taken: Sequence[_Taken],
         now: datetime,
         answered: Set[str],
-        late: bool = False,
+        late: caught.Unseen | None = None,
     ) -> None:
+        """`late`: these were caught up with."""
         ignored: dict[str, list[int]] = {}
-        idle = await self._idle(connection, taken, now, late)
+        idle = await self._idle(connection, taken, now, late is not None)
         withdrawn = await self._withdrawn(connection, taken)
         for one in taken:
             await self._read_anew(connection, one)
@@ -397,8 +401,12 @@ class Inbox:
         rest = [one for one in taken if one.id not in aside and one.conversation is not None]
         if rest:
             await self._returned(connection, rest)
-            await self._emergencies(connection, rest, now, answered)
-            await self._due(connection, rest, now, late)
+            by_us = {} if late is None else late.answered
+            past = {one.id: by_us[one.event.key] for one in rest if one.event.key in by_us}
+            await self._emergencies(connection, rest, now, answered, past)
+            if late is not None and past:
+                await self._history(connection, [one for one in rest if one.id in past], late.waiting, now)
+            await self._due(connection, [one for one in rest if one.id not in past], now, late is not None)
             await self._findable(connection, rest)
 
     async def _idle(
@@ -409,6 +417,32 @@ class Inbox:
         if late:
             return dict.fromkeys(await caught.old_echoes(connection, known, now), caught.HISTORY)
         return dict.fromkeys(await caught.twins(connection, self._codec, known), caught.TWIN)
+
+    async def _history(
+        self, connection: AsyncConnection, past: Sequence[_Taken], waiting: Mapping[int, str], now: datetime
+    ) -> None:
+        """The page answered these, and the database does not know how (it was restored, or a human did it elsewhere):
+        agents read them, nobody is answered twice. What our answers promised an agent for waits for one again."""
+        newest: dict[int, datetime] = {}
+        slots: dict[int, dict[str, str]] = {}
+        for one in past:
+            assert one.conversation is not None
+            newest[one.conversation.id] = one.event.at  # in order of time
+            slots.setdefault(one.conversation.id, {}).update(fields(getattr(one.event.body, "text", "")))
+        await connection.execute(
+            text("""
+                UPDATE events SET disposition = 'ignored', reason = :reason, settled_at = :now
+                WHERE id = ANY(:ids) AND disposition IS NULL
+            """),
+            {"ids": [one.id for one in past], "reason": caught.HISTORY, "now": now},
+        )
+        await _seen_at(connection, list(newest.items()))
+        for number, at in newest.items():
+            if number in waiting:
+                old = waiting[number] == "emergency" and now - at > TOO_OLD
+                request = handoffs.NewHandoff(number, waiting[number], caught.UNTRACED, old=old, slots=slots[number])
+                await handoffs.open_(connection, self._codec, request, now)
+            await notify(connection, CONSOLE, str(number))
 
     async def _findable(self, connection: AsyncConnection, rest: Sequence[_Taken]) -> None:
         await search.index(
@@ -566,12 +600,18 @@ class Inbox:
     # -- emergencies ---------------------------------------------------------------------------------------------
 
     async def _emergencies(
-        self, connection: AsyncConnection, rest: Sequence[_Taken], now: datetime, answered: Set[str]
+        self,
+        connection: AsyncConnection,
+        rest: Sequence[_Taken],
+        now: datetime,
+        answered: Set[str],
+        past: Mapping[int, bool],
     ) -> None:
+        """`past`: ids of what was answered long since → whether a danger in it was: it waits for an agent, and no more."""
         words = [one for one in rest if isinstance(one.event.body, (Message, Edit, Postback))]
         recent = await self._recent(connection, words)
         for one in words:
-            await self._emergency(connection, one, recent, now, one.event.key in answered)
+            await self._emergency(connection, one, recent, now, one.event.key in answered, past.get(one.id))
 
     async def _recent(
         self, connection: AsyncConnection, words: Sequence[_Taken]
@@ -603,6 +643,7 @@ class Inbox:
         recent: Mapping[int, list[tuple[int, datetime, str]]],
         now: datetime,
         already_answered: bool,
+        past: bool | None,
     ) -> None:
         assert one.conversation is not None
         words = getattr(one.event.body, "text", "")
@@ -614,6 +655,13 @@ class Inbox:
             if len(lines) > 1:
                 words = " ".join(line[2] for line in lines)
                 detection = self._rules.triage(words)
+        if past is not None and detection is None:
+            return
+        if past and detection is not None:
+            await self._past_danger(connection, one, detection, words, now)
+            lines = recent.get(one.conversation.id, [])  # what follows is not read together with it
+            lines[:] = [line for line in lines if line[0] != one.id]
+            return
         row = (
             (
                 await connection.execute(
@@ -661,6 +709,23 @@ class Inbox:
             },
         )
 
+    async def _past_danger(
+        self, connection: AsyncConnection, one: _Taken, detection: Detection, words: str, now: datetime
+    ) -> None:
+        assert one.conversation is not None
+        old = now - one.event.at > TOO_OLD
+        request = handoffs.NewHandoff(
+            one.conversation.id, "emergency", caught.UNTRACED, detection.intent, old, slots=fields(words)
+        )
+        await handoffs.open_(connection, self._codec, request, now)
+        await connection.execute(
+            text("""
+                UPDATE events SET disposition = 'handed_off', reason = :by, settled_at = :now, route = 'emergency'
+                WHERE id = :id
+            """),
+            {"id": one.id, "by": detection.by, "now": now},
+        )
+
     def _told(self, state: Any, now: datetime) -> dict[str, str]:
         """What the person told before: a cry for help seldom says again where it is."""
         return known(self._codec.open_json(state, STATE), now.timestamp())
@@ -669,6 +734,8 @@ class Inbox:
 
     async def _due(self, connection: AsyncConnection, rest: Sequence[_Taken], now: datetime, late: bool) -> None:
         """Open the window, and say when each conversation is to be looked at: after the debounce, at most four resets."""
+        if not rest:
+            return
         speaks: dict[int, datetime] = {}
         echoes: set[int] = set()
         for one in rest:

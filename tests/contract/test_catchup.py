@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.app import policy as policies
+from bot.app.catchup import Ours
 from bot.app.policy import Policy
 from bot.core.clock import FrozenClock
 from bot.core.dialogue import Reply
@@ -408,3 +409,68 @@ async def test_a_meta_that_refuses_its_own_cursors_does_not_hold_the_walk_for_ev
     assert (await world.flow()).complete_until == world.ago(hours=2)  # nothing is told to be complete
     world.graph.graph.threads.list = plain  # type: ignore[method-assign]
     assert (await world.walk()).taken == 2
+
+
+@pytest.fixture
+def restored(world: World, policy: Policy) -> World:
+    """A database that a back-up brought back: what was said since is Meta's alone."""
+    world.inbox = Inbox(world.database, world.codec, replace(world.inbox._rules, ours=Ours(policy)))
+    return world
+
+
+async def test_what_was_answered_between_the_backup_and_the_loss_is_not_answered_again(
+    restored: World, policy: Policy
+) -> None:
+    world, texts = restored, policy.texts
+    wrote = world.graph.graph.wrote
+    at = world.ago(minutes=90)
+
+    def said(person: str, *lines: tuple[str, bool]) -> None:
+        for n, (words, ours) in enumerate(lines):
+            wrote(person, words, f"m_{person}_{n}", at + timedelta(minutes=n), from_page=ours)
+
+    said("41", ("comment porter plainte ?", False), (texts["utter_plainte_comment"], True), ("et où ?", False))
+    said("42", (DANGER, False), (texts["utter_urgence"], True))
+    said("43", ("je veux un agent", False), (texts["utter_parler_humain"], True))
+    said("44", ("une question", False), (texts["utter_nuit"], True))  # it waited for the morning
+    said("45", ("une question", False), ("Bonjour, je m’en occupe.", True))  # an agent
+    said("46", (DANGER, False), ("La page est absente.", True))  # nobody gave the numbers
+    said("47", (DANGER, False), (texts["utter_urgence"], True), (DANGER, False))
+    said("48", ("une question", False))
+    echo = {"is_echo": True, "app_id": 512340000000001}
+    await world.webhook("48", "Notre réponse.", "m_48_1", at + timedelta(minutes=1), **echo)
+
+    await world.walk()
+    history = ("ignored", "history")
+    heard = {str(n): [e[2:] for e in await world.events(str(n)) if e[1] == "text"] for n in range(41, 49)}
+    assert heard["41"] == [history, (None, None)]
+    assert heard["42"][0][0] == "handed_off" and heard["47"][0][0] == "handed_off"
+    assert heard["43"] == heard["44"] == heard["45"] == heard["48"] == [history]
+    assert heard["46"][0][0] == heard["47"][1][0] == "emergency"
+    rows = await world.rows(
+        """SELECT c.person, h.category, h.reason FROM handoffs h JOIN conversations c ON c.id = h.conversation_id
+           ORDER BY c.person"""
+    )
+    assert [tuple(row)[:2] for row in rows] == [
+        ("42", "emergency"),
+        ("43", "request"),
+        ("44", "request"),
+        ("46", "emergency"),
+        ("47", "emergency"),
+    ]
+    assert [row.reason for row in rows[:3]] == ["untraced"] * 3
+    rows = await world.rows("SELECT c.person FROM outbox o JOIN conversations c ON c.id = o.conversation_id ORDER BY 1")
+    assert [row.person for row in rows] == ["46", "47"]
+    rows = await world.rows("SELECT person, due_at, last_person_at FROM conversations ORDER BY person")
+    assert {row.person for row in rows if row.due_at is None} >= {"42", "43", "44", "48"}
+    assert all(row.last_person_at is not None for row in rows)  # agents may still write
+    assert (await world.walk()).taken == 0 and len(await world.rows("SELECT 1 FROM handoffs")) == 5
+
+
+async def test_a_danger_of_two_days_ago_that_was_answered_is_marked_old(restored: World, policy: Policy) -> None:
+    restored.graph.graph.wrote("41", DANGER, "m_1", restored.ago(hours=30))
+    restored.graph.graph.wrote("41", policy.texts["utter_urgence"], "m_2", restored.ago(hours=30), from_page=True)
+    await restored.walk(since=restored.ago(days=2))
+    rows = await restored.rows("SELECT category, reason, old FROM handoffs")
+    assert [tuple(row) for row in rows] == [("emergency", "untraced", True)]
+    assert await restored.rows("SELECT 1 FROM outbox") == []
