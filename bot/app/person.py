@@ -214,7 +214,7 @@ async def _erase(
         _print(f"  urgences répondues pendant une panne (emergency.log) : {marks}")
     if parsed.simuler:
         if would.blocked:
-            _print(f"Pour l’instant : {would.blocked}")
+            _print(f"Pour l’instant, l’effacement serait refusé. {would.blocked}")
         return 0
     if not parsed.oui and not await _confirmed():
         _print("Rien n’a été effacé.")

@@ -441,7 +441,9 @@ async def _erase_again(database: Database, codec: Codec, register: Register, now
             held += 1
     if gone:
         say(
-            f"{gone} personne{'s' if gone > 1 else ''} effacée{'s' if gone > 1 else ''} de nouveau, à leur demande d’avant."
+            "1 personne effacée de nouveau, à sa demande d’avant."
+            if gone == 1
+            else f"{gone} personnes effacées de nouveau, à leur demande d’avant."
         )
     if held:
         say(

@@ -267,7 +267,9 @@ class Persons:
                 try:
                     await self._may(connection, one, now, anyway)
                 except Explained as error:
-                    would.blocked = would.blocked or str(error)
+                    # Without what it says of an erasure that was tried.
+                    why = error.what.replace("\u00a0", " ").partition(" : ")[0].rstrip(".")
+                    would.blocked = would.blocked or f"{why}. {error.remedy}"
         would.counts = +would.counts
         return would
 

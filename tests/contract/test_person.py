@@ -222,7 +222,11 @@ async def test_what_somebody_is_at_is_refused(console: RunningConsole, planton: 
         await console.execute(change)
         code, said = await planton("erase", "p1", "--oui")
         assert code == 2 and why in said and remedy in said
-    await console.execute("UPDATE conversations SET owner = 'bot', lease_until = clock_timestamp() + interval '1 hour'")
+    await console.execute("UPDATE conversations SET owner = 'bot'")
+    code, said = await planton("erase", "p1", "--simuler")
+    assert code == 0 and "l’effacement serait refusé. Un message de cette personne attend sa réponse" in said
+    assert "Relancez plus tard" in said and "terme" not in said
+    await console.execute("UPDATE conversations SET lease_until = clock_timestamp() + interval '1 hour'")
     persons = Persons(console.database, console.codec)
     found = await persons.find("p1")
     for anyway in (False, True):  # a worker has it in hand: even then one waits
