@@ -88,6 +88,7 @@ def _files(parsed: argparse.Namespace) -> tuple[Path, Path] | None:
 
 async def _export(persons: Persons, found: Found, settings: Settings, files: tuple[Path, Path] | None) -> int:
     now = datetime.now(UTC)
+    unread = [words.unreadable(found.unreadable, exported=True)] if found.unreadable else []
     opened = await persons.export(found, _operator(), now)
     tables = {name: [_kept(name, row) for row in rows] for name, rows in opened.items()}
     marks = _spooled(settings, found.person)
@@ -97,7 +98,7 @@ async def _export(persons: Persons, found: Found, settings: Settings, files: tup
         "personne": found.person,
         "fait_le": now.isoformat(),
         "a_relire": typeset(words.REVIEW),
-        "non_communique": [typeset(line) for line in words.WITHHELD],
+        "non_communique": [typeset(line) for line in (*words.WITHHELD, *unread)],
         "tables": {
             name: {"titre": typeset(words.TITLES[name][0]), "a_relire": words.TITLES[name][1], "lignes": tables[name]}
             for name in words.TITLES
@@ -105,11 +106,13 @@ async def _export(persons: Persons, found: Found, settings: Settings, files: tup
         },
     }
     text = json.dumps(document, ensure_ascii=False, indent=1, default=_plain)
+    for line in unread:
+        say(line)
     if files is None:
         print(text)
         return 0
     _write(files[0], text)
-    _write(files[1], _page(found.person, now.astimezone(settings.zone), tables, settings))
+    _write(files[1], _page(found.person, now.astimezone(settings.zone), tables, settings, unread))
     n = sum(len(rows) for rows in tables.values())
     say(f"{n} lignes écrites dans {files[0]} et {files[1]}, lisibles par vous seul. Effacez-les une fois remises.")
     return 0
@@ -149,7 +152,9 @@ def _lines(value: Any, of: str = "") -> Iterator[str]:
         yield f"{of}\u00a0: {plain}" if of else plain
 
 
-def _page(person: str, made: datetime, tables: Mapping[str, Rows], settings: Settings) -> str:
+def _page(
+    person: str, made: datetime, tables: Mapping[str, Rows], settings: Settings, unread: Sequence[str] = ()
+) -> str:
     """The same for people to read: what is technical alone stays in the JSON."""
 
     def said(column: str, value: Any) -> str:
@@ -175,7 +180,7 @@ def _page(person: str, made: datetime, tables: Mapping[str, Rows], settings: Set
             person=person,
             made=made.strftime("%d/%m/%Y à %H:%M"),
             review=typeset(words.REVIEW),
-            withheld=[typeset(line) for line in words.WITHHELD],
+            withheld=[typeset(line) for line in (*words.WITHHELD, *unread)],
             tables=[
                 (typeset(title), review, [cells(row) for row in tables[name]])
                 for name, (title, review) in words.TITLES.items()
@@ -259,6 +264,12 @@ def _traces(done: Erasure) -> None:
         _print(
             f"Journal : {done.audit} {'ligne garde' if done.audit == 1 else 'lignes gardent'} le numéro d’une conversation "
             "qui n’existe plus ; aucun nom, aucun mot."
+        )
+    if done.unreadable:
+        _print(words.unreadable(done.unreadable, exported=False))
+        _print(
+            "  Si vous avez encore la clé d’avant, ajoutez-la à DATA_KEY et relancez ; sinon, la purge efface à leur terme "
+            "les webhooks bruts illisibles."
         )
     for kind, file, name in (*done.examples, *done.stories):
         _print(

@@ -170,6 +170,17 @@ REVIEW = (
     "À relire par le délégué avant remise : les parties marquées « à relire » peuvent citer des tiers ou toucher à une enquête. "
     "Les sauvegardes et ce que Meta garde n’y figurent pas."
 )
+
+
+def unreadable(count: int, exported: bool) -> str:
+    """That raw webhooks do not open: so they are not exported, or stay."""
+    if count == 1:
+        left = "n’est pas dans cet export" if exported else "reste"
+        return f"Un webhook brut est illisible (aucune clé ne l’ouvre) : il {left}, et rien ne dit de qui il parle."
+    left = "ne sont pas dans cet export" if exported else "restent"
+    return f"{count} webhooks bruts sont illisibles (aucune clé ne les ouvre) : ils {left}, et rien ne dit de qui ils parlent."
+
+
 TEMPLATE = """<!DOCTYPE html>
 <html lang="fr">
 <head>

@@ -7,6 +7,7 @@ tells anything; no word, name or id is kept.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.errors import SettingsError
 from bot.core.messages import (
     Delivery,
     Echo,
@@ -113,9 +115,10 @@ async def remember(connection: AsyncConnection, codec: Codec, conversation: int,
     platform, account, _ = where
     for row in await connection.execute(_EVENTS, {"id": conversation}):
         known |= {prints.message(platform, account, one) for one in (row.key, row.mid) if one}
-        said = words(body_from_json(codec.open_json(row.body, BODY)))
-        if said:
-            known.add(prints.said(where, int(row.at.timestamp()), said))
+        with contextlib.suppress(SettingsError):  # what no key opens is erased all the same: its ids tell it again
+            said = words(body_from_json(codec.open_json(row.body, BODY)))
+            if said:
+                known.add(prints.said(where, int(row.at.timestamp()), said))
     for row in await connection.execute(_MIDS, {"id": conversation}):
         known.add(prints.message(platform, account, row.mid))
     known.add(prints.person(where))

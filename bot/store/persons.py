@@ -20,9 +20,9 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.errors import Explained
+from bot.core.errors import Explained, SettingsError
 from bot.policy.retention import DEFAULT, Class, class_of
-from bot.store import audit, erased, raw_bodies, retention
+from bot.store import audit, erased, facts, raw_bodies, retention
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.inbox import RAW
@@ -31,6 +31,7 @@ from bot.store.retention import Counts
 
 PAGE = 500  # raw bodies read in one statement
 ORIGIN = Origin("person")
+UNREADABLE = "illisible : aucune clé ne l’ouvre"
 _PAUSE = 0.5  # seconds between two looks at a message that is being handled
 
 _FIND = text("""
@@ -124,6 +125,7 @@ class Found:
     conversations: Sequence[Row[Any]]
     deliveries: Sequence[int]
     texts: frozenset[str]  # of the person's items there, message ids among them
+    unreadable: int = 0  # raw bodies that no key of ours opens, whomever they name
 
     @property
     def ids(self) -> list[int]:
@@ -139,6 +141,7 @@ class Erasure:
     conversations: int = 0
     rewritten: int = 0  # raw bodies of others that lost what was this person's
     audit: int = 0  # lines of the audit whose number leads nowhere now
+    unreadable: int = 0  # raw bodies that stay because no key of ours opens them: nothing leads from the person to them
     examples: list[tuple[str, str, str]] = field(default_factory=list)
     stories: list[tuple[str, str, str]] = field(default_factory=list)
     blocked: str | None = None  # preview: why it would be refused
@@ -152,15 +155,18 @@ class Persons:
         self._codec = codec
 
     async def find(self, person: str, platform: str | None = None, account: str | None = None) -> Found:
-        """Raises Unknown when nothing stands under that id."""
+        """Raises Unknown when nothing stands under that id, SettingsError with another key than that of the data."""
         asked = {"person": person, "platform": platform, "account": account}
         async with self._db.begin() as connection:
+            await facts.check_canary(connection, self._codec)
+            await connection.rollback()  # asking notes no key
+        async with self._db.begin() as connection:
             rows = (await connection.execute(_FIND, asked)).all()
-        deliveries, texts = list[int](), set[str]()
-        async for id_, raw in self._raw(person):
+        deliveries, texts, unreadable = list[int](), set[str](), list[int]()
+        async for id_, raw in self._raw(person, unreadable):
             deliveries.append(id_)
             texts |= raw_bodies.ids(raw, person)
-        found = Found(person, rows, deliveries, frozenset(texts))
+        found = Found(person, rows, deliveries, frozenset(texts), len(unreadable))
         if not rows and not deliveries:
             raise Unknown
         return found
@@ -174,8 +180,8 @@ class Persons:
             raise Unknown
         return str(person)
 
-    async def _raw(self, person: str) -> AsyncIterator[tuple[int, bytes]]:
-        """(id, body) of every webhook that names the person."""
+    async def _raw(self, person: str, unreadable: list[int]) -> AsyncIterator[tuple[int, bytes]]:
+        """(id, body) of every webhook that names the person. `unreadable` gets the ids of those that no key opens."""
         after = 0
         while True:
             async with self._db.begin() as connection:
@@ -184,7 +190,11 @@ class Persons:
                 return
             after = rows[-1].id
             for row in rows:
-                raw = self._codec.open(row.raw, RAW)
+                try:
+                    raw = self._codec.open(row.raw, RAW)
+                except SettingsError:
+                    unreadable.append(row.id)
+                    continue
                 if raw_bodies.mentions(raw, person):
                     yield row.id, raw
 
@@ -230,7 +240,10 @@ class Persons:
         }
 
     def _open(self, value: bytes | memoryview, column: str) -> Any:
-        words = self._codec.open(bytes(value), column).decode()
+        try:
+            words = self._codec.open(bytes(value), column).decode()
+        except SettingsError:
+            return UNREADABLE
         try:
             return json.loads(words)
         except ValueError:
@@ -370,8 +383,11 @@ class Persons:
         return last
 
     async def _bodies_away(self, found: Found, who: str, now: datetime, done: Erasure) -> None:
-        """Webhooks that name the person still: others share them under a legal hold, or they led to no conversation."""
-        async for id_, _ in self._raw(found.person):
+        """Webhooks that name the person still: others share them under a legal hold, or they led to no conversation.
+
+        One that no key opens went with the conversation whose message it brought; what is left of those is told."""
+        unreadable: list[int] = []
+        async for id_, _ in self._raw(found.person, unreadable):
             async with self._db.begin() as connection:
                 now_there = await connection.scalar(_BODY, {"id": id_})  # another erasure may have cut it meanwhile
                 if now_there is None:
@@ -396,3 +412,4 @@ class Persons:
                 counts["deliveries"] = 1
                 await register(connection, now, ORIGIN, Class.RAW, ERASED, None, 0, +counts)
                 done.counts.update(counts)
+        done.unreadable = len(unreadable)

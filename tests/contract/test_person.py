@@ -298,5 +298,39 @@ async def test_everything_is_handed_over(
     assert code == 0 and json.loads(said[: said.rindex("}") + 1])["personne"] == MARKER
 
 
+async def test_what_no_key_opens_hinders_no_export_and_no_erasure(console: RunningConsole, planton: Planton) -> None:
+    number = await whole_person(console)
+    await console.inbox.take(b"{}", [(event(console, MARKER, "m-u", Message(MARKER)), None)], console.clock.now())
+    await console.inbox.take(b"{}", [(event(console, OTHER, "m-o", Message(OTHER)), None)], console.clock.now())
+    lost = "SELECT delivery_id FROM events WHERE mid IN ('m-o', 'm-u')"
+    await console.execute(f"UPDATE deliveries SET raw = decode('01ffff', 'hex') WHERE id IN ({lost})")
+    await console.execute("UPDATE events SET body = decode('01ffff', 'hex') WHERE mid = 'm-u'")
+    await console.execute(
+        "UPDATE events SET disposition = 'answered', settled_at = received_at WHERE conversation_id = :id", id=number
+    )
+    await console.execute("UPDATE conversations SET due_at = NULL")
+    code, said = await planton("export", MARKER)
+    assert code == 0 and "2 webhooks bruts sont illisibles" in said
+    code, said = await planton("erase", MARKER, "--oui")
+    assert code == 0, said
+    assert "Un webhook brut est illisible (aucune clé ne l’ouvre) : il reste" in said
+    left = await console.rows(
+        "SELECT d.id FROM deliveries d WHERE substring(raw FROM 1 FOR 3) = decode('01ffff', 'hex')"
+    )
+    assert len(left) == 1  # the other person's
+    assert await console.rows("SELECT 1 FROM conversations WHERE person = :p", p=MARKER) == []
+
+
+async def test_the_wrong_key_erases_nothing(
+    console: RunningConsole, planton: Planton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await whole_person(console)
+    monkeypatch.setenv("PLANTON_DATA_KEY", base64.b64encode(bytes(32)).decode())
+    before = await console.rows("SELECT id FROM deliveries")
+    code, said = await planton("erase", MARKER, "--oui")
+    assert code == 2 and "PLANTON_DATA_KEY" in said
+    assert await console.rows("SELECT id FROM deliveries") == before
+
+
 def test_the_prints_outlive_what_may_bring_a_message_back() -> None:
     assert timedelta(days=8) < KEPT
