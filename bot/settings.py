@@ -21,6 +21,7 @@ import tomllib
 
 from bot.core import secret_files
 from bot.core.errors import SettingsError
+from bot.core.system_errors import reason
 from bot.policy.retention import CONVERSATIONS, SHORTEST, Class, Limits
 
 PREFIX = "PLANTON_"
@@ -205,10 +206,6 @@ def _is_safe(url: str) -> bool:
     """https, or http on this machine."""
     parts = urlsplit(url) if _is_http(url) else None
     return parts is not None and (parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1"))
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 class Settings:
@@ -397,7 +394,7 @@ class Settings:
                 secret_files.check_private(path)
         except (OSError, ValueError) as error:
             raise _wrong(
-                "ACCOUNTS", f"{path} ne se lit pas ({_reason(error)}).", "Voyez docs/exploitation.md."
+                "ACCOUNTS", f"{path} ne se lit pas ({reason(error)}).", "Voyez docs/exploitation.md."
             ) from None
         except SettingsError as error:
             raise _wrong("ACCOUNTS", error.what, error.remedy) from None
@@ -683,7 +680,7 @@ def _lines(name: str, path: Path) -> list[str]:
             raise _wrong(name, f"{path} est lisible par d’autres.", f"Faites\u00a0: chmod 600 {path}")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise _wrong(name, f"{path} ne se lit pas ({_reason(error)}).", "Donnez un fichier lisible.") from None
+        raise _wrong(name, f"{path} ne se lit pas ({reason(error)}).", "Donnez un fichier lisible.") from None
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
@@ -703,7 +700,7 @@ def _generated(path: Path, name: str) -> str:
     except OSError as error:
         raise _wrong(
             "VAR_DIR",
-            f"{path} ne s’écrit ou ne se lit pas ({error.strerror}).",
+            f"{path} ne s’écrit ou ne se lit pas ({reason(error)}).",
             "Donnez un dossier où vous pouvez écrire.",
         ) from None
 

@@ -31,6 +31,7 @@ from bot.app.pipes import CHUNK, Program, Pump
 from bot.app.say import say
 from bot.app.sealing import PLAIN, SUFFIX, Opening, Sealing
 from bot.core.errors import SetupError
+from bot.core.system_errors import reason
 from bot.settings import Settings
 from bot.store import facts
 from bot.store.clients import Clients, clients
@@ -109,7 +110,7 @@ def _target(settings: Settings, given: str | None, seal: Sealing, now: datetime)
 
 def _unwritable(path: Path, error: OSError) -> SetupError:
     return SetupError(
-        f"{path} ne s’écrit pas ({error.strerror}).", "Donnez un dossier où vous pouvez écrire, avec assez de place."
+        f"{path} ne s’écrit pas ({reason(error)}).", "Donnez un dossier où vous pouvez écrire, avec assez de place."
     )
 
 

@@ -32,6 +32,7 @@ from bot.app.pipes import CHUNK, Program, Pump
 from bot.app.say import say, typeset
 from bot.app.sealing import Opening
 from bot.core.errors import SettingsError, SetupError
+from bot.core.system_errors import reason
 from bot.settings import Settings
 from bot.store import erased, facts
 from bot.store.clients import Clients, clients
@@ -99,7 +100,7 @@ def examine(file: Path, codec: Codec, without_inventory: bool = False) -> tuple[
                 size += len(chunk)
                 digest.update(chunk)
     except OSError as error:
-        raise SetupError(f"{file} ne se lit pas ({error.strerror}).", "Vérifiez le chemin et les droits.") from None
+        raise SetupError(f"{file} ne se lit pas ({reason(error)}).", "Vérifiez le chemin et les droits.") from None
     kind = sealing.kind_of(head)
     if kind is None:
         raise SetupError(

@@ -20,6 +20,7 @@ from bot.app.policy import ROOT, Policy
 from bot.core.clean import clean
 from bot.core.dialogue import Reply, Turn
 from bot.core.errors import SetupError
+from bot.core.system_errors import reason
 from bot.dialogue import answers
 from bot.policy import night, route
 from bot.policy.emergency import Detection
@@ -77,7 +78,7 @@ def read_lines(file: str | None) -> list[str]:
         try:
             raw = Path(file).read_bytes()
         except OSError as error:
-            raise SetupError(f"{file} ne se lit pas ({error.strerror}).", "Vérifiez le chemin.") from None
+            raise SetupError(f"{file} ne se lit pas ({reason(error)}).", "Vérifiez le chemin.") from None
     try:
         whole = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from bot.core.errors import SettingsError
+from bot.core.system_errors import reason
 
 _MOST = 65_536  # bytes
 
@@ -26,7 +27,7 @@ def read(path: Path, by_systemd: bool = False) -> str:
         text = raw.decode()
     except OSError as error:
         raise SettingsError(
-            f"{path} ne se lit pas ({error.strerror}).", "Donnez un fichier que ce service peut lire."
+            f"{path} ne se lit pas ({reason(error)}).", "Donnez un fichier que ce service peut lire."
         ) from None
     except UnicodeDecodeError:
         raise SettingsError(

@@ -35,6 +35,7 @@ import psycopg
 from psycopg import sql
 
 from bot.core.errors import SetupError
+from bot.core.system_errors import reason
 
 NAME = "planton"  # of the database, of its superuser, of the system user that replaces root
 _PR_SET_PDEATHSIG = 1
@@ -189,7 +190,7 @@ class Embedded:
             lock = (self._var / "postgres.lock").open("a+")
         except OSError as error:
             raise SetupError(
-                f"Le dossier {self._var} ne s’ouvre pas ({error.strerror}).",
+                f"Le dossier {self._var} ne s’ouvre pas ({reason(error)}).",
                 "Donnez PLANTON_VAR_DIR, un dossier où vous pouvez écrire.",
             ) from None
         deadline = time.monotonic() + patience
@@ -344,7 +345,7 @@ class Embedded:
                     **self._as_account(),
                 )
         except OSError as error:
-            raise SetupError(f"PostgreSQL ne démarre pas ({error.strerror}).", self._remedy()) from None
+            raise SetupError(f"PostgreSQL ne démarre pas ({reason(error)}).", self._remedy()) from None
         finally:
             os.close(descriptor)
 
@@ -495,7 +496,7 @@ def _copy_programs(package: Path, installation: str, target: Path) -> None:
             draft.rename(target)
     except OSError as error:
         raise SetupError(
-            f"PostgreSQL ne se copie pas dans {target} ({error.strerror}).",
+            f"PostgreSQL ne se copie pas dans {target} ({reason(error)}).",
             "Installez Planton sous un utilisateur ordinaire, ou donnez PLANTON_DATABASE_URL.",
         ) from None
     finally:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core import yaml_text
+from bot.core.system_errors import reason
 from bot.trainer.errors import BadFile, NoGit, TrainerError
 
 BIGGEST_FILE = 20_000_000  # bytes; data/nlu.yml has 300,000
@@ -46,7 +47,7 @@ class Project:
                 raise BadFile(name, "le fichier dépasse 20 Mo.", "Rétablissez-le depuis git.")
             raw = place.read_bytes()
         except OSError as error:
-            raise BadFile(name, f"le fichier ne se lit pas ({error.strerror}).", "Rétablissez-le depuis git.") from None
+            raise BadFile(name, f"le fichier ne se lit pas ({reason(error)}).", "Rétablissez-le depuis git.") from None
         try:
             return yaml_text.decode(raw)
         except yaml_text.Damaged as error:
@@ -74,7 +75,7 @@ class Project:
                 raise
         except OSError as error:
             raise TrainerError(
-                f"{name} ne s’écrit pas ({error.strerror}).", "Vérifiez droits et place sur le disque."
+                f"{name} ne s’écrit pas ({reason(error)}).", "Vérifiez droits et place sur le disque."
             ) from None
 
     @contextlib.contextmanager
@@ -130,7 +131,7 @@ class Project:
         except FileNotFoundError:
             raise NoGit("git n’est pas installé.", "Installez-le (sous Debian : apt install git).") from None
         except OSError as error:  # no memory, no process
-            raise NoGit(f"git ne démarre pas ({error.strerror}).", "Libérez de la mémoire, puis réessayez.") from None
+            raise NoGit(f"git ne démarre pas ({reason(error)}).", "Libérez de la mémoire, puis réessayez.") from None
         except subprocess.TimeoutExpired:
             raise NoGit(
                 f"git {arguments[0]} ne répond pas.", "Réessayez ; vérifiez le réseau s’il s’agit d’un envoi."

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from bot.core.dialogue import Reply, Turn
+from bot.core.system_errors import reason
 from bot.dialogue.client import EngineClient
 from bot.store.embedded import die_with_parent
 from bot.trainer.candidates import Model
@@ -205,7 +206,7 @@ class CandidateEngine:
             )
         except OSError as error:
             self._unlock()
-            raise TrialError(f"Le moteur ne démarre pas ({error.strerror}).", "Prévenez l’exploitant.") from None
+            raise TrialError(f"Le moteur ne démarre pas ({reason(error)}).", "Prévenez l’exploitant.") from None
         self._client = EngineClient([f"http://127.0.0.1:{port}"], timeout=20.0)
         now = self._clock()
         self._state = State(STARTING, model, who, now, now)
