@@ -60,7 +60,7 @@ async def check_key(database: Database, codec: Codec, keeps: bool = True) -> Non
 def _embedded(settings: Settings, stack: contextlib.ExitStack, create: bool) -> str:
     server = Embedded(settings.var_dir)
     if not create and not server.exists:
-        raise SetupError("La base embarquée n’existe pas encore.", "Lancez : planton run (ou make demo).")
+        raise SetupError("La base embarquée n’existe pas encore.", _remedy(settings))
     try:
         server.start(patience=0)
     except SetupError:
@@ -69,6 +69,16 @@ def _embedded(settings: Settings, stack: contextlib.ExitStack, create: bool) -> 
         return _of_another(server)
     stack.callback(server.stop)
     return server.url
+
+
+def _remedy(settings: Settings) -> str:
+    """A demo has a folder, a database and settings of its own: whoever looks beside it is told where."""
+    demo = settings.var_dir / "demo"
+    if Embedded(demo).held:
+        return (
+            f"Une démonstration tourne, dans son propre dossier : relancez cette commande avec PLANTON_VAR_DIR={demo}"
+        )
+    return "Lancez : planton run (ou make demo)."
 
 
 def _of_another(server: Embedded, patience: float = 15.0) -> str:

@@ -286,6 +286,22 @@ def test_a_database_that_is_away_leaves_the_counts_unknown(environ: dict[str, st
     assert "inconnu" in as_text(report)
 
 
+def test_beside_a_demo_it_says_where_the_demo_is(environ: dict[str, str], root: Path, tmp_path: Path) -> None:
+    embedded = {name: value for name, value in environ.items() if name != "PLANTON_DATABASE_URL"}
+
+    def remedy() -> str:
+        problems = examine(Settings(embedded), NOW, root).problems
+        return next(p.remedy for p in problems if p.what == "La base embarquée n’existe pas encore.")
+
+    assert "démonstration" not in remedy()
+    demo = Embedded(tmp_path / "var" / "demo")
+    demo.acquire(0)
+    try:
+        assert f"PLANTON_VAR_DIR={tmp_path}/var/demo" in remedy()
+    finally:
+        demo.stop()
+
+
 def test_an_empty_database_is_told(environ: dict[str, str], postgres_url: str, root: Path) -> None:
     told = found({**environ, "PLANTON_DATABASE_URL": postgres_url}, root)
     assert told == ["Le schéma de la base n’est pas à jour."]
