@@ -17,8 +17,9 @@ from jinja2 import Environment
 
 from bot.app import person_words as words
 from bot.app.access import check_key, reach
+from bot.app.interrupted import interrupted
 from bot.app.say import say, typeset
-from bot.core.errors import SetupError
+from bot.core.errors import Explained, SetupError
 from bot.gateway import spool
 from bot.settings import Settings
 from bot.store.codec import Codec
@@ -55,7 +56,8 @@ def main(parsed: argparse.Namespace) -> int:
             finally:
                 await database.close()
 
-        return asyncio.run(work())
+        with interrupted("La commande s’est interrompue", "rien n’a été changé."):
+            return asyncio.run(work())
 
 
 def _operator() -> str:
@@ -224,9 +226,16 @@ async def _erase(
     if not parsed.oui and not await _confirmed():
         _print("Rien n’a été effacé.")
         return 1
-    for one in counting:  # figures are counted before what they count goes
-        await one.catch_up(now)
-    done = await persons.erase(found, _operator(), now, parsed.malgre)
+    done = Erasure()
+    try:
+        with interrupted("L’effacement s’est interrompu", "la même commande finit, rien n’est fait à moitié."):
+            for one in counting:  # figures are counted before what they count goes
+                await one.catch_up(now)
+            await persons.erase(found, _operator(), now, parsed.malgre, into=done)
+    except Explained:
+        if done.counts.total():
+            _tell("Effacé jusque-là", done)
+        raise
     spool.drop(settings.var_dir / "emergency.log", found.person)
     _tell("Effacé", done)
     _traces(done)

@@ -7,6 +7,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from bot.app.access import check_key, reach
+from bot.app.interrupted import interrupted
 from bot.app.say import typeset
 from bot.core.errors import SetupError
 from bot.settings import Settings
@@ -37,6 +38,7 @@ KEPT = {
     "in_flight": "avec un message en cours",
     "validation": "avec une réponse à valider",
 }
+DONE = "ce qui est effacé l’est pour de bon et figure au registre, rien ne l’est à moitié ; planton purge finit."
 STOPPED = {
     "crisis": "Une crise est ouverte : la purge s’est arrêtée. Relancez-la quand la crise est fermée.",
     "hours": "L’heure de fin est passée : la suite se fera la nuit prochaine.",
@@ -61,9 +63,10 @@ def main(parsed: argparse.Namespace) -> int:
                 if parsed.simuler:
                     _say("Partiraient", await purge.preview(now))
                     return 0
-                report = await purge.run(now, Origin("command"))
-                if report.stopped is None:
-                    await nightly_done(database, now.astimezone(zone).date())
+                with interrupted("La purge s’est interrompue", DONE):
+                    report = await purge.run(now, Origin("command"))
+                    if report.stopped is None:
+                        await nightly_done(database, now.astimezone(zone).date())
                 _say("Partis", report)
                 return 0 if report.stopped is None else 1
             except Busy:
@@ -71,7 +74,8 @@ def main(parsed: argparse.Namespace) -> int:
             finally:
                 await database.close()
 
-        return asyncio.run(work())
+        with interrupted("La commande s’est interrompue", "rien n’a été changé."):
+            return asyncio.run(work())
 
 
 def _print(line: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql as pgsql
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ _NOTIFY = text("""
 
 DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
 TRAINER = "planton_trainer"
+
+
+MET = frozenset({"40001", "40P01"})  # SQL states of a transaction that met others: trying it again helps
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """The five characters by which PostgreSQL names an error; "" where the connection broke."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
 
 
 LOCK_PATIENCE = "2s"  # how long a migration may make others queue behind the lock that it waits for

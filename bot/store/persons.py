@@ -296,14 +296,21 @@ class Persons:
         )
 
     async def erase(
-        self, found: Found, who: str, now: datetime, anyway: bool = False, patience: float = 30.0
+        self,
+        found: Found,
+        who: str,
+        now: datetime,
+        anyway: bool = False,
+        patience: float = 30.0,
+        into: Erasure | None = None,
     ) -> Erasure:
         """Erase everything; each transaction writes its line of the register. `patience`: seconds for what is in hand.
 
         `anyway`: although a request is open, an agent is at it, or a message waits. A legal hold always refuses.
-        Raises retention.Held, Standing. What went before it raised is gone; the next call goes on.
+        Raises retention.Held, Standing. What went before it raised is gone; the next call goes on. `into` tells what went
+        also when it raises; transactions that were not committed do not count.
         """
-        done = Erasure()
+        done = Erasure() if into is None else into
         async with self._db.begin() as connection:
             await self._traces(connection, found, done)
             for one in found.ids:  # before anything goes; what is being handled is waited for
@@ -345,6 +352,7 @@ class Persons:
         where: erased.Where = (row.platform, row.account, row.person)
         waited = 0.0
         while True:
+            part: Erasure | None = None
             async with self._db.begin() as connection:
                 if (await connection.execute(_LOCK, {"id": row.id})).first() is None:
                     return
@@ -352,21 +360,25 @@ class Persons:
                 try:
                     state = await self._may(connection, row.id, now, anyway)
                     if not hand:
-                        if await self._slice(connection, state, where, who, now, done):
-                            return
-                        continue
+                        part = await self._slice(connection, state, where, who, now)
                 except Standing as error:
                     if error.why != "in_flight" or waited >= patience:
                         raise
+            if part is not None:
+                done.counts.update(part.counts)
+                done.conversations += part.conversations
+                if part.conversations:
+                    return
+                continue
             if waited >= patience:
                 raise Standing("in_hand")
             await asyncio.sleep(_PAUSE)
             waited += _PAUSE
 
     async def _slice(
-        self, connection: AsyncConnection, state: Row[Any], where: erased.Where, who: str, now: datetime, done: Erasure
-    ) -> bool:
-        """Some messages, or the rest; whether it was the rest. Prints of what goes stay, so that it does not come back."""
+        self, connection: AsyncConnection, state: Row[Any], where: erased.Where, who: str, now: datetime
+    ) -> Erasure:
+        """Some messages, or the rest and the conversation. Prints of what goes stay, so that it does not come back."""
         await erased.remember(connection, self._codec, state.id, where, now)
         last = bool(state.rows <= ROWS)
         if last:
@@ -378,9 +390,7 @@ class Persons:
             counts = await retention.thin(connection, [state.id], ROWS // 2)
         of = class_of(state.categories, state.danger, DEFAULT)
         await register(connection, now, ORIGIN, of, ERASED if last else TRIMMED, None, int(last), counts)
-        done.counts.update(counts)
-        done.conversations += int(last)
-        return last
+        return Erasure(counts, int(last))
 
     async def _bodies_away(self, found: Found, who: str, now: datetime, done: Erasure) -> None:
         """Webhooks that name the person still: others share them under a legal hold, or they led to no conversation.
@@ -408,8 +418,8 @@ class Persons:
                     await connection.execute(
                         text("UPDATE deliveries SET raw = :raw WHERE id = :id"), {"raw": sealed, "id": id_}
                     )
-                    done.rewritten += 1
                 counts["deliveries"] = 1
                 await register(connection, now, ORIGIN, Class.RAW, ERASED, None, 0, +counts)
-                done.counts.update(counts)
+            done.rewritten += int(left is not None)
+            done.counts.update(counts)
         done.unreadable = len(unreadable)

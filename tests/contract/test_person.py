@@ -321,6 +321,29 @@ async def test_what_no_key_opens_hinders_no_export_and_no_erasure(console: Runni
     assert await console.rows("SELECT 1 FROM conversations WHERE person = :p", p=MARKER) == []
 
 
+async def test_an_erasure_that_the_database_cuts_off_says_what_went_and_goes_on(
+    console: RunningConsole, planton: Planton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.persons.ROWS", 6)
+    for n in range(17):
+        await console.says(MARKER, f"message {n}", mid=f"m-{n}")
+    await console.execute("UPDATE conversations SET due_at = NULL")
+    await console.execute("UPDATE events SET disposition = 'answered', settled_at = received_at")
+    await console.execute(
+        """CREATE FUNCTION met() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'of a citizen' USING ERRCODE = '40P01'; END $$"""
+    )
+    await console.execute("CREATE TRIGGER met BEFORE DELETE ON conversations FOR EACH ROW EXECUTE FUNCTION met()")
+    code, said = await planton("erase", MARKER, "--oui")
+    assert code == 2 and "of a citizen" not in said and "Traceback" not in said
+    assert "Effacé jusque-là : 0 conversation, " in said and "jusque-là : 0 conversation, 0" not in said
+    assert "d’autres opérations tenaient les mêmes lignes" in said and "la même commande finit" in said
+    await console.execute("DROP TRIGGER met ON conversations")
+    code, said = await planton("erase", MARKER, "--oui")
+    assert code == 0 and "Effacé : 1 conversation, " in said
+    assert await console.rows("SELECT 1 FROM events") == []
+
+
 async def test_the_wrong_key_erases_nothing(
     console: RunningConsole, planton: Planton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
