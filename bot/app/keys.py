@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import psycopg
 from psycopg.rows import dict_row
-from sqlalchemy.exc import DBAPIError
 
 from bot.app import rotation
-from bot.app.access import reach, unreachable
+from bot.app.access import reach
+from bot.app.interrupted import interrupted
 from bot.app.launcher import recall
 from bot.app.say import say, typeset
 from bot.core.errors import SettingsError
@@ -23,14 +23,14 @@ from bot.store.db import Database
 from bot.store.resealing import Resealing, needed
 
 REST = 0.05  # seconds between transactions: who writes now comes first
-TRIES = 5  # of a transaction that met others
+STANDS = "planton keys rotate reprend où il en était. Gardez les deux clés jusque-là."
 
 
 def main(parsed: argparse.Namespace) -> int:
     """Rotate, or tell; 0 when nothing is left to do, else 1. Raises SettingsError or SetupError."""
     settings = recall(Settings())
     codec = Codec(settings.secret("DATA_KEY"))
-    with reach(settings) as url:
+    with reach(settings) as url, interrupted("La commande s’est interrompue", "rien n’a été changé."):
         return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(url, codec))
 
 
@@ -42,14 +42,8 @@ async def _rotate(url: str, codec: Codec) -> int:
         )
     database = Database(url, size=3, name="planton-keys")
     try:
-        for tried in range(TRIES):
-            try:
-                done, unreadable = await _once(database, codec)
-                break
-            except DBAPIError as error:
-                if tried == TRIES - 1 or error.connection_invalidated:
-                    raise unreachable() from None
-                await asyncio.sleep(1)
+        with interrupted("La rotation s’est interrompue", STANDS):
+            done, unreadable = await _once(database, codec)
     finally:
         await database.close()
     for what, count in done.items():

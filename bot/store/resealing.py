@@ -7,23 +7,29 @@ the new ones; then the old key's tokens go, and the fact DATA_KEYS says that the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import SettingsError
 from bot.store import erased, facts, search
 from bot.store.codec import Codec
-from bot.store.db import Database
+from bot.store.db import MET, Database, sqlstate
 from bot.store.reindex import documents
 from bot.store.workbench import readings
 
 BATCH = 200  # rows in one transaction
 LOCK = 7_109_326  # advisory: one rotation at a time
+TRIES = 6  # of one transaction that met others
+_PAUSE = 0.2  # seconds before the second try, then twice as long each time
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -144,28 +150,46 @@ class Resealing:
                 return True
         return False
 
+    async def _within(self, do: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do it in a transaction; one that met others (a deadlock) is tried again by itself, not with all that went before."""
+        for tried in range(1, TRIES + 1):
+            try:
+                async with self._db.begin() as connection:
+                    return await do(connection)
+            except DBAPIError as error:
+                if tried == TRIES or sqlstate(error) not in MET:
+                    raise
+            await asyncio.sleep(_PAUSE * 2 ** (tried - 1))
+        raise AssertionError
+
     async def _column(self, column: Column) -> AsyncIterator[Step]:
         after: tuple[Any, ...] | None = None
         while True:
-            async with self._db.begin() as connection:
-                keys = await _keys(connection, column.table)
-                rows = await self._unsealed(connection, column, keys, after)
-                fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row[-1])) is not None]
-                if fresh:
-                    if column.table == "conversations":
-                        await connection.execute(_IN_ORDER, {"ids": [row[0] for row, _ in fresh]})
-                    await connection.execute(text("SELECT set_config('planton.resealing', 'on', true)"))
-                    await connection.execute(
-                        _update(column, keys),
-                        [
-                            {"old": row[-1], "new": sealed, **{f"k{i}": row[i] for i in range(len(keys))}}
-                            for row, sealed in fresh
-                        ],
-                    )
+            rows, fresh = await self._within(functools.partial(self._reseal, column, after))
             if not rows:
                 return
             after = tuple(rows[-1])[:-1]
-            yield Step(column.bound, len(fresh), len(rows) - len(fresh))
+            yield Step(column.bound, fresh, len(rows) - fresh)
+
+    async def _reseal(
+        self, column: Column, after: tuple[Any, ...] | None, connection: AsyncConnection
+    ) -> tuple[Sequence[Row[Any]], int]:
+        """What was looked at, and how many of it were sealed anew."""
+        keys = await _keys(connection, column.table)
+        rows = await self._unsealed(connection, column, keys, after)
+        fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row[-1])) is not None]
+        if fresh:
+            if column.table == "conversations":
+                await connection.execute(_IN_ORDER, {"ids": [row[0] for row, _ in fresh]})
+            await connection.execute(text("SELECT set_config('planton.resealing', 'on', true)"))
+            await connection.execute(
+                _update(column, keys),
+                [
+                    {"old": row[-1], "new": sealed, **{f"k{i}": row[i] for i in range(len(keys))}}
+                    for row, sealed in fresh
+                ],
+            )
+        return rows, len(fresh)
 
     def _anew(self, column: Column, value: bytes) -> bytes | None:
         try:
@@ -190,32 +214,40 @@ class Resealing:
         """Tokens of these keys for every document, and of no other."""
         kind, ref = "", 0
         while True:
-            async with self._db.begin() as connection:
-                rows = (await connection.execute(_DOCUMENTS, {"kind": kind, "ref": ref, "many": self._batch})).all()
-                for of in dict.fromkeys(row.kind for row in rows):
-                    found = await documents(connection, self._codec, of, [row.ref for row in rows if row.kind == of])
-                    await search.renew(connection, codecs, found)
+            rows = await self._within(functools.partial(self._renew, codecs, kind, ref))
             if not rows:
                 return
             kind, ref = rows[-1]
             yield Step("search", len(rows))
 
+    async def _renew(
+        self, codecs: Sequence[Codec], kind: str, ref: int, connection: AsyncConnection
+    ) -> Sequence[Row[Any]]:
+        rows = (await connection.execute(_DOCUMENTS, {"kind": kind, "ref": ref, "many": self._batch})).all()
+        for of in dict.fromkeys(row.kind for row in rows):
+            found = await documents(connection, self._codec, of, [row.ref for row in rows if row.kind == of])
+            await search.renew(connection, codecs, found)
+        return rows
+
     async def _sketches(self) -> AsyncIterator[Step]:
         """Sketches of what trainers look at; those of a crisis are made by the console, whenever there are none."""
         last = 0
         while True:
-            async with self._db.begin() as connection:
-                rows = (await connection.execute(_SKETCHED, {"after": last, "many": self._batch})).all()
-                for row in rows:
-                    words = self._codec.open(row.words, readings.WORDS).decode()
-                    bands = readings.literal(readings.sketch_of(self._codec, words))
-                    await connection.execute(_SKETCH, {"id": row.event_id, "bands": bands})
-                if not rows:
-                    await connection.execute(text("DELETE FROM likenesses"))
+            rows = await self._within(functools.partial(self._sketch, last))
             if not rows:
                 return
             last = rows[-1].event_id
             yield Step("readings", len(rows))
+
+    async def _sketch(self, last: int, connection: AsyncConnection) -> Sequence[Row[Any]]:
+        rows = (await connection.execute(_SKETCHED, {"after": last, "many": self._batch})).all()
+        for row in rows:
+            words = self._codec.open(row.words, readings.WORDS).decode()
+            bands = readings.literal(readings.sketch_of(self._codec, words))
+            await connection.execute(_SKETCH, {"id": row.event_id, "bands": bands})
+        if not rows:
+            await connection.execute(text("DELETE FROM likenesses"))
+        return rows
 
     async def _go_over(self) -> None:
         """Every document has the new key's tokens: from here on the search asks for these, and no writer makes others."""

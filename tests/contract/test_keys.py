@@ -19,7 +19,7 @@ from bot.app.doctor import _key, _server_log
 from bot.app.entitled import NEEDS
 from bot.app.wiring import run_role
 from bot.core.clock import FrozenClock
-from bot.core.errors import SettingsError
+from bot.core.errors import SettingsError, SetupError
 from bot.core.messages import Event, Message, Platform
 from bot.settings import Settings
 from bot.store import erased, facts
@@ -300,3 +300,38 @@ async def test_one_may_go_back_to_the_old_key(database: Database) -> None:
         await facts.check_key(connection, old)
         with pytest.raises(SettingsError, match="ne s’ouvrent pas"):
             await facts.check_key(connection, Codec(NEW))
+
+
+def _raising(connection: psycopg.Connection[Any], state: str, times: int) -> None:
+    """The first updates of conversations fail with this SQL state."""
+    connection.execute("CREATE SEQUENCE tried")
+    connection.execute(
+        f"""CREATE FUNCTION met() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF nextval('tried') <= {times} THEN RAISE EXCEPTION 'secret' USING ERRCODE = '{state}'; END IF;
+            RETURN NEW; END $$"""
+    )
+    connection.execute("CREATE TRIGGER met BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION met()")
+
+
+async def test_a_rotation_that_meets_others_goes_on_and_says_what_else_hinders_it(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.resealing._PAUSE", 0.0)
+    old, both = Codec(OLD), Codec(f"{NEW},{OLD}")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for number in range(8):
+            connection.execute(
+                """INSERT INTO conversations (platform, account, person, profile) VALUES ('messenger', 'page', %s, %s)""",
+                (f"p{number}", old.seal(b"{}", "conversations.profile")),
+            )
+        _raising(connection, "53100", 1)
+        with pytest.raises(SetupError) as raised:
+            await command._rotate(database_url, both)
+        assert "manque de place" in str(raised.value) and "secret" not in str(raised.value)
+        connection.execute("DROP TRIGGER met ON conversations")
+        connection.execute("DROP FUNCTION met")
+        connection.execute("DROP SEQUENCE tried")
+        _raising(connection, "40P01", 5)
+        assert await command._rotate(database_url, both) == 0
+        assert connection.execute("SELECT last_value > 5 FROM tried").fetchone() == (True,)
+    assert await Resealing(database, both).left() == {}
