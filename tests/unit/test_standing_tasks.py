@@ -11,13 +11,16 @@ from typing import Any, cast
 
 import pytest
 
+from bot.app import catchup as catching
 from bot.app import wiring
 from bot.core.clock import SystemClock
 from bot.core.messages import Platform
 from bot.sender.deps import SenderAccount
 from bot.sender.subscriptions import Found
 from bot.sender.watch import Watch, WatchTiming
+from bot.settings import Settings
 from bot.store.meta_flow import Flow
+from bot.store.workbench.alarms import Alarm
 from bot.worker import alarms
 from bot.worker.alarms import AlarmReader
 
@@ -59,11 +62,11 @@ async def test_an_alarm_that_cannot_be_read_is_told_once_and_passed_over(caplog:
     kept: list[int] = []
 
     class Alarms:
-        async def unread(self, _: datetime, passed: set[int], __: int) -> list[alarms.Alarm]:
+        async def unread(self, _: datetime, passed: set[int], __: int) -> list[Alarm]:
             at = datetime.now(UTC)
-            return [alarms.Alarm(n, at, f"{SECRET} {n}", b"") for n in (1, 2) if n not in passed and n not in kept]
+            return [Alarm(n, at, f"{SECRET} {n}", b"") for n in (1, 2) if n not in passed and n not in kept]
 
-        async def keep(self, alarm: alarms.Alarm, *_: Any) -> bool:
+        async def keep(self, alarm: Alarm, *_: Any) -> bool:
             kept.append(alarm.event)
             return True
 
@@ -114,9 +117,9 @@ async def test_a_catch_up_that_could_not_begin_begins_later(
     monkeypatch.setattr(wiring, "WATCH_AGAIN", 0.0)
     monkeypatch.setattr(wiring, "Watch", Begun)
     monkeypatch.setattr(wiring, "Database", Nothing)
-    monkeypatch.setattr(wiring.catching, "clients", clients)
-    monkeypatch.setattr(wiring.catching, "catch_up", Nothing)
-    settings = wiring.Settings({})
+    monkeypatch.setattr(catching, "clients", clients)
+    monkeypatch.setattr(catching, "catch_up", Nothing)
+    settings = Settings({})
     await _until(began, asyncio.create_task(wiring._watching(settings, "", cast("Any", Store()), ())))
     assert tries == 2 and "ValueError" in caplog.text and SECRET not in caplog.text
 
