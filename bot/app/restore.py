@@ -13,6 +13,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def main(parsed: argparse.Namespace) -> int:
                 "Restaurez dans une base neuve ; ou ajoutez --remplacer : ce qu’elle contient sera effacé.",
             )
         if not parsed.oui:
+            try_key(file, opening)  # a wrong one is told before anything is asked
             _ask(file, stock, present)
         register = inventory.merged(_of_neighbours(file, stock, codec), present.register)
         load(url, file, opening, stock, codec, register)
@@ -222,6 +224,27 @@ def _must_type(word: str, question: str) -> None:
         raise SetupError("Rien n’a été changé.")
 
 
+def try_key(file: Path, opening: Opening) -> None:
+    """Open the first bytes. Raises SetupError when the key is not the one."""
+    if not opening.command:
+        return
+    with (
+        file.open("rb") as stream,
+        subprocess.Popen(
+            list(opening.command),
+            stdin=stream,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(opening.environ),
+        ) as opened,
+    ):
+        assert opened.stdout is not None
+        head = opened.stdout.read(1)
+        opened.kill()
+    if not head:
+        raise _not_opened(opening.command[0].rpartition("/")[2], 0)
+
+
 # -- the transaction -----------------------------------------------------------------------------------------------
 
 
@@ -255,7 +278,7 @@ def load(url: str, file: Path, opening: Opening, stock: Inventory | None, codec:
             psql.wait()
             raise _refused(psql)
         if opening.command and opened.wait() != 0:
-            raise _not_opened(opened, dumped.size)
+            raise _not_opened(opened.name, dumped.size)
         if read.wait() != 0:
             raise SetupError(
                 f"{file.name} est coupé ou abîmé : pg_restore ne le lit pas jusqu’au bout.", "Prenez une autre copie."
@@ -344,11 +367,11 @@ def _literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _not_opened(opened: Program, size: int) -> SetupError:
+def _not_opened(program: str, size: int) -> SetupError:
     if size:
-        return SetupError(f"La sauvegarde est coupée ou abîmée ({opened.name}).", "Prenez une autre copie.")
+        return SetupError(f"La sauvegarde est coupée ou abîmée ({program}).", "Prenez une autre copie.")
     return SetupError(
-        f"La clé donnée n’ouvre pas cette sauvegarde ({opened.name}).",
+        f"La clé donnée n’ouvre pas cette sauvegarde ({program}).",
         "Donnez avec --identite la clé privée d’une des clés de PLANTON_BACKUP_RECIPIENTS au moment de la sauvegarde.",
     )
 

@@ -432,6 +432,9 @@ def test_a_database_with_people_in_it_is_left_alone(machine: Machine, full: str,
         assert code == 2 and "La base est utilisée" in said
     code, said = machine.run("restore", copy, "--identite", keys / "age", "--remplacer")
     assert code == 2 and "confirmation" in said
+    machine.patch.setattr("sys.stdin", Terminal("restaurer\neffacer\n"))
+    code, said = machine.run("restore", copy, "--identite", keys / "other", "--remplacer")
+    assert code == 2 and "n’ouvre pas cette sauvegarde" in said and "Tapez" not in said  # the key is tried first
     for typed in words_typed:  # asked twice
         machine.patch.setattr("sys.stdin", Terminal(typed))
         code, said = machine.run("restore", copy, "--identite", keys / "age", "--remplacer")
