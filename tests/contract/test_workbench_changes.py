@@ -10,12 +10,12 @@ from bot.trainer import changes as trainer_changes
 from bot.trainer.corpus import NLU, Corpus, Operation, apply
 from bot.trainer.merge import merge
 from bot.trainer.project import Project
-from tests.contract.test_workbench_examples import INTENT, console, example, ines, inside, key, plain, project, send
+from tests.contract.test_workbench_examples import INTENT, example, ines, inside, key, plain, project, send
 from tests.fakes.console import Answer, Browser, RunningConsole
 from tests.fakes.project import AUTHOR
 from tests.fakes.refusing import commits_refused
 
-__all__ = ["console", "ines", "project"]  # fixtures
+__all__ = ["ines", "project"]  # fixtures
 EXAMPLES, CHANGES = "/atelier/exemples", "/atelier/changements"
 
 
