@@ -15,6 +15,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ from bot.store.workbench.drift import Drift
 # What nobody may come back to: sessions and links that were open when the back-up was made.
 DOORS = ("sessions", "login_links", "oidc_logins")
 # Whether somebody's data stand there: a schema that was only created is as good as empty.
+_LOOKS = 10  # for whoever has just left, 0.2 s apart
 _PEOPLE = ("conversations", "events", "deliveries", "users", "audit")
 _COUNTS, _SCHEMA = "PL001", "PL002"  # SQLSTATEs of our own
 
@@ -163,11 +165,16 @@ def _alone(settings: Settings) -> Iterator[str]:
 
 
 def _check_alone(url: str) -> None:
-    with psycopg.connect(url, connect_timeout=5) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        ).fetchone()
+    """Raise SetupError while somebody else is connected; whoever has just left is given the time to be gone."""
+    with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
+        for _ in range(_LOOKS):
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
+            ).fetchone()
+            if not row or not row[0]:
+                return
+            time.sleep(0.2)
     if row and row[0]:
         raise SetupError(
             f"La base est utilisée ({row[0]} connexion{'s' if row[0] > 1 else ''}) : rien n’a été changé.",

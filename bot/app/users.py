@@ -8,6 +8,7 @@ import getpass
 import sys
 
 from bot.app.access import reach
+from bot.app.say import say
 from bot.core.errors import SetupError
 from bot.settings import Settings
 from bot.store import passwords
@@ -20,10 +21,14 @@ def main(parsed: argparse.Namespace) -> int:
     """Create an account; the exit code."""
     settings = Settings()
     name = checked_name(parsed.name)
-    password = passwords.checked(_password(), name)
+    password = passwords.checked(_password(), name, advise_only=True)
     with reach(settings) as url:
         user = add(url, name, parsed.role, password)
     print(f"Le compte «\u00a0{user.name}\u00a0» est créé ({user.role}).")
+    if passwords.guessed(password, name):
+        say(
+            "ce mot de passe se devine vite. Faites-le changer dès la première connexion : quatre mots sans lien, par exemple."
+        )
     if user.owes_factor:
         print("À la première connexion, la console demandera de relier une application de codes à usage unique.")
     return 0

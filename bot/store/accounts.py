@@ -50,7 +50,7 @@ class Accounts:
         """
         hashed = None
         if password is not None:
-            hashed = await self.hashing.hash(passwords.checked(password, name))
+            hashed = await self.hashing.hash(passwords.checked(password, name, advise_only=True))
         async with self._db.begin() as connection:
             return await insert(connection, now or datetime.now(UTC), name, role, hashed)
 

@@ -46,8 +46,16 @@ class AccountError(Explained):
     """An account cannot be made or changed as asked."""
 
 
-def checked(password: str, name: str = "") -> str:
-    """The password as given. Raises AccountError when it is too short, too long, or guessed at once."""
+def guessed(password: str, name: str = "") -> bool:
+    """Whether whoever guesses here would try it soon."""
+    return len(set(password)) < _DIFFERENT or len(_besides(password, name)) < _BESIDES
+
+
+def checked(password: str, name: str = "", advise_only: bool = False) -> str:
+    """The password as given. Raises AccountError when it is too short, too long, or guessed at once.
+
+    `advise_only`: the last is for the caller to say (`guessed`): who has the machine decides.
+    """
     if len(password) < AT_LEAST:
         raise AccountError(
             f"Le mot de passe est trop court\u00a0: {len(password)} caractères.", f"Donnez-en {AT_LEAST} ou plus."
@@ -56,7 +64,7 @@ def checked(password: str, name: str = "") -> str:
         raise AccountError(
             f"Le mot de passe est trop long\u00a0: {len(password)} caractères.", f"Donnez-en {AT_MOST} au plus."
         )
-    if len(set(password)) < _DIFFERENT or len(_besides(password, name)) < _BESIDES:
+    if len(set(password)) < _DIFFERENT or (guessed(password, name) and not advise_only):
         raise AccountError("Ce mot de passe se devine trop facilement.", "Prenez par exemple quatre mots sans lien.")
     return password
 

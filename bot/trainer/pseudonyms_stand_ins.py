@@ -245,7 +245,7 @@ def _zeroed(rest: str) -> str:
 def _card(dice: random.Random, original: str) -> str:
     count = sum(letter.isdigit() for letter in original)
     digits = "0" + _draw(dice, count - 1)
-    while luhn.is_valid(digits):
+    while luhn.is_valid(digits) or digits.startswith("00"):  # « 00 » begins a number abroad
         digits = "0" + _draw(dice, count - 1)
     return _refill(original, digits)
 

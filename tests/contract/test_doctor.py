@@ -498,11 +498,12 @@ def test_users_add_works_beside_a_running_embedded_server(
 
 
 def test_users_add_starts_the_embedded_server_for_its_own_duration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PLANTON_VAR_DIR", str(tmp_path / "var"))
     monkeypatch.delenv("PLANTON_DATABASE_URL")
     assert add("Zoé", b"mot de passe long") == 0
+    assert "se devine vite" in capsys.readouterr().err  # told, not refused: who has the machine decides
     assert not Embedded(tmp_path / "var").held
     assert not (tmp_path / "var" / "postgres" / "postmaster.pid").exists()
     with Embedded(tmp_path / "var") as server:

@@ -321,6 +321,10 @@ async def test_it_starts_answers_and_leaves_when_nobody_uses_it(machine: Machine
     assert machine.engine.state.phase == READY
     machine.now = 1200.0
     await machine.becomes(OFF)
+    for _ in range(100):  # it is off for people as soon as it is asked to leave
+        if process.poll() is not None:
+            break
+        await asyncio.sleep(0.1)
     assert process.poll() is not None
     assert machine.told >= 3
 
