@@ -22,6 +22,11 @@ def bot_may_answer(owner: str, category: str) -> bool:
     return owner == "waiting" and category not in SILENT_WAITING
 
 
+def bot_has_word(owner: str, category: str, standby: bool, attended: bool) -> bool:
+    """Whether the conversation is the bot's: no other app and no human has it. `attended`: an agent spoke for its hand-off."""
+    return not (standby or (owner == "waiting" and attended)) and bot_may_answer(owner, category)
+
+
 def in_loop(replies_in_ten_minutes: int) -> bool:
     """Whether the bot has said enough here: two machines may be talking to each other."""
     return replies_in_ten_minutes >= LOOP_REPLIES

@@ -216,8 +216,7 @@ class TurnTaker:
     def _bots(self, conversation: Conversation, messages: Sequence[Pending], owner: str) -> bool:
         """Whether the conversation is the bot's: no other app, no human has it."""
         standby = conversation.standby or any(m.standby for m in messages)
-        attended = owner == "waiting" and conversation.attended
-        return not (standby or attended) and owners.bot_may_answer(owner, conversation.category)
+        return owners.bot_has_word(owner, conversation.category, standby, conversation.attended)
 
     def _owner(self, conversation: Conversation, draft: _Draft, now: datetime) -> str:
         """Who has the conversation now: the human in Meta's inbox gives it back by saying nothing for long."""
@@ -343,7 +342,7 @@ class TurnTaker:
             conversation = replace(conversation, category="none", state=None)
         if standby:
             await self._listen(conversation, messages, draft, now, "standby", quiet=True)
-        elif not owners.bot_may_answer(owner, conversation.category) or (owner == "waiting" and conversation.attended):
+        elif not owners.bot_has_word(owner, conversation.category, standby, conversation.attended):
             await self._listen(conversation, messages, draft, now, owner, quiet=False)
         elif self._rules.night.contains(now):
             await self._night(conversation, messages, draft, now)

@@ -36,10 +36,13 @@ class ScriptedEngine:
         self.down = False
         self.fail: list[Exception] = []
         self.slow = 0.0
+        self.free = asyncio.Event()  # cleared: every call waits until it is set
+        self.free.set()
         self.calls: list[tuple[str, str]] = []  # ("turn" | "understand", text)
 
     async def _meet(self, kind: str, text: str) -> None:
         self.calls.append((kind, text))
+        await self.free.wait()
         if self.slow:
             await asyncio.sleep(self.slow)
         if self.down:

@@ -1,0 +1,120 @@
+"""Those who wait too long for their turn, and the one message that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from bot.core.dialogue import Reply
+from bot.policy.overload import Backlog, Waiter
+from bot.store import blocks, outbox
+from bot.store.codec import Codec
+from bot.store.conversations import LIVE
+from bot.store.db import Database
+
+NAME = "affluence:"  # begins the outbox's own name of such a message
+PRIORITY = 5  # in the outbox: after replies to people who write now
+
+_BACKLOG = text(f"""
+    SELECT (SELECT extract(epoch FROM CAST(:now AS timestamptz) - min(d.due_at))
+            FROM unnest(CAST(:priorities AS smallint[])) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT due_at FROM conversations
+                WHERE due_priority = p.priority AND due_at IS NOT NULL
+                  AND (lease_until IS NULL OR lease_until < clock_timestamp())
+                ORDER BY due_at LIMIT 1) d) AS turn,
+           (SELECT extract(epoch FROM CAST(:now AS timestamptz) - o.due_at) FROM outbox o
+            WHERE o.status = 'queued' AND o.lane = 'reply' AND o.priority <= {PRIORITY}
+            ORDER BY o.priority, o.due_at LIMIT 1) AS reply
+""")  # noqa: S608
+
+# Whoever a worker holds is about to be answered. An echo or a tap alone waits for no answer.
+_LATE = text(f"""
+    SELECT c.id, c.due_at, c.owner, c.category, c.owner_version, c.last_person_at, c.last_agent_at,
+           c.standby OR EXISTS (SELECT FROM events e WHERE e.conversation_id = c.id AND e.disposition IS NULL
+                                   AND e.channel = 'standby') AS standby,
+           EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL
+                      AND h.taken_at IS NOT NULL) AS attended,
+           {blocks.STANDS} AS blocked,
+           greatest(c.engine_told_at, c.emergency_at,
+                    (SELECT max(o.created_at) FROM outbox o WHERE o.conversation_id = c.id AND o.dedup LIKE '{NAME}%')) AS told_at
+    FROM conversations c
+    WHERE c.due_priority = ANY(CAST(:priorities AS smallint[])) AND c.due_at <= :before
+      AND (c.due_at, c.id) > (:after, :id) AND (c.lease_until IS NULL OR c.lease_until < clock_timestamp())
+      AND EXISTS (SELECT FROM events e WHERE e.conversation_id = c.id AND e.disposition IS NULL AND e.received_at <= :before
+                     AND e.kind IN ('text', 'quick_reply', 'attachment', 'postback'))
+    ORDER BY c.due_at, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+""")  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a walk through those who wait has got to."""
+
+    due_at: datetime
+    id: int = 0
+
+
+class Late:
+    """Finds those who wait, and tells them. `priorities`: the conversations' due priorities that count."""
+
+    def __init__(self, database: Database, codec: Codec, priorities: tuple[int, ...] = (LIVE,)) -> None:
+        self._db = database
+        self._codec = codec
+        self._priorities = list(priorities)
+
+    async def backlog(self, now: datetime) -> Backlog:
+        """How long the first in each queue has waited."""
+        async with self._db.begin() as connection:
+            row = (await connection.execute(_BACKLOG, {"now": now, "priorities": self._priorities})).one()
+        return Backlog(max(0.0, float(row.turn or 0)), max(0.0, float(row.reply or 0)))
+
+    async def tell(
+        self,
+        now: datetime,
+        waited: timedelta,
+        after: Mark,
+        limit: int,
+        judge: Callable[[Waiter], bool],
+        reply: Reply,
+    ) -> tuple[Mark | None, int]:
+        """Tell those of the next `limit` who have waited for `waited` and whom `judge` lets tell: where to go on (None: the
+        end), and how many were told. A person whom a worker takes up meanwhile is left to it."""
+        async with self._db.begin() as connection:
+            values = {
+                "priorities": self._priorities,
+                "before": now - waited,
+                "after": after.due_at,
+                "id": after.id,
+                "limit": limit,
+            }
+            rows = (await connection.execute(_LATE, values)).all()
+            told = 0
+            for row in rows:
+                waiter = Waiter(
+                    row.owner,
+                    row.category,
+                    row.standby,
+                    row.attended,
+                    row.blocked,
+                    row.last_person_at,
+                    row.last_agent_at,
+                    row.told_at,
+                )
+                if not judge(waiter):
+                    continue
+                new = outbox.NewRow(
+                    row.id,
+                    "reply",
+                    "system",
+                    reply,
+                    now,
+                    priority=PRIORITY,
+                    owner_version=row.owner_version,
+                    dedup=f"{NAME}{now:%Y-%m-%dT%H:%M}",
+                )
+                told += await outbox.add(connection, self._codec, new) is not None
+        return (Mark(rows[-1].due_at, rows[-1].id) if len(rows) == limit else None), told

@@ -1,0 +1,87 @@
+"""More people than the engine can serve: who waits long is told once, truthfully, and is answered all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from bot.policy.overload import Backlog
+from bot.store.overload import Late
+from bot.worker.overload import Notices, Words
+from tests.scenario.system import System
+
+AFTER = timedelta(minutes=2)
+NOTICE = "Beaucoup de personnes nous écrivent."
+
+
+def notices(system: System) -> Notices:
+    """What a worker runs beside its claims."""
+    late = Late(system.database, system.codec)
+    night = system.worker._turns._rules.night
+    return Notices(late, system.clock, AFTER, lambda: Words(night, NOTICE), rest=0)
+
+
+async def jammed(system: System) -> None:
+    """Every place of the worker is taken by a turn that lasts."""
+    system.engine.free.clear()
+    for number in range(16):
+        await system.say(f"busy{number}", "comment porter plainte ?")
+    async with asyncio.timeout(10):
+        while len(system.engine.calls) < 16:
+            await asyncio.sleep(0.02)
+
+
+async def sent(system: System) -> None:
+    """Wait until the outbox is empty."""
+    async with asyncio.timeout(10):
+        while await system.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
+            await asyncio.sleep(0.02)
+
+
+async def owned(system: System, person: str, owner: str) -> None:
+    """The conversation is somebody's."""
+    await system.rows("UPDATE conversations SET owner = :o WHERE person = :p RETURNING id", o=owner, p=person)
+
+
+async def test_who_waits_is_told_once_and_answered_after(system: System) -> None:
+    await jammed(system)
+    for person in ("p1", "p2"):
+        await system.say(person, "une procuration")
+    await system.say("under_agent", "et mon dossier ?")
+    await owned(system, "under_agent", "agent")
+    assert await notices(system).step() == 0  # nobody has waited for long yet
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    await system.say("late", "une procuration")
+    assert await notices(system).step() == 2
+    assert await notices(system).step() == 0
+    await sent(system)
+    assert [system.graph.texts(p) for p in ("p1", "p2", "under_agent", "late")] == [[NOTICE], [NOTICE], [], []]
+    assert await system.dispositions("p1") == [("text", None)]  # a notice answers nothing
+    await system.say("p1", "vous êtes là ?")
+    await system.later(minutes=5)
+    assert await notices(system).step() == 1  # the one who came late; p1 is not told twice within the hour
+    await sent(system)
+    system.engine.free.set()
+    await system.settled()
+    assert system.graph.texts("p1") == [NOTICE, "Je suis un assistant automatique. procuration n° 1"]
+    assert await system.dispositions("p1") == [("text", "answered")] * 2
+
+
+async def test_no_notice_at_night_nor_while_replies_queue_up(system: System) -> None:
+    await jammed(system)
+    await system.say("p1", "une procuration")
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    late = Late(system.database, system.codec)
+    assert (await late.backlog(system.clock.now())).oldest_turn > AFTER.total_seconds()
+    await system.rows(
+        """INSERT INTO outbox (conversation_id, lane, author, message, priority, created_at, due_at, status)
+           SELECT id, 'reply', 'bot', '', 4, now(), :due, 'queued' FROM conversations WHERE person = 'busy0' RETURNING id""",
+        due=system.clock.now() - timedelta(minutes=3),
+    )
+    assert await notices(system).step() == 0
+    await system.rows("DELETE FROM outbox RETURNING id")
+    night = (system.clock.now() + timedelta(days=1)).replace(hour=1, minute=0)
+    await system.later(seconds=(night - system.clock.now()).total_seconds())
+    assert (await late.backlog(system.clock.now())) != Backlog()
+    assert await notices(system).step() == 0
+    assert system.graph.texts("p1") == []
