@@ -39,8 +39,11 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "CONSOLE_HOST": ("127.0.0.1", "adresse d’écoute de la console"),
     "CONSOLE_PORT": ("8090", "port de la console"),
     "SANDBOX_PORT": ("8070", "port du bac à sable (planton demo)"),
+    "SENDER_HOST": ("127.0.0.1", "adresse d’écoute de l’expéditeur"),
     "SENDER_PORT": ("8060", "port interne de l’expéditeur"),
+    "SENDER_URL": (None, "où passerelle et traitement joignent l’expéditeur ; sans elle, SENDER_PORT de cette machine"),
     "ENGINE_URL": ("http://127.0.0.1:5005", "adresse du moteur, ou plusieurs séparées par des virgules"),
+    "ENGINE_HOST": (None, "adresse d’écoute des moteurs lancés ici ; sans elle, celle de ENGINE_URL"),
     "ENGINES_DIR": (
         None,
         "dossier où le lanceur des moteurs et l’atelier se parlent ; sans lui, VAR_DIR",
@@ -327,6 +330,21 @@ class Settings:
             if not _is_http(url):
                 raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
         return urls
+
+    @property
+    def engine_host(self) -> str | None:
+        """Where engines that start here listen, if it is not the loopback address by which ENGINE_URL names them."""
+        return self.raw("ENGINE_HOST")
+
+    @property
+    def sender_url(self) -> str:
+        """Where the sender is asked directly, without a final slash."""
+        url = self.raw("SENDER_URL")
+        if url is None:
+            return f"http://127.0.0.1:{self.port('SENDER_PORT')}"
+        if not _is_http(url):
+            raise _wrong("SENDER_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:8060")
+        return url.rstrip("/")
 
     @property
     def engines_dir(self) -> Path:

@@ -52,7 +52,7 @@ def local_engines(settings: Settings) -> list[Listener]:
             raise SettingsError(
                 f"{PREFIX}ENGINE_URL\u00a0: « {url} » n’a pas de port.", "Exemple\u00a0: http://127.0.0.1:5005"
             )
-        found.append(Listener("engine", parts.hostname, port, "ENGINE_URL"))
+        found.append(Listener("engine", settings.engine_host or parts.hostname, port, "ENGINE_URL"))
     return found
 
 
@@ -67,7 +67,7 @@ def listeners(settings: Settings, role: str) -> list[Listener]:
         host, port = settings.host("CONSOLE_HOST"), settings.port("CONSOLE_PORT")
         return [Listener(role, host, port, "CONSOLE_PORT", "/connexion")]
     if role == "sender":
-        return [Listener(role, "127.0.0.1", settings.port("SENDER_PORT"), "SENDER_PORT")]
+        return [Listener(role, settings.host("SENDER_HOST"), settings.port("SENDER_PORT"), "SENDER_PORT")]
     if role == "sandbox":
         return [Listener(role, "127.0.0.1", settings.port("SANDBOX_PORT"), "SANDBOX_PORT", "/")]
     return []

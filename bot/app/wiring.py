@@ -155,10 +155,6 @@ def _echo_of(settings: Settings) -> Callable[[str], tuple[int, int] | None]:
     return read
 
 
-def _url(settings: Settings, name: str) -> str:
-    return f"http://127.0.0.1:{settings.port(name)}"
-
-
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with session.get(url, timeout=aiohttp.ClientTimeout(total=1)) as response:
@@ -196,7 +192,7 @@ async def gateway(settings: Settings, url: str) -> None:
         )
         inbox = Inbox(opened.database, opened.codec, rules)
         secret = settings.secret("SECRET_KEY").encode()
-        sender_url = _url(settings, "SENDER_PORT")
+        sender_url = settings.sender_url
 
         async def emergency_send(event: Event, detection: Detection) -> bool:
             words = getattr(event.body, "text", "")
@@ -276,7 +272,7 @@ async def worker(settings: Settings, url: str) -> None:
 
         work = Worker(WorkerDeps(conversations, turns(live.policy), opened.listener, opened.clock))
         live.tell(lambda policy: work.use(turns(policy)))
-        secret, sender_url = settings.secret("SECRET_KEY").encode(), _url(settings, "SENDER_PORT")
+        secret, sender_url = settings.secret("SECRET_KEY").encode(), settings.sender_url
         async with aiohttp.ClientSession() as session:
 
             async def ask(platform: Platform, account: str, person: str) -> str | None:
@@ -332,6 +328,7 @@ async def sender(settings: Settings, url: str) -> None:
                 metadata_key=secret,
                 older_keys=tuple(older),
                 clock=opened.clock,
+                host=settings.host("SENDER_HOST"),
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
             )

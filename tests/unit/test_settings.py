@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.app.ports import listeners
 from bot.app.required import ROLES, faults
 from bot.core.errors import SettingsError
 from bot.policy.retention import DEFAULT, Class
@@ -31,6 +32,7 @@ READ = {
     "CONSOLE_PORT": lambda s: s.port("CONSOLE_PORT"),
     "SANDBOX_PORT": lambda s: s.port("SANDBOX_PORT"),
     "SENDER_PORT": lambda s: s.port("SENDER_PORT"),
+    "SENDER_URL": lambda s: s.sender_url,
     "ENGINE_URL": lambda s: s.engine_urls,
     "META_APP_SECRET": lambda s: s.app_secrets,
     "ACCOUNTS": lambda s: s.accounts(),
@@ -59,6 +61,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert [plain.port(f"{n}_PORT") for n in ("GATEWAY", "CONSOLE", "SANDBOX", "SENDER")] == [8080, 8090, 8070, 8060]
     assert plain.host("GATEWAY_HOST") == plain.host("CONSOLE_HOST") == "127.0.0.1"
     assert plain.engine_urls == ["http://127.0.0.1:5005"]
+    assert plain.sender_url == "http://127.0.0.1:8060"
     assert plain.zone.key == "Europe/Paris"
     assert (plain.wall("NIGHT_START"), plain.wall("NIGHT_END")) == (time(0), time(6))
     assert plain.desk_hours == (time(6), None)
@@ -75,6 +78,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("CONSOLE_PORT", "http"),
         ("SANDBOX_PORT", "-1"),
         ("SENDER_PORT", "８０８０"),
+        ("SENDER_URL", "sender:8060"),
         ("ENGINE_URL", "127.0.0.1:5005"),
         ("ENGINE_URL", "http://127.0.0.1:99999"),
         ("ENGINE_URL", ","),
@@ -115,6 +119,16 @@ def test_a_wrong_value_is_one_line_that_names_it(name: str, value: str) -> None:
         READ[name](settings(**{name: value}))
     assert wrong.value.what.startswith(f"PLANTON_{name}\u00a0: ")
     assert "\n" not in str(wrong.value)
+
+
+def test_sender_and_engines_listen_for_other_machines_only_where_told() -> None:
+    plain, told = settings(), settings(SENDER_HOST="0.0.0.0", ENGINE_HOST="10.0.0.4", SENDER_URL="http://sender:8060/")
+    assert [(one.host, one.port) for role in ("sender", "engine") for one in listeners(plain, role)] == [
+        ("127.0.0.1", 8060),
+        ("127.0.0.1", 5005),
+    ]
+    assert [one.host for role in ("sender", "engine") for one in listeners(told, role)] == ["0.0.0.0", "10.0.0.4"]
+    assert told.sender_url == "http://sender:8060"
 
 
 @given(st.sampled_from(sorted(READ)), st.text(max_size=40))
