@@ -13,11 +13,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bot.store import alerts
+from bot.store.db import ITS, OURS
 
 Row = dict[str, Any]
 T = TypeVar("T")
 PATIENCE = 30.0  # seconds for everything that one look asks
 STATEMENT = 20_000  # milliseconds
+# The lock of a machine that vanished must fall: nobody would tell for all meanwhile.
+_OPTIONS = {"statement_timeout": str(STATEMENT), "lock_timeout": "2000", **ITS}
 
 
 class Away(Exception):
@@ -40,7 +43,8 @@ class _Session:
                 autocommit=True,
                 row_factory=dict_row,
                 application_name="planton-monitor",
-                options=f"-c statement_timeout={STATEMENT} -c lock_timeout=2000",
+                options=" ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()),
+                **OURS,
             )
         if not self.leads:
             self.leads = alerts.lead(self._connection)

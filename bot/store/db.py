@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql as pgsql
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -41,6 +43,23 @@ def sqlstate(error: DBAPIError) -> str:
 
 
 LOCK_PATIENCE = "2s"  # how long a migration may make others queue behind the lock that it waits for
+
+# A host or network that vanishes says no goodbye. Both ends of a connection notice within about this many seconds: ours, so
+# that nobody waits for ever for an answer; PostgreSQL's, so that what a lost host had locked is free again.
+SILENCE = 11
+OURS: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": SILENCE * 1000,
+}
+ITS = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": str(SILENCE * 1000),
+}
+_SET_ITS = "SELECT set_config(name, setting, false) FROM json_each_text(%s) AS its(name, setting)"
 
 
 class SchemaBusy(SetupError):
@@ -81,9 +100,7 @@ class Database:
         )
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
-            self.url, connect_timeout=3, application_name=self._name, prepare_threshold=3
-        )
+        return await connect(self.url, self._name, prepare_threshold=3)
 
     @contextlib.asynccontextmanager
     async def begin(self, durable: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -139,6 +156,30 @@ class Database:
     async def close(self) -> None:
         """Close the pool."""
         await self.engine.dispose()
+
+
+async def connect(
+    url: str, name: str, autocommit: bool = False, prepare_threshold: int | None = 5
+) -> psycopg.AsyncConnection[Any]:
+    """A connection that notices within SILENCE seconds that the other end is gone. What the URL says itself goes first."""
+    given = conninfo_to_dict(url)
+    wanted = {option: value for option, value in OURS.items() if option not in given}
+    connection = await psycopg.AsyncConnection.connect(
+        url,
+        autocommit=True,
+        connect_timeout=3,
+        application_name=name,
+        prepare_threshold=prepare_threshold,
+        **wanted,
+    )
+    try:
+        if not connection.info.host.startswith("/"):  # over the network
+            await connection.execute(_SET_ITS, (json.dumps(ITS),), prepare=False)
+        await connection.set_autocommit(autocommit)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def _config() -> Config:
@@ -260,9 +301,7 @@ class Listener:
                 await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=3, application_name="planton-listen"
-        )
+        connection = await connect(self._url, "planton-listen", autocommit=True)
         async with connection:
             for name in self._channels:
                 await connection.execute(pgsql.SQL("LISTEN {}").format(pgsql.Identifier(name)))
