@@ -1,7 +1,9 @@
 """The engines as one port: a person's turns go to the same engine while it is up, another one takes over when it is not.
 
-Engines keep nothing, so that any of them can run any turn. EngineDown: none could be reached, or none is ready or answered
-in time (try again later). EngineRefused: an engine answered, and the answer is of no use (trying again changes nothing).
+Engines keep nothing, so that any of them can run any turn; a person's turns follow each other because a worker asks for one
+at a time. Where a person's engine has more under way than another, that one serves them: a slow engine holds up few.
+EngineDown: none could be reached, or none is ready or answered in time (try again later). EngineRefused: an engine answered,
+and the answer is of no use (trying again changes nothing).
 
 An engine that hands over to another closes the connections that were kept open: what was on its way over one of them is asked
 once more at once, over a new one. A turn changes nothing in the engine, so that asking twice does no harm.
@@ -25,6 +27,7 @@ from bot.dialogue import answers
 FIRST_PAUSE = 0.5  # seconds without asking an engine that failed; doubles with each failure
 LONGEST_PAUSE = 5.0
 CONNECT_TIMEOUT = 2.0
+MORE = 1  # turns that an engine may have under way above the one that has fewest
 
 
 class Circuit:
@@ -75,6 +78,7 @@ class EngineClient:
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout))
         self._circuits = {url: Circuit(clock) for url in self._urls}
+        self._under_way = dict.fromkeys(self._urls, 0)
         self._session: Optional[aiohttp.ClientSession] = None
         self._fresh: Optional[aiohttp.ClientSession] = None  # keeps no connection
 
@@ -116,11 +120,12 @@ class EngineClient:
 
     async def _ask(self, path: str, body: dict[str, Any], key: str) -> Any:
         """Ask the engines in the order of `key`, each at most once, until one answers."""
-        for url in by_preference(self._urls, key):
+        for url in self._order(key):
             circuit = self._circuits[url]
             if not circuit.open_to_requests:
                 continue
             circuit.begin()
+            self._under_way[url] += 1
             try:
                 answer = await self._post(url + path, body)
             except EngineDown:
@@ -132,9 +137,20 @@ class EngineClient:
             except BaseException:
                 circuit.left()
                 raise
+            finally:
+                self._under_way[url] -= 1
             circuit.succeeded()
             return answer
         raise EngineDown("no engine answers")
+
+    def _order(self, key: str) -> list[str]:
+        """As the key prefers, those that have much under way last. Paused ones have nothing, and are passed over."""
+        urls = by_preference(self._urls, key)
+        if len(urls) == 1:
+            return urls
+        busy = {url: self._under_way[url] for url in urls if self._circuits[url].open_to_requests}
+        least = min(busy.values(), default=0)
+        return sorted(urls, key=lambda url: busy.get(url, 0) > least + MORE)  # keeps the order of equals
 
     async def _post(self, url: str, body: dict[str, Any]) -> Any:
         data = json.dumps(body).encode("ascii")

@@ -261,6 +261,59 @@ async def test_one_turn_tries_an_engine_that_hangs_and_the_others_fail_at_once(
     assert (await client.understand("bonjour")).intent == "plainte_comment"
 
 
+async def test_a_slow_engine_holds_up_few_and_the_other_does_the_rest(
+    start_engine: StartEngine, make_client: MakeClient
+) -> None:
+    slow, quick = await start_engine(), await start_engine()
+    slow.pause = 30.0
+    client = make_client(slow.url, quick.url)
+    people = iter(range(200))
+    room = asyncio.Semaphore(8)  # as a worker that has so many conversations in hand
+    answered: list[int] = []
+
+    async def one(person: int) -> None:
+        async with room:
+            await client.turn(f"p{person}", "bonjour", None)
+            answered.append(person)
+
+    tasks = [asyncio.create_task(one(person)) for person in people]
+    try:
+        async with asyncio.timeout(20):
+            while len(answered) < 180:  # half of them would wait behind the slow one
+                await asyncio.sleep(0.01)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(slow.asked) <= 5
+    assert len(quick.asked) >= 180
+    slow.pause = 0.0
+    await asyncio.gather(*(client.turn(f"p{person}", "bonjour", None) for person in range(40)))
+    assert len(slow.asked) > 12, "it has its share again"
+
+
+async def test_engines_share_what_comes_at_once(start_engine: StartEngine, make_client: MakeClient) -> None:
+    engines = [await start_engine() for _ in range(3)]
+    for engine in engines:
+        engine.pause = 0.05
+    client = make_client(*(engine.url for engine in engines))
+    await asyncio.gather(*(client.turn(f"p{person}", "bonjour", None) for person in range(48)))
+    counts = [len(engine.asked) for engine in engines]
+    assert sum(counts) == 48
+    assert max(counts) - min(counts) <= 2
+
+
+async def test_what_the_other_engine_was_asked_counts_no_longer_once_it_fails(
+    start_engine: StartEngine, make_client: MakeClient
+) -> None:
+    up, down = await start_engine(), await start_engine()
+    down.status, down.body, up.pause = 503, {}, 0.05
+    client = make_client(up.url, down.url, clock=Now())
+    turns = await asyncio.gather(*(client.turn(f"p{person}", "bonjour", None) for person in range(30)))
+    assert len(turns) == 30
+    assert len(up.asked) == 30
+
+
 def test_losing_an_engine_moves_only_its_people() -> None:
     urls = [f"http://engine{n}" for n in range(4)]
     before = {f"p{n}": by_preference(urls, f"p{n}")[0] for n in range(400)}
