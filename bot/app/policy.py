@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +34,7 @@ LEXICON = ROOT / "data" / "danger.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.3
 DISTRESS_SURE = 0.6
+GLANCES = 4096  # kept at most
 
 
 def in_service(var: Path | None = None) -> Model | None:
@@ -80,6 +82,7 @@ class Policy:
     lexicon: Lexicon
     score: LinearScore | None
     precisions: Precisions
+    glances: dict[bytes, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def facts(self, spoken: str, words: str) -> str:
         """The name of a reply with facts for words in another language than French, or ""; of French ones, with what they ask
@@ -89,8 +92,19 @@ class Policy:
         return found if found in self.texts else ""
 
     def triage(self, words: str) -> Detection | None:
-        """Lexicon and score alone, as the gateway looks at each message."""
-        return emergency.detect(words, self.lexicon, self.score)
+        """Lexicon and score alone, as the gateway looks at each message.
+
+        What they made of it is kept for a moment, under a digest and never under the words.
+        """
+        found = emergency.glance(words, self.lexicon, self.score)
+        if len(self.glances) >= GLANCES:
+            self.glances.clear()
+        self.glances[_digest(words)] = found.suspect
+        return found.detection
+
+    def suspect(self, words: str) -> bool:
+        """Whether words that were triaged just now show a trace of danger: the engine looks at them before others."""
+        return self.glances.get(_digest(words), False)
 
     def detect(self, words: str, understanding: Understanding) -> Detection | None:
         """All three detectors. What the engine alone saw has the kind of the engine's own best guess."""
@@ -122,6 +136,10 @@ class Policy:
         if action is None:
             return None
         return EmergencyPlan(emergency.compose(self.texts, action), action.send == "short", action.handoff, action.old)
+
+
+def _digest(words: str) -> bytes:
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _foreign(detection: Detection | None) -> bool:

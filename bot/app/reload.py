@@ -54,6 +54,10 @@ class Live:
         """As Policy.triage."""
         return self.policy.triage(words)
 
+    def suspect(self, words: str) -> bool:
+        """As Policy.suspect."""
+        return self.policy.suspect(words)
+
     def plan(
         self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
     ) -> EmergencyPlan | None:

@@ -189,6 +189,7 @@ async def gateway(settings: Settings, url: str) -> None:
             policy.triage,
             policy.plan,
             _echo_of(settings),
+            suspect=policy.suspect,
         )
         inbox = Inbox(opened.database, opened.codec, rules)
         secret = settings.secret("SECRET_KEY").encode()

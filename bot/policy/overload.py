@@ -1,4 +1,4 @@
-"""More people write than can be answered at once: who is looked at first, and who is told that the answer will be late."""
+"""More people write than can be answered at once: who is told that the answer will be late."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from bot.policy import owner as owners
 from bot.policy.night import Night
 from bot.policy.patience import TOLD_AGAIN
 from bot.policy.window import STANDARD
-
-# The exported score from which a message is looked at before others: far below an alarm, so that the engine, which sees more
-# dangers than the gateway, gets soon to those that it alone can see.
-SUSPECT = 0.1
-
 
 @dataclass(frozen=True)
 class Backlog:

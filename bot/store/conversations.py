@@ -28,7 +28,9 @@ from bot.store.workbench.readings import NewReading
 
 log = logging.getLogger("planton.store")
 
-DANGER, LIVE, BUNDLE = 0, 4, 7  # due_priority: who is looked at first
+# due_priority, who is looked at first: a trace of danger, somebody whom we never answered, others who write now, a night's bundles.
+DANGER, NEW, LIVE, BUNDLE = 0, 2, 4, 7
+PRIORITIES = f"CAST(ARRAY[{DANGER}, {NEW}, {LIVE}, {BUNDLE}] AS smallint[])"
 
 STATE = "conversations.state"
 BODY = "events.body"
@@ -150,7 +152,7 @@ _FIELDS = f"""c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts
 # One index range a priority, so that thousands which wait for the morning cost nothing.
 _CLAIM = text(f"""
     WITH due AS (
-        SELECT d.id FROM unnest(CAST(ARRAY[0, 4, 7] AS smallint[])) WITH ORDINALITY AS p(priority, n)
+        SELECT d.id FROM unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)
         CROSS JOIN LATERAL (
             SELECT id FROM conversations
             WHERE due_priority = p.priority AND due_at <= :now
@@ -210,14 +212,14 @@ class Conversations:
         """Seconds until the next conversation is due; None when none waits."""
         async with self._db.begin() as connection:
             at = await connection.scalar(
-                text("""
-                    SELECT min(d.due_at) FROM unnest(CAST(ARRAY[0, 4, 7] AS smallint[])) AS p(priority)
+                text(f"""
+                    SELECT min(d.due_at) FROM unnest({PRIORITIES}) AS p(priority)
                     CROSS JOIN LATERAL (
                         SELECT due_at FROM conversations
                         WHERE due_priority = p.priority AND due_at IS NOT NULL
                           AND (lease_until IS NULL OR lease_until < clock_timestamp())
                         ORDER BY due_at LIMIT 1) d
-                """)
+                """)  # noqa: S608
             )
         return None if at is None else max(0.0, (at - now).total_seconds())
 

@@ -39,7 +39,7 @@ from bot.policy.told import known
 from bot.store import caught, emergencies, erased, handoffs, meta_flow, raw_bodies, search, snoozes
 from bot.store.batches import Batches
 from bot.store.codec import Codec
-from bot.store.conversations import BODY, BUNDLE, LIVE, STATE
+from bot.store.conversations import BODY, BUNDLE, DANGER, LIVE, NEW, STATE
 from bot.store.db import CONSOLE, DUE, Database, notify
 from bot.store.withdrawal import withdraw
 
@@ -67,6 +67,7 @@ class InboxRules:
     plan: emergencies.EmergencyPlanner
     echo_of: Callable[[str], tuple[int, int] | None]  # signed metadata → (outbox id, part)
     ours: caught.Ours = lambda words: None  # asked while catching up only
+    suspect: Callable[[str], bool] = lambda words: False  # a trace of danger: the engine is to look at it before others
 
 
 @dataclass
@@ -753,11 +754,17 @@ class Inbox:
                     UPDATE conversations SET wake = wake + 1,
                         due_at = CASE WHEN due_at IS NULL OR due_at > :now AND debounce_resets < {_DEBOUNCE_RESETS}
                                       OR due_priority > {LIVE} THEN :due ELSE due_at END,
-                        due_priority = least(due_priority, {LIVE}),
+                        due_priority = least(due_priority, CASE WHEN id = ANY(:suspects) THEN {DANGER}
+                                                                WHEN introduced_at IS NULL THEN {NEW} ELSE {LIVE} END),
                         debounce_resets = debounce_resets + 1
                     WHERE id = ANY(:ids)
                 """),  # noqa: S608
-                {"ids": list(speaks), "now": now, "due": now + self._rules.debounce},
+                {
+                    "ids": list(speaks),
+                    "suspects": self._suspects(rest),
+                    "now": now,
+                    "due": now + self._rules.debounce,
+                },
             )
         if late:  # after people who write now, oldest first, as what waited for the morning
             waited = {
@@ -767,7 +774,7 @@ class Inbox:
                 if now - speaks.get(one.conversation.id, now) > _LATE
             }
             await connection.execute(
-                text(f"UPDATE conversations SET due_priority = {BUNDLE} WHERE id = ANY(:ids)"),  # noqa: S608
+                text(f"UPDATE conversations SET due_priority = {BUNDLE} WHERE id = ANY(:ids) AND due_priority <> {DANGER}"),  # noqa: S608
                 {"ids": list(waited)},
             )
         if echoes:
@@ -780,6 +787,15 @@ class Inbox:
         await notify(connection, DUE)
         for conversation in (speaks.keys() | echoes) if len(speaks.keys() | echoes) <= 20 else ():
             await notify(connection, CONSOLE, str(conversation))
+
+    def _suspects(self, rest: Sequence[_Taken]) -> list[int]:
+        """The conversations in which something shows a trace of danger."""
+        return [
+            one.conversation.id
+            for one in rest
+            if one.conversation is not None
+            if isinstance(one.event.body, (Message, Edit)) and self._rules.suspect(one.event.body.text or "")
+        ]
 
 
 def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:

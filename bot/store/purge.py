@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.policy.retention import PSEUDONYMISED, Class, Limits, class_of
 from bot.store import audit, facts, retention
 from bot.store.codec import Codec
+from bot.store.conversations import DANGER, LIVE, NEW
 from bot.store.db import Database
 from bot.store.retention import HELD_DELIVERIES, Counts
 
@@ -451,10 +452,10 @@ class _Run:
             await self._rest(began)
 
 
-_LATE = text("""
-    SELECT EXISTS (SELECT FROM conversations WHERE due_priority = ANY(CAST(ARRAY[0, 4] AS smallint[])) AND due_at < :since
+_LATE = text(f"""
+    SELECT EXISTS (SELECT FROM conversations WHERE due_priority IN ({DANGER}, {NEW}, {LIVE}) AND due_at < :since
         AND (lease_until IS NULL OR lease_until < clock_timestamp()))
-""")
+""")  # noqa: S608
 LATE = timedelta(seconds=5)
 FACT = "purge_night"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from bot.policy.overload import Backlog
@@ -65,6 +66,27 @@ async def test_who_waits_is_told_once_and_answered_after(system: System) -> None
     await system.settled()
     assert system.graph.texts("p1") == [NOTICE, "Je suis un assistant automatique. procuration n° 1"]
     assert await system.dispositions("p1") == [("text", "answered")] * 2
+
+
+async def test_traces_of_danger_first_then_whom_we_never_answered_then_the_rest(system: System) -> None:
+    system.inbox._rules = replace(system.inbox._rules, suspect=lambda words: "enfermée" in words)
+    for person in ("known1", "known2"):
+        await system.say(person, "bonjour")
+    await system.settled()
+    await jammed(system)
+    already = len(system.engine.calls)
+    await system.say("known1", "et la procuration ?")
+    await system.say("new1", "comment porter plainte à Lille ?")
+    await system.say("new2", "je me suis enfermée avec les petits, quelle procuration")
+    await system.say("known2", "je me suis enfermée, concours")
+    system.engine.free.set()
+    await system.settled()
+    said = [words.split()[-1] for _, words in system.engine.calls[already:]]
+    assert said == ["procuration", "concours", "?", "?"]
+    assert [words for _, words in system.engine.calls[already + 2 :]] == [
+        "comment porter plainte à Lille ?",
+        "et la procuration ?",
+    ]
 
 
 async def test_no_notice_at_night_nor_while_replies_queue_up(system: System) -> None:

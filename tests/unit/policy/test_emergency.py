@@ -20,6 +20,7 @@ from bot.policy.emergency import (
     compose,
     decide,
     detect,
+    glance,
     is_french,
 )
 from bot.policy.lexicon import Lexicon
@@ -75,6 +76,27 @@ def act(detection: Optional[Detection] = DANGER, **situation: Any) -> Optional[E
 )
 def test_three_detectors(text: str, engine: Optional[float], expected: Optional[Detection]) -> None:
     assert detect(text, LEXICON, SCORE, engine, 0.7) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "alarm", "suspect"),
+    [
+        ("au secours", True, True),
+        ("au secours bonjour à vous tous", False, True),  # the score does not confirm it; the engine is to look all the same
+        ("devant moi, un couteau", True, True),
+        ("bonjour à vous tous", False, False),
+        ("bonjour", False, False),
+    ],
+)
+def test_what_the_engine_is_to_look_at_first(text: str, alarm: bool, suspect: bool) -> None:
+    found = glance(text, LEXICON, SCORE)
+    assert (found.detection is not None, found.suspect) == (alarm, suspect)
+    assert found.detection == detect(text, LEXICON, SCORE)
+
+
+def test_before_the_first_training_the_lexicon_alone_makes_a_suspect() -> None:
+    assert glance("au secours bonjour à vous tous", LEXICON, None).suspect
+    assert not glance("bonjour à vous tous", LEXICON, None).suspect
 
 
 def test_a_detection_names_its_intent() -> None:
