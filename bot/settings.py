@@ -41,7 +41,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "SANDBOX_PORT": ("8070", "port du bac à sable (planton demo)"),
     "SENDER_HOST": ("127.0.0.1", "adresse d’écoute de l’expéditeur"),
     "SENDER_PORT": ("8060", "port interne de l’expéditeur"),
-    "SENDER_URL": (None, "où passerelle et traitement joignent l’expéditeur ; sans elle, SENDER_PORT de cette machine"),
+    "SENDER_URL": (
+        None,
+        "où passerelle et traitement joignent l’expéditeur, ou plusieurs séparés par des virgules ; sans elle, SENDER_PORT ici",
+    ),
     "ENGINE_URL": ("http://127.0.0.1:5005", "adresse du moteur, ou plusieurs séparées par des virgules"),
     "ENGINE_HOST": (None, "adresse d’écoute des moteurs lancés ici ; sans elle, celle de ENGINE_URL"),
     "ENGINES_DIR": (
@@ -338,13 +341,15 @@ class Settings:
 
     @property
     def sender_url(self) -> str:
-        """Where the sender is asked directly, without a final slash."""
-        url = self.raw("SENDER_URL")
-        if url is None:
+        """Where the sender is asked directly, without a final slash; several are separated by commas, as `meta.direct` reads."""
+        given = self.raw("SENDER_URL")
+        if given is None:
             return f"http://127.0.0.1:{self.port('SENDER_PORT')}"
-        if not _is_http(url):
-            raise _wrong("SENDER_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:8060")
-        return url.rstrip("/")
+        urls = [url.strip().rstrip("/") for url in given.split(",") if url.strip()]
+        for url in urls or [""]:
+            if not _is_http(url):
+                raise _wrong("SENDER_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:8060")
+        return ",".join(urls)
 
     @property
     def engines_dir(self) -> Path:

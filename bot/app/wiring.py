@@ -163,6 +163,11 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
+async def _one_answers(session: aiohttp.ClientSession, urls: str) -> bool:
+    """Whether one of the senders is well."""
+    return any(await asyncio.gather(*(_answers(session, f"{url}/healthz") for url in urls.split(","))))
+
+
 async def _accounts_work(session: aiohttp.ClientSession, url: str) -> bool:
     """Whether Meta takes messages from every account, as far as the sender knows."""
     try:
@@ -232,8 +237,8 @@ async def gateway(settings: Settings, url: str) -> None:
             probes={
                 "database": opened.database.ping,
                 "engine": engine_ready,
-                "sender": lambda: _answers(session, f"{sender_url}/healthz"),
-                "meta": lambda: _accounts_work(session, f"{sender_url}/healthz"),
+                "sender": lambda: _one_answers(session, sender_url),
+                "meta": lambda: _accounts_work(session, f"{sender_url.split(',')[0]}/healthz"),
             },
             recall=tell,
             erased=erased,

@@ -18,6 +18,7 @@ import aiohttp
 from bot.core.messages import Platform
 
 SIGNATURE_HEADER = "X-Planton-Signature"
+CONNECT = 1.0  # seconds: a machine that is gone must not keep those waiting whom another sender answers
 _PURPOSE = b"planton-sender\n"
 
 
@@ -43,10 +44,17 @@ async def send_emergency(
     key: str,
     timeout: float = 20,
 ) -> str | None:
-    """Send a text at once, and once per `key`. The mid, or None when the sender could not; never raises for that."""
+    """Send a text at once, and once per `key`. The mid, or None when no sender could; never raises for that.
+
+    `sender_url`: one or several, separated by commas; the next is asked where one cannot be reached or cannot send. All who
+    ask have them in the same order, so that the same sender hears of a key again.
+    """
     fields = {"platform": platform.value, "account": account, "person": person, "text": text, "key": key}
-    data = await _ask(session, f"{sender_url.rstrip('/')}/emergency", secret_key, fields, timeout)
-    return str(data.get("mid") or "") if data.get("sent") is True else None
+    for url in sender_url.split(","):
+        data = await _ask(session, f"{url.rstrip('/')}/emergency", secret_key, fields, timeout)
+        if data.get("sent") is True:
+            return str(data.get("mid") or "")
+    return None
 
 
 async def ask_name(
@@ -60,7 +68,9 @@ async def ask_name(
 ) -> str | None:
     """The person's name (on Instagram the user name failing that), or None when it cannot be had."""
     fields = {"platform": platform.value, "account": account, "person": person}
-    data = await _ask(session, f"{sender_url.rstrip('/')}/profile", secret_key, fields, timeout)
+    data: dict[str, Any] = {}
+    for url in sender_url.split(","):
+        data = data or await _ask(session, f"{url.rstrip('/')}/profile", secret_key, fields, timeout)
     name = data.get("name") or data.get("username")
     return name if isinstance(name, str) else None
 
@@ -70,7 +80,7 @@ async def _ask(
 ) -> dict[str, Any]:
     body = json.dumps(fields).encode()
     headers = {SIGNATURE_HEADER: sign(secret_key, body), "Content-Type": "application/json"}
-    limit = aiohttp.ClientTimeout(total=timeout)
+    limit = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT)
     try:
         async with session.post(url, data=body, headers=headers, timeout=limit, allow_redirects=False) as response:
             data = json.loads(await response.read())

@@ -551,6 +551,21 @@ async def test_door_sends_each_key_once() -> None:
         assert await w.emergency(key="m2") != mids[0]
 
 
+async def test_a_sender_that_is_gone_keeps_nobody_from_being_answered_by_another() -> None:
+    async with running() as gone:
+        away = gone.sender.url
+    async with running(token="revoked") as mute, running() as w:
+        several = f"{away}/,{mute.sender.url},{w.sender.url}"
+        mid = await direct.send_emergency(
+            w.session, several, KEY, Platform.MESSENGER, PAGE, "42", "Appelez le 17.", "m1"
+        )
+        assert mid == w.graph.sent[0].mid
+        assert await direct.ask_name(w.session, several, KEY, Platform.MESSENGER, PAGE, "42") is None  # nobody knows it
+        w.graph.graph.person_wrote("42", name="Anne Durand")
+        assert await direct.ask_name(w.session, several, KEY, Platform.MESSENGER, PAGE, "42") == "Anne Durand"
+        assert [len(world.graph.sent) for world in (gone, mute, w)] == [0, 0, 1]
+
+
 async def test_door_insists_after_a_fault() -> None:
     async with running() as w:
         w.graph.script(Script(Mood.RESET), error(2))

@@ -79,6 +79,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("SANDBOX_PORT", "-1"),
         ("SENDER_PORT", "８０８０"),
         ("SENDER_URL", "sender:8060"),
+        ("SENDER_URL", "http://a:8060,b:8060"),
         ("ENGINE_URL", "127.0.0.1:5005"),
         ("ENGINE_URL", "http://127.0.0.1:99999"),
         ("ENGINE_URL", ","),
@@ -129,6 +130,7 @@ def test_sender_and_engines_listen_for_other_machines_only_where_told() -> None:
     ]
     assert [one.host for role in ("sender", "engine") for one in listeners(told, role)] == ["0.0.0.0", "10.0.0.4"]
     assert told.sender_url == "http://sender:8060"
+    assert settings(SENDER_URL="http://a:8060/, http://b:8060").sender_url == "http://a:8060,http://b:8060"
 
 
 @given(st.sampled_from(sorted(READ)), st.text(max_size=40))
