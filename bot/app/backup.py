@@ -85,7 +85,7 @@ def check_key(url: str, codec: Codec) -> None:
 
 def model_in_service(settings: Settings) -> str | None:
     """The name (a hash) of the model that answers."""
-    model = policy.in_service(settings.var_dir)
+    model = policy.in_service(settings.engines_dir)
     return None if model is None else model.archive.name.removesuffix(".tar.gz")
 
 

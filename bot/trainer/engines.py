@@ -91,7 +91,7 @@ def status(var: Path) -> Status:
 def hold(var: Path) -> int | None:
     """Say that we look after the engines of this folder; the descriptor to keep, None when somebody else does."""
     var.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
     for _ in range(LOOKS):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
