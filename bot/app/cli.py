@@ -122,6 +122,13 @@ def parser() -> Parser:
     train.description = "Entraîne le modèle à partir de config.yml, domain.yml et data/."
     train.add_argument("--force", action="store_true", help="entraîne même si rien n’a changé")
 
+    model = commands.add_parser("model", help="fait changer de modèle les moteurs de cette machine, sans coupure")
+    model.description = (
+        "Fait charger un modèle aux moteurs de cette machine, l’un après l’autre, pendant qu’ils répondent. À lancer sur chaque "
+        "machine de moteurs qui n’est pas celle de l’atelier, après y avoir copié models/ (docs/passage-a-l-echelle.md)."
+    )
+    model.add_argument("name", nargs="?", metavar="MODÈLE", help="son nom dans models/ ; sinon le plus récent")
+
     route = commands.add_parser("route", help="dit ce que Planton répondrait à chaque ligne d’un fichier")
     route.description = "Lit des messages (un par ligne, UTF-8) et écrit un objet JSON par ligne."
     route.add_argument("file", nargs="?", metavar="FICHIER", help="sinon l’entrée standard")

@@ -17,7 +17,8 @@ import aiohttp
 import psutil
 import pytest
 
-from bot.core.errors import EngineDown
+from bot.app import model
+from bot.core.errors import EngineDown, SetupError
 from bot.dialogue.client import EngineClient
 from bot.trainer import engines
 from tests.scenario.processes import ROOT, until
@@ -371,3 +372,32 @@ async def test_a_damaged_wish_is_none(tmp_path: Path, word: str) -> None:
     (tmp_path / engines.STATUS).write_text(word)
     assert engines.wanted(tmp_path) is None
     assert engines.status(tmp_path) == engines.Status()
+
+
+async def test_a_machine_without_workbench_changes_its_model_by_a_command(tmp_path: Path) -> None:
+    async with started(tmp_path, seats=2) as one:
+        one.model("nouveau")
+        os.utime(one.models / "nouveau.tar.gz", (1, 1))  # as a copy that did not keep its date
+        async with Flow(one.urls) as flow:
+            await asyncio.to_thread(model.change, one.var, model.wanted(one.models, "nouveau"), 30.0)
+            await one.serve("nouveau.tar.gz")
+            await until(lambda: flow.said[-1:] == ["nouveau"], 10, "the new model answers")
+        assert flow.failed == []
+        assert engines.newest(one.models) == one.models / "nouveau.tar.gz", "the next start takes it too"
+        one.model("mauvais", fail=True)  # the newest
+        with pytest.raises(SetupError, match="Le modèle n’a pas changé"):
+            await asyncio.to_thread(model.change, one.var, one.models / "mauvais.tar.gz", 30.0)
+        assert engines.status(one.var).models == {"nouveau.tar.gz"}
+        assert engines.newest(one.models) == one.models / "nouveau.tar.gz", "the next start does not try the bad one"
+
+
+def test_the_command_needs_a_launcher_and_a_model(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="aucun modèle"):
+        model.wanted(tmp_path, None)
+    (tmp_path / "a.tar.gz").touch()
+    assert model.wanted(tmp_path, None) == model.wanted(tmp_path, "a") == model.wanted(tmp_path, "a.tar.gz")
+    for name in ("b", "../a", ""):
+        with pytest.raises(SetupError, match="n’est pas dans models/"):
+            model.wanted(tmp_path, name)
+    with pytest.raises(SetupError, match="Aucun moteur ne tourne"):
+        model.change(tmp_path, tmp_path / "a.tar.gz")
