@@ -145,9 +145,7 @@ def glance(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> Glance:
     return Glance(alarm, alarm is not None or bool(hits) or (found is not None and found.danger >= SUSPECT))
 
 
-def _looked(
-    text: str, lexicon: Lexicon, score: Optional[LinearScore]
-) -> tuple[Sequence[Hit], Optional[Assessment]]:
+def _looked(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> tuple[Sequence[Hit], Optional[Assessment]]:
     hits = lexicon.entries_in(text)
     return hits, score.assess(text, (hit.entry for hit in hits)) if score is not None else None
 

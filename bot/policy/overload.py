@@ -11,6 +11,7 @@ from bot.policy.night import Night
 from bot.policy.patience import TOLD_AGAIN
 from bot.policy.window import STANDARD
 
+
 @dataclass(frozen=True)
 class Backlog:
     """What waits: seconds since the first conversation was due, and since the first reply was to leave (0: none)."""

@@ -774,7 +774,9 @@ class Inbox:
                 if now - speaks.get(one.conversation.id, now) > _LATE
             }
             await connection.execute(
-                text(f"UPDATE conversations SET due_priority = {BUNDLE} WHERE id = ANY(:ids) AND due_priority <> {DANGER}"),  # noqa: S608
+                text(
+                    f"UPDATE conversations SET due_priority = {BUNDLE} WHERE id = ANY(:ids) AND due_priority <> {DANGER}"  # noqa: S608
+                ),
                 {"ids": list(waited)},
             )
         if echoes:

@@ -12,10 +12,11 @@ from bot.core.dialogue import Reply
 from bot.policy.overload import Backlog, Waiter
 from bot.store import blocks, outbox
 from bot.store.codec import Codec
-from bot.store.conversations import LIVE
+from bot.store.conversations import DANGER, LIVE, NEW
 from bot.store.db import Database
 
 NAME = "affluence:"  # begins the outbox's own name of such a message
+PRIORITIES = [DANGER, NEW, LIVE]  # of the conversations: a night's bundles have been told in the night
 PRIORITY = 5  # in the outbox: after replies to people who write now
 
 _BACKLOG = text(f"""
@@ -59,17 +60,16 @@ class Mark:
 
 
 class Late:
-    """Finds those who wait, and tells them. `priorities`: the conversations' due priorities that count."""
+    """Finds those who write now and wait, and tells them."""
 
-    def __init__(self, database: Database, codec: Codec, priorities: tuple[int, ...] = (LIVE,)) -> None:
+    def __init__(self, database: Database, codec: Codec) -> None:
         self._db = database
         self._codec = codec
-        self._priorities = list(priorities)
 
     async def backlog(self, now: datetime) -> Backlog:
         """How long the first in each queue has waited."""
         async with self._db.begin() as connection:
-            row = (await connection.execute(_BACKLOG, {"now": now, "priorities": self._priorities})).one()
+            row = (await connection.execute(_BACKLOG, {"now": now, "priorities": PRIORITIES})).one()
         return Backlog(max(0.0, float(row.turn or 0)), max(0.0, float(row.reply or 0)))
 
     async def tell(
@@ -85,7 +85,7 @@ class Late:
         end), and how many were told. A person whom a worker takes up meanwhile is left to it."""
         async with self._db.begin() as connection:
             values = {
-                "priorities": self._priorities,
+                "priorities": PRIORITIES,
                 "before": now - waited,
                 "after": after.due_at,
                 "id": after.id,

@@ -82,7 +82,11 @@ def test_three_detectors(text: str, engine: Optional[float], expected: Optional[
     ("text", "alarm", "suspect"),
     [
         ("au secours", True, True),
-        ("au secours bonjour à vous tous", False, True),  # the score does not confirm it; the engine is to look all the same
+        (
+            "au secours bonjour à vous tous",
+            False,
+            True,
+        ),  # the score does not confirm it; the engine is to look all the same
         ("devant moi, un couteau", True, True),
         ("bonjour à vous tous", False, False),
         ("bonjour", False, False),
