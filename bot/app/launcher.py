@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.child import ROOT, Child
 from bot.app.engines import LOOK, EngineChild, Engines, wait_for
-from bot.app.entitled import close_memory, environ_of
+from bot.app.entitled import NEEDS, close_memory, environ_of
 from bot.app.ports import Listener, check_free, listeners, local_engines
 from bot.app.required import GIVEN, ROLES, faults
 from bot.app.say import complain, say
@@ -135,7 +135,7 @@ class Launcher:
         if not migrate(url):
             say("la base de données ne répond pas. Démarrez-la : Planton reprendra de lui-même.")
             self._add("migrate", [sys.executable, "-m", "bot", "_migrate"], url, once=True)
-        else:
+        elif any("DATA_KEY" in NEEDS.get(role, ()) for role in self.roles):
             check_key(url, self.settings)
         return url
 

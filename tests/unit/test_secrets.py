@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import launcher
 from bot.app.entitled import NEEDS, environ_of
 from bot.app.required import faults
 from bot.core.errors import SettingsError
@@ -169,3 +170,15 @@ def test_another_process_of_the_same_user_cannot_read_a_closed_memory(how: str, 
     done = subprocess.run([sys.executable, "-c", _TWO_OF_ONE_USER, how], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == seen
+
+
+@pytest.mark.parametrize(("role", "asks"), [("monitor", False), ("worker", True)])
+def test_only_who_opens_what_is_sealed_is_asked_for_the_data_key(
+    monkeypatch: pytest.MonkeyPatch, role: str, asks: bool
+) -> None:
+    monkeypatch.setattr(launcher, "migrate", lambda url: True)
+    asked: list[str] = []
+    monkeypatch.setattr(launcher, "check_key", lambda url, settings: asked.append(url))
+    url = "postgresql://planton@/planton"
+    assert launcher.Launcher(settings(DATABASE_URL=url), (role,))._start_storage() == url
+    assert bool(asked) == asks
