@@ -109,7 +109,9 @@ KNOWN: dict[str, tuple[str | None, str]] = {
         "à qui les sauvegardes sont chiffrées : clés publiques age1…, ou empreintes de clés GPG",
     ),
     "BACKUP_DIR": (None, "dossier des sauvegardes ; sans lui, VAR_DIR/sauvegardes"),
-    "METRICS_TOKEN": (None, "jeton qui ouvre /metrics (deux pendant une rotation)"),
+    "METRICS_TOKEN": (None, "jeton qui ouvre /metrics de la passerelle (deux pendant une rotation)"),
+    "METRICS_HOST": ("127.0.0.1", "adresse d’écoute des mesures du traitement et de la console"),
+    "METRICS_PORT": (None, "port des mesures du traitement ; celles de la console : le suivant ; sans lui, aucun"),
     "SECRET_KEY": (
         None,
         "clé des formulaires de la console et de la signature des envois (deux pendant une rotation, la nouvelle d’abord)",
@@ -133,6 +135,7 @@ SECRETS = (
 )
 ADDRESSES = ("ALERT_URLS", "HEARTBEAT_URL")  # addresses that hold secrets
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
+METERED = ("worker", "console")  # on METRICS_PORT and the one after
 # What the launcher tells its children beside settings. PAGES: ids of the pages, for those who may not open ACCOUNTS.
 INTERNAL = frozenset({"PDEATHSIG", "DEMO", "PARENT", "ROLES", "PAGES"})
 
@@ -333,6 +336,15 @@ class Settings:
             if not _is_http(url):
                 raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
         return urls
+
+    def metrics_port(self, role: str) -> int | None:
+        """Where a role without a port of its own tells its metrics: `worker` or `console`; None: nowhere."""
+        if self.raw("METRICS_PORT") is None:
+            return None
+        port = self.port("METRICS_PORT") + METERED.index(role)
+        if port > 65_535:
+            raise _wrong("METRICS_PORT", "le port suivant n’existe pas.", "Donnez 65534 au plus.")
+        return port
 
     @property
     def engine_host(self) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bot.core.errors import SettingsError, SetupError
-from bot.settings import PREFIX, Settings
+from bot.settings import METERED, PREFIX, Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -57,7 +57,15 @@ def local_engines(settings: Settings) -> list[Listener]:
 
 
 def listeners(settings: Settings, role: str) -> list[Listener]:
-    """What a role listens on."""
+    """What a role listens on; what people open first."""
+    port = settings.metrics_port(role) if role in METERED else None
+    if port is None:
+        return _listeners(settings, role)
+    metrics = Listener(role, settings.host("METRICS_HOST"), port, "METRICS_PORT", "/metrics")
+    return [*_listeners(settings, role), metrics]
+
+
+def _listeners(settings: Settings, role: str) -> list[Listener]:
     if role == "engine":
         return local_engines(settings)
     if role == "gateway":

@@ -20,6 +20,7 @@ from bot.monitor.finding import Grade, Problem
 from bot.monitor.memory import Memory
 from bot.monitor.targets import targets
 from bot.settings import Settings
+from bot.store.emergencies import UNREAD
 
 MEMORY = "alerts.json"  # in VAR_DIR
 Row = dict[str, Any]
@@ -145,26 +146,10 @@ def _span(length: timedelta) -> str:
 
 # -- emergencies -------------------------------------------------------------------------------------------------
 
-# The first moment of an open emergency that no agent has looked at since: its opening, else a danger told after the last look.
-_UNREAD = """
-    SELECT count(*) AS n, max(h.id) AS newest, min(u.since) AS since
-    FROM handoffs h
-    CROSS JOIN LATERAL (SELECT greatest(h.taken_at, h.replied_at,
-        (SELECT max(a.at) FROM audit a WHERE a.conversation_id = h.conversation_id AND a.action = 'view'
-            AND a.at >= h.opened_at),
-        (SELECT max(p.seen_at) FROM presence p WHERE p.conversation_id = h.conversation_id AND p.seen_at >= h.opened_at),
-        (SELECT max(o.created_at) FROM outbox o WHERE o.conversation_id = h.conversation_id AND o.author = 'agent'
-            AND o.created_at >= h.opened_at)) AS at) look
-    CROSS JOIN LATERAL (SELECT CASE WHEN look.at IS NULL THEN h.opened_at ELSE
-        (SELECT min(e.received_at) FROM events e WHERE e.conversation_id = h.conversation_id
-            AND e.disposition = 'emergency' AND e.received_at > look.at) END AS since) u
-    WHERE h.closed_at IS NULL AND h.priority = 0 AND u.since <= %(before)s
-"""
-
 
 def unread(connection: psycopg.Connection[Row], now: datetime, minutes: int) -> Iterator[Problem]:
     """Emergencies that no agent has opened, by day and by night."""
-    row = connection.execute(_UNREAD, {"before": now - timedelta(minutes=minutes)}).fetchone()
+    row = connection.execute(UNREAD, {"before": now - timedelta(minutes=minutes)}).fetchone()
     if row and row["n"]:
         many = row["n"] > 1
         yield Problem(

@@ -23,6 +23,7 @@ from bot.app import rotation
 from bot.app.connections import BoundedProtocol
 from bot.app.entitled import NEEDS
 from bot.app.logs import describe
+from bot.app.measured import MeasuredConversations, MeasuredTurns
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
 from bot.core.clock import Clock, SystemClock
@@ -42,7 +43,6 @@ from bot.sender.watch import Watch
 from bot.settings import Account, Settings
 from bot.store import facts
 from bot.store.codec import Codec
-from bot.store.conversations import Conversations
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
@@ -51,11 +51,18 @@ from bot.store.people import People
 from bot.store.purge import Counting, Purge
 from bot.store.reindex import Reindex
 from bot.store.secret_uses import SecretUses
+from bot.store.site import SiteLook
 from bot.store.volumes import RollUp
 from bot.store.workbench.alarms import Alarms
 from bot.store.workbench.drift import Drift
 from bot.store.workbench.publications import MODELS
 from bot.trainer.project import Project
+from bot.watch import measures
+from bot.watch.engine import MeasuredEngine
+from bot.watch.http import telling
+from bot.watch.sender import SenderMetrics
+from bot.watch.site import SiteMetrics
+from bot.watch.worker import WorkerMetrics
 from bot.worker.alarms import AlarmReader, keep_reading
 from bot.worker.names import Names
 from bot.worker.purge import NightPurge, keep_purging
@@ -219,6 +226,13 @@ async def gateway(settings: Settings, url: str) -> None:
             return await inbox.answered_to_nobody(marks, opened.clock.now())
 
         engines = settings.engine_urls
+        registry, look = measures.registry(), SiteLook(url)
+
+        async def engines_by_state() -> tuple[int, int]:
+            ready = sum(await asyncio.gather(*(_answers(session, f"{engine}/healthz") for engine in engines)))
+            return ready, len(engines) - ready
+
+        site = SiteMetrics(registry, lambda: look(opened.clock.now()), engines_by_state)
         uses = SecretUses(opened.database, "META_APP_SECRET", settings.app_secrets)
 
         async def engine_ready() -> bool:
@@ -243,12 +257,15 @@ async def gateway(settings: Settings, url: str) -> None:
             recall=tell,
             erased=erased,
             signed=uses.used,
+            registry=registry,
+            refresh=site.refresh,
         )
         noting = asyncio.create_task(rotation.keep_noting(uses, opened.clock))
         try:
             await serve(create_gateway(deps), settings.host("GATEWAY_HOST"), settings.port("GATEWAY_PORT"))
         finally:
             noting.cancel()
+            await look.close()
 
 
 async def worker(settings: Settings, url: str) -> None:
@@ -258,8 +275,11 @@ async def worker(settings: Settings, url: str) -> None:
         store(settings, url, "worker", 12, (DUE, MODELS)) as opened,
         following(live, "worker", opened.database, opened.listener, opened.clock),
     ):
-        engine = EngineClient(settings.engine_urls)
-        conversations = Conversations(opened.database, opened.codec)
+        registry = measures.registry()
+        metrics = WorkerMetrics(registry)
+        client = EngineClient(settings.engine_urls)
+        engine = MeasuredEngine(client, metrics)
+        conversations = MeasuredConversations(opened.database, opened.codec, metrics)
         notice, handoff = settings.engine_patience
 
         def turns(policy: Policy) -> TurnTaker:
@@ -274,12 +294,15 @@ async def worker(settings: Settings, url: str) -> None:
                 policy.facts,
                 Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
             )
-            return TurnTaker(conversations, engine, opened.clock, rules)
+            return MeasuredTurns(metrics, conversations, engine, opened.clock, rules)
 
         work = Worker(WorkerDeps(conversations, turns(live.policy), opened.listener, opened.clock))
         live.tell(lambda policy: work.use(turns(policy)))
         secret, sender_url = settings.secret("SECRET_KEY").encode(), settings.sender_url
-        async with aiohttp.ClientSession() as session:
+        async with (
+            aiohttp.ClientSession() as session,
+            telling(registry, settings.host("METRICS_HOST"), settings.metrics_port("worker")),
+        ):
 
             async def ask(platform: Platform, account: str, person: str) -> str | None:
                 return await direct.ask_name(session, sender_url, secret, platform, account, person)
@@ -304,7 +327,7 @@ async def worker(settings: Settings, url: str) -> None:
                 indexing.cancel()
                 counting.cancel()
                 names.cancel()
-                await engine.close()
+                await client.close()
 
 
 async def purging(settings: Settings, opened: Store, counters: Sequence[Counting]) -> None:
@@ -337,6 +360,7 @@ async def sender(settings: Settings, url: str) -> None:
                 host=settings.host("SENDER_HOST"),
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
+                metrics=SenderMetrics(measures.registry()),
             )
         )
         await service.start()

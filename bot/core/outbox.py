@@ -39,3 +39,5 @@ class OutboxRow:
     maybe_sent: bool = False
     last_error: Optional[str] = None
     priority: int = 9
+    trace: str = ""  # of the message that it answers; bot.core.trace
+    since: Optional[float] = None  # when that message came, in seconds since the epoch; None: unknown, or a night ago

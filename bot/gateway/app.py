@@ -264,10 +264,12 @@ class Gateway:
         return json_response(body, 503 if missing else 200, ensure_ascii=False)
 
     async def show_metrics(self, request: Request) -> HTTPResponse:
-        """Prometheus's text format, for whoever holds the token."""
-        given = request.token or request.args.get("token")
+        """Prometheus's text format, for whoever holds the token: in the Authorization header, as addresses end up in logs."""
+        given = request.token
         if not any([_same(one, given) for one in (self._deps.metrics_token, self._deps.older_metrics_token)]):
             return text_response("forbidden", 403)
+        if self._deps.refresh is not None:
+            await self._deps.refresh()
         return raw_response(generate_latest(self._deps.registry), content_type=CONTENT_TYPE_LATEST)
 
 

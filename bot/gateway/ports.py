@@ -71,6 +71,7 @@ class GatewayDeps:
     recall: Tell | None = None
     erased: Erased | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    refresh: Callable[[], Coroutine[Any, Any, None]] | None = None  # before the registry is told
     max_body: int = 5_000_000
     older_metrics_token: str = ""  # during a rotation
     signed: Callable[[int, datetime], None] = lambda place, at: None  # which of the secrets signed a webhook

@@ -12,6 +12,7 @@ from bot.core.clock import Clock
 from bot.meta.limits import ErrorRow
 from bot.meta.send_api import GraphError, SendApi
 from bot.sender.deps import SenderDeps, Timing
+from bot.sender.measured import MeasuredApi
 from bot.sender.ports import OutboxStore
 
 log = logging.getLogger("planton.sender")
@@ -31,16 +32,25 @@ def backoff(attempts: int, timing: Timing, rng: random.Random, longest: float | 
 
 
 class Clients:
-    """The clients of one lane, on connections of their own."""
+    """The clients of one lane (as metrics call it), on connections of their own."""
 
-    def __init__(self, deps: SenderDeps, connections: int, timeout: float) -> None:
+    def __init__(self, deps: SenderDeps, connections: int, timeout: float, lane: str) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         limit = aiohttp.ClientTimeout(total=timeout, sock_connect=min(5.0, timeout))
         self._apis = {
-            a.id: SendApi(self._session, deps.graph_url, a.page_id, a.access or a.token, a.app_secret, limit)
+            a.id: MeasuredApi(
+                deps.metrics,
+                lane,
+                self._session,
+                deps.graph_url,
+                a.page_id,
+                a.access or a.token,
+                a.app_secret,
+                limit,
+            )
             for a in deps.accounts
         }
 

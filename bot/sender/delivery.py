@@ -234,6 +234,12 @@ class _Attempt:
         else:
             self.done.set()
             d._count(row, "sent")
+            now = d._clock.now()
+            d._deps.metrics.sent(
+                row.lane,
+                (now - row.created_at).total_seconds(),
+                None if row.since is None else now.timestamp() - row.since,
+            )
             await d._keep(row, lambda: d._store.sent(row, mid, d._clock.now()))
         await d._accounts.works(row.account)
         return True

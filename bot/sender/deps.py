@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bot.core.clock import Clock
 from bot.meta.access import Access
 from bot.sender.ports import OutboxStore
+from bot.watch.sender import SenderMetrics
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,5 @@ class SenderDeps:
     emergency_concurrency: int = 32
     timing: Timing = field(default_factory=Timing)
     rng: random.Random = field(default_factory=random.Random)
+    metrics: SenderMetrics = field(default_factory=SenderMetrics)
     older_keys: tuple[bytes, ...] = field(default=(), repr=False)  # also open the door, during a rotation of SECRET_KEY

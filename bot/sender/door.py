@@ -22,6 +22,7 @@ from bot.meta.split import split
 from bot.sender.accounts import Accounts, Clients
 from bot.sender.budget import Budget
 from bot.sender.deps import SenderDeps
+from bot.watch.measures import CONTENT_TYPE
 
 log = logging.getLogger("planton.sender")
 _REMEMBERED = timedelta(hours=24)
@@ -76,7 +77,7 @@ class Door:
         accounts: Accounts,
         budget: Budget,
         healthy: Callable[[], bool],
-        metrics: Callable[[], str],
+        metrics: Callable[[], bytes],
     ) -> None:
         self._deps, self._clients, self._accounts, self._budget = deps, clients, accounts, budget
         self._healthy, self._metrics = healthy, metrics
@@ -97,7 +98,7 @@ class Door:
         return web.json_response({"ok": ok, "accounts": states}, status=200 if ok else 503)
 
     async def _metrics_page(self, _request: web.Request) -> web.Response:
-        return web.Response(text=self._metrics(), content_type="text/plain")
+        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _asked(self, request: web.Request, fields: tuple[str, ...]) -> dict[str, str]:
         raw = await request.read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import traceback
 from collections import Counter
@@ -13,12 +14,14 @@ from aiohttp import web
 
 from bot.core.errors import SendError
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
+from bot.core.trace import Trace, begin
 from bot.sender.accounts import UNKNOWN_ACCOUNT, Accounts, Clients
 from bot.sender.budget import Budget
 from bot.sender.delivery import Delivery
 from bot.sender.deps import SenderDeps
 from bot.sender.door import Door
 from bot.sender.ports import OutboxStore, Row
+from bot.watch.measures import written
 
 log = logging.getLogger("planton.sender")
 _BATCH = 32
@@ -41,11 +44,19 @@ class Sender:
     async def start(self) -> None:
         """Listen and begin to claim. Raises OSError when the port is taken."""
         deps, timing = self._deps, self._deps.timing
-        self._clients = Clients(deps, deps.concurrency, timing.send_timeout)
-        self._courier_clients = Clients(deps, deps.emergency_concurrency, timing.emergency_send_timeout)
-        self._door_clients = Clients(deps, deps.emergency_concurrency, timing.emergency_send_timeout)
+        self._clients = Clients(deps, deps.concurrency, timing.send_timeout, "reply")
+        slots, patience = deps.emergency_concurrency, timing.emergency_send_timeout
+        self._courier_clients = Clients(deps, slots, patience, "emergency")
+        self._door_clients = Clients(deps, slots, patience, "door")
         self._accounts = Accounts(deps.store, deps.clock, timing, deps.rng)
         budget = Budget(deps.store, deps.emergency_store, deps.clock, timing, deps.ceiling)
+        ids = self._clients.ids()
+        deps.metrics.watch(
+            self._counts,
+            deps.ceiling,
+            lambda: max((budget.rate(account) for account in ids), default=0) / deps.ceiling,
+            lambda: len(self._held),
+        )
         # Each lane writes stops and pauses through its own store.
         urgent = Accounts(deps.emergency_store, deps.clock, timing, deps.rng)
         urgent.share(self._accounts)
@@ -55,7 +66,8 @@ class Sender:
         self._courier = Delivery(
             deps, deps.emergency_store, self._courier_clients, urgent, budget, self._counts, lambda: self._stopping
         )
-        door = Door(deps, self._door_clients, self._accounts, budget, self._healthy, self._metrics)
+        tell = functools.partial(written, deps.metrics.registry)
+        door = Door(deps, self._door_clients, self._accounts, budget, self._healthy, tell)
         self._runner = web.AppRunner(door.app(), access_log=None, shutdown_timeout=timing.grace)
         await self._runner.setup()
         await web.TCPSite(self._runner, deps.host, deps.port).start()
@@ -89,16 +101,6 @@ class Sender:
 
     def _healthy(self) -> bool:
         return not self._stopping and all(not loop.done() for loop in self._loops)
-
-    def _metrics(self) -> str:
-        lines = ["# TYPE planton_sender_rows_total counter"]
-        for (lane, outcome), count in sorted(self._counts.items()):
-            lines.append(f'planton_sender_rows_total{{lane="{lane}",outcome="{outcome}"}} {count}')
-        lines.append("# TYPE planton_sender_account_ok gauge")
-        for account in self._clients.ids():
-            works = int(self._accounts.state(account) == "ok")
-            lines.append(f'planton_sender_account_ok{{account="{account}"}} {works}')
-        return "\n".join(lines) + "\n"
 
     # Claiming
 
@@ -144,6 +146,7 @@ class Sender:
 
     async def _one(self, store: OutboxStore, delivery: Delivery, row: Row, probe: bool = False) -> None:
         self._held[row.id] = row
+        begin(Trace(row.trace, None, (("conversation", row.conversation_id), ("row", row.id))))
         try:
             await delivery.deliver(row, probe)
         except Exception as error:  # one row must not harm the others; the fault's own words may hold a citizen's

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Body, Platform, body_from_json
+from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
 from bot.policy.emergency import Detection
 from bot.policy.lexicon import Kind
@@ -83,6 +84,13 @@ class Conversation:
     pending: tuple[Pending, ...] = ()
     blocked: bool = False  # nothing of this person's is answered, emergencies excepted
     attended: bool = False  # an agent has spoken for the open hand-off, whoever is to take it now
+
+    def trace(self) -> Trace:
+        """What logs and the reply call the turn by: its first message."""
+        first = self.pending[0] if self.pending else None
+        name = str(self.id) if first is None else first.mid or str(first.id)
+        since = None if first is None or first.waiting == "night" else first.received_at
+        return Trace(trace_id(self.platform.value, self.account, name), since, (("conversation", self.id),))
 
 
 @dataclass(frozen=True)

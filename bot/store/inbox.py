@@ -33,6 +33,7 @@ from bot.core.messages import (
     body_from_json,
     body_to_json,
 )
+from bot.core.trace import Trace, about, of_event
 from bot.policy.emergency import TOO_OLD, Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
@@ -681,17 +682,18 @@ class Inbox:
         plan = self._rules.plan(detection, words, one.event.at, now, emergencies.seen(row, one.event.standby))
         if plan is None:
             return
-        reply = await emergencies.carry_out(
-            connection,
-            self._codec,
-            one.conversation.id,
-            plan,
-            detection,
-            now,
-            slots=fields(words),
-            before={} if one.conversation.owner == "closed" else self._told(row.state, now),
-            already_answered=already_answered,
-        )
+        with about(Trace(of_event(one.event), now)):
+            reply = await emergencies.carry_out(
+                connection,
+                self._codec,
+                one.conversation.id,
+                plan,
+                detection,
+                now,
+                slots=fields(words),
+                before={} if one.conversation.owner == "closed" else self._told(row.state, now),
+                already_answered=already_answered,
+            )
         if detection is None and reply is None:
             return  # a further message without a reply of its own: the worker passes it on
         replied = reply is not None or already_answered

@@ -1,6 +1,7 @@
 """The outbox: what is to be said, claimed by the senders in order of conversation.
 
-Shape of a stored message (encrypted, column `outbox.message`): {"text": str, "quick_replies": [[title, payload], …]}.
+Shape of a stored message (encrypted, column `outbox.message`): {"text": str, "quick_replies": [[title, payload], …]}, and
+for what answers a message its trace and when it came: {"trace": str, "since": seconds since the epoch}.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import QuickReply, Reply
 from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, OutboxRow
+from bot.core.trace import stored
 from bot.policy import window
 from bot.store import handoffs, search
 from bot.store.codec import Codec
@@ -50,7 +52,8 @@ _INSERT = text("""
 
 async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
     """Queue a message and wake the senders at commit. Returns its id; None when `dedup` stands there already."""
-    message = {"text": row.reply.text, "quick_replies": [[q.title, q.payload] for q in row.reply.quick_replies]}
+    buttons = [[q.title, q.payload] for q in row.reply.quick_replies]
+    message = {"text": row.reply.text, "quick_replies": buttons, **stored()}
     added: int | None = await connection.scalar(
         _INSERT,
         {
@@ -224,6 +227,8 @@ class OutboxStore:
             maybe_sent=row.maybe_sent,
             last_error=row.error_slug,
             priority=row.priority,
+            trace=message.get("trace", ""),
+            since=message.get("since"),
         )
 
     async def _cancel(self, connection: AsyncConnection, row: Row[Any], why: str, now: datetime) -> None:

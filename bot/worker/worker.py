@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.core.clock import Clock
 from bot.core.errors import EngineDown, EngineRefused, LeaseLost
+from bot.core.trace import begin
 from bot.store.conversations import Conversation, Conversations
 from bot.store.db import DUE, Listener
 from bot.worker.turn import TurnTaker
@@ -122,6 +123,7 @@ class Worker:
                 await self._deps.conversations.renew(conversation, LEASE)
 
     async def _handle(self, conversation: Conversation) -> None:
+        begin(conversation.trace())
         keeper = asyncio.create_task(self._keep(conversation))
         try:
             await self._turn(conversation)

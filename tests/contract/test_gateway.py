@@ -328,7 +328,7 @@ async def test_empty_tokens_open_nothing(setup: Setup) -> None:
     async with setup.run(verify_token="", metrics_token="", app_secrets=()) as running:
         query = "?hub.mode=subscribe&hub.verify_token=&hub.challenge=1"
         assert (await running.get(WEBHOOK + query))[0] == 403
-        assert (await running.get("/metrics?token="))[0] == 403
+        assert (await running.get("/metrics", Authorization="Bearer "))[0] == 403
         assert (await running.get("/metrics"))[0] == 403
         assert (await running.post(CRY, sign("", json.dumps(CRY).encode())))[0] == 403
 
@@ -683,19 +683,16 @@ async def test_metrics_need_the_token(gateway: Running) -> None:
     await gateway.post(CRY)
     await gateway.post(CRY, "wrong")
     assert (await gateway.get("/metrics"))[0] == 403
-    assert (await gateway.get("/metrics?token=autre"))[0] == 403
+    assert (await gateway.get(f"/metrics?token={METRICS}"))[0] == 403  # an address ends up in logs
     assert (await gateway.get("/metrics", Authorization="Bearer autre"))[0] == 403
-    for status, text in (
-        await gateway.get(f"/metrics?token={METRICS}"),
-        await gateway.get("/metrics", Authorization=f"Bearer {METRICS}"),
-    ):
-        assert status == 200
-        assert 'planton_gateway_webhooks_total{outcome="accepted"} 1.0' in text
-        assert 'planton_gateway_webhooks_total{outcome="bad_signature"} 1.0' in text
-        assert 'planton_gateway_events_total{channel="messaging",kind="text",platform="messenger"} 1.0' in text
-        assert "planton_gateway_acknowledge_seconds_bucket" in text
-        assert "7300000000000001" not in text
-        assert "m_cry" not in text
+    status, text = await gateway.get("/metrics", Authorization=f"Bearer {METRICS}")
+    assert status == 200
+    assert 'planton_gateway_webhooks_total{outcome="accepted"} 1.0' in text
+    assert 'planton_gateway_webhooks_total{outcome="bad_signature"} 1.0' in text
+    assert 'planton_gateway_events_total{channel="messaging",kind="text",platform="messenger"} 1.0' in text
+    assert "planton_gateway_acknowledge_seconds_bucket" in text
+    assert "7300000000000001" not in text
+    assert "m_cry" not in text
 
 
 async def test_acknowledgements_are_quick(gateway: Running) -> None:

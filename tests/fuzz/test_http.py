@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ CHECKS = [status_code_conformance, content_type_conformance, response_schema_con
 # Statuses that are an honest answer of the service about others: Meta refused, a part is away.
 HONEST = {"/emergency": {502}, "/readyz": {503}}
 
-TOKENS = {"token": "metrics", "hub.verify_token": "verify"}
+TOKENS = {"hub.verify_token": "verify"}
+BEARER = {"Authorization": "Bearer metrics"}
 
 
 def described(name: str) -> dict[str, Any]:
@@ -166,6 +167,8 @@ def answers(served: Served, name: str, operation: Any) -> Counter[int]:
             _to_us(case.body)
         if known and isinstance(case.query, dict):
             case.query.update({key: value for key, value in TOKENS.items() if key in case.query})
+        if known and isinstance(case.headers, MutableMapping):
+            case.headers.update({key: value for key, value in BEARER.items() if key in case.headers})
         response = case.call(served.url(name), session=clients[unsigned == 0], timeout=120)
         seen[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from bot.app import policy as policies
+from bot.app.measured import MeasuredConversations, MeasuredTurns
 from bot.app.wiring import serve
 from bot.core.clock import SystemClock
 from bot.gateway.app import create_gateway
@@ -34,7 +35,12 @@ from bot.store.db import DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
-from bot.worker.turn import TurnRules, TurnTaker
+from bot.store.site import SiteLook
+from bot.watch import measures
+from bot.watch.engine import MeasuredEngine
+from bot.watch.site import SiteMetrics
+from bot.watch.worker import WorkerMetrics
+from bot.worker.turn import TurnRules
 from bot.worker.worker import Worker, WorkerDeps
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
@@ -67,6 +73,7 @@ class System:
     conversations: Conversations
     sender_url: str
     debounce: timedelta
+    registry: CollectorRegistry  # the worker's
     _count: int = 0
     deliveries: list[bytes] = field(default_factory=list)
 
@@ -188,11 +195,13 @@ async def running(
     policy = policies.build(settings)
     debounce = timedelta(milliseconds=debounce_ms)
     engine = ScriptedEngine(lambda: clock.now().timestamp())
+    registry, counted = measures.registry(), measures.registry()
+    metrics = WorkerMetrics(counted)
     database = Database(url, size=12, name="test")
     edge = Database(proxy_url or url, size=4, name="test-gateway")
     listener = Listener(url, (DUE, OUTBOX, EMERGENCY))
     listener.start()
-    conversations = Conversations(database, codec)
+    conversations = MeasuredConversations(database, codec, metrics)
     accounts = frozenset({page, ig})
 
     def echo_of(mark: str) -> tuple[int, int] | None:
@@ -211,7 +220,14 @@ async def running(
         policy.facts,
         patience or Patience(),
     )
-    worker = Worker(WorkerDeps(conversations, TurnTaker(conversations, engine, clock, rules), listener, clock))
+    turns = MeasuredTurns(metrics, conversations, MeasuredEngine(engine, metrics), clock, rules)
+    worker = Worker(WorkerDeps(conversations, turns, listener, clock))
+    look = SiteLook(proxy_url or url)
+
+    async def engines() -> tuple[int, int]:
+        return 1, 0
+
+    site = SiteMetrics(registry, lambda: look(clock.now()), engines)
     gateway_port, sender_port = free_port(), free_port()
     async with contextlib.AsyncExitStack() as stack:
         graph = graph or await stack.enter_async_context(
@@ -239,7 +255,8 @@ async def running(
             verify_token="verify",
             metrics_token="metrics",
             spool_path=tmp_path / "emergency.log",
-            registry=CollectorRegistry(),
+            registry=registry,
+            refresh=site.refresh,
             store_timeout=store_timeout,
             probes={"database": edge.ping},
             recall=lambda marks: inbox.tell(marks, clock.now()),
@@ -279,12 +296,14 @@ async def running(
                 conversations,
                 sender_url,
                 debounce,
+                counted,
             )
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await listener.close()
+            await look.close()
     await database.close()
     await edge.close()
 
