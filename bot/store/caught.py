@@ -218,35 +218,45 @@ async def forget(connection: AsyncConnection, now: datetime) -> None:
     await connection.execute(text("DELETE FROM caught WHERE at < :old"), {"old": now - _KEPT})
 
 
-async def twins(connection: AsyncConnection, codec: Codec, taken: Sequence[tuple[int, int, Event]]) -> set[int]:
-    """Of these new webhook events (id, conversation, event), those whose message came by the Conversations API before.
+@dataclass(frozen=True)
+class Twin:
+    """A message that came by the Conversations API, and that no webhook has brought yet."""
+
+    event: int
+    conversation: int
+    at: datetime
+    words: str
+
+
+def twin(codec: Codec, row: Any) -> Twin:
+    """Of a row of TWINS, whose columns are named as there."""
+    return Twin(row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY))))
+
+
+TWINS = """
+    SELECT c.event_id, c.conversation_id, e.at, e.body FROM caught c JOIN events e ON e.id = c.event_id
+    WHERE c.conversation_id = ANY(%(ids)s) AND c.twin IS NULL
+      AND c.at BETWEEN CAST(%(first)s AS timestamptz) - interval '1 second'
+                   AND CAST(%(last)s AS timestamptz) + interval '1 second'
+"""  # `first`, `last`: Meta's times of what is taken in
+
+
+async def twins(
+    connection: AsyncConnection, codec: Codec, taken: Sequence[tuple[int, int, Event]], there: Sequence[Twin]
+) -> set[int]:
+    """Of these new webhook events (id, conversation, event), those whose message is `there` (found with TWINS).
 
     The message takes the webhook's mid, by which edits and withdrawals will name it; its twin is emptied."""
-    asked = [one for one in taken if isinstance(one[2].body, (Message, Postback, Echo))]
-    if not asked:
-        return set()
-    rows = await connection.execute(
-        text("""
-            SELECT c.event_id, c.conversation_id, e.at, e.body FROM caught c JOIN events e ON e.id = c.event_id
-            WHERE c.conversation_id = ANY(:ids) AND c.twin IS NULL AND c.at BETWEEN :first AND :last
-        """),
-        {
-            "ids": list({one[1] for one in asked}),
-            "first": min(one[2].at for one in asked) - _SECOND,
-            "last": max(one[2].at for one in asked) + _SECOND,
-        },
-    )
-    caught = [
-        (row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY))))
-        for row in rows
-    ]
+    left = list(there)
     found: dict[int, tuple[int, str | None]] = {}
-    for number, conversation, event in asked:
-        for one in caught:
-            near = one[1] == conversation and abs(one[2] - event.at) <= _SECOND
-            if near and one[0] != number and one[3] == words(event.body):
-                caught.remove(one)
-                found[number] = (one[0], event.mid)
+    for number, conversation, event in taken if left else ():
+        if not isinstance(event.body, (Message, Postback, Echo)):
+            continue
+        for one in left:
+            near = one.conversation == conversation and abs(one.at - event.at) <= _SECOND
+            if near and one.event != number and one.words == words(event.body):
+                left.remove(one)
+                found[number] = (one.event, event.mid)
                 break
     if found:
         await _pair(connection, codec, found)

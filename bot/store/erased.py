@@ -35,6 +35,7 @@ from bot.store import facts
 from bot.store.caught import words
 from bot.store.codec import Codec, fingerprint
 from bot.store.conversations import BODY
+from bot.store.together import named
 
 # Meta sends a webhook again for hours; a catch-up asked for by hand may reach further back, and not beyond this.
 KEPT = timedelta(days=30)
@@ -50,7 +51,8 @@ _KEEP = text("""
     SELECT p, :now, :until FROM unnest(CAST(:prints AS bigint[])) AS p
     ON CONFLICT (print) DO UPDATE SET at = excluded.at, until = excluded.until
 """)
-_STANDING = text("SELECT print, at FROM erased_messages WHERE print = ANY(:prints) AND until > :now")
+STANDING = "SELECT print, at FROM erased_messages WHERE print = ANY(%(prints)s) AND until > %(now)s"
+_STANDING = named(STANDING)
 _EVENTS = text("SELECT key, kind, mid, at, body FROM events WHERE conversation_id = :id")
 _MIDS = text("""
     SELECT m.mid FROM outbox o, unnest(o.mids) AS m(mid) WHERE o.conversation_id = :id
@@ -138,32 +140,38 @@ async def among(
     `strangers`: people who had no conversation until now: that they read or liked what is gone does not begin one.
     `late`: the events come by the Conversations API.
     """
-    gone: set[Key] = set()
-    for prints in await _all(connection, codec):
-        gone |= await _among(connection, prints, events, now, strangers, late)
-    return gone
+    question = await ask(connection, codec, events, late)
+    if not question.wanted:
+        return set()
+    rows = await connection.execute(_STANDING, {"prints": question.wanted, "now": now})
+    return question.gone({row.print: row.at for row in rows}, strangers)
 
 
-async def _among(
-    connection: AsyncConnection,
-    prints: Prints,
-    events: Sequence[Event],
-    now: datetime,
-    strangers: Collection[Where],
-    late: bool,
-) -> set[Key]:
-    wanted = sorted({one for event in events for one in _prints(prints, event, late)})
-    if not wanted:
-        return set()
-    rows = await connection.execute(_STANDING, {"prints": wanted, "now": now})
-    standing: Mapping[int, datetime] = {row.print: row.at for row in rows}
-    if not standing:
-        return set()
-    return {
-        (event.platform.value, event.account, event.key)
-        for event in events
-        if _gone(prints, event, standing, strangers, late)
-    }
+@dataclass(frozen=True)
+class Question:
+    """What to ask the register of these events: `wanted` are the prints to look for with `STANDING`, `gone` reads the answer."""
+
+    prints: Sequence[Prints]
+    events: Sequence[Event]
+    late: bool
+    wanted: list[int]
+
+    def gone(self, standing: Mapping[int, datetime], strangers: Collection[Where]) -> set[Key]:
+        """As `among`. `standing`: prints that stand in the register → when they were entered."""
+        if not standing:
+            return set()
+        return {
+            (event.platform.value, event.account, event.key)
+            for event in self.events
+            if any(_gone(prints, event, standing, strangers, self.late) for prints in self.prints)
+        }
+
+
+async def ask(connection: AsyncConnection, codec: Codec, events: Sequence[Event], late: bool = False) -> Question:
+    """Make the question, for who sends it together with others (`bot.store.together`)."""
+    keys = await _all(connection, codec)
+    wanted = {one for prints in keys for event in events for one in _prints(prints, event, late)}
+    return Question(keys, events, late, sorted(wanted))
 
 
 class Answered(Protocol):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import (
@@ -31,17 +31,17 @@ from bot.core.messages import (
     Unknown,
     Unsend,
     body_from_json,
-    body_to_json,
 )
 from bot.core.trace import Trace, about, of_event
 from bot.policy.emergency import TOO_OLD, Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
-from bot.store import caught, emergencies, erased, handoffs, meta_flow, raw_bodies, search, snoozes
+from bot.store import caught, emergencies, erased, handoffs, intake, meta_flow, raw_bodies, search, snoozes
 from bot.store.batches import Batches
 from bot.store.codec import Codec
-from bot.store.conversations import BODY, BUNDLE, DANGER, LIVE, NEW, STATE
+from bot.store.conversations import BODY, STATE
 from bot.store.db import CONSOLE, DUE, Database, notify
+from bot.store.together import Sent, Together, named, rows, together
 from bot.store.withdrawal import withdraw
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ RAW = "deliveries.raw"
 JOIN_WITHIN = timedelta(minutes=3)  # a danger told in several messages is read together
 _JOIN_LAST = 4
 BATCH = 50  # webhooks a transaction, at most
-_DEBOUNCE_RESETS = 4
 _NOTED_EVERY = timedelta(seconds=10)  # that webhooks come
 _LATE = timedelta(minutes=10)  # what was caught up with after so long comes after people who write now
 
@@ -78,7 +77,7 @@ class _Taken:
     id: int
     event: Event
     detection: Detection | None
-    conversation: Row[Any] | None
+    conversation: Any  # a row of CONVERSATIONS, or None
 
 
 @dataclass(frozen=True)
@@ -91,27 +90,44 @@ class _Delivered:
     answered: frozenset[str]
 
 
-# Column of events → its PostgreSQL type, in the order of insertion.
-_COLUMNS = {
-    "delivery_id": "bigint",
-    "conversation_id": "bigint",
-    "platform": "text",
-    "account": "text",
-    "key": "text",
-    "kind": "text",
-    "channel": "text",
-    "mid": "text",
-    "target": "text",
-    "at": "timestamptz",
-    "received_at": "timestamptz",
-    "body": "bytea",
-}
-_INSERT_EVENTS = text(f"""
-    INSERT INTO events ({", ".join(_COLUMNS)})
-    SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())})
-    ON CONFLICT (platform, account, key) DO NOTHING
-    RETURNING id, platform, account, key
-""")  # noqa: S608
+Conversations = Mapping[intake.Where, Any]
+
+
+@dataclass(frozen=True)
+class _Locked:
+    """The conversations of a batch, under lock until the transaction ends; the rows of its webhooks, if they were to be
+    written; what of it was erased on a person's request. `set_`: new conversations whose due time stands already."""
+
+    conversations: Conversations
+    deliveries: list[int]
+    gone: set[erased.Key]
+    set_: frozenset[int]
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What these conversations held that concerns a batch. `words`: conversation → (event, time, text), oldest first, the
+    batch's own included."""
+
+    twins: Sequence[caught.Twin] = ()
+    withdrawn: Set[tuple[int, str]] = frozenset()
+    snoozed: Set[int] = frozenset()
+    words: Mapping[int, list[tuple[int, datetime, str]]] = field(default_factory=dict)
+
+
+@dataclass
+class _Writing:
+    """What is left to write at the end, all at once."""
+
+    ignored: dict[int, str] = field(default_factory=dict)
+    marks: list[tuple[int, Read | Delivery, datetime]] = field(default_factory=list)
+    seen: dict[int, datetime] = field(default_factory=dict)
+    speaks: dict[int, datetime] = field(default_factory=dict)
+    echoes: set[int] = field(default_factory=set)
+    suspects: set[int] = field(default_factory=set)
+    late: set[int] = field(default_factory=set)
+    documents: list[search.Document | None] = field(default_factory=list)
+    written: set[int] = field(default_factory=set)  # of those ignored
 
 
 # A webhook that comes again after its author withdrew it.
@@ -166,24 +182,27 @@ class Inbox:
         """
         events = [event for event, _ in items]
         async with self._db.begin() as connection:
-            conversations = await self._conversations(connection, events)
-            gone = await self._erased(connection, events, conversations, now, late=True)
-            if gone:
+            locked = await self._lock(connection, events, now, late=True)
+            if locked.gone:
                 await connection.rollback()
             else:
-                unseen = await caught.unseen(connection, self._codec, items, conversations, listed, self._rules.ours)
+                where = locked.conversations
+                unseen = await caught.unseen(connection, self._codec, items, where, listed, self._rules.ours)
                 fresh = unseen.items
                 if simulate or not fresh:
                     await connection.rollback()
                     return fresh
                 one = _Delivered(raw, tuple(fresh), now, frozenset())
-                ids = await self._deliveries(connection, [one])
-                taken = await self._store(connection, [(ids[0], one)], conversations)
-                rows = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
-                await caught.remember(connection, rows)
-                await self._settle(connection, taken, now, frozenset(), unseen)
+                async with together(connection) as sending:
+                    sent = await self._send_deliveries(sending, [one])
+                ids = [row.id for row in await rows(sent)]
+                taken, before = await self._store(connection, [(ids[0], one)], where, late=True)
+                known_ = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
+                await caught.remember(connection, known_)
+                writing = await self._settle(connection, taken, now, before, late=unseen)
+                await self._write(connection, writing, now)
                 return fresh
-        less = _without(_Delivered(raw, tuple(items), now, frozenset()), gone)
+        less = _without(_Delivered(raw, tuple(items), now, frozenset()), locked.gone)
         return await self.catch_up(less.raw, less.items, listed, now, simulate) if less.items else []
 
     def _note(self, items: Sequence[Item], now: datetime) -> None:
@@ -207,47 +226,61 @@ class Inbox:
         now = max(one.received_at for one in delivered)
         events = [event for one in delivered for event, _ in one.items]
         async with self._db.begin() as connection:
-            ids = await self._deliveries(connection, delivered)
-            conversations = await self._conversations(connection, events)
-            gone = await self._erased(connection, events, conversations, now)
-            if gone:
+            locked = await self._lock(connection, events, now, delivered)
+            if locked.gone:
                 await connection.rollback()
             else:
-                taken = await self._store(connection, list(zip(ids, delivered, strict=True)), conversations)
+                stored = list(zip(locked.deliveries, delivered, strict=True))
+                if self._plain(delivered, locked.conversations):
+                    await self._store_plain(connection, stored, locked.conversations)
+                    return
+                taken, before = await self._store(connection, stored, locked.conversations)
                 answered = frozenset(key for one in delivered for key in one.answered)
-                await self._settle(connection, taken, now, answered)
+                writing = await self._settle(connection, taken, now, before, answered)
+                for number in locked.set_:
+                    writing.speaks.pop(number, None)
+                await self._write(connection, writing, now, commit=True)
                 return
-        await self._take([_without(one, gone) for one in delivered])
+        await self._take([_without(one, locked.gone) for one in delivered])
 
-    async def _erased(
+    async def _lock(
         self,
         connection: AsyncConnection,
         events: Sequence[Event],
-        conversations: Mapping[tuple[str, str, str], Row[Any]],
         now: datetime,
+        delivered: Sequence[_Delivered] = (),
         late: bool = False,
-    ) -> set[erased.Key]:
-        """Those of these events that were erased on a person's request, asked for under the conversations' locks.
+    ) -> _Locked:
+        """Create or lock the conversations of these events, in one order so that two gateways never wait in a circle; then
+        ask, under these locks, what was erased. The caller begins anew without that: not even a person's id is to stay.
 
-        The caller then begins anew without them: not even their person's id is to stay.
+        `delivered`: webhooks to write with it. `late`: caught up with.
         """
-        strangers = {where for where, row in conversations.items() if row.fresh}
-        return await erased.among(connection, self._codec, events, now, strangers, late)
-
-    async def _deliveries(self, connection: AsyncConnection, delivered: Sequence[_Delivered]) -> list[int]:
-        rows = await connection.execute(
-            text("""
-                INSERT INTO deliveries (received_at, raw)
-                SELECT i.at, i.raw
-                FROM unnest(CAST(:ats AS timestamptz[]), CAST(:raws AS bytea[])) WITH ORDINALITY AS i(at, raw, n)
-                ORDER BY i.n RETURNING id
-            """),
-            {
-                "ats": [one.received_at for one in delivered],
-                "raws": [self._codec.seal(one.raw, RAW) for one in delivered],
-            },
+        talks = (event for event in events if event.person and self._talks(event))
+        opened = intake.openings(talks, now + self._rules.debounce, self._rules.suspect)
+        if late:  # when it is due depends on what was answered already
+            opened = dict.fromkeys(opened, intake.LATER)
+        question = await erased.ask(connection, self._codec, events, late)
+        deliveries = conversations = standing = None
+        async with together(connection) as sending:
+            if delivered:
+                deliveries = await self._send_deliveries(sending, delivered)
+            if opened:
+                conversations = await sending.send(intake.CONVERSATIONS, intake.conversation_values(opened))
+            if question.wanted:
+                standing = await sending.send(erased.STANDING, {"prints": question.wanted, "now": now})
+        found = {(row.platform, row.account, row.person): row for row in await rows(conversations)}
+        strangers = {where for where, row in found.items() if row.fresh}
+        return _Locked(
+            found,
+            sorted(row.id for row in await rows(deliveries)),
+            question.gone({row.print: row.at for row in await rows(standing)}, strangers),
+            frozenset(found[where].id for where in strangers if opened[where].due is not None),
         )
-        return sorted(row.id for row in rows)
+
+    async def _send_deliveries(self, sending: Together, delivered: Sequence[_Delivered]) -> Sent:
+        raws = [self._codec.seal(one.raw, RAW) for one in delivered]
+        return await sending.send(intake.DELIVERIES, {"ats": [one.received_at for one in delivered], "raws": raws})
 
     async def tell(self, marks: Sequence[erased.Answered], now: datetime) -> None:
         """Open the hand-offs of emergencies that were answered without the database and that never came again.
@@ -284,29 +317,6 @@ class Inbox:
                     {"id": row.id, "at": mark.answered},
                 )
 
-    async def _conversations(
-        self, connection: AsyncConnection, events: Sequence[Event]
-    ) -> dict[tuple[str, str, str], Row[Any]]:
-        """Create or lock the conversations of these events, in one order so that two gateways never wait in a circle."""
-        keys = sorted({(e.platform.value, e.account, e.person) for e in events if e.person and self._talks(e)})
-        if not keys:
-            return {}
-        rows = await connection.execute(
-            text("""
-                INSERT INTO conversations AS c (platform, account, person)
-                SELECT * FROM unnest(CAST(:platforms AS text[]), CAST(:accounts AS text[]), CAST(:persons AS text[]))
-                ON CONFLICT (platform, account, person) DO UPDATE SET wake = c.wake
-                RETURNING id, platform, account, person, emergency_at, emergency_short_at, last_agent_at, standby,
-                    owner, debounce_resets, due_at, lease_until, c.xmax = 0 AS fresh
-            """),
-            {
-                "platforms": [k[0] for k in keys],
-                "accounts": [k[1] for k in keys],
-                "persons": [k[2] for k in keys],
-            },
-        )
-        return {(row.platform, row.account, row.person): row for row in rows}
-
     def _talks(self, event: Event) -> bool:
         """Whether an event belongs to a conversation of ours (the dashboard's Test button does not)."""
         return self._ours(event) and event.channel is not Channel.CHANGES
@@ -314,46 +324,98 @@ class Inbox:
     def _ours(self, event: Event) -> bool:
         return not self._rules.accounts or event.account in self._rules.accounts
 
+    def _plain(self, delivered: Sequence[_Delivered], conversations: Conversations) -> bool:
+        """Ordinary messages of people who write for the first time, as most are in a crisis: nothing of before concerns them."""
+        return (
+            bool(conversations)
+            and all(row.fresh for row in conversations.values())
+            and all(detection is None for one in delivered for _, detection in one.items)
+            and all(intake.where_of(event) in conversations for one in delivered for event, _ in one.items)
+            and intake.plain(event for one in delivered for event, _ in one.items)
+            and not any(one.answered for one in delivered)
+            and len(self._codec.parts) == 1
+        )
+
+    async def _store_plain(
+        self, connection: AsyncConnection, delivered: Sequence[tuple[int, _Delivered]], conversations: Conversations
+    ) -> None:
+        """Their conversations are due already; what is left is their words, and the end."""
+        news = self._unique(delivered, conversations)
+        values: dict[str, Any] = intake.event_values((new for new, _ in news.values()), self._codec)
+        documents = (search.of_event(0, 0, new.event.at, new.event.body) for new, _ in news.values())
+        found = [None if one is None else search.tokens((self._codec,), one) for one in documents]
+        values["tokens"] = [search.literal(some) if some else None for some in found]
+        async with together(connection) as sending:
+            sent = await sending.send(intake.EVENTS_FOUND, values)
+            await sending.commit()
+        stored = {(row.platform, row.account, row.key): row.id for row in await rows(sent)}
+        if len(stored) < sum(len(one.items) for _, one in delivered):  # one message in the name of two people
+            await self._came_again(connection, delivered, stored)
+        await self._tell_of(connection, [row.id for row in conversations.values()])
+
+    def _unique(
+        self, delivered: Sequence[tuple[int, _Delivered]], conversations: Conversations
+    ) -> dict[intake.Key, tuple[intake.New, Detection | None]]:
+        """The events of webhooks, each once."""
+        found: dict[intake.Key, tuple[intake.New, Detection | None]] = {}
+        for delivery, one in delivered:
+            for event, detection in one.items:
+                conversation = conversations.get(intake.where_of(event))
+                number = None if conversation is None else conversation.id
+                new = intake.New(event, delivery, number, one.received_at)
+                found.setdefault(intake.key_of(event), (new, detection))
+        return found
+
     async def _store(
         self,
         connection: AsyncConnection,
         delivered: Sequence[tuple[int, _Delivered]],
-        conversations: Mapping[tuple[str, str, str], Row[Any]],
-    ) -> list[_Taken]:
-        unique: dict[tuple[str, str, str], tuple[Event, Detection | None, int, datetime]] = {}
-        for delivery, one in delivered:
-            for event, detection in one.items:
-                key = (event.platform.value, event.account, event.key)
-                unique.setdefault(key, (event, detection, delivery, one.received_at))
+        conversations: Conversations,
+        late: bool = False,
+    ) -> tuple[list[_Taken], _Before]:
+        """Store the events, and find out what of before concerns them."""
+        unique = self._unique(delivered, conversations)
         if not unique:
-            return []
-        columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-        for event, _, delivery, received_at in unique.values():
-            conversation = conversations.get((event.platform.value, event.account, event.person or ""))
-            values = (
-                delivery,
-                None if conversation is None else conversation.id,
-                event.platform.value,
-                event.account,
-                event.key,
-                event.kind,
-                event.channel.value,
-                event.mid,
-                getattr(event.body, "target", None),
-                event.at,
-                received_at,
-                self._codec.seal_json(body_to_json(event.body), BODY),
-            )
-            for name, value in zip(_COLUMNS, values, strict=True):
-                columns[name].append(value)
-        rows = (await connection.execute(_INSERT_EVENTS, columns)).all()
-        await self._came_again(connection, delivered, {(row.platform, row.account, row.key): row.id for row in rows})
+            return [], _Before()
+        news = [new for new, _ in unique.values()]
+        values = intake.event_values(news, self._codec)
+        fresh = {row.id for row in conversations.values() if row.fresh}
+        mids = {key: mid for key, (new, _) in unique.items() if (mid := _message_id(new.event)) is not None}
+        asked = intake.earlier(news, fresh, mids, JOIN_WITHIN)
+        twins = withdrawn = snoozed = words = None
+        async with together(connection) as sending:
+            stored = await sending.send(intake.EVENTS, values)
+            if asked is not None:
+                there = {"ids": asked.ids, "first": asked.first, "last": asked.last}
+                twins = None if late else await sending.send(caught.TWINS, there)
+                wanted = {"ids": [w[0] for w in asked.wanted], "mids": [w[1] for w in asked.wanted]}
+                withdrawn = await sending.send(intake.WITHDRAWN, wanted) if asked.wanted else None
+                snoozed = await sending.send(intake.SNOOZED, {"ids": asked.ids})
+                if asked.since is not None:
+                    words = await sending.send(intake.RECENT, {"ids": asked.ids, "since": asked.since})
+        new_rows = await rows(stored)
+        await self._came_again(
+            connection, delivered, {(row.platform, row.account, row.key): row.id for row in new_rows}
+        )
         taken = []
-        for row in rows:
-            event, detection, _, _ = unique[(row.platform, row.account, row.key)]
-            person = (row.platform, row.account, event.person or "")
-            taken.append(_Taken(row.id, event, detection, conversations.get(person)))
-        return sorted(taken, key=lambda t: (t.event.at, t.id))
+        for row in new_rows:
+            new, detection = unique[(row.platform, row.account, row.key)]
+            taken.append(_Taken(row.id, new.event, detection, conversations.get(intake.where_of(new.event))))
+        before = _Before(
+            [caught.twin(self._codec, row) for row in await rows(twins)],
+            {(row.conversation_id, row.target) for row in await rows(withdrawn)},
+            {row.conversation_id for row in await rows(snoozed)},
+            self._words(await rows(words)),
+        )
+        return sorted(taken, key=lambda t: (t.event.at, t.id)), before
+
+    def _words(self, found: Sequence[Any]) -> dict[int, list[tuple[int, datetime, str]]]:
+        """Of the rows of RECENT."""
+        words: dict[int, list[tuple[int, datetime, str]]] = {}
+        for row in found:
+            body = body_from_json(self._codec.open_json(row.body, BODY))
+            words.setdefault(row.conversation_id, []).append((row.id, row.at, getattr(body, "text", "")))
+        return words
 
     async def _came_again(
         self,
@@ -379,46 +441,82 @@ class Inbox:
         connection: AsyncConnection,
         taken: Sequence[_Taken],
         now: datetime,
-        answered: Set[str],
+        before: _Before,
+        answered: Set[str] = frozenset(),
         late: caught.Unseen | None = None,
-    ) -> None:
-        """`late`: these were caught up with."""
-        ignored: dict[str, list[int]] = {}
-        idle = await self._idle(connection, taken, now, late is not None)
-        withdrawn = await self._withdrawn(connection, taken)
+    ) -> _Writing:
+        """Carry out what cannot wait for a worker; returns what is left to write. `late`: these were caught up with."""
+        writing = _Writing()
+        idle = await self._idle(connection, taken, now, before, late is not None)
         for one in taken:
             await self._read_anew(connection, one)
-            reason = idle.get(one.id) or await self._aside(connection, one, withdrawn, now)
+            reason = idle.get(one.id) or await self._aside(connection, one, before.withdrawn, now, writing)
             if reason is not None:
-                ignored.setdefault(reason, []).append(one.id)
-        for reason, ids in ignored.items():
-            await connection.execute(
-                text("""
-                    UPDATE events SET disposition = 'ignored', reason = :reason, settled_at = :now
-                    WHERE id = ANY(:ids) AND disposition IS NULL
-                """),
-                {"ids": ids, "reason": reason, "now": now},
-            )
-        aside = {i for ids in ignored.values() for i in ids}
-        rest = [one for one in taken if one.id not in aside and one.conversation is not None]
-        if rest:
-            await self._returned(connection, rest)
-            by_us = {} if late is None else late.answered
-            past = {one.id: by_us[one.event.key] for one in rest if one.event.key in by_us}
-            await self._emergencies(connection, rest, now, answered, past)
-            if late is not None and past:
-                await self._history(connection, [one for one in rest if one.id in past], late.waiting, now)
-            await self._due(connection, [one for one in rest if one.id not in past], now, late is not None)
-            await self._findable(connection, rest)
+                writing.ignored[one.id] = reason
+        rest = [one for one in taken if one.id not in writing.ignored and one.conversation is not None]
+        if not rest:
+            return writing
+        before = await self._after_ignoring(connection, rest, writing, before, now)
+        await self._returned(connection, rest)
+        by_us = {} if late is None else late.answered
+        past = {one.id: by_us[one.event.key] for one in rest if one.event.key in by_us}
+        await self._emergencies(connection, rest, now, answered, past, before.words)
+        if late is not None and past:
+            await self._history(connection, [one for one in rest if one.id in past], late.waiting, now)
+        await self._due(connection, [one for one in rest if one.id not in past], now, before, writing, late is not None)
+        writing.documents = [search.of_event(t.id, t.conversation.id, t.event.at, t.event.body) for t in rest]
+        return writing
+
+    async def _after_ignoring(
+        self, connection: AsyncConnection, rest: Sequence[_Taken], writing: _Writing, before: _Before, now: datetime
+    ) -> _Before:
+        """What was just set aside is no word that is read together with others, nor waits for anybody."""
+        if not writing.ignored:
+            return before
+        words = None
+        spoken = [one.event.at for one in rest if isinstance(one.event.body, (Message, Edit, Postback))]
+        async with together(connection) as sending:
+            await _send_ignored(sending, writing, now)
+            if before.words and spoken:
+                ids, since = list({one.conversation.id for one in rest}), min(spoken) - JOIN_WITHIN
+                words = await sending.send(intake.RECENT, {"ids": ids, "since": since})
+        return replace(before, words=self._words(await rows(words)))
+
+    async def _write(self, connection: AsyncConnection, writing: _Writing, now: datetime, commit: bool = False) -> None:
+        """Write what is left. `commit`: the transaction ends with it."""
+        documents = search.columns(await search.writers(connection, self._codec), writing.documents)
+        async with together(connection) as sending:
+            await _send_ignored(sending, writing, now)
+            for conversation, body, at in writing.marks:
+                await _send_mark(sending, conversation, body, at)
+            if writing.seen:
+                await sending.send(intake.SEEN, _pairs(writing.seen))
+            if writing.speaks:
+                due = {"now": now, "due": now + self._rules.debounce, "suspects": list(writing.suspects)}
+                await sending.send(intake.DUE, _pairs(writing.speaks) | due)
+            if writing.late:
+                await sending.send(intake.AFTER_OTHERS, {"ids": list(writing.late)})
+            if writing.echoes:
+                await sending.send(intake.DUE_NOW, {"ids": list(writing.echoes), "now": now})
+            if documents["refs"]:
+                await sending.send(search.INDEX, documents)
+            if commit:
+                await sending.commit()
+
+    async def _tell_of(self, connection: AsyncConnection, conversations: Collection[int]) -> None:
+        """Wake the workers, and the pages that show these conversations."""
+        await notify(connection, DUE)
+        for number in conversations if len(conversations) <= 20 else ():
+            await notify(connection, CONSOLE, str(number))
 
     async def _idle(
-        self, connection: AsyncConnection, taken: Sequence[_Taken], now: datetime, late: bool
+        self, connection: AsyncConnection, taken: Sequence[_Taken], now: datetime, before: _Before, late: bool
     ) -> dict[int, str]:
         """Why an event changes nothing: `twin`, it came by the Conversations API before; `history`, caught up too late."""
-        known = [(t.id, t.conversation.id, t.event) for t in taken if t.conversation is not None]
+        known_ = [(t.id, t.conversation.id, t.event) for t in taken if t.conversation is not None]
         if late:
-            return dict.fromkeys(await caught.old_echoes(connection, known, now), caught.HISTORY)
-        return dict.fromkeys(await caught.twins(connection, self._codec, known), caught.TWIN)
+            return dict.fromkeys(await caught.old_echoes(connection, known_, now), caught.HISTORY)
+        return dict.fromkeys(await caught.twins(connection, self._codec, known_, before.twins), caught.TWIN)
 
     async def _history(
         self, connection: AsyncConnection, past: Sequence[_Taken], waiting: Mapping[int, str], now: datetime
@@ -438,7 +536,7 @@ class Inbox:
             """),
             {"ids": [one.id for one in past], "reason": caught.HISTORY, "now": now},
         )
-        await _seen_at(connection, list(newest.items()))
+        await connection.execute(_SEEN, _pairs(newest))
         for number, at in newest.items():
             if number in waiting:
                 old = waiting[number] == "emergency" and now - at > TOO_OLD
@@ -446,17 +544,15 @@ class Inbox:
                 await handoffs.open_(connection, self._codec, request, now)
             await notify(connection, CONSOLE, str(number))
 
-    async def _findable(self, connection: AsyncConnection, rest: Sequence[_Taken]) -> None:
-        await search.index(
-            connection,
-            self._codec,
-            (search.of_event(t.id, t.conversation.id, t.event.at, t.event.body) for t in rest if t.conversation),
-        )
-
     # -- what concerns no dialogue -------------------------------------------------------------------------------
 
     async def _aside(
-        self, connection: AsyncConnection, one: _Taken, withdrawn: Set[tuple[int, str]], now: datetime
+        self,
+        connection: AsyncConnection,
+        one: _Taken,
+        withdrawn: Set[tuple[int, str]],
+        now: datetime,
+        writing: _Writing,
     ) -> str | None:
         """Carry out what needs no worker; returns the reason for which the event is ignored, or None: it is pending."""
         event, body = one.event, one.event.body
@@ -479,7 +575,8 @@ class Inbox:
             await self._thread(connection, conversation, body)
             return "thread_control"
         if isinstance(body, (Read, Delivery)):
-            await _mark(connection, conversation, body, event.at)
+            writing.marks.append((conversation, body, event.at))
+            await notify(connection, CONSOLE, str(conversation))
             return event.kind
         if isinstance(body, (Message, Postback, Edit)):
             mid = _message_id(event)
@@ -488,7 +585,7 @@ class Inbox:
             await withdraw(connection, self._codec, conversation, mid, now)
             return "unsent"
         if isinstance(body, Reaction):
-            await _seen_at(connection, [(conversation, event.at)])
+            writing.seen[conversation] = event.at  # in order of time: the newest stays
         return f"unknown: {body.why}"[:200] if isinstance(body, Unknown) else event.kind
 
     async def _notice(self, connection: AsyncConnection, account: str, body: PolicyEnforcement) -> None:
@@ -533,25 +630,6 @@ class Inbox:
             {"id": one.conversation.id, "target": body.target},
         )
         await notify(connection, DUE)
-
-    async def _withdrawn(self, connection: AsyncConnection, taken: Sequence[_Taken]) -> set[tuple[int, str]]:
-        """(conversation, mid) of the messages among these whose withdrawal came before them: webhooks are not in order."""
-        wanted = [
-            (one.conversation.id, mid)
-            for one in taken
-            if one.conversation is not None and (mid := _message_id(one.event)) is not None
-        ]
-        if not wanted:
-            return set()
-        rows = await connection.execute(
-            text("""
-                SELECT e.conversation_id, e.target
-                FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS w(id, mid)
-                JOIN events e ON e.target = w.mid AND e.conversation_id = w.id AND e.kind = 'unsend'
-            """),
-            {"ids": [w[0] for w in wanted], "mids": [w[1] for w in wanted]},
-        )
-        return {(row.conversation_id, row.target) for row in rows}
 
     async def _thread(self, connection: AsyncConnection, conversation: int, body: ThreadControl) -> None:
         """The thread came to us, or went to another app."""
@@ -608,35 +686,13 @@ class Inbox:
         now: datetime,
         answered: Set[str],
         past: Mapping[int, bool],
+        recent: Mapping[int, list[tuple[int, datetime, str]]],
     ) -> None:
-        """`past`: ids of what was answered long since → whether a danger in it was: it waits for an agent, and no more."""
-        words = [one for one in rest if isinstance(one.event.body, (Message, Edit, Postback))]
-        recent = await self._recent(connection, words)
-        for one in words:
-            await self._emergency(connection, one, recent, now, one.event.key in answered, past.get(one.id))
-
-    async def _recent(
-        self, connection: AsyncConnection, words: Sequence[_Taken]
-    ) -> dict[int, list[tuple[int, datetime, str]]]:
-        """The last texts of these conversations, oldest first, what was taken in now included."""
-        ids = {one.conversation.id for one in words if one.conversation is not None}
-        found: dict[int, list[tuple[int, datetime, str]]] = {}
-        if not ids:
-            return found
-        rows = await connection.execute(
-            text("""
-                SELECT id, conversation_id, at, body FROM events
-                WHERE conversation_id = ANY(:ids) AND kind IN ('text', 'edit', 'quick_reply') AND at > :since
-                  AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored') OR reason = 'blocked')
-                ORDER BY at, id
-            """),
-            # By Meta's time: what an outage held back comes late, and together.
-            {"ids": list(ids), "since": min(one.event.at for one in words) - JOIN_WITHIN},
-        )
-        for row in rows:
-            body = body_from_json(self._codec.open_json(row.body, BODY))
-            found.setdefault(row.conversation_id, []).append((row.id, row.at, getattr(body, "text", "")))
-        return found
+        """`past`: ids of what was answered long since → whether a danger in it was: it waits for an agent, and no more;
+        `recent`: the last texts of these conversations, oldest first, what was taken in now included."""
+        for one in rest:
+            if isinstance(one.event.body, (Message, Edit, Postback)):
+                await self._emergency(connection, one, recent, now, one.event.key in answered, past.get(one.id))
 
     async def _emergency(
         self,
@@ -735,71 +791,36 @@ class Inbox:
 
     # -- due times -----------------------------------------------------------------------------------------------
 
-    async def _due(self, connection: AsyncConnection, rest: Sequence[_Taken], now: datetime, late: bool) -> None:
+    async def _due(
+        self,
+        connection: AsyncConnection,
+        rest: Sequence[_Taken],
+        now: datetime,
+        before: _Before,
+        writing: _Writing,
+        late: bool,
+    ) -> None:
         """Open the window, and say when each conversation is to be looked at: after the debounce, at most four resets."""
         if not rest:
             return
-        speaks: dict[int, datetime] = {}
-        echoes: set[int] = set()
+        speaks = writing.speaks
         for one in rest:
-            assert one.conversation is not None
             if isinstance(one.event.body, Echo):
-                echoes.add(one.conversation.id)
+                writing.echoes.add(one.conversation.id)
             else:
-                at = speaks.get(one.conversation.id)
-                speaks[one.conversation.id] = one.event.at if at is None else max(at, one.event.at)
-        if speaks:
-            await _seen_at(connection, list(speaks.items()))
-            await snoozes.wake(connection, list(speaks), now)
-            await connection.execute(
-                text(f"""
-                    UPDATE conversations SET wake = wake + 1,
-                        due_at = CASE WHEN due_at IS NULL OR due_at > :now AND debounce_resets < {_DEBOUNCE_RESETS}
-                                      OR due_priority > {LIVE} THEN :due ELSE due_at END,
-                        due_priority = least(due_priority, CASE WHEN id = ANY(:suspects) THEN {DANGER}
-                                                                WHEN introduced_at IS NULL THEN {NEW} ELSE {LIVE} END),
-                        debounce_resets = debounce_resets + 1
-                    WHERE id = ANY(:ids)
-                """),  # noqa: S608
-                {
-                    "ids": list(speaks),
-                    "suspects": self._suspects(rest),
-                    "now": now,
-                    "due": now + self._rules.debounce,
-                },
-            )
+                speaks[one.conversation.id] = max(one.event.at, speaks.get(one.conversation.id, one.event.at))
+            if isinstance(one.event.body, (Message, Edit)) and self._rules.suspect(one.event.body.text):
+                writing.suspects.add(one.conversation.id)
+        snoozed = [number for number in speaks if number in before.snoozed]
+        if snoozed:
+            await snoozes.wake(connection, snoozed, now)
         if late:  # after people who write now, oldest first, as what waited for the morning
-            waited = {
+            writing.late = {
                 one.conversation.id
                 for one in rest
-                if one.conversation is not None and one.conversation.due_at is None
-                if now - speaks.get(one.conversation.id, now) > _LATE
+                if one.conversation.due_at is None and now - speaks.get(one.conversation.id, now) > _LATE
             }
-            await connection.execute(
-                text(
-                    f"UPDATE conversations SET due_priority = {BUNDLE} WHERE id = ANY(:ids) AND due_priority <> {DANGER}"  # noqa: S608
-                ),
-                {"ids": list(waited)},
-            )
-        if echoes:
-            await connection.execute(
-                text(
-                    "UPDATE conversations SET wake = wake + 1, due_at = least(coalesce(due_at, :now), :now) WHERE id = ANY(:ids)"
-                ),
-                {"ids": list(echoes), "now": now},
-            )
-        await notify(connection, DUE)
-        for conversation in (speaks.keys() | echoes) if len(speaks.keys() | echoes) <= 20 else ():
-            await notify(connection, CONSOLE, str(conversation))
-
-    def _suspects(self, rest: Sequence[_Taken]) -> list[int]:
-        """The conversations in which something shows a trace of danger."""
-        return [
-            one.conversation.id
-            for one in rest
-            if one.conversation is not None
-            if isinstance(one.event.body, (Message, Edit)) and self._rules.suspect(one.event.body.text or "")
-        ]
+        await self._tell_of(connection, speaks.keys() | writing.echoes)
 
 
 def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:
@@ -817,27 +838,36 @@ def _message_id(event: Event) -> str | None:
     return event.body.target if isinstance(event.body, Edit) else event.mid
 
 
-async def _seen_at(connection: AsyncConnection, pairs: Sequence[tuple[int, datetime]]) -> None:
-    """The person did something: the messaging window counts from there (Meta's time)."""
-    await connection.execute(
-        text("""
-            UPDATE conversations c SET last_person_at = greatest(c.last_person_at, i.at)
-            FROM unnest(CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[])) AS i(id, at) WHERE c.id = i.id
-        """),
-        {"ids": [p[0] for p in pairs], "ats": [p[1] for p in pairs]},
-    )
+_SEEN = named(intake.SEEN)
 
 
-async def _mark(connection: AsyncConnection, conversation: int, body: Read | Delivery, at: datetime) -> None:
+def _pairs(moments: Mapping[int, datetime]) -> dict[str, Any]:
+    """Conversations and times as the statements take them."""
+    return {"ids": list(moments), "ats": list(moments.values())}
+
+
+async def _send_ignored(sending: Together, writing: _Writing, now: datetime) -> None:
+    """Once."""
+    left = {number: reason for number, reason in writing.ignored.items() if number not in writing.written}
+    writing.written.update(left)
+    if left:
+        await sending.send(intake.IGNORED, {"ids": list(left), "reasons": list(left.values()), "now": now})
+
+
+_MARKS = {
+    column: f"""
+        UPDATE outbox SET {column} = coalesce({column}, %(at)s)
+        WHERE conversation_id = %(id)s AND status = 'sent'
+          AND (mids && CAST(%(mids)s AS text[]) OR sent_at <= CAST(%(watermark)s AS timestamptz))
+    """  # noqa: S608 (names of ours)
+    for column in ("read_at", "delivered_at")
+}
+
+
+async def _send_mark(sending: Together, conversation: int, body: Read | Delivery, at: datetime) -> None:
     """Note on our messages that they were delivered or read."""
-    column = "read_at" if isinstance(body, Read) else "delivered_at"
     mids = list(body.mids) if isinstance(body, Delivery) else [body.target] if body.target else []
-    await connection.execute(
-        text(f"""
-            UPDATE outbox SET {column} = coalesce({column}, :at)
-            WHERE conversation_id = :id AND status = 'sent'
-              AND (mids && CAST(:mids AS text[]) OR sent_at <= CAST(:watermark AS timestamptz))
-        """),  # noqa: S608
+    await sending.send(
+        _MARKS["read_at" if isinstance(body, Read) else "delivered_at"],
         {"id": conversation, "at": at, "mids": mids, "watermark": body.watermark},
     )
-    await notify(connection, CONSOLE, str(conversation))

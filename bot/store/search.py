@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +23,7 @@ from bot.core.messages import Body, Echo, Edit, Message
 from bot.policy import search as words
 from bot.store import facts
 from bot.store.codec import Codec
+from bot.store.together import named
 
 EVENT, OUTBOX, NOTE, NAME = "event", "outbox", "note", "name"
 # Who wrote it, as a token. Hashes are 64 bits wide: numbers this small are never one.
@@ -109,31 +111,34 @@ def of_name(conversation_id: int, at: datetime, name: str) -> Document:
     return Document(NAME, conversation_id, conversation_id, at, "name", clean(name))
 
 
-_INDEX = text("""
+INDEX = """
     INSERT INTO search_documents (kind, ref, conversation_id, at, tokens)
     SELECT i.kind, i.ref, i.conversation, i.at, CAST(i.tokens AS bigint[])
-    FROM unnest(CAST(:kinds AS text[]), CAST(:refs AS bigint[]), CAST(:conversations AS bigint[]),
-                CAST(:ats AS timestamptz[]), CAST(:tokens AS text[])) AS i(kind, ref, conversation, at, tokens)
+    FROM unnest(CAST(%(kinds)s AS text[]), CAST(%(refs)s AS bigint[]), CAST(%(conversations)s AS bigint[]),
+                CAST(%(ats)s AS timestamptz[]), CAST(%(tokens)s AS text[])) AS i(kind, ref, conversation, at, tokens)
     ON CONFLICT (kind, ref) DO UPDATE SET at = excluded.at, tokens = excluded.tokens
-""")
+"""  # as the driver takes it (`bot.store.together`)
+_INDEX = named(INDEX)
 _FORGET = text("DELETE FROM search_documents WHERE kind = :kind AND ref = :ref")
 
 
 async def index(connection: AsyncConnection, codec: Codec, documents: Iterable[Document | None]) -> None:
     """Make these findable, in the transaction that stores them; a document that stands there is replaced."""
-    codecs = await _writers(connection, codec)
+    values = columns(await writers(connection, codec), documents)
+    if values["refs"]:
+        await connection.execute(_INDEX, values)
+
+
+def columns(codecs: Sequence[Codec], documents: Iterable[Document | None]) -> dict[str, list[Any]]:
+    """The values of `INDEX`; no rows where nothing is worth finding. `codecs`: of `writers`."""
     found = [(one, some) for one in documents if one is not None and (some := tokens(codecs, one))]
-    if found:
-        await connection.execute(
-            _INDEX,
-            {
-                "kinds": [one.kind for one, _ in found],
-                "refs": [one.ref for one, _ in found],
-                "conversations": [one.conversation_id for one, _ in found],
-                "ats": [one.at for one, _ in found],
-                "tokens": [literal(some) for _, some in found],
-            },
-        )
+    return {
+        "kinds": [one.kind for one, _ in found],
+        "refs": [one.ref for one, _ in found],
+        "conversations": [one.conversation_id for one, _ in found],
+        "ats": [one.at for one, _ in found],
+        "tokens": [literal(some) for _, some in found],
+    }
 
 
 _RENEW = text("UPDATE search_documents SET tokens = CAST(:tokens AS bigint[]) WHERE kind = :kind AND ref = :ref")
@@ -159,7 +164,7 @@ async def asked(connection: AsyncConnection, codec: Codec) -> Codec:
     return next((part for part in codec.parts if part.names[0] == name), codec.parts[-1])
 
 
-async def _writers(connection: AsyncConnection, codec: Codec) -> Sequence[Codec]:
+async def writers(connection: AsyncConnection, codec: Codec) -> Sequence[Codec]:
     """Whose tokens a new document gets."""
     found = await asked(connection, codec)
     return (found,) if found is codec.parts[0] or found is codec else codec.parts

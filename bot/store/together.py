@@ -1,0 +1,65 @@
+"""Statements that leave together, on the driver's own connection, where each separate wait and each layer would cost more
+than the work: a hot path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Sent = psycopg.AsyncCursor[Any]
+
+
+class Together:
+    """Sends statements in the transaction of a connection. Their rows are there once the block of `together` has ended."""
+
+    def __init__(self, raw: psycopg.AsyncConnection[Any]) -> None:
+        self._raw = raw
+
+    async def send(self, statement: str, values: Mapping[str, Any]) -> Sent:
+        """`statement` names its `values` as `%(name)s`; it is prepared at its first use on a connection."""
+        return await self._raw.cursor(row_factory=namedtuple_row).execute(statement, values, prepare=True)
+
+    async def commit(self) -> None:
+        """End the transaction with what was sent until now, without a wait of its own. Where a statement failed, nothing of
+        the block counts."""
+        await self._raw.cursor().execute("COMMIT", prepare=False)
+
+
+@contextlib.asynccontextmanager
+async def together(connection: AsyncConnection) -> AsyncIterator[Together]:
+    """`connection`: of `Database.begin`. Its errors are raised as SQLAlchemy's, as everywhere else, at the end of the block at
+    the latest; who is cancelled meanwhile leaves no connection behind whose state nobody knows."""
+    pooled = await connection.get_raw_connection()
+    raw: Any = pooled.driver_connection
+    try:
+        async with raw.pipeline():
+            yield Together(raw)
+    except psycopg.Error as error:
+        broken = bool(raw.closed)
+        if broken:
+            await connection.invalidate()
+        raise DBAPIError.instance(
+            "together", None, error, psycopg.Error, hide_parameters=True, connection_invalidated=broken
+        ) from None
+    except asyncio.CancelledError:
+        await connection.invalidate()
+        raise
+
+
+async def rows(sent: Sent | None) -> Sequence[Any]:
+    """What a statement returned, by name; nothing for one that was not sent."""
+    return [] if sent is None else await sent.fetchall()
+
+
+def named(statement: str) -> TextClause:
+    """The same statement for a connection of SQLAlchemy."""
+    return text(re.sub(r"%\((\w+)\)s", r":\1", statement))
