@@ -88,6 +88,16 @@ def _count(value: str) -> int:
     return int(plain)
 
 
+def _pause(value: str) -> float:
+    try:
+        seconds = float(value.replace(",", "."))
+    except ValueError:
+        seconds = 0.0
+    if not 0.5 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"« {value} » n’est pas une durée de 0,5 à 3600 secondes")
+    return seconds
+
+
 def parser() -> Parser:
     """Every command with its arguments."""
     top = Parser(prog="planton", description="Planton : l’accueil de la police nationale sur Messenger et Instagram.")
@@ -276,6 +286,17 @@ def parser() -> Parser:
         "Interrompue, la commande reprend où elle en était. Elle dit à la fin que l’ancienne clé peut être retirée."
     )
     turns.add_parser("status", help="dit quelles clés et quels secrets servent encore")
+
+    live = commands.add_parser("top", help="montre ce qui se passe, dans un terminal : file, débits, délais, plafonds")
+    live.description = (
+        "Montre à chaque instant la file, les débits, les délais, les plafonds, les services et les alertes. Lit la base sans "
+        "rien y changer, et les mesures que cette machine joint. Touches : q quitter, espace figer, ? aide."
+    )
+    live.add_argument("--once", action="store_true", help="écrit une image, puis s’arrête")
+    live.add_argument("--json", action="store_true", help="la même en JSON")
+    live.add_argument(
+        "--toutes-les", type=_pause, default=2.0, metavar="SECONDES", help="temps entre deux lectures (2 par défaut)"
+    )
 
     doctor = commands.add_parser("doctor", help="vérifie l’installation et le compte des messages")
     doctor.description = "Vérifie l’installation ; chaque problème est donné avec son remède."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -76,17 +76,21 @@ class SiteLook:
         self._lock = asyncio.Lock()
 
     async def __call__(self, now: datetime) -> Site:
-        """The site. Raises what the database raises, and TimeoutError of who waits no longer."""
+        """The site. Raises what the database raises."""
+        rows, unread = await self.rows(now, SITE, UNREAD)
+        return site(rows, unread[0] if unread else None, now)
+
+    async def rows(self, now: datetime, *queries: LiteralString) -> list[list[dict[str, Any]]]:
+        """The rows of queries, which may name `now`. Raises what the database raises."""
         async with self._lock:
             connection = await self._open()
+            asked = {"now": now, "before": now}
             try:
-                rows = await (await connection.execute(SITE, {"now": now})).fetchall()
-                unread = await (await connection.execute(UNREAD, {"before": now})).fetchone()
-            except BaseException:
+                return [await (await connection.execute(query, asked)).fetchall() for query in queries]
+            except BaseException:  # of who waits no longer, too: what is still coming must not answer the next question
                 self._connection = None
                 await connection.close()
                 raise
-            return site(rows, unread, now)
 
     async def _open(self) -> psycopg.AsyncConnection[dict[str, Any]]:
         if self._connection is None:
