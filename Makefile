@@ -18,7 +18,7 @@ ENGINE = .venv-engine/.installed
 AUDIT = .venv-audit/.installed
 WEB = bot/web/vendor/.installed
 
-.PHONY: help install train demo test check format test-nlu test-faults fuzz bench audit theme-dsfr lock clean
+.PHONY: help install train demo test check format test-nlu test-faults fuzz bench bench-pages audit deploy-walk theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,9 @@ audit: install $(AUDIT) ## Failles connues, licences, nomenclature / Known weakn
 
 theme-dsfr: $(APP) ## Thème de l’État, sous conditions (ACCEPTER=1 PAR=…, RETIRER=1) / The State's theme, under its terms
 	@$(PYTHON) -m scripts.theme_dsfr $(if $(ACCEPTER),--accepter) $(if $(PAR),--par "$(PAR)") $(if $(RETIRER),--retirer)
+
+deploy-walk: $(APP) ## Rejoue l’installation d’exploitation.md dans une Debian 13 neuve, en root (OPTIONS=…) / The set-up, replayed
+	@$(PYTHON) -m scripts.deploy_walk $(OPTIONS)
 
 lock: $(APP) ## Refait les verrous de requirements/ / Renews the lock files
 	@sh scripts/lock.sh

@@ -13,6 +13,7 @@ import pytest
 from bot.app.entitled import NEEDS
 from bot.app.required import ROLES
 from bot.settings import KNOWN, PREFIX, SECRETS, Settings
+from scripts import deploy_walk
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -133,6 +134,15 @@ def test_the_settings_of_all_parts_are_known_and_no_secret() -> None:
     assert set(SECRETS) & {name.removeprefix(PREFIX) for name in given} == {"DATABASE_URL"}
     assert "@/planton?host=/run/postgresql" in given[f"{PREFIX}DATABASE_URL"]  # by the account, without a password
     assert Settings(given).console_proxies == 1
+
+
+def test_the_walk_knows_the_page_that_it_replays() -> None:
+    steps = deploy_walk.blocks()  # it fails when what a person types there has changed
+    assert len(steps) == 10
+    assert "systemctl start planton.target planton-backup.timer" in steps[6]
+    enabled = next(line for line in steps[6].splitlines() if line.startswith("systemctl enable"))
+    units = {f"planton-{role}@1" if role == "worker" else f"planton-{role}" for role in ROLES}
+    assert units | {"planton.target", "planton-backup.timer"} == set(enabled.split()[2:])
 
 
 # -- the operator's command ------------------------------------------------------------------------------------------
