@@ -6,7 +6,7 @@ import itertools
 import re
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -246,9 +246,9 @@ class Answer:
 class Browser:
     """Someone at the console without a script: cookies, pages, forms."""
 
-    def __init__(self, console: RunningConsole) -> None:
+    def __init__(self, console: RunningConsole, client: aiohttp.ClientSession | None = None) -> None:
         self._console = console
-        self._client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        self._client = client or aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def __aenter__(self) -> Browser:
         return self
@@ -261,6 +261,10 @@ class Browser:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self._client.get(self._console.url + path, headers=named, allow_redirects=follow) as response:
             return Answer(response.status, await response.text(), response.headers, response.url.path_qs)
+
+    def stream(self, path: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """What comes little by little."""
+        return self._client.get(self._console.url + path)
 
     async def post(
         self, path: str, follow: bool = False, headers: dict[str, str] | None = None, **fields: str
