@@ -21,7 +21,7 @@ WEB = bot/web/vendor/.installed
 .PHONY: help install train demo test check format test-nlu test-faults fuzz bench bench-pages audit deploy-walk theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 install: $(APP) $(ENGINE) $(WEB) ## Installe ce qui manque / Installs what is missing
 	@! git rev-parse --git-dir >/dev/null 2>&1 || git config merge.planton-nlu.driver '.venv/bin/planton _merge-nlu %O %A %B'
@@ -76,7 +76,10 @@ fuzz: install train ## Un million d’entrées engendrées contre ce qui lit (EN
 	@$(PYTHON) -m tests.fuzz $(if $(ENTREES),--entrees $(ENTREES))
 	@FUZZ_EXAMPLES=300 $(PYTHON) -m pytest -q tests/fuzz/test_http.py
 
-bench: install train ## Mesure débit et délais sous charge / Measures throughput and latency under load
+bench: install train ## Débit, délais, mémoire, à côté de Rasa : docs/benchmarks.md (ARGS=--quick) / Measures, beside stock Rasa
+	@$(PYTHON) -m scripts.benchmark all $(ARGS)
+
+bench-pages: install train ## Mesure la console, l’atelier, une publication sous charge / Measures the pages, a publication
 	@$(PYTHON) scripts/bench.py
 	@$(PYTHON) scripts/bench_console.py
 	@$(PYTHON) scripts/bench_workbench.py
@@ -84,11 +87,11 @@ bench: install train ## Mesure débit et délais sous charge / Measures throughp
 audit: install $(AUDIT) ## Failles connues, licences, nomenclature / Known weaknesses, licences, bill of materials
 	@$(PYTHON) -m scripts.audit
 
-theme-dsfr: $(APP) ## Thème de l’État, sous conditions (ACCEPTER=1 PAR=…, RETIRER=1) / The State's theme, under its terms
-	@$(PYTHON) -m scripts.theme_dsfr $(if $(ACCEPTER),--accepter) $(if $(PAR),--par "$(PAR)") $(if $(RETIRER),--retirer)
-
 deploy-walk: $(APP) ## Rejoue l’installation d’exploitation.md dans une Debian 13 neuve, en root (OPTIONS=…) / The set-up, replayed
 	@$(PYTHON) -m scripts.deploy_walk $(OPTIONS)
+
+theme-dsfr: $(APP) ## Thème de l’État, sous conditions (ACCEPTER=1 PAR=…, RETIRER=1) / The State's theme, under its terms
+	@$(PYTHON) -m scripts.theme_dsfr $(if $(ACCEPTER),--accepter) $(if $(PAR),--par "$(PAR)") $(if $(RETIRER),--retirer)
 
 lock: $(APP) ## Refait les verrous de requirements/ / Renews the lock files
 	@sh scripts/lock.sh
