@@ -66,6 +66,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "DEBOUNCE_MS": ("1500", "attente après un message, en millisecondes ; 0 : aucune"),
     "ENGINE_NOTICE": ("60", "secondes sans moteur avant de le dire, une fois, à qui attend ; de jour"),
     "ENGINE_HANDOFF": ("300", "secondes sans moteur avant de confier aux agents ce qui attend"),
+    "OVERLOAD_NOTICE": (
+        "120",
+        "secondes d’attente avant de dire, une fois, que beaucoup de personnes écrivent ; de jour",
+    ),
     "SEND_CEILING": ("40", "messages par seconde et par compte, pour tous les expéditeurs"),
     "CONSOLE_URL": (None, "adresse publique de la console (liens d’invitation, retour du fournisseur d’identité)"),
     "CONSOLE_PROXIES": (
@@ -617,6 +621,11 @@ class Settings:
     def engine_patience(self) -> tuple[int, int]:
         """Seconds without the engine until a person is told, and until agents get what waits."""
         return self._whole("ENGINE_NOTICE", 0, 86_400), self._whole("ENGINE_HANDOFF", 0, 86_400)
+
+    @property
+    def overload_notice(self) -> int:
+        """Seconds that a person who writes now waits before they are told that many do."""
+        return self._whole("OVERLOAD_NOTICE", 5, 86_400)
 
     @property
     def send_ceiling(self) -> int:

@@ -33,6 +33,7 @@ DOMAIN = ROOT / "domain.yml"
 LEXICON = ROOT / "data" / "danger.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.3
+ENGINE_CONFIRMS = 0.1  # the same, where the lexicon met an entry that the score did not confirm
 DISTRESS_SURE = 0.6
 GLANCES = 4096  # kept at most
 
@@ -108,7 +109,9 @@ class Policy:
 
     def detect(self, words: str, understanding: Understanding) -> Detection | None:
         """All three detectors. What the engine alone saw has the kind of the engine's own best guess."""
-        found = emergency.detect(words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD)
+        found = emergency.detect(
+            words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD, ENGINE_CONFIRMS
+        )
         if found is None or found.by != "engine":
             return found
         # « Votre vie compte » needs a clear sign; in doubt, the danger text suits both.

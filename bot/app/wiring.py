@@ -47,6 +47,7 @@ from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
+from bot.store.overload import Late
 from bot.store.people import People
 from bot.store.purge import Counting, Purge
 from bot.store.reindex import Reindex
@@ -65,6 +66,7 @@ from bot.watch.site import SiteMetrics
 from bot.watch.worker import WorkerMetrics
 from bot.worker.alarms import AlarmReader, keep_reading
 from bot.worker.names import Names
+from bot.worker.overload import Notices, Words, keep_telling
 from bot.worker.purge import NightPurge, keep_purging
 from bot.worker.reindex import keep_indexing
 from bot.worker.roll_up import keep_counting
@@ -319,9 +321,17 @@ async def worker(settings: Settings, url: str) -> None:
             )
             reading = asyncio.create_task(keep_reading(alarms))
             purge = asyncio.create_task(purging(settings, opened, counters))
+            late = Notices(
+                Late(opened.database, opened.codec),
+                opened.clock,
+                timedelta(seconds=settings.overload_notice),
+                lambda: Words(live.policy.night, live.policy.texts["utter_affluence"]),
+            )
+            noticing = asyncio.create_task(keep_telling(late))
             try:
                 await work.run()
             finally:
+                noticing.cancel()
                 purge.cancel()
                 reading.cancel()
                 indexing.cancel()

@@ -14,6 +14,7 @@ from bot.policy.language import SPOKEN
 from bot.policy.precisions import Precisions
 
 REQUIRED = (
+    "utter_affluence",
     "utter_anglais_bonjour",
     "utter_anglais_merci",
     "utter_assistant",

@@ -123,8 +123,11 @@ def detect(
     score: Optional[LinearScore],
     engine_danger: Optional[float] = None,
     engine_threshold: float = 1.0,
+    engine_confirms: float = 1.0,
 ) -> Optional[Detection]:
     """Ask the three detectors; the first that raises the alarm is named.
+
+    `engine_confirms`: from which probability of the engine's an entry of the lexicon needs no other confirmation.
 
     The lexicon's alarm must be confirmed by the score, which weighs the entries met and the rest of the message too,
     unless the entry is sure by itself.
@@ -132,7 +135,8 @@ def detect(
     """
     hits, found = _looked(text, lexicon, score)
     alarm = _alarm(hits, score, found)
-    if alarm is None and engine_danger is not None and engine_danger >= engine_threshold:
+    limit = min(engine_threshold, engine_confirms) if hits else engine_threshold
+    if alarm is None and engine_danger is not None and engine_danger >= limit:
         sure = score is not None and found is not None and score.is_distress(found)
         return Detection("distress" if sure else "danger", "engine")
     return alarm

@@ -36,6 +36,7 @@ SYSTEM = (
     "utter_donnees",
     "utter_panne",
     "utter_panne_attente",
+    "utter_affluence",
     "utter_satisfaction",
     "utter_satisfaction_merci",
     "utter_media_image",

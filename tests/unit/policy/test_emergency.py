@@ -79,14 +79,22 @@ def test_three_detectors(text: str, engine: Optional[float], expected: Optional[
 
 
 @pytest.mark.parametrize(
+    ("text", "engine", "expected"),
+    [
+        ("au secours bonjour à vous tous", 0.1, Detection("danger", "engine")),  # two detectors in part make one whole
+        ("au secours bonjour à vous tous", 0.09, None),
+        ("bonjour à vous tous", 0.69, None),
+    ],
+)
+def test_the_engine_confirms_the_lexicon(text: str, engine: float, expected: Optional[Detection]) -> None:
+    assert detect(text, LEXICON, SCORE, engine, 0.7, 0.1) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "alarm", "suspect"),
     [
         ("au secours", True, True),
-        (
-            "au secours bonjour à vous tous",
-            False,
-            True,
-        ),  # the score does not confirm it; the engine is to look all the same
+        ("au secours bonjour à vous tous", False, True),  # not confirmed by the score: the engine is to look soon
         ("devant moi, un couteau", True, True),
         ("bonjour à vous tous", False, False),
         ("bonjour", False, False),
