@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
@@ -27,6 +28,7 @@ from bot.dialogue import answers
 FIRST_PAUSE = 0.5  # seconds without asking an engine that failed; doubles with each failure
 LONGEST_PAUSE = 5.0
 CONNECT_TIMEOUT = 2.0
+ASKS = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 3000}  # seconds; milliseconds
 MORE = 1  # turns that an engine may have under way above the one that has fewest
 
 
@@ -169,15 +171,28 @@ class EngineClient:
 
     def _get_fresh(self) -> aiohttp.ClientSession:
         if self._fresh is None:
-            connector = aiohttp.TCPConnector(force_close=True)
+            connector = aiohttp.TCPConnector(force_close=True, socket_factory=_socket)
             self._fresh = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         return self._fresh
 
     def _get_session(self) -> aiohttp.ClientSession:
         """Made on first use, since it belongs to the running loop."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
+            connector = aiohttp.TCPConnector(socket_factory=_socket)
+            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         return self._session
+
+
+def _socket(address: Any) -> socket.socket:
+    """One that finds out within three seconds that the engine's machine is gone: it says no goodbye, and an engine that only
+    takes long still answers to this."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in ASKS.items():
+        if hasattr(socket, name):  # Linux
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
 
 
 async def _answer(session: aiohttp.ClientSession, url: str, data: bytes) -> tuple[int, bytes]:

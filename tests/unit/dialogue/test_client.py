@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from bot.core.errors import EngineDown, EngineRefused
+from bot.dialogue import client as client_module
 from bot.dialogue.client import FIRST_PAUSE, LONGEST_PAUSE, Circuit, EngineClient, by_preference
 from tests.unit.dialogue.test_answers import TURN, UNDERSTANDING
 
@@ -290,6 +292,26 @@ async def test_a_slow_engine_holds_up_few_and_the_other_does_the_rest(
     slow.pause = 0.0
     await asyncio.gather(*(client.turn(f"p{person}", "bonjour", None) for person in range(40)))
     assert len(slow.asked) > 12, "it has its share again"
+
+
+async def test_a_machine_that_is_gone_is_noticed_while_an_engine_only_takes_long(
+    start_engine: StartEngine, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, made = await start_engine(), list[socket.socket]()
+    plain = client_module._socket
+
+    def keep(address: Any) -> socket.socket:
+        made.append(plain(address))
+        return made[-1]
+
+    monkeypatch.setattr(client_module, "_socket", keep)
+    client = make_client(engine.url)
+    await client.understand("bonjour")
+    [used] = made
+    assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    found = {name: used.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in client_module.ASKS}
+    assert found == client_module.ASKS
+    assert found["TCP_KEEPIDLE"] + found["TCP_KEEPINTVL"] * found["TCP_KEEPCNT"] <= 3
 
 
 async def test_engines_share_what_comes_at_once(start_engine: StartEngine, make_client: MakeClient) -> None:
