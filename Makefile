@@ -18,7 +18,7 @@ ENGINE = .venv-engine/.installed
 AUDIT = .venv-audit/.installed
 WEB = bot/web/vendor/.installed
 
-.PHONY: help install train demo test check format test-nlu test-faults fuzz bench bench-pages audit deploy-walk theme-dsfr lock clean
+.PHONY: help install train demo test check format test-nlu test-faults fuzz bench bench-pages bench-machines audit deploy-walk theme-dsfr lock clean
 
 help: ## Affiche cette liste / Lists every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ bench-pages: install train ## Mesure la console, l’atelier, une publication so
 	@$(PYTHON) scripts/bench.py
 	@$(PYTHON) scripts/bench_console.py
 	@$(PYTHON) scripts/bench_workbench.py
+
+bench-machines: install train ## Joue onze machines, leurs pannes, ce que chacune ajoute (root) / Plays eleven hosts (root)
+	@$(PYTHON) -m scripts.machines $(ARGS)
 
 audit: install $(AUDIT) ## Failles connues, licences, nomenclature / Known weaknesses, licences, bill of materials
 	@$(PYTHON) -m scripts.audit

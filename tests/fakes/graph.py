@@ -34,10 +34,11 @@ class ScriptedGraph:
         on_echo: EchoCallback | None = None,
         echo_delay: float = 0.0,
         accounts: list[GraphAccount] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         accounts = accounts or [GraphAccount(PAGE, TOKEN, SECRET, IG)]
         self.graph = Graph(accounts, clock, latency, strict, on_echo, echo_delay)
-        self._server = GraphServer(self.graph)
+        self._server = GraphServer(self.graph, host)
 
     async def __aenter__(self) -> ScriptedGraph:
         await self._server.start()

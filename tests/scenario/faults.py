@@ -335,8 +335,9 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 class Storm:
     """People who write at a steady rate while a fault comes and goes."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
+    def __init__(self, world: World, name: str, rate: float = RATE) -> None:
+        """`rate`: messages a second."""
+        self.world, self.rate = world, rate
         self.name = f"{zlib.crc32(name.encode()):x}"
         self.messages: list[Message] = []
 
@@ -353,11 +354,11 @@ class Storm:
     async def blow(self, count: int, make: Make) -> tuple[float, float]:
         """Write `count` messages at least, and until the fault is over; when it began and when it ended."""
         start = time.monotonic()
-        at = self.world.rng.uniform(0.15, 0.5) * count / RATE
+        at = self.world.rng.uniform(0.15, 0.5) * count / self.rate
         fault: asyncio.Task[None] | None = None
         began = ended = 0.0
         while len(self.messages) < count or not ended or time.monotonic() < ended + AFTER:
-            await asyncio.sleep(max(0.0, start + len(self.messages) / RATE - time.monotonic()))
+            await asyncio.sleep(max(0.0, start + len(self.messages) / self.rate - time.monotonic()))
             if fault is None and time.monotonic() >= start + at:
                 began, fault = time.monotonic(), asyncio.ensure_future(make(self.world))
             if fault is not None and fault.done() and not ended:
