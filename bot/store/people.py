@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -11,6 +13,8 @@ from bot.store import search
 from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
 from bot.store.db import CONSOLE, Database, notify
+
+_LOCK = 7_109_305  # advisory: one process asks for names at a time
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class People:
     def __init__(self, database: Database, codec: Codec) -> None:
         self._db = database
         self._codec = codec
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Whether we are the only process that asks for names, for as long as the block lasts."""
+        async with self._db.begin(durable=False) as connection:
+            yield bool(await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}))
 
     async def nameless(self, limit: int) -> list[Nameless]:
         """At most `limit` people with an open hand-off whose name was never asked for, the most pressing first."""

@@ -36,9 +36,12 @@ class Names:
             await asyncio.sleep(EVERY)
 
     async def once(self) -> int:
-        """Ask for the names that are wanted now; returns how many were asked for."""
-        wanted = await self._people.nameless(AT_ONCE)
-        await asyncio.gather(*(self._name(person) for person in wanted))
+        """Ask for the names that are wanted now, unless another worker does; returns how many were asked for."""
+        if not await self._people.nameless(AT_ONCE):
+            return 0
+        async with self._people.alone() as alone:
+            wanted = await self._people.nameless(AT_ONCE) if alone else []
+            await asyncio.gather(*(self._name(person) for person in wanted))
         return len(wanted)
 
     async def _name(self, person: Nameless) -> None:

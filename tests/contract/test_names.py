@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy import text
 
 from bot.core.messages import Platform
@@ -41,3 +43,30 @@ async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None
     assert codec.open_json(rows[0].profile, "conversations.profile") == {"name": "Camille"}
     assert codec.open_json(rows[1].profile, "conversations.profile") == {"name": None}
     assert rows[2].profile is None
+
+
+async def test_of_several_workers_one_asks(database: Database, codec: Codec) -> None:
+    async with database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO conversations (platform, account, person)
+                SELECT 'messenger', '1', 'p' || n FROM generate_series(1, 4) AS n
+            """)
+        )
+        await connection.execute(
+            text("""
+                INSERT INTO handoffs (conversation_id, platform, category, priority, reason, opened_at, raised_at, due_at)
+                SELECT id, 'messenger', 'thanks', 5, 'x', now(), now(), now() FROM conversations
+            """)
+        )
+    asked: list[str] = []
+
+    async def ask(platform: Platform, account: str, person: str) -> str | None:
+        asked.append(person)
+        await asyncio.sleep(0.05)  # both workers have looked by now
+        return "Camille"
+
+    workers = [Names(People(database, codec), ask) for _ in range(3)]
+    assert sorted(await asyncio.gather(*(one.once() for one in workers))) == [0, 0, 4]
+    assert sorted(asked) == ["p1", "p2", "p3", "p4"]
+    assert [await one.once() for one in workers] == [0, 0, 0]
