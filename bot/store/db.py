@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     from alembic.config import Config  # whoever migrates imports it: every role would wait for it
 
 from bot.core.errors import SetupError
+from bot.store.plain import Plain, PlainPool
 
 MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
 
 _NOTES = "planton_notes"  # what is to be notified after the commit, under this name in the connection's info
 _NOT_DURABLE = text("SET LOCAL synchronous_commit = off")
-_NOTIFY = text("""
-    SELECT pg_notify(n.channel, n.payload)
-    FROM unnest(CAST(:channels AS text[]), CAST(:payloads AS text[])) AS n(channel, payload)
-""")
+_NOTIFY = "SELECT pg_notify(n.channel, n.payload) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)"
+Note = tuple[str, str]  # channel, payload
 
 DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
 TRAINER = "planton_trainer"
 
+
+GATHER = 0.004  # seconds for which what is to be notified is gathered while much happens
 
 MET = frozenset({"40001", "40P01"})  # SQL states of a transaction that met others: trying it again helps
 
@@ -98,29 +99,49 @@ class Database:
             pool_recycle=3600,
             hide_parameters=True,  # an error must not quote a citizen
         )
+        self._plain = PlainPool(self._connect_plain, max(2, size // 2))
+        self._notices = Notices(PlainPool(self._connect_notices, 1))
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         return await connect(self.url, self._name, prepare_threshold=3)
+
+    async def _connect_plain(self) -> psycopg.AsyncConnection[Any]:
+        return await connect(self.url, self._name, autocommit=True, prepare_threshold=1)
+
+    async def _connect_notices(self) -> psycopg.AsyncConnection[Any]:
+        connection = await connect(self.url, self._name, autocommit=True, prepare_threshold=1)
+        await connection.execute("SET synchronous_commit = off", prepare=False)  # nothing is written
+        return connection
 
     @contextlib.asynccontextmanager
     async def begin(self, durable: bool = True) -> AsyncIterator[AsyncConnection]:
         """A transaction: committed at the end, rolled back on any exception.
 
         `durable` False: the commit does not wait for the disk; what a crash of the server then forgets must be harmless
-        (leases, counters). Notifications leave after the commit: PostgreSQL holds one lock over all commits that notify,
-        so that each would wait for the disk alone; one that a crash swallows is made up for by polling.
+        (leases, counters). Notifications leave after the commit (see `Notices`).
         """
         async with self.engine.connect() as connection:
-            notes: dict[tuple[str, str], None] = {}
+            notes: dict[Note, None] = {}
             connection.info[_NOTES] = notes
             async with connection.begin():
                 if not durable:
                     await connection.execute(_NOT_DURABLE)
                 yield connection
             if notes:
-                async with connection.begin():
-                    channels, payloads = zip(*notes, strict=True)
-                    await connection.execute(_NOTIFY, {"channels": list(channels), "payloads": list(payloads)})
+                self._notices.add(notes)
+
+    @contextlib.asynccontextmanager
+    async def plain(self) -> AsyncIterator[Plain]:
+        """A connection in which each statement is a transaction of its own, for what happens with each message.
+
+        Raises sqlalchemy's DBAPIError, as `begin` does.
+        """
+        async with self._plain.connection() as connection:
+            yield connection
+
+    def tell(self, notes: Iterable[Note]) -> None:
+        """Notify what a statement of `plain` has changed."""
+        self._notices.add(notes)
 
     async def ping(self) -> bool:
         """Whether the database answers within a second."""
@@ -154,8 +175,60 @@ class Database:
                 await asyncio.sleep(pause)
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Notify what is still to be notified; close the connections."""
+        await self._notices.close()
+        await self._plain.close()
         await self.engine.dispose()
+
+
+class Notices:
+    """Wakes others after a commit: at once when little happens, else for all that was committed within GATHER seconds together.
+
+    PostgreSQL holds one lock over all commits that notify, so that in the transaction itself each would wait for the disk
+    alone; and each transaction that notifies wakes every process that listens to anything. What a crash or a broken connection
+    swallows is made up for by polling.
+    """
+
+    def __init__(self, pool: PlainPool) -> None:
+        self._pool = pool
+        self._notes: dict[Note, None] = {}
+        self._last = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, notes: Iterable[Note]) -> None:
+        """Notify these soon."""
+        self._notes.update(dict.fromkeys(notes))
+        if self._notes and self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Notify what is left, and end."""
+        if self._task is not None:
+            await self._task
+        await self._pool.close()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._notes:
+                pause = self._last + GATHER - loop.time()
+                if pause > 0:
+                    await asyncio.sleep(pause)
+                self._last = loop.time()
+                notes, self._notes = self._notes, {}
+                await self._send(notes)
+        finally:
+            self._task = None
+
+    async def _send(self, notes: Iterable[Note]) -> None:
+        channels, payloads = zip(*notes, strict=True)
+        for _ in range(2):  # the first time the connection may have died while it was idle
+            try:
+                async with self._pool.connection() as connection:
+                    await connection.rows(_NOTIFY, (list(channels), list(payloads)))
+                return
+            except (DBAPIError, OSError, TimeoutError):
+                continue
 
 
 async def connect(
@@ -279,6 +352,10 @@ class Listener:
             return False
         finally:
             event.clear()
+
+    def wake(self, channel: str) -> None:
+        """Wake who waits here, as if `channel` had been notified."""
+        self._events[channel].set()
 
     @contextlib.contextmanager
     def subscribe(self) -> Any:
