@@ -353,7 +353,7 @@ async def sender(settings: Settings, url: str) -> None:
     secret, *older = (key.encode() for key in settings.secrets("SECRET_KEY"))
     accounts = catching.sender_accounts(settings)
     async with (
-        store(settings, url, "sender", 8, (OUTBOX, EMERGENCY)) as opened,
+        store(settings, url, "sender", 8, (OUTBOX,)) as opened,
         store(settings, url, "sender-emergency", 4, (EMERGENCY,)) as lane,
     ):
         ceiling = settings.send_ceiling
@@ -370,6 +370,7 @@ async def sender(settings: Settings, url: str) -> None:
                 host=settings.host("SENDER_HOST"),
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
+                concurrency=max(64, min(256, ceiling // 2)),  # keeps up with the ceiling at half a second a call
                 metrics=SenderMetrics(measures.registry()),
             )
         )

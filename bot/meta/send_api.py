@@ -30,15 +30,22 @@ from bot.meta.split import truncate
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 ACTION_TIMEOUT = aiohttp.ClientTimeout(total=2)
+_USAGE, _BY_CASE = ("X-App-Usage", "X-Page-Usage"), "X-Business-Use-Case-Usage"
 _LONGEST_REGAIN = 24 * 60  # minutes that are believed; Meta's own hours are fewer
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What Meta's usage headers say: the highest percentage, and how long access is gone, if it is."""
+    """What Meta's usage headers say: the highest percentage, and how long access is gone, if it is.
+
+    `told`: there was such a header, which could be read."""
 
     percent: int = 0
     regain: timedelta = timedelta(0)
+    told: bool = False
+
+
+_NOTHING_TOLD = Usage()
 
 
 class GraphError(SendError):
@@ -116,13 +123,15 @@ class SendApi:
         self._page = page_id
         self._timeout = timeout
         self._access = token if isinstance(token, Access) else Access(page_id, [token], [app_secret])
+        self._messages = f"{page_id}/messages"
+        self._ready: tuple[Pair, dict[str, str], dict[str, str]] | None = None
 
     def __repr__(self) -> str:
         return f"SendApi(page_id={self._page!r})"
 
     async def send(self, platform: Platform, recipient: str, message: Outgoing) -> SendResult:
         """Send one message. Raises GraphError, GraphTimeout or GraphDown."""
-        answer = await self._call("POST", f"{self._page}/messages", body=_body(recipient, message))
+        answer = await self._call("POST", self._messages, body=_body(recipient, message))
         mid = answer.data.get("message_id") if isinstance(answer.data, dict) else None
         if not isinstance(mid, str) or not mid:
             raise GraphTimeout("the receipt has no message_id")
@@ -131,7 +140,7 @@ class SendApi:
     async def action(self, recipient: str, action: str) -> None:
         """A sender action: mark_seen, typing_on or typing_off."""
         body = {"recipient": {"id": recipient}, "sender_action": action}
-        await self._call("POST", f"{self._page}/messages", body=body, timeout=ACTION_TIMEOUT)
+        await self._call("POST", self._messages, body=body, timeout=ACTION_TIMEOUT)
 
     async def me(self) -> str:
         """The id of the page that the token opens: the cheapest proof that it works."""
@@ -190,14 +199,16 @@ class SendApi:
         body: Mapping[str, Any] | None,
         timeout: aiohttp.ClientTimeout | None,
     ) -> _Answer:
-        proof = {"appsecret_proof": used.proof} if used.proof else {}
+        headers, proof = self._with(used)
+        asked = {**(params or {}), **proof} if body is None else params
+        data = None if body is None else json.dumps({**body, **proof}).encode()
         try:
             async with self._session.request(
                 method,
                 f"{self._url}/{path}",
-                params={**(params or {}), **(proof if body is None else {})},
-                json=None if body is None else {**body, **proof},
-                headers={"Authorization": f"Bearer {used.token}"},
+                params=asked or None,
+                data=data,
+                headers=headers if data is None else {**headers, "Content-Type": "application/json"},
                 timeout=timeout or self._timeout,
                 allow_redirects=False,
             ) as response:
@@ -207,6 +218,13 @@ class SendApi:
             raise GraphDown(f"no connection: {type(error).__name__}") from None
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise GraphTimeout(f"answer lost: {type(error).__name__}") from None
+
+    def _with(self, used: Pair) -> tuple[dict[str, str], dict[str, str]]:
+        """(headers, proof) of a call; made once for each token and secret."""
+        if self._ready is None or self._ready[0] != used:
+            proof = {"appsecret_proof": used.proof} if used.proof else {}
+            self._ready = (used, {"Authorization": f"Bearer {used.token}", "Accept-Encoding": "identity"}, proof)
+        return self._ready[1], self._ready[2]
 
 
 def quoted(identifier: str) -> str:
@@ -252,15 +270,20 @@ def _read(status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:
 
 
 def usage(headers: Mapping[str, str]) -> Usage:
-    """Read X-App-Usage and X-Business-Use-Case-Usage; what cannot be read counts as nothing."""
-    entries: list[Any] = [_object(headers.get("X-App-Usage"))]
-    for uses in _object(headers.get("X-Business-Use-Case-Usage")).values():
+    """Read X-App-Usage, X-Page-Usage and X-Business-Use-Case-Usage; what cannot be read counts as nothing."""
+    given = [text for name in _USAGE if (text := headers.get(name)) is not None]
+    cases = headers.get(_BY_CASE)
+    if not given and cases is None:
+        return _NOTHING_TOLD
+    entries: list[Any] = [_object(text) for text in given]
+    for uses in _object(cases).values():
         entries.extend(uses if isinstance(uses, list) else [])
     entries = [entry for entry in entries if isinstance(entry, dict)]
     names = ("call_count", "total_time", "total_cputime")
     return Usage(
         max((_int(entry.get(name)) or 0 for entry in entries for name in names), default=0),
         timedelta(minutes=max((_minutes(e.get("estimated_time_to_regain_access")) for e in entries), default=0)),
+        any(name in entry for entry in entries for name in names),
     )
 
 

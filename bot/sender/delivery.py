@@ -26,6 +26,7 @@ T = TypeVar("T")
 _EMPTY = "Le message est vide\u00a0: rien n’a été envoyé."
 _INTERNAL = "Une erreur interne empêche l’envoi. Signalez-la à l’exploitant avec l’heure du message."
 _OWN_FAULTS = 20
+_CALM = 5  # messages in the last second and account: from there on, each message is one call
 _AFTER_A_CRASH = 4  # times the usual wait for an echo
 
 
@@ -132,8 +133,9 @@ class Delivery:
     # Courtesies: that it was read, that an answer comes
 
     def courtesy(self, row: Row, api: SendApi, done: asyncio.Event) -> None:
-        """Start mark_seen and typing_on when there is room; nothing waits for them."""
-        if row.lane == EMERGENCY or self._budget.rate(row.account) * 2 >= self._deps.ceiling:
+        """Start mark_seen and typing_on when it is calm; nothing waits for them. Each is a call like the message itself."""
+        rate = max(self._budget.rate(row.account), len(self._courtesies) // 2)
+        if row.lane == EMERGENCY or rate >= _CALM or rate * 2 >= self._deps.ceiling or self._budget.gap(row.account):
             return
         for action in ("mark_seen", "typing_on"):
             task = asyncio.create_task(_courtesy(api, row.person, action, done))
@@ -185,8 +187,10 @@ class _Attempt:
             await self._d._retry(row, "graph_down")
             return False
         except GraphError as error:
+            self._d._budget.used(row.account, error.usage)
             await self._d._refused(row, error)
             return False
+        self._d._budget.used(row.account, usage)
         went = await self._went(index, mid)
         if usage.regain:
             limit = min(usage.regain.total_seconds(), self._d._timing.longest_pause)

@@ -8,6 +8,7 @@ Rules of a claim, all kept by the store in one statement:
 - `reply` and `agent` rows of a stopped or paused account are left alone, unless the claim names that account;
   `emergency` rows are always claimable: each is tried, whatever befell the account;
 - owner's version and window are checked again: a row that fails is cancelled there and not returned;
+- replies of the accounts in `full` are left alone: enough of them wait for the ceiling in this process already;
 - order: priority, then due time, then id;
 - a row whose id is in `held` is left alone: this very process is at it, even if its lease ran out meanwhile;
 - `maybe_sent` is true when an earlier lease ran out without an outcome, or the last `retry` said `maybe_sent`.
@@ -37,6 +38,7 @@ class OutboxStore(Protocol):
         lease: timedelta,
         account: str | None = None,
         held: Collection[int] = (),
+        full: Collection[str] = (),
     ) -> Sequence[Row]:
         """Lease at most `limit` due rows of these lanes; with `account`, of that account only, stopped or not."""
         ...

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
+from typing import Any
 
 from aiohttp import web
 
@@ -28,6 +30,38 @@ _BATCH = 32
 _OWN_FAULT = ("token", UNKNOWN_ACCOUNT)  # a read proves them gone; other stops show at a send only
 
 
+class _Lane:
+    """The slots of a claim loop."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots, self._running = slots, 0
+        self._ended = asyncio.Event()
+
+    def free(self) -> int:
+        """How many rows may begin."""
+        return self._slots - self._running
+
+    def begins(self, task: asyncio.Task[None]) -> None:
+        """A row takes a slot until its task is done."""
+        self._running += 1
+        task.add_done_callback(self._ends)
+
+    def _ends(self, _task: asyncio.Task[None]) -> None:
+        self._running -= 1
+        self._ended.set()
+
+    async def wait(self, wake: Coroutine[Any, Any, None]) -> None:
+        """Until a row ends, or `wake` does."""
+        self._ended.clear()
+        waits = [asyncio.create_task(one) for one in (wake, self._ended.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
 class Sender:
     """Everything between the outbox and Meta. `start`, then `stop`."""
 
@@ -38,6 +72,7 @@ class Sender:
         self._loops: list[asyncio.Task[None]] = []
         self._rows: set[asyncio.Task[None]] = set()
         self._held: dict[int, Row] = {}
+        self._taken: dict[int, float] = {}  # when they were claimed
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -49,7 +84,7 @@ class Sender:
         self._courier_clients = Clients(deps, slots, patience, "emergency")
         self._door_clients = Clients(deps, slots, patience, "door")
         self._accounts = Accounts(deps.store, deps.clock, timing, deps.rng)
-        budget = Budget(deps.store, deps.emergency_store, deps.clock, timing, deps.ceiling)
+        budget = self._budget = Budget(deps.store, deps.emergency_store, deps.clock, timing, deps.ceiling)
         ids = self._clients.ids()
         deps.metrics.watch(
             self._counts,
@@ -106,36 +141,36 @@ class Sender:
 
     async def _claims(self, store: OutboxStore, delivery: Delivery, lanes: Sequence[str], slots: int) -> None:
         """Claim due rows for free slots, for ever."""
-        timing = self._deps.timing
-        poll = timing.emergency_poll if EMERGENCY in lanes else timing.poll
-        lease = self._lease(EMERGENCY in lanes)
-        running: set[asyncio.Task[None]] = set()
-        wake: asyncio.Task[None] | None = None
-        try:
-            while True:
-                free = min(slots - len(running), _BATCH)
-                try:
-                    now = self._deps.clock.now()
-                    rows = await store.claim(now, free, lanes, lease, held=self._held) if free > 0 else ()
-                except Exception as error:  # whatever ails the store, the loop must live
-                    log.warning("claim failed: %s", type(error).__name__)
-                    await asyncio.sleep(poll)
-                    continue
-                for row in rows:
-                    task = asyncio.create_task(self._one(store, delivery, row))
-                    running.add(task)
-                    self._rows.add(task)
-                    task.add_done_callback(self._rows.discard)
-                if rows and len(running) < slots:
-                    continue
-                # A row that ends may free a slot, or the next row of its conversation.
-                if wake is None or wake.done():
-                    wake = asyncio.create_task(self._wait(store, lanes, poll))
-                done, _ = await asyncio.wait({wake, *running}, return_when=asyncio.FIRST_COMPLETED)
-                running -= done
-        finally:
-            if wake is not None:
-                wake.cancel()
+        urgent, timing = EMERGENCY in lanes, self._deps.timing
+        poll = timing.emergency_poll if urgent else timing.poll
+        lease, lane = self._lease(urgent), _Lane(slots)
+        last = 0.0
+        while True:
+            free = min(lane.free(), _BATCH if urgent else min(_BATCH, self._budget.share()))
+            full = () if urgent else self._budget.full()
+            try:
+                now = self._deps.clock.now()
+                rows = await store.claim(now, free, lanes, lease, held=self._held, full=full) if free > 0 else ()
+            except Exception as error:  # whatever ails the store, the loop must live
+                log.warning("claim failed: %s", type(error).__name__)
+                await asyncio.sleep(poll)
+                continue
+            last = time.monotonic()
+            for row in rows:
+                task = asyncio.create_task(self._one(store, delivery, row))
+                self._rows.add(task)
+                task.add_done_callback(self._rows.discard)
+                lane.begins(task)
+            await asyncio.sleep(0)  # they begin, and wait for the ceiling where they must
+            if rows and len(rows) == free and lane.free() > 0:
+                continue  # there may be more
+            # Whatever was left for want of room goes on when a row ends; all else when somebody says so, or in time.
+            if lane.free() <= 0 or full:
+                await lane.wait(self._wait(store, lanes, poll))
+            else:
+                await self._wait(store, lanes, poll)
+            if not urgent:
+                await asyncio.sleep(max(0.0, last + timing.claim_gap - time.monotonic()))
 
     async def _wait(self, store: OutboxStore, lanes: Sequence[str], poll: float) -> None:
         try:
@@ -146,6 +181,7 @@ class Sender:
 
     async def _one(self, store: OutboxStore, delivery: Delivery, row: Row, probe: bool = False) -> None:
         self._held[row.id] = row
+        self._taken[row.id] = time.monotonic()
         begin(Trace(row.trace, None, (("conversation", row.conversation_id), ("row", row.id))))
         try:
             await delivery.deliver(row, probe)
@@ -155,16 +191,20 @@ class Sender:
             await delivery.broke(row)
         finally:
             self._held.pop(row.id, None)
+            self._taken.pop(row.id, None)
 
     def _lease(self, urgent: bool) -> timedelta:
         return timedelta(seconds=self._deps.timing.emergency_lease if urgent else self._deps.timing.lease)
 
     async def _keeps(self, store: OutboxStore, urgent: bool) -> None:
-        """Lengthen the leases of what is under way, which may take longer than one lease."""
+        """Lengthen the leases of what is under way, which may take longer than one lease; most takes a tenth of a second."""
         lease = self._lease(urgent)
+        step = lease.total_seconds() / 4
         while True:
-            await asyncio.sleep(lease.total_seconds() / 4)
-            rows = [row for row in self._held.values() if (row.lane == EMERGENCY) == urgent]
+            await asyncio.sleep(step)
+            since = time.monotonic() - step
+            old = [row for number, row in self._held.items() if self._taken[number] < since]
+            rows = [row for row in old if (row.lane == EMERGENCY) == urgent]
             try:
                 if rows:
                     await store.hold(rows, lease)

@@ -6,25 +6,30 @@ for what answers a message its trace and when it came: {"trace": str, "since": s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import QuickReply, Reply
+from bot.core.errors import Explained
 from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, OutboxRow
 from bot.core.trace import stored
 from bot.policy import window
 from bot.store import handoffs, search
+from bot.store.claim import EMERGENCIES, REPLIES, REPLIES_OF
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
 from bot.store.db import OUTBOX as OUTBOX_CHANNEL
+from bot.store.receipts import Receipts, as_echo
 
+log = logging.getLogger("planton.outbox")
 _COLUMN = "outbox.message"
 
 
@@ -44,8 +49,10 @@ class NewRow:
 
 
 _INSERT = text("""
-    INSERT INTO outbox (conversation_id, lane, author, user_id, message, priority, owner_version, created_at, due_at, dedup)
-    VALUES (:conversation_id, :lane, :author, :user_id, :message, :priority, :owner_version, :created_at, :created_at, :dedup)
+    INSERT INTO outbox (conversation_id, account, lane, author, user_id, message, priority, owner_version, created_at, due_at,
+        dedup)
+    VALUES (:conversation_id, (SELECT account FROM conversations WHERE id = :conversation_id), :lane, :author, :user_id,
+        :message, :priority, :owner_version, :created_at, :created_at, :dedup)
     ON CONFLICT (conversation_id, dedup) DO NOTHING RETURNING id
 """)
 
@@ -119,26 +126,7 @@ async def cancel_unsent(
     return len(ids)
 
 
-_CLAIM = text("""
-    SELECT o.id, o.lane, o.author, o.message, o.created_at, o.attempts, o.parts_sent, o.priority, o.error_slug,
-           o.maybe_sent OR (o.lease_until IS NOT NULL) AS maybe_sent, o.lease, o.owner_version,
-           c.id AS conversation_id, c.platform, c.account, c.person, c.last_person_at,
-           c.owner_version AS current_version, c.standby
-    FROM outbox o JOIN conversations c ON c.id = o.conversation_id
-    WHERE o.status = 'queued' AND o.lane = ANY(:lanes) AND o.due_at <= :now
-      AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp()) AND o.id <> ALL(CAST(:held AS bigint[]))
-      AND NOT EXISTS (
-          SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id < o.id
-             AND (e.lane = 'emergency') = (o.lane = 'emergency'))
-      AND (CASE WHEN CAST(:account AS text) IS NOT NULL THEN c.account = :account
-           ELSE o.lane = 'emergency' OR NOT EXISTS (
-               SELECT FROM accounts a WHERE a.account = c.account
-                  AND (a.stopped_at IS NOT NULL OR a.paused_until > :now)) END)
-    ORDER BY o.priority, o.due_at, o.id LIMIT :limit FOR UPDATE OF o SKIP LOCKED
-""")
-
-
-def _verdict(row: Row[Any], now: datetime) -> tuple[str | None, str | None]:
+def _verdict(row: Any, now: datetime) -> tuple[str | None, str | None]:
     """(tag, why not): whether the row may still leave."""
     if row.owner_version is not None and row.owner_version != row.current_version:
         return None, "owner_changed"
@@ -150,16 +138,17 @@ def _verdict(row: Row[Any], now: datetime) -> tuple[str | None, str | None]:
         return None, "window_closed"
 
 
-async def _as_echo(connection: AsyncConnection, row: OutboxRow, part: int | None, mid: str) -> None:
-    """It left although the lease was lost: whoever has the row now finds that out as from an echo. `part` None: the last."""
-    await connection.execute(
-        text("""
-            UPDATE outbox SET echoes = echoes ||
-                jsonb_build_object(coalesce(CAST(:part AS text), CAST(parts_sent AS text)), CAST(:mid AS text))
-            WHERE id = :id AND status = 'queued'
-        """),
-        {"id": row.id, "part": None if part is None else str(part), "mid": mid},
-    )
+# $1 account, $2 epoch second, $3 how many are asked for, $4 the limit. What a crash forgets of a second's count is harmless.
+_TAKE_BUDGET: LiteralString = """
+    UPDATE accounts a SET
+        granted = least($3, $4 - CASE WHEN a.second >= $2 THEN a.used ELSE 0 END),
+        used = least($3 + CASE WHEN a.second >= $2 THEN a.used ELSE 0 END, $4),
+        second = greatest(a.second, $2)
+    FROM (SELECT set_config('synchronous_commit', 'off', true) AS durable) loose
+    WHERE a.account = $1 AND (a.second < $2 OR a.used < $4)
+    RETURNING a.granted, loose.durable
+"""
+_NEW_ACCOUNT: LiteralString = "INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING RETURNING account"
 
 
 class OutboxStore:
@@ -170,6 +159,7 @@ class OutboxStore:
         self._codec = codec
         self._listener = listener
         self._ceiling = ceiling
+        self._receipts = Receipts(database)
 
     async def claim(
         self,
@@ -179,39 +169,34 @@ class OutboxStore:
         lease: timedelta,
         account: str | None = None,
         held: Collection[int] = (),
+        full: Collection[str] = (),
     ) -> Sequence[OutboxRow]:
         """Lease at most `limit` due rows; rows that may no longer leave are cancelled here."""
+        common = [now, list(lanes), list(held), limit, lease]
+        async with self._db.plain() as connection:
+            if tuple(lanes) == (EMERGENCY,):
+                found = await connection.rows(EMERGENCIES, common)
+            elif account is None:
+                found = await connection.rows(REPLIES, [*common, list(full)])
+            else:
+                found = await connection.rows(REPLIES_OF, [*common, account])
         claimed: list[OutboxRow] = []
-        async with self._db.begin() as connection:
-            rows = (
-                await connection.execute(
-                    _CLAIM,
-                    {"lanes": list(lanes), "now": now, "limit": limit, "account": account, "held": list(held)},
-                )
-            ).all()
-            good = []
-            for row in rows:
-                tag, why = _verdict(row, now)
-                if why:
-                    await self._cancel(connection, row, why, now)
-                else:
-                    good.append((row, tag))
-            if good:
-                await connection.execute(
-                    text("""
-                        UPDATE outbox SET lease = lease + 1, lease_until = clock_timestamp() + :lease
-                        WHERE id = ANY(:ids)
-                    """),
-                    {"ids": [row.id for row, _ in good], "lease": lease},
-                )
-            claimed = [self._row(row, tag) for row, tag in good]
+        for row in sorted(found, key=lambda one: (one.priority, one.due_at, one.id)):
+            tag, why = _verdict(row, now)
+            if why:
+                await self._cancel_claimed(row, why, now)
+                continue
+            try:
+                claimed.append(self._row(row, tag))
+            except (Explained, ValueError) as error:  # it holds back its own conversation, and no other
+                log.error("row %d cannot be read: %s", row.id, type(error).__name__)
         return claimed
 
-    def _row(self, row: Row[Any], tag: str | None) -> OutboxRow:
+    def _row(self, row: Any, tag: str | None) -> OutboxRow:
         message = self._codec.open_json(row.message, _COLUMN)
         return OutboxRow(
             id=row.id,
-            lease=str(row.lease + 1),
+            lease=str(row.lease),
             lane=row.lane,
             platform=Platform(row.platform),
             account=row.account,
@@ -231,7 +216,17 @@ class OutboxStore:
             since=message.get("since"),
         )
 
-    async def _cancel(self, connection: AsyncConnection, row: Row[Any], why: str, now: datetime) -> None:
+    async def _cancel_claimed(self, row: Any, why: str, now: datetime) -> None:
+        """Of a row that was just leased: if it is no longer ours, whoever has it judges it."""
+        async with self._db.begin() as connection:
+            ours = await connection.scalar(
+                text("SELECT 1 FROM outbox WHERE id = :id AND lease = :lease AND status = 'queued' FOR UPDATE"),
+                {"id": row.id, "lease": row.lease},
+            )
+            if ours:
+                await self._cancel(connection, row, why, now)
+
+    async def _cancel(self, connection: AsyncConnection, row: Any, why: str, now: datetime) -> None:
         human = row.author == "agent"
         status, remedy = ("failed", window.CLOSED_AGENT) if human else ("cancelled", window.CLOSED_BOT)
         await connection.execute(
@@ -244,6 +239,7 @@ class OutboxStore:
             )
         await _give_up(connection, [row.id], why, now)
         await notify(connection, CONSOLE, str(row.conversation_id))
+        await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)  # the next one may go
 
     async def _fenced(self, row: OutboxRow, assignments: str, **values: Any) -> bool:
         async with self._db.begin() as connection:
@@ -299,27 +295,12 @@ class OutboxStore:
             row, "parts_sent = :parts, mids = mids || CAST(:mid AS text), maybe_sent = false", parts=index + 1, mid=mid
         )
         if not kept:
-            async with self._db.begin() as connection:
-                await _as_echo(connection, row, index, mid)
+            await as_echo(self._db, row, index, mid)
         return kept
 
     async def sent(self, row: OutboxRow, mid: str, at: datetime) -> bool:
         """The whole row left; the console hears of it."""
-        async with self._db.begin() as connection:
-            done = await connection.execute(
-                text("""
-                    UPDATE outbox SET status = 'sent', sent_at = :at, parts_sent = parts_sent + 1, maybe_sent = false,
-                        error_slug = NULL, error_remedy = NULL, lease_until = NULL,
-                        mids = CASE WHEN CAST(:mid AS text) = ANY(mids) THEN mids ELSE mids || CAST(:mid AS text) END
-                    WHERE id = :id AND lease = :lease AND status = 'queued'
-                """),
-                {"id": row.id, "lease": int(row.lease), "mid": mid, "at": at},
-            )
-            if done.rowcount != 1:
-                await _as_echo(connection, row, None, mid)
-            await notify(connection, CONSOLE, str(row.conversation_id))
-            await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)
-            return bool(done.rowcount == 1)
+        return await self._receipts.write(row, mid, at)
 
     async def retry(self, row: OutboxRow, at: datetime, error_slug: str, maybe_sent: bool = False) -> bool:
         """Due again at `at`, one attempt more."""
@@ -411,26 +392,12 @@ class OutboxStore:
     async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
         """How many of `n` messages may leave in the second of `now`, over all senders."""
         limit = self._ceiling if emergency else max(1, self._ceiling * 9 // 10)
-        async with self._db.begin(durable=False) as connection:
-            second = int(now.timestamp())
-            await connection.execute(
-                text("INSERT INTO accounts (account) VALUES (:account) ON CONFLICT DO NOTHING"), {"account": account}
-            )
-            row = (
-                await connection.execute(
-                    text("SELECT second, used FROM accounts WHERE account = :account FOR UPDATE"), {"account": account}
-                )
-            ).one()
-            used = row.used if row.second >= second else 0
-            granted = max(0, min(n, limit - used))
-            if granted:
-                await connection.execute(
-                    text(
-                        "UPDATE accounts SET second = greatest(second, :second), used = :used WHERE account = :account"
-                    ),
-                    {"account": account, "second": second, "used": used + granted},
-                )
-            return granted
+        asked = [account, int(now.timestamp()), n, limit]
+        async with self._db.plain() as connection:
+            found = await connection.rows(_TAKE_BUDGET, asked)
+            if not found and await connection.rows(_NEW_ACCOUNT, [account]):
+                found = await connection.rows(_TAKE_BUDGET, asked)
+        return max(0, found[0].granted) if found else 0
 
     async def wait(self, lanes: Sequence[str], timeout: float) -> None:
         """Return when a row of these lanes may be due, or after `timeout` seconds."""

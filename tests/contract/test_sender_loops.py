@@ -20,6 +20,7 @@ from bot.core.dialogue import QuickReply
 from bot.core.messages import Platform
 from bot.core.outbox import AGENT, EMERGENCY
 from bot.meta import direct, metadata
+from bot.meta.send_api import Usage
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
 from bot.sender.budget import Budget
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
@@ -617,3 +618,56 @@ def test_secrets_are_in_no_repr() -> None:
     account = SenderAccount(PAGE, PAGE, TOKEN, SECRET)
     assert TOKEN not in repr(account)
     assert SECRET not in repr(account)
+
+
+# What Meta counts
+
+
+def told(percent: int) -> Usage:
+    return Usage(percent=percent, told=True)
+
+
+async def test_replies_slow_down_before_meta_refuses_them() -> None:
+    async with running(SLOW_ANSWERS, ceiling=100) as w:
+        w.graph.graph.usage_headers = {"X-App-Usage": '{"call_count": 95, "total_time": 12, "total_cputime": 3}'}
+        await w.settled(w.outbox.add("Bonjour"))
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(3)]
+        danger = w.outbox.add("Appelez le 17", person="d", lane=EMERGENCY)
+        await w.settled(danger, timeout=1.0)
+        await w.settled(*rows)
+        moments = sorted(call.at for call in w.graph.calls if call.text == "Bonjour")[1:]
+        assert min(b - a for a, b in itertools.pairwise(moments)) > 0.35  # 100 to the power of -0.2 is 0.4
+        assert next(call.at for call in w.graph.calls if call.person == "d") < moments[-1]
+        w.graph.graph.usage_headers = {"X-Page-Usage": '{"call_count": 3}'}
+        await w.settled(w.outbox.add("Bonjour", person="z"))
+        assert not w.sender._budget.gap(PAGE)
+
+
+def test_how_much_replies_slow_down() -> None:
+    budget = Budget(FakeOutbox(SystemClock()), FakeOutbox(SystemClock()), SystemClock(), QUICK, 100)
+    gaps = []
+    for percent in (74, 75, 80, 90, 100, 250, 72, 69):
+        budget.used(PAGE, told(percent))
+        gaps.append(round(budget.gap(PAGE), 3))
+    assert gaps == [0, 0.01, 0.025, 0.158, 1, 1, 1, 0]  # at 72 % it is too soon to go fast again
+    budget.used(PAGE, told(80))
+    budget.used(PAGE, Usage())  # an answer without the header says nothing
+    assert budget.gap(PAGE) > 0
+    assert not budget.gap(IG)
+
+
+async def test_no_more_rows_are_claimed_than_may_soon_leave() -> None:
+    async with running(ceiling=8, concurrency=64) as w:
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(40)]
+        other = w.outbox.add("Bonjour", person="insta", account=IG)
+        await w.settled(other)  # its page has a ceiling of its own
+        assert sum(kept.leased_until is not None for kept in rows) <= 8
+        assert all(kept.status == "queued" for kept in rows[20:])
+
+
+async def test_seen_and_typing_are_for_calm_hours() -> None:
+    async with running() as w:
+        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(60)]
+        await w.settled(*rows)
+        await asyncio.sleep(0.05)
+        assert len(w.graph.actions) <= 30

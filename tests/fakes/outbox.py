@@ -91,6 +91,7 @@ class FakeOutbox:
         lease: timedelta,
         account: str | None = None,
         held: Collection[int] = (),
+        full: Collection[str] = (),
     ) -> list[OutboxRow]:
         self._check()
         busy: set[tuple[int, bool]] = set()
@@ -102,7 +103,8 @@ class FakeOutbox:
             busy.add(family)
             if kept.row.id in held:
                 continue
-            if kept.row.lane in lanes and kept.due <= now and self._claimable(kept, now, account):
+            passed_over = kept.row.lane != EMERGENCY and kept.row.account in full
+            if kept.row.lane in lanes and kept.due <= now and self._claimable(kept, now, account) and not passed_over:
                 due.append(kept)
         due.sort(key=lambda kept: (kept.row.priority, kept.due, kept.row.id))
         taken = []

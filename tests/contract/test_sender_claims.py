@@ -1,0 +1,186 @@
+"""What a claim reads, what receipts write, how the ceiling is shared: on the real outbox in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from bot.core.clock import SystemClock
+from bot.core.dialogue import Reply
+from bot.core.outbox import AGENT, EMERGENCY, REPLY, OutboxRow
+from bot.store import claim, outbox
+from bot.store.codec import Codec
+from bot.store.db import OUTBOX, Database, Listener
+from bot.store.outbox import OutboxStore
+
+LEASE = timedelta(seconds=60)
+REPLIES = (REPLY, AGENT)
+
+
+@pytest.fixture
+def store(database: Database, codec: Codec) -> OutboxStore:
+    return OutboxStore(database, codec, Listener(database.url, ()), 40)
+
+
+async def fill(database: Database, codec: Codec, account: str, people: int, each: int = 1, lane: str = REPLY) -> None:
+    """`each` messages to so many people, all due; added as an older version adds them, without the account."""
+    sealed = codec.seal_json({"text": "Bonjour", "quick_replies": []}, "outbox.message")
+    async with database.begin() as connection:
+        await connection.execute(
+            text("""
+                WITH talks AS (
+                    INSERT INTO conversations (platform, account, person, last_person_at)
+                    SELECT 'messenger', CAST(:account AS text), gen_random_uuid()::text, now()
+                    FROM generate_series(1, CAST(:people AS integer)) n RETURNING id)
+                INSERT INTO outbox (conversation_id, lane, author, message, created_at, due_at)
+                SELECT id, :lane, 'bot', :sealed, now(), now() - interval '1 second' FROM talks, generate_series(1, :each) n
+                ORDER BY id, n
+            """),
+            {"account": account, "people": people, "each": each, "lane": lane, "sealed": sealed},
+        )
+
+
+async def claimed(store: OutboxStore, limit: int = 32, **more: Any) -> list[OutboxRow]:
+    return list(await store.claim(SystemClock().now(), limit, more.pop("lanes", REPLIES), LEASE, **more))
+
+
+async def pages_read(database: Database, held: list[int]) -> int:
+    """Blocks that a claim of 32 replies touches, with the plan that a connection keeps."""
+    async with database.begin() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.execute("SET LOCAL plan_cache_mode = force_generic_plan", prepare=False)
+        types = "timestamptz, text[], bigint[], bigint, interval, text[]"
+        await driver.execute(f"PREPARE a_claim ({types}) AS {claim.REPLIES}".encode(), prepare=False)
+        numbers = ",".join(map(str, held))
+        found = await driver.execute(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE a_claim"
+            f" (now(), '{{reply,agent}}', '{{{numbers}}}', 32, '60 s', '{{}}')".encode(),
+            prepare=False,
+        )
+        plan = (await found.fetchone())[0]
+        await driver.execute("DEALLOCATE a_claim", prepare=False)
+        await connection.rollback()
+    top = (plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]
+    return int(top["Shared Hit Blocks"]) + int(top["Shared Read Blocks"])
+
+
+async def test_a_claim_reads_no_more_when_more_waits(database: Database, codec: Codec, store: OutboxStore) -> None:
+    await fill(database, codec, "1000", people=60)
+    held = [row.id for row in await claimed(store)]
+    few = await pages_read(database, held)
+    await fill(database, codec, "1000", people=4_000)  # and PostgreSQL has not counted them yet
+    many = await pages_read(database, held)
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("ANALYZE outbox"))
+    counted = await pages_read(database, held)
+    assert max(many, counted) < 2 * few, (few, many, counted)  # walked over, what waits would be ten times as much
+
+
+async def test_accounts_that_may_not_send_hold_nobody_back(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    for account in ("1000", "2000", "3000", "4000"):
+        await fill(database, codec, account, people=5)
+    now = SystemClock().now()
+    await store.stop_account("1000", "token", "…")
+    await store.pause_account("2000", now + timedelta(minutes=1))
+    assert {row.account for row in await claimed(store, 2, full=["3000"])} == {"4000"}
+    assert {row.account for row in await claimed(store)} == {"3000", "4000"}
+    assert [row.account for row in await claimed(store, 2, account="1000")] == ["1000", "1000"]
+    await store.resume_account("2000")
+    assert len(await claimed(store)) == 5
+
+
+async def test_the_first_of_a_conversation_and_no_other(database: Database, codec: Codec, store: OutboxStore) -> None:
+    await fill(database, codec, "1000", people=3, each=4)
+    await fill(database, codec, "1000x", people=1, lane=EMERGENCY)
+    first = await claimed(store)
+    assert len({row.conversation_id for row in first}) == len(first) == 3
+    assert await claimed(store) == []
+    assert [row.lane for row in await claimed(store, lanes=(EMERGENCY,))] == [EMERGENCY]
+    now = SystemClock().now()
+    assert await store.sent(first[1], "m_1", now)
+    second = await claimed(store)
+    assert [row.conversation_id for row in second] == [first[1].conversation_id]
+    assert second[0].id > first[1].id
+
+
+async def test_two_senders_never_claim_the_same(database: Database, codec: Codec, store: OutboxStore) -> None:
+    await fill(database, codec, "1000", people=120, each=2)
+    found = await asyncio.gather(*(claimed(store, 20) for _ in range(8)))
+    ids = [row.id for rows in found for row in rows]
+    talks = [row.conversation_id for rows in found for row in rows]
+    assert len(ids) == len(set(ids)) == len(set(talks))
+    assert len(ids) >= 20
+
+
+async def test_a_row_that_cannot_be_read_holds_back_its_own_conversation_only(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    await fill(database, codec, "1000", people=2)
+    async with database.begin() as connection:
+        await connection.execute(
+            text("UPDATE outbox SET message = '\\x00' WHERE id = (SELECT min(id) FROM outbox)"),
+        )
+    assert len(await claimed(store)) == 1
+
+
+async def test_receipts_that_come_together_are_told_one_by_one(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    await fill(database, codec, "1000", people=6)
+    rows = await claimed(store)
+    lost = rows[2]
+    async with database.begin() as connection:  # its lease ran out, and another sender has it
+        await connection.execute(text("UPDATE outbox SET lease = lease + 1 WHERE id = :id"), {"id": lost.id})
+    now = SystemClock().now()
+    kept = await asyncio.gather(*(store.sent(row, f"m_{row.id}", now) for row in rows))
+    assert kept == [row is not lost for row in rows]
+    assert await store.echo_seen(lost.id, 0) == f"m_{lost.id}"
+    async with database.begin() as connection:
+        sent = await connection.execute(text("SELECT id, mids, sent_at FROM outbox WHERE status = 'sent' ORDER BY id"))
+        assert [(r.id, r.mids, r.sent_at) for r in sent] == [(r.id, [f"m_{r.id}"], now) for r in rows if r is not lost]
+
+
+async def test_what_follows_in_a_conversation_is_woken_by_the_receipt(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    listener = Listener(database.url, (OUTBOX,))
+    listener.start()
+    try:
+        await fill(database, codec, "1000", people=1, each=2)
+        (row,) = await claimed(store)
+        await listener.wait(OUTBOX, 2)  # what the new connection tells by itself
+        assert await store.sent(row, "m_1", SystemClock().now())
+        assert await listener.wait(OUTBOX, 5)
+    finally:
+        await listener.close()
+
+
+async def test_the_ceiling_is_shared_and_a_tenth_stays(database: Database, codec: Codec) -> None:
+    stores = [OutboxStore(database, codec, Listener(database.url, ()), 40) for _ in range(3)]
+    now = SystemClock().now()
+    got = await asyncio.gather(*(stores[n % 3].take_budget("1000", now, 7, False) for n in range(9)))
+    assert sum(got) == 36
+    assert max(got) == 7
+    assert await stores[0].take_budget("1000", now, 3, False) == 0
+    assert await stores[1].take_budget("1000", now, 10, True) == 4
+    assert await stores[2].take_budget("1000", now + timedelta(seconds=1), 3, False) == 3
+    assert await stores[2].take_budget("1000", now, 1, False) == 1  # a clock that is behind counts in the later second
+    assert await stores[0].take_budget("2000", now, 50, True) == 40
+
+
+async def test_the_account_stands_in_every_row(database: Database, codec: Codec) -> None:
+    await fill(database, codec, "1000", people=1)
+    async with database.begin() as connection:
+        talk = await connection.scalar(text("SELECT id FROM conversations"))
+        await outbox.add(connection, codec, outbox.NewRow(talk, REPLY, "bot", Reply("un"), SystemClock().now()))
+    async with database.begin() as connection:
+        found = await connection.execute(text("SELECT account FROM outbox"))
+        assert [row.account for row in found] == ["1000", "1000"]
