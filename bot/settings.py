@@ -113,6 +113,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
         "à qui les sauvegardes sont chiffrées : clés publiques age1…, ou empreintes de clés GPG",
     ),
     "BACKUP_DIR": (None, "dossier des sauvegardes ; sans lui, VAR_DIR/sauvegardes"),
+    "LOG_FORMAT": (None, "forme des journaux : json ou texte ; sans lui, texte dans un terminal, json ailleurs"),
+    "LOG_LEVEL": ("info", "finesse des journaux : info, ou debug (chaque étape de chaque message)"),
+    "TRACES_URL": (None, "collecteur OpenTelemetry (OTLP, http) qui reçoit les traces ; sans lui, aucune"),
+    "TRACES_RATIO": ("1", "part des messages dont la trace est gardée, de 0 à 1"),
     "METRICS_TOKEN": (None, "jeton qui ouvre /metrics de la passerelle (deux pendant une rotation)"),
     "METRICS_HOST": ("127.0.0.1", "adresse d’écoute des mesures du traitement et de la console"),
     "METRICS_PORT": (None, "port des mesures du traitement ; celles de la console : le suivant ; sans lui, aucun"),
@@ -340,6 +344,38 @@ class Settings:
             if not _is_http(url):
                 raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
         return urls
+
+    @property
+    def log_format(self) -> str | None:
+        """json, texte, or None: as the terminal wants."""
+        value = self.raw("LOG_FORMAT")
+        if value not in (None, "json", "texte"):
+            raise _wrong("LOG_FORMAT", f"« {value} » n’est pas possible.", "Donnez json ou texte.")
+        return value
+
+    @property
+    def log_level(self) -> str:
+        """info or debug."""
+        value = self.require("LOG_LEVEL")
+        if value not in ("info", "debug"):
+            raise _wrong("LOG_LEVEL", f"« {value} » n’est pas possible.", "Donnez info ou debug.")
+        return value
+
+    @property
+    def traces_url(self) -> str | None:
+        """Where spans go, without a final slash; None: nowhere."""
+        url = self.raw("TRACES_URL")
+        if url is not None and not _is_http(url):
+            raise _wrong("TRACES_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:4318")
+        return None if url is None else url.rstrip("/").removesuffix("/v1/traces")
+
+    @property
+    def traces_ratio(self) -> float:
+        """The part of traces that is kept."""
+        value = self.require("TRACES_RATIO").replace(",", ".")
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", value) or not 0 <= float(value) <= 1:
+            raise _wrong("TRACES_RATIO", f"« {value} » n’est pas une part de 0 à 1.", "Exemple : 0.05")
+        return float(value)
 
     def metrics_port(self, role: str) -> int | None:
         """Where a role without a port of its own tells its metrics: `worker` or `console`; None: nowhere."""

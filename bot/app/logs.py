@@ -1,7 +1,8 @@
 """Logs of the roles: one line an entry on standard error, ids only, never a citizen's words.
 
-On a terminal the line is for people; elsewhere it is a JSON object. An exception is told by its type and where it was
-raised: its message may quote what somebody wrote, so it stays out.
+On a terminal the line is for people; elsewhere it is a JSON object (LOG_FORMAT decides otherwise). Whatever is logged while
+a message is handled carries its trace (`bot.core.trace`), the same in gateway, worker and sender, and our own numbers. An
+exception is told by its type and where it was raised: its message may quote what somebody wrote, so it stays out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import traceback
 from datetime import UTC, datetime
 from types import TracebackType
 
+from bot.core.trace import current
+
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_OURS = ("planton", "bot")
 _QUIET = ("sanic.access", "sanic.root", "sanic.server", "sqlalchemy", "asyncio", "alembic", "aiohttp.access")
 
 
@@ -48,6 +52,7 @@ class Line(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage().replace("\n", " "),
+            **_about(),
             **{name: value for name, value in vars(record).items() if name not in _STANDARD},
         }
         if record.exc_info and record.exc_info[1] is not None:
@@ -57,6 +62,12 @@ class Line(logging.Formatter):
         rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in _HEAD)
         line = f"{at.astimezone():%H:%M:%S} {self._role} {entry['level']} {entry['message']} {rest}".rstrip()
         return _BREAKS.sub(_escaped, line)
+
+
+def _about() -> dict[str, str | int]:
+    """The message that this task handles."""
+    trace = current()
+    return {} if trace is None else {**({"trace": trace.id} if trace.id else {}), **dict(trace.ids)}
 
 
 # What ends a line or moves a terminal: nobody writes a second entry, or hides one, through a name.
@@ -70,12 +81,17 @@ def _escaped(found: re.Match[str]) -> str:
 _HEAD = {"at", "role", "level", "logger", "message"}
 
 
-def configure(role: str, level: int = logging.INFO) -> None:
-    """Send every log of this process to standard error in our form."""
+def configure(role: str, form: str | None = None, level: str = "info") -> None:
+    """Send every log of this process to standard error in our form: `json`, `texte`, or as the terminal wants (None).
+
+    `debug` is for our own modules alone: what libraries say at that level may quote what they carry.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Line(role, sys.stderr.isatty()))
+    handler.setFormatter(Line(role, sys.stderr.isatty() if form is None else form == "texte"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.INFO)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

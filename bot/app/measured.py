@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import EngineDown, EngineRefused, LeaseLost
+from bot.core.trace import trace_id
 from bot.store.codec import Codec
 from bot.store.conversations import Conversation, Conversations, Finish
 from bot.store.db import Database
+from bot.watch import spans
 from bot.watch.worker import WorkerMetrics
 from bot.worker.turn import TurnTaker
+
+log = logging.getLogger("planton.worker")
 
 
 class MeasuredConversations(Conversations):
@@ -25,9 +31,11 @@ class MeasuredConversations(Conversations):
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Conversation]:
         """As Conversations.claim."""
-        start = time.perf_counter()
+        begun, start = time.time_ns(), time.perf_counter()
         claimed = await super().claim(now, limit, lease)
         if claimed:
+            if spans.active is not None:
+                _traced(spans.active, claimed, now, begun)
             self._metrics.claimed(len(claimed), time.perf_counter() - start)
             for conversation in claimed:
                 if conversation.pending and conversation.pending[0].waiting != "night":
@@ -36,10 +44,30 @@ class MeasuredConversations(Conversations):
 
     async def finish(self, conversation: Conversation, finish: Finish, now: datetime) -> None:
         """As Conversations.finish."""
-        await super().finish(conversation, finish, now)
+        with spans.inside("finish", replies=len(finish.replies)):
+            await super().finish(conversation, finish, now)
         self._metrics.settled((s.disposition, len(s.events)) for s in finish.settlements)
         if finish.emergency is not None:
             self._metrics.settled([("emergency", len(finish.emergency.events))])
+
+
+def _traced(recorded: spans.Spans, claimed: Sequence[Conversation], now: datetime, begun: int) -> None:
+    """What each first message waited, and the claim."""
+    end = time.time_ns()
+    for conversation in claimed:
+        trace = conversation.trace()
+        if trace.since is not None:
+            waited = int((now - trace.since).total_seconds() * 1e9)
+            recorded.past(trace.id, "queue", begun - max(0, waited), begun, priority=conversation.due_priority)
+        recorded.past(trace.id, "claim", begun, end, conversation=conversation.id, together=len(claimed))
+
+
+def _others(conversation: Conversation) -> list[str]:
+    """The traces of the messages that are read together with the first."""
+    if spans.active is None:
+        return []
+    platform = conversation.platform.value
+    return [trace_id(platform, conversation.account, one.mid) for one in conversation.pending[1:] if one.mid]
 
 
 def outcome_of(error: BaseException) -> str:
@@ -62,10 +90,13 @@ class MeasuredTurns(TurnTaker):
 
     async def take(self, conversation: Conversation) -> None:
         """As TurnTaker.take."""
-        with self._metrics.turn():
-            try:
+        outcome, told = "done", {"messages": len(conversation.pending)}
+        try:
+            with self._metrics.turn(), spans.inside("turn", links=_others(conversation), **told):
                 await super().take(conversation)
-            except Exception as error:
-                self._metrics.ended(outcome_of(error))
-                raise
-        self._metrics.ended("done")
+        except Exception as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            self._metrics.ended(outcome)
+            log.debug("turn: %s", outcome)

@@ -91,6 +91,15 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
 }
 
 
+# Of every process that says what it does; the engine has a form of its own.
+_TOLD: tuple[Check, ...] = (
+    lambda s: s.log_format,
+    lambda s: s.log_level,
+    lambda s: s.traces_url,
+    lambda s: s.traces_ratio,
+)
+
+
 def _listen(role: str) -> Check:
     return lambda settings: listeners(settings, role)
 
@@ -102,7 +111,7 @@ def faults(settings: Settings, roles: Iterable[str]) -> list[SettingsError]:
     if barred := token_fault(settings, frozenset(roles)):
         return [barred]
     for role in roles:
-        for check in (*_CHECKS[role], _listen(role)):
+        for check in (*_CHECKS[role], *(() if role == "engine" else _TOLD), _listen(role)):
             try:
                 check(settings)
             except SettingsError as error:

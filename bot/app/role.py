@@ -27,12 +27,14 @@ log = logging.getLogger("planton.role")
 
 def main(name: str, settings: Settings | None = None, role: Role | None = None) -> int:
     """Run a role until SIGTERM; the exit code."""
-    configure(name)
     if name == "sender":
         close_memory()  # page tokens are its own
+    configure(name)
     try:
+        settings = settings or Settings()
+        configure(name, settings.log_format, settings.log_level)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_stopped(name, settings or Settings(), role or _wired()))
+            return runner.run(_until_stopped(name, settings, role or _wired()))
     except Explained as error:
         complain(error)
         return 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -80,7 +80,7 @@ class Eyes:
         """One look at everything; what does not answer is said to be away."""
         told, texts, services, engines = await asyncio.gather(
             self._live(now),
-            asyncio.gather(*(self._text(url, token) for url, token in self._pages.values())),
+            asyncio.gather(*(self._texts(urls, token) for urls, token in self._pages.values())),
             asyncio.gather(*(self._alive(url) for url in self._health.values())),
             asyncio.gather(*(self._alive(f"{url}/healthz") for url in self._engines)),
         )
@@ -119,6 +119,12 @@ class Eyes:
         except (psycopg.Error, OSError, TimeoutError):
             return None
 
+    async def _texts(self, urls: Sequence[str], token: str | None) -> str:
+        """Of several processes, one after the other: histograms add up. Empty: none can be read."""
+        return "\n".join(
+            text for text in await asyncio.gather(*(self._text(url, token) for url in urls)) if text is not None
+        )
+
     async def _text(self, url: str, token: str | None) -> str | None:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
@@ -139,17 +145,18 @@ class Eyes:
         await self._look.close()
 
 
-def _pages(settings: Settings) -> dict[str, tuple[str, str | None]]:
-    """Process → (address of its metrics, token)."""
-    found: dict[str, tuple[str, str | None]] = {"sender": (f"{settings.sender_url}/metrics", None)}
+def _pages(settings: Settings) -> dict[str, tuple[list[str], str | None]]:
+    """Process → (addresses of its metrics, token)."""
+    senders = [f"{url}/metrics" for url in settings.sender_url.split(",")]
+    found: dict[str, tuple[list[str], str | None]] = {"sender": (senders, None)}
     try:
         token = settings.secret("METRICS_TOKEN")
     except SettingsError:
         token = GIVEN  # not for who stands here
     if token != GIVEN:
-        found["gateway"] = (_root(ports.listeners(settings, "gateway")[0]) + "/metrics", token)
-    for listener in ports.listeners(settings, "worker"):
-        found["worker"] = (listener.url, None)
+        found["gateway"] = ([_root(ports.listeners(settings, "gateway")[0]) + "/metrics"], token)
+    if workers := [listener.url for listener in ports.listeners(settings, "worker")]:
+        found["worker"] = (workers, None)
     return found
 
 
@@ -158,7 +165,7 @@ def _health(settings: Settings) -> dict[str, str]:
     gateway, console = (ports.listeners(settings, role)[0] for role in ("gateway", "console"))
     return {
         "gateway": _root(gateway) + "/healthz",
-        "sender": f"{settings.sender_url}/healthz",
+        "sender": settings.sender_url.split(",")[0] + "/healthz",
         "console": console.url,
     }
 
@@ -212,7 +219,5 @@ def _quantile(of: Buckets, edges: list[float], rank: float) -> float:
 
 
 def _value(text: str, metric: str) -> float | None:
-    for family in text_string_to_metric_families(text):
-        if family.name == metric:
-            return float(family.samples[0].value)
-    return None
+    families = text_string_to_metric_families(text)
+    return max((float(one.samples[0].value) for one in families if one.name == metric), default=None)

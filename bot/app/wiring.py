@@ -26,6 +26,7 @@ from bot.app.logs import describe
 from bot.app.measured import MeasuredConversations, MeasuredTurns
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
+from bot.app.tracing import tracing
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import SetupError
 from bot.core.messages import Event, Platform
@@ -523,7 +524,11 @@ _RUN: dict[str, Callable[[Settings, str], Awaitable[None]]] = {
 
 async def run_role(name: str, settings: Settings) -> None:
     """Run one role until cancelled; the launcher gives the database's address. Raises SettingsError or SetupError at start."""
-    url = settings.require("DATABASE_URL")
+    async with tracing(settings, name):
+        await _run(name, settings, settings.require("DATABASE_URL"))
+
+
+async def _run(name: str, settings: Settings, url: str) -> None:
     work = asyncio.ensure_future(_RUN[name](settings, url))
     key = asyncio.ensure_future(_key_fits(settings, url) if "DATA_KEY" in NEEDS[name] else _nothing())
     try:

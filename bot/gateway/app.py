@@ -12,6 +12,7 @@ import contextlib
 import hmac
 import itertools
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -32,6 +33,7 @@ from bot.gateway.reading import Reader
 from bot.gateway.recall import Recall
 from bot.gateway.slots import Slots
 from bot.gateway.spool import EmergencyLane, Spool
+from bot.gateway.telling import named, tell
 from bot.gateway.waiting import within
 from bot.meta.signature import HEADER, verify
 
@@ -189,6 +191,7 @@ class Gateway:
         return b"".join(parts) if size <= self._deps.max_body else None
 
     async def _handle(self, raw: bytes, signature: str | None) -> HTTPResponse:
+        begun = time.time_ns()
         with self._metrics.seconds.time():
             try:
                 place = verify(self._deps.app_secrets, raw, signature)
@@ -204,18 +207,25 @@ class Gateway:
             except BadPayload as error:
                 log.warning("webhook refused: %s", error)
                 return self._answer("bad_payload", 400)
-            return await self._store(raw, items)
+            return await self._store(raw, items, begun)
 
-    async def _store(self, raw: bytes, items: list[Item]) -> HTTPResponse:
+    async def _store(self, raw: bytes, items: list[Item], begun: int) -> HTTPResponse:
+        events, storing = [event for event, _ in items], time.time_ns()
         with self._metrics.storing.track_inprogress():
             try:
                 await self._in_turn(raw, items)
             except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
-                log.error("webhook not stored: %s, %d events", type(error).__name__, len(items))
+                log.error(
+                    "webhook not stored: %s, %d events",
+                    type(error).__name__,
+                    len(items),
+                    extra={"traces": named(events)},
+                )
+                tell(events, begun, storing, "unavailable")
                 joined = await asyncio.to_thread(self._pieces.joined, items)
                 await self._lane.answer(joined, self._deps.emergency_wait)
                 return self._answer("unavailable", 503)
-        events = [event for event, _ in items]
+        tell(events, begun, storing, "accepted")
         self._metrics.stored(events, self._deps.clock.now())
         await self._spool.forget(events)
         self._pieces.clear()

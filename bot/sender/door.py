@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bot.core.clock import Clock
 from bot.core.messages import Platform
+from bot.core.trace import Trace, begin, trace_id
 from bot.meta import metadata
 from bot.meta.direct import SIGNATURE_HEADER, signed
 from bot.meta.limits import Verdict
@@ -128,6 +129,7 @@ class Door:
 
     async def _send(self, api: SendApi, asked: dict[str, str]) -> str:
         platform = Platform(asked["platform"])
+        begin(Trace(trace_id(asked["platform"], asked["account"], asked["key"])))
         mark = metadata.make_ref(self._deps.metadata_key, metadata.unrowed_ref(asked["key"]))
         mid = ""
         for part in split(asked["text"], platform):

@@ -16,12 +16,12 @@ from aiohttp import web
 
 from bot.core.errors import SendError
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
-from bot.core.trace import Trace, begin
 from bot.sender.accounts import UNKNOWN_ACCOUNT, Accounts, Clients
 from bot.sender.budget import Budget
 from bot.sender.delivery import Delivery
 from bot.sender.deps import SenderDeps
 from bot.sender.door import Door
+from bot.sender.measured import handling
 from bot.sender.ports import OutboxStore, Row
 from bot.watch.measures import written
 
@@ -182,7 +182,7 @@ class Sender:
     async def _one(self, store: OutboxStore, delivery: Delivery, row: Row, probe: bool = False) -> None:
         self._held[row.id] = row
         self._taken[row.id] = time.monotonic()
-        begin(Trace(row.trace, None, (("conversation", row.conversation_id), ("row", row.id))))
+        handling(row, self._deps.clock.now())
         try:
             await delivery.deliver(row, probe)
         except Exception as error:  # one row must not harm the others; the fault's own words may hold a citizen's

@@ -7,7 +7,8 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from bot.core.dialogue import Engine, Explanation, Turn, Understanding
-from bot.core.errors import EngineDown, EngineRefused
+from bot.core.errors import EngineRefused
+from bot.watch import spans
 from bot.watch.worker import WorkerMetrics
 
 T = TypeVar("T")
@@ -33,14 +34,14 @@ class MeasuredEngine:
 
     async def _timed(self, call: str, asked: Awaitable[T]) -> T:
         start, outcome = time.perf_counter(), "away"
-        try:
-            answer = await asked
-            outcome = "ok"
-            return answer
-        except EngineRefused:
-            outcome = "refused"
-            raise
-        except EngineDown:
-            raise
-        finally:
-            self._metrics.asked(call, outcome, time.perf_counter() - start)
+        with spans.inside("engine", spans.CLIENT, call=call) as told:
+            try:
+                answer = await asked
+                outcome = "ok"
+                return answer
+            except EngineRefused:
+                outcome = "refused"
+                raise
+            finally:
+                told["outcome"] = outcome
+                self._metrics.asked(call, outcome, time.perf_counter() - start)

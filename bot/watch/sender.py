@@ -30,6 +30,7 @@ class SenderMetrics:
             ["lane", "result"],
             registry=registry,
         )
+        self._counters: dict[tuple[str, str], Counter] = {}  # `labels` looks its child up under a lock
         waits = Histogram(
             "planton_sender_queue_seconds",
             "From the outbox to Meta having taken the message.",
@@ -57,7 +58,9 @@ class SenderMetrics:
     def asked(self, lane: str, result: str, seconds: float, percent: int) -> None:
         """A call of the Send API. `percent`: what Meta's headers said of our use."""
         self._sends[lane].observe(seconds)
-        self._results.labels(lane, result).inc()
+        if (counter := self._counters.get((lane, result))) is None:
+            counter = self._counters[lane, result] = self._results.labels(lane, result)
+        counter.inc()
         now = time.monotonic()
         # Only what is higher than all that came later is kept: a few values at most.
         while self._usage and (self._usage[-1][1] <= percent or self._usage[0][0] < now - _RECENT):
