@@ -8,7 +8,7 @@ one, until a pass is a single call or finds nothing. Where a walk stands is kept
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -148,8 +148,9 @@ class _OneWalk:
                 continue
             pages += 1
             recent = [t for t in threads if t.updated is None or t.updated >= walk.passed]
+            known = await self._known([one.id for thread in recent for one in thread.said or ()])
             for thread in recent:
-                await self._one(thread, walk.since)
+                await self._one(thread, walk.since, known)
             if after is None or len(recent) < len(threads) or not threads:
                 return walk, pages
             walk = replace(walk, cursor=after)
@@ -157,21 +158,27 @@ class _OneWalk:
 
     # One thread
 
-    async def _one(self, thread: Thread, since: datetime) -> None:
+    async def _known(self, ids: Sequence[str]) -> dict[str, datetime | None]:
+        """Id → when it came, None where it did not: of a whole page at once, since nearly all of it came."""
+        found = await self._deps.shelf.known(self._account, self._platform, ids) if ids else {}
+        return {one: found.get(one) for one in ids}
+
+    async def _one(self, thread: Thread, since: datetime, asked: Mapping[str, datetime | None]) -> None:
         """A thread that Meta does not let us read must not keep us from the others."""
         try:
-            await self._thread(thread, since)
+            await self._thread(thread, since, asked)
         except GraphError as error:
             if error.row.verdict is not Verdict.FINAL:
                 raise
             log.warning("a thread of account %s is not readable: %s", self._account, error)
             self._outcome.unreadable += 1
 
-    async def _thread(self, thread: Thread, since: datetime) -> None:
+    async def _thread(self, thread: Thread, since: datetime, asked: Mapping[str, datetime | None]) -> None:
         self._outcome.threads += 1
         thread = await self._reader.open(thread)
         said = await self._recent(thread, since)
-        known = await self._deps.shelf.known(self._account, self._platform, [one.id for one in said])
+        asked = {**asked, **await self._known([one.id for one in said if one.id not in asked])}
+        known = {one.id: at for one in said if (at := asked[one.id]) is not None}
         said = [one for found in said if (one := await self._whole(found, known)) is not None]
         self._outcome.messages += len(said)
         fresh = [one for one in said if one.id not in known and one.at is not None and one.at >= since]
