@@ -82,6 +82,7 @@ log = logging.getLogger("planton")
 
 ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
 CLOCK_EVERY = 1.0  # seconds between looks at the simulated hour
+GATHER = timedelta(milliseconds=15)  # see docs/vitesse.md
 WATCH_AGAIN = 30.0  # seconds until the catch-up that could not begin tries again
 
 
@@ -205,6 +206,7 @@ async def gateway(settings: Settings, url: str) -> None:
             policy.plan,
             _echo_of(settings),
             suspect=policy.suspect,
+            gather=GATHER,
         )
         inbox = Inbox(opened.database, opened.codec, rules)
         secret = settings.secret("SECRET_KEY").encode()

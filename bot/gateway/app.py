@@ -237,7 +237,7 @@ class Gateway:
         limit, loop = self._deps.store_timeout, asyncio.get_running_loop()
         start = loop.time()
         async with asyncio.timeout(limit / 2):
-            await self._slots.take()
+            await self._slots.take(first=any(detection is not None for _, detection in items))
         work = asyncio.ensure_future(self._take(raw, items))
         work.add_done_callback(lambda _: self._slots.free())  # when it has ended, however long it takes to cancel it
         try:

@@ -20,19 +20,20 @@ class Slots:
         self._limit = self._most
         self._taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._pressing: deque[asyncio.Future[None]] = deque()
 
     @property
     def limit(self) -> int:
         """How many at present."""
         return int(self._limit)
 
-    async def take(self) -> None:
-        """Wait for one; first come, first served."""
-        if self._taken < self.limit and not self._waiting:
+    async def take(self, first: bool = False) -> None:
+        """Wait for one; first come, first served. `first`: before all who wait (a danger)."""
+        if self._taken < self.limit and not self._pressing and (first or not self._waiting):
             self._taken += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        (self._pressing if first else self._waiting).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -55,8 +56,8 @@ class Slots:
         self._limit = max(self._least, self._limit / 2)
 
     def _go_on(self) -> None:
-        while self._waiting and self._taken < self.limit:
-            turn = self._waiting.popleft()
+        while (queue := self._pressing or self._waiting) and self._taken < self.limit:
+            turn = queue.popleft()
             if not turn.done():
                 self._taken += 1
                 turn.set_result(None)

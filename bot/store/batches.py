@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -12,93 +14,139 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 T = TypeVar("T")
 
-WRITERS = 2  # batches under way at once: while one waits for the disk, the next is prepared
+WRITERS = (
+    2  # batches under way at once where more wait than one may hold: while one waits for the disk, the next is prepared
+)
+EXPECTED = 0.1  # seconds: who comes so soon after another is likely to be followed by a third
 
 
 class _GivenUp(Exception):
     """A caller of the batch was cancelled."""
 
 
+@dataclass
+class _Waiting(Generic[T]):
+    """An entry, when it came (seconds of the loop), and who is told."""
+
+    entry: T
+    since: float
+    done: asyncio.Future[None]
+
+
 class Batches(Generic[T]):
     """Calls `write` with what waits: one entry when it is quiet, up to `most` when it is busy.
+
+    `gather`: seconds that an entry waits for company where company is likely. Urgent entries neither wait nor share with
+    others: they have a writer of their own. `before(a, b)`: b may not be overtaken by a, which is urgent; b goes with it then.
 
     An entry whose caller gave up is not written (unless its transaction was just being committed).
     When a batch fails for what is in it, each of its
     entries is written alone, so that one costs nothing to the others.
     """
 
-    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]], most: int) -> None:
+    def __init__(
+        self,
+        write: Callable[[Sequence[T]], Awaitable[None]],
+        most: int,
+        gather: float = 0.0,
+        before: Callable[[T, T], bool] = lambda urgent, other: False,
+    ) -> None:
         self._write = write
         self._most = most
-        self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
-        self._writers: set[asyncio.Task[None]] = set()
+        self._gather = gather
+        self._before = before
+        self._waiting: deque[_Waiting[T]] = deque()
+        self._urgent: deque[_Waiting[T]] = deque()
+        self._writers: list[asyncio.Task[None]] = []
+        self._hurried: asyncio.Task[None] | None = None
+        self._last = -math.inf
 
-    async def add(self, entry: T) -> None:
+    async def add(self, entry: T, urgent: bool = False) -> None:
         """Wait until the entry is written. Raises what `write` raised for it."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, done))
-        if len(self._writers) < WRITERS:
-            task = asyncio.create_task(self._run())
-            self._writers.add(task)
-            task.add_done_callback(self._writers.discard)
-        await done
+        loop = asyncio.get_running_loop()
+        one = _Waiting(entry, loop.time(), loop.create_future())
+        if urgent:
+            self._overtake(one)
+        else:
+            self._waiting.append(one)
+            self._writers = [task for task in self._writers if not task.done()]
+            if not self._writers or (len(self._writers) < WRITERS and len(self._waiting) >= self._most):
+                self._writers.append(asyncio.create_task(self._run(self._waiting, one.since - self._last < EXPECTED)))
+            self._last = one.since
+        await one.done
 
-    async def _run(self) -> None:
-        while batch := self._next():
+    def _overtake(self, one: _Waiting[T]) -> None:
+        with_it = [other for other in self._waiting if self._before(one.entry, other.entry)]
+        for other in with_it:
+            self._waiting.remove(other)
+        self._urgent.extend((*with_it, one))
+        if self._hurried is None or self._hurried.done():
+            self._hurried = asyncio.create_task(self._run(self._urgent, False))
+
+    async def _run(self, waiting: deque[_Waiting[T]], busy: bool) -> None:
+        while waiting:
+            if busy and self._gather and len(waiting) < self._most:
+                left = waiting[0].since + self._gather - asyncio.get_running_loop().time()
+                if left > 0:
+                    await asyncio.sleep(left)
+            busy = True  # who comes while others are written comes soon after them
+            batch = self._next(waiting)
+            if not batch:
+                continue
             try:
                 await self._unless_given_up(batch)
             except _GivenUp:
                 # Nothing was kept; those who still wait are written next, in their order.
-                self._waiting.extendleft(reversed([(entry, done) for entry, done in batch if not done.done()]))
+                waiting.extendleft(reversed([one for one in batch if not one.done.done()]))
             except Exception as error:  # each caller is told; which errors there are is the writer's matter
                 await self._failed(batch, error)
             else:
-                for _, done in batch:
-                    _settle(done)
+                for one in batch:
+                    _settle(one.done)
 
-    async def _unless_given_up(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
+    async def _unless_given_up(self, batch: list[_Waiting[T]]) -> None:
         """Write a batch; stopped as soon as one of its callers gives up, who must find nothing written afterwards."""
-        writing = asyncio.create_task(self._alone([entry for entry, _ in batch]))  # noqa: RUF006 (awaited below)
+        writing = asyncio.create_task(self._alone([one.entry for one in batch]))
 
         def give_up(done: asyncio.Future[None]) -> None:
             if done.cancelled():
                 writing.cancel()
 
-        for _, done in batch:
-            done.add_done_callback(give_up)
+        for one in batch:
+            one.done.add_done_callback(give_up)
         try:
             await asyncio.wait([writing])
             if writing.cancelled():
                 raise _GivenUp
             writing.result()
         finally:
-            for _, done in batch:
-                done.remove_done_callback(give_up)
+            for one in batch:
+                one.done.remove_done_callback(give_up)
 
     async def _alone(self, entries: Sequence[T]) -> None:
         await self._write(entries)
 
-    def _next(self) -> list[tuple[T, asyncio.Future[None]]]:
-        batch: list[tuple[T, asyncio.Future[None]]] = []
-        while self._waiting and len(batch) < self._most:
-            entry, done = self._waiting.popleft()
-            if not done.done():
-                batch.append((entry, done))
+    def _next(self, waiting: deque[_Waiting[T]]) -> list[_Waiting[T]]:
+        batch: list[_Waiting[T]] = []
+        while waiting and len(batch) < self._most:
+            one = waiting.popleft()
+            if not one.done.done():
+                batch.append(one)
         return batch
 
-    async def _failed(self, batch: list[tuple[T, asyncio.Future[None]]], error: Exception) -> None:
-        for entry, done in batch:
+    async def _failed(self, batch: list[_Waiting[T]], error: Exception) -> None:
+        for one in batch:
             if len(batch) == 1 or _away(error):
-                _settle(done, error)
+                _settle(one.done, error)
                 continue
-            if done.done():
+            if one.done.done():
                 continue
             try:
-                await self._write([entry])
+                await self._write([one.entry])
             except Exception as own:  # as above
-                _settle(done, own)
+                _settle(one.done, own)
             else:
-                _settle(done)
+                _settle(one.done)
 
 
 def _away(error: Exception) -> bool:

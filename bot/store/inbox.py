@@ -68,6 +68,7 @@ class InboxRules:
     echo_of: Callable[[str], tuple[int, int] | None]  # signed metadata → (outbox id, part)
     ours: caught.Ours = lambda words: None  # asked while catching up only
     suspect: Callable[[str], bool] = lambda words: False  # a trace of danger: the engine is to look at it before others
+    gather: timedelta = timedelta(0)  # how long a webhook waits for others to be stored with, while many come
 
 
 @dataclass
@@ -156,7 +157,7 @@ class Inbox:
         self._db = database
         self._codec = codec
         self._rules = rules
-        self._batches: Batches[_Delivered] = Batches(self._take, BATCH)
+        self._batches: Batches[_Delivered] = Batches(self._take, BATCH, rules.gather.total_seconds(), _same_person)
         self._noted: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -165,10 +166,11 @@ class Inbox:
     ) -> None:
         """Store a verified webhook. `answered`: keys whose emergency reply left already, while the database was away.
 
-        Webhooks that come at once are stored together: the busier it is, the more share one transaction.
-        Duplicates (same platform, account and key) change nothing. Raises what the database raises.
+        Webhooks that come at once are stored together: the busier it is, the more share one transaction. Those that tell of a
+        danger wait for nobody. Duplicates (same platform, account and key) change nothing. Raises what the database raises.
         """
-        await self._batches.add(_Delivered(raw, tuple(items), received_at, frozenset(answered)))
+        danger = any(detection is not None for _, detection in items)
+        await self._batches.add(_Delivered(raw, tuple(items), received_at, frozenset(answered)), urgent=danger)
         self._note(items, received_at)
 
     async def catch_up(
@@ -831,6 +833,12 @@ def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:
     cut = [event for event, _ in one.items if (event.platform.value, event.account, event.key) in gone]
     raw = raw_bodies.without(one.raw, {event.person for event in cut if event.person})
     return replace(one, raw=raw or b"{}", items=tuple(kept))
+
+
+def _same_person(urgent: _Delivered, other: _Delivered) -> bool:
+    """Whether what tells of a danger may not be stored before the other: they have somebody in common."""
+    people = {intake.where_of(event) for event, _ in urgent.items}
+    return any(intake.where_of(event) in people for event, _ in other.items)
 
 
 def _message_id(event: Event) -> str | None:

@@ -101,3 +101,42 @@ async def test_who_gave_up_while_its_batch_failed_is_not_written_alone() -> None
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     assert ["b"] in writer.batches
     assert ["a"] not in writer.batches
+
+
+async def test_who_comes_soon_after_others_is_gathered_with_who_follows() -> None:
+    writer = Writer()
+    batches = Batches(writer.write, 3, gather=0.05)
+    await batches.add("alone")  # nobody came before: nobody is expected
+    await asyncio.gather(*(batches.add(entry) for entry in "ab"))
+    assert writer.batches == [["alone"], ["a", "b"]]
+    await asyncio.gather(*(batches.add(entry) for entry in "cdefg"))
+    assert sorted(map(len, writer.batches[2:])) == [2, 3]
+
+
+async def test_what_is_urgent_overtakes_all_but_its_own_and_has_its_own_writer() -> None:
+    gate = asyncio.Event()
+    writer = Writer(gate=gate)
+    batches = Batches(writer.write, 10, before=lambda urgent, other: urgent[0] == other[0])
+    tasks = [asyncio.create_task(batches.add(entry)) for entry in ("x1", "a1", "b1", "a2")]
+    await asyncio.sleep(0.01)
+    tasks.append(asyncio.create_task(batches.add("a3", urgent=True)))
+    await asyncio.sleep(0.01)
+    assert writer.batches == [["x1", "a1", "b1", "a2"], ["a3"]]  # those that are being written are not waited for
+    tasks += [asyncio.create_task(batches.add(entry)) for entry in ("c1", "d1", "c2")]
+    tasks.append(asyncio.create_task(batches.add("c3", urgent=True)))
+    await asyncio.sleep(0.01)
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert sorted(writer.batches[2:]) == [["c1", "c2", "c3"], ["d1"]]
+
+
+async def test_an_entry_that_comes_as_the_writer_ends_is_written() -> None:
+    writer = Writer()
+    batches = Batches(writer.write, 10)
+    later: list[asyncio.Task[None]] = []
+    first = asyncio.create_task(batches.add("a"))
+    first.add_done_callback(lambda _: later.append(asyncio.create_task(batches.add("b"))))
+    await first
+    await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*later), 1)
+    assert writer.batches == [["a"], ["b"]]

@@ -26,6 +26,22 @@ async def test_first_come_first_served_and_never_more_than_allowed() -> None:
     assert order == ["a", "b", "c", "d"]
 
 
+async def test_a_danger_is_next_whoever_waits() -> None:
+    slots, order = Slots(1), []
+
+    async def one(name: str, first: bool = False) -> None:
+        await slots.take(first)
+        order.append(name)
+
+    tasks = [asyncio.create_task(one(name, name in "cd")) for name in "abcd"]
+    await asyncio.sleep(0.01)
+    for _ in "abc":
+        slots.free()
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*tasks)
+    assert order == ["a", "c", "d", "b"]
+
+
 async def test_who_leaves_the_queue_takes_nobodys_turn() -> None:
     slots = Slots(1)
     await slots.take()

@@ -1,0 +1,307 @@
+"""Webhooks that come at once share a transaction of a real PostgreSQL: none costs another anything, none is told too early."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from bot.app import policy as policies
+from bot.app.policy import Policy
+from bot.core.clock import FrozenClock
+from bot.core.messages import Event
+from bot.meta.payloads import parse
+from bot.policy.emergency import Detection
+from bot.settings import Settings
+from bot.store.codec import Codec
+from bot.store.db import Database
+from bot.store.inbox import Inbox, InboxRules
+
+PAGE = "104090000000001"
+DANGER = "au secours il me frappe avec un couteau"
+
+
+@dataclass
+class World:
+    """An inbox, and how often it wrote."""
+
+    inbox: Inbox
+    database: Database
+    clock: FrozenClock
+    policy: Policy
+    batches: list[int] = field(default_factory=list)
+
+    def webhook(self, person: str, mid: str, words: str | None, **more: Any) -> tuple[bytes, list[Event]]:
+        """One webhook of one item. `more`: of the item's message, but `item`, which takes the message's place."""
+        sender, recipient = (PAGE, person) if more.get("is_echo") else (person, PAGE)
+        at = self.clock.now() + timedelta(seconds=more.pop("later", 0))
+        inner = more.pop("item", None) or {
+            "message": {"mid": mid, **({} if words is None else {"text": words}), **more}
+        }
+        one = {"sender": {"id": sender}, "recipient": {"id": recipient}, "timestamp": round(at.timestamp() * 1000)}
+        raw = json.dumps({"object": "page", "entry": [{"id": PAGE, "messaging": [one | inner]}]}).encode()
+        return raw, parse(raw, self.clock.now())
+
+    async def take(self, webhook: tuple[bytes, list[Event]]) -> None:
+        """As the gateway does."""
+        raw, events = webhook
+        items = [(event, self._triage(event)) for event in events]
+        await self.inbox.take(raw, items, self.clock.now())
+
+    def _triage(self, event: Event) -> Detection | None:
+        words = getattr(event.body, "text", "")
+        return self.policy.triage(words) if words else None
+
+    async def say(self, person: str, mid: str, words: str, **more: Any) -> None:
+        await self.take(self.webhook(person, mid, words, **more))
+
+    async def rows(self, query: str, **values: Any) -> list[Any]:
+        async with self.database.begin() as connection:
+            return [tuple(row) for row in await connection.execute(text(query), values)]
+
+    @asynccontextmanager
+    async def held(self, person: str) -> AsyncIterator[None]:
+        """Inside, somebody else has the person's conversation: whatever is stored of it waits."""
+        async with await psycopg.AsyncConnection.connect(self.database.url) as other:
+            await other.execute("SELECT id FROM conversations WHERE person = %s FOR UPDATE", [person])
+            yield
+            await other.rollback()
+
+    async def waits(self, for_: int = 1) -> None:
+        """Until this many transactions wait for a lock."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        for _ in range(500):
+            if (await self.rows(query))[0][0] >= for_:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("nobody waits")
+
+    async def together(self, webhooks: Sequence[tuple[bytes, list[Event]]]) -> list[BaseException | None]:
+        """Take these in one batch, after another that holds the writer until all of them wait."""
+        async with self.held("holder"):
+            first = asyncio.create_task(self.say("holder", "m_again", "encore"))
+            await self.waits()
+            tasks = [asyncio.create_task(self.take(webhook)) for webhook in webhooks]
+            await asyncio.sleep(0)
+            self.batches.clear()
+        await first
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return policies.build(Settings({}))
+
+
+@pytest.fixture
+async def world(database: Database, codec: Codec, frozen_clock: FrozenClock, policy: Policy) -> World:
+    rules = InboxRules(
+        frozenset({PAGE}), "512340000000001", timedelta(seconds=1), policy.triage, policy.plan, lambda mark: None
+    )
+    made = World(Inbox(database, codec, replace(rules, suspect=policy.suspect)), database, frozen_clock, policy)
+    write = made.inbox._batches._write
+
+    async def counted(entries: Sequence[Any]) -> None:
+        made.batches.append(len(entries))
+        await write(entries)
+
+    made.inbox._batches._write = counted
+    await made.say("holder", "m_first", "bonjour")
+    return made
+
+
+async def test_one_batch_of_everything_and_only_the_poisonous_one_is_refused(world: World) -> None:
+    await world.say("41", "m_old", "je voudrais un rendez-vous")
+    poison = world.webhook("46", "m_poison", "bonjour")
+    # A key that fits no index, as no parser lets through: what PostgreSQL refuses for reasons of its own.
+    noise = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))
+    poison = (poison[0], [replace(poison[1][0], key=noise)])
+    edit = {"message_edit": {"mid": "m_old", "text": "je voudrais deux rendez-vous", "num_edit": 1}}
+    batch = [
+        world.webhook("41", "", None, item=edit),
+        world.webhook("42", "m_2", "comment porter plainte"),
+        world.webhook("42", "m_2", "comment porter plainte"),  # Meta sends it twice
+        poison,
+        world.webhook("43", "m_3", "Je suis Paul.", is_echo=True, app_id=99),
+        world.webhook("44", "m_4", "combien de points me reste-t-il"),
+    ]
+
+    results = await world.together(batch)
+
+    assert [type(one) is type(None) for one in results] == [True, True, True, False, True, True]
+    assert isinstance(results[3], DBAPIError)
+    assert world.batches[0] == 6  # all of them; then each alone
+    kept = await world.rows("""
+        SELECT c.person, e.kind, e.mid, e.disposition, cardinality(coalesce(e.again, '{}'))
+        FROM events e JOIN conversations c ON c.id = e.conversation_id WHERE c.person <> 'holder' ORDER BY c.person, e.id
+    """)
+    assert kept == [
+        ("41", "text", "m_old", None, 0),
+        ("41", "edit", None, None, 0),
+        ("42", "text", "m_2", None, 1),
+        ("43", "echo", "m_3", None, 0),
+        ("44", "text", "m_4", None, 0),
+    ]
+    assert (await world.rows("SELECT count(*) FROM deliveries"))[0][0] == 2 + 1 + 5  # the poisonous one's is not kept
+    assert (await world.rows("SELECT count(*) FROM conversations WHERE person = '46'"))[0][0] == 0
+
+
+async def test_a_danger_waits_for_nobody_and_is_answered_in_its_own_transaction(world: World) -> None:
+    async with world.held("holder"):
+        stuck = asyncio.create_task(world.say("holder", "m_again", "encore"))
+        await world.waits()
+        behind = asyncio.create_task(world.say("51", "m_1", "bonjour"))
+        await world.say("52", "m_2", DANGER)
+        assert not stuck.done() and not behind.done()
+        found = await world.rows(
+            "SELECT c.person, o.lane FROM outbox o JOIN conversations c ON c.id = o.conversation_id"
+        )
+        assert found == [("52", "emergency")]
+    await asyncio.gather(stuck, behind)
+    assert await world.rows("SELECT disposition FROM events WHERE mid = 'm_2'") == [("emergency",)]
+
+
+async def test_messages_of_one_person_keep_their_order_also_before_a_danger(world: World) -> None:
+    async with world.held("holder"):
+        stuck = asyncio.create_task(world.say("holder", "m_again", "encore"))
+        await world.waits()
+        tasks = [
+            asyncio.create_task(world.say("53", "m_1", "bonjour")),
+            asyncio.create_task(world.say("54", "m_2", "bonsoir")),
+            asyncio.create_task(world.say("53", "m_3", DANGER)),
+        ]
+        await asyncio.gather(tasks[0], tasks[2])
+        assert not tasks[1].done()
+    await asyncio.gather(stuck, *tasks)
+    stored = await world.rows("SELECT mid FROM events WHERE mid IN ('m_1', 'm_2', 'm_3') ORDER BY id")
+    assert stored == [("m_1",), ("m_3",), ("m_2",)]
+
+
+async def test_two_messages_of_one_person_in_a_batch_are_one_look_and_are_read_together(world: World) -> None:
+    results = await world.together(
+        [
+            world.webhook("62", "m_3", "bonjour", later=1),
+            world.webhook("62", "m_4", "une question", later=0),
+        ]
+    )
+    assert results == [None] * 2
+    mine = "SELECT wake, due_at = :due, debounce_resets FROM conversations WHERE person = :person"
+    due = world.clock.now() + timedelta(seconds=1)
+    assert await world.rows(mine, person="62", due=due) == [(1, True, 1)]
+    told = "SELECT mid FROM events e JOIN conversations c ON c.id = e.conversation_id WHERE person = '62' ORDER BY e.at, e.id"
+    assert await world.rows(told) == [("m_4",), ("m_3",)]
+
+
+async def test_halves_of_a_danger_in_one_batch_are_seen(world: World) -> None:
+    halves = ("il veut", "me tuer")
+    assert not any(world.policy.triage(half) for half in halves) and world.policy.triage(" ".join(halves))
+
+    await world.together([world.webhook("63", f"m_{at}", half, later=at) for at, half in enumerate(halves)])
+
+    assert await world.rows("SELECT disposition FROM events WHERE mid LIKE 'm\\__' ORDER BY at") == [
+        (None,),
+        ("emergency",),
+    ]
+    assert len(await world.rows("SELECT id FROM outbox WHERE lane = 'emergency'")) == 1
+
+
+async def test_nobody_is_told_before_the_commit(world: World) -> None:
+    await world.say("71", "m_1", "bonjour")
+    async with world.held("71"):
+        taking = asyncio.create_task(world.say("71", "m_2", "encore moi"))
+        await world.waits()
+        assert not taking.done()
+        assert await world.rows("SELECT id FROM events WHERE mid = 'm_2'") == []
+    await taking
+    assert await world.rows("SELECT wake FROM conversations WHERE person = '71'") == [(2,)]
+
+
+async def test_a_connection_that_breaks_keeps_nothing_and_the_next_webhook_is_stored(world: World) -> None:
+    await world.say("72", "m_1", "bonjour")
+    async with world.held("72"):
+        taking = asyncio.create_task(world.say("72", "m_2", "encore moi"))
+        await world.waits()
+        await world.rows("""
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND datname = current_database()
+        """)
+        with pytest.raises(DBAPIError) as broken:
+            await taking
+    assert broken.value.connection_invalidated
+    assert await world.rows("SELECT id FROM events WHERE mid = 'm_2'") == []
+    await world.say("72", "m_2", "encore moi")  # Meta sends it again
+    assert len(await world.rows("SELECT id FROM events WHERE mid = 'm_2'")) == 1
+
+
+async def test_who_gives_up_finds_nothing_stored_and_its_neighbours_are(world: World) -> None:
+    await world.say("73", "m_1", "bonjour")
+    async with world.held("73"):
+        webhooks = [world.webhook("73", "m_2", "encore moi"), world.webhook("74", "m_3", "bonsoir")]
+        async with world.held("holder"):
+            first = asyncio.create_task(world.say("holder", "m_again", "encore"))
+            await world.waits()
+            gives_up, neighbour = (asyncio.create_task(world.take(webhook)) for webhook in webhooks)
+            await asyncio.sleep(0)
+        await first
+        await world.waits()
+        gives_up.cancel()
+        await neighbour
+        assert gives_up.cancelled() or gives_up.cancelling()
+    assert await world.rows("SELECT mid FROM events WHERE mid IN ('m_2', 'm_3')") == [("m_3",)]
+
+
+async def test_the_short_way_and_the_long_way_store_the_same(world: World) -> None:
+    words = "j'ai perdu ma carte d'identité"
+    await world.say("81", "m_1", words)  # alone: the short way
+    echo = world.webhook("83", "m_9", "Je suis Paul.", is_echo=True, app_id=99)
+    assert await world.together([world.webhook("82", "m_2", words), echo]) == [None, None]  # with an echo: the long one
+    short, long = [
+        await world.rows(
+            """
+            SELECT e.kind, e.channel, e.at, e.received_at, e.disposition, e.target, d.id IS NOT NULL,
+                c.due_at, c.due_priority, c.wake, c.debounce_resets, c.last_person_at, c.owner, s.at, s.tokens
+            FROM events e JOIN conversations c ON c.id = e.conversation_id LEFT JOIN deliveries d ON d.id = e.delivery_id
+            LEFT JOIN search_documents s ON s.kind = 'event' AND s.ref = e.id WHERE e.mid = :mid
+            """,
+            mid=mid,
+        )
+        for mid in ("m_1", "m_2")
+    ]
+    assert short == long and short[0][-1]
+
+
+async def test_receipts_are_noted_with_messages_of_others(world: World) -> None:
+    await world.say("91", "m_1", "bonjour")
+    async with world.database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO outbox (conversation_id, lane, author, message, created_at, due_at, status, mids, sent_at)
+                SELECT id, 'reply', 'bot', '', :now, :now, 'sent', '{m_out}', :now FROM conversations WHERE person = '91'
+            """),
+            {"now": world.clock.now()},
+        )
+    stamp = round(world.clock.now().timestamp() * 1000)
+    await world.together(
+        [
+            world.webhook("91", "", None, item={"delivery": {"mids": ["m_out"], "watermark": stamp}}),
+            world.webhook("91", "", None, item={"read": {"watermark": stamp}}),
+            world.webhook("92", "m_2", "bonsoir"),
+        ]
+    )
+    assert await world.rows("SELECT delivered_at = :now, read_at = :now FROM outbox", now=world.clock.now()) == [
+        (True, True)
+    ]
+    found = await world.rows(
+        "SELECT kind, disposition, reason FROM events WHERE kind IN ('read', 'delivery') ORDER BY kind"
+    )
+    assert found == [("delivery", "ignored", "delivery"), ("read", "ignored", "read")]
