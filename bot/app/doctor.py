@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import bot.store
-from bot.app import ports, rotation
+from bot.app import ports, rotation, several
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
@@ -339,7 +339,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 found = [*balance(connection, report), *accounts(connection), *webhooks(connection, now)]
                 found += [*access(connection, now), *quiet(connection, now)]
                 found += [*waiting(connection, now), *_traffic(connection, now)]
-                found += rotation.problems(connection, now)
+                found += [*rotation.problems(connection, now), *several.problems(connection, now)]
                 with contextlib.suppress(SettingsError):  # told already
                     found += unread(connection, now, settings.alert_unread)
                     folder = data_directory(connection)

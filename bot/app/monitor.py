@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import psycopg
 
-from bot.app import doctor, rotation, vitals
+from bot.app import doctor, rotation, several, vitals
 from bot.app.access import unreachable
 from bot.app.child import ROOT
 from bot.app.say import typeset
@@ -73,7 +73,14 @@ class Here:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for look in (doctor.accounts, doctor.reloads):
                 looked.add(look(connection))
-            for dated in (doctor.webhooks, doctor.waiting, vitals.access, vitals.quiet, rotation.problems):
+            for dated in (
+                doctor.webhooks,
+                doctor.waiting,
+                vitals.access,
+                vitals.quiet,
+                rotation.problems,
+                several.problems,
+            ):
                 looked.add(dated(connection, now))
             looked.add(vitals.unread(connection, now, self._settings.alert_unread))
         self._count(connection, now, looked)
@@ -108,7 +115,7 @@ class Here:
 
 FROM_DATABASE = (
     "access", "token", "permission", "sends", "silence", "emergencies", "balance", "stopped", "notice", "subscription",
-    "catchup", "page_token", "queue", "outbox", "reload",
+    "catchup", "page_token", "queue", "outbox", "reload", "clock", "workbenches",
 )  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+"""Machines that share a database: what `doctor` says of their clocks and of a workbench that runs twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from bot.app import several
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, []), (1.5, []), (-1.5, []), (90, ["avance de 90 s"]), (-7, ["retarde de 7 s"])]
+)
+def test_a_clock_that_differs_is_told(database_url: str, seconds: float, said: list[str]) -> None:
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        found = list(several.clock(connection, lambda: datetime.now(UTC) + timedelta(seconds=seconds)))
+    assert len(found) == len(said)
+    assert all(words in problem.what for words, problem in zip(said, found, strict=True))
+
+
+def test_a_slow_answer_is_no_wrong_clock(database_url: str) -> None:
+    moments = iter([datetime.now(UTC) - timedelta(seconds=9), datetime.now(UTC) + timedelta(seconds=1)])
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        assert list(several.clock(connection, lambda: next(moments))) == []
+
+
+def test_two_workbenches_are_told(database_url: str) -> None:
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        assert list(several.problems(connection, datetime.now(UTC))) == []
+        with psycopg.connect(database_url, application_name="planton-trainer"):
+            assert list(several.workbenches(connection)) == []
+            # Another machine's address cannot be had over a local socket: the view is played.
+            connection.execute("""
+                CREATE TEMP VIEW pg_stat_activity AS
+                SELECT 'planton-trainer' AS application_name, current_database() AS datname, a::inet AS client_addr
+                FROM unnest(ARRAY['10.0.0.21', '10.0.0.22', '10.0.0.22']) AS a
+            """)
+            connection.execute("SET LOCAL search_path = pg_temp, pg_catalog")
+            [problem] = several.workbenches(connection)
+    assert "10.0.0.21, 10.0.0.22" in problem.what
