@@ -9,7 +9,7 @@ from collections.abc import Iterator
 # Each line is one person's messages, in order. Every message gets a reply of its own, from Planton and from stock Rasa.
 TALKS: tuple[tuple[str, ...], ...] = (
     ("bonjour", "comment faire une procuration pour dimanche", "c'est quoi une main courante"),
-    ("j'ai perdu ma carte d'identité hier soir", "combien de points il me reste sur mon permis", "merci au revoir"),
+    ("comment obtenir un extrait de casier judiciaire", "combien de points il me reste sur mon permis", "au revoir"),
     ("slt c koi lé condition pr devenir gardien de la paix", "comment faire une pré-plainte en ligne", "au revoir"),
     ("je pars en vacances, vous pouvez surveiller ma maison ?", "comment contester une amende", "au revoir"),
     ("j'ai reçu un sms bizarre pour un colis, c'est une arnaque ?", "c'est quoi une main courante", "au revoir"),
