@@ -156,7 +156,10 @@ class Host:
         self._processes.clear()
 
     def quota(self, cores: float | None) -> None:
-        """At most this much of a processor for all that runs here; None: no limit."""
+        """At most this much of a processor for all that runs here, and that much also where others want it; None: no limit."""
+        weight = "cpu.weight" if (self._group / "cpu.weight").exists() else "cpu.shares"
+        usual = {"cpu.weight": 100, "cpu.shares": 1024}[weight]
+        (self._group / weight).write_text(str(usual if cores is None else 50 * usual))
         if (self._group / "cpu.max").exists():
             (self._group / "cpu.max").write_text(f"{'max' if cores is None else int(cores * PERIOD)} {PERIOD}")
             return
