@@ -42,7 +42,7 @@ class Usage:
 
     percent: int = 0
     regain: timedelta = timedelta(0)
-    told: bool = False
+    told: bool = field(default=False, compare=False)
 
 
 _NOTHING_TOLD = Usage()
@@ -280,10 +280,11 @@ def usage(headers: Mapping[str, str]) -> Usage:
         entries.extend(uses if isinstance(uses, list) else [])
     entries = [entry for entry in entries if isinstance(entry, dict)]
     names = ("call_count", "total_time", "total_cputime")
+    counts = [count for entry in entries for name in names if (count := _int(entry.get(name))) is not None]
     return Usage(
-        max((_int(entry.get(name)) or 0 for entry in entries for name in names), default=0),
+        max(counts, default=0),
         timedelta(minutes=max((_minutes(e.get("estimated_time_to_regain_access")) for e in entries), default=0)),
-        any(name in entry for entry in entries for name in names),
+        bool(counts),
     )
 
 

@@ -117,7 +117,14 @@ async def test_rate_headers_are_read(world: World) -> None:
 
 @pytest.mark.parametrize("bad", ["", "no json", "[1]", '{"a": 1}', '{"a": ["x"]}', '{"a": [{"call_count": "x"}]}'])
 def test_broken_usage_headers_count_as_nothing(bad: str) -> None:
-    assert usage({"X-App-Usage": bad, "X-Business-Use-Case-Usage": bad}) == Usage()
+    found = usage({"X-App-Usage": bad, "X-Page-Usage": bad, "X-Business-Use-Case-Usage": bad})
+    assert (found, found.told) == (Usage(), False)
+
+
+def test_the_highest_use_of_all_headers_counts() -> None:
+    found = usage({"X-App-Usage": '{"call_count": 28}', "X-Page-Usage": '{"call_count": 3, "total_time": 81}'})
+    assert (found.percent, found.told) == (81, True)
+    assert usage({"X-Page-Usage": '{"call_count": 0}'}).told
 
 
 async def test_server_errors_are_temporary(world: World) -> None:
