@@ -5,7 +5,9 @@ The words stand in data/precisions.yml, which trainers edit; the replies in doma
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -19,14 +21,18 @@ LONGEST = 60
 _KEYS = {"reponse", "au_lieu_de", "mots", "sauf"}
 
 
+# The bits of all its words together, and those of each: a message that lacks one of them need not be walked through.
+_Phrase = tuple[int, tuple[int, ...]]
+
+
 @dataclass(frozen=True)
 class _Entry:
-    """A reply, those that it stands in for, and the phrases (as masks) that call for it or forbid it."""
+    """A reply, those that it stands in for, and the phrases that call for it or forbid it."""
 
     reply: str
     general: frozenset[str]
-    phrases: tuple[tuple[int, ...], ...]
-    unless: tuple[tuple[int, ...], ...]
+    phrases: tuple[_Phrase, ...]
+    unless: tuple[_Phrase, ...]
 
 
 class Precisions:
@@ -63,9 +69,10 @@ class Precisions:
         except ValueError as error:
             raise ValueError(f"{where} : {error}") from None
 
-    def _phrases(self, lines: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    def _phrases(self, lines: Sequence[str]) -> tuple[_Phrase, ...]:
         """The masks of each form of each line: « sac|porte-monnaie vol* » has two."""
-        return tuple(form for line in lines for form in self._forms(line))
+        forms = (form for line in lines for form in self._forms(line))
+        return tuple((functools.reduce(operator.or_, form), form) for form in forms)
 
     def _forms(self, line: str) -> Iterator[tuple[int, ...]]:
         choices = [[self._words(word, line) for word in part.split("|")] for part in line.split()]
@@ -104,8 +111,9 @@ class Precisions:
         if len(words) > LONGEST:
             return None
         masks = [self._mask(word) for word in words]
+        together = functools.reduce(operator.or_, masks, 0)
         for entry in entries:
-            if _any(entry.phrases, masks) and not _any(entry.unless, masks):
+            if _any(entry.phrases, masks, together) and not _any(entry.unless, masks, together):
                 return entry.reply
         return None
 
@@ -118,8 +126,9 @@ def _strings(value: Any) -> Optional[list[str]]:
     return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
-def _any(phrases: Sequence[tuple[int, ...]], masks: Sequence[int]) -> bool:
-    return any(_holds(phrase, masks) for phrase in phrases)
+def _any(phrases: Sequence[_Phrase], masks: Sequence[int], together: int) -> bool:
+    """`together`: the bits of all words of the message."""
+    return any(whole & together == whole and _holds(phrase, masks) for whole, phrase in phrases)
 
 
 def _holds(phrase: tuple[int, ...], masks: Sequence[int]) -> bool:
