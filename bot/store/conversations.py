@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,13 +19,15 @@ from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
 from bot.policy.emergency import Detection
 from bot.policy.lexicon import Kind
-from bot.store import blocks, crisis, emergencies, handoffs, outbox, snoozes
+from bot.policy.owner import LOOP_WITHIN
+from bot.store import blocks, emergencies, handoffs, search, snoozes
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
-from bot.store.db import CONSOLE, Database, notify
+from bot.store.db import CONSOLE, OUTBOX, Database, Note
+from bot.store.outcome import Outcome
 from bot.store.satisfaction import answered
 from bot.store.workbench import readings
-from bot.store.workbench.readings import NewReading
+from bot.store.workbench.readings import TOPIC, NewReading
 
 log = logging.getLogger("planton.store")
 
@@ -83,7 +85,11 @@ class Conversation:
     state: dict[str, Any] | None = None
     pending: tuple[Pending, ...] = ()
     blocked: bool = False  # nothing of this person's is answered, emergencies excepted
+    handed: bool = False  # a hand-off is open
     attended: bool = False  # an agent has spoken for the open hand-off, whoever is to take it now
+    said: int = 0  # messages that the bot has put into the outbox within LOOP_WITHIN
+    reached: bool = False  # a message of the bot ever left, or still may
+    crisis: Standing | None = None  # the open crisis, and whether this person has had its message
 
     def trace(self) -> Trace:
         """What logs and the reply call the turn by: its first message."""
@@ -151,30 +157,52 @@ class Finish:
     attempts: int = 0
 
 
-_FIELDS = f"""c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
+_FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
     c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
-    c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state,
-    {blocks.STANDS} AS blocked,
-    EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL AND h.taken_at IS NOT NULL) AS attended"""
+    c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state"""
+_BY_PRIORITY = f"unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)"
+_LEASABLE = "due_priority = p.priority AND (lease_until IS NULL OR lease_until < clock_timestamp())"
 
-# One index range a priority, so that thousands which wait for the morning cost nothing.
-_CLAIM = text(f"""
+# One index range a priority, so that thousands which wait for the morning cost nothing. A crash of the server may forget
+# a lease, so that the commit need not wait for the disk. Without anything due, one row that says when something will be.
+_CLAIM = f"""
     WITH due AS (
-        SELECT d.id FROM unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)
+        SELECT d.id FROM {_BY_PRIORITY}
         CROSS JOIN LATERAL (
-            SELECT id FROM conversations
-            WHERE due_priority = p.priority AND due_at <= :now
-              AND (lease_until IS NULL OR lease_until < clock_timestamp())
-            ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) d
-        ORDER BY p.n LIMIT :limit)
-    UPDATE conversations c SET lease = c.lease + 1, lease_until = clock_timestamp() + :lease
-    FROM due WHERE c.id = due.id RETURNING {_FIELDS}
-""")  # noqa: S608
+            SELECT id FROM conversations WHERE {_LEASABLE} AND due_at <= $1::timestamptz
+            ORDER BY due_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED) d
+        ORDER BY p.n LIMIT $2::bigint),
+    claimed AS (
+        UPDATE conversations c SET lease = c.lease + 1, lease_until = clock_timestamp() + $3::interval
+        FROM due, (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
+        WHERE c.id = due.id RETURNING {_FIELDS}),
+    later AS (
+        SELECT min(d.due_at) AS next_due FROM {_BY_PRIORITY}
+        CROSS JOIN LATERAL (
+            SELECT due_at FROM conversations c WHERE {_LEASABLE} AND due_at IS NOT NULL
+              AND NOT EXISTS (SELECT FROM due WHERE due.id = c.id)
+            ORDER BY due_at LIMIT 1) d)
+    SELECT * FROM later LEFT JOIN claimed ON true
+"""  # noqa: S608
 
-_PENDING = text("""
-    SELECT id, conversation_id, kind, mid, target, at, received_at, channel, body, intent, waiting
-    FROM events WHERE conversation_id = ANY(:ids) AND disposition IS NULL ORDER BY at, id
-""")
+# Asked after the claim: what came in until the conversation was leased is seen, and what comes later moves its wake.
+_READ = f"""
+    SELECT c.*, e.id AS event, e.kind, e.mid, e.target, e.at, e.received_at, e.channel, e.body, e.intent, e.waiting
+    FROM (
+        SELECT c.id AS conversation, {blocks.STANDS} AS blocked, h.id IS NOT NULL AS handed, h.taken_at IS NOT NULL AS attended,
+            (SELECT count(*) FROM outbox o WHERE o.conversation_id = c.id AND o.created_at > $2::timestamptz
+                AND o.author = 'bot' AND o.status <> 'cancelled') AS said,
+            EXISTS (SELECT FROM outbox o WHERE o.conversation_id = c.id
+                AND o.author = 'bot' AND o.status NOT IN ('cancelled', 'failed')) AS reached,
+            k.id AS crisis, k.message,
+            EXISTS (SELECT FROM outbox o WHERE o.conversation_id = c.id AND o.dedup = 'crise:' || k.id) AS told
+        FROM unnest($1::bigint[]) AS c(id)
+        LEFT JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL
+        LEFT JOIN crises k ON k.opened_at IS NOT NULL AND k.closed_at IS NULL
+        OFFSET 0) c
+    LEFT JOIN events e ON e.conversation_id = c.conversation AND e.disposition IS NULL
+    ORDER BY e.at, e.id
+"""  # noqa: S608
 
 
 class Conversations:
@@ -183,22 +211,28 @@ class Conversations:
     def __init__(self, database: Database, codec: Codec) -> None:
         self._db = database
         self._codec = codec
+        self.next_due: datetime | None = (
+            None  # when the next conversation is due, as far as claims and ends of turns tell
+        )
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Conversation]:
         """Lease at most `limit` conversations that are due, the most pressing first, with all that is unhandled."""
-        async with self._db.begin(durable=False) as connection:
-            rows = (await connection.execute(_CLAIM, {"now": now, "limit": limit, "lease": lease})).all()
+        async with self._db.plain() as connection:
+            self.next_due = None
+            found = await connection.rows(_CLAIM, (now, limit, lease))
+            self._due_again(found[0].next_due)
+            rows = {row.id: row for row in found if row.id is not None}
             if not rows:
                 return []
-            pending: dict[int, list[Pending]] = {row.id: [] for row in rows}
-            for event in await connection.execute(_PENDING, {"ids": list(pending)}):
-                pending[event.conversation_id].append(self._pending(event))
-        claimed = [replace(self._conversation(row), pending=tuple(pending[row.id])) for row in rows]
+            read: dict[int, list[Any]] = {number: [] for number in rows}
+            for row in await connection.rows(_READ, (list(rows), now - LOOP_WITHIN)):
+                read[row.conversation].append(row)
+        claimed = [self._conversation(row, read[number]) for number, row in rows.items()]
         return sorted(claimed, key=lambda c: c.due_priority)
 
-    def _pending(self, row: Row[Any]) -> Pending:
+    def _pending(self, row: Any) -> Pending:
         return Pending(
-            id=row.id,
+            id=row.event,
             kind=row.kind,
             mid=row.mid,
             target=row.target,
@@ -210,122 +244,111 @@ class Conversations:
             waiting=row.waiting,
         )
 
-    def _conversation(self, row: Row[Any]) -> Conversation:
-        values = dict(row._mapping)
+    def _conversation(self, row: Any, read: Sequence[Any]) -> Conversation:
+        """`read`: what else is known of it, a row for each of its events that are unhandled, or one without an event."""
+        values = row._asdict()
+        del values["next_due"]
         values["platform"] = Platform(values["platform"])
         values["state"] = self._codec.open_json(values["state"], STATE)
-        return Conversation(**values)
+        one = read[0]
+        return Conversation(
+            **values,
+            pending=tuple(self._pending(event) for event in read if event.event is not None),
+            blocked=one.blocked,
+            handed=one.handed,
+            attended=one.attended,
+            said=one.said,
+            reached=one.reached,
+            crisis=None if one.crisis is None else Standing(one.crisis, one.message, one.told),
+        )
 
-    async def next_due_in(self, now: datetime) -> float | None:
-        """Seconds until the next conversation is due; None when none waits."""
-        async with self._db.begin() as connection:
-            at = await connection.scalar(
-                text(f"""
-                    SELECT min(d.due_at) FROM unnest({PRIORITIES}) AS p(priority)
-                    CROSS JOIN LATERAL (
-                        SELECT due_at FROM conversations
-                        WHERE due_priority = p.priority AND due_at IS NOT NULL
-                          AND (lease_until IS NULL OR lease_until < clock_timestamp())
-                        ORDER BY due_at LIMIT 1) d
-                """)  # noqa: S608
-            )
-        return None if at is None else max(0.0, (at - now).total_seconds())
+    def _due_again(self, at: datetime | None) -> None:
+        """A conversation was given back."""
+        if at is not None and (self.next_due is None or at < self.next_due):
+            self.next_due = at
 
-    async def replies(self, conversation_id: int, since: datetime) -> tuple[int, bool]:
-        """How many messages the bot has put into the outbox since a moment; whether any ever left, or still may."""
-        async with self._db.begin() as connection:
-            row = (
-                await connection.execute(
-                    text("""
-                        SELECT count(*) FILTER (WHERE created_at > :since) AS recent,
-                               coalesce(bool_or(status <> 'failed'), false) AS reached
-                        FROM outbox WHERE conversation_id = :id AND author = 'bot' AND status <> 'cancelled'
-                    """),
-                    {"id": conversation_id, "since": since},
-                )
-            ).one()
-        return int(row.recent), bool(row.reached)
-
-    async def open_crisis(self, conversation_id: int) -> Standing | None:
-        """The open crisis, and whether this person has had its message; None when none is open."""
-        async with self._db.begin() as connection:
-            return await crisis.standing(connection, conversation_id)
+    async def _first(self, query: str, *parameters: Any) -> Any:
+        """The one value of a query's one row."""
+        async with self._db.plain() as connection:
+            return (await connection.rows(query, parameters))[0][0]
 
     async def stopped_for_loop(self, conversation_id: int) -> bool:
         """Whether the bot fell silent because it had said too much, and the hand-off of that is still open."""
-        async with self._db.begin() as connection:
-            return bool(
-                await connection.scalar(
-                    text("""
-                        SELECT EXISTS (
-                            SELECT FROM handoffs h JOIN events e ON e.conversation_id = h.conversation_id
-                            WHERE h.conversation_id = :id AND h.closed_at IS NULL
-                              AND e.reason = 'boucle' AND e.settled_at >= h.opened_at)
-                    """),
-                    {"id": conversation_id},
-                )
+        return bool(
+            await self._first(
+                """
+                SELECT EXISTS (
+                    SELECT FROM handoffs h JOIN events e ON e.conversation_id = h.conversation_id
+                    WHERE h.conversation_id = $1::bigint AND h.closed_at IS NULL
+                      AND e.reason = 'boucle' AND e.settled_at >= h.opened_at)
+                """,
+                conversation_id,
             )
+        )
 
     async def send_in_flight(self, conversation_id: int) -> bool:
         """Whether a message to that person is being sent right now, or its answer was lost."""
-        async with self._db.begin() as connection:
-            return bool(
-                await connection.scalar(
-                    text("""
-                        SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = :id AND status = 'queued'
-                            AND (lease_until IS NOT NULL OR maybe_sent))
-                    """),
-                    {"id": conversation_id},
-                )
+        return bool(
+            await self._first(
+                """
+                SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = $1::bigint AND status = 'queued'
+                    AND (lease_until IS NOT NULL OR maybe_sent))
+                """,
+                conversation_id,
             )
+        )
 
     async def knows_mid(self, conversation_id: int, mid: str) -> bool:
         """Whether we sent a message with that id in that conversation."""
-        async with self._db.begin() as connection:
-            return bool(
-                await connection.scalar(
-                    text("SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = :id AND :mid = ANY(mids))"),
-                    {"id": conversation_id, "mid": mid},
-                )
+        return bool(
+            await self._first(
+                "SELECT EXISTS (SELECT FROM outbox WHERE conversation_id = $1::bigint AND $2::text = ANY(mids))",
+                conversation_id,
+                mid,
             )
+        )
 
     async def first_message_at(self, conversation_id: int, since: datetime) -> datetime | None:
         """When the person's first message since a moment was written."""
-        async with self._db.begin() as connection:
-            value = await connection.scalar(
-                text("""
-                    SELECT min(at) FROM events WHERE conversation_id = :id AND at >= :since
-                      AND kind IN ('text', 'quick_reply', 'attachment', 'postback')
-                """),
-                {"id": conversation_id, "since": since},
-            )
-            return value if isinstance(value, datetime) else None
+        value = await self._first(
+            """
+            SELECT min(at) FROM events WHERE conversation_id = $1::bigint AND at >= $2::timestamptz
+              AND kind IN ('text', 'quick_reply', 'attachment', 'postback')
+            """,
+            conversation_id,
+            since,
+        )
+        return value if isinstance(value, datetime) else None
 
     async def handled_route(self, conversation_id: int, mid: str) -> str | None:
         """The route that the message `mid` took, None when it is unknown or unhandled."""
-        async with self._db.begin() as connection:
-            value = await connection.scalar(
-                text("SELECT route FROM events WHERE conversation_id = :id AND mid = :mid AND disposition IS NOT NULL"),
-                {"id": conversation_id, "mid": mid},
-            )
-            return None if value is None else str(value)
+        value = await self._first(
+            """
+            SELECT (SELECT route FROM events
+                    WHERE conversation_id = $1::bigint AND mid = $2::text AND disposition IS NOT NULL LIMIT 1)
+            """,
+            conversation_id,
+            mid,
+        )
+        return None if value is None else str(value)
 
     async def median_wait(self, now: datetime) -> timedelta | None:
         """The last hour's median wait for a human."""
-        async with self._db.begin() as connection:
-            return await handoffs.median_wait(connection, now)
+        value = await self._first(handoffs.MEDIAN_WAIT, now - timedelta(hours=1))
+        return value if isinstance(value, timedelta) else None
 
     async def renew(self, conversation: Conversation, lease: timedelta) -> None:
         """Lengthen the lease. Raises LeaseLost."""
-        async with self._db.begin() as connection:
-            done = await connection.execute(
-                text(
-                    "UPDATE conversations SET lease_until = clock_timestamp() + :for WHERE id = :id AND lease = :lease"
-                ),
-                {"id": conversation.id, "lease": conversation.lease, "for": lease},
+        async with self._db.plain() as connection:
+            done = await connection.rows(
+                """
+                UPDATE conversations SET lease_until = clock_timestamp() + $3::interval
+                WHERE id = $1::bigint AND lease = $2::bigint RETURNING id
+                """,
+                (conversation.id, conversation.lease, lease),
             )
-            if done.rowcount != 1:
-                raise LeaseLost(f"conversation {conversation.id}")
+        if not done:
+            raise LeaseLost(f"conversation {conversation.id}")
 
     async def release(
         self,
@@ -353,6 +376,7 @@ class Conversations:
             )
             if done.rowcount != 1:
                 return  # somebody else has it
+            self._due_again(due)
             await connection.execute(
                 text("""
                     UPDATE events SET waiting = :why WHERE conversation_id = :id AND disposition IS NULL
@@ -366,71 +390,68 @@ class Conversations:
 
         Raises LeaseLost when another worker has the conversation, or its owner changed meanwhile: nothing is kept.
         """
+        try:
+            await self._finish(conversation, finish, now)
+        except DataError as error:  # what trainers look at must never cost a person's reply
+            if not finish.readings:
+                raise
+            log.error("conversation %s: reading not kept: %s", conversation.id, type(error).__name__)
+            await self._finish(conversation, replace(finish, readings=()), now)
+
+    async def _finish(self, conversation: Conversation, finish: Finish, now: datetime) -> None:
+        outcome = Outcome(conversation, finish, now, self._codec)
+        usual = outcome.reads and not (conversation.handed or finish.handoff or finish.emergency or finish.thumbs)
+        if not (usual and len(self._codec.parts) == 1 and await self._alone(outcome)):
+            await self._with_the_rest(conversation, finish, outcome, now)
+        notes: list[Note] = [(CONSOLE, str(conversation.id))]
+        if outcome.says:
+            notes.append((OUTBOX, ""))
+        if outcome.for_trainers:
+            notes.append((CONSOLE, TOPIC))
+        self._db.tell(notes)
+
+    async def _alone(self, outcome: Outcome) -> bool:
+        """Write what most turns are in one statement; False: nothing was written, a hand-off is open or the lease was lost."""
+        statement = outcome.statement(alone=True)
+        values = outcome.values((self._codec,))
+        async with self._db.plain() as connection:
+            done = await connection.rows(statement.plain, [values[name] for name in statement.names])
+        if done:
+            self._due_again(done[0].due_at)
+        return bool(done)
+
+    async def _with_the_rest(self, conversation: Conversation, finish: Finish, outcome: Outcome, now: datetime) -> None:
+        """The same statement, and what a hand-off, a danger, a tap or a snooze asks for, in one transaction."""
         async with self._db.begin() as connection:
-            await self._fence(connection, conversation, finish)
-            version = conversation.owner_version + (1 if "owner" in finish.sets else 0)
-            for answer in finish.thumbs:
-                await answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
+            if finish.thumbs:
+                await self._hold(connection, conversation)
+                for answer in finish.thumbs:
+                    await answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
+            values = outcome.values(await search.writers(connection, self._codec))
+            done = (await connection.execute(outcome.statement(alone=False).text, values)).first()
+            if done is None:
+                raise LeaseLost(f"conversation {conversation.id}")
+            self._due_again(done.due_at)
             if finish.emergency is not None:
                 await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
-            if finish.notice is not None:
-                await self._queue(connection, conversation, finish.notice, version, now)
-            ids = [await self._queue(connection, conversation, reply, version, now) for reply in finish.replies]
             if finish.handoff is not None:
                 await self._hand_off(connection, conversation, finish, now)
             elif finish.handoff_slots:
                 await handoffs.add_slots(connection, self._codec, conversation.id, finish.handoff_slots)
-            for settlement in finish.settlements:
-                await _settle(connection, settlement, ids, now)
-                await understandings.keep(connection, self._codec, settlement.events, settlement.understanding)
-            for why, events in finish.waiting.items():
-                await connection.execute(
-                    text("UPDATE events SET waiting = :why WHERE id = ANY(:ids) AND disposition IS NULL"),
-                    {"why": why, "ids": list(events)},
-                )
-            for event, understanding in finish.understood.items():
-                await connection.execute(
-                    text("UPDATE events SET intent = :intent, confidence = :confidence WHERE id = :id"),
-                    {"id": event, "intent": understanding.intent, "confidence": understanding.confidence},
-                )
-                await understandings.keep(connection, self._codec, (event,), understanding)
-            try:
-                async with connection.begin_nested():
-                    await readings.keep(connection, self._codec, finish.readings, now)
-            except DataError as error:  # what trainers look at must never cost a person's reply
-                log.error("conversation %s: reading not kept: %s", conversation.id, type(error).__name__)
-            await snoozes.look(connection, conversation.id, now)
-            await notify(connection, CONSOLE, str(conversation.id))
+            if not outcome.reads:
+                await readings.keep(connection, self._codec, finish.readings, now)
+            if finish.handoff is None:  # which wakes what was put off
+                await snoozes.look(connection, conversation.id, now)
 
-    async def _fence(self, connection: AsyncConnection, conversation: Conversation, finish: Finish) -> None:
-        sets: dict[str, Any] = {"engine_away_since": None, **finish.sets}  # the engine answered, unless it is said
-        if finish.state is not None:
-            sets["state"] = self._codec.seal_json(finish.state, STATE)
-        if "owner" in sets:
-            sets["owner_version"] = conversation.owner_version + 1
-        columns = "".join(f"{name} = :{name}, " for name in sets)
-        # What came in meanwhile (wake moved) keeps the due time that the gateway gave it, if that is earlier.
-        done = await connection.execute(
-            text(f"""
-                UPDATE conversations SET {columns} lease = lease + 1, lease_until = NULL, attempts = :attempts,
-                    debounce_resets = CASE WHEN wake = :wake THEN 0 ELSE debounce_resets END,
-                    due_at = CASE WHEN wake = :wake THEN CAST(:next AS timestamptz)
-                                  ELSE least(due_at, coalesce(CAST(:next AS timestamptz), due_at)) END,
-                    due_priority = CASE WHEN wake = :wake THEN :priority ELSE least(due_priority, :priority) END
-                WHERE id = :id AND lease = :lease AND owner_version = :version
-            """),  # noqa: S608
-            {
-                **sets,
-                "attempts": finish.attempts,
-                "wake": conversation.wake,
-                "next": finish.next_due,
-                "priority": finish.next_priority,
-                "id": conversation.id,
-                "lease": conversation.lease,
-                "version": conversation.owner_version,
-            },
+    async def _hold(self, connection: AsyncConnection, conversation: Conversation) -> None:
+        """Lock the conversation before anything of it changes. Raises LeaseLost."""
+        held = await connection.scalar(
+            text("""
+                SELECT 1 FROM conversations WHERE id = :id AND lease = :lease AND owner_version = :version FOR UPDATE
+            """),
+            {"id": conversation.id, "lease": conversation.lease, "version": conversation.owner_version},
         )
-        if done.rowcount != 1:
+        if not held:
             raise LeaseLost(f"conversation {conversation.id}")
 
     async def _emergency(
@@ -461,29 +482,6 @@ class Conversations:
         )
         await _settle(connection, settlement, [reply], now)
         await understandings.keep(connection, self._codec, settlement.events, settlement.understanding)
-
-    async def _queue(
-        self,
-        connection: AsyncConnection,
-        conversation: Conversation,
-        outgoing: OutgoingReply,
-        version: int,
-        now: datetime,
-    ) -> int | None:
-        return await outbox.add(
-            connection,
-            self._codec,
-            outbox.NewRow(
-                conversation_id=conversation.id,
-                lane="reply",
-                author=outgoing.author,
-                reply=outgoing.reply,
-                created_at=now,
-                priority=outgoing.priority,
-                owner_version=version if outgoing.bound else None,
-                dedup=outgoing.dedup,
-            ),
-        )
 
     async def _hand_off(
         self, connection: AsyncConnection, conversation: Conversation, finish: Finish, now: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -129,13 +129,8 @@ async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: 
     await notify(connection, CONSOLE, str(conversation_id))
 
 
-async def median_wait(connection: AsyncConnection, now: datetime) -> timedelta | None:
-    """The median time to the first human reply over the last hour; None when nobody was answered."""
-    value = await connection.scalar(
-        text("""
-            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY replied_at - opened_at)
-            FROM handoffs WHERE replied_at > :since
-        """),
-        {"since": now - timedelta(hours=1)},
-    )
-    return value if isinstance(value, timedelta) else None
+# The median time to the first human reply since a moment; NULL when nobody was answered.
+MEDIAN_WAIT = """
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY replied_at - opened_at)
+    FROM handoffs WHERE replied_at > $1::timestamptz
+"""

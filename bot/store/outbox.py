@@ -57,10 +57,14 @@ _INSERT = text("""
 """)
 
 
+def sealed(codec: Codec, reply: Reply) -> bytes:
+    """A message as it is stored."""
+    buttons = [[q.title, q.payload] for q in reply.quick_replies]
+    return codec.seal_json({"text": reply.text, "quick_replies": buttons, **stored()}, _COLUMN)
+
+
 async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
     """Queue a message and wake the senders at commit. Returns its id; None when `dedup` stands there already."""
-    buttons = [[q.title, q.payload] for q in row.reply.quick_replies]
-    message = {"text": row.reply.text, "quick_replies": buttons, **stored()}
     added: int | None = await connection.scalar(
         _INSERT,
         {
@@ -68,7 +72,7 @@ async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | N
             "lane": row.lane,
             "author": row.author,
             "user_id": row.user_id,
-            "message": codec.seal_json(message, _COLUMN),
+            "message": sealed(codec, row.reply),
             "priority": row.priority,
             "owner_version": row.owner_version,
             "created_at": row.created_at,

@@ -386,7 +386,7 @@ class TurnTaker:
     ) -> None:
         """Everything is understood; what is grave is handed off at once, the rest waits for the morning."""
         told = self._told(conversation, now)
-        standing = await self._store.open_crisis(conversation.id)
+        standing = conversation.crisis
         # A microsecond a second of the night: in the morning, who wrote first is answered first.
         first = min(m.received_at for m in messages)
         end = self._rules.night.ends_at(now)
@@ -455,13 +455,9 @@ class TurnTaker:
                 draft.read(_words(message), None)
             draft.settle(ids, "to_agent", "boucle")
             return
-        said, reached = await self._store.replies(conversation.id, now - owners.LOOP_WITHIN)
-        situation = route.Situation(
-            introduced=conversation.introduced_at is not None and reached,
-            handoff_open=conversation.category != "none",
-            wait=await self._wait_sentence(now),
-        )
-        standing = await self._store.open_crisis(conversation.id)
+        introduced = conversation.introduced_at is not None and conversation.reached
+        situation = route.Situation(introduced=introduced, handoff_open=conversation.category != "none")
+        standing = conversation.crisis
         state = conversation.state
         category = conversation.category
         priority = NIGHT_PRIORITY if all(m.waiting == "night" for m in messages) else LIVE
@@ -471,7 +467,7 @@ class TurnTaker:
                 draft.read(segment.words, None)
                 draft.settle(segment.events, "to_agent", "waiting")  # the same batch asked for a human already
                 continue
-            if owners.in_loop(said + len(draft.replies)):
+            if owners.in_loop(conversation.said + len(draft.replies)):
                 self._loop(parts[i:], draft)
                 break
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
@@ -489,7 +485,7 @@ class TurnTaker:
             )
         draft.state = state
         self._announce(standing, draft)
-        if draft.replies and not (conversation.introduced_at is not None and reached):
+        if draft.replies and not introduced:
             draft.sets["introduced_at"] = now
 
     async def _too_late(
@@ -521,6 +517,7 @@ class TurnTaker:
         """What to do about a segment, and the dialogue state after it; None: it was an emergency."""
         texts = self._rules.texts
         if not segment.text and segment.payload is None:
+            situation = replace(situation, wait=await self._wait_sentence(now))
             return route.media(segment.attachments, situation, texts), state
         turn = await self._turn(conversation, segment, state)
         events = [m for m in conversation.pending if m.id in segment.events]
@@ -534,6 +531,7 @@ class TurnTaker:
         situation = replace(
             situation,
             spoken=spoken,
+            wait="" if turn.handoff is None else await self._wait_sentence(now),
             facts=self._rules.facts(spoken, segment.text),
             answers=answers(state, turn.state),
         )
@@ -601,7 +599,7 @@ class TurnTaker:
                 if not self._told(conversation, now):
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
             elif self._window_open(conversation, now):
-                self._announce(await self._store.open_crisis(conversation.id), draft)
+                self._announce(conversation.crisis, draft)
                 handed_over = conversation.category != "none"
                 told = patience.was_told(conversation.engine_away_since, conversation.engine_told_at, now, handed_over)
                 if draft.notice is None and not told:

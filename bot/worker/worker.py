@@ -8,7 +8,7 @@ import logging
 import random
 import traceback
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
 
@@ -23,6 +23,8 @@ log = logging.getLogger("planton.worker")
 
 LEASE = timedelta(seconds=9)  # lengthened while a turn lasts, so that a killed worker lets go of its conversations soon
 POLL = 1.0  # seconds between looks when nothing wakes us
+GATHER = 0.01  # seconds between claims of a worker that has work
+GATHER_MUCH = 0.03  # of one that has nearly all that it can have at once
 ENGINE_RETRY_MAX = 5.0  # seconds
 
 
@@ -37,14 +39,23 @@ class WorkerDeps:
     parallel: int = 16
 
 
+@dataclass
+class _Held:
+    """A conversation that is being handled. `since`: when its lease began, by the loop's clock."""
+
+    conversation: Conversation
+    since: float
+
+
 class Worker:
     """Runs until cancelled; `step` handles what is due now, once."""
 
     def __init__(self, deps: WorkerDeps) -> None:
         self._deps = deps
         self._turns = deps.turns
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], _Held] = {}
         self._room = asyncio.Event()
+        self._sleeps_until: datetime | None = None
 
     def use(self, turns: TurnTaker) -> None:
         """Take each turn that begins from now on with these rules; those under way end with theirs."""
@@ -52,16 +63,17 @@ class Worker:
 
     async def run(self) -> None:
         """Claim and handle for ever. A database that is away is waited for."""
+        keeper = asyncio.create_task(self._keep())
         try:
             while True:
                 try:
-                    claimed = await self._claim()
-                    if not claimed:
+                    if await self._claim():
                         await self._sleep()
                 except (DBAPIError, OSError, TimeoutError) as error:
                     log.warning("database away (%s); trying again", type(error).__name__)
                     await asyncio.sleep(0.5)
         finally:
+            keeper.cancel()
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -76,27 +88,42 @@ class Worker:
             await asyncio.gather(*(self._handle(c) for c in claimed))
             handled += len(claimed)
 
-    async def _claim(self) -> int:
-        room = self._deps.parallel - len(self._running)
-        if room <= 0:
+    async def _claim(self) -> bool:
+        """Take on as many as there is room for; whether that was all that is due."""
+        if self._free() <= self._deps.parallel // 4:  # much is under way: one claim for several ends of turns
+            await asyncio.sleep(GATHER_MUCH)
+        while (room := self._free()) <= 0:
             self._room.clear()
             await self._room.wait()
-            return 1
         claimed = await self._deps.conversations.claim(self._deps.clock.now(), room, LEASE)
         for conversation in claimed:
             task = asyncio.create_task(self._guarded(conversation))
-            self._running.add(task)
+            self._running[task] = _Held(conversation, asyncio.get_running_loop().time())
             task.add_done_callback(self._done)
-        return len(claimed)
+        return len(claimed) < room
+
+    def _free(self) -> int:
+        return self._deps.parallel - len(self._running)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._room.set()
+        due = self._deps.conversations.next_due
+        if due is not None and self._sleeps_until is not None and due < self._sleeps_until:
+            self._deps.listener.wake(DUE)  # somebody wrote on meanwhile
 
     async def _sleep(self) -> None:
-        due_in = await self._deps.conversations.next_due_in(self._deps.clock.now())
-        timeout = POLL if due_in is None else min(POLL, max(0.005, due_in))
-        await self._deps.listener.wait(DUE, timeout)
+        """Until something comes in, or something is due. Who has work already gathers for a moment: several conversations
+        cost one claim hardly more than one."""
+        if self._running:
+            await asyncio.sleep(GATHER)
+        now, due = self._deps.clock.now(), self._deps.conversations.next_due
+        timeout = POLL if due is None else min(POLL, max(0.005, (due - now).total_seconds()))
+        self._sleeps_until = now + timedelta(seconds=timeout)
+        try:
+            await self._deps.listener.wait(DUE, timeout)
+        finally:
+            self._sleeps_until = None
 
     async def _guarded(self, conversation: Conversation) -> None:
         """The outermost guard of one conversation: whatever happens, the lease ends and the others go on."""
@@ -115,21 +142,20 @@ class Worker:
             with contextlib.suppress(Exception):
                 await self._turns.give_to_human(conversation)
 
-    async def _keep(self, conversation: Conversation) -> None:
-        """Lengthen the lease of a turn that takes long: a slow engine, many messages."""
+    async def _keep(self) -> None:
+        """Lengthen the leases of turns that take long: a slow engine, many messages."""
+        every = LEASE.total_seconds() / 3
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
-            with contextlib.suppress(DBAPIError, OSError, TimeoutError):
-                await self._deps.conversations.renew(conversation, LEASE)
+            await asyncio.sleep(every / 3)
+            now = asyncio.get_running_loop().time()
+            for held in [held for held in self._running.values() if now - held.since >= every]:
+                held.since = now
+                with contextlib.suppress(DBAPIError, OSError, TimeoutError, LeaseLost):  # its end will tell
+                    await self._deps.conversations.renew(held.conversation, LEASE)
 
     async def _handle(self, conversation: Conversation) -> None:
         begin(conversation.trace())
-        keeper = asyncio.create_task(self._keep(conversation))
-        try:
-            await self._turn(conversation)
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+        await self._turn(conversation)
 
     async def _turn(self, conversation: Conversation) -> None:
         turns = self._turns

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,10 +56,10 @@ class Confirmed:
 
 _COLUMNS = {
     "event": "bigint",
-    "also": "text",  # arrays travel as text: PostgreSQL has no array of arrays of unequal length
+    "also": "bigint[]",
     "at": "timestamptz",
     "words": "bytea",
-    "ranking": "text",
+    "ranking": "jsonb",
     "intent": "text",
     "confidence": "real",
     "danger": "real",
@@ -66,9 +67,9 @@ _COLUMNS = {
     "clarified": "boolean",
     "model": "text",
     "unknown": "smallint",
-    "reasons": "text",
+    "reasons": "text[]",
     "weight": "integer",
-    "bands": "text",
+    "bands": "bigint[]",
     "needed": "integer",
 }
 # The reading that already stands for these words, when one waits: same best intent, enough of the sketch in common.
@@ -78,23 +79,38 @@ _LEADER = """
     WHERE r.bands IS NOT NULL AND r.decision_id IS NULL AND r.bands && CAST({bands} AS bigint[])
       AND r.intent IS NOT DISTINCT FROM {intent} AND r.event_id <> {event} AND shared.n >= {needed}
     ORDER BY shared.n DESC, r.event_id LIMIT 1"""
-_KEEP = text(f"""
-    INSERT INTO readings (event_id, also, conversation_id, platform, at, read_at, words, ranking, intent, confidence, danger,
-        route, clarified, model, unknown, reasons, weight, group_id, bands)
-    SELECT i.event, CAST(i.also AS bigint[]), e.conversation_id, e.platform, i.at, :now, i.words, CAST(i.ranking AS jsonb),
-        i.intent, i.confidence, i.danger, i.route, i.clarified, i.model, i.unknown, CAST(i.reasons AS text[]), i.weight,
-        coalesce(g.event_id, i.event), CASE WHEN g.event_id IS NULL THEN CAST(i.bands AS bigint[]) END
-    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())}) AS i({", ".join(_COLUMNS)})
-    JOIN events e ON e.id = i.event AND e.conversation_id IS NOT NULL AND e.reason IS DISTINCT FROM 'unsent'
-    LEFT JOIN LATERAL ({_LEADER.format(bands="i.bands", intent="i.intent", event="i.event", needed="i.needed")}) g
-        ON i.bands IS NOT NULL
-    ON CONFLICT (event_id) DO UPDATE SET (also, at, read_at, words, ranking, intent, confidence, danger, route, clarified,
-            model, unknown, reasons, weight, group_id, bands) =
-        (EXCLUDED.also, EXCLUDED.at, EXCLUDED.read_at, EXCLUDED.words, EXCLUDED.ranking, EXCLUDED.intent, EXCLUDED.confidence,
-            EXCLUDED.danger, EXCLUDED.route, EXCLUDED.clarified, EXCLUDED.model, EXCLUDED.unknown, EXCLUDED.reasons,
-            EXCLUDED.weight, EXCLUDED.group_id, EXCLUDED.bands)
-        WHERE readings.decision_id IS NULL
-""")  # noqa: S608
+_RECORD = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+
+
+def insert(source: str, grouped: bool = True) -> str:
+    """The statement that keeps `:readings`, the JSON of `rows`, read at `:now`.
+
+    `source`: their events (id, conversation_id, platform). `grouped` False: none of them may belong to a group.
+    """
+    leader = _LEADER.format(bands="i.bands", intent="i.intent", event="i.event", needed="i.needed")
+    group, bands, join = "i.event", "NULL", ""
+    if grouped:
+        group, bands = "coalesce(g.event_id, i.event)", "CASE WHEN g.event_id IS NULL THEN i.bands END"
+        join = f"LEFT JOIN LATERAL ({leader}) g ON i.bands IS NOT NULL"
+    return f"""
+        INSERT INTO readings (event_id, also, conversation_id, platform, at, read_at, words, ranking, intent, confidence,
+            danger, route, clarified, model, unknown, reasons, weight, group_id, bands)
+        SELECT i.event, i.also, e.conversation_id, e.platform, i.at, CAST(:now AS timestamptz), i.words, i.ranking, i.intent,
+            i.confidence, i.danger, i.route, i.clarified, i.model, i.unknown, i.reasons, i.weight, {group}, {bands}
+        FROM json_to_recordset(CAST(:readings AS json)) AS i({_RECORD})
+        JOIN {source} e ON e.id = i.event {join}
+        ON CONFLICT (event_id) DO UPDATE SET (also, at, read_at, words, ranking, intent, confidence, danger, route, clarified,
+                model, unknown, reasons, weight, group_id, bands) =
+            (EXCLUDED.also, EXCLUDED.at, EXCLUDED.read_at, EXCLUDED.words, EXCLUDED.ranking, EXCLUDED.intent,
+                EXCLUDED.confidence, EXCLUDED.danger, EXCLUDED.route, EXCLUDED.clarified, EXCLUDED.model, EXCLUDED.unknown,
+                EXCLUDED.reasons, EXCLUDED.weight, EXCLUDED.group_id, EXCLUDED.bands)
+            WHERE readings.decision_id IS NULL
+    """  # noqa: S608
+
+
+_EVENTS = """(SELECT id, conversation_id, platform FROM events
+    WHERE conversation_id IS NOT NULL AND reason IS DISTINCT FROM 'unsent')"""
+_KEEP = text(insert(_EVENTS))
 
 
 async def keep(connection: AsyncConnection, codec: Codec, readings: Sequence[NewReading], now: datetime) -> None:
@@ -109,13 +125,18 @@ async def keep(connection: AsyncConnection, codec: Codec, readings: Sequence[New
         await connection.execute(
             text("DELETE FROM readings WHERE event_id = ANY(:ids) AND decision_id IS NULL"), {"ids": joined}
         )
-    rows = [_row(codec, one) for one in {one.events[0]: one for one in readings}.values()]
-    await connection.execute(_KEEP, {"now": now, **{name: [row[name] for row in rows] for name in _COLUMNS}})
-    if any(row["weight"] for row in rows):
+    found = rows(codec, readings)
+    await connection.execute(_KEEP, {"now": now, "readings": json.dumps(found)})
+    if any(row["weight"] for row in found):
         await news.topic(connection, TOPIC)
 
 
-def _row(codec: Codec, one: NewReading) -> dict[str, object]:
+def rows(codec: Codec, readings: Sequence[NewReading]) -> list[dict[str, Any]]:
+    """What `insert` keeps, in JSON's types, one row for each first event."""
+    return [_row(codec, one) for one in {one.events[0]: one for one in readings}.values()]
+
+
+def _row(codec: Codec, one: NewReading) -> dict[str, Any]:
     found = doubt.reasons(one.understanding, one.route, one.clarified, len(one.words.split()))
     heavy = doubt.weight(found)
     # A danger is never grouped: it would be decided with others, unseen.
@@ -123,10 +144,10 @@ def _row(codec: Codec, one: NewReading) -> dict[str, object]:
     sketch = sketch_of(codec, one.words) if heavy and not alone else ()
     return {
         "event": one.events[0],
-        "also": literal(one.events[1:]),
-        "at": one.at,
-        "words": codec.seal(one.words.encode(), WORDS),
-        "ranking": json.dumps(one.understanding.ranking[:BEST]),
+        "also": one.events[1:],
+        "at": one.at.isoformat(),
+        "words": hexadecimal(codec.seal(one.words.encode(), WORDS)),
+        "ranking": one.understanding.ranking[:BEST],
         "intent": one.understanding.intent,
         "confidence": round(one.understanding.confidence, 6),
         "danger": round(one.understanding.danger, 6),
@@ -134,11 +155,16 @@ def _row(codec: Codec, one: NewReading) -> dict[str, object]:
         "clarified": one.clarified,
         "model": one.understanding.model,
         "unknown": min(one.understanding.unknown, 32_767),
-        "reasons": literal(found),
+        "reasons": found,
         "weight": heavy,
-        "bands": literal(sketch) if sketch else None,
+        "bands": sketch or None,
         "needed": needed(sketch),
     }
+
+
+def hexadecimal(value: bytes) -> str:
+    """Bytes as PostgreSQL reads them in JSON."""
+    return "\\x" + value.hex()
 
 
 def literal(values: Sequence[object]) -> str:

@@ -1,0 +1,333 @@
+"""The worker's side of the store: what a claim sees, what the one statement at a turn's end writes, whom it gives way to."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from bot.core.clock import FrozenClock
+from bot.core.dialogue import Reply, Understanding
+from bot.core.errors import LeaseLost
+from bot.core.messages import Message, body_to_json
+from bot.store import handoffs, outbox
+from bot.store.codec import Codec
+from bot.store.conversations import BODY, Conversation, Conversations, Finish, OutgoingReply, Settlement
+from bot.store.db import CONSOLE, DUE, OUTBOX, Database, Listener, notify
+from bot.store.workbench.readings import NewReading
+
+LEASE = timedelta(seconds=9)
+WORDS = "comment porter plainte pour un vélo"
+
+
+class Desk:
+    """A store with people who write to it."""
+
+    def __init__(self, database: Database, codec: Codec, now: datetime) -> None:
+        self.database, self.codec, self.now = database, codec, now
+        self.store = Conversations(database, codec)
+
+    async def run(self, query: str, **values: Any) -> list[Any]:
+        """Run a statement; its rows."""
+        async with self.database.begin() as connection:
+            done = await connection.execute(text(query), values)
+            return list(done.all()) if done.returns_rows else []
+
+    async def says(self, person: str = "p", words: str = WORDS, priority: int = 4, due: datetime | None = None) -> int:
+        """Somebody writes; the event's number."""
+        (row,) = await self.run(
+            """
+            INSERT INTO conversations AS c (platform, account, person, due_at, due_priority, wake, last_person_at)
+            VALUES ('messenger', 'page', :person, :due, :priority, 1, :now)
+            ON CONFLICT (platform, account, person) DO UPDATE SET due_at = :due, wake = c.wake + 1 RETURNING id, wake
+            """,
+            person=person,
+            due=due or self.now,
+            priority=priority,
+            now=self.now,
+        )
+        (event,) = await self.run(
+            """
+            INSERT INTO events (conversation_id, platform, account, key, kind, channel, mid, at, received_at, body)
+            VALUES (:id, 'messenger', 'page', :key, 'text', 'messaging', :key, :now, :now, :body) RETURNING id
+            """,
+            id=row.id,
+            key=f"m_{person}_{row.wake}",
+            now=self.now,
+            body=self.codec.seal_json(body_to_json(Message(text=words)), BODY),
+        )
+        return int(event.id)
+
+    async def claim(self, limit: int = 8) -> list[Conversation]:
+        """As a worker."""
+        return await self.store.claim(self.now, limit, LEASE)
+
+    async def end(self, claimed: Conversation, **more: Any) -> None:
+        """End the turn with an answer."""
+        await self.store.finish(claimed, self.answer(claimed, **more), self.now)
+
+    def answer(self, claimed: Conversation, *said: str, **more: Any) -> Finish:
+        """What answers everything that waits: `said`, or one sentence."""
+        found = Understanding("plainte_comment", 0.9, (("plainte_comment", 0.9),), {"ville": "Lyon"}, model="m")
+        ids = tuple(event.id for event in claimed.pending)
+        replies = tuple(OutgoingReply(Reply(words)) for words in said or ("Allez au commissariat.",))
+        settled = (Settlement(ids, "answered", None, len(replies) - 1, "answer", found),) if ids else ()
+        read = (NewReading(ids[:1], self.now, WORDS, found, "answer"),) if ids else ()
+        return Finish(settlements=settled, replies=replies, readings=read, state={"slots": {}}, **more)
+
+    async def counts(self) -> tuple[int, int, int]:
+        """Replies, readings, what can be found."""
+        (row,) = await self.run("""
+            SELECT (SELECT count(*) FROM outbox) AS said, (SELECT count(*) FROM readings) AS readings,
+                (SELECT count(*) FROM search_documents WHERE kind = 'outbox') AS found
+        """)
+        return row.said, row.readings, row.found
+
+
+@pytest.fixture
+def desk(database: Database, codec: Codec, frozen_clock: FrozenClock) -> Desk:
+    """A store at a winter noon."""
+    return Desk(database, codec, frozen_clock.now())
+
+
+async def test_one_statement_writes_the_whole_turn(desk: Desk) -> None:
+    event = await desk.says()
+    (claimed,) = await desk.claim()
+    notice = OutgoingReply(Reply("Une crise est en cours."), dedup="crise:1")
+    finish = desk.answer(claimed, "Bonjour.", "Allez au commissariat.", notice=notice)
+    await desk.store.finish(claimed, finish, desk.now)
+    said = await desk.run("SELECT id, message, account, owner_version, dedup FROM outbox ORDER BY id")
+    words = [desk.codec.open_json(row.message, "outbox.message")["text"] for row in said]
+    assert words == ["Une crise est en cours.", "Bonjour.", "Allez au commissariat."]
+    assert {(row.account, row.owner_version) for row in said} == {("page", 0)}
+    (row,) = await desk.run("SELECT * FROM events WHERE id = :id", id=event)
+    assert (row.disposition, row.outbox_id, row.route, row.intent) == (
+        "answered",
+        said[2].id,
+        "answer",
+        "plainte_comment",
+    )
+    assert (row.settled_at, row.waiting) == (desk.now, None)
+    assert desk.codec.open_json(row.entities, "events.entities") == {"ville": "Lyon"}
+    (row,) = await desk.run("SELECT due_at, lease_until, lease, state FROM conversations")
+    assert (row.due_at, row.lease_until, row.lease) == (None, None, claimed.lease + 1)
+    assert desk.codec.open_json(row.state, "conversations.state") == {"slots": {}}
+    assert await desk.counts() == (3, 1, 3)
+
+
+async def test_a_lost_lease_writes_nothing(desk: Desk) -> None:
+    event = await desk.says()
+    (first,) = await desk.claim()
+    await desk.run("UPDATE conversations SET lease_until = clock_timestamp() - interval '1 second'")
+    (second,) = await desk.claim()
+    with pytest.raises(LeaseLost):
+        await desk.end(first)
+    assert await desk.counts() == (0, 0, 0)
+    await desk.end(second)
+    assert await desk.counts() == (1, 1, 1)
+    with pytest.raises(LeaseLost):
+        await desk.store.renew(first, LEASE)
+    (row,) = await desk.run("SELECT disposition FROM events WHERE id = :id", id=event)
+    assert row.disposition == "answered"
+
+
+async def test_another_owner_meanwhile_ends_the_turn(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+    await desk.run("UPDATE conversations SET owner = 'agent', owner_version = owner_version + 1")
+    with pytest.raises(LeaseLost):
+        await desk.end(claimed)
+    assert await desk.counts() == (0, 0, 0)
+
+
+async def test_what_is_withdrawn_while_the_end_waits_keeps_its_fate_and_leaves_no_reading(desk: Desk) -> None:
+    event = await desk.says()
+    (claimed,) = await desk.claim()
+    async with desk.database.begin() as connection:  # the gateway, in the middle of taking the withdrawal in
+        await connection.execute(text("SELECT FROM conversations FOR UPDATE"))
+        ending = asyncio.create_task(desk.end(claimed))
+        await _blocked(desk)
+        await connection.execute(
+            text("UPDATE events SET disposition = 'ignored', reason = 'unsent' WHERE id = :id"), {"id": event}
+        )
+    await ending
+    (row,) = await desk.run("SELECT disposition, reason, entities FROM events WHERE id = :id", id=event)
+    assert (row.disposition, row.reason, row.entities) == ("ignored", "unsent", None)
+    assert (await desk.counts())[1] == 0
+
+
+async def test_what_comes_in_during_a_turn_is_looked_at_when_it_ends(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+    assert desk.store.next_due is None
+    second = await desk.says(words="et pour une voiture ?")
+    assert await desk.claim() == []
+    await desk.end(claimed)
+    assert desk.store.next_due == desk.now
+    (again,) = await desk.claim()
+    assert [event.id for event in again.pending] == [second]
+    assert (again.said, again.reached) == (1, True)
+
+
+async def test_a_hand_off_that_opens_meanwhile_gets_what_was_told(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+    assert not claimed.handed
+    async with desk.database.begin() as connection:
+        new = handoffs.NewHandoff(claimed.id, "request", "moteur")
+        await handoffs.open_(connection, desk.codec, new, desk.now)
+    await desk.end(claimed, handoff_slots={"ville": "Lyon"})
+    (row,) = await desk.run("SELECT slots FROM handoffs")
+    assert desk.codec.open_json(row.slots, "handoffs.slots") == {"ville": "Lyon"}
+    assert await desk.counts() == (1, 1, 1)
+    await desk.says()
+    (again,) = await desk.claim()
+    assert (again.handed, again.attended) == (True, False)
+
+
+async def test_what_an_agent_puts_off_during_a_turn_comes_back(desk: Desk) -> None:
+    await desk.says()
+    (first,) = await desk.claim()
+    async with desk.database.begin() as connection:
+        new = handoffs.NewHandoff(first.id, "request", "moteur")
+        await handoffs.open_(connection, desk.codec, new, desk.now)
+    until = desk.now + timedelta(hours=1)
+    async with desk.database.begin() as connection:
+        await connection.execute(text("SELECT FROM conversations FOR UPDATE"))
+        ending = asyncio.create_task(desk.end(first))
+        await _blocked(desk)
+        await connection.execute(text("UPDATE handoffs SET snoozed_until = :until"), {"until": until})
+        await connection.execute(text("UPDATE conversations SET due_at = :until"), {"until": until})
+    await ending
+    (row,) = await desk.run("SELECT due_at FROM conversations")
+    assert row.due_at == until
+
+
+async def test_a_name_stands_once_in_a_conversation(desk: Desk) -> None:
+    for _ in range(2):
+        await desk.says()
+        (claimed,) = await desk.claim()
+        night = OutgoingReply(Reply("Les agents lisent dès 6 h."), author="night", dedup="night:2026-01-15")
+        finish = desk.answer(claimed)
+        await desk.store.finish(claimed, Finish(settlements=finish.settlements, replies=(night,)), desk.now)
+    assert len(await desk.run("SELECT FROM outbox")) == 1
+    rows = await desk.run("SELECT disposition, outbox_id IS NULL AS alone FROM events ORDER BY id")
+    assert [(row.disposition, row.alone) for row in rows] == [("answered", False), ("answered", True)]
+
+
+async def test_a_claim_takes_the_most_pressing_and_says_when_the_next_is_due(desk: Desk) -> None:
+    later = desk.now + timedelta(minutes=5)
+    for person, priority, due in (("a", 7, desk.now), ("b", 4, desk.now), ("c", 2, desk.now), ("d", 0, desk.now)):
+        await desk.says(person, priority=priority, due=due)
+    await desk.says("e", due=later)
+    assert [one.person for one in await desk.claim(3)] == ["d", "c", "b"]
+    assert desk.store.next_due == desk.now  # of whom there was no room for
+    assert [one.person for one in await desk.claim(3)] == ["a"]
+    assert desk.store.next_due == later
+    assert await desk.claim(3) == []
+
+
+async def test_a_claim_reads_everything_that_waits_in_order(desk: Desk) -> None:
+    first = await desk.says(words="bonjour")
+    desk.now += timedelta(seconds=1)
+    second = await desk.says(words=WORDS)
+    await desk.says("q")
+    claimed = {one.person: one for one in await desk.claim()}
+    assert [event.id for event in claimed["p"].pending] == [first, second]
+    assert [getattr(event.body, "text", "") for event in claimed["p"].pending] == ["bonjour", WORDS]
+    assert len(claimed["q"].pending) == 1
+    assert (claimed["p"].said, claimed["p"].reached, claimed["p"].crisis, claimed["p"].blocked) == (
+        0,
+        False,
+        None,
+        False,
+    )
+
+
+async def test_only_what_left_or_may_leave_has_reached_somebody(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+    async with desk.database.begin() as connection:
+        for minutes in (1, 20):
+            row = outbox.NewRow(claimed.id, "reply", "bot", Reply("Bonjour."), desk.now - timedelta(minutes=minutes))
+            await outbox.add(connection, desk.codec, row)
+        await connection.execute(text("UPDATE outbox SET status = 'failed'"))
+    await desk.end(claimed)
+    await desk.run("UPDATE outbox SET status = 'cancelled' WHERE status = 'queued'")
+    await desk.says()
+    (again,) = await desk.claim()
+    assert (again.said, again.reached) == (1, False)
+
+
+async def test_the_same_statement_is_prepared_once_whatever_its_values(database: Database) -> None:
+    async with database.plain() as connection:
+        for number, moment, words in ((1, None, None), (2**40, datetime(2026, 1, 1), b"\x00'\\"), (None, None, b"")):
+            query = "SELECT $1::bigint AS n, $2::timestamp AS at, $3::bytea AS b, $4::bytea[] AS bs"
+            (row,) = await connection.rows(query, (number, moment, words, [words, None]))
+            assert (row.n, row.at, row.b, row.bs) == (number, moment, words, [words, None])
+        prepared = await connection.rows(
+            "SELECT count(*) AS n FROM pg_prepared_statements WHERE statement LIKE '%bytea[]%'"
+        )
+    assert prepared[0].n == 1
+
+
+async def test_a_plain_connection_that_broke_is_replaced(database: Database) -> None:
+    async with database.plain() as connection:
+        (row,) = await connection.rows("SELECT pg_backend_pid() AS pid")
+    async with database.begin() as killer:
+        await killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": row.pid})
+    with pytest.raises(OperationalError):
+        async with database.plain() as connection:
+            await connection.rows("SELECT 1")
+    with pytest.raises(DBAPIError):
+        async with database.plain() as connection:
+            await connection.rows("SELECT 1 / 0")
+    async with database.plain() as connection:
+        assert (await connection.rows("SELECT 1 AS one"))[0].one == 1
+
+
+async def test_notifications_are_gathered_and_all_arrive(database: Database) -> None:
+    listener = Listener(database.url, (DUE, OUTBOX, CONSOLE))
+    with listener.subscribe() as heard:
+        listener.start()
+        for _ in range(3):
+            await asyncio.wait_for(heard.get(), 5)  # it listens
+        for number in range(20):
+            async with database.begin() as connection:
+                await notify(connection, CONSOLE, str(number))
+        database.tell([(OUTBOX, "")])
+        await database.close()  # what was not yet told is told
+        told = [await asyncio.wait_for(heard.get(), 5) for _ in range(21)]
+    assert sorted(told) == sorted([*((CONSOLE, str(number)) for number in range(20)), (OUTBOX, "")])
+    await listener.close()
+
+
+async def test_a_rolled_back_transaction_tells_nothing(database: Database) -> None:
+    listener = Listener(database.url, (CONSOLE,))
+    with listener.subscribe() as heard:
+        listener.start()
+        await asyncio.wait_for(heard.get(), 5)
+        with pytest.raises(ZeroDivisionError):
+            await _fails_after_notifying(database)
+        database.tell([(CONSOLE, "2")])
+        assert await asyncio.wait_for(heard.get(), 5) == (CONSOLE, "2")
+    await listener.close()
+
+
+async def _fails_after_notifying(database: Database) -> None:
+    async with database.begin() as connection:
+        await notify(connection, CONSOLE, "1")
+        raise ZeroDivisionError
+
+
+async def _blocked(desk: Desk) -> None:
+    """Wait until some statement waits for a lock."""
+    for _ in range(500):
+        if await desk.run("SELECT FROM pg_locks WHERE NOT granted"):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing waits")
