@@ -14,6 +14,7 @@ import itertools
 import logging
 import time
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -31,6 +32,7 @@ from bot.gateway.pieces import Pieces
 from bot.gateway.ports import GatewayDeps, Item, Probe
 from bot.gateway.reading import Reader
 from bot.gateway.recall import Recall
+from bot.gateway.room import SMALL, Room, Share
 from bot.gateway.slots import Slots
 from bot.gateway.spool import EmergencyLane, Spool
 from bot.gateway.telling import named, tell
@@ -40,7 +42,7 @@ from bot.meta.signature import HEADER, verify
 log = logging.getLogger(__name__)
 
 WEBHOOK = "/webhooks/meta"
-THREAD_FROM = 50_000  # bytes: a longer body is read in a thread, so that others are acknowledged meanwhile
+THREAD_FROM = SMALL  # bytes: a longer body is read in a thread, so that others are acknowledged meanwhile
 _DRAIN_FACTOR = 4  # a body too large is read up to this many times the limit, so that its sender sees the 413
 _PROBE_TIMEOUT = 1.0
 _STOP_WAIT = 5.0  # for emergency replies that are leaving when the process is told to end
@@ -108,6 +110,17 @@ class _ShortErrors(ErrorHandler):
         return None
 
 
+@dataclass(frozen=True)
+class _Refused:
+    """A body that is not taken."""
+
+    outcome: str
+    status: int
+
+
+_TOO_LARGE, _BUSY = _Refused("too_large", 413), _Refused("busy", 503)
+
+
 class Gateway:
     """The handlers and what they share."""
 
@@ -127,6 +140,7 @@ class Gateway:
         )
         self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout, deps.erased)
         self._slots = Slots(deps.store_slots)
+        self._room = Room(deps.max_large)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recalling: asyncio.Task[None] | None = None
 
@@ -161,11 +175,19 @@ class Gateway:
 
     async def receive(self, request: Request) -> HTTPResponse:
         """One webhook."""
-        raw = await self._body(request)
-        if raw is None:
-            return self._answer("too_large", 413)
+        share = Share(self._room)
+        try:
+            raw = await self._body(request, share)
+        except BaseException:
+            share.close()
+            raise
+        if isinstance(raw, _Refused):
+            share.close()
+            return self._answer(raw.outcome, raw.status)
+        task = self._spawn(self._handle(raw, request.headers.get(HEADER)))
+        task.add_done_callback(lambda _: share.close())
         # A client that hangs up must neither undo a transaction nor stop an emergency reply.
-        return await asyncio.shield(self._spawn(self._handle(raw, request.headers.get(HEADER))))
+        return await asyncio.shield(task)
 
     def _spawn(self, work: Coroutine[Any, Any, HTTPResponse]) -> asyncio.Task[HTTPResponse]:
         task = asyncio.create_task(work)
@@ -173,22 +195,29 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _body(self, request: Request) -> bytes | None:
-        """The whole body, or None if it is too large."""
+    async def _body(self, request: Request, share: Share) -> bytes | _Refused:
+        """The whole body, or why it is not taken."""
         stream: Any = request.stream
         # Too much is read on for a while: cut at once, the sender would see a reset instead of a 413. But not for
         # ever, as Sanic lets a streaming handler do.
         stream.request_max_size = self._deps.max_body * _DRAIN_FACTOR
         parts: list[bytes] = []
-        size = 0
+        size, room = 0, True
         try:
             async for part in stream:
                 size += len(part)
-                if size <= self._deps.max_body:
-                    parts.append(part)
+                if size > self._deps.max_body or not room:
+                    continue
+                room = share.grow(len(part))
+                parts.append(part)
+                if not room:
+                    parts.clear()
+                    share.close()
         except PayloadTooLarge:
-            return None
-        return b"".join(parts) if size <= self._deps.max_body else None
+            return _TOO_LARGE
+        if size > self._deps.max_body:
+            return _TOO_LARGE
+        return b"".join(parts) if room else _BUSY
 
     async def _handle(self, raw: bytes, signature: str | None) -> HTTPResponse:
         begun = time.time_ns()

@@ -305,6 +305,18 @@ async def test_a_body_far_too_large_is_cut_and_harms_nobody(gateway: Running) ->
     assert (await gateway.post(CRY))[0] == 200
 
 
+async def test_large_bodies_find_no_room_beside_too_many_others_and_small_ones_always_do(setup: Setup) -> None:
+    setup.inbox.delay = 0.2
+    async with setup.run(max_large=500_000) as running:
+        assert (await running.post(_sized(600_000)))[0] == 503
+        large = [asyncio.create_task(running.post(_sized(200_000))) for _ in range(3)]
+        await until(lambda: setup.inbox.begun == 2)
+        assert (await running.post(CRY))[0] == 200
+        assert sorted([(await one)[0] for one in large]) == [200, 200, 503]
+        assert (await running.post(_sized(400_000)))[0] == 200  # room again
+        assert await running.metric('planton_gateway_webhooks_total{outcome="busy"}') == 2
+
+
 async def test_the_challenge_comes_back_verbatim(gateway: Running) -> None:
     query = f"?hub.mode=subscribe&hub.verify_token={VERIFY}&hub.challenge="
     async with gateway.client.get(gateway.url + WEBHOOK + query + "1158201444%20%3Cb%3E") as response:
