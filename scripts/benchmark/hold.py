@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scripts.benchmark import drive, load, messages
-from scripts.benchmark.accounting import percentile, slope
+from scripts.benchmark.accounting import Account, percentile, slope
 from scripts.benchmark.drive import Measured
 from scripts.benchmark.meter import Meter
 from scripts.benchmark.systems import GraphProcess, Planton, graph, running
@@ -149,11 +149,9 @@ def _within(found: Measured, scenario: Scenario, _: Growth) -> Verdict:
     return _at_most("dernière réponse, depuis le début", last, 240.0, lambda s: f"{s:.0f} s", False)
 
 
-def nothing(found: Measured) -> Verdict:
-    """None lost, doubled, out of order, and each acknowledged."""
-    told = found.account
-    unacknowledged = found.messages - told.messages
-    got = (told.lost + unacknowledged, told.doubled, told.disordered)
+def nothing(told: Account, posted: int) -> Verdict:
+    """None lost, doubled, out of order; what was posted and never acknowledged is lost too."""
+    got = (told.lost + posted - told.messages, told.doubled, told.disordered)
     said = "{} perdus, {} doublés, {} dans le désordre".format(*got)
     return Verdict("perdus, doublés, dans le désordre", "aucun", said, not any(got), "" if not any(got) else said)
 
@@ -183,7 +181,7 @@ VERDICTS: dict[str, Callable[[Measured, Scenario, Growth], Verdict]] = {
     "each ack": _each_ack,
     "reply": _reply,
     "within": _within,
-    "nothing": lambda found, _, __: nothing(found),
+    "nothing": lambda found, _, __: nothing(found.account, found.messages),
     "sustained": _sustained,
     "cpu": _cpu,
     "memory": _memory,

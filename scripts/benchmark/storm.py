@@ -69,7 +69,7 @@ def hour(factor: float, total: int, seed: int, tell: Callable[[Measured], None])
         people = drive.prefix()
         written = crisis.hour(total, factor, seed, people, quiet=False)
         found = _measured(f"crisis × {factor:g}", planton, meta, people, written, tell, 1800.0)
-        found.verdicts = _verdicts(found)
+        found.verdicts = _verdicts(found, found.measured.messages)
         return found
 
 
@@ -94,7 +94,7 @@ def backlog(waiting: int, seconds: float, seed: int, tell: Callable[[Measured], 
         rest = account([(p.person, p.number) for p in posted if p.acked is not None], fates, arrivals)
         found.classes |= _classes(ordinary, {(p.person, p.number): p.asked for p in posted}, rest, Triage(), set())
         _add(found.measured.account, rest)
-        found.verdicts = [*_verdicts(found), _still_waiting(found, waiting)]
+        found.verdicts = [*_verdicts(found, found.measured.messages + len(posted)), _still_waiting(found, waiting)]
         return found
 
 
@@ -188,7 +188,7 @@ def _add(whole: Account, more: Account) -> None:
     whole.notes += more.notes
 
 
-def _verdicts(found: Storm) -> list[Verdict]:
+def _verdicts(found: Storm, posted: int) -> list[Verdict]:
     dangers = percentile(found.classes.get(SEEN, []), 99)
     held = dangers < WITHIN
     more = "" if held else f"{drive.milliseconds(dangers - WITHIN)} de trop"
@@ -196,7 +196,7 @@ def _verdicts(found: Storm) -> list[Verdict]:
     first = Verdict(
         "danger reconnu par le lexique ou le score : réponse, p99", "< 1000 ms", said, held, more.replace(".", ",")
     )
-    return [first, hold.nothing(found.measured)]
+    return [first, hold.nothing(found.measured.account, posted)]
 
 
 def _still_waiting(found: Storm, waiting: int) -> Verdict:
