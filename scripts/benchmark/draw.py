@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter
 
 # The same figures give the same file; text stays text.
 plt.rcParams.update({"svg.hashsalt": "planton", "svg.fonttype": "none", "font.family": "sans-serif"})
@@ -34,6 +35,7 @@ def rates(figures, path):
     for place, row in enumerate(rows):
         axes.text(row["rate"] * 1.08, place, french(row["rate"]), va="center", fontsize=9, color=INK)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlim(0.5, max(row["rate"] for row in rows) * 3)
     axes.set_xlabel("messages par seconde soutenus (échelle logarithmique)")
     _finish(figure, axes, path)
@@ -54,7 +56,10 @@ def crisis(figures, path):
     waits.set_ylim(bottom=0)
     waits.spines["top"].set_visible(False)
     handles = [*above.get_legend_handles_labels()[0], *waits.get_legend_handles_labels()[0]]
-    above.legend(handles, ["reçus par seconde", "en attente"], loc="upper right", frameon=False)
+    above.legend(
+        handles, ["reçus par seconde", "en attente"], loc="lower left", bbox_to_anchor=(0, 1), ncol=2, frameon=False
+    )
+    above.set_ylim(bottom=0)
     below.scatter([at for at, _ in figures["dangers"]], [s for _, s in figures["dangers"]], s=10, color=RED)
     below.axhline(1.0, color=INK, linewidth=0.8, linestyle="--")
     below.set_ylim(bottom=0)
