@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True)
     whole = commands.add_parser("all", help="the comparison, what must hold (shortened), a crisis")
-    whole.set_defaults(steps=_all, latency=LATENCIES, factor=30.0, total=11_000, seed=2015, waiting=20_000)
+    whole.set_defaults(steps=_all, latency=LATENCIES, factor=40.0, total=11_000, seed=2015, waiting=20_000)
     one = commands.add_parser("compare", help="Planton beside stock Rasa and the ceilings")
     one.add_argument("--latency", type=float, nargs="+", default=LATENCIES, help="seconds that the Graph API takes")
     one.add_argument("--seconds", type=float, default=20.0, help="of each of two jobs a line")
@@ -70,8 +70,8 @@ def _all(options: argparse.Namespace) -> list[Step]:
     if options.quick:
         options.seconds, options.latency, options.page = 4.0, (0.1,), False
         return [_compare, _hold("steady30", 10.0)]
-    options.seconds = 15.0
-    return [_compare, _hold("steady30", 60.0), _hold("hundred", None), _hold("minute", None), _crisis]
+    options.seconds = 12.0
+    return [_compare, _hold("steady30", 45.0), _hold("hundred", None), _hold("minute", None), _crisis]
 
 
 def _compare(options: argparse.Namespace) -> bool:
