@@ -51,6 +51,8 @@ _OPTIONS: Mapping[str, str] = {
     "shared_buffers": "256MB",
     "synchronous_commit": "on",
     "max_wal_size": "1GB",
+    "checkpoint_timeout": "15min",  # after each checkpoint, the first change of a page writes the whole page to the log
+    "update_process_title": "off",  # at each statement, for `ps` alone
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "timezone": "UTC",
