@@ -22,13 +22,14 @@ from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
 from bot.core.errors import SetupError
-from bot.engine import explain, precise, precisions_file, reading, short, state, vectors
+from bot.engine import explain, lean, precise, precisions_file, reading, short, state, vectors
 from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
 from bot.engine.meaning import FALLBACK
 from bot.engine.payloads import Payloads, Tap, choices, titles
 from bot.engine.reading import Reading
+from bot.engine.runner import StraightRunner
 from bot.engine.tracker import RequestTrackerStore
 from bot.policy.language import is_french
 from bot.policy.told import keep, values
@@ -65,13 +66,15 @@ class Runtime:
         self.model = newest_model(model)
         self._store = RequestTrackerStore()
         nlg = precise.PreciseReplies(precisions_file.follow(self.model))
+        lean.slim()
         self._processor = _processor(self.model, self._store, nlg, InProcessEndpoint(actions))
+        self._runner = self._processor.graph_runner = StraightRunner(self._processor.graph_runner)
         self.domain = self._processor.domain
         self._store.domain = self.domain
         nlg.responses = self.domain.responses
         self._payloads = Payloads(self.domain)
         self._titles, self._choices = titles(self.domain), choices(self.domain)
-        self._classifier = _classifier(self._processor)
+        self._classifier = _classifier(self._runner)
         self.name = self.model.name[: -len(".tar.gz")]
         self._explainer = explain.Explainer(self._classifier, explain.score_beside(self.model))
         self._ids = itertools.count(1)
@@ -177,7 +180,7 @@ class Runtime:
     def _parse(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Rasa's parse of texts, stopped before the component that would take `/restart` for a command."""
         nobody = DialogueStateTracker("parse", [])
-        results = self._processor.graph_runner.run(
+        results = self._runner.run(
             inputs={PLACEHOLDER_MESSAGE: [UserMessage(text) for text in texts], PLACEHOLDER_TRACKER: nobody},
             targets=[self._target],
         )
@@ -210,11 +213,9 @@ def _last_component(processor: MessageProcessor) -> str:
     return str(needs["messages"])
 
 
-def _classifier(processor: MessageProcessor) -> Optional[FrenchIntentClassifier]:
+def _classifier(runner: StraightRunner) -> Optional[FrenchIntentClassifier]:
     """Our classifier in the loaded model; None if trainers chose another."""
-    nodes = processor.graph_runner._instantiated_nodes.values()  # type: ignore[attr-defined]
-    found = [node._component for node in nodes if isinstance(getattr(node, "_component", None), FrenchIntentClassifier)]
-    return found[0] if found else None
+    return next((part for part in runner.components() if isinstance(part, FrenchIntentClassifier)), None)
 
 
 def _cleaned(text: str) -> str:

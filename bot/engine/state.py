@@ -43,6 +43,7 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from bot.engine.turn_tracker import TurnTracker
 from bot.policy.told import keep
 
 VERSION = 1
@@ -98,7 +99,7 @@ def dump(tracker: DialogueStateTracker, received: Any = None, now: Optional[floa
 def load(state: Any, request_id: str, domain: Domain, now: Optional[float] = None) -> DialogueStateTracker:
     """The tracker of a turn that starts; of what `state` says, what the domain does not know is left out."""
     now = time.time() if now is None else now
-    tracker = DialogueStateTracker(request_id, domain.slots)
+    tracker = TurnTracker(request_id, domain.slots)
     for event in (ActionExecuted(ACTION_SESSION_START_NAME), SessionStarted()):
         tracker.update(event, domain)
     if _is_state(state):
