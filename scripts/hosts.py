@@ -44,9 +44,10 @@ def missing() -> list[str]:
         found.append("La commande « ip » manque. Sous Debian : apt install iproute2")
     if shutil.which("nginx") is None:
         found.append("nginx manque. Sous Debian : apt install nginx-light")
-    if not found and subprocess.run(["ip", "netns", "add", f"{PREFIX}try"], capture_output=True).returncode:
-        found.append("Ce noyau ou ce conteneur ne permet pas d’espace de noms réseau (ip netns add est refusé).")
-    subprocess.run(["ip", "netns", "del", f"{PREFIX}try"], capture_output=True)
+    if not found:
+        if subprocess.run(["ip", "netns", "add", f"{PREFIX}try"], capture_output=True).returncode:
+            found.append("Ce noyau ou ce conteneur ne permet pas d’espace de noms réseau (ip netns add est refusé).")
+        subprocess.run(["ip", "netns", "del", f"{PREFIX}try"], capture_output=True)
     if not found and _groups() is None:
         found.append(
             "Les groupes de contrôle (cgroup « cpu ») ne sont pas inscriptibles : pas de quota de processeur par machine."

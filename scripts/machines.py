@@ -71,6 +71,38 @@ CUT = 20.0  # seconds of a partition
 PASSED_OVER = 6.0  # seconds until nginx looks again at a gateway that was away (fail_timeout is 5)
 
 
+def nginx_conf(folder: Path, address: str, gateways: Sequence[str]) -> str:
+    """The files of deploy/nginx for these gateways, without what belongs to a site: TLS, names, limits for one address."""
+    shared = (NGINX / "planton-http.conf").read_text(encoding="utf-8")
+    shared = re.sub(r"^limit_\w+ .*;$", "", shared, flags=re.MULTILINE)  # everybody writes from one address here
+    shared = re.sub(
+        r"^(\s*)server 127\.0\.0\.1:8080 (.*;)$",
+        lambda line: "\n".join(f"{line[1]}server {gateway}:8080 {line[2]}" for gateway in gateways),
+        shared,
+        flags=re.MULTILINE,
+    )
+    webhook = (NGINX / "planton-webhook.conf").read_text(encoding="utf-8")
+    passing = re.findall(r"^\s*((?:proxy_read_timeout|proxy_next_upstream\w*|client_\w+) .*;)$", webhook, re.MULTILINE)
+    places = [
+        f"{kind}_temp_path {folder}/nginx-{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    ]
+    return f"""
+daemon off; user root; pid {folder}/nginx.pid; error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    {" ".join(places)}
+    {shared}
+    server {{
+        listen {address}:8080;
+        include {NGINX}/planton-proxy.conf;
+        {" ".join(passing)}
+        location / {{ proxy_pass http://planton_gateway; }}
+    }}
+}}
+"""
+
+
 class Site:
     """All machines, and what `tests.scenario.processes` asks of a running Planton: url, session, words, rows."""
 
@@ -135,35 +167,9 @@ class Site:
             host.start([sys.executable, "-m", "bot", "run", ROLES[name]], self.environ(name), ROOT, log)
 
     def _nginx(self) -> Path:
-        """Our own file of nginx for two gateways, without TLS and the site's names."""
-        shared = (NGINX / "planton-http.conf").read_text()
-        servers = [f"server {self.hosts[one].address}:8080 \\g<1>;" for one in GATEWAYS]
-        shared = re.sub(
-            r"^(\s*)server 127\.0\.0\.1:8080 (.*);", "\n".join(servers).replace("\\g<1>", "\\g<2>"), shared, flags=re.M
-        )
-        webhook = (NGINX / "planton-webhook.conf").read_text()
-        passing = re.findall(
-            r"^\s*((?:proxy_read_timeout|proxy_next_upstream\w*|client_\w+|proxy_request_buffering) .*;)", webhook, re.M
-        )
-        shared = re.sub(r"^(limit_\w+_zone|limit_\w+) .*", "", shared, flags=re.M)  # all come from one address here
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        places = " ".join(f"{kind}_temp_path {self.folder}/nginx-{kind};" for kind in kinds)
         file = self.folder / "nginx.conf"
-        file.write_text(f"""
-            daemon off; user root; pid {self.folder}/nginx.pid; error_log stderr warn;
-            events {{ worker_connections 4096; }}
-            http {{
-                access_log off;
-                {places}
-                {shared}
-                server {{
-                    listen {self.hosts["edge"].address}:8080;
-                    include {NGINX}/planton-proxy.conf;
-                    {" ".join(passing)}
-                    location / {{ proxy_pass http://planton_gateway; }}
-                }}
-            }}
-        """)
+        gateways = [self.hosts[name].address for name in GATEWAYS]
+        file.write_text(nginx_conf(self.folder, self.hosts["edge"].address, gateways), encoding="utf-8")
         return file
 
     async def start_all(self) -> None:
