@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -225,6 +226,14 @@ def _is_safe(url: str) -> bool:
     return parts is not None and (parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1"))
 
 
+def _is_public(host: str) -> bool:
+    """Whether it is an address of the internet; of a name nothing is known."""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return False
+
+
 class Settings:
     """Settings read from a mapping (the environment by default). Every property raises SettingsError when wrong."""
 
@@ -334,7 +343,17 @@ class Settings:
 
     def host(self, name: str) -> str:
         """A listening address by setting name, e.g. GATEWAY_HOST."""
-        return self.require(name)
+        return self._inside(name, self.require(name)) if name == "SENDER_HOST" else self.require(name)
+
+    def _inside(self, name: str, host: str) -> str:
+        """Not an address of the internet: whoever reaches it may use it."""
+        if _is_public(host):
+            raise _wrong(
+                name,
+                f"« {host} » est une adresse publique.",
+                "Donnez une adresse du réseau interne : seule la passerelle fait face à Internet.",
+            )
+        return host
 
     @property
     def engine_urls(self) -> list[str]:
@@ -343,6 +362,12 @@ class Settings:
         for url in urls or [""]:
             if not _is_http(url):
                 raise _wrong("ENGINE_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:5005")
+            if url.startswith("http:") and _is_public(urlsplit(url).hostname or ""):
+                raise _wrong(
+                    "ENGINE_URL",
+                    f"« {url} » est une adresse publique : ce que les gens écrivent y passerait en clair.",
+                    "Donnez une adresse du réseau interne, ou https.",
+                )
         return urls
 
     @property
@@ -389,7 +414,8 @@ class Settings:
     @property
     def engine_host(self) -> str | None:
         """Where engines that start here listen, if it is not the loopback address by which ENGINE_URL names them."""
-        return self.raw("ENGINE_HOST")
+        given = self.raw("ENGINE_HOST")
+        return None if given is None else self._inside("ENGINE_HOST", given)
 
     @property
     def sender_url(self) -> str:

@@ -34,6 +34,8 @@ READ = {
     "SENDER_PORT": lambda s: s.port("SENDER_PORT"),
     "SENDER_URL": lambda s: s.sender_url,
     "ENGINE_URL": lambda s: s.engine_urls,
+    "ENGINE_HOST": lambda s: s.engine_host,
+    "SENDER_HOST": lambda s: s.host("SENDER_HOST"),
     "META_APP_SECRET": lambda s: s.app_secrets,
     "ACCOUNTS": lambda s: s.accounts(),
     "META_GRAPH_URL": lambda s: s.graph_url,
@@ -83,6 +85,10 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("ENGINE_URL", "127.0.0.1:5005"),
         ("ENGINE_URL", "http://127.0.0.1:99999"),
         ("ENGINE_URL", ","),
+        ("ENGINE_URL", "http://127.0.0.1:5005,http://8.8.8.8:5005"),
+        ("ENGINE_URL", "http://[2606:4700::1111]:5005"),
+        ("ENGINE_HOST", "8.8.8.8"),
+        ("SENDER_HOST", "2606:4700::1111"),
         ("META_APP_SECRET", "a,b,c"),
         ("META_APP_SECRET", " , "),
         ("ACCOUNTS", "/nowhere/accounts.toml"),
@@ -130,6 +136,9 @@ def test_sender_and_engines_listen_for_other_machines_only_where_told() -> None:
     ]
     assert [one.host for role in ("sender", "engine") for one in listeners(told, role)] == ["0.0.0.0", "10.0.0.4"]
     assert told.sender_url == "http://sender:8060"
+    for inside in ("10.0.0.4", "fd00::4", "0.0.0.0", "moteur1"):
+        assert settings(ENGINE_HOST=inside, SENDER_HOST=inside).engine_host == inside
+    assert settings(ENGINE_URL="https://8.8.8.8/").engine_urls == ["https://8.8.8.8"]
     assert settings(SENDER_URL="http://a:8060/, http://b:8060").sender_url == "http://a:8060,http://b:8060"
 
 
