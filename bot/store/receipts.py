@@ -88,10 +88,10 @@ class Receipts:
         for one in batch:
             if one.row.id not in kept:
                 await as_echo(self._db, one.row, None, one.mid)
+        await self._tell([one.row.conversation_id for one in batch])
         for one in batch:
             if not one.done.done():
                 one.done.set_result(one.row.id in kept)
-        await self._tell([one.row.conversation_id for one in batch])
 
     async def _tell(self, conversations: Sequence[int]) -> None:
         """The console; and the senders, where a conversation has more to say.
