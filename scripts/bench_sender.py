@@ -46,6 +46,17 @@ from bot.store.embedded import Embedded  # noqa: E402
 
 PAGE, TOKEN, SECRET = "100200300", "bench-token", "bench-secret"
 KEY = base64.b64encode(bytes(32)).decode()
+PROFILED = """
+import cProfile, sys, time
+from bot.app.cli import main
+profile = cProfile.Profile(time.thread_time)
+profile.enable()
+try:
+    main(sys.argv[2:])
+finally:
+    profile.disable()
+    profile.dump_stats(sys.argv[1])
+"""  # CPU of the loop's thread, from the start on
 WORDS = (
     "Bonjour, je suis un assistant automatique. Vous pouvez porter plainte dans tout commissariat, à toute heure. " * 4
 )
@@ -206,7 +217,7 @@ async def run(desk: Desk, options: argparse.Namespace, latency: float) -> int:
     try:
         async with sending(desk, server.url, options.ceiling, options.profile) as sender:
             await desk.fill(20)  # warm: connections, prepared statements
-            while len(graph.sent) < 20:
+            while len(graph.sent) < 20:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.5)
             graph.sent.clear()
@@ -222,7 +233,7 @@ async def run(desk: Desk, options: argparse.Namespace, latency: float) -> int:
                 count = await desk.stream(options.rate, options.seconds)
             else:
                 count = await desk.fill(options.rows, options.each)
-            while len(graph.sent) < count and time.monotonic() - began < options.limit:
+            while len(graph.sent) < count and time.monotonic() - began < options.limit:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             took = time.monotonic() - began
             await asyncio.sleep(0.3)  # what was sent is written
