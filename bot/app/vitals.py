@@ -189,7 +189,8 @@ def disk(settings: Settings, others: Iterable[Path] = ()) -> Iterator[Problem]:
 def data_directory(connection: psycopg.Connection[Row]) -> Path | None:
     """PostgreSQL's folder, where it is on this machine and we may know it."""
     try:
-        row = connection.execute("SELECT current_setting('data_directory', true) AS folder").fetchone()
+        with connection.transaction():  # it takes pg_read_all_settings: a refusal must not spoil what the caller began
+            row = connection.execute("SELECT current_setting('data_directory', true) AS folder").fetchone()
     except psycopg.Error:
         return None
     folder = Path(row["folder"]) if row and row["folder"] else None

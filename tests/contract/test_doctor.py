@@ -17,11 +17,13 @@ from typing import Any
 import psycopg
 import pytest
 from argon2 import PasswordHasher
+from psycopg.rows import dict_row
 
 from bot.app import users
 from bot.app.cli import main
 from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine, proxies
 from bot.app.launcher import recall, remember
+from bot.app.vitals import data_directory
 from bot.settings import Settings
 from bot.store.accounts import AccountError
 from bot.store.codec import Codec
@@ -531,3 +533,11 @@ def test_a_role_that_could_not_read_what_was_published_is_named(
     (failed,) = [problem for problem in told if "publication" in problem.what]
     assert "Le moteur n’a pas démarré." in failed.what
     assert failed.advice
+
+
+def test_a_role_of_the_database_without_privileges_is_enough(database_url: str) -> None:
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        connection.execute("CREATE ROLE plain; SET LOCAL ROLE plain")
+        assert data_directory(connection) is None
+        assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}  # what comes after is still answered
+        connection.rollback()
