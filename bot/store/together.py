@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -25,8 +26,10 @@ class Together:
         self._raw = raw
 
     async def send(self, statement: str, values: Mapping[str, Any]) -> Sent:
-        """`statement` names its `values` as `%(name)s`; it is prepared at its first use on a connection."""
-        return await self._raw.cursor(row_factory=namedtuple_row).execute(statement, values, prepare=True)
+        """`statement` names its `values` as `%(name)s`; it is prepared at its first use on a connection. Lists (of texts,
+        numbers, times, bytes, None) travel as arrays whose type the statement tells."""
+        plain = {name: array(value) if isinstance(value, list) else value for name, value in values.items()}
+        return await self._raw.cursor(row_factory=namedtuple_row).execute(statement, plain, prepare=True)
 
     async def commit(self) -> None:
         """End the transaction with what was sent until now, without a wait of its own. Where a statement failed, nothing of
@@ -53,6 +56,25 @@ async def together(connection: AsyncConnection) -> AsyncIterator[Together]:
     except asyncio.CancelledError:
         await connection.invalidate()
         raise
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_ELEMENTS: Mapping[type, Callable[[Any], str]] = {
+    str: _quoted,
+    int: str,
+    datetime: lambda value: f'"{value.isoformat()}"',
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+    type(None): lambda value: "NULL",
+}
+
+
+def array(values: Sequence[Any]) -> str:
+    """An array as PostgreSQL reads it. The driver's own way takes several times as long, and has the statement prepared anew
+    for each mixture of small and large numbers."""
+    return "{" + ",".join([_ELEMENTS[type(value)](value) for value in values]) + "}"
 
 
 async def rows(sent: Sent | None) -> Sequence[Any]:

@@ -37,6 +37,7 @@ class World:
 
     inbox: Inbox
     database: Database
+    codec: Codec
     clock: FrozenClock
     policy: Policy
     batches: list[int] = field(default_factory=list)
@@ -108,7 +109,7 @@ async def world(database: Database, codec: Codec, frozen_clock: FrozenClock, pol
     rules = InboxRules(
         frozenset({PAGE}), "512340000000001", timedelta(seconds=1), policy.triage, policy.plan, lambda mark: None
     )
-    made = World(Inbox(database, codec, replace(rules, suspect=policy.suspect)), database, frozen_clock, policy)
+    made = World(Inbox(database, codec, replace(rules, suspect=policy.suspect)), database, codec, frozen_clock, policy)
     write = made.inbox._batches._write
 
     async def counted(entries: Sequence[Any]) -> None:
@@ -305,3 +306,15 @@ async def test_receipts_are_noted_with_messages_of_others(world: World) -> None:
         "SELECT kind, disposition, reason FROM events WHERE kind IN ('read', 'delivery') ORDER BY kind"
     )
     assert found == [("delivery", "ignored", "delivery"), ("read", "ignored", "read")]
+
+
+@pytest.mark.parametrize("odd", ["NULL", '"', "\\", "{},", 'a "b" \\ c', "é ☂ 👮", "%s %(ids)s", " x "])
+async def test_ids_of_any_shape_are_stored_as_they_are(world: World, odd: str) -> None:
+    raw, [event] = world.webhook("93", "m_1", odd)
+    await world.take((raw, [replace(event, mid=odd, key=odd)]))
+    [(mid, key, body, sealed)] = await world.rows(
+        "SELECT mid, key, body, d.raw FROM events e JOIN deliveries d ON d.id = e.delivery_id WHERE key = :odd", odd=odd
+    )
+    assert (mid, key) == (odd, odd)
+    assert world.codec.open_json(body, "events.body")["text"] == odd.strip()
+    assert world.codec.open(sealed, "deliveries.raw") == raw
