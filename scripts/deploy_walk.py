@@ -8,7 +8,8 @@ arrive. As root:
         [--again] [--keep]
 
 `--python310`: an installation of Python 3.10 for a machine that does not reach github.com, as the page allows. `--authority`: a
-certificate that the fresh root trusts as well (a proxy's). `--again` takes a root that is installed already, and runs the rest.
+certificate that the fresh root trusts as well (a proxy's). `--again` takes a root that is installed already, and runs the
+rest; what runs there writes to a layer of its own.
 What a person would type or choose by hand stands in TYPED; a line of the page that is not there runs as it is written.
 """
 
@@ -36,7 +37,7 @@ HEADING = "## De rien à une page reliée (Debian 13)\n"
 PUBLIC, CONSOLE = "planton.exemple.fr", "console.exemple.fr"
 GRAPH_PORT = 8071
 SENT = Path("/run/planton-walk.json")
-PATIENCE = 240.0  # seconds for the whole of Planton to be ready
+PATIENCE = 150.0  # seconds for the whole of Planton to be ready
 INSIDE = "/opt/planton/.venv/bin/python -m scripts.deploy_walk"
 
 # The page's line → what a person does there. Each must be met: a page that changed without this table fails the walk.
@@ -72,7 +73,8 @@ NETWORK = 2  # the first blocks reach the internet; from then on the root is on 
 # What makes a machine of a folder: namespaces, the kernel's own file systems, systemd as the first process.
 BOOT = """
 set -e
-mount --bind "$1" "$1"; cd "$1"
+mkdir -p "$2/upper" "$2/work" "$2/root"
+mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work,metacopy=on" overlay "$2/root"; cd "$2/root"
 mount -t proc proc proc; mount -t sysfs -o ro sysfs sys; mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev; mkdir dev/pts dev/shm
 for file in null zero full random urandom tty; do : > dev/$file; mount --bind /dev/$file dev/$file; done
@@ -81,7 +83,7 @@ mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts; ln -s pts/ptmx dev/p
 mount -t tmpfs -o mode=1777 tmpfs dev/shm; mount -t tmpfs -o mode=755 tmpfs run; mount -t tmpfs -o mode=1777 tmpfs tmp
 ip link set lo up
 hostname planton-walk
-pivot_root . mnt; umount -l mnt
+pivot_root . mnt; umount -l mnt; mount --make-rshared /
 exec env -i container=planton-walk PATH=/usr/sbin:/usr/bin /usr/lib/systemd/systemd --log-target=journal
 """
 
@@ -104,9 +106,13 @@ def main() -> int:
     if os.geteuid() != 0:
         print("Ce parcours fait une machine entière : lancez-le en root.", file=sys.stderr)
         return 2
-    walk(options)
-    if not options.keep:
-        shutil.rmtree(options.root)
+    try:
+        walk(options)
+    except subprocess.CalledProcessError:
+        return 1  # the step that failed has spoken
+    finally:
+        if not options.keep and not options.again:
+            shutil.rmtree(options.root, ignore_errors=True)
     return 0
 
 
@@ -148,9 +154,14 @@ def walk(options: argparse.Namespace) -> None:
         graph = subprocess.Popen(within(first, f"cd /opt/planton && exec {INSIDE} --graph"))
         try:
             for number, step in enumerate(steps[NETWORK:], NETWORK + 1):
-                print(f"-- bloc {number}", flush=True)
+                told(f"bloc {number} : {step.splitlines()[0][:70]}")
                 subprocess.run(within(first, f"cd /opt/planton\n{step}"), check=True)
             subprocess.run(within(first, f"cd /opt/planton && {INSIDE} --citizen"), check=True)
+        except subprocess.CalledProcessError:
+            subprocess.run(
+                within(first, "journalctl --no-pager --output=cat --unit 'planton*' --unit postgresql | tail -n 60")
+            )
+            raise
         finally:
             graph.terminate()
             graph.wait()
@@ -190,6 +201,7 @@ def _environment(root: Path) -> list[str]:
     """What the surroundings of the fresh root ask for before the page begins."""
     lines = ["git config --global --add safe.directory /srv/planton.git 2> /dev/null || true"]
     if (root / "opt" / "python310").exists():
+        lines.append("echo /opt/python310/lib > /etc/ld.so.conf.d/python310.conf && ldconfig")
         lines.append("export PATH=$PATH:/opt/python310/bin")
     if (root / "usr/local/share/ca-certificates/walk.crt").exists():
         bundle = "/etc/ssl/certs/ca-certificates.crt"
@@ -213,7 +225,9 @@ def booted(root: Path) -> Iterator[int]:
         "private",
         "--kill-child",
     ]
-    process = subprocess.Popen(["unshare", *spaces, "sh", "-c", BOOT, "boot", str(root)])
+    layer = root.with_name(root.name + ".layer")
+    shutil.rmtree(layer, ignore_errors=True)
+    process = subprocess.Popen(["unshare", *spaces, "sh", "-c", BOOT, "boot", str(root), str(layer)])
     try:
         first = 0
         deadline = time.monotonic() + 60
@@ -235,6 +249,7 @@ def booted(root: Path) -> Iterator[int]:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+        shutil.rmtree(layer, ignore_errors=True)
 
 
 def within(first: int, script: str) -> list[str]:
@@ -360,9 +375,28 @@ def _machine() -> int:
         print(f"   {name} : {user}")
     assert len(units) == 7, units
     assert holders == {"planton-sender.service"}, holders
+    # Once each: the nightly back-up; a file of the trainers and git's record, by the account of console and trainer.
+    _must("systemctl", "start", "planton-backup.service")
+    backups = [path.name for path in Path("/var/backups/planton").iterdir()]
+    print(f"   sauvegarde : {', '.join(sorted(backups))}")
+    assert len(backups) == 2, backups
+    edit = "from bot.trainer.project import Project; from pathlib import Path; p = Project(Path('/opt/planton')); "
+    edit += "p.write('domain.yml', p.read('domain.yml') + '# essai\\n'); print(p.git('status', '--short').strip())"
+    changed = _must("runuser", "-u", "planton-console", "--", "/opt/planton/.venv/bin/python", "-c", edit)
+    assert "M domain.yml" in changed, changed
+    outside = subprocess.run(
+        ["runuser", "-u", "planton-console", "--", "mv", "/opt/planton/bot", "/opt/planton/bot2"], check=False
+    )
+    assert outside.returncode != 0
     failed = _said("systemctl", "list-units", "--failed", "--plain", "--no-legend", "planton*")
     assert failed == "", failed
     return 0
+
+
+def _must(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
 
 
 def _said(*words: str) -> str:
