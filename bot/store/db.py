@@ -26,7 +26,10 @@ MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
 
 _NOTES = "planton_notes"  # what is to be notified after the commit, under this name in the connection's info
 _NOT_DURABLE = text("SET LOCAL synchronous_commit = off")
-_NOTIFY = "SELECT pg_notify(n.channel, n.payload) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)"
+_NOTIFY = """
+    SELECT pg_notify(n.channel, n.payload) FROM unnest($1::text[], $2::text[]) AS n(channel, payload),
+        (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
+"""  # nothing is written
 Note = tuple[str, str]  # channel, payload
 
 DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emergency", "planton_console"
@@ -100,18 +103,13 @@ class Database:
             hide_parameters=True,  # an error must not quote a citizen
         )
         self._plain = PlainPool(self._connect_plain, max(2, size // 2))
-        self._notices = Notices(PlainPool(self._connect_notices, 1))
+        self._notices = Notices(PlainPool(self._connect_plain, 1))
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         return await connect(self.url, self._name, prepare_threshold=3)
 
     async def _connect_plain(self) -> psycopg.AsyncConnection[Any]:
         return await connect(self.url, self._name, autocommit=True, prepare_threshold=1)
-
-    async def _connect_notices(self) -> psycopg.AsyncConnection[Any]:
-        connection = await connect(self.url, self._name, autocommit=True, prepare_threshold=1)
-        await connection.execute("SET synchronous_commit = off", prepare=False)  # nothing is written
-        return connection
 
     @contextlib.asynccontextmanager
     async def begin(self, durable: bool = True) -> AsyncIterator[AsyncConnection]:

@@ -9,7 +9,6 @@ its fate, and gets no reading. What cannot be told that way (hand-offs) is done 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,11 +19,10 @@ from sqlalchemy import TextClause, text
 
 from bot.core.dialogue import Understanding
 from bot.policy.search import stems
-from bot.store import outbox, search
+from bot.store import outbox, rows, search
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.workbench import readings
-from bot.store.workbench.readings import hexadecimal
 
 if TYPE_CHECKING:
     from bot.store.conversations import Conversation, Finish, OutgoingReply
@@ -56,11 +54,18 @@ _FENCE = """
         RETURNING c.id, c.account, c.due_at)"""
 _ALONE = "AND NOT EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL)"
 
-_SAID = "n bigint, author text, message bytea, urgency smallint, bound integer, dedup text, tokens bigint[]"
-_SAY = f""",
+_SAID = {
+    "n": "bigint",  # from 1, in order
+    "author": "text",
+    "message": "bytea",
+    "urgency": "smallint",
+    "bound": "integer",
+    "dedup": "text",
+    "tokens": "bigint[]",
+}
+_SAY = """,
     said AS MATERIALIZED (
-        SELECT nextval('outbox_id_seq') AS id, i.* FROM fenced CROSS JOIN json_to_recordset(CAST(:said AS json)) AS i({_SAID})
-        ORDER BY i.n),
+        SELECT nextval('outbox_id_seq') AS id, i.* FROM fenced CROSS JOIN {rows} ORDER BY i.n),
     queued AS (
         INSERT INTO outbox (id, conversation_id, account, lane, author, message, priority, owner_version, created_at, due_at,
             dedup) OVERRIDING SYSTEM VALUE
@@ -72,11 +77,19 @@ _SAY = f""",
         INSERT INTO search_documents (kind, ref, conversation_id, at, tokens)
         SELECT 'outbox', s.id, CAST(:id AS bigint), CAST(:now AS timestamptz), s.tokens
         FROM said s JOIN queued q ON q.id = s.id WHERE s.tokens IS NOT NULL
-        ON CONFLICT (kind, ref) DO UPDATE SET at = excluded.at, tokens = excluded.tokens)"""  # noqa: S608
+        ON CONFLICT (kind, ref) DO UPDATE SET at = excluded.at, tokens = excluded.tokens)"""
 
-# Without a disposition, an event goes on waiting. `reply`: the number among what is said.
-_FATE = """event bigint, disposition text, reason text, reply bigint, route text, waiting text, intent text, confidence real,
-    entities bytea"""
+_FATE = {
+    "event": "bigint",
+    "disposition": "text",  # NULL: it goes on waiting
+    "reason": "text",
+    "reply": "bigint",  # its number among what is said
+    "route": "text",
+    "waiting": "text",
+    "intent": "text",
+    "confidence": "real",
+    "entities": "bytea",
+}
 _SETTLE = """,
     settled AS (
         UPDATE events e SET disposition = i.disposition,
@@ -86,7 +99,7 @@ _SETTLE = """,
             outbox_id = CASE WHEN i.disposition IS NULL THEN e.outbox_id ELSE {outbox} END,
             route = coalesce(i.route, e.route), intent = coalesce(i.intent, e.intent),
             confidence = coalesce(i.confidence, e.confidence), entities = coalesce(i.entities, e.entities)
-        FROM fenced CROSS JOIN json_to_recordset(CAST(:fates AS json)) AS i({fate}) {said}
+        FROM fenced CROSS JOIN {rows} {said}
         WHERE e.id = i.event AND e.disposition IS NULL
         RETURNING e.id, e.conversation_id, e.platform)"""
 _OF_SAID = "LEFT JOIN (said s JOIN queued q ON q.id = s.id) ON s.n = i.reply"
@@ -102,24 +115,33 @@ class Statement(NamedTuple):
     names: tuple[str, ...]
 
 
-@lru_cache(maxsize=500)
-def statement(sets: tuple[str, ...], says: bool, settles: bool, reads: bool, grouped: bool, alone: bool) -> Statement:
-    """Returns a row, when the conversation is due again, if the fence held. `sets`: columns of the conversation, sorted.
+class Shape(NamedTuple):
+    """What tells one statement from another. `sets`: columns of the conversation, sorted; `said`, `fates`, `readings`: how many
+    rows; `grouped`: a reading may belong to a group; `alone`: only where no hand-off is open, else nothing is written."""
 
-    `grouped`: a reading may belong to a group. `alone`: only where no hand-off is open; else nothing is written.
-    """
-    columns = "".join(f"{name} = CAST(:set_{name} AS {_SETS[name]}), " for name in sets)
-    parts = [_FENCE.format(sets=columns, alone=_ALONE if alone else "")]
-    if says:
-        parts.append(_SAY)
-    if settles:
-        join, row = (_OF_SAID, "q.id") if says else ("", "NULL")
-        parts.append(_SETTLE.format(fate=_FATE, said=join, outbox=row))
-    if reads:
-        parts.append(_READ.format(insert=readings.insert("settled", grouped)))
+    sets: tuple[str, ...]
+    said: int
+    fates: int
+    readings: int
+    grouped: bool
+    alone: bool
+
+
+@lru_cache(maxsize=500)
+def statement(shape: Shape) -> Statement:
+    """Returns a row, when the conversation is due again, if the fence held."""
+    columns = "".join(f"{name} = CAST(:set_{name} AS {_SETS[name]}), " for name in shape.sets)
+    parts = [_FENCE.format(sets=columns, alone=_ALONE if shape.alone else "")]
+    if shape.said:
+        parts.append(_SAY.format(rows=rows.source("said", _SAID, shape.said)))
+    if shape.fates:
+        join, row = (_OF_SAID, "q.id") if shape.said else ("", "NULL")
+        parts.append(_SETTLE.format(rows=rows.source("fates", _FATE, shape.fates), said=join, outbox=row))
+    if shape.readings:
+        parts.append(_READ.format(insert=readings.insert("settled", shape.readings, shape.grouped)))
     whole = f"WITH {''.join(parts)}\n    SELECT due_at FROM fenced"  # noqa: S608
     names: dict[str, int] = {}
-    plain = re.sub(r":([a-z_]+)", lambda found: f"${names.setdefault(found[1], len(names) + 1)}", whole)
+    plain = re.sub(r":([a-z_0-9]+)", lambda found: f"${names.setdefault(found[1], len(names) + 1)}", whole)
     return Statement(text(whole), plain, tuple(names))
 
 
@@ -157,7 +179,7 @@ class Outcome:
         """Event → what becomes of it, by the columns of `_FATE`."""
         finish = self._finish
         first = len(self._said) - len(finish.replies) + 1
-        rows: dict[int, dict[str, Any]] = {}
+        fates: dict[int, dict[str, Any]] = {}
         for one in finish.settlements:
             row = {
                 **self._read(one.understanding),
@@ -168,27 +190,27 @@ class Outcome:
             if one.reply is not None:
                 row["reply"] = first + one.reply
             for event in one.events:
-                rows.setdefault(event, {"event": event, **row})
+                fates.setdefault(event, {"event": event, **row})
         for why, events in finish.waiting.items():
             for event in events:
-                rows.setdefault(event, {"event": event, "waiting": why})
+                fates.setdefault(event, {"event": event, "waiting": why})
         for event, understanding in finish.understood.items():
-            rows.setdefault(event, {"event": event}).update(self._read(understanding))
-        return rows
+            fates.setdefault(event, {"event": event}).update(self._read(understanding))
+        return fates
 
     def _read(self, understanding: Understanding | None) -> dict[str, Any]:
         if understanding is None:
             return {}
         row: dict[str, Any] = {"intent": understanding.intent, "confidence": understanding.confidence}
         if understanding.entities:
-            row["entities"] = hexadecimal(self._codec.seal_json(understanding.entities, understandings.COLUMN))
+            row["entities"] = rows.hexadecimal(self._codec.seal_json(understanding.entities, understandings.COLUMN))
         return row
 
     def statement(self, alone: bool) -> Statement:
-        """See `statement`."""
+        """The one that writes it."""
         grouped = any(row["bands"] is not None for row in self._readings)
-        sets = tuple(sorted(self._sets))
-        return statement(sets, bool(self._said), bool(self._events), bool(self._readings), grouped, alone)
+        said, fates, read = (min(len(some), rows.FEW + 1) for some in (self._said, self._events, self._readings))
+        return statement(Shape(tuple(sorted(self._sets)), said, fates, read, grouped, alone))
 
     def values(self, codecs: Sequence[Codec]) -> dict[str, Any]:
         """The statement's parameters. `codecs`: of `search.writers`."""
@@ -204,9 +226,10 @@ class Outcome:
             "now": self._now,
         }
         values.update((f"set_{name}", value) for name, value in self._sets.items())
-        values["said"] = json.dumps([self._row(n, outgoing, codecs) for n, outgoing in enumerate(self._said, 1)])
-        values["fates"] = json.dumps(list(self._events.values()))
-        values["readings"] = json.dumps(self._readings)
+        said = [self._row(n, outgoing, codecs) for n, outgoing in enumerate(self._said, 1)]
+        values.update(rows.parameters("said", _SAID, said))
+        values.update(rows.parameters("fates", _FATE, list(self._events.values())))
+        values.update(readings.parameters(self._readings))
         return values
 
     def _row(self, number: int, outgoing: OutgoingReply, codecs: Sequence[Codec]) -> dict[str, Any]:
@@ -215,7 +238,7 @@ class Outcome:
         return {
             "n": number,
             "author": outgoing.author,
-            "message": hexadecimal(outbox.sealed(self._codec, outgoing.reply)),
+            "message": rows.hexadecimal(outbox.sealed(self._codec, outgoing.reply)),
             "urgency": outgoing.priority,
             "bound": version if outgoing.bound else None,
             "dedup": outgoing.dedup,

@@ -119,6 +119,29 @@ async def test_one_statement_writes_the_whole_turn(desk: Desk) -> None:
     assert await desk.counts() == (3, 1, 3)
 
 
+async def test_many_messages_are_answered_as_few_are(desk: Desk) -> None:
+    events = [await desk.says(words=f"et encore une question {number}") for number in range(6)]
+    (claimed,) = await desk.claim()
+    found = Understanding("plainte_comment", 0.5, (("plainte_comment", 0.5),), {"ville": "Lyon"}, model="m")
+    words = "une question qui se lit dans le carnet de doléances"
+    finish = Finish(
+        settlements=tuple(Settlement((e,), "answered", None, i, "answer", found) for i, e in enumerate(events)),
+        replies=tuple(OutgoingReply(Reply(f"Réponse {number}.")) for number in range(6)),
+        readings=tuple(NewReading((event,), desk.now, words, found, "answer", True) for event in events),
+    )
+    await desk.store.finish(claimed, finish, desk.now)
+    rows = await desk.run(
+        "SELECT o.message, e.entities FROM events e JOIN outbox o ON o.id = e.outbox_id ORDER BY e.id"
+    )
+    said = [desk.codec.open_json(row.message, "outbox.message")["text"] for row in rows]
+    assert said == [f"Réponse {number}." for number in range(6)]
+    assert all(desk.codec.open_json(row.entities, "events.entities") == {"ville": "Lyon"} for row in rows)
+    assert await desk.counts() == (6, 6, 6)
+    read = await desk.run("SELECT words, ranking, reasons, bands FROM readings ORDER BY event_id")
+    assert {desk.codec.open(row.words, "readings.words").decode() for row in read} == {words}
+    assert all(row.ranking == [["plainte_comment", 0.5]] and "clarified" in row.reasons and row.bands for row in read)
+
+
 async def test_a_lost_lease_writes_nothing(desk: Desk) -> None:
     event = await desk.says()
     (first,) = await desk.claim()

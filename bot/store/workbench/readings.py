@@ -6,13 +6,13 @@ the engine read them. Only what is worth a look (`bot.policy.doubt`) is sketched
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Understanding
@@ -21,6 +21,7 @@ from bot.policy.intents import EMERGENCY
 from bot.policy.likeness import ALIKE, bands
 from bot.policy.normalise import normalise
 from bot.store import news
+from bot.store import rows as values
 from bot.store.codec import Codec
 
 WORDS = "readings.words"
@@ -79,13 +80,12 @@ _LEADER = """
     WHERE r.bands IS NOT NULL AND r.decision_id IS NULL AND r.bands && CAST({bands} AS bigint[])
       AND r.intent IS NOT DISTINCT FROM {intent} AND r.event_id <> {event} AND shared.n >= {needed}
     ORDER BY shared.n DESC, r.event_id LIMIT 1"""
-_RECORD = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
 
 
-def insert(source: str, grouped: bool = True) -> str:
-    """The statement that keeps `:readings`, the JSON of `rows`, read at `:now`.
+def insert(events: str, number: int, grouped: bool = True) -> str:
+    """The statement that keeps so many rows (`parameters`), read at `:now`.
 
-    `source`: their events (id, conversation_id, platform). `grouped` False: none of them may belong to a group.
+    `events`: where theirs are found (id, conversation_id, platform). `grouped` False: none of them may belong to a group.
     """
     leader = _LEADER.format(bands="i.bands", intent="i.intent", event="i.event", needed="i.needed")
     group, bands, join = "i.event", "NULL", ""
@@ -97,8 +97,8 @@ def insert(source: str, grouped: bool = True) -> str:
             danger, route, clarified, model, unknown, reasons, weight, group_id, bands)
         SELECT i.event, i.also, e.conversation_id, e.platform, i.at, CAST(:now AS timestamptz), i.words, i.ranking, i.intent,
             i.confidence, i.danger, i.route, i.clarified, i.model, i.unknown, i.reasons, i.weight, {group}, {bands}
-        FROM json_to_recordset(CAST(:readings AS json)) AS i({_RECORD})
-        JOIN {source} e ON e.id = i.event {join}
+        FROM {values.source("readings", _COLUMNS, number)}
+        JOIN {events} e ON e.id = i.event {join}
         ON CONFLICT (event_id) DO UPDATE SET (also, at, read_at, words, ranking, intent, confidence, danger, route, clarified,
                 model, unknown, reasons, weight, group_id, bands) =
             (EXCLUDED.also, EXCLUDED.at, EXCLUDED.read_at, EXCLUDED.words, EXCLUDED.ranking, EXCLUDED.intent,
@@ -108,9 +108,18 @@ def insert(source: str, grouped: bool = True) -> str:
     """  # noqa: S608
 
 
+def parameters(found: Sequence[values.Row]) -> dict[str, Any]:
+    """The values for `insert`. `found`: of `rows`."""
+    return values.parameters("readings", _COLUMNS, found)
+
+
 _EVENTS = """(SELECT id, conversation_id, platform FROM events
     WHERE conversation_id IS NOT NULL AND reason IS DISTINCT FROM 'unsent')"""
-_KEEP = text(insert(_EVENTS))
+
+
+@cache
+def _keep(number: int) -> TextClause:
+    return text(insert(_EVENTS, number))
 
 
 async def keep(connection: AsyncConnection, codec: Codec, readings: Sequence[NewReading], now: datetime) -> None:
@@ -126,7 +135,7 @@ async def keep(connection: AsyncConnection, codec: Codec, readings: Sequence[New
             text("DELETE FROM readings WHERE event_id = ANY(:ids) AND decision_id IS NULL"), {"ids": joined}
         )
     found = rows(codec, readings)
-    await connection.execute(_KEEP, {"now": now, "readings": json.dumps(found)})
+    await connection.execute(_keep(min(len(found), values.FEW + 1)), {"now": now, **parameters(found)})
     if any(row["weight"] for row in found):
         await news.topic(connection, TOPIC)
 
@@ -146,7 +155,7 @@ def _row(codec: Codec, one: NewReading) -> dict[str, Any]:
         "event": one.events[0],
         "also": one.events[1:],
         "at": one.at.isoformat(),
-        "words": hexadecimal(codec.seal(one.words.encode(), WORDS)),
+        "words": values.hexadecimal(codec.seal(one.words.encode(), WORDS)),
         "ranking": one.understanding.ranking[:BEST],
         "intent": one.understanding.intent,
         "confidence": round(one.understanding.confidence, 6),
@@ -160,11 +169,6 @@ def _row(codec: Codec, one: NewReading) -> dict[str, Any]:
         "bands": sketch or None,
         "needed": needed(sketch),
     }
-
-
-def hexadecimal(value: bytes) -> str:
-    """Bytes as PostgreSQL reads them in JSON."""
-    return "\\x" + value.hex()
 
 
 def literal(values: Sequence[object]) -> str:
