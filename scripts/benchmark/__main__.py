@@ -25,10 +25,19 @@ def main() -> int:
     """Exit code 1 when something that must hold did not."""
     options = _parser().parse_args()
     print(page.circumstances(page.said_by(), 0.0), flush=True)
-    return 0 if all([step(options) for step in options.steps(options)]) else 1
+    return 0 if all([_done(step, options) for step in options.steps(options)]) else 1
 
 
 Step = Callable[[argparse.Namespace], bool]
+
+
+def _done(step: Step, options: argparse.Namespace) -> bool:
+    """Whether all held; what could not be measured does not keep the rest from it."""
+    try:
+        return step(options)
+    except SystemExit as failure:
+        print(f"not measured: {failure}", file=sys.stderr, flush=True)
+        return False
 
 
 def _parser() -> argparse.ArgumentParser:
