@@ -448,6 +448,7 @@ async def console(settings: Settings, url: str) -> None:
     from bot.app import trial as trials
     from bot.console.app import create_console
     from bot.console.deps import ConsoleDeps
+    from bot.watch.console import measure
 
     policy = Live(settings)
     host = settings.host("CONSOLE_HOST")
@@ -482,7 +483,11 @@ async def console(settings: Settings, url: str) -> None:
             retention=settings.retention,
         )
         try:
-            await serve(create_console(deps), host, settings.port("CONSOLE_PORT"))
+            registry = measures.registry()
+            app = create_console(deps)
+            measure(app, registry)
+            async with telling(registry, settings.host("METRICS_HOST"), settings.metrics_port("console")):
+                await serve(app, host, settings.port("CONSOLE_PORT"))
         finally:
             await candidate.close()
             await engine.close()

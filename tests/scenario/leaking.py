@@ -124,12 +124,14 @@ async def shown(planton: Planton) -> dict[str, bytes]:
         (f"{planton.url}/metrics", {}),
         (f"{planton.sender_url}/healthz", {}),
         (f"{planton.sender_url}/metrics", {}),
+        *((f"http://127.0.0.1:{int(planton.environ['PLANTON_METRICS_PORT']) + place}/metrics", {}) for place in (0, 1)),
         (f"{console}/connexion", {}),
         (f"{console}/nulle-part", {}),
     ):
         async with planton.session.get(url, headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as answer:
             found[f"{url} {bool(headers)}"] = str(answer.headers).encode() + await answer.read()
-    for words in (("doctor",), ("doctor", "--json"), ("keys", "status"), ("purge", "--simuler")):
+    looks = (("doctor",), ("doctor", "--json"), ("top", "--once"), ("top", "--json"))
+    for words in (*looks, ("keys", "status"), ("purge", "--simuler")):
         _, out, err = await command(planton.environ, *words, seconds=120)
         found["planton " + " ".join(words)] = (out + err).encode()
     lines = []

@@ -35,6 +35,7 @@ from tests.scenario.processes import (
     settled,
     until,
 )
+from tests.scenario.system import free_ports
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 
@@ -59,7 +60,10 @@ def table(pytestconfig: pytest.Config) -> Iterator[Table]:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Everything, over a light engine."""
     folder = tmp_path_factory.mktemp("faults")
-    async with ScriptedGraph(latency=0.05) as graph, Planton(folder, graph.url, light=True) as planton:
+    async with (
+        ScriptedGraph(latency=0.05) as graph,
+        Planton(folder, graph.url, light=True, METRICS_PORT=str(free_ports(2)), LOG_LEVEL="debug") as planton,
+    ):
         meta = Meta(planton, graph)
         try:
             yield World(planton, meta, graph)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from sanic import Sanic
+from sanic.response import text
 
 from bot.gateway.metrics import GatewayMetrics
 from bot.watch import measures
+from bot.watch.console import measure
 from bot.watch.sender import LANES, OK, SenderMetrics
 from bot.watch.site import Queue, Site, SiteMetrics
 from bot.watch.worker import WorkerMetrics
@@ -52,6 +59,7 @@ THINGS = (
     *("storing", "up", "spooled_emergencies"),
 )
 _FOREIGN = ("process_", "python_")
+_numbers = itertools.count()
 
 
 async def _look() -> Site:
@@ -78,6 +86,7 @@ async def told() -> str:
         sender.sent(lane, 0.1, 0.2)
     sender.watch({("reply", "sent"): 1}, 40, lambda: 0.5, lambda: 2)
     await SiteMetrics(registry, _look, _engines).refresh()
+    measure(Sanic(f"metrics_{next(_numbers)}", configure_logging=False), registry)
     return measures.written(registry).decode()
 
 
@@ -188,3 +197,25 @@ def test_metas_highest_use_within_a_minute_is_told(monkeypatch: pytest.MonkeyPat
         assert use() == highest
     moment = 1200.0
     assert use() == 0
+
+
+async def test_a_console_counts_its_requests_by_method_and_status_not_by_page() -> None:
+    registry = CollectorRegistry()
+    app: Sanic[Any, Any] = Sanic(f"metrics_{next(_numbers)}", configure_logging=False)
+    measure(app, registry)
+    app.add_route(lambda request, number: text("bon"), "/conversations/<number>", name="page")
+    sock = socket.create_server(("127.0.0.1", 0))
+    server: Any = await app.create_server(sock=sock, return_asyncio_server=True, access_log=False)
+    await server.startup()
+    await server.start_serving()
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    async with aiohttp.ClientSession() as client:
+        for path in ("/conversations/7411", "/nulle-part"):
+            async with client.get(url + path) as response:
+                await response.read()
+    server.close()
+    await server.wait_closed()
+    told = measures.written(registry).decode()
+    for status in ("2xx", "4xx"):
+        assert f'planton_console_request_seconds_count{{method="GET",status="{status}"}} 1.0' in told
+    assert "7411" not in told
