@@ -91,7 +91,7 @@ async def test_the_internet_sees_the_webhook_and_whether_it_lives(edge: Edge) ->
     challenge = {"hub.mode": "subscribe", "hub.verify_token": VERIFY, "hub.challenge": "1158201444"}
     async with edge.client.get(url + WEBHOOK, params=challenge) as got:
         assert (got.status, await got.text()) == (200, "1158201444")
-        assert got.headers["Strict-Transport-Security"] == "max-age=63072000"
+        assert got.headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
     statuses = {}
     for path in ("/healthz", "/readyz", "/metrics", "/", "/webhooks/meta/", "/webhooks/metadata", "/connexion"):
         async with edge.client.get(url + path) as got:
@@ -103,6 +103,16 @@ async def test_the_internet_sees_the_webhook_and_whether_it_lives(edge: Edge) ->
         assert got.status == 403
     assert VERIFY not in edge.nginx.logs()  # of the question, the path alone is written down
     assert f"GET {WEBHOOK} HTTP/1.1 200" in edge.nginx.logs()
+
+
+async def test_in_the_clear_there_is_no_webhook_and_no_way_to_it(edge: Edge) -> None:
+    raw = json.dumps(page(item("m_1", "bonjour"))).encode()
+    url = f"http://127.0.0.1:{edge.nginx.plain}"
+    for path in (WEBHOOK, "/", "/healthz"):
+        headers = {"Host": PUBLIC, HEADER: sign(SECRET, raw)}
+        async with edge.client.post(url + path, data=raw, headers=headers, allow_redirects=False) as got:
+            assert got.status == 404
+    assert edge.gateway.inbox.begun == 0
 
 
 def _offered(site: Nginx, name: str, **limits: ssl.TLSVersion) -> tuple[str | None, str | None, str]:

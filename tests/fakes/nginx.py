@@ -70,6 +70,7 @@ class Nginx:
     program: str
     here: Path
     port: int
+    plain: int  # the port without TLS
 
     def url(self, site: str) -> str:
         """The address of a site."""
@@ -127,7 +128,7 @@ def prepared(here: Path, gateways: Sequence[int], console: int) -> Nginx:
 
     The second gateway's line is the one that stands there as a remark.
     """
-    port = free_port()
+    port, plain = free_port(), free_port()
     for name in (PUBLIC, CONSOLE):
         _certify(here / "live" / name)
     for path in FILES.iterdir():
@@ -142,7 +143,7 @@ def prepared(here: Path, gateways: Sequence[int], console: int) -> Nginx:
         text = re.sub(r"/etc/nginx/planton/(tls|proxy)\.conf", rf"{here}/planton-\1.conf", text)
         text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.M)  # a machine of tests may be without IPv6
         text = text.replace("listen 443 ", f"listen 127.0.0.1:{port} ").replace(
-            "listen 80;", f"listen 127.0.0.1:{free_port()};"
+            "listen 80;", f"listen 127.0.0.1:{plain};"
         )
         (here / path.name).write_text(text, encoding="utf-8")
     (here / "nginx.conf").write_text(MAIN.format(here=here), encoding="utf-8")
@@ -151,7 +152,7 @@ def prepared(here: Path, gateways: Sequence[int], console: int) -> Nginx:
     for folder in (here, *here.parents):
         if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o111)
-    return Nginx(program(), here, port)
+    return Nginx(program(), here, port, plain)
 
 
 def _certify(folder: Path) -> None:
