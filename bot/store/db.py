@@ -36,7 +36,7 @@ DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emer
 TRAINER = "planton_trainer"
 
 
-GATHER = 0.004  # seconds for which what is to be notified is gathered while much happens
+GATHER = 0.01  # seconds for which what is to be notified is gathered while much happens
 
 MET = frozenset({"40001", "40P01"})  # SQL states of a transaction that met others: trying it again helps
 
@@ -180,7 +180,8 @@ class Database:
 
 
 class Notices:
-    """Wakes others after a commit: at once when little happens, else for all that was committed within GATHER seconds together.
+    """Wakes others after a commit: at once when little happens or somebody is in danger, else for all that was committed
+    within GATHER seconds together.
 
     PostgreSQL holds one lock over all commits that notify, so that in the transaction itself each would wait for the disk
     alone; and each transaction that notifies wakes every process that listens to anything. What a crash or a broken connection
@@ -191,16 +192,21 @@ class Notices:
         self._pool = pool
         self._notes: dict[Note, None] = {}
         self._last = 0.0
+        self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def add(self, notes: Iterable[Note]) -> None:
         """Notify these soon."""
-        self._notes.update(dict.fromkeys(notes))
+        new = dict.fromkeys(notes)
+        self._notes.update(new)
+        if any(channel == EMERGENCY for channel, _ in new):
+            self._hurry.set()
         if self._notes and self._task is None:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Notify what is left, and end."""
+        self._hurry.set()
         if self._task is not None:
             await self._task
         await self._pool.close()
@@ -209,14 +215,19 @@ class Notices:
         loop = asyncio.get_running_loop()
         try:
             while self._notes:
-                pause = self._last + GATHER - loop.time()
-                if pause > 0:
-                    await asyncio.sleep(pause)
+                await self._gather(self._last + GATHER - loop.time())
                 self._last = loop.time()
                 notes, self._notes = self._notes, {}
                 await self._send(notes)
         finally:
             self._task = None
+
+    async def _gather(self, seconds: float) -> None:
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._hurry.wait()
+        self._hurry.clear()
 
     async def _send(self, notes: Iterable[Note]) -> None:
         channels, payloads = zip(*notes, strict=True)

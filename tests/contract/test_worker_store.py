@@ -14,10 +14,10 @@ from bot.core.clock import FrozenClock
 from bot.core.dialogue import Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Message, body_to_json
-from bot.store import handoffs, outbox
+from bot.store import db, handoffs, outbox
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, Conversation, Conversations, Finish, OutgoingReply, Settlement
-from bot.store.db import CONSOLE, DUE, OUTBOX, Database, Listener, notify
+from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener, notify
 from bot.store.workbench.readings import NewReading
 
 LEASE = timedelta(seconds=9)
@@ -326,6 +326,22 @@ async def test_notifications_are_gathered_and_all_arrive(database: Database) -> 
         await database.close()  # what was not yet told is told
         told = [await asyncio.wait_for(heard.get(), 5) for _ in range(21)]
     assert sorted(told) == sorted([*((CONSOLE, str(number)) for number in range(20)), (OUTBOX, "")])
+    await listener.close()
+
+
+async def test_who_is_in_danger_waits_for_no_company(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "GATHER", 3600)
+    listener = Listener(database.url, (CONSOLE, EMERGENCY))
+    with listener.subscribe() as heard:
+        listener.start()
+        for _ in range(2):
+            await asyncio.wait_for(heard.get(), 5)
+        database.tell([(CONSOLE, "1")])
+        assert await asyncio.wait_for(heard.get(), 5) == (CONSOLE, "1")  # quiet until now: at once
+        database.tell([(CONSOLE, "2")])
+        database.tell([(EMERGENCY, "")])
+        told = [await asyncio.wait_for(heard.get(), 5) for _ in range(2)]
+    assert sorted(told) == [(CONSOLE, "2"), (EMERGENCY, "")]
     await listener.close()
 
 
