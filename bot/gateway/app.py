@@ -25,6 +25,7 @@ from sanic.response import BaseHTTPResponse
 from sanic.response import json as json_response
 from sanic.response import raw as raw_response
 from sanic.response import text as text_response
+from sanic.signals import SignalRouter
 
 from bot.core.errors import BadPayload, BadSignature
 from bot.gateway.metrics import GatewayMetrics
@@ -60,7 +61,10 @@ _numbers = itertools.count(1)
 def create_gateway(deps: GatewayDeps) -> Sanic[Any, Any]:
     """The Sanic application. Several may live in one process."""
     app: Sanic[Any, Any] = Sanic(
-        f"planton_gateway_{next(_numbers)}", configure_logging=False, error_handler=_ShortErrors()
+        f"planton_gateway_{next(_numbers)}",
+        configure_logging=False,
+        error_handler=_ShortErrors(),
+        signal_router=_Unheard(),
     )
     # Query strings hold tokens, so no access log. Every limit below is one that a client can run into.
     app.config.update(
@@ -88,6 +92,16 @@ def create_gateway(deps: GatewayDeps) -> Sanic[Any, Any]:
     app.register_listener(gateway.start, "before_server_start")
     app.register_listener(gateway.stop, "before_server_stop")
     return app
+
+
+class _Unheard(SignalRouter):
+    """Sanic signals a dozen moments of each request, and searches each time for handlers that nobody has registered."""
+
+    async def dispatch(self, event: Any, **more: Any) -> Any:
+        """What concerns the server goes its way."""
+        if isinstance(event, str) and event.startswith("http."):
+            return None
+        return await super().dispatch(event, **more)
 
 
 async def _no_page(request: Request, response: BaseHTTPResponse) -> None:

@@ -41,8 +41,8 @@ class Together:
 async def together(connection: AsyncConnection) -> AsyncIterator[Together]:
     """`connection`: of `Database.begin`. Its errors are raised as SQLAlchemy's, as everywhere else, at the end of the block at
     the latest; who is cancelled meanwhile leaves no connection behind whose state nobody knows."""
-    pooled = await connection.get_raw_connection()
-    raw: Any = pooled.driver_connection
+    assert connection.sync_connection is not None
+    raw: Any = connection.sync_connection.connection.driver_connection  # there since `begin`: nothing to wait for
     try:
         async with raw.pipeline():
             yield Together(raw)
