@@ -114,6 +114,7 @@ class Site:
         self.session: aiohttp.ClientSession = None  # type: ignore[assignment]
         self.words: set[str] = set()
         self.graph_url = ""
+        self._started: dict[str, float] = {}
         self.engines = list(ENGINES)  # those that workers that start from now on are told of
         self._secrets = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "METRICS_TOKEN")}
         self._secrets["DATA_KEY"] = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -155,6 +156,7 @@ class Site:
         """Start what runs on a machine; it is ready a little later."""
         host = self.hosts[name]
         log = self.folder / f"{name}.log"
+        self._started[name] = time.time()
         if name == "db":
             words = [sys.executable, "-m", "scripts.machines", "_postgres", str(self.folder / "db"), host.address]
             host.start(words, os.environ, ROOT, log)
@@ -195,7 +197,7 @@ class Site:
 
     async def ready(self, name: str) -> float:
         """Wait until what runs on a machine does its work; the seconds it took."""
-        role, address, since = ROLES.get(name), self.hosts[name].address, time.time()
+        role, address = ROLES.get(name), self.hosts[name].address
         probes = {"gateway": ":8080/readyz", "sender": ":8060/healthz", "engine": ":5005/healthz"}
 
         async def answers() -> bool:
@@ -204,7 +206,7 @@ class Site:
                 return await self._database_answers()
             if role == "worker":
                 rows = await self.rows("SELECT at FROM reloads WHERE role = 'worker' AND host = %(host)s", host=name)
-                return bool(rows) and rows[0]["at"].timestamp() > since - 30
+                return bool(rows) and rows[0]["at"].timestamp() > self._started[name]
             url = self.url + "/healthz" if name == "edge" else f"http://{address}{probes[role or '']}"
             try:
                 async with self.session.get(url, timeout=aiohttp.ClientTimeout(total=2)) as response:
@@ -592,7 +594,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--share", type=float, default=0.12, help="of a processor, for each worker and engine of the first table"
     )
-    parser.add_argument("--seconds", type=float, default=12, help="of measuring, for each line of the first table")
+    parser.add_argument("--seconds", type=float, default=15, help="of measuring, for each line of the first table")
     parser.add_argument("--rate", type=float, default=10, help="messages a second during faults")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which faults begin")
     parser.add_argument("--only", help=f"scale, faults, or some of: {', '.join(FAULTS)}")
