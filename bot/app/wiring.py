@@ -237,7 +237,7 @@ async def gateway(settings: Settings, url: str) -> None:
             ready = sum(await asyncio.gather(*(_answers(session, f"{engine}/healthz") for engine in engines)))
             return ready, len(engines) - ready
 
-        site = SiteMetrics(registry, lambda: look(opened.clock.now()), engines_by_state)
+        site = SiteMetrics(registry, lambda: look(opened.clock.now()), engines_by_state, opened.database.ping)
         uses = SecretUses(opened.database, "META_APP_SECRET", settings.app_secrets)
 
         async def engine_ready() -> bool:

@@ -100,7 +100,7 @@ class SiteLook:
                 connect_timeout=2,
                 application_name=self._name,
                 row_factory=dict_row,
-                options="-c default_transaction_read_only=on -c statement_timeout=2000",
+                options="-c default_transaction_read_only=on -c statement_timeout=1500",
             )
         return self._connection
 

@@ -55,9 +55,16 @@ class SiteMetrics(Gathered):
     """Gauges of the site on a registry. `refresh` before the registry is written."""
 
     def __init__(
-        self, registry: CollectorRegistry, look: Look, engines: Engines, clock: Callable[[], float] = time.monotonic
+        self,
+        registry: CollectorRegistry,
+        look: Look,
+        engines: Engines,
+        answers: Callable[[], Awaitable[bool]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look, self._engines, self._clock = look, engines, clock
+        """`answers`: whether the database does, which may be although a look takes too long."""
+        self._look, self._engines, self._answers, self._clock = look, engines, answers, clock
+        self._up = False
         self._site: Site | None = None
         self._ready, self._away = 0, 0
         self._seconds = 0.0
@@ -79,8 +86,10 @@ class SiteMetrics(Gathered):
 
     async def _renew(self) -> None:
         start = self._clock()
-        site, engines = await asyncio.gather(self._asked(self._look), self._asked(self._engines))
-        self._site = site
+        site, engines, up = await asyncio.gather(
+            self._asked(self._look), self._asked(self._engines), self._asked(self._answers)
+        )
+        self._site, self._up = site, site is not None or bool(up)
         self._ready, self._away = engines or (0, 0)
         self._at = self._clock()
         self._seconds = self._at - start
@@ -96,7 +105,7 @@ class SiteMetrics(Gathered):
     def collect(self) -> Iterable[Metric]:
         """The last look."""
         site = self._site
-        yield GaugeMetricFamily("planton_database_up", "Whether the database answered.", int(site is not None))
+        yield GaugeMetricFamily("planton_database_up", "Whether the database answered.", int(self._up))
         yield GaugeMetricFamily("planton_database_look_seconds", "How long the last look took.", self._seconds)
         engines = GaugeMetricFamily("planton_engines", "Engines of ENGINE_URL by state.", labels=["state"])
         engines.add_metric(["ready"], self._ready)

@@ -237,7 +237,7 @@ async def running(
     async def engines() -> tuple[int, int]:
         return 1, 0
 
-    site = SiteMetrics(registry, lambda: look(clock.now()), engines)
+    site = SiteMetrics(registry, lambda: look(clock.now()), engines, edge.ping)
     gateway_port, sender_port = free_port(), free_port()
     async with contextlib.AsyncExitStack() as stack:
         graph = graph or await stack.enter_async_context(

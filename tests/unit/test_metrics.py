@@ -71,6 +71,14 @@ async def _engines() -> tuple[int, int]:
     return 1, 0
 
 
+async def _yes() -> bool:
+    return True
+
+
+async def _no() -> bool:
+    return False
+
+
 async def told() -> str:
     """Everything that any process may tell, each counter once."""
     registry = measures.registry()
@@ -85,7 +93,7 @@ async def told() -> str:
         sender.asked(lane, OK, 0.1, 3)
         sender.sent(lane, 0.1, 0.2)
     sender.watch({("reply", "sent"): 1}, 40, lambda: 0.5, lambda: 2)
-    await SiteMetrics(registry, _look, _engines).refresh()
+    await SiteMetrics(registry, _look, _engines, _yes).refresh()
     measure(Sanic(f"metrics_{next(_numbers)}", configure_logging=False), registry)
     return measures.written(registry).decode()
 
@@ -156,7 +164,8 @@ def _names(row: str) -> list[str]:
     return re.findall(r"`(planton_\w+)`", row.split("|")[1])
 
 
-async def test_a_site_that_cannot_be_looked_at_is_said_to_be_down_and_told_without_old_values() -> None:
+@pytest.mark.parametrize(("answers", "up"), [(_no, 0), (_yes, 1)], ids=["down", "slow"])
+async def test_a_site_that_cannot_be_looked_at_is_told_without_old_values(answers: Any, up: int) -> None:
     registry = CollectorRegistry()
 
     async def broken() -> Site:
@@ -164,14 +173,14 @@ async def test_a_site_that_cannot_be_looked_at_is_said_to_be_down_and_told_witho
 
     moment = 0.0
     looks = iter((_look, broken))
-    site = SiteMetrics(registry, lambda: next(looks)(), _engines, lambda: moment)
+    site = SiteMetrics(registry, lambda: next(looks)(), _engines, answers, lambda: moment)
     await site.refresh()
     assert registry.get_sample_value("planton_database_up") == 1
     await site.refresh()  # fresh: nothing is asked
     assert registry.get_sample_value("planton_queue_conversations", {"priority": "live"}) == 1
     moment = 100.0
     await site.refresh()
-    assert registry.get_sample_value("planton_database_up") == 0
+    assert registry.get_sample_value("planton_database_up") == up
     assert registry.get_sample_value("planton_queue_conversations", {"priority": "live"}) is None
     assert registry.get_sample_value("planton_engines", {"state": "ready"}) == 1
 
