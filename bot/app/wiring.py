@@ -194,7 +194,7 @@ async def gateway(settings: Settings, url: str) -> None:
     policy = Live(settings)
     accounts = settings.accounts()
     async with (
-        store(settings, url, "gateway", 8, (DUE, MODELS)) as opened,
+        store(settings, url, "gateway", 8, (MODELS,)) as opened,
         aiohttp.ClientSession() as session,
         following(policy, "gateway", opened.database, opened.listener, opened.clock),
     ):

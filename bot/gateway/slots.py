@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-LEAST = 4
+LEAST = 16  # they share transactions, which cost little more for sixteen webhooks than for one
 
 
 class Slots:

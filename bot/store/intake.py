@@ -70,10 +70,13 @@ EVENTS_FOUND = f"""
         WHERE i.tokens IS NOT NULL)
     SELECT id, platform, account, key FROM e
 """  # noqa: S608
-# (conversation, mid) of what was withdrawn before it came: webhooks are not in order.
+# (conversation, mid) of what was withdrawn before it came: webhooks are not in order. Each is looked up by itself (OFFSET 0): a
+# plan made while nothing had been withdrawn would read all that is about another message.
 WITHDRAWN = """
-    SELECT e.conversation_id, e.target FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(mids)s AS text[])) AS w(id, mid)
-    JOIN events e ON e.target = w.mid AND e.conversation_id = w.id AND e.kind = 'unsend'
+    SELECT w.id AS conversation_id, w.mid AS target
+    FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(mids)s AS text[])) AS w(id, mid)
+    WHERE EXISTS (
+        SELECT FROM events e WHERE e.target = w.mid AND e.conversation_id = w.id AND e.kind = 'unsend' OFFSET 0)
 """
 # The last words of conversations, oldest first, by Meta's time: what an outage held back comes late, and together.
 RECENT = """
@@ -86,10 +89,12 @@ SNOOZED = """
     SELECT conversation_id FROM handoffs
     WHERE conversation_id = ANY(%(ids)s) AND closed_at IS NULL AND snoozed_until IS NOT NULL
 """
+# By id alone: a plan made while nothing was pending would read all that is.
 IGNORED = """
-    UPDATE events e SET disposition = 'ignored', reason = i.reason, settled_at = %(now)s
+    UPDATE events e SET disposition = coalesce(e.disposition, 'ignored'), reason = coalesce(e.reason, i.reason),
+        settled_at = coalesce(e.settled_at, %(now)s)
     FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(reasons)s AS text[])) AS i(id, reason)
-    WHERE e.id = i.id AND e.disposition IS NULL
+    WHERE e.id = i.id
 """
 SEEN = """
     UPDATE conversations c SET last_person_at = greatest(c.last_person_at, i.at)
