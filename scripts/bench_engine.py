@@ -97,6 +97,17 @@ async def play(runtime: Runtime, steps: Iterable[Step]) -> list[dict[str, Any]]:
     return given
 
 
+def load(options: argparse.Namespace) -> Runtime:
+    """Without its memory of texts, which would know them all from the second time on, unless it is asked for."""
+    from bot.engine import remembered
+    from bot.engine.runtime import Runtime
+
+    runtime = Runtime(options.model, remember=remembered.MOST if options.remember else 0)
+    gc.collect()
+    gc.freeze()
+    return runtime
+
+
 async def measure(what: str, count: int, work: Callable[[], Awaitable[Any]]) -> Cost:
     """Do it once, by both clocks."""
     gc.collect()
@@ -107,10 +118,8 @@ async def measure(what: str, count: int, work: Callable[[], Awaitable[Any]]) -> 
 
 async def run(options: argparse.Namespace) -> int:
     """Load, measure, print."""
-    from bot.engine.runtime import Runtime
-
     began = time.process_time()
-    runtime = await asyncio.get_running_loop().run_in_executor(None, Runtime, options.model)
+    runtime = await asyncio.get_running_loop().run_in_executor(None, load, options)
     loading = time.process_time() - began
     said, dialogues = texts(options.messages), talks()
     turns = sum(map(len, dialogues))
@@ -261,6 +270,9 @@ def main() -> int:
         type=Path,
         metavar="FICHIER",
         help="écrit ce que donne chaque tour, sans les heures, pour comparer",
+    )
+    parser.add_argument(
+        "--remember", action="store_true", help="avec la mémoire des textes déjà lus : tous le sont ici"
     )
     parser.add_argument("--ask", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,11 +1,13 @@
 """Leaves out what Rasa does at each step to no effect; outcomes stay the same (tests/engine/test_turn_tracker.py).
 
 Three of its modules copy states and events, deeply, and write them out, for a debug log, before the logger is asked whether
-it wants them (it does not: bot/engine/quiet.py). And of all rules, most speak of another intent than the message's.
+it wants them (it does not: bot/engine/quiet.py). Of all rules, most speak of another intent than the message's. And the
+class of each event that an action returns is looked for among all subclasses.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Optional
 
 import rasa.core.policies.memoization
@@ -15,6 +17,7 @@ import rasa.core.processor
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.shared.core.constants import PREVIOUS_ACTION, SHOULD_NOT_BE_SET, USER
 from rasa.shared.core.domain import State
+from rasa.shared.core.events import Event
 from rasa.shared.nlu.constants import INTENT
 
 COPYING = (rasa.core.processor, rasa.core.policies.memoization, rasa.core.policies.rule_policy)
@@ -28,6 +31,8 @@ def slim() -> None:
         module.copy = _NoCopy  # type: ignore[attr-defined]
     rasa.core.policies.policy.Policy.format_tracker_states = staticmethod(lambda states: "")
     RulePolicy._get_possible_keys = possible_keys  # type: ignore[method-assign]
+    if not hasattr(Event.resolve_by_type, "cache_info"):
+        Event.resolve_by_type = staticmethod(lru_cache(maxsize=100)(Event.resolve_by_type))  # type: ignore[method-assign]
 
 
 class _NoCopy:

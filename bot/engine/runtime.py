@@ -22,7 +22,7 @@ from rasa.shared.exceptions import RasaException
 
 from bot.core.clean import clean, for_understanding
 from bot.core.errors import SetupError
-from bot.engine import explain, lean, precise, precisions_file, reading, short, state, vectors
+from bot.engine import explain, lean, precise, precisions_file, reading, remembered, short, state, vectors
 from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
@@ -62,7 +62,8 @@ def newest_model(where: Path) -> Path:
 class Runtime:
     """Holds the model, and nothing about any person."""
 
-    def __init__(self, model: Path, actions: str = "actions") -> None:
+    def __init__(self, model: Path, actions: str = "actions", remember: int = remembered.MOST) -> None:
+        """`remember`: of how many texts what they mean is kept at hand."""
         self.model = newest_model(model)
         self._store = RequestTrackerStore()
         nlg = precise.PreciseReplies(precisions_file.follow(self.model))
@@ -75,6 +76,8 @@ class Runtime:
         self._payloads = Payloads(self.domain)
         self._titles, self._choices = titles(self.domain), choices(self.domain)
         self._classifier = _classifier(self._runner)
+        if self._classifier and remember:
+            self._classifier.rank = remembered.Remembered(self._classifier.rank, remember)  # type: ignore[method-assign]
         self.name = self.model.name[: -len(".tar.gz")]
         self._explainer = explain.Explainer(self._classifier, explain.score_beside(self.model))
         self._ids = itertools.count(1)

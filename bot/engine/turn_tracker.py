@@ -8,7 +8,7 @@ from copy import copy
 from typing import Any, Optional
 
 from rasa.shared.core.domain import Domain, State
-from rasa.shared.core.events import ActionExecuted, FollowupAction, Restarted
+from rasa.shared.core.events import ActionExecuted, Event, FollowupAction, Restarted
 from rasa.shared.core.slots import Slot
 from rasa.shared.core.trackers import DialogueStateTracker
 
@@ -23,6 +23,7 @@ class TurnTracker(DialogueStateTracker):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         self._seen: dict[_Asked, list[State]] = {}
+        self._applied: tuple[int, list[Event]] = (-1, [])
         super().__init__(*given, **named)
 
     def copy(self) -> DialogueStateTracker:
@@ -36,6 +37,13 @@ class TurnTracker(DialogueStateTracker):
         twin.active_loop = copy(self.active_loop)
         twin._seen = {}
         return twin
+
+    def applied_events(self) -> list[Event]:
+        """The events that hold, found once for the same events."""
+        count = len(self.events)
+        if self._applied[0] != count:
+            self._applied = count, super().applied_events()
+        return list(self._applied[1])
 
     def past_states(
         self,
@@ -62,7 +70,11 @@ class TurnTracker(DialogueStateTracker):
 
 
 class _Before(DialogueStateTracker):
-    """A tracker that knows some slots only."""
+    """A tracker that knows some slots only, and is shown events that another has taken already."""
+
+    def update(self, event: Event, domain: Optional[Domain] = None) -> None:
+        self.events.append(event)
+        event.apply_to(self)
 
     def _set_slot(self, key: str, value: Any) -> None:
         if key in self.slots:

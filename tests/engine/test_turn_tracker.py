@@ -71,6 +71,10 @@ for event in events():
         ours.clear_followup_action()
         theirs.clear_followup_action()
     assert inside(ours) == inside(theirs), event
+    for _ in range(2):
+        applied = ours.applied_events()
+        assert applied == theirs.applied_events(), event
+        applied.clear()
     twin, other = ours.copy(), theirs.copy()
     assert inside(twin) == inside(other), event
     twin.update(SlotSet("town", "Nice"), domain)
