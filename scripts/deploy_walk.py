@@ -31,6 +31,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bot.store.embedded import die_with_parent
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "exploitation.md"
 HEADING = "## De rien à une page reliée (Debian 13)\n"
@@ -227,7 +229,10 @@ def booted(root: Path) -> Iterator[int]:
     ]
     layer = root.with_name(root.name + ".layer")
     shutil.rmtree(layer, ignore_errors=True)
-    process = subprocess.Popen(["unshare", *spaces, "sh", "-c", BOOT, "boot", str(root), str(layer)])
+    process = subprocess.Popen(
+        ["unshare", *spaces, "sh", "-c", BOOT, "boot", str(root), str(layer)],
+        preexec_fn=die_with_parent(signal.SIGKILL),
+    )
     try:
         first = 0
         deadline = time.monotonic() + 60
