@@ -18,6 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPERATOR = (ROOT / "docs" / "exploitation.md").read_text(encoding="utf-8")
 AGENT = (ROOT / "docs" / "guide-agent.md").read_text(encoding="utf-8")
 TRAINER = (ROOT / "docs" / "guide-formateur.md").read_text(encoding="utf-8")
+WATCHER = (ROOT / "docs" / "surveillance.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -107,7 +108,7 @@ def test_the_agents_guide_is_read_in_ten_minutes_and_its_pictures_are_light() ->
     pictures = set(re.findall(r"images/[\w-]+\.png", AGENT))
     assert 6 <= len(pictures) <= 9
     shown = {f"images/{path.name}" for path in (ROOT / "docs" / "images").glob("*.png")}
-    assert pictures | set(re.findall(r"images/[\w-]+\.png", README + TRAINER)) == shown
+    assert pictures | set(re.findall(r"images/[\w-]+\.png", README + TRAINER + WATCHER)) == shown
     for picture in shown:
         assert (ROOT / "docs" / picture).stat().st_size < 150_000
 
