@@ -9,6 +9,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from bot.app import several
+from bot.store.codec import Codec
+from bot.store.db import Database
+from tests.fakes.console import Browser, RunningConsole, running_console
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,31 @@ def test_two_workbenches_are_told(database_url: str) -> None:
             connection.execute("SET LOCAL search_path = pg_temp, pg_catalog")
             [problem] = several.workbenches(connection)
     assert "10.0.0.21, 10.0.0.22" in problem.what
+
+
+async def test_two_consoles_are_one_to_whoever_works_at_them(
+    database_url: str, codec: Codec, console: RunningConsole, claire: Browser, yanis: Browser
+) -> None:
+    number = await console.waiting()
+    other_database = Database(database_url, size=4)
+    try:
+        async with running_console(other_database, database_url, codec, console.clock, console.wall) as other:
+            # The same sessions behind a balancer: what one console began, the other goes on with.
+            claire.moves_to(other)
+            page = await claire.get(f"/conversations/{number}")
+            assert page.status == 200
+            taken = await claire.act(number, "prendre")
+            assert taken.status in (302, 303)
+            seen = await yanis.get(f"/conversations/{number}")
+            assert "Claire" in seen.page, "the other one's agents see who has it"
+            claire.moves_to(console)
+            answered = await claire.act(number, "repondre", message="Bonjour, je m’en occupe.")
+            assert answered.status in (302, 303)
+            assert [author for _, author, _, _ in await console.outgoing(number)] == ["system", "agent"]
+            claire.moves_to(other)
+            out = await claire.post("/deconnexion", csrf=(await claire.get("/file")).hidden("csrf"))
+            assert out.status in (302, 303)
+            claire.moves_to(console)
+            assert (await claire.get("/file", follow=False)).status in (302, 303), "logged out here as well"
+    finally:
+        await other_database.close()

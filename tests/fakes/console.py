@@ -256,6 +256,10 @@ class Browser:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
+    def moves_to(self, console: RunningConsole) -> None:
+        """Ask another console from now on, as behind a balancer."""
+        self._console = console
+
     async def get(self, path: str, follow: bool = True, **headers: str) -> Answer:
         """Open a page."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
