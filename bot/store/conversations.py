@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
@@ -19,9 +19,10 @@ from bot.core.messages import Body, Platform, body_from_json
 from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
 from bot.policy.emergency import Detection
+from bot.policy.intents import PRIORITY
 from bot.policy.lexicon import Kind
 from bot.policy.owner import LOOP_WITHIN
-from bot.store import blocks, emergencies, handoffs, search, snoozes
+from bot.store import blocks, emergencies, handoffs, news, search, snoozes
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, OUTBOX, Database, Note
@@ -406,10 +407,14 @@ class Conversations:
 
     async def _finish(self, conversation: Conversation, finish: Finish, now: datetime) -> None:
         outcome = Outcome(conversation, finish, now, self._codec)
-        usual = outcome.reads and not (conversation.handed or finish.handoff or finish.emergency or finish.thumbs)
-        if not (usual and len(self._codec.parts) == 1 and await self._alone(outcome)):
-            await self._with_the_rest(conversation, finish, outcome, now)
         notes: list[Note] = [(CONSOLE, str(conversation.id))]
+        if outcome.alone and len(self._codec.parts) == 1 and await self._alone(outcome):
+            if outcome.handoff is not None:
+                notes.append(
+                    (CONSOLE, news.token("handoff", PRIORITY[outcome.handoff.category]))
+                )  # open pages may ring
+        else:
+            await self._with_the_rest(conversation, finish, outcome, now)
         if outcome.says:
             notes.append((OUTBOX, ""))
         if outcome.for_trainers:
@@ -420,8 +425,11 @@ class Conversations:
         """Write what most turns are in one statement; False: nothing was written, a hand-off is open or the lease was lost."""
         statement = outcome.statement(alone=True)
         values = outcome.values((self._codec,))
-        async with self._db.plain() as connection:
-            done = await connection.rows(statement.plain, [values[name] for name in statement.names])
+        try:
+            async with self._db.plain() as connection:
+                done = await connection.rows(statement.plain, [values[name] for name in statement.names])
+        except IntegrityError:  # a hand-off was opened at the same moment
+            return False
         if done:
             self._due_again(done[0].due_at)
         return bool(done)
@@ -440,8 +448,8 @@ class Conversations:
             self._due_again(done.due_at)
             if finish.emergency is not None:
                 await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
-            if finish.handoff is not None:
-                await self._hand_off(connection, conversation, finish, now)
+            if outcome.handoff is not None:
+                await handoffs.open_(connection, self._codec, outcome.handoff, now)
             elif finish.handoff_slots:
                 await handoffs.add_slots(connection, self._codec, conversation.id, finish.handoff_slots)
             if not outcome.reads:
@@ -488,25 +496,6 @@ class Conversations:
         )
         await _settle(connection, settlement, [reply], now)
         await understandings.keep(connection, self._codec, settlement.events, settlement.understanding)
-
-    async def _hand_off(
-        self, connection: AsyncConnection, conversation: Conversation, finish: Finish, now: datetime
-    ) -> None:
-        request = finish.handoff
-        assert request is not None
-        await handoffs.open_(
-            connection,
-            self._codec,
-            handoffs.NewHandoff(
-                conversation.id,
-                request.category,
-                request.reason,
-                finish.handoff_intent,
-                slots={**request.slots, **finish.handoff_slots},
-                before=finish.handoff_before,
-            ),
-            now,
-        )
 
 
 async def _settle(

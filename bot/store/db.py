@@ -38,6 +38,8 @@ TRAINER = "planton_trainer"
 
 GATHER = 0.01  # seconds for which what is to be notified is gathered while much happens
 
+LAST = 1.0  # seconds that a process which ends has for what it still has to notify
+
 MET = frozenset({"40001", "40P01"})  # SQL states of a transaction that met others: trying it again helps
 
 
@@ -205,10 +207,13 @@ class Notices:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Notify what is left, and end."""
+        """Notify what is left, and end; a database that is away is not waited for."""
         self._hurry.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait((self._task,), timeout=LAST)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         await self._pool.close()
 
     async def _run(self) -> None:

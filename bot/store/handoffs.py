@@ -35,6 +35,30 @@ class NewHandoff:
     before: Mapping[str, Any] = field(default_factory=dict)
 
 
+# The first one of a conversation, given that none is open. `{source}`: the conversation, as `c`; values: of `opening`, and `now`.
+OPEN = """
+    INSERT INTO handoffs (conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots, platform, due_at)
+    SELECT c.id, CAST(:handoff_category AS text), CAST(:handoff_priority AS smallint), CAST(:handoff_intent AS text),
+        CAST(:handoff_reason AS text), CAST(:handoff_old AS boolean), CAST(:now AS timestamptz), CAST(:now AS timestamptz),
+        CAST(:handoff_slots AS bytea), c.platform, CAST(:now AS timestamptz)
+        + (SELECT within FROM deadlines WHERE priority = CAST(:handoff_priority AS smallint))
+    FROM {source} RETURNING id
+"""
+_OPEN = text(OPEN.format(source="conversations c WHERE c.id = :id"))
+
+
+def opening(codec: Codec, new: NewHandoff) -> dict[str, Any]:
+    """The values of `OPEN`."""
+    return {
+        "handoff_category": new.category,
+        "handoff_priority": PRIORITY[new.category],
+        "handoff_intent": new.intent,
+        "handoff_reason": new.reason,
+        "handoff_old": new.old,
+        "handoff_slots": codec.seal_json({**new.before, **new.slots}, _COLUMN),
+    }
+
+
 async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now: datetime) -> tuple[int, bool]:
     """Open a hand-off, or raise the open one to the more pressing of the two; the conversation waits for a human.
 
@@ -50,25 +74,8 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     ).one_or_none()
     priority = PRIORITY[new.category]
     if row is None:
-        handoff = await connection.scalar(
-            text("""
-                INSERT INTO handoffs (conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots,
-                    platform, due_at)
-                SELECT id, :category, :priority, :intent, :reason, :old, CAST(:now AS timestamptz), :now, :slots, platform,
-                    CAST(:now AS timestamptz) + (SELECT within FROM deadlines WHERE priority = :priority)
-                FROM conversations WHERE id = :conversation RETURNING id
-            """),
-            {
-                "conversation": new.conversation_id,
-                "category": new.category,
-                "priority": priority,
-                "intent": new.intent,
-                "reason": new.reason,
-                "old": new.old,
-                "now": now,
-                "slots": codec.seal_json({**new.before, **new.slots}, _COLUMN),
-            },
-        )
+        values = {**opening(codec, new), "id": new.conversation_id, "now": now}
+        handoff = await connection.scalar(_OPEN, values)
         category = new.category
     else:
         handoff = row.id

@@ -22,7 +22,12 @@ async def conversation(connection: AsyncConnection, conversation_id: int) -> Non
 
 async def topic(connection: AsyncConnection, name: str, number: int | None = None) -> None:
     """Something of a topic changed (`validation`, `crisis`), or of one thing in it (`presence`, 12)."""
-    token = name if number is None else f"{name}:{number}"
-    if not TOKEN.fullmatch(token):
-        raise ValueError(f"no token: {token}")
-    await notify(connection, CONSOLE, token)
+    await notify(connection, CONSOLE, token(name, number))
+
+
+def token(name: str, number: int | None = None) -> str:
+    """The token of a topic."""
+    found = name if number is None else f"{name}:{number}"
+    if not TOKEN.fullmatch(found):
+        raise ValueError(f"no token: {found}")
+    return found

@@ -19,7 +19,7 @@ from sqlalchemy import TextClause, text
 
 from bot.core.dialogue import Understanding
 from bot.policy.search import stems
-from bot.store import outbox, rows, search
+from bot.store import handoffs, outbox, rows, search
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.workbench import readings
@@ -43,7 +43,7 @@ _SETS = {
 # What came in meanwhile (wake moved) keeps the due time that the gateway gave it, if that is earlier.
 _FENCE = """
     fenced AS (
-        UPDATE conversations c SET {sets} lease = c.lease + 1, lease_until = NULL, attempts = CAST(:attempts AS smallint),
+        UPDATE conversations c SET {sets} {waits} lease = c.lease + 1, lease_until = NULL, attempts = CAST(:attempts AS smallint),
             debounce_resets = CASE WHEN c.wake = CAST(:wake AS bigint) THEN 0 ELSE c.debounce_resets END,
             due_at = CASE WHEN c.wake = CAST(:wake AS bigint) THEN CAST(:next AS timestamptz)
                           ELSE least(c.due_at, coalesce(CAST(:next AS timestamptz), c.due_at)) END,
@@ -51,7 +51,11 @@ _FENCE = """
                                 ELSE least(c.due_priority, CAST(:priority AS smallint)) END
         WHERE c.id = CAST(:id AS bigint) AND c.lease = CAST(:lease AS bigint) AND c.owner_version = CAST(:version AS integer)
             {alone}
-        RETURNING c.id, c.account, c.due_at)"""
+        RETURNING c.id, c.platform, c.account, c.due_at)"""
+_WAITS = """category = CAST(:handoff_category AS text),
+            owner = CASE WHEN c.owner IN ('agent', 'inbox') THEN c.owner ELSE 'waiting' END,"""
+_HAND = f""",
+    opened AS ({handoffs.OPEN.format(source="fenced c")})"""
 _ALONE = "AND NOT EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL)"
 
 _SAID = {
@@ -117,7 +121,8 @@ class Statement(NamedTuple):
 
 class Shape(NamedTuple):
     """What tells one statement from another. `sets`: columns of the conversation, sorted; `said`, `fates`, `readings`: how many
-    rows; `grouped`: a reading may belong to a group; `alone`: only where no hand-off is open, else nothing is written."""
+    rows; `grouped`: a reading may belong to a group; `alone`: only where no hand-off is open, else nothing is written; `opens`:
+    then one is opened."""
 
     sets: tuple[str, ...]
     said: int
@@ -125,13 +130,16 @@ class Shape(NamedTuple):
     readings: int
     grouped: bool
     alone: bool
+    opens: bool
 
 
 @lru_cache(maxsize=500)
 def statement(shape: Shape) -> Statement:
     """Returns a row, when the conversation is due again, if the fence held."""
     columns = "".join(f"{name} = CAST(:set_{name} AS {_SETS[name]}), " for name in shape.sets)
-    parts = [_FENCE.format(sets=columns, alone=_ALONE if shape.alone else "")]
+    parts = [_FENCE.format(sets=columns, waits=_WAITS if shape.opens else "", alone=_ALONE if shape.alone else "")]
+    if shape.opens:
+        parts.append(_HAND)
     if shape.said:
         parts.append(_SAY.format(rows=rows.source("said", _SAID, shape.said)))
     if shape.fates:
@@ -210,7 +218,8 @@ class Outcome:
         """The one that writes it."""
         grouped = any(row["bands"] is not None for row in self._readings)
         said, fates, read = (min(len(some), rows.FEW + 1) for some in (self._said, self._events, self._readings))
-        return statement(Shape(tuple(sorted(self._sets)), said, fates, read, grouped, alone))
+        opens = alone and self._finish.handoff is not None
+        return statement(Shape(tuple(sorted(self._sets)), said, fates, read, grouped, alone, opens))
 
     def values(self, codecs: Sequence[Codec]) -> dict[str, Any]:
         """The statement's parameters. `codecs`: of `search.writers`."""
@@ -230,6 +239,8 @@ class Outcome:
         values.update(rows.parameters("said", _SAID, said))
         values.update(rows.parameters("fates", _FATE, list(self._events.values())))
         values.update(readings.parameters(self._readings))
+        if self.handoff is not None:
+            values.update(handoffs.opening(self._codec, self.handoff))
         return values
 
     def _row(self, number: int, outgoing: OutgoingReply, codecs: Sequence[Codec]) -> dict[str, Any]:
@@ -244,6 +255,30 @@ class Outcome:
             "dedup": outgoing.dedup,
             "tokens": [*hashes, *search.facets(self._now, "automatic")] if hashes else None,
         }
+
+    @property
+    def alone(self) -> bool:
+        """Whether one statement may be all there is to write."""
+        finish = self._finish
+        aside = self._conversation.handed or finish.emergency is not None or finish.thumbs
+        owned = finish.handoff is not None and ("owner" in finish.sets or "category" in finish.sets)
+        return self.reads and not (aside or owned)
+
+    @property
+    def handoff(self) -> handoffs.NewHandoff | None:
+        """The hand-off that the turn asks for."""
+        request, finish = self._finish.handoff, self._finish
+        if request is None:
+            return None
+        slots = {**request.slots, **finish.handoff_slots}
+        return handoffs.NewHandoff(
+            self._conversation.id,
+            request.category,
+            request.reason,
+            finish.handoff_intent,
+            slots=slots,
+            before=finish.handoff_before,
+        )
 
     @property
     def says(self) -> bool:

@@ -11,9 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bot.core.clock import FrozenClock
-from bot.core.dialogue import Reply, Understanding
+from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Message, body_to_json
+from bot.policy.intents import PRIORITY
 from bot.store import db, handoffs, outbox
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, Conversation, Conversations, Finish, OutgoingReply, Settlement
@@ -194,6 +195,59 @@ async def test_what_comes_in_during_a_turn_is_looked_at_when_it_ends(desk: Desk)
     (again,) = await desk.claim()
     assert [event.id for event in again.pending] == [second]
     assert (again.said, again.reached) == (1, True)
+
+
+async def test_a_hand_off_opens_with_the_turn(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+    request = HandoffRequest("complaint", PRIORITY["complaint"], "reclamation_police", {"date": "hier"})
+    listener = Listener(desk.database.url, (CONSOLE,))
+    with listener.subscribe() as heard:
+        listener.start()
+        await asyncio.wait_for(heard.get(), 5)
+        more = {
+            "handoff_intent": "reclamation_police",
+            "handoff_slots": {"ville": "Lyon"},
+            "handoff_before": {"date": "lundi"},
+        }
+        await desk.end(claimed, handoff=request, **more)
+        told = {(await asyncio.wait_for(heard.get(), 5))[1] for _ in range(2)}
+    assert told == {str(claimed.id), f"handoff:{PRIORITY['complaint']}"}
+    await listener.close()
+    (row,) = await desk.run("SELECT h.*, d.within FROM handoffs h JOIN deadlines d ON d.priority = h.priority")
+    assert (row.category, row.priority, row.reason, row.intent) == (
+        "complaint",
+        PRIORITY["complaint"],
+        "reclamation_police",
+        "reclamation_police",
+    )
+    assert (row.opened_at, row.raised_at, row.due_at, row.platform) == (
+        desk.now,
+        desk.now,
+        desk.now + row.within,
+        "messenger",
+    )
+    assert desk.codec.open_json(row.slots, "handoffs.slots") == {"date": "hier", "ville": "Lyon"}
+    (row,) = await desk.run("SELECT owner, owner_version, category, state FROM conversations")
+    assert (row.owner, row.owner_version, row.category) == ("waiting", 0, "complaint")
+    assert await desk.counts() == (1, 1, 1)
+
+
+async def test_a_hand_off_that_opens_in_the_same_moment_is_raised(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+    request = HandoffRequest("complaint", PRIORITY["complaint"], "reclamation_police")
+    async with desk.database.begin() as connection:  # the sender, giving a message up
+        await handoffs.open_(
+            connection, desk.codec, handoffs.NewHandoff(claimed.id, "request", "window_closed"), desk.now
+        )
+        ending = asyncio.create_task(desk.end(claimed, handoff=request, handoff_slots={"ville": "Lyon"}))
+        await _blocked(desk)
+    await ending
+    (row,) = await desk.run("SELECT category, reason, slots FROM handoffs")
+    assert (row.category, row.reason) == ("complaint", "reclamation_police")
+    assert desk.codec.open_json(row.slots, "handoffs.slots") == {"ville": "Lyon"}
+    assert await desk.counts() == (1, 1, 1)
 
 
 async def test_a_hand_off_that_opens_meanwhile_gets_what_was_told(desk: Desk) -> None:
