@@ -6,6 +6,7 @@ One system serves most tests, in the order of this file. A table of what was los
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import socket
@@ -18,6 +19,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from bot.core.trace import trace_id
+from tests.fakes.collector import collector, spans_of
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
 from tests.scenario import leaking
 from tests.scenario.faults import BY_NAME, FAULTS, Fault, World, sane, strike
@@ -60,15 +63,21 @@ def table(pytestconfig: pytest.Config) -> Iterator[Table]:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Everything, over a light engine."""
     folder = tmp_path_factory.mktemp("faults")
+    told = {"METRICS_PORT": str(free_ports(2)), "LOG_LEVEL": "debug"}
     async with (
+        collector() as (traces_url, got),
         ScriptedGraph(latency=0.05) as graph,
-        Planton(folder, graph.url, light=True, METRICS_PORT=str(free_ports(2)), LOG_LEVEL="debug") as planton,
+        Planton(folder, graph.url, light=True, TRACES_URL=traces_url, **told) as planton,
     ):
+        spans[planton] = got
         meta = Meta(planton, graph)
         try:
             yield World(planton, meta, graph)
         finally:
             await meta.close()
+
+
+spans: dict[Planton, list[Any]] = {}  # what the collector got of whom
 
 
 def keep(line: Account, table: Table, doubled: int = 0) -> None:
@@ -330,6 +339,20 @@ async def test_an_expired_page_token_stops_the_account_until_it_works_again(worl
 # What is written down
 
 
+async def test_one_trace_shows_a_messages_way_through_the_processes(world: World) -> None:
+    planton = world.planton
+    await planton.ready(ENGINE_STARTS)
+    message = world.meta.write("traced", QUESTIONS[0])
+    await settled(planton, [message], 60)
+    trace, got = trace_id("messenger", PAGE, message.mid), spans[planton]
+    wanted = {
+        *(("planton-gateway", name) for name in ("webhook", "store")),
+        *(("planton-worker", name) for name in ("queue", "claim", "turn", "engine", "finish")),
+        *(("planton-sender", name) for name in ("outbox", "send")),
+    }
+    await until(lambda: wanted <= spans_of(got, trace), 20, f"all spans, not only {spans_of(got, trace)}")
+
+
 async def test_no_output_log_dump_or_command_line_holds_a_secret_or_a_citizens_words(world: World) -> None:
     """Words are planted by webhooks (good, badly signed, broken), by Meta's errors, by an agent; faults went before."""
     planton = world.planton
@@ -339,6 +362,7 @@ async def test_no_output_log_dump_or_command_line_holds_a_secret_or_a_citizens_w
     assert len(planton.secrets) >= 5
     for what, data in (await leaking.shown(planton)).items():
         leaking.check(what, data, guarded)
+    leaking.check("spans", json.dumps(spans[planton], ensure_ascii=False).encode(), guarded)
     dump = leaking.dumped(planton)
     leaking.check("pg_dump", dump, guarded)
     for what, data in (await leaking.backed_up(planton)).items():

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from aiohttp import web
 
 from bot.app import tracing
 from bot.app.tracing import Exporter
 from bot.core.trace import Trace, about, trace_id
 from bot.settings import Settings
 from bot.watch import spans
+from tests.fakes.collector import collector
 
 ID = trace_id("messenger", "1000", "m_1")
 
@@ -77,27 +75,6 @@ def test_what_nobody_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         recorded.past(ID, "claim", number, number)
     assert recorded.dropped == 2
     assert len(recorded.take(10)) == 3
-
-
-@asynccontextmanager
-async def collector(status: int = 200) -> AsyncIterator[tuple[str, list[Any]]]:
-    """An OTLP/HTTP collector on loopback, and what it got."""
-    got: list[Any] = []
-
-    async def take(request: web.Request) -> web.Response:
-        assert request.content_type == "application/json"
-        got.append(await request.json())
-        return web.json_response({}, status=status)
-
-    app = web.Application()
-    app.router.add_post("/v1/traces", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", got
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_collector_gets_batches_as_otlp_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
