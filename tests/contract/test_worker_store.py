@@ -15,7 +15,7 @@ from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Message, body_to_json
 from bot.policy.intents import PRIORITY
-from bot.store import db, handoffs, outbox
+from bot.store import db, handoffs, outbox, plain
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, Conversation, Conversations, Finish, OutgoingReply, Settlement
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener, notify
@@ -350,6 +350,27 @@ async def test_the_same_statement_is_prepared_once_whatever_its_values(database:
             "SELECT count(*) AS n FROM pg_prepared_statements WHERE statement LIKE '%bytea[]%'"
         )
     assert prepared[0].n == 1
+
+
+async def test_plans_follow_a_table_that_grows(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "SELECT id FROM events WHERE id = $1::bigint AND disposition IS NULL"
+    async with database.plain() as connection:
+        for _ in range(8):
+            await connection.rows(query, (1,))
+        named = "SELECT name FROM pg_prepared_statements WHERE statement = $1::text"
+        name = (await connection.rows(named, (query,)))[0].name
+
+        async def plan() -> str:
+            return " ".join(row[0] for row in await connection.rows(f"EXPLAIN EXECUTE {name}(1)"))
+
+        await connection.rows("""
+            INSERT INTO events (platform, account, key, kind, channel, at, received_at, body)
+            SELECT 'messenger', 'page', i::text, 'text', 'messaging', now(), now(), '' FROM generate_series(1, 3000) AS i
+            RETURNING id
+        """)
+        assert "events_pkey" not in await plan()  # made while the table was empty: it walks through all that waits
+        monkeypatch.setattr(plain, "REPLAN", 1)
+        assert "events_pkey" in await plan()
 
 
 async def test_a_plain_connection_that_broke_is_replaced(database: Database) -> None:
