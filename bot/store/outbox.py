@@ -22,7 +22,7 @@ from bot.core.outbox import EMERGENCY, OutboxRow
 from bot.core.trace import stored
 from bot.policy import window
 from bot.store import handoffs, search
-from bot.store.claim import EMERGENCIES, REPLIES, REPLIES_OF
+from bot.store.claim import EMERGENCIES, REPLIES
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
@@ -180,10 +180,8 @@ class OutboxStore:
         async with self._db.plain() as connection:
             if tuple(lanes) == (EMERGENCY,):
                 found = await connection.rows(EMERGENCIES, common)
-            elif account is None:
-                found = await connection.rows(REPLIES, [*common, list(full)])
             else:
-                found = await connection.rows(REPLIES_OF, [*common, account])
+                found = await connection.rows(REPLIES, [*common, list(full), account])
         claimed: list[OutboxRow] = []
         for row in sorted(found, key=lambda one: (one.priority, one.due_at, one.id)):
             tag, why = _verdict(row, now)

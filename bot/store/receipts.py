@@ -21,20 +21,11 @@ log = logging.getLogger("planton.outbox")
 _MOST = 200  # in one statement
 GAP = 0.02  # seconds from one to the next; the first that comes after a pause is written at once
 
-_SENT: LiteralString = """
-    UPDATE outbox o SET status = 'sent', sent_at = i.at, parts_sent = o.parts_sent + 1, maybe_sent = false,
-        error_slug = NULL, error_remedy = NULL, lease_until = NULL,
-        mids = CASE WHEN i.mid = ANY(o.mids) THEN o.mids ELSE o.mids || i.mid END
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[]) AS i(id, lease, mid, at)
-    WHERE o.id = i.id AND o.lease = i.lease AND o.status = 'queued'
-    RETURNING o.id
-"""
+_SENT = "SELECT * FROM write_receipts($1, $2, $3, $4)"  # functions of the database, as in `bot.store.claim`
+_MORE = "SELECT * FROM what_follows($1)"
 _AS_ECHO: LiteralString = """
     UPDATE outbox SET echoes = echoes || jsonb_build_object(coalesce($2::text, parts_sent::text), $3::text)
     WHERE id = $1 AND status = 'queued' RETURNING id
-"""
-_MORE: LiteralString = """
-    SELECT DISTINCT lane = 'emergency' AS urgent FROM outbox WHERE conversation_id = ANY($1::bigint[]) AND status = 'queued'
 """
 
 
