@@ -158,7 +158,7 @@ async def run(options: argparse.Namespace) -> int:
     costs += [await over_http(runtime, said, options) for _ in range(options.repeat)]
     print(f"{'':<28}{'count':>7}{'ms CPU':>10}{'ms':>10}{'a second':>10}")
     print("\n".join(cost.line() for cost in costs))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     print(f"loading: {loading:.1f} s of CPU; memory: {resident():.0f} MB, at most {most:.0f} MB; model: {runtime.name}")
     return 0
 
