@@ -19,6 +19,7 @@ from scripts.benchmark.drive import Measured
 from scripts.benchmark.hold import Verdict
 
 LATENCIES = (0.05, 0.1, 0.2)
+CURVES = "![Messages reçus et en attente ; délai de réponse aux personnes en danger](images/bench-crise.svg)"
 
 
 def main() -> int:
@@ -118,7 +119,8 @@ def _crisis(options: argparse.Namespace) -> bool:
     show(found.verdicts)
     if options.page:
         page.draw_crisis(found)
-        page.put("crise", page.circumstances(page.said_by(), stolen.share) + "\n\n" + page.crisis(found))
+        block = [page.circumstances(page.said_by(), stolen.share), page.crisis(found), CURVES]
+        page.put("crise", "\n\n".join(block))
     print(page.crisis(found), flush=True)
     return all(verdict.held for verdict in found.verdicts)
 
