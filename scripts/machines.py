@@ -279,7 +279,7 @@ class Scale:
             site.start(name)
         for name in WORKERS[:workers]:
             await site.ready(name)
-        messages = [self._write() for _ in range(int(150 * self.share * min(workers, engines) * (self.seconds + 4)))]
+        messages = [self._write() for _ in range(int(300 * self.share * max(workers, engines) * (self.seconds + 8)))]
         try:
             for name in names:
                 site.hosts[name].quota(self.share)
