@@ -77,7 +77,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 "Accusé de réception, 99 %",
                 quantile(0.99, "planton_gateway_acknowledge_seconds"),
                 "s",
-                "Promesse : 50 ms.",
+                "Objectif : 50 ms.",
                 0.5,
             ),
             _stat(
@@ -134,7 +134,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 "Du danger à sa réponse",
                 _delays("planton_sender_reply_seconds", '{lane="emergency"}'),
                 "s",
-                "Promesse : une seconde.",
+                "Objectif : une seconde.",
             ),
             Panel(
                 "Moteur, un tour", _delays("planton_worker_engine_seconds", '{call="turn"}'), "s", "Appels du moteur."

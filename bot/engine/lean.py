@@ -24,6 +24,8 @@ COPYING = (rasa.core.processor, rasa.core.policies.memoization, rasa.core.polici
 
 Shelves = dict[Optional[str], list[str]]  # the intent that a rule's last step must have (None: any) → rules
 
+Kept = tuple[dict[str, str], int, Shelves]  # a table of rules, how many it had, its shelves
+
 
 def slim() -> None:
     """Call this once Rasa is imported."""
@@ -56,10 +58,11 @@ def possible_keys(policy: RulePolicy, lookup: dict[str, str], states: list[State
 def _candidates(policy: RulePolicy, lookup: dict[str, str], last: State) -> set[str]:
     if not last.get(PREVIOUS_ACTION):
         return set(lookup)
-    kept: dict[int, Shelves] = policy.__dict__.setdefault("_shelves", {})
-    if id(lookup) not in kept:  # a loaded policy's tables stay as they are
-        kept[id(lookup)] = _shelves(policy, lookup)
-    shelves, intent = kept[id(lookup)], last.get(USER, {}).get(INTENT)
+    kept: dict[int, Kept] = policy.__dict__.setdefault("_shelves", {})
+    found = kept.get(id(lookup))
+    if found is None or found[0] is not lookup or found[1] != len(lookup):  # another table, or one that grew
+        found = kept[id(lookup)] = (lookup, len(lookup), _shelves(policy, lookup))
+    shelves, intent = found[2], last.get(USER, {}).get(INTENT)
     return {*shelves.get(None, ()), *(shelves.get(intent, ()) if isinstance(intent, str) else ())}
 
 

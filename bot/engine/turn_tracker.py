@@ -18,7 +18,7 @@ _Asked = tuple[int, bool, bool]  # how many events there were, and the options o
 class TurnTracker(DialogueStateTracker):
     """Rasa's tracker, whose copies and past states cost less: Rasa makes each several times a turn, from all events anew.
 
-    What they hold is the same (tests/engine/test_tracker.py compares them).
+    What they hold is the same (tests/engine/test_turn_tracker.py compares them).
     """
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -40,6 +40,9 @@ class TurnTracker(DialogueStateTracker):
 
     def applied_events(self) -> list[Event]:
         """The events that hold, found once for the same events."""
+        if self._max_event_history is not None:  # old events go as new ones come: their number says nothing
+            found: list[Event] = super().applied_events()
+            return found
         count = len(self.events)
         if self._applied[0] != count:
             self._applied = count, super().applied_events()
@@ -53,6 +56,9 @@ class TurnTracker(DialogueStateTracker):
         rule_only_data: Optional[dict[str, Any]] = None,
     ) -> list[State]:
         """What policies look at, made once for the same events; whoever asks may change it."""
+        if self._max_event_history is not None:
+            states: list[State] = super().past_states(domain, omit_unset_slots, ignore_rule_only_turns, rule_only_data)
+            return states
         asked = (len(self.events), omit_unset_slots, ignore_rule_only_turns)
         if asked not in self._seen:
             self._seen[asked] = super().past_states(domain, omit_unset_slots, ignore_rule_only_turns, rule_only_data)
