@@ -207,7 +207,14 @@ class Taker:
         ids = frozenset(i for a in self._settings.accounts() for i in (a.page_id, a.ig_id) if i)
         debounce = timedelta(milliseconds=self._settings.debounce_ms)
         rules = InboxRules(
-            ids, self._settings.app_id, debounce, policy.triage, policy.plan, self._echo_of, Ours(policy)
+            ids,
+            self._settings.app_id,
+            debounce,
+            policy.triage,
+            policy.plan,
+            self._echo_of,
+            Ours(policy),
+            policy.suspect,
         )
         return Inbox(self._database, self._codec, rules)
 

@@ -104,8 +104,9 @@ class Policy:
         return found.detection
 
     def suspect(self, words: str) -> bool:
-        """Whether words that were triaged just now show a trace of danger: the engine looks at them before others."""
-        return self.glances.get(_digest(words), False)
+        """Whether words that were triaged just now show a trace of danger: the engine looks at them before others. So it does
+        at words of which nothing is known: nobody has looked at them."""
+        return bool(words) and self.glances.get(_digest(words), True)
 
     def detect(self, words: str, understanding: Understanding) -> Detection | None:
         """All three detectors. What the engine alone saw has the kind of the engine's own best guess."""

@@ -64,7 +64,9 @@ class Budget:
             return
         self._told[account] = now
         if usage.percent < BUSY:
-            if gap is not None and usage.percent < CALM:
+            if gap is not None and usage.percent >= CALM:
+                self._gap[account] = 1 / self._ceiling
+            elif gap is not None:
                 del self._gap[account]
                 log.warning(
                     "account %s: Meta counts %d %% of its limit, replies as fast as ever", account, usage.percent

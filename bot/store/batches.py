@@ -58,7 +58,7 @@ class Batches(Generic[T]):
         self._waiting: deque[_Waiting[T]] = deque()
         self._urgent: deque[_Waiting[T]] = deque()
         self._writers: list[asyncio.Task[None]] = []
-        self._hurried: asyncio.Task[None] | None = None
+        self._hurried: list[asyncio.Task[None]] = []
         self._last = -math.inf
 
     async def add(self, entry: T, urgent: bool = False) -> None:
@@ -70,7 +70,7 @@ class Batches(Generic[T]):
         else:
             self._waiting.append(one)
             self._writers = [task for task in self._writers if not task.done()]
-            if not self._writers or (len(self._writers) < WRITERS and len(self._waiting) >= self._most):
+            if not self._writers or (len(self._writers) < WRITERS and self._held_up(self._waiting, self._most)):
                 self._writers.append(asyncio.create_task(self._run(self._waiting, one.since - self._last < EXPECTED)))
             self._last = one.since
         await one.done
@@ -80,8 +80,14 @@ class Batches(Generic[T]):
         for other in with_it:
             self._waiting.remove(other)
         self._urgent.extend((*with_it, one))
-        if self._hurried is None or self._hurried.done():
-            self._hurried = asyncio.create_task(self._run(self._urgent, False))
+        self._hurried = [task for task in self._hurried if not task.done()]
+        if not self._hurried or (len(self._hurried) < WRITERS and self._held_up(self._urgent, self._most)):
+            self._hurried.append(asyncio.create_task(self._run(self._urgent, False)))
+
+    @staticmethod
+    def _held_up(waiting: deque[_Waiting[T]], most: int) -> bool:
+        """Whether one writer is not enough: many wait, or it stands still with what it has (a connection that went silent)."""
+        return len(waiting) >= most or asyncio.get_running_loop().time() - waiting[0].since > EXPECTED
 
     async def _run(self, waiting: deque[_Waiting[T]], busy: bool) -> None:
         while waiting:
@@ -142,7 +148,9 @@ class Batches(Generic[T]):
             if one.done.done():
                 continue
             try:
-                await self._write([one.entry])
+                await self._unless_given_up([one])
+            except _GivenUp:
+                continue
             except Exception as own:  # as above
                 _settle(one.done, own)
             else:

@@ -350,7 +350,7 @@ class Conversations:
             done = await connection.rows(
                 """
                 UPDATE conversations SET lease_until = clock_timestamp() + $3::interval
-                WHERE id = $1::bigint AND lease = $2::bigint RETURNING id
+                WHERE id = $1::bigint AND lease = $2::bigint AND lease_until IS NOT NULL RETURNING id
                 """,
                 (conversation.id, conversation.lease, lease),
             )

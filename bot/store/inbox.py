@@ -692,14 +692,16 @@ class Inbox:
     ) -> None:
         """`past`: ids of what was answered long since → whether a danger in it was: it waits for an agent, and no more;
         `recent`: the last texts of these conversations, oldest first, what was taken in now included."""
+        own = {one.id for one in rest}
         for one in rest:
             if isinstance(one.event.body, (Message, Edit, Postback)):
-                await self._emergency(connection, one, recent, now, one.event.key in answered, past.get(one.id))
+                await self._emergency(connection, one, own, recent, now, one.event.key in answered, past.get(one.id))
 
     async def _emergency(
         self,
         connection: AsyncConnection,
         one: _Taken,
+        own: Set[int],
         recent: Mapping[int, list[tuple[int, datetime, str]]],
         now: datetime,
         already_answered: bool,
@@ -709,12 +711,7 @@ class Inbox:
         words = getattr(one.event.body, "text", "")
         detection = one.detection
         if detection is None and words:
-            at = one.event.at
-            lines = [line for line in recent.get(one.conversation.id, []) if at - JOIN_WITHIN < line[1] <= at]
-            lines = lines[-_JOIN_LAST:]
-            if len(lines) > 1:
-                words = " ".join(line[2] for line in lines)
-                detection = self._rules.triage(words)
+            detection, words = self._joined(one, recent.get(one.conversation.id, []), own, words)
         if past is not None and detection is None:
             return
         if past and detection is not None:
@@ -769,6 +766,22 @@ class Inbox:
                 "outbox": reply,
             },
         )
+
+    def _joined(
+        self, one: _Taken, lines: Sequence[tuple[int, datetime, str]], own: Set[int], words: str
+    ) -> tuple[Detection | None, str]:
+        """What a text tells together with those before it; and, where what was said after it came first, with those as well.
+        `own`: what is taken in now, each of which is looked at for itself."""
+        at = one.event.at
+        later = [line[1] for line in lines if at < line[1] < at + JOIN_WITHIN and line[0] not in own]
+        for end in (at, *later[: _JOIN_LAST - 1]):
+            said = [line for line in lines if end - JOIN_WITHIN < line[1] <= end][-_JOIN_LAST:]
+            if len(said) > 1 and (end == at or any(line[0] == one.id for line in said)):
+                words = " ".join(line[2] for line in said)
+                detection = self._rules.triage(words)
+                if detection is not None:
+                    return detection, words
+        return None, words
 
     async def _past_danger(
         self, connection: AsyncConnection, one: _Taken, detection: Detection, words: str, now: datetime

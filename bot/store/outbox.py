@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import QuickReply, Reply
@@ -185,13 +186,15 @@ class OutboxStore:
         claimed: list[OutboxRow] = []
         for row in sorted(found, key=lambda one: (one.priority, one.due_at, one.id)):
             tag, why = _verdict(row, now)
-            if why:
-                await self._cancel_claimed(row, why, now)
-                continue
             try:
+                if why:
+                    await self._cancel_claimed(row, why, now)
+                    continue
                 claimed.append(self._row(row, tag))
             except (Explained, ValueError) as error:  # it holds back its own conversation, and no other
                 log.error("row %d cannot be read: %s", row.id, type(error).__name__)
+            except (DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on their way
+                log.warning("row %d is judged again later: %s", row.id, type(error).__name__)
         return claimed
 
     def _row(self, row: Any, tag: str | None) -> OutboxRow:

@@ -13,7 +13,7 @@ from bot.policy.overload import Backlog, Waiter
 from bot.store import blocks, outbox
 from bot.store.codec import Codec
 from bot.store.conversations import DANGER, LIVE, NEW
-from bot.store.db import Database
+from bot.store.db import OUTBOX, Database, notify
 
 NAME = "affluence:"  # begins the outbox's own name of such a message
 PRIORITIES = [DANGER, NEW, LIVE]  # of the conversations: a night's bundles have been told in the night
@@ -29,7 +29,20 @@ _BACKLOG = text(f"""
                 ORDER BY due_at LIMIT 1) d) AS turn,
            (SELECT extract(epoch FROM CAST(:now AS timestamptz) - o.due_at) FROM outbox o
             WHERE o.status = 'queued' AND o.lane = 'reply' AND o.priority <= {PRIORITY}
+              AND NOT EXISTS (SELECT FROM accounts a
+                              WHERE a.account = o.account AND (a.stopped_at IS NOT NULL OR a.paused_until > :now))
+              AND NOT EXISTS (SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued'
+                                 AND e.lane <> 'emergency' AND e.id < o.id)
             ORDER BY o.priority, o.due_at LIMIT 1) AS reply
+""")  # noqa: S608
+
+# The answer is there before its notice left: it would wait behind it.
+_OVERTAKEN = text(f"""
+    UPDATE outbox o SET status = 'cancelled', error_slug = 'answered'
+    WHERE o.status = 'queued' AND o.lane = 'reply' AND o.dedup LIKE '{NAME}%' AND o.lease_until IS NULL AND NOT o.maybe_sent
+      AND o.parts_sent = 0
+      AND EXISTS (SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id > o.id)
+    RETURNING o.id
 """)  # noqa: S608
 
 # Whoever a worker holds is about to be answered. An echo or a tap alone waits for no answer.
@@ -71,6 +84,14 @@ class Late:
         async with self._db.begin() as connection:
             row = (await connection.execute(_BACKLOG, {"now": now, "priorities": PRIORITIES})).one()
         return Backlog(max(0.0, float(row.turn or 0)), max(0.0, float(row.reply or 0)))
+
+    async def withdraw(self) -> int:
+        """Withdraw the notices whose person has an answer under way; how many."""
+        async with self._db.begin() as connection:
+            done = (await connection.execute(_OVERTAKEN)).all()
+            if done:
+                await notify(connection, OUTBOX)
+        return len(done)
 
     async def tell(
         self,

@@ -42,6 +42,7 @@ class Notices:
 
     async def step(self) -> int:
         """Tell whoever is to be told now; how many."""
+        await self._late.withdraw()
         told, mark = 0, _START
         while overload.overloaded(await self._late.backlog(self._clock.now()), self._after):
             now, words = self._clock.now(), self._words()

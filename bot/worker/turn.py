@@ -119,10 +119,11 @@ class _Draft:
         self.slots.update({**fields(words), **(understanding.entities if understanding else {})})
 
     def wait(self, why: str, events: Sequence[int], until: datetime, priority: int) -> None:
-        """Leave events in flight until a moment; the earliest of several counts."""
+        """Leave events in flight until a moment; of several the earliest counts, and the most pressing."""
         self.waiting.setdefault(why, []).extend(events)
-        if self.next_due is None or until < self.next_due:
-            self.next_due, self.next_priority = until, priority
+        first = self.next_due is None
+        self.next_due = until if self.next_due is None else min(self.next_due, until)
+        self.next_priority = priority if first else min(self.next_priority, priority)
 
     def finish(self) -> Finish:
         """The frozen outcome."""
@@ -170,7 +171,7 @@ class TurnTaker:
         draft = _Draft(before=known(conversation.state, now.timestamp()))
         await self._echoes(conversation, draft, now)
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
-        if messages and not self._debounced(messages, draft, now):
+        if messages and not self._debounced(conversation, messages, draft, now):
             await self._speak(conversation, messages, draft, now)
         elif messages:  # the engine was not asked: an outage goes on counting
             draft.sets["engine_away_since"] = conversation.engine_away_since
@@ -309,7 +310,7 @@ class TurnTaker:
         else:
             draft.settle([event.id], "ignored", "edit_after_reply")
 
-    def _debounced(self, messages: Sequence[Pending], draft: _Draft, now: datetime) -> bool:
+    def _debounced(self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime) -> bool:
         """Whether the person may still be typing: looked at too early, because something else was due."""
         fresh = [m for m in messages if m.waiting != "night"]
         if not fresh or not self._rules.debounce:
@@ -320,7 +321,7 @@ class TurnTaker:
         )
         if due <= now:
             return False
-        draft.wait("debounce", [m.id for m in messages], due, LIVE)
+        draft.wait("debounce", [m.id for m in messages], due, _rank(conversation))
         return True
 
     # -- who speaks ----------------------------------------------------------------------------------------------
@@ -368,7 +369,9 @@ class TurnTaker:
         for message in messages:
             understanding = await self._understand(message, draft, may_fail=at_night)
             if understanding is None and _words(message) and not self._given_up(conversation, now):
-                draft.wait("retry", [message.id], now + ENGINE_AGAIN, LIVE)  # the night's message must not wait for it
+                draft.wait(
+                    "retry", [message.id], now + ENGINE_AGAIN, _rank(conversation)
+                )  # the night's message must not wait for it
                 continue
             if understanding is None:
                 draft.settle([message.id], disposition, reason)
@@ -402,7 +405,7 @@ class TurnTaker:
                     told = True
                 request = crisis.unread_at_night(standing)
                 if _words(message) and not self._given_up(conversation, now):  # understood as soon as it is back
-                    draft.wait("retry", [message.id], now + ENGINE_AGAIN, LIVE)
+                    draft.wait("retry", [message.id], now + ENGINE_AGAIN, _rank(conversation))
                 elif _words(message):  # nobody could tell whether it is grave: the agents on duty look
                     draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
                     draft.read(_words(message), None)
@@ -718,6 +721,11 @@ class TurnTaker:
         is_open = self._rules.desk.open(now)
         median = await self._store.median_wait(now) if is_open else None
         return route.wait_sentence(is_open, hour_text(self._rules.desk.start), median, self._rules.texts)
+
+
+def _rank(conversation: Conversation) -> int:
+    """How pressing it is while its person writes: looked at too early, it does not fall behind."""
+    return min(conversation.due_priority, LIVE)
 
 
 def _judged_again(echo: Pending, now: datetime) -> datetime:

@@ -86,6 +86,16 @@ async def test_told_in_two_messages(system: System) -> None:
     assert is_emergency(system.graph.texts("p1")[-1])
 
 
+async def test_told_in_two_messages_of_which_the_second_came_first(system: System) -> None:
+    now = system.clock.now()
+    await system.say("p1", "porte avec une hache", at=now)
+    await system.settled()
+    await system.say("p1", "il est devant ma", at=now - timedelta(seconds=4))  # Meta brought it again, after a refusal
+    await system.graph.wait_for("p1", 2)
+    await system.settled()
+    assert is_emergency(system.graph.texts("p1")[-1])
+
+
 async def test_the_reminder_comes_at_most_every_two_minutes(system: System) -> None:
     await system.say("p1", HELP)
     await system.settled()

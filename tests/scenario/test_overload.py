@@ -83,6 +83,33 @@ async def test_traces_of_danger_first_then_whom_we_never_answered_then_the_rest(
     assert [one.person for [one] in claimed] == ["new2", "known2", "new1", "known1"]
 
 
+async def test_a_notice_that_did_not_leave_gives_way_to_the_answer(system: System) -> None:
+    await jammed(system)
+    await system.say("p1", "une procuration")
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    [account] = await system.rows("SELECT account FROM conversations WHERE person = 'p1'")
+    await system.rows(
+        """INSERT INTO accounts (account, paused_until) VALUES (:account, :until)
+           ON CONFLICT (account) DO UPDATE SET paused_until = excluded.paused_until RETURNING account""",
+        account=account.account,
+        until=system.clock.now() + timedelta(hours=1),
+    )
+    assert await notices(system).step() == 1
+    system.engine.free.set()
+    async with asyncio.timeout(10):
+        while not await system.rows(
+            "SELECT FROM events WHERE disposition = 'answered' AND conversation_id IN"
+            " (SELECT id FROM conversations WHERE person = 'p1')"
+        ):
+            await asyncio.sleep(0.02)
+    late = Late(system.database, system.codec)
+    assert await late.withdraw() == 1
+    assert await late.withdraw() == 0
+    await system.rows("UPDATE accounts SET paused_until = NULL RETURNING account")
+    await system.settled()
+    assert system.graph.texts("p1") == ["Je suis un assistant automatique. procuration n° 1"]
+
+
 async def test_no_notice_at_night_nor_while_replies_queue_up(system: System) -> None:
     await jammed(system)
     await system.say("p1", "une procuration")
