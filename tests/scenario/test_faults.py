@@ -169,6 +169,7 @@ async def test_the_data_key_of_another_installation_is_refused(world: World) -> 
         "PLANTON_SECRET_KEY": "another-secret",
         "PLANTON_METRICS_TOKEN": "another-token",
     }
+    del environ["PLANTON_METRICS_PORT"]  # the running worker's own
     code, _, err = await command(environ, "run", "worker")
     assert code == 2, err
     lines = err.strip().splitlines()
