@@ -163,6 +163,7 @@ async def test_ready_says_so_and_doctor_has_its_shape(world: World) -> None:
 
 async def test_the_data_key_of_another_installation_is_refused(world: World) -> None:
     """The same database, another key: what citizens wrote could not be read, and what is written would be lost."""
+    await world.planton.ready(ENGINE_STARTS)
     environ = world.planton.environ | {
         "PLANTON_DATABASE_URL": world.planton.database,
         "PLANTON_DATA_KEY": "A" * 43 + "=",
