@@ -173,7 +173,6 @@ class Bench:
         now = datetime.now(UTC)
         [one] = await self.conversations.claim(now, 1, timedelta(seconds=30))
         assert one.platform is Platform.MESSENGER
-        await self.conversations.replies(one.id, now - timedelta(minutes=10))
         settled = Settlement(tuple(event.id for event in one.pending), "answered", reply=0, route="answer")
         replies = (OutgoingReply(Reply("Voici comment porter plainte.")),)
         await self.conversations.finish(one, Finish(settlements=(settled,), replies=replies, state={"turns": 1}), now)

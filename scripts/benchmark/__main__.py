@@ -2,7 +2,7 @@
 
 python -m scripts.benchmark all [--quick]            # a quarter of an hour; two minutes
 python -m scripts.benchmark compare                  # Planton, stock Rasa, the ceilings
-python -m scripts.benchmark hold steady30|hundred|minute|soak [--seconds N]
+python -m scripts.benchmark hold steady30|hundred|distinct|minute|soak [--seconds N]
 python -m scripts.benchmark crisis [--factor 20]     # the hour, pressed together
 python -m scripts.benchmark backlog [--waiting 20000] [--seconds 60]
 """
@@ -81,7 +81,14 @@ def _all(options: argparse.Namespace) -> list[Step]:
         options.seconds, options.latency, options.page = 4.0, (0.1,), False
         return [_compare, _hold("steady30", 10.0)]
     options.seconds = 12.0
-    return [_compare, _hold("steady30", 45.0), _hold("hundred", None), _hold("minute", None), _crisis]
+    return [
+        _compare,
+        _hold("steady30", 45.0),
+        _hold("hundred", None),
+        _hold("distinct", None),
+        _hold("minute", None),
+        _crisis,
+    ]
 
 
 def _compare(options: argparse.Namespace) -> bool:

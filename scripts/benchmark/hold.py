@@ -1,4 +1,4 @@
-"""What must hold, as scenarios with a verdict each: `steady30`, `hundred`, `minute`, `soak`.
+"""What must hold, as scenarios with a verdict each: `steady30`, `hundred`, `distinct`, `minute`, `soak`.
 
 Graph API at 100 ms, no debounce, SEND_CEILING=400, every process on this machine.
 """
@@ -34,6 +34,7 @@ class Scenario:
     wants: tuple[str, ...]
     gap: tuple[float, float] = (2.0, 15.0)
     patience: float = 240.0  # seconds to wait for what is in flight at the end
+    distinct: bool = False  # no two texts are the same
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ SCENARIOS = {
     for one in (
         Scenario("steady30", 30, 600, ("ack", "reply", "nothing", "cpu", "memory")),
         Scenario("hundred", 100, 120, ("nothing", "sustained", "cpu", "memory")),
+        Scenario("distinct", 60, 60, ("nothing", "sustained", "cpu", "memory"), distinct=True),
         Scenario("minute", 11_000 / 60, 60, ("each ack", "within", "nothing", "memory"), patience=900.0),
         Scenario("soak", 5, 3600, ("nothing", "growth", "memory"), gap=(20.0, 300.0)),
     )
@@ -79,7 +81,7 @@ def run(scenario: Scenario, tell: Callable[[Measured], None]) -> Held:
 
 def _measured(scenario: Scenario, planton: Planton, meta: GraphProcess, tell: Callable[[Measured], None]) -> Held:
     people = drive.prefix()
-    written = messages.stream(people, scenario.rate, scenario.seconds, scenario.gap)
+    written = messages.stream(people, scenario.rate, scenario.seconds, scenario.gap, distinct=scenario.distinct)
     order = drive.job(planton, None, load.META, messages=written)
     memory = Memory(Meter(planton.pids)) if "growth" in scenario.wants else None
     settle = drive.of_planton(planton, meta, people, scenario.patience)

@@ -34,10 +34,38 @@ def people(prefix: str, seed: int = 7) -> Iterator[tuple[str, list[str]]]:
             yield f"{prefix}{count:07d}", texts
 
 
+MONTHS = (
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+)
+
+
+def dated(text: str, number: int) -> str:
+    """The same with a moment of its own: a text that nobody wrote before. `number`: below half a million."""
+    minutes, days = number % 1440, number // 1440
+    return f"{text}, depuis le {days % 28 + 1} {MONTHS[days // 28 % 12]} à {minutes // 60}h{minutes % 60:02d}"
+
+
 def stream(
-    prefix: str, rate: float, seconds: float, gap: tuple[float, float] = (1.0, 8.0), seed: int = 7
+    prefix: str,
+    rate: float,
+    seconds: float,
+    gap: tuple[float, float] = (1.0, 8.0),
+    seed: int = 7,
+    distinct: bool = False,
 ) -> list[Message]:
-    """`rate` messages a second, evenly, for so long. A person writes again after `gap` seconds, the earliest first."""
+    """`rate` messages a second, evenly, for so long. A person writes again after `gap` seconds, the earliest first.
+    `distinct`: no two texts are the same."""
     order = random.Random(seed)
     total = round(rate * seconds)
     fresh = people(prefix, seed)
@@ -49,7 +77,8 @@ def stream(
             _, person, number, texts = heapq.heappop(again)
         else:
             number, (person, texts) = 0, next(fresh)
-        found.append((moment, person, number, texts[number]))
+        said = dated(texts[number], step * 7) if distinct else texts[number]
+        found.append((moment, person, number, said))
         if number + 1 < len(texts):
             heapq.heappush(again, (moment + order.uniform(*gap), person, number + 1, texts))
     return found

@@ -172,5 +172,5 @@ def test_a_measurement_replaces_its_own_block_only(tmp_path: Path) -> None:
 
 def test_the_page_has_a_place_for_each_measurement() -> None:
     text = page.PAGE.read_text(encoding="utf-8")
-    for name in ("comparaison", "crise", "attente", "steady30", "hundred", "minute", "soak"):
+    for name in ("comparaison", "crise", "attente", "steady30", "hundred", "distinct", "minute", "soak"):
         assert text.count(f"<!-- mesure {name} -->") == text.count(f"<!-- fin {name} -->") == 1
