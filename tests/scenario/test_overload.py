@@ -6,7 +6,9 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.app import policy as policies
 from bot.policy.overload import Backlog
+from bot.settings import Settings
 from bot.store.overload import Late
 from bot.worker.overload import Notices, Words
 from tests.scenario.system import System
@@ -102,12 +104,23 @@ async def test_a_notice_that_did_not_leave_gives_way_to_the_answer(system: Syste
             " (SELECT id FROM conversations WHERE person = 'p1')"
         ):
             await asyncio.sleep(0.02)
-    late = Late(system.database, system.codec)
-    assert await late.withdraw() == 1
-    assert await late.withdraw() == 0
+    await notices(system).step()
+    [notice] = await system.rows("SELECT status FROM outbox WHERE dedup LIKE 'affluence:%'")
+    assert notice.status == "cancelled"
     await system.rows("UPDATE accounts SET paused_until = NULL RETURNING account")
     await system.settled()
     assert system.graph.texts("p1") == ["Je suis un assistant automatique. procuration n° 1"]
+
+
+def test_words_of_which_nothing_is_known_are_looked_at_first() -> None:
+    policy = policies.build(Settings({}))
+    words = "comment faire une procuration pour dimanche"
+    assert policy.suspect(words)
+    policy.triage(words)
+    policy.triage("il est devant ma porte avec une hache")
+    assert not policy.suspect(words)
+    assert policy.suspect("il est devant ma porte avec une hache")
+    assert not policy.suspect("")
 
 
 async def test_no_notice_at_night_nor_while_replies_queue_up(system: System) -> None:
