@@ -13,7 +13,7 @@ import hmac
 import itertools
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from sanic.response import text as text_response
 from sanic.signals import SignalRouter
 
 from bot.core.errors import BadPayload, BadSignature
+from bot.core.messages import Event
 from bot.gateway.metrics import GatewayMetrics
 from bot.gateway.pieces import Pieces
 from bot.gateway.ports import GatewayDeps, Item, Probe
@@ -258,17 +259,18 @@ class Gateway:
             try:
                 await self._in_turn(raw, items)
             except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
+                # Who is in danger first: nothing that is only told about it comes before, as it could fail.
+                joined = await asyncio.to_thread(self._pieces.joined, items)
+                await self._lane.answer(joined, self._deps.emergency_wait)
+                _tell(events, begun, storing, "unavailable")
                 log.error(
                     "webhook not stored: %s, %d events",
                     type(error).__name__,
                     len(items),
                     extra={"traces": named(events)},
                 )
-                tell(events, begun, storing, "unavailable")
-                joined = await asyncio.to_thread(self._pieces.joined, items)
-                await self._lane.answer(joined, self._deps.emergency_wait)
                 return self._answer("unavailable", 503)
-        tell(events, begun, storing, "accepted")
+        _tell(events, begun, storing, "accepted")
         self._metrics.stored(events, self._deps.clock.now())
         await self._spool.forget(events)
         self._pieces.clear()
@@ -324,6 +326,14 @@ class Gateway:
         if self._deps.refresh is not None:
             await self._deps.refresh()
         return raw_response(generate_latest(self._deps.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _tell(events: Sequence[Event], begun: int, storing: int, outcome: str) -> None:
+    """Traces, where they are wanted. What fails in them changes no answer: the message is stored, or will come again."""
+    try:
+        tell(events, begun, storing, outcome)
+    except Exception as error:
+        log.error("webhook not traced: %s", type(error).__name__)
 
 
 def _same(secret: str, given: str | None) -> bool:

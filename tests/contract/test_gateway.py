@@ -467,6 +467,39 @@ async def test_a_danger_is_answered_by_the_sender_and_meta_sends_again(setup: Se
         assert len(running.sender.asked) == 1
 
 
+async def test_tracing_that_fails_keeps_no_danger_from_being_answered(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("il y a des mots ici")
+
+    monkeypatch.setattr("bot.gateway.app.tell", broken)
+    setup.inbox.down = True
+    async with setup.run() as running:
+        assert (await running.post(CRY))[0] == 503
+        assert [event.key for event in setup.sender.asked] == ["m_cry"]
+        setup.inbox.down = False
+        assert (await running.post(CRY))[0] == 200
+    assert setup.lines() == []  # the mark went with the message, whatever became of its trace
+    assert "webhook not traced: RuntimeError" in caplog.text
+    assert "des mots" not in caplog.text
+
+
+async def test_a_danger_is_answered_before_the_failure_is_told(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[int] = []  # how many were answered when the failure was told
+    monkeypatch.setattr("bot.gateway.app.tell", lambda *_: told.append(len(setup.lines())))
+    setup.inbox.down = True
+    async with setup.run() as running:
+        assert (await running.post(CRY))[0] == 503
+    assert told == [1]
+    said = [record.getMessage() for record in caplog.records]
+    [answered] = [at for at, line in enumerate(said) if line.startswith("emergency without the database")]
+    [failed] = [at for at, line in enumerate(said) if line.startswith("webhook not stored")]
+    assert answered < failed
+
+
 async def test_a_danger_told_in_two_messages_is_seen_without_the_database(setup: Setup) -> None:
     def only_whole(text: str) -> Detection | None:
         return DANGER if "il a un couteau" in text else None
