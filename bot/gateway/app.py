@@ -34,7 +34,7 @@ from bot.gateway.pieces import Pieces
 from bot.gateway.ports import GatewayDeps, Item, Probe
 from bot.gateway.reading import Reader
 from bot.gateway.recall import Recall
-from bot.gateway.room import SMALL, Room, Share
+from bot.gateway.room import SMALL, Room, Share, whose
 from bot.gateway.slots import Slots
 from bot.gateway.spool import EmergencyLane, Spool
 from bot.gateway.telling import named, tell
@@ -133,7 +133,7 @@ class _Refused:
     status: int
 
 
-_TOO_LARGE, _BUSY = _Refused("too_large", 413), _Refused("busy", 503)
+_TOO_LARGE, _TOO_SLOW, _BUSY = _Refused("too_large", 413), _Refused("too_slow", 408), _Refused("busy", 503)
 
 
 class Gateway:
@@ -155,7 +155,7 @@ class Gateway:
         )
         self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout, deps.erased)
         self._slots = Slots(deps.store_slots)
-        self._room = Room(deps.max_large)
+        self.room = Room(deps.max_large)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recalling: asyncio.Task[None] | None = None
 
@@ -190,7 +190,8 @@ class Gateway:
 
     async def receive(self, request: Request) -> HTTPResponse:
         """One webhook."""
-        share = Share(self._room)
+        address = whose(request.ip, request.headers.getall("X-Forwarded-For", [""])[-1])
+        share = Share(self.room, address)
         try:
             raw = await self._body(request, share)
         except BaseException:
@@ -199,7 +200,7 @@ class Gateway:
         if isinstance(raw, _Refused):
             share.close()
             return self._answer(raw.outcome, raw.status)
-        task = self._spawn(self._handle(raw, request.headers.get(HEADER)))
+        task = self._spawn(self._handle(raw, request.headers.get(HEADER), address))
         task.add_done_callback(lambda _: share.close())
         # A client that hangs up must neither undo a transaction nor stop an emergency reply.
         return await asyncio.shield(task)
@@ -218,27 +219,33 @@ class Gateway:
         stream.request_max_size = self._deps.max_body * _DRAIN_FACTOR
         parts: list[bytes] = []
         size, room = 0, True
+        late = asyncio.get_running_loop().time() + self._deps.large_within
         try:
-            async for part in stream:
-                size += len(part)
-                if size > self._deps.max_body or not room:
-                    continue
-                room = share.grow(len(part))
-                parts.append(part)
-                if not room:
-                    parts.clear()
-                    share.close()
+            async with asyncio.timeout(None) as patience:
+                async for part in stream:
+                    size += len(part)
+                    if room and size <= self._deps.max_body and share.grow(len(part)):
+                        parts.append(part)
+                        if share.large and patience.when() is None:
+                            patience.reschedule(late)
+                    else:  # read on, and not kept
+                        room = False
+                        parts.clear()
+                        share.close()
         except PayloadTooLarge:
             return _TOO_LARGE
+        except TimeoutError:
+            return _TOO_SLOW
         if size > self._deps.max_body:
             return _TOO_LARGE
         return b"".join(parts) if room else _BUSY
 
-    async def _handle(self, raw: bytes, signature: str | None) -> HTTPResponse:
+    async def _handle(self, raw: bytes, signature: str | None, address: str) -> HTTPResponse:
         begun = time.time_ns()
         with self._metrics.seconds.time():
             try:
                 place = verify(self._deps.app_secrets, raw, signature)
+                self.room.signed(address)
                 now = self._deps.clock.now()
                 self._deps.signed(place, now)
                 if len(raw) > THREAD_FROM:
@@ -246,6 +253,7 @@ class Gateway:
                 else:
                     items = self._reader.read(raw, now)
             except BadSignature as error:
+                self.room.forged(address)
                 log.warning("webhook refused: signature %s", error)
                 return self._answer("bad_signature", 403)
             except BadPayload as error:

@@ -74,6 +74,7 @@ class GatewayDeps:
     refresh: Callable[[], Coroutine[Any, Any, None]] | None = None  # before the registry is told
     max_body: int = 5_000_000
     max_large: int = 200_000_000  # bytes of bodies over `bot.gateway.room.SMALL` in memory at once
+    large_within: float = 10.0  # seconds for such a body to come: meanwhile it holds its part of that memory
     older_metrics_token: str = ""  # during a rotation
     signed: Callable[[int, datetime], None] = lambda place, at: None  # which of the secrets signed a webhook
     store_slots: int = 64  # webhooks stored at once, at most; fewer while they take too long

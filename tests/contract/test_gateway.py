@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -22,6 +23,7 @@ from bot.core.clock import FrozenClock
 from bot.core.messages import Event
 from bot.gateway.app import WEBHOOK, create_gateway
 from bot.gateway.ports import GatewayDeps, Item, Mark
+from bot.gateway.room import Room
 from bot.meta.signature import HEADER, sign
 from bot.policy.emergency import Detection
 
@@ -115,6 +117,7 @@ class Running:
     sender: FakeSender
     clock: FrozenClock
     deps: GatewayDeps
+    room: Room
 
     async def post(self, body: object, signature: str | None = "right", path: str = WEBHOOK) -> tuple[int, str]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -166,9 +169,8 @@ class Setup:
         await server.before_start()
         await server.start_serving()
         async with aiohttp.ClientSession() as client:
-            yield Running(
-                f"http://127.0.0.1:{sock.getsockname()[1]}", client, self.inbox, self.sender, self.clock, deps
-            )
+            url, room = f"http://127.0.0.1:{sock.getsockname()[1]}", app.ctx.gateway.room
+            yield Running(url, client, self.inbox, self.sender, self.clock, deps, room)
         await server.before_stop()
         server.close()
         await server.wait_closed()
@@ -306,8 +308,9 @@ async def test_a_body_far_too_large_is_cut_and_harms_nobody(gateway: Running) ->
 
 
 async def test_large_bodies_find_no_room_beside_too_many_others_and_small_ones_always_do(setup: Setup) -> None:
-    setup.inbox.delay = 0.2
     async with setup.run(max_large=500_000) as running:
+        assert (await running.post(page(item("m_known", "bonjour"))))[0] == 200
+        setup.inbox.delay, setup.inbox.begun = 0.2, 0
         assert (await running.post(_sized(600_000)))[0] == 503
         large = [asyncio.create_task(running.post(_sized(200_000))) for _ in range(3)]
         await until(lambda: setup.inbox.begun == 2)
@@ -315,6 +318,60 @@ async def test_large_bodies_find_no_room_beside_too_many_others_and_small_ones_a
         assert sorted([(await one)[0] for one in large]) == [200, 200, 503]
         assert (await running.post(_sized(400_000)))[0] == 200  # room again
         assert await running.metric('planton_gateway_webhooks_total{outcome="busy"}') == 2
+
+
+@asynccontextmanager
+async def half_sent(running: Running, size: int, address: str = "") -> AsyncIterator[asyncio.StreamReader]:
+    """The beginning of a large unsigned body, whose end does not come."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.url.rpartition(":")[2]))
+    forwarded = f"X-Forwarded-For: {address}\r\n" if address else ""
+    writer.write(f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\n{forwarded}Content-Length: 900000\r\n\r\n".encode())
+    writer.write(b" " * size)
+    await writer.drain()
+    try:
+        yield reader
+    finally:
+        writer.close()
+
+
+async def test_strangers_large_bodies_push_out_none_of_those_who_sign(setup: Setup) -> None:
+    """A room of 1.6 MB: 200 kB for one stranger, 800 kB for all."""
+    meta, own = "31.13.64.1", "198.51.100.%d"
+    async with setup.run(max_large=1_600_000) as running, contextlib.AsyncExitStack() as attackers:
+
+        async def post(size: int, address: str, signature: str = "right") -> int:
+            raw = _sized(size)
+            headers = {HEADER: sign(SECRET, raw) if signature == "right" else signature, "X-Forwarded-For": address}
+            async with running.client.post(running.url + WEBHOOK, data=raw, headers=headers) as response:
+                return response.status
+
+        room = running.room
+        for one in range(6):  # each holds as much as it can
+            await attackers.enter_async_context(half_sent(running, 150_000, own % one))
+        await until(lambda: room.left <= 1_600_000 - 5 * 150_000)
+        for one in range(6):  # and tries again
+            await attackers.enter_async_context(half_sent(running, 150_000, own % one))
+        assert await post(200, meta) == 200  # small: always
+        assert await post(700_000, meta) == 200  # half of the room is out of strangers' reach
+        assert await post(150_000, own % 7) == 503  # the other half is full
+        assert await post(200, own % 7, "sha256=00") == 403
+
+
+async def test_a_wrong_signature_costs_a_stranger_large_bodies_until_a_right_one(setup: Setup) -> None:
+    async with setup.run() as running:
+        assert (await running.post(_sized(100_000), "sha256=00"))[0] == 403
+        assert (await running.post(_sized(100_000)))[0] == 503
+        assert (await running.post(CRY))[0] == 200  # small ones go on
+        assert (await running.post(_sized(100_000)))[0] == 200
+        assert (await running.post(_sized(100_000), "sha256=00"))[0] == 403
+        assert (await running.post(_sized(100_000)))[0] == 200  # right ones come from there too: it does not pay
+
+
+async def test_a_large_body_that_does_not_come_to_its_end_leaves_the_room(setup: Setup) -> None:
+    async with setup.run(max_large=1_600_000, large_within=0.1) as running, half_sent(running, 150_000) as reader:
+        assert (await reader.readline()).split()[1] == b"408"
+        assert running.room.left == 1_600_000
+        assert await running.metric('planton_gateway_webhooks_total{outcome="too_slow"}') == 1
 
 
 async def test_the_challenge_comes_back_verbatim(gateway: Running) -> None:
