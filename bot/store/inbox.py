@@ -124,6 +124,7 @@ class _Writing:
     marks: list[tuple[int, Read | Delivery, datetime]] = field(default_factory=list)
     seen: dict[int, datetime] = field(default_factory=dict)
     speaks: dict[int, datetime] = field(default_factory=dict)
+    own: list[tuple[int, int, str]] = field(default_factory=list)  # echoes of ours: (outbox id, part, mid)
     echoes: set[int] = field(default_factory=set)
     suspects: set[int] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
@@ -489,6 +490,8 @@ class Inbox:
         documents = search.columns(await search.writers(connection, self._codec), writing.documents)
         async with together(connection) as sending:
             await _send_ignored(sending, writing, now)
+            for row, part, mid in sorted(writing.own):  # as `bot.store.receipts` locks them
+                await sending.send(_OWN_ECHO, {"id": row, "part": str(part), "mid": mid})
             for conversation, body, at in writing.marks:
                 await _send_mark(sending, conversation, body, at)
             if writing.seen:
@@ -569,7 +572,7 @@ class Inbox:
             return f"unknown: {body.why}"[:200] if isinstance(body, Unknown) else "no_person"
         conversation = one.conversation.id
         if isinstance(body, Echo):
-            return await self._own_echo(connection, body, event.mid)
+            return self._own_echo(body, event.mid, writing)
         if isinstance(body, Unsend):
             await withdraw(connection, self._codec, conversation, body.target, now)
             return "unsend"
@@ -602,17 +605,10 @@ class Inbox:
             },
         )
 
-    async def _own_echo(self, connection: AsyncConnection, body: Echo, mid: str | None) -> str | None:
+    def _own_echo(self, body: Echo, mid: str | None, writing: _Writing) -> str | None:
         named = self._rules.echo_of(body.metadata) if body.metadata else None
         if named is not None:
-            row, part = named
-            await connection.execute(
-                text("""
-                    UPDATE outbox SET echoes = echoes || jsonb_build_object(CAST(:part AS text), CAST(:mid AS text))
-                    WHERE id = :id
-                """),
-                {"id": row, "part": str(part), "mid": mid or ""},
-            )
+            writing.own.append((*named, mid or ""))
             return "own_echo"
         if body.app_id is not None and body.app_id == self._rules.app_id:
             return "own_echo"
@@ -875,6 +871,9 @@ async def _send_ignored(sending: Together, writing: _Writing, now: datetime) -> 
         await sending.send(intake.IGNORED, {"ids": list(left), "reasons": list(left.values()), "now": now})
 
 
+_OWN_ECHO = """
+    UPDATE outbox SET echoes = echoes || jsonb_build_object(CAST(%(part)s AS text), CAST(%(mid)s AS text)) WHERE id = %(id)s
+"""
 _MARKS = {
     column: f"""
         UPDATE outbox SET {column} = coalesce({column}, %(at)s)

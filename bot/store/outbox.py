@@ -283,13 +283,16 @@ class OutboxStore:
             return True
 
     async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:
-        """Lengthen the leases of rows that are being delivered."""
+        """Lengthen the leases of rows that are being delivered; one that somebody is writing to is left for the next time."""
         async with self._db.begin() as connection:
             await connection.execute(
                 text("""
-                    UPDATE outbox o SET lease_until = clock_timestamp() + :for
-                    FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS i(id, lease)
-                    WHERE o.id = i.id AND o.lease = i.lease AND o.status = 'queued' AND o.lease_until IS NOT NULL
+                    WITH free AS MATERIALIZED (
+                        SELECT o.id FROM outbox o
+                        JOIN unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS i(id, lease) ON o.id = i.id
+                        WHERE o.lease = i.lease AND o.status = 'queued' AND o.lease_until IS NOT NULL
+                        FOR UPDATE OF o SKIP LOCKED)
+                    UPDATE outbox o SET lease_until = clock_timestamp() + :for FROM free WHERE o.id = free.id
                 """),
                 {"ids": [row.id for row in rows], "leases": [int(row.lease) for row in rows], "for": lease},
             )

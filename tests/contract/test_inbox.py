@@ -308,6 +308,37 @@ async def test_receipts_are_noted_with_messages_of_others(world: World) -> None:
     assert found == [("delivery", "ignored", "delivery"), ("read", "ignored", "read")]
 
 
+async def test_echoes_of_ours_lock_what_they_tell_of_in_the_order_of_its_numbers(world: World) -> None:
+    """As receipts do (`bot.store.receipts`), and at the very end."""
+    for person in ("94", "95"):
+        await world.say(person, f"m_{person}", "bonjour")
+    async with world.database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO outbox (conversation_id, lane, author, message, created_at, due_at)
+                SELECT id, 'reply', 'bot', '', :now, :now FROM conversations WHERE person IN ('94', '95') ORDER BY person
+            """),
+            {"now": world.clock.now()},
+        )
+    (first, second) = [row[0] for row in await world.rows("SELECT id FROM outbox ORDER BY id")]
+    world.inbox._rules = replace(world.inbox._rules, echo_of=lambda mark: (int(mark), 0))
+    echoes = [
+        world.webhook("95", "m_2", "Voici.", is_echo=True, metadata=str(second)),
+        world.webhook("94", "m_1", "Voici.", is_echo=True, metadata=str(first), later=1),
+    ]
+    raws = json.dumps({"object": "page", "entry": [e for raw, _ in echoes for e in json.loads(raw)["entry"]]}).encode()
+    async with await psycopg.AsyncConnection.connect(world.database.url) as other:
+        await other.execute("SELECT FROM outbox WHERE id = %s FOR UPDATE", (first,))
+        taking = asyncio.create_task(world.take((raws, parse(raws, world.clock.now()))))
+        await world.waits()
+        found = await other.execute("SELECT id FROM outbox FOR UPDATE SKIP LOCKED")
+        assert {row[0] for row in await found.fetchall()} == {first, second}
+        await other.rollback()
+    await taking
+    assert await world.rows("SELECT echoes FROM outbox ORDER BY id") == [({"0": "m_1"},), ({"0": "m_2"},)]
+    assert await world.rows("SELECT reason FROM events WHERE kind = 'echo'") == [("own_echo",)] * 2
+
+
 @pytest.mark.parametrize("odd", ["NULL", '"', "\\", "{},", 'a "b" \\ c', "é ☂ 👮", "%s %(ids)s", " x "])
 async def test_ids_of_any_shape_are_stored_as_they_are(world: World, odd: str) -> None:
     raw, [event] = world.webhook("93", "m_1", odd)

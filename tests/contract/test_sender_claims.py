@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -152,6 +154,62 @@ async def test_receipts_that_come_together_are_told_one_by_one(
     async with database.begin() as connection:
         sent = await connection.execute(text("SELECT id, mids, sent_at FROM outbox WHERE status = 'sent' ORDER BY id"))
         assert [(r.id, r.mids, r.sent_at) for r in sent] == [(r.id, [f"m_{r.id}"], now) for r in rows if r is not lost]
+
+
+@asynccontextmanager
+async def written_to(database: Database, number: int) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """Inside, somebody else writes to this row. Their connection, to look with."""
+    async with await psycopg.AsyncConnection.connect(database.url) as other:
+        await other.execute("SELECT FROM outbox WHERE id = %s FOR UPDATE", (number,))
+        yield other
+        await other.rollback()
+
+
+async def free(looking: psycopg.AsyncConnection[Any]) -> set[int]:
+    """The rows that nobody else has locked; locked from here on."""
+    found = await looking.execute("SELECT id FROM outbox FOR UPDATE SKIP LOCKED")
+    return {row[0] for row in await found.fetchall()}
+
+
+async def stuck(database: Database) -> None:
+    """Until somebody waits for a lock."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(500):
+        async with database.begin() as connection:
+            if await connection.scalar(query):
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("others", [0, 500])
+async def test_receipts_lock_their_rows_in_the_order_of_their_numbers(
+    database: Database, codec: Codec, store: OutboxStore, others: int
+) -> None:
+    """As those do who take in the echoes of the same messages: else each would wait for the other."""
+    await fill(database, codec, "1000", people=4)
+    rows = sorted(await claimed(store), key=lambda row: row.id)
+    if others:
+        await fill(database, codec, "1000", people=others)
+    async with written_to(database, rows[0].id) as other:
+        writing = [asyncio.create_task(store.sent(row, f"m_{row.id}", SystemClock().now())) for row in reversed(rows)]
+        await stuck(database)
+        assert {row.id for row in rows} <= await free(other)
+    assert await asyncio.gather(*writing) == [True] * 4
+
+
+async def test_a_row_that_somebody_writes_to_keeps_no_other_from_its_lease(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    await fill(database, codec, "1000", people=3)
+    rows = await claimed(store)
+    async with written_to(database, rows[1].id):
+        await asyncio.wait_for(store.hold(rows, 5 * LEASE), 5)
+    async with database.begin() as connection:
+        later = await connection.execute(text("SELECT id FROM outbox WHERE lease_until > now() + interval '2 minutes'"))
+        assert {row.id for row in later} == {rows[0].id, rows[2].id}
 
 
 async def test_what_follows_in_a_conversation_is_woken_by_the_receipt(
