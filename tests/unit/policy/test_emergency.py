@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.policy.emergency import (
+    EDGE,
     MOST_BYTES,
     TEXT_KEYS,
     Detection,
@@ -280,6 +281,28 @@ def test_a_danger_always_reaches_agents(
 )  # fmt: skip
 def test_language(text: str, french: bool) -> None:
     assert is_french(text) is french
+
+
+class Counting(Lexicon):
+    """Tells how much it is given to read."""
+
+    read: ClassVar[list[int]] = []
+
+    def entries_in(self, text: str) -> Any:
+        """As Lexicon, and counted."""
+        self.read.append(len(text))
+        return super().entries_in(text)
+
+
+def test_of_a_text_longer_than_any_message_both_ends_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counting, "read", [])
+    lexicon = Counting.from_mapping({"entrees": [{"nom": "cri", "genre": "danger", "motifs": ["help"], "sure": True}]})
+    longest = ("bla " * EDGE)[: 2 * EDGE - 10]
+    assert detect(longest[:EDGE] + " help " + longest[EDGE:], lexicon, None) == DANGER  # whole, as far as messages go
+    for text in ("help " + "bla " * 1_000_000, "bla " * 1_000_000 + "help"):
+        assert detect(text, lexicon, None) == DANGER
+        assert glance(text, lexicon, None).detection == DANGER
+    assert max(Counting.read) == 2 * EDGE + 1
 
 
 @given(st.text(st.characters(), max_size=300))
