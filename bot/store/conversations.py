@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -188,6 +188,16 @@ _CLAIM = f"""
 """  # noqa: S608
 
 
+_RENEW = """
+    WITH free AS MATERIALIZED (
+        SELECT c.id FROM conversations c
+        WHERE c.id = ANY($1::bigint[]) AND c.lease_until IS NOT NULL
+          AND EXISTS (SELECT FROM unnest($1::bigint[], $2::bigint[]) AS i(id, lease) WHERE i.id = c.id AND i.lease = c.lease)
+        FOR UPDATE SKIP LOCKED)
+    UPDATE conversations c SET lease_until = clock_timestamp() + $3::interval FROM free WHERE c.id = free.id RETURNING c.id
+"""
+
+
 @cache
 def _read(number: int) -> str:
     """What belongs to so many conversations. Asked after the claim: what came in until a conversation was leased is seen, and
@@ -344,18 +354,12 @@ class Conversations:
         value = await self._first(handoffs.MEDIAN_WAIT, now - timedelta(hours=1))
         return value if isinstance(value, timedelta) else None
 
-    async def renew(self, conversation: Conversation, lease: timedelta) -> None:
-        """Lengthen the lease. Raises LeaseLost."""
+    async def renew(self, held: Collection[Conversation], lease: timedelta) -> set[int]:
+        """Lengthen these leases; returns the ids of those that last on. The others were lost, or somebody is writing to them
+        at this moment: nobody's lease runs out while another's row is waited for."""
         async with self._db.plain() as connection:
-            done = await connection.rows(
-                """
-                UPDATE conversations SET lease_until = clock_timestamp() + $3::interval
-                WHERE id = $1::bigint AND lease = $2::bigint AND lease_until IS NOT NULL RETURNING id
-                """,
-                (conversation.id, conversation.lease, lease),
-            )
-        if not done:
-            raise LeaseLost(f"conversation {conversation.id}")
+            done = await connection.rows(_RENEW, ([one.id for one in held], [one.lease for one in held], lease))
+        return {row.id for row in done}
 
     async def release(
         self,

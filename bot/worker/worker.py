@@ -144,14 +144,20 @@ class Worker:
 
     async def _keep(self) -> None:
         """Lengthen the leases of turns that take long: a slow engine, many messages."""
-        every = LEASE.total_seconds() / 3
         while True:
-            await asyncio.sleep(every / 3)
-            now = asyncio.get_running_loop().time()
-            for held in [held for held in self._running.values() if now - held.since >= every]:
-                held.since = now
-                with contextlib.suppress(DBAPIError, OSError, TimeoutError, LeaseLost):  # its end will tell
-                    await self._deps.conversations.renew(held.conversation, LEASE)
+            await asyncio.sleep(LEASE.total_seconds() / 9)
+            with contextlib.suppress(DBAPIError, OSError, TimeoutError):  # the end of each turn will tell
+                await self._renew()
+
+    async def _renew(self) -> None:
+        """All that have lasted for a third of their time, together; who is left out is tried again at the next look."""
+        now = asyncio.get_running_loop().time()
+        old = [held for held in self._running.values() if now - held.since >= LEASE.total_seconds() / 3]
+        if old:
+            kept = await self._deps.conversations.renew([held.conversation for held in old], LEASE)
+            for held in old:
+                if held.conversation.id in kept:
+                    held.since = now
 
     async def _handle(self, conversation: Conversation) -> None:
         begin(conversation.trace())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
@@ -20,6 +20,8 @@ from bot.store.codec import Codec
 from bot.store.conversations import BODY, Conversation, Conversations, Finish, OutgoingReply, Settlement
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener, notify
 from bot.store.workbench.readings import NewReading
+from bot.worker.turn import TurnTaker
+from bot.worker.worker import Worker, WorkerDeps
 
 LEASE = timedelta(seconds=9)
 WORDS = "comment porter plainte pour un vélo"
@@ -153,10 +155,45 @@ async def test_a_lost_lease_writes_nothing(desk: Desk) -> None:
     assert await desk.counts() == (0, 0, 0)
     await desk.end(second)
     assert await desk.counts() == (1, 1, 1)
-    with pytest.raises(LeaseLost):
-        await desk.store.renew(first, LEASE)
+    assert await desk.store.renew([first], LEASE) == set()
     (row,) = await desk.run("SELECT disposition FROM events WHERE id = :id", id=event)
     assert row.disposition == "answered"
+
+
+async def test_a_row_that_somebody_writes_to_costs_no_neighbour_its_lease(desk: Desk) -> None:
+    for person in "abcd":
+        await desk.says(person)
+    working, done = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def take(self, conversation: Conversation) -> None:
+            working.set()
+            await done.wait()
+
+    listener = Listener(desk.database.url, (DUE,))
+    worker = Worker(WorkerDeps(desk.store, cast(TurnTaker, Slow()), listener, FrozenClock(desk.now)))
+    running = asyncio.create_task(worker.run())
+    try:
+        await asyncio.wait_for(working.wait(), 5)
+        await desk.run("UPDATE conversations SET lease_until = clock_timestamp() + interval '1 minute'")
+        await desk.run("UPDATE conversations SET lease = lease + 1 WHERE person = 'd'")  # another worker has it
+        for held in worker._running.values():
+            held.since -= LEASE.total_seconds()
+        lasts = (
+            "SELECT person FROM conversations WHERE lease_until < clock_timestamp() + interval '30 seconds' ORDER BY 1"
+        )
+        async with desk.database.begin() as other:
+            await other.execute(text("SELECT FROM conversations WHERE person = 'a' FOR UPDATE"))
+            await asyncio.wait_for(worker._renew(), 5)
+            assert [row.person for row in await desk.run(lasts)] == ["b", "c"]
+        await worker._renew()  # the next look
+        assert [row.person for row in await desk.run(lasts)] == ["a", "b", "c"]
+        await desk.run("UPDATE conversations SET lease_until = clock_timestamp() + interval '1 minute'")
+        await worker._renew()
+        assert await desk.run(lasts) == []  # they have just been lengthened
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_another_owner_meanwhile_ends_the_turn(desk: Desk) -> None:
