@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,11 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
-from bot.core.errors import LeaseLost
+from bot.core.errors import Explained, LeaseLost
 from bot.core.messages import Body, Platform, body_from_json
 from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
@@ -196,6 +197,7 @@ _RENEW = """
         FOR UPDATE SKIP LOCKED)
     UPDATE conversations c SET lease_until = clock_timestamp() + $3::interval FROM free WHERE c.id = free.id RETURNING c.id
 """
+_LET_GO = _RENEW.replace("clock_timestamp() + $3::interval", "NULL")
 
 
 @cache
@@ -234,18 +236,30 @@ class Conversations:
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Conversation]:
         """Lease at most `limit` conversations that are due, the most pressing first, with all that is unhandled."""
-        async with self._db.plain() as connection:
-            self.next_due = None
-            found = await connection.rows(_CLAIM, (now, limit, lease))
-            self._due_again(found[0].next_due)
-            rows = {row.id: row for row in found if row.id is not None}
-            if not rows:
-                return []
-            read: dict[int, list[Any]] = {number: [] for number in rows}
-            for row in await connection.rows(_read(len(rows)), (now - LOOP_WITHIN, *rows)):
-                read[row.conversation].append(row)
-        claimed = [self._conversation(row, read[number]) for number, row in rows.items()]
-        return sorted(claimed, key=lambda c: c.due_priority)
+        rows: dict[int, Any] = {}
+        try:
+            async with self._db.plain() as connection:
+                self.next_due = None
+                found = await connection.rows(_CLAIM, (now, limit, lease))
+                self._due_again(found[0].next_due)
+                rows = {row.id: row for row in found if row.id is not None}
+                if not rows:
+                    return []
+                read: dict[int, list[Any]] = {number: [] for number in rows}
+                for row in await connection.rows(_read(len(rows)), (now - LOOP_WITHIN, *rows)):
+                    read[row.conversation].append(row)
+            claimed = [one for number, row in rows.items() if (one := self._readable(row, read[number])) is not None]
+            return sorted(claimed, key=lambda c: c.due_priority)
+        except BaseException:
+            if rows:
+                await self._let_go(rows.values())
+            raise
+
+    async def _let_go(self, leased: Collection[Any]) -> None:
+        """Nobody came to know of these leases: others need not wait for their end. With the database away they must."""
+        with contextlib.suppress(DBAPIError, OSError, TimeoutError):
+            async with self._db.plain() as connection:
+                await connection.rows(_LET_GO, ([row.id for row in leased], [row.lease for row in leased]))
 
     def _pending(self, row: Any) -> Pending:
         return Pending(
@@ -260,6 +274,14 @@ class Conversations:
             intent=row.intent,
             waiting=row.waiting,
         )
+
+    def _readable(self, row: Any, read: Sequence[Any]) -> Conversation | None:
+        """None where it cannot be read: that holds back this conversation, and no other."""
+        try:
+            return self._conversation(row, read)
+        except (Explained, ValueError, LookupError, TypeError) as error:
+            log.error("conversation %d cannot be read: %s", row.id, type(error).__name__)
+            return None
 
     def _conversation(self, row: Any, read: Sequence[Any]) -> Conversation:
         """`read`: what else is known of it, a row for each of its events that are unhandled, or one without an event."""

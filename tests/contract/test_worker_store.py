@@ -15,7 +15,7 @@ from bot.core.dialogue import HandoffRequest, Reply, Understanding
 from bot.core.errors import LeaseLost
 from bot.core.messages import Message, body_to_json
 from bot.policy.intents import PRIORITY
-from bot.store import db, handoffs, outbox, plain
+from bot.store import conversations, db, handoffs, outbox, plain
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, Conversation, Conversations, Finish, OutgoingReply, Settlement
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener, notify
@@ -360,6 +360,44 @@ async def test_a_claim_reads_everything_that_waits_in_order(desk: Desk) -> None:
         None,
         False,
     )
+
+
+async def test_a_conversation_that_cannot_be_read_holds_back_no_other(desk: Desk) -> None:
+    for person in "abc":
+        await desk.says(person)
+    await desk.run("UPDATE events SET body = '\\x00' WHERE key = 'm_a_1'")
+    await desk.run("UPDATE conversations SET state = '\\x01' WHERE person = 'b'")
+    assert [claimed.person for claimed in await desk.claim()] == ["c"]
+    assert await desk.claim() == []  # the others are not asked for over and over
+
+
+async def test_a_claim_that_breaks_off_leaves_no_lease_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person in "ab":
+        await desk.says(person)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            conversations, "_read", lambda number: "SELECT 1 / 0 AS conversation, $1::text, $2::text, $3::text"
+        )
+        with pytest.raises(DBAPIError):
+            await desk.claim()
+    assert [claimed.lease for claimed in await desk.claim()] == [2, 2]
+
+
+async def test_a_worker_that_stops_in_the_middle_of_a_claim_leaves_no_lease_behind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.says()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            conversations, "_read", lambda number: "SELECT pg_sleep(60), 1 AS conversation, $1::text, $2::text"
+        )
+        claiming = asyncio.create_task(desk.claim())
+        while not await desk.run("SELECT FROM conversations WHERE lease_until IS NOT NULL"):
+            await asyncio.sleep(0.01)
+        claiming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await claiming
+    assert [claimed.lease for claimed in await desk.claim()] == [2]
 
 
 async def test_only_what_left_or_may_leave_has_reached_somebody(desk: Desk) -> None:
