@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import (
@@ -226,6 +227,12 @@ class Inbox:
             log.warning("arrival not noted: %s", type(error).__name__)
 
     async def _take(self, delivered: Sequence[_Delivered]) -> None:
+        try:
+            await self._take_in(delivered)
+        except IntegrityError:  # the short way met a message that came in another's name before, and kept nothing
+            await self._take_in(delivered, short=False)
+
+    async def _take_in(self, delivered: Sequence[_Delivered], short: bool = True) -> None:
         now = max(one.received_at for one in delivered)
         events = [event for one in delivered for event, _ in one.items]
         async with self._db.begin() as connection:
@@ -234,7 +241,7 @@ class Inbox:
                 await connection.rollback()
             else:
                 stored = list(zip(locked.deliveries, delivered, strict=True))
-                if self._plain(delivered, locked.conversations):
+                if short and self._plain(delivered, locked.conversations):
                     await self._store_plain(connection, stored, locked.conversations)
                     return
                 taken, before = await self._store(connection, stored, locked.conversations)
@@ -244,7 +251,7 @@ class Inbox:
                     writing.speaks.pop(number, None)
                 await self._write(connection, writing, now, commit=True)
                 return
-        await self._take([_without(one, locked.gone) for one in delivered])
+        await self._take_in([_without(one, locked.gone) for one in delivered], short)
 
     async def _lock(
         self,
@@ -342,18 +349,17 @@ class Inbox:
     async def _store_plain(
         self, connection: AsyncConnection, delivered: Sequence[tuple[int, _Delivered]], conversations: Conversations
     ) -> None:
-        """Their conversations are due already; what is left is their words, and the end."""
+        """Their conversations are due already; what is left is their words, and the end. Raises IntegrityError, with nothing
+        kept, where one of them was stored before: a raw body that comes again is noted in the same transaction, or not at all.
+        """
         news = self._unique(delivered, conversations)
         values: dict[str, Any] = intake.event_values((new for new, _ in news.values()), self._codec)
         documents = (search.of_event(0, 0, new.event.at, new.event.body) for new, _ in news.values())
         found = [None if one is None else search.tokens((self._codec,), one) for one in documents]
         values["tokens"] = [search.literal(some) if some else None for some in found]
         async with together(connection) as sending:
-            sent = await sending.send(intake.EVENTS_FOUND, values)
+            await sending.send(intake.EVENTS_FOUND, values)
             await sending.commit()
-        stored = {(row.platform, row.account, row.key): row.id for row in await rows(sent)}
-        if len(stored) < sum(len(one.items) for _, one in delivered):  # one message in the name of two people
-            await self._came_again(connection, delivered, stored)
         await self._tell_of(connection, [row.id for row in conversations.values()])
 
     def _unique(

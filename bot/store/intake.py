@@ -55,10 +55,9 @@ COLUMNS = {
 _ROWS = f"""
     INSERT INTO events ({", ".join(COLUMNS)})
     SELECT * FROM unnest({", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in COLUMNS.items())})
-    ON CONFLICT (platform, account, key) DO NOTHING
 """  # noqa: S608 (names of ours)
-EVENTS = _ROWS + "RETURNING id, platform, account, key"
-# The same, and what the search finds of them: where nothing can come between the two.
+EVENTS = _ROWS + "ON CONFLICT (platform, account, key) DO NOTHING RETURNING id, platform, account, key"
+# The same, and what the search finds of them: where nothing can come between the two. It fails where one was stored before.
 EVENTS_FOUND = f"""
     WITH e AS ({_ROWS} RETURNING id, conversation_id, platform, account, key, at),
     s AS (
@@ -68,7 +67,7 @@ EVENTS_FOUND = f"""
                     CAST(%(tokens)s AS text[])) AS i(platform, account, key, tokens)
         JOIN e ON e.platform = i.platform AND e.account = i.account AND e.key = i.key
         WHERE i.tokens IS NOT NULL)
-    SELECT id, platform, account, key FROM e
+    SELECT count(*) FROM e
 """  # noqa: S608
 # (conversation, mid) of what was withdrawn before it came: webhooks are not in order. Each is looked up by itself (OFFSET 0): a
 # plan made while nothing had been withdrawn would read all that is about another message.
@@ -252,11 +251,16 @@ def earlier(news: Sequence[New], fresh: Set[int], message_id: Mapping[Key, str],
 
 
 def plain(events: Iterable[Event]) -> bool:
-    """Whether these are ordinary messages, one a person: with nobody of them known from before, nothing is left to decide."""
+    """Whether these are ordinary messages, one a person and each once: with nobody of them known from before, nothing is left
+    to decide."""
     people: set[Where] = set()
+    keys: set[Key] = set()
     for event in events:
-        where = where_of(event)
-        if event.channel is Channel.CHANGES or not isinstance(event.body, (Message, Postback)) or where in people:
+        where, key = where_of(event), key_of(event)
+        if event.channel is Channel.CHANGES or not isinstance(event.body, (Message, Postback)):
+            return False
+        if where in people or key in keys:
             return False
         people.add(where)
+        keys.add(key)
     return True

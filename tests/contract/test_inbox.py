@@ -281,6 +281,32 @@ async def test_the_short_way_and_the_long_way_store_the_same(world: World) -> No
     assert short == long and short[0][-1]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_message_in_the_name_of_two_people_is_kept_with_both_raw_bodies_or_not_at_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    first, second = (world.webhook(person, "m_1", "bonjour") for person in ("96", "97"))
+    if at_once:
+        raw = json.dumps(
+            {"object": "page", "entry": [json.loads(one[0])["entry"][0] for one in (first, second)]}
+        ).encode()
+        second = (raw, parse(raw, world.clock.now()))
+    else:
+        await world.take(first)
+    people = "SELECT person FROM conversations WHERE person IN ('96', '97') ORDER BY person"
+    before = await world.rows(people), await world.rows("SELECT id FROM deliveries")
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.store.inbox._AGAIN", text("SELECT 1 / 0"))
+        with pytest.raises(DBAPIError):
+            await world.take(second)
+    assert (await world.rows(people), await world.rows("SELECT id FROM deliveries")) == before
+    await world.take(second)
+    assert await world.rows(people) == [("96",), ("97",)]
+    [(own, again)] = await world.rows("SELECT delivery_id, again FROM events WHERE mid = 'm_1'")
+    [(newest,)] = await world.rows("SELECT max(id) FROM deliveries")
+    assert again == [newest] and (own == newest if at_once else (own,) in before[1])
+
+
 async def test_receipts_are_noted_with_messages_of_others(world: World) -> None:
     await world.say("91", "m_1", "bonjour")
     async with world.database.begin() as connection:
