@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -24,11 +24,12 @@ class _GivenUp(Exception):
     """A caller of the batch was cancelled."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting(Generic[T]):
-    """An entry, when it came (seconds of the loop), and who is told."""
+    """An entry, whom it concerns, when it came (seconds of the loop), and who is told."""
 
     entry: T
+    people: frozenset[Hashable]
     since: float
     done: asyncio.Future[None]
 
@@ -37,7 +38,9 @@ class Batches(Generic[T]):
     """Calls `write` with what waits: one entry when it is quiet, up to `most` when it is busy.
 
     `gather`: seconds that an entry waits for company where company is likely. Urgent entries neither wait nor share with
-    others: they have a writer of their own. `before(a, b)`: b may not be overtaken by a, which is urgent; b goes with it then.
+    others: they have a writer of their own. `people`: whom an entry concerns. What concerns the same one is written in the order
+    in which it came: an urgent entry takes along what waits of theirs, and waits itself, as others do, for the end of a batch
+    that holds something of theirs.
 
     An entry whose caller gave up is not written (unless its transaction was just being committed).
     When a batch fails for what is in it, each of its
@@ -49,22 +52,25 @@ class Batches(Generic[T]):
         write: Callable[[Sequence[T]], Awaitable[None]],
         most: int,
         gather: float = 0.0,
-        before: Callable[[T, T], bool] = lambda urgent, other: False,
+        people: Callable[[T], Iterable[Hashable]] = lambda entry: (),
     ) -> None:
         self._write = write
         self._most = most
         self._gather = gather
-        self._before = before
+        self._people = people
         self._waiting: deque[_Waiting[T]] = deque()
         self._urgent: deque[_Waiting[T]] = deque()
         self._writers: list[asyncio.Task[None]] = []
         self._hurried: list[asyncio.Task[None]] = []
+        self._under_way: list[frozenset[Hashable]] = []  # whom each batch concerns
+        self._changed = asyncio.Event()  # there may be something to write
         self._last = -math.inf
 
     async def add(self, entry: T, urgent: bool = False) -> None:
         """Wait until the entry is written. Raises what `write` raised for it."""
         loop = asyncio.get_running_loop()
-        one = _Waiting(entry, loop.time(), loop.create_future())
+        one = _Waiting(entry, frozenset(self._people(entry)), loop.time(), loop.create_future())
+        self._changed.set()
         if urgent:
             self._overtake(one)
         else:
@@ -76,10 +82,13 @@ class Batches(Generic[T]):
         await one.done
 
     def _overtake(self, one: _Waiting[T]) -> None:
-        with_it = [other for other in self._waiting if self._before(one.entry, other.entry)]
-        for other in with_it:
-            self._waiting.remove(other)
-        self._urgent.extend((*with_it, one))
+        with_it, people = [one], one.people
+        for other in reversed(tuple(self._waiting)):  # whoever comes along takes theirs along
+            if not people.isdisjoint(other.people):
+                with_it.append(other)
+                people |= other.people
+                self._waiting.remove(other)
+        self._urgent.extend(reversed(with_it))
         self._hurried = [task for task in self._hurried if not task.done()]
         if not self._hurried or (len(self._hurried) < WRITERS and self._held_up(self._urgent, self._most)):
             self._hurried.append(asyncio.create_task(self._run(self._urgent, False)))
@@ -96,19 +105,32 @@ class Batches(Generic[T]):
                 if left > 0:
                     await asyncio.sleep(left)
             busy = True  # who comes while others are written comes soon after them
+            self._changed.clear()
             batch = self._next(waiting)
-            if not batch:
-                continue
-            try:
-                await self._unless_given_up(batch)
-            except _GivenUp:
-                # Nothing was kept; those who still wait are written next, in their order.
-                waiting.extendleft(reversed([one for one in batch if not one.done.done()]))
-            except Exception as error:  # each caller is told; which errors there are is the writer's matter
-                await self._failed(batch, error)
-            else:
-                for one in batch:
-                    _settle(one.done)
+            if batch:
+                await self._write_down(batch)
+            elif waiting:  # for the end of other batches
+                await self._changed.wait()
+
+    async def _write_down(self, batch: list[_Waiting[T]]) -> None:
+        people = frozenset[Hashable]().union(*(one.people for one in batch))
+        self._under_way.append(people)
+        try:
+            while batch:
+                try:
+                    await self._unless_given_up(batch)
+                except _GivenUp:  # nothing was kept; those who still wait are written, in their order
+                    batch = [one for one in batch if not one.done.done()]
+                    continue
+                except Exception as error:  # each caller is told; which errors there are is the writer's matter
+                    await self._failed(batch, error)
+                else:
+                    for one in batch:
+                        _settle(one.done)
+                return
+        finally:
+            self._under_way.remove(people)
+            self._changed.set()
 
     async def _unless_given_up(self, batch: list[_Waiting[T]]) -> None:
         """Write a batch; stopped as soon as one of its callers gives up, who must find nothing written afterwards."""
@@ -133,11 +155,22 @@ class Batches(Generic[T]):
         await self._write(entries)
 
     def _next(self, waiting: deque[_Waiting[T]]) -> list[_Waiting[T]]:
+        """The first of those that wait for nothing: whoever else is concerned has something under way, or before it."""
+        held = set[Hashable]().union(*self._under_way)
+        if waiting is not self._urgent:  # what stands there came before, or it would have been taken along
+            held.update(person for one in self._urgent for person in one.people)
         batch: list[_Waiting[T]] = []
+        left: list[_Waiting[T]] = []
         while waiting and len(batch) < self._most:
             one = waiting.popleft()
-            if not one.done.done():
+            if one.done.done():
+                continue
+            if held.isdisjoint(one.people):
                 batch.append(one)
+            else:
+                left.append(one)
+                held |= one.people
+        waiting.extendleft(reversed(left))
         return batch
 
     async def _failed(self, batch: list[_Waiting[T]], error: Exception) -> None:

@@ -159,7 +159,7 @@ class Inbox:
         self._db = database
         self._codec = codec
         self._rules = rules
-        self._batches: Batches[_Delivered] = Batches(self._take, BATCH, rules.gather.total_seconds(), _same_person)
+        self._batches: Batches[_Delivered] = Batches(self._take, BATCH, rules.gather.total_seconds(), _people)
         self._noted: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -850,10 +850,9 @@ def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:
     return replace(one, raw=raw or b"{}", items=tuple(kept))
 
 
-def _same_person(urgent: _Delivered, other: _Delivered) -> bool:
-    """Whether what tells of a danger may not be stored before the other: they have somebody in common."""
-    people = {intake.where_of(event) for event, _ in urgent.items}
-    return any(intake.where_of(event) in people for event, _ in other.items)
+def _people(one: _Delivered) -> set[intake.Where]:
+    """Whom a webhook is about: what is theirs is stored in the order in which it came."""
+    return {intake.where_of(event) for event, _ in one.items if event.person}
 
 
 def _message_id(event: Event) -> str | None:

@@ -188,6 +188,30 @@ async def test_messages_of_one_person_keep_their_order_also_before_a_danger(worl
     assert stored == [("m_1",), ("m_3",), ("m_2",)]
 
 
+async def test_a_danger_does_not_pass_what_is_being_stored_of_the_same_person(world: World) -> None:
+    """Else "bonjour", written before it, would be taken for what follows a danger, and get a line of its own."""
+    await world.say("55", "m_1", "bonjour")
+    async with world.held("55"):
+        webhooks = [world.webhook("55", "m_2", "encore moi"), world.webhook("56", "m_3", "bonjour")]
+        async with world.held("holder"):
+            first = asyncio.create_task(world.say("holder", "m_again", "encore"))
+            await world.waits()
+            tasks = [asyncio.create_task(world.take(webhook)) for webhook in webhooks]
+            await asyncio.sleep(0)
+        await first
+        await world.waits()
+        tasks.append(asyncio.create_task(world.say("56", "m_4", DANGER)))
+        await asyncio.sleep(0)
+        await world.say("57", "m_5", DANGER)
+        assert not any(task.done() for task in tasks)
+    await asyncio.gather(*tasks)
+    stored = await world.rows("SELECT mid FROM events WHERE mid IN ('m_3', 'm_4', 'm_5') ORDER BY id")
+    assert stored == [("m_5",), ("m_3",), ("m_4",)]
+    assert await world.rows("""
+        SELECT c.person, o.lane FROM outbox o JOIN conversations c ON c.id = o.conversation_id ORDER BY o.id
+    """) == [("57", "emergency"), ("56", "emergency")]
+
+
 async def test_two_messages_of_one_person_in_a_batch_are_one_look_and_are_read_together(world: World) -> None:
     results = await world.together(
         [

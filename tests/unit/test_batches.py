@@ -116,18 +116,106 @@ async def test_who_comes_soon_after_others_is_gathered_with_who_follows() -> Non
 async def test_what_is_urgent_overtakes_all_but_its_own_and_has_its_own_writer() -> None:
     gate = asyncio.Event()
     writer = Writer(gate=gate)
-    batches = Batches(writer.write, 10, before=lambda urgent, other: urgent[0] == other[0])
+    batches = Batches(writer.write, 10, people=lambda entry: entry[0])
     tasks = [asyncio.create_task(batches.add(entry)) for entry in ("x1", "a1", "b1", "a2")]
     await asyncio.sleep(0.01)
-    tasks.append(asyncio.create_task(batches.add("a3", urgent=True)))
-    await asyncio.sleep(0.01)
-    assert writer.batches == [["x1", "a1", "b1", "a2"], ["a3"]]  # those that are being written are not waited for
     tasks += [asyncio.create_task(batches.add(entry)) for entry in ("c1", "d1", "c2")]
     tasks.append(asyncio.create_task(batches.add("c3", urgent=True)))
     await asyncio.sleep(0.01)
+    assert writer.batches == [["x1", "a1", "b1", "a2"], ["c1", "c2", "c3"]]
     gate.set()
     await asyncio.gather(*tasks)
-    assert sorted(writer.batches[2:]) == [["c1", "c2", "c3"], ["d1"]]
+    assert writer.batches[2:] == [["d1"]]
+
+
+class Slow:
+    """Each batch lasts until it is let go by its first entry."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self._gates: dict[str, asyncio.Event] = {}
+
+    async def write(self, entries: Sequence[str]) -> None:
+        self.batches.append(list(entries))
+        await self._gates.setdefault(entries[0], asyncio.Event()).wait()
+
+    async def go(self, entry: str) -> None:
+        """Let it end, and see what follows."""
+        self._gates[entry].set()
+        await settle()
+
+
+async def settle() -> None:
+    """Until nothing happens by itself."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_urgent_waits_for_what_is_being_written_of_the_same_person_alone() -> None:
+    writer = Slow()
+    batches = Batches(writer.write, 10, people=lambda entry: entry[0])
+    tasks = [asyncio.create_task(batches.add("a1"))]
+    await settle()
+    for entry in ("a2", "b1", "a3"):
+        tasks.append(asyncio.create_task(batches.add(entry, urgent=entry != "a3")))
+        await settle()
+    assert writer.batches == [["a1"], ["b1"]]
+    await writer.go("b1")
+    assert len(writer.batches) == 2
+    await writer.go("a1")
+    assert writer.batches[2:] == [["a2"]]  # and what came after it waits for it
+    await writer.go("a2")
+    assert writer.batches[3:] == [["a3"]]
+    await writer.go("a3")
+    await asyncio.gather(*tasks)
+
+
+async def test_a_second_writer_takes_nothing_of_people_whom_the_first_has_under_way() -> None:
+    writer = Slow()
+    batches = Batches(writer.write, 2, people=lambda entry: entry[0])
+    tasks = [asyncio.create_task(batches.add("a1"))]
+    await settle()
+    tasks += [asyncio.create_task(batches.add(entry)) for entry in ("a2", "b1", "a3")]
+    await settle()
+    assert writer.batches == [["a1"], ["b1"]]
+    await writer.go("b1")  # nothing is left that may be written, until somebody else comes
+    tasks.append(asyncio.create_task(batches.add("c1")))
+    await settle()
+    assert writer.batches[2:] == [["c1"]]
+    await writer.go("a1")
+    assert writer.batches[3:] == [["a2", "a3"]]
+    await writer.go("c1")
+    await writer.go("a2")
+    await asyncio.gather(*tasks)
+
+
+async def test_who_comes_along_with_what_is_urgent_takes_theirs_along() -> None:
+    writer = Slow()
+    batches = Batches(writer.write, 10, people=str)
+    tasks = [asyncio.create_task(batches.add("x"))]
+    await settle()
+    tasks += [asyncio.create_task(batches.add(entry)) for entry in ("b", "c", "ab")]
+    await settle()
+    tasks.append(asyncio.create_task(batches.add("a", urgent=True)))
+    await settle()
+    assert writer.batches == [["x"], ["b", "ab", "a"]]
+    for entry in "xbc":
+        await writer.go(entry)
+    await asyncio.gather(*tasks)
+
+
+async def test_who_gives_up_frees_what_waited_for_it() -> None:
+    writer = Slow()
+    batches = Batches(writer.write, 10, people=lambda entry: entry[0])
+    first = asyncio.create_task(batches.add("a1"))
+    await settle()
+    urgent = asyncio.create_task(batches.add("a2", urgent=True))
+    await settle()
+    first.cancel()
+    await settle()
+    assert writer.batches == [["a1"], ["a2"]]
+    await writer.go("a2")
+    await urgent
 
 
 async def test_an_entry_that_comes_as_the_writer_ends_is_written() -> None:
