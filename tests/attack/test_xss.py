@@ -5,6 +5,7 @@ The policy of contents is there as well, but what is escaped never meets it: one
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,9 @@ from bot.core.messages import Attachment, Echo, Edit, Postback, Reaction, Referr
 from bot.store.conversations import PROFILE
 from bot.store.desk.access import Desk
 from bot.store.desk.drafts import DraftStore
+from bot.store.desk.holds import HoldStore
 from bot.store.desk.notes import NoteStore
+from bot.store.desk.validation import ValidationStore
 from bot.store.user import User
 from bot.trainer.project import Project
 from tests.browser import test_console_walk as walk
@@ -23,6 +26,7 @@ from tests.browser.helpers import NAMES, enter
 from tests.browser.test_console_walk import address, console, furnished, pages, project  # noqa: F401 (fixtures)
 from tests.browser.test_workbench_inbox import SAID, read
 from tests.fakes.console import RunningConsole
+from tests.fakes.trial import candidate
 
 WATCH = """
     window.pris = 0;
@@ -85,6 +89,8 @@ async def planted(
     desk = Desk(console.database, console.codec, {})
     await NoteStore(desk).write(boss, number, trap("note"), "k", now)
     await DraftStore(desk).keep(boss, mine, trap("draft"), 0, "k", now)
+    await HoldStore(desk).place(boss, mine, trap("hold"), now)
+    await refused(console, desk, boss)
     for statement in (
         "INSERT INTO canned_replies (shortcut, title, body, updated_at) VALUES ('attaque', :canned, :body, now())",
         "UPDATE teams SET name = :team",
@@ -106,7 +112,7 @@ async def planted(
     )  # fmt: skip
     await console.execute("UPDATE submissions SET raised_at = :at", at=now - timedelta(minutes=1))
     one["atelier/messages"] = await read(console, "w9", trap("reading"), *SAID[1][1])
-    project.path("models").mkdir()
+    candidate(project, "0123456789abcdef", trap("trainer"))
     project.path("models/abc.tar.gz").write_bytes(b"no real model")
     nlu, domain = project.read("data/nlu.yml"), project.read("domain.yml")
     project.write("data/nlu.yml", nlu.replace("      - procuration\n", f"      - {trap('example')}\n", 1))
@@ -114,6 +120,21 @@ async def planted(
     assert begin in domain
     project.write("domain.yml", domain.replace(begin, f"{begin}      {trap('wording')}\n", 1))
     return boss, one, mine
+
+
+async def refused(console: RunningConsole, desk: Desk, boss: User) -> None:  # noqa: F811
+    """A reply of the administrator's that the head of service sent back."""
+    number = await console.says("r", "bonjour")
+    await console.hand_off(number, "complaint", "reclamation_police")
+    chief = replace(console.users[NAMES["validator"]], level="service")
+    now, store = console.clock.now(), ValidationStore(desk)
+    await console.execute(
+        "UPDATE conversations SET owner = 'agent', agent_id = :u WHERE id = :id", u=boss.id, id=number
+    )
+    seen = (await console.rows("SELECT max(id) AS id FROM events WHERE conversation_id = :id", id=number))[0].id
+    asked = await store.submit(boss, number, trap("submitted"), seen, "k", now)
+    assert asked is not None
+    await store.refuse(chief, asked, 0, trap("refusal"), now)
 
 
 PLAIN = {
@@ -124,7 +145,7 @@ PLAIN = {
 SHOWN = {
     "crisis", "group", "words", "title", "file", "tap", "edit", "echo", "name", "handle", "reply", "remedy", "slot", "note",
     "draft", "other", "canned", "body", "team", "user", "mail", "detail", "author", "message", "reason", "failure", "cure", "story",
-    "reading", "example", "wording", "live", "search",
+    "reading", "example", "wording", "live", "search", "hold", "refusal", "submitted", "trainer", "trial",
 }  # fmt: skip
 
 
@@ -184,6 +205,17 @@ async def test_nothing_that_anybody_typed_runs(
     await page.get_by_test_id("composer").fill("")
     await page.get_by_test_id("composer").press_sequentially("/att")
     await expect(page.locator("body")).to_contain_text("alt=canned", timeout=15_000)
+    await look(page)
+    last = (await console.rows("SELECT conversation_id AS id FROM submissions WHERE status = 'refused'"))[0].id
+    await page.goto(f"{console.url}/conversations/{last}")
+    await expect(page.get_by_test_id("validation-alert")).to_contain_text("alt=refusal")
+    await look(page)
+    await page.goto(f"{console.url}/atelier/essayer")
+    await page.get_by_test_id("trial-start").click()
+    await expect(page.get_by_test_id("trial-state")).to_have_attribute("data-phase", "ready")
+    await page.get_by_test_id("trial-message").fill(trap("trial"))
+    await page.get_by_test_id("trial-send").click()
+    await expect(page.get_by_test_id("trial-exchange")).to_contain_text("alt=trial")
     await look(page)
     await page.goto(f"{console.url}/recherche")
     await page.locator('[name="mots"]').first.fill("passeport " + trap("search"))

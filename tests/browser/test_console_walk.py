@@ -19,6 +19,7 @@ from bot.store.desk.crisis import CrisisStore
 from bot.store.workbench.runs import Runs
 from bot.trainer.project import Project
 from bot.trainer.runs import Trainings
+from bot.trainer.trial import Trial
 from tests.browser.conftest import by_day
 from tests.browser.helpers import AA, NAMES, part, someone
 from tests.browser.test_console_pages import filled
@@ -29,6 +30,7 @@ from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.project import copied
 from tests.fakes.training import Scripted
+from tests.fakes.trial import ScriptedCandidate, scripted_judge
 
 # What is served by GET and is no page of its own: streams, files, fragments, and the steps of a log-in.
 NO_PAGE = re.compile(
@@ -48,8 +50,9 @@ async def console(
     browser: Browser, database: Database, database_url: str, codec: Codec, project: Project
 ) -> AsyncIterator[RunningConsole]:
     """A console that has the trainers' folder."""
+    trial = Trial(ScriptedCandidate(), scripted_judge())
     async with running_console(
-        database, database_url, codec, by_day(), engine=ScriptedEngine(), project=project
+        database, database_url, codec, by_day(), engine=ScriptedEngine(), project=project, trial=trial
     ) as started:
         await started.user(NAMES["agent"])
         yield started
