@@ -16,7 +16,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,13 +36,14 @@ from bot.app.sealing import Opening
 from bot.core.errors import SettingsError, SetupError
 from bot.core.system_errors import reason
 from bot.settings import Settings
-from bot.store import erased, facts
+from bot.store import erased, facts, readable
 from bot.store.clients import Clients, clients
 from bot.store.codec import Codec
 from bot.store.db import MIGRATION_LOCK, Database, schemas
 from bot.store.embedded import Embedded
 from bot.store.persons import Persons
 from bot.store.purge import Busy, Origin, Purge
+from bot.store.readable import Sample
 from bot.store.retention import Held
 from bot.store.volumes import RollUp
 from bot.store.workbench.drift import Drift
@@ -439,14 +440,38 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
     try:
         async with database.begin() as connection:
             await facts.check_canary(connection, codec)
+            closed = _check_readable(await readable.samples(connection, codec))
         await _erase_again(database, codec, register, now)
         await _purge(
             Purge(database, codec, settings.retention, (RollUp(database), Drift(database, settings.zone)), share=0), now
         )
         async with database.begin() as connection:
             await facts.drop(connection, facts.RESTORING)
+        if closed:
+            say(closed)
     finally:
         await database.close()
+
+
+def _check_readable(samples: Sequence[Sample]) -> str:
+    """What to tell of values that no key opens; "" where all of them open. Raises SettingsError where none does.
+
+    The canary fits by then: what is still closed was sealed with another key than the one in service when the back-up was made.
+    """
+    tried, closed = sum(one.tried for one in samples), sum(one.closed for one in samples)
+    if closed and closed == tried:
+        raise SettingsError(
+            f"Aucune des {tried} valeurs chiffrées essayées ne s’ouvre : tout ce que les personnes ont écrit est illisible.",
+            "Remettez la clé d’origine (PLANTON_DATA_KEY).",
+        )
+    if not closed:
+        return ""
+    where = ", ".join(f"{one.column} : {one.closed} sur {one.tried}" for one in samples if one.closed)
+    return (
+        f"attention : {closed} valeurs chiffrées sur {tried} essayées ne s’ouvrent avec aucune clé donnée ({where}). "
+        "Elles resteront illisibles sans la clé qui les a chiffrées. Si vous l’avez, ajoutez-la dans PLANTON_DATA_KEY, "
+        "après la vôtre et une virgule, sur toutes les machines, puis faites : planton keys rotate"
+    )
 
 
 async def _erase_again(database: Database, codec: Codec, register: Register, now: datetime) -> None:

@@ -133,7 +133,7 @@ class Resealing:
         for column in COLUMNS:
             count = 0
             async with self._db.begin() as connection:
-                keys = await _keys(connection, column.table)
+                keys = await primary_key(connection, column.table)
                 after: tuple[Any, ...] | None = None
                 while rows := await self._unsealed(connection, column, keys, after):
                     after = tuple(rows[-1])[:-1]
@@ -175,7 +175,7 @@ class Resealing:
         self, column: Column, after: tuple[Any, ...] | None, connection: AsyncConnection
     ) -> tuple[Sequence[Row[Any]], int]:
         """What was looked at, and how many of it were sealed anew."""
-        keys = await _keys(connection, column.table)
+        keys = await primary_key(connection, column.table)
         rows = await self._unsealed(connection, column, keys, after)
         fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row[-1])) is not None]
         if fresh:
@@ -296,7 +296,7 @@ def _update(column: Column, keys: Sequence[str]) -> Any:
     )
 
 
-async def _keys(connection: AsyncConnection, table: str) -> list[str]:
+async def primary_key(connection: AsyncConnection, table: str) -> list[str]:
     """The columns of a table's primary key."""
     rows = await connection.execute(
         text("""

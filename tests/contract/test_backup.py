@@ -24,7 +24,7 @@ from bot.app import backup, doctor, inventory, launcher, restore, sealing, seed
 from bot.app.cli import main
 from bot.core.errors import SetupError
 from bot.settings import Settings
-from bot.store import clients, facts
+from bot.store import clients, facts, readable
 from bot.store.codec import Codec
 from bot.store.db import Database, schemas
 from bot.store.embedded import Embedded
@@ -146,6 +146,7 @@ def full(postgres_url: str, template_url: str) -> Iterator[str]:
 async def _canary(url: str) -> None:
     database = Database(url, size=1)
     async with database.begin() as connection:
+        await facts.set_canary(connection, Codec(KEY))
         await facts.check_key(connection, Codec(KEY))
     await database.close()
 
@@ -413,6 +414,63 @@ def test_nothing_changes_when_the_key_the_count_or_the_stream_is_wrong(
     machine.set(DATA_KEY=KEY)
     damaged(copy, "cut")
     refused("coupée ou abîmée", "age", "--sans-inventaire")
+
+
+def sealed_by(url: str, key: str, most: int) -> None:
+    """As many bodies of events, outbox and webhooks, all of them or the oldest, sealed with a key that is not the canary's."""
+    with psycopg.connect(url) as connection:
+        for table, column in (("events", "body"), ("outbox", "message"), ("deliveries", "raw")):
+            ids = [row[0] for row in connection.execute(f"SELECT id FROM {table} ORDER BY id LIMIT %s", (most,))]
+            sealed = Codec(key).seal_json({"kind": "message", "text": "un mot"}, f"{table}.{column}")
+            connection.execute(f"UPDATE {table} SET {column} = %s WHERE id = ANY(%s)", (sealed, ids))
+
+
+async def samples(url: str) -> list[readable.Sample]:
+    database = Database(url, size=1)
+    async with database.begin() as connection:
+        found = await readable.samples(connection, Codec(KEY))
+    await database.close()
+    return found
+
+
+def test_what_the_key_does_not_open_is_told_and_the_remedy_works(
+    machine: Machine, postgres_url: str, database_url: str, keys: Path
+) -> None:
+    with fresh_database(postgres_url) as url:
+        seed.fill(url, Codec(KEY), 6, 40, now=datetime.now(timezone.utc))
+        asyncio.run(_canary(url))
+        sealed_by(url, OTHER, 3)
+        machine.set(DATABASE_URL=url)
+        made = machine.backup()
+    machine.set(DATABASE_URL=database_url)
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert code == 0, said
+    assert "attention : 6 valeurs chiffrées sur" in said, said  # there are no raw webhooks in it
+    assert "events.body : 3 sur" in said and "planton keys rotate" in said
+    machine.set(DATA_KEY=f"{KEY},{OTHER}")
+    code, said = machine.run("keys", "rotate")
+    assert code == 0, said
+    assert all(one.closed == 0 for one in asyncio.run(samples(database_url)))
+
+
+def test_a_restoration_of_which_nothing_opens_fails_and_is_finished_with_the_right_key(
+    machine: Machine, postgres_url: str, database_url: str, keys: Path
+) -> None:
+    with fresh_database(postgres_url) as url:
+        seed.fill(url, Codec(OTHER), 3, 10, now=datetime.now(timezone.utc))
+        asyncio.run(_canary(url))  # of another key than the data, as a mended database may have it
+        machine.set(DATABASE_URL=url)
+        made = machine.backup()
+    machine.set(DATABASE_URL=database_url)
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert code == 2, said
+    assert "Aucune des" in said and "planton restore --terminer" in said
+    with pytest.raises(SetupError, match="--terminer"):
+        launcher.check_key(database_url, Settings())
+    machine.set(DATA_KEY=f"{KEY},{OTHER}")
+    code, said = machine.run("restore", "--terminer")
+    assert code == 0 and "attention" not in said, said
+    launcher.check_key(database_url, Settings())
 
 
 class Terminal(io.StringIO):
