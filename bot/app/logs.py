@@ -95,3 +95,4 @@ def configure(role: str, form: str | None = None, level: str = "info") -> None:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns in PostgreSQL's words, which may quote a citizen's

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
@@ -40,22 +41,28 @@ class Together:
 @contextlib.asynccontextmanager
 async def together(connection: AsyncConnection) -> AsyncIterator[Together]:
     """`connection`: of `Database.begin`. Its errors are raised as SQLAlchemy's, as everywhere else, at the end of the block at
-    the latest; who is cancelled meanwhile leaves no connection behind whose state nobody knows."""
+    the latest; others as they are. Whatever happens, no connection is left behind whose state nobody knows."""
     assert connection.sync_connection is not None
     raw: Any = connection.sync_connection.connection.driver_connection  # there since `begin`: nothing to wait for
     try:
         async with raw.pipeline():
             yield Together(raw)
-    except psycopg.Error as error:
+    except (Exception, asyncio.CancelledError) as error:
         broken = bool(raw.closed)
-        if broken:
+        if isinstance(error, asyncio.CancelledError) or not _settled(raw):
             await connection.invalidate()
+        if not isinstance(error, psycopg.Error):
+            raise
         raise DBAPIError.instance(
             "together", None, error, psycopg.Error, hide_parameters=True, connection_invalidated=broken
         ) from None
-    except asyncio.CancelledError:
-        await connection.invalidate()
-        raise
+
+
+def _settled(raw: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether nothing is under way any more: what is left to do, if anything, is to roll back."""
+    at_rest = (TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR)
+    off = not raw.closed and raw.pgconn.pipeline_status == PipelineStatus.OFF
+    return off and raw.info.transaction_status in at_rest
 
 
 def _quoted(value: str) -> str:

@@ -20,7 +20,18 @@ from bot.settings import Settings
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """The loggers as they were."""
-    names = ("", "planton", "bot", "sanic.access", "sanic.root", "sanic.server", "sqlalchemy", "asyncio", "alembic")
+    names = (
+        "",
+        "planton",
+        "bot",
+        "psycopg",
+        "sanic.access",
+        "sanic.root",
+        "sanic.server",
+        "sqlalchemy",
+        "asyncio",
+        "alembic",
+    )
     before = {name: logging.getLogger(name).level for name in (*names, "aiohttp.access")}
     handlers = logging.getLogger().handlers[:]
     yield
@@ -48,6 +59,7 @@ def said(monkeypatch: pytest.MonkeyPatch, form: str | None, people: bool, level:
         logging.getLogger("planton.worker").info("hello")
         logging.getLogger("planton.worker").debug("finer")
         logging.getLogger("some.library").debug("words")
+        logging.getLogger("psycopg").warning("words")
     return error.getvalue()
 
 
