@@ -36,12 +36,16 @@ _BACKLOG = text(f"""
             ORDER BY o.priority, o.due_at LIMIT 1) AS reply
 """)  # noqa: S608
 
+# The echo of somebody else's words: a human may have answered in Meta's inbox, which the next turn judges.
+_ECHO = "EXISTS (SELECT FROM events e WHERE e.conversation_id = {} AND e.disposition IS NULL AND e.kind = 'echo')"
+
 # The answer is there before its notice left: it would wait behind it.
 _OVERTAKEN = text(f"""
     UPDATE outbox o SET status = 'cancelled', error_slug = 'answered'
     WHERE o.status = 'queued' AND o.lane = 'reply' AND o.dedup LIKE '{NAME}%' AND o.lease_until IS NULL AND NOT o.maybe_sent
       AND o.parts_sent = 0
-      AND EXISTS (SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id > o.id)
+      AND (EXISTS (SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id > o.id)
+           OR {_ECHO.format("o.conversation_id")})
     RETURNING o.id
 """)  # noqa: S608
 
@@ -60,6 +64,7 @@ _LATE = text(f"""
       AND (c.due_at, c.id) > (:after, :id) AND (c.lease_until IS NULL OR c.lease_until < clock_timestamp())
       AND EXISTS (SELECT FROM events e WHERE e.conversation_id = c.id AND e.disposition IS NULL AND e.received_at <= :before
                      AND e.kind IN ('text', 'quick_reply', 'attachment', 'postback'))
+      AND NOT {_ECHO.format("c.id")}
     ORDER BY c.due_at, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """)  # noqa: S608
 

@@ -11,6 +11,7 @@ from bot.policy.overload import Backlog
 from bot.settings import Settings
 from bot.store.overload import Late
 from bot.worker.overload import Notices, Words
+from tests.fakes.graph import PAGE
 from tests.scenario.system import System
 
 AFTER = timedelta(minutes=2)
@@ -45,6 +46,23 @@ async def sent(system: System) -> None:
 async def owned(system: System, person: str, owner: str) -> None:
     """The conversation is somebody's."""
     await system.rows("UPDATE conversations SET owner = :o WHERE person = :p RETURNING id", o=owner, p=person)
+
+
+async def answered_in_the_inbox(system: System, person: str) -> None:
+    """A human answers in Meta's inbox; what we learn is an echo, which waits for its turn like everything else."""
+    echo = system.message(person, "Bonjour, je suis là.", is_echo=True, app_id=263902037430900)
+    assert await system.post(system.body(echo | {"sender": {"id": PAGE}, "recipient": {"id": person}})) == 200
+
+
+async def paused(system: System, person: str) -> None:
+    """Nothing leaves to that person's account for an hour."""
+    [account] = await system.rows("SELECT account FROM conversations WHERE person = :p", p=person)
+    await system.rows(
+        """INSERT INTO accounts (account, paused_until) VALUES (:account, :until)
+           ON CONFLICT (account) DO UPDATE SET paused_until = excluded.paused_until RETURNING account""",
+        account=account.account,
+        until=system.clock.now() + timedelta(hours=1),
+    )
 
 
 async def test_who_waits_is_told_once_and_answered_after(system: System) -> None:
@@ -89,13 +107,7 @@ async def test_a_notice_that_did_not_leave_gives_way_to_the_answer(system: Syste
     await jammed(system)
     await system.say("p1", "une procuration")
     await system.later(seconds=AFTER.total_seconds() + 1)
-    [account] = await system.rows("SELECT account FROM conversations WHERE person = 'p1'")
-    await system.rows(
-        """INSERT INTO accounts (account, paused_until) VALUES (:account, :until)
-           ON CONFLICT (account) DO UPDATE SET paused_until = excluded.paused_until RETURNING account""",
-        account=account.account,
-        until=system.clock.now() + timedelta(hours=1),
-    )
+    await paused(system, "p1")
     assert await notices(system).step() == 1
     system.engine.free.set()
     async with asyncio.timeout(10):
@@ -110,6 +122,28 @@ async def test_a_notice_that_did_not_leave_gives_way_to_the_answer(system: Syste
     await system.rows("UPDATE accounts SET paused_until = NULL RETURNING account")
     await system.settled()
     assert system.graph.texts("p1") == ["Je suis un assistant automatique. procuration n° 1"]
+
+
+async def test_whom_a_human_answered_in_the_inbox_is_told_nothing(system: System) -> None:
+    await jammed(system)
+    for person in ("answered", "waits"):
+        await system.say(person, "une procuration")
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    await answered_in_the_inbox(system, "answered")
+    await paused(system, "waits")
+    assert await notices(system).step() == 1
+    await answered_in_the_inbox(system, "waits")  # before the notice left
+    assert await notices(system).step() == 0
+    [notice] = await system.rows(
+        "SELECT c.person, o.status FROM outbox o JOIN conversations c ON c.id = o.conversation_id WHERE o.dedup IS NOT NULL"
+    )
+    assert (notice.person, notice.status) == ("waits", "cancelled")
+    await system.rows("UPDATE accounts SET paused_until = NULL RETURNING account")
+    system.engine.free.set()
+    await system.settled()
+    assert system.graph.texts("answered") == system.graph.texts("waits") == []
+    owners = await system.rows("SELECT owner FROM conversations WHERE person IN ('answered', 'waits')")
+    assert [row.owner for row in owners] == ["inbox", "inbox"]
 
 
 def test_words_of_which_nothing_is_known_are_looked_at_first() -> None:
