@@ -143,6 +143,7 @@ SECRETS = (
     "OIDC_CLIENT_SECRET",
 )
 ADDRESSES = ("ALERT_URLS", "HEARTBEAT_URL")  # addresses that hold secrets
+GIVEN = "(donné)"  # stands for a secret that the running launcher has and that we must not know
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 METERED = ("worker", "console")  # on METRICS_PORT and the one after
 # What the launcher tells its children beside settings. PAGES: ids of the pages, for those who may not open ACCOUNTS.
@@ -529,7 +530,7 @@ class Settings:
     @property
     def alert_urls(self) -> tuple[str, ...]:
         """Apprise addresses, of the environment and of a file that nobody else may read. They hold secrets."""
-        urls = (self.raw("ALERT_URLS") or "").split()
+        urls = [url for url in (self.raw("ALERT_URLS") or "").split() if url != GIVEN]
         given = self.raw("ALERT_URLS_FILE")
         if given is not None:
             urls += _lines("ALERT_URLS_FILE", Path(given))

@@ -27,7 +27,7 @@ from bot.app import ports, rotation, several
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
-from bot.app.required import GIVEN, ROLES, faults
+from bot.app.required import ROLES, faults
 from bot.app.say import typeset
 from bot.app.vitals import (
     FRENCH_PLATFORMS,
@@ -44,7 +44,7 @@ from bot.app.wiring import provider_of
 from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
 from bot.monitor.finding import Grade, Problem
-from bot.settings import GRAPH_VERSION_ENDS, PREFIX, Settings
+from bot.settings import GIVEN, GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store import facts
 from bot.store.administration import ABLE
 from bot.store.codec import Codec

@@ -26,10 +26,10 @@ from bot.app.child import ROOT, Child
 from bot.app.engines import LOOK, EngineChild, Engines, wait_for
 from bot.app.entitled import NEEDS, close_memory, environ_of
 from bot.app.ports import Listener, check_free, listeners, local_engines
-from bot.app.required import GIVEN, ROLES, faults
+from bot.app.required import ROLES, faults
 from bot.app.say import complain, say
 from bot.core.errors import Explained, SetupError
-from bot.settings import ADDRESSES, CREDENTIALS, PREFIX, SECRETS, Settings
+from bot.settings import ADDRESSES, CREDENTIALS, GIVEN, PREFIX, SECRETS, Settings
 from bot.store import facts
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -334,6 +334,8 @@ def remember(settings: Settings, extra: Mapping[str, str]) -> None:
             kept[f"{PREFIX}{name}_FILE"] = str(file.absolute())  # whether it opens what is stored
         elif given.has(name):
             kept[PREFIX + name] = GIVEN
+    if given.has("ALERT_URLS") and f"{PREFIX}ALERT_URLS_FILE" not in kept:
+        kept[f"{PREFIX}ALERT_URLS"] = GIVEN  # somebody is told, whoever it is
     draft = settings.var_dir / ".running.json"
     draft.write_text(json.dumps(kept), encoding="utf-8")
     draft.chmod(0o600)

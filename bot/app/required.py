@@ -8,11 +8,10 @@ from bot.app.entitled import token_fault
 from bot.app.ports import listeners
 from bot.core.errors import SettingsError
 from bot.monitor.targets import targets
-from bot.settings import Settings
+from bot.settings import GIVEN, Settings
 from bot.store.codec import Codec
 
 ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
-GIVEN = "(donné)"  # stands for a secret that the running launcher has and that we must not know
 Check = Callable[[Settings], object]
 
 

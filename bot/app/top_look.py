@@ -15,9 +15,8 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.app import ports
-from bot.app.required import GIVEN
 from bot.core.errors import SettingsError
-from bot.settings import Settings
+from bot.settings import GIVEN, Settings
 from bot.store.live import Live, live
 from bot.store.site import SiteLook
 

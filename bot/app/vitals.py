@@ -19,7 +19,7 @@ from bot.monitor import silence
 from bot.monitor.finding import Grade, Problem
 from bot.monitor.memory import Memory
 from bot.monitor.targets import targets
-from bot.settings import Settings
+from bot.settings import GIVEN, Settings
 from bot.store.emergencies import UNREAD
 
 MEMORY = "alerts.json"  # in VAR_DIR
@@ -273,7 +273,11 @@ def _fault(host: str, port: int, trusted: ssl.SSLContext | None) -> str:
 
 def told_to_nobody(settings: Settings) -> Iterator[Problem]:
     """Alerts that would go nowhere."""
-    if settings.environ.get("PLANTON_DEMO") == "1" or targets(settings.alert_urls):
+    if (
+        settings.environ.get("PLANTON_DEMO") == "1"
+        or settings.raw("ALERT_URLS") == GIVEN
+        or targets(settings.alert_urls)
+    ):
         return
     if not Memory.load(settings.var_dir / MEMORY).targets:  # of a monitor that was given them in its own environment
         yield Problem(

@@ -23,7 +23,7 @@ from bot.app import users
 from bot.app.cli import main
 from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine, proxies
 from bot.app.launcher import recall, remember
-from bot.app.vitals import data_directory
+from bot.app.vitals import data_directory, told_to_nobody
 from bot.settings import Settings
 from bot.store.accounts import AccountError
 from bot.store.codec import Codec
@@ -381,6 +381,12 @@ def test_doctor_in_another_terminal_knows_the_settings_of_the_run_but_no_secret(
         remember(run, {"PLANTON_DEMO": "1"})
         assert recall(here).port("GATEWAY_PORT") == 1234
         assert recall(here).raw("META_PAGE_TOKEN") == "(donné)"
+        assert "very-secret" not in (var / "running.json").read_text()
+        remember(run, {})
+        assert [one.advice for one in told_to_nobody(recall(here))] == [True]
+        remember(Settings({**run.environ, "PLANTON_ALERT_URLS": "json://u:very-secret@h json://h"}), {})
+        assert list(told_to_nobody(recall(here))) == []
+        assert recall(here).alert_urls == ()  # how many there are is not for who stands here
         assert "very-secret" not in (var / "running.json").read_text()
     finally:
         owner.stop()
