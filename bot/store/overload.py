@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
@@ -140,7 +140,7 @@ class Late:
                     now,
                     priority=PRIORITY,
                     owner_version=row.owner_version,
-                    dedup=f"{NAME}{now:%Y-%m-%dT%H:%M}",
+                    dedup=f"{NAME}{row.due_at.astimezone(UTC).isoformat()}",  # of this wait: the same for every worker
                 )
                 told += await outbox.add(connection, self._codec, new) is not None
         return (Mark(rows[-1].due_at, rows[-1].id) if len(rows) == limit else None), told

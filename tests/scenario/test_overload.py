@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.app import policy as policies
+from bot.core.dialogue import Reply
 from bot.policy.overload import Backlog
 from bot.settings import Settings
 from bot.store.overload import Late
-from bot.worker.overload import Notices, Words
+from bot.worker.overload import _START, Notices, Words
 from tests.fakes.graph import PAGE
 from tests.scenario.system import System
 
@@ -87,6 +88,20 @@ async def test_who_waits_is_told_once_and_answered_after(system: System) -> None
     await system.settled()
     assert system.graph.texts("p1") == [NOTICE, "Je suis un assistant automatique. procuration n° 1"]
     assert await system.dispositions("p1") == [("text", "answered")] * 2
+
+
+async def test_who_waits_is_told_once_whoever_looks_and_whenever(system: System) -> None:
+    await jammed(system)
+    await system.say("p1", "une procuration")
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    late = Late(system.database, system.codec)
+    at = system.clock.now().replace(second=59, microsecond=900_000)
+    for now in (
+        at,
+        at + timedelta(milliseconds=100),
+    ):  # a second worker that knows nothing of the first, in the next minute
+        await late.tell(now, timedelta(0), _START, 25, lambda waiter: True, Reply(NOTICE))
+    assert len(await system.rows("SELECT FROM outbox WHERE dedup LIKE 'affluence:%'")) == 1
 
 
 async def test_traces_of_danger_first_then_whom_we_never_answered_then_the_rest(system: System) -> None:
