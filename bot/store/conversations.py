@@ -84,7 +84,7 @@ class Conversation:
     emergency_short_at: datetime | None
     due_priority: int
     engine_away_since: datetime | None = None  # the first attempt in vain; None: the last attempt was none
-    engine_told_at: datetime | None = None  # when the person was last told that the engine is away
+    engine_told_at: datetime | None = None  # when the person was last told that the engine is away, or that many write
     state: dict[str, Any] | None = None
     pending: tuple[Pending, ...] = ()
     blocked: bool = False  # nothing of this person's is answered, emergencies excepted

@@ -57,8 +57,7 @@ _LATE = text(f"""
            EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL
                       AND h.taken_at IS NOT NULL) AS attended,
            {blocks.STANDS} AS blocked,
-           greatest(c.engine_told_at, c.emergency_at,
-                    (SELECT max(o.created_at) FROM outbox o WHERE o.conversation_id = c.id AND o.dedup LIKE '{NAME}%')) AS told_at
+           greatest(c.engine_told_at, c.emergency_at) AS told_at
     FROM conversations c
     WHERE c.due_priority = ANY(CAST(:priorities AS smallint[])) AND c.due_at <= :before
       AND (c.due_at, c.id) > (:after, :id) AND (c.lease_until IS NULL OR c.lease_until < clock_timestamp())
@@ -67,6 +66,9 @@ _LATE = text(f"""
       AND NOT {_ECHO.format("c.id")}
     ORDER BY c.due_at, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """)  # noqa: S608
+
+# No apology for the engine follows within the hour; and whoever looked at the row in the same moment looks at it again.
+_TOLD = text("UPDATE conversations SET engine_told_at = :now WHERE id = ANY(:ids)")
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Late:
                 "limit": limit,
             }
             rows = (await connection.execute(_LATE, values)).all()
-            told = 0
+            told: list[int] = []
             for row in rows:
                 waiter = Waiter(
                     row.owner,
@@ -142,5 +144,8 @@ class Late:
                     owner_version=row.owner_version,
                     dedup=f"{NAME}{row.due_at.astimezone(UTC).isoformat()}",  # of this wait: the same for every worker
                 )
-                told += await outbox.add(connection, self._codec, new) is not None
-        return (Mark(rows[-1].due_at, rows[-1].id) if len(rows) == limit else None), told
+                if await outbox.add(connection, self._codec, new) is not None:
+                    told.append(row.id)
+            if told:
+                await connection.execute(_TOLD, {"now": now, "ids": told})
+        return (Mark(rows[-1].due_at, rows[-1].id) if len(rows) == limit else None), len(told)

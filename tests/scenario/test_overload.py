@@ -9,6 +9,7 @@ from datetime import timedelta
 from bot.app import policy as policies
 from bot.core.dialogue import Reply
 from bot.policy.overload import Backlog
+from bot.policy.patience import Patience
 from bot.settings import Settings
 from bot.store.overload import Late
 from bot.worker.overload import _START, Notices, Words
@@ -41,6 +42,13 @@ async def sent(system: System) -> None:
     """Wait until the outbox is empty."""
     async with asyncio.timeout(10):
         while await system.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
+            await asyncio.sleep(0.02)
+
+
+async def tried_in_vain(system: System, times: int) -> None:
+    """Wait until everybody's words were handed to the engine so many times."""
+    async with asyncio.timeout(10):
+        while await system.rows("SELECT 1 FROM conversations WHERE attempts < :times", times=times):
             await asyncio.sleep(0.02)
 
 
@@ -102,6 +110,22 @@ async def test_who_waits_is_told_once_whoever_looks_and_whenever(system: System)
     ):  # a second worker that knows nothing of the first, in the next minute
         await late.tell(now, timedelta(0), _START, 25, lambda waiter: True, Reply(NOTICE))
     assert len(await system.rows("SELECT FROM outbox WHERE dedup LIKE 'affluence:%'")) == 1
+
+
+async def test_who_was_told_of_the_rush_hears_no_apology_for_the_engine(system: System) -> None:
+    await jammed(system)
+    await system.say("p1", "une procuration")
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    assert await notices(system).step() == 1
+    await sent(system)
+    system.engine.down = True
+    system.engine.free.set()
+    await tried_in_vain(system, 1)
+    await system.later(seconds=Patience().notice.total_seconds() + 1)
+    await tried_in_vain(system, 2)
+    await sent(system)
+    assert [len(system.graph.texts(person)) for person in ("busy0", "p1")] == [1, 1]
+    assert system.graph.texts("p1") == [NOTICE]
 
 
 async def test_traces_of_danger_first_then_whom_we_never_answered_then_the_rest(system: System) -> None:
