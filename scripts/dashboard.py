@@ -214,7 +214,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             Panel(
                 "Plafond et limites",
                 {
-                    "max(planton_sender_ceiling_used_ratio)": "plafond utilisé",
+                    "sum(planton_sender_ceiling_used_ratio)": "plafond utilisé, tous expéditeurs",
                     "max(planton_sender_meta_usage_ratio)": "usage annoncé par Meta",
                 },
                 "percentunit",
