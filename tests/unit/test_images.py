@@ -88,6 +88,9 @@ def test_who_has_no_business_outside_has_no_way_out() -> None:
     for name, service in SERVICES.items():
         assert bool(open_ & set(service["networks"])) == (name in OUT | {"proxy"}), name
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+    # IPv6 would arrive through the engine's own proxy, from an address that the console's site lets in.
+    assert SERVICES["proxy"]["ports"] == ["0.0.0.0:80:80", "0.0.0.0:443:443"]
+    assert not (COMPOSE["networks"]["edge"] or {}).get("enable_ipv6")
     assert SERVICES["engine"]["networks"] == ["engines"]
 
 
