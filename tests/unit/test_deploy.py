@@ -127,6 +127,17 @@ def test_every_account_that_a_unit_or_a_folder_names_is_made(tmp_path: Path) -> 
     assert re.search(r"^planton-engine:x:\d+:planton-console$", groups, re.M)
 
 
+def test_the_ports_of_metrics_are_the_same_in_units_example_and_page() -> None:
+    header = (DEPLOY / "systemd" / "planton-worker@.service").read_text(encoding="utf-8").partition("[Unit]")[0]
+    page = (ROOT / "docs" / "surveillance.md").read_text(encoding="utf-8")
+    assert "PLANTON_METRICS_PORT=9464" in header
+    ports = set(re.findall(r"\b\d{4}\b", header))
+    assert ports == {"9464", "9465", "9466"}
+    assert "PLANTON_METRICS_PORT=9464" in page and ports <= set(re.findall(r"\b\d{4}\b", page))
+    scraped = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    assert '"127.0.0.1:9464"' in scraped
+
+
 def test_the_settings_of_all_parts_are_known_and_no_secret() -> None:
     text = (DEPLOY / "planton.env").read_text(encoding="utf-8")
     given = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))

@@ -55,6 +55,16 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
             assert (ROOT / link).exists(), link
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_row_is_cut_out_of_its_table(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    heads = [at for at, line in enumerate(lines) if line.startswith("|") and not lines[at - 1].startswith("|")]
+    assert [lines[at] for at in heads if not re.match(r"\|[\s:|-]*-[\s:|-]*$", lines[at + 1])] == []
+
+
 def one_line(text: str) -> str:
     """Text with one kind of space."""
     return " ".join(re.sub(r"&nbsp;|&#8239;|\\u00a0|\\u202f", " ", text).split())
