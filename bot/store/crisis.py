@@ -26,12 +26,16 @@ async def standing(connection: AsyncConnection, conversation_id: int) -> Standin
 
 
 async def withdraw(connection: AsyncConnection, crisis_id: int) -> int:
-    """The mode closes: its message goes to nobody more. What a sender holds, or may have sent, is left. Returns how many."""
+    """The mode closes: its message goes to nobody more. What a sender holds, or may have sent, is left, and what somebody writes
+    to (to send it, or to cancel it): who waits for a row while holding others may be waited for. Returns how many."""
     done = await connection.execute(
         text("""
             UPDATE outbox SET status = 'cancelled', error_slug = 'crisis_closed'
-            WHERE dedup LIKE 'crise:%' AND dedup = :name AND status = 'queued' AND lease_until IS NULL
-              AND NOT maybe_sent AND parts_sent = 0
+            WHERE id IN (
+                SELECT id FROM outbox
+                WHERE dedup LIKE 'crise:%' AND dedup = :name AND status = 'queued' AND lease_until IS NULL
+                  AND NOT maybe_sent AND parts_sent = 0
+                FOR UPDATE SKIP LOCKED)
         """),
         {"name": name(crisis_id)},
     )

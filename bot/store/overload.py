@@ -39,14 +39,18 @@ _BACKLOG = text(f"""
 # The echo of somebody else's words: a human may have answered in Meta's inbox, which the next turn judges.
 _ECHO = "EXISTS (SELECT FROM events e WHERE e.conversation_id = {} AND e.disposition IS NULL AND e.kind = 'echo')"
 
-# The answer is there before its notice left: it would wait behind it.
+# The answer is there before its notice left: it would wait behind it. A row that somebody writes to is left for the next look:
+# who waits for one while holding others may be waited for.
 _OVERTAKEN = text(f"""
-    UPDATE outbox o SET status = 'cancelled', error_slug = 'answered'
-    WHERE o.status = 'queued' AND o.lane = 'reply' AND o.dedup LIKE '{NAME}%' AND o.lease_until IS NULL AND NOT o.maybe_sent
-      AND o.parts_sent = 0
-      AND (EXISTS (SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id > o.id)
-           OR {_ECHO.format("o.conversation_id")})
-    RETURNING o.id
+    UPDATE outbox SET status = 'cancelled', error_slug = 'answered'
+    WHERE id IN (
+        SELECT o.id FROM outbox o
+        WHERE o.status = 'queued' AND o.lane = 'reply' AND o.dedup LIKE '{NAME}%' AND o.lease_until IS NULL AND NOT o.maybe_sent
+          AND o.parts_sent = 0
+          AND (EXISTS (SELECT FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.status = 'queued' AND e.id > o.id)
+               OR {_ECHO.format("o.conversation_id")})
+        FOR UPDATE OF o SKIP LOCKED)
+    RETURNING id
 """)  # noqa: S608
 
 # Whoever a worker holds is about to be answered. An echo or a tap alone waits for no answer.
