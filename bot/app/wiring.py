@@ -472,6 +472,7 @@ async def console(settings: Settings, url: str) -> None:
             zone=settings.zone,
             pace=max(1, settings.send_ceiling // 2),  # the other half is for agents, the bot and emergencies
             engine=engine,
+            engine_ready=engine.ready,
             url=settings.console_url,
             proxies=settings.console_proxies,
             provider=provider_of(settings),

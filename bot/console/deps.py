@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -32,7 +33,8 @@ class ConsoleDeps:
     `attachments`: from where people's files are fetched.
     `url`: the console's public address, without a final slash; else the one that the browser asked. `provider`: where
     people may log in as well.
-    `engine`: suggests replies to agents; without it there are none.
+    `engine`: suggests replies to agents; without it there are none. `engine_ready`: whether it answers; `engine_notice`: for how
+    long it must not before agents are told.
     `pace`: how many people a second a group's reply reaches.
     `var`: VAR_DIR, where the launcher says which engines serve.
     `project`: the folder that trainers work on; without it the workbench says that it is not here.
@@ -66,4 +68,6 @@ class ConsoleDeps:
     var: Path | None = None
     trial: Trial | None = None
     retention: Limits = DEFAULT
+    engine_ready: Callable[[], Awaitable[bool]] | None = None
+    engine_notice: timedelta = timedelta(seconds=60)  # a restart takes half of it, and nobody needs to hear of that
     older_key: str = field(default="", repr=False)

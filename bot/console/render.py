@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ class Renderer:
 
     def __init__(self, deps: ConsoleDeps) -> None:
         self._deps = deps
+        self.outage: Callable[[], datetime | None] = lambda: None  # since when the engine is out
         self.paths: frozenset[str] = frozenset()  # what the application serves; the navigation shows no other
         self._environment = Environment(
             loader=PackageLoader("bot.console", "templates"),
@@ -57,6 +60,7 @@ class Renderer:
         return self._environment.get_template(template).render(
             now=self._deps.clock.now(),
             user=user,
+            engine_out=self.outage(),
             own=own,
             theme=own["theme"] if own and own["theme"] != "auto" else None,
             places=navigation.shown(navigation.PLACES, user, self.paths) if user else [],

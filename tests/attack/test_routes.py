@@ -33,6 +33,7 @@ from tests.fakes.sandbox import running_sandbox
 NEEDS: Mapping[Capability | Open, str] = {
     Capability.SEE_QUEUE: """
         GET /
+        GET /assistant/bandeau
         GET /crise/bandeau
         GET /file
         GET /flux
