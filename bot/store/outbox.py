@@ -6,6 +6,7 @@ for what answers a message its trace and when it came: {"trace": str, "since": s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,18 @@ _TAKE_BUDGET: LiteralString = """
 _NEW_ACCOUNT: LiteralString = "INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING RETURNING account"
 
 
+# What an earlier lease, which ran out, left in doubt stays in doubt: the claim alone has noticed it.
+_LET_GO: LiteralString = """
+    WITH free AS MATERIALIZED (
+        SELECT o.id, i.maybe_sent
+        FROM unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS i(id, lease, maybe_sent)
+        JOIN outbox o ON o.id = i.id AND o.lease = i.lease
+        WHERE o.status = 'queued' AND o.lease_until IS NOT NULL FOR UPDATE OF o SKIP LOCKED)
+    UPDATE outbox o SET lease_until = NULL, maybe_sent = o.maybe_sent OR free.maybe_sent
+    FROM free WHERE o.id = free.id RETURNING o.id
+"""
+
+
 class OutboxStore:
     """The sender's side; keeps the rules of `bot.sender.ports`. `ceiling`: messages a second and account."""
 
@@ -183,19 +196,38 @@ class OutboxStore:
                 found = await connection.rows(EMERGENCIES, common)
             else:
                 found = await connection.rows(REPLIES, [*common, list(full), account])
-        claimed: list[OutboxRow] = []
-        for row in sorted(found, key=lambda one: (one.priority, one.due_at, one.id)):
-            tag, why = _verdict(row, now)
-            try:
-                if why:
-                    await self._cancel_claimed(row, why, now)
-                    continue
-                claimed.append(self._row(row, tag))
-            except (Explained, ValueError) as error:  # it holds back its own conversation, and no other
-                log.error("row %d cannot be read: %s", row.id, type(error).__name__)
-            except (DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on their way
-                log.warning("row %d is judged again later: %s", row.id, type(error).__name__)
-        return claimed
+        found.sort(key=lambda one: (one.priority, one.due_at, one.id))
+        try:
+            return [one for row in found if (one := await self._judged(row, now)) is not None]
+        except BaseException:
+            await self._let_go(found)
+            raise
+
+    async def _judged(self, row: Any, now: datetime) -> OutboxRow | None:
+        """Of a row that was just leased: None where it does not leave now."""
+        tag, why = _verdict(row, now)
+        try:
+            if not why:
+                return self._row(row, tag)
+            await self._cancel_claimed(row, why, now)
+        except (
+            Explained,
+            ValueError,
+            LookupError,
+            TypeError,
+        ) as error:  # it holds back its own conversation, and no other
+            log.error("row %d cannot be read: %s", row.id, type(error).__name__)
+        except (DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on their way
+            log.warning("row %d is judged again later: %s", row.id, type(error).__name__)
+        return None
+
+    async def _let_go(self, leased: Sequence[Any]) -> None:
+        """Nobody came to know of these leases: no sender need wait for their end, nor for an echo of what was never sent. With
+        the database away they must."""
+        ids, leases = [row.id for row in leased], [row.lease for row in leased]
+        with contextlib.suppress(DBAPIError, OSError, TimeoutError):
+            async with self._db.plain() as connection:
+                await connection.rows(_LET_GO, [ids, leases, [row.maybe_sent for row in leased]])
 
     def _row(self, row: Any, tag: str | None) -> OutboxRow:
         message = self._codec.open_json(row.message, _COLUMN)

@@ -139,6 +139,55 @@ async def test_a_row_that_cannot_be_read_holds_back_its_own_conversation_only(
     assert len(await claimed(store)) == 1
 
 
+async def test_a_row_that_lacks_something_holds_back_no_other(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    await fill(database, codec, "1000", people=2)
+    async with database.begin() as connection:
+        await connection.execute(
+            text("UPDATE outbox SET message = :sealed WHERE id = (SELECT min(id) FROM outbox)"),
+            {"sealed": codec.seal_json({"text": "Bonjour."}, "outbox.message")},
+        )
+    assert len(await claimed(store)) == 1
+
+
+async def test_a_sender_that_stops_in_the_middle_of_a_claim_leaves_no_lease_behind(
+    database: Database, codec: Codec, store: OutboxStore
+) -> None:
+    await fill(database, codec, "1000", people=3)
+    async with database.begin() as connection:
+        gone, lapsed, fresh = (await connection.execute(text("SELECT id FROM outbox ORDER BY id"))).scalars()
+        await connection.execute(text("UPDATE outbox SET owner_version = 7 WHERE id = :id"), {"id": gone})
+        await connection.execute(
+            text("""
+                INSERT INTO events (platform, account, key, kind, channel, at, received_at, body, disposition, outbox_id)
+                VALUES ('messenger', '1000', 'm_1', 'text', 'messaging', now(), now(), '', 'answered', :id)
+            """),
+            {"id": gone},
+        )
+        await connection.execute(  # left by a sender that was killed: nobody knows whether it left
+            text("UPDATE outbox SET lease_until = now() - interval '1 minute' WHERE id = :id"), {"id": lapsed}
+        )
+    async with database.begin() as other:
+        await other.execute(text("SELECT FROM events FOR UPDATE"))
+        claiming = asyncio.create_task(claimed(store))
+        async with asyncio.timeout(10):
+            while not await _waits_for_a_lock(database):
+                await asyncio.sleep(0.01)
+        claiming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await claiming
+    assert {row.id: (row.lease, row.maybe_sent) for row in await claimed(store)} == {
+        lapsed: ("2", True),
+        fresh: ("2", False),
+    }
+
+
+async def _waits_for_a_lock(database: Database) -> bool:
+    async with database.begin() as connection:
+        return bool(await connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
 async def test_receipts_that_come_together_are_told_one_by_one(
     database: Database, codec: Codec, store: OutboxStore
 ) -> None:
