@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from alembic.config import Config  # whoever migrates imports it: every role would wait for it
 
 from bot.core.errors import SetupError
-from bot.store.plain import Plain, PlainPool
+from bot.store.plain import PLANS, Plain, PlainPool
 
 MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
 
 _NOTES = "planton_notes"  # what is to be notified after the commit, under this name in the connection's info
 _NOT_DURABLE = text("SET LOCAL synchronous_commit = off")
+_PLANNED = "planton_planned"  # since when a connection has its plans (seconds of the loop), in its info
+_DISCARD = text("DISCARD PLANS")
 _NOTIFY = """
     SELECT pg_notify(n.channel, n.payload) FROM unnest($1::text[], $2::text[]) AS n(channel, payload),
         (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
@@ -123,6 +125,7 @@ class Database:
         async with self.engine.connect() as connection:
             notes: dict[Note, None] = {}
             connection.info[_NOTES] = notes
+            await _plan_anew(connection)
             async with connection.begin():
                 if not durable:
                     await connection.execute(_NOT_DURABLE)
@@ -322,6 +325,15 @@ def schemas() -> list[str]:
     from alembic.script import ScriptDirectory
 
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+async def _plan_anew(connection: AsyncConnection) -> None:
+    """Before the transaction: the first statement of one may be to say what it shall see."""
+    now = asyncio.get_running_loop().time()
+    if now - connection.info.setdefault(_PLANNED, now) > PLANS:
+        async with connection.begin():
+            await connection.execute(_DISCARD)
+        connection.info[_PLANNED] = now
 
 
 async def notify(connection: AsyncConnection, channel: str, payload: str = "") -> None:

@@ -6,7 +6,8 @@ travels without a type, as the cast beside it (`$1::bigint`) says what it is: ty
 NULL), the same statement would be prepared again for every mixture.
 
 A plan that was made while a table was all but empty walks through whatever comes later (the whole of an index instead of one
-entry): thousands wait in a table that was empty a minute ago. So plans are made anew every few hundred statements.
+entry): thousands wait in a table that was empty a minute ago, and PostgreSQL has not analysed it yet. So plans are made anew
+every few seconds, and every few hundred statements.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from psycopg.types.string import BytesBinaryDumper, BytesDumper
 from sqlalchemy.exc import DBAPIError
 
 REPLAN = 300  # statements; at a hundred messages a second, a second's
+PLANS = 5.0  # seconds, of every connection (see `bot.store.db` for those of transactions)
 PATIENCE = 10.0  # seconds to wait for a connection while all are in use
 
 _UNTYPED: Sequence[tuple[type, type[Dumper]]] = [
@@ -58,11 +60,14 @@ class Plain:
         self._connection = connection
         self._cursor: psycopg.AsyncRawCursor[Any] = psycopg.AsyncRawCursor(connection, row_factory=namedtuple_row)
         self._asked = 0
+        self._planned = asyncio.get_running_loop().time()
 
     async def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run a statement that returns rows; raises psycopg's errors."""
         self._asked += 1
-        if self._asked % REPLAN == 0:
+        now = asyncio.get_running_loop().time()
+        if self._asked % REPLAN == 0 or now - self._planned > PLANS:
+            self._planned = now
             await self._cursor.execute("DISCARD PLANS", prepare=False)
         await self._cursor.execute(query, parameters)
         return await self._cursor.fetchall()

@@ -427,7 +427,11 @@ async def test_the_same_statement_is_prepared_once_whatever_its_values(database:
     assert prepared[0].n == 1
 
 
-async def test_plans_follow_a_table_that_grows(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("limit", "value"), [("REPLAN", 1), ("PLANS", -1)])
+async def test_plans_follow_a_table_that_grows(
+    database: Database, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(plain, "PLANS", 3600)
     query = "SELECT id FROM events WHERE id = $1::bigint AND disposition IS NULL"
     async with database.plain() as connection:
         for _ in range(8):
@@ -444,8 +448,40 @@ async def test_plans_follow_a_table_that_grows(database: Database, monkeypatch: 
             RETURNING id
         """)
         assert "events_pkey" not in await plan()  # made while the table was empty: it walks through all that waits
-        monkeypatch.setattr(plain, "REPLAN", 1)
+        monkeypatch.setattr(plain, limit, value)
         assert "events_pkey" in await plan()
+
+
+async def test_plans_of_transactions_follow_a_table_that_grows(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(database_url, size=1)
+    query = text("UPDATE events e SET reason = 'x' FROM unnest(CAST(:ids AS bigint[])) AS i(id) WHERE e.id = i.id")
+    monkeypatch.setattr(db, "PLANS", 3600)
+    for _ in range(10):
+        async with database.begin() as connection:
+            await connection.execute(query, {"ids": [1]})
+
+    async def plan() -> str:
+        async with database.begin() as connection:
+            name = await connection.scalar(
+                text("SELECT name FROM pg_prepared_statements WHERE statement LIKE 'UPDATE events e%'")
+            )
+            return " ".join(row[0] for row in await connection.execute(text(f"EXPLAIN EXECUTE {name}('{{1}}')")))
+
+    async with database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO events (platform, account, key, kind, channel, at, received_at, body)
+                SELECT 'messenger', 'page', i::text, 'text', 'messaging', now(), now(), '' FROM generate_series(1, 3000) AS i
+            """)
+        )
+    assert "Seq Scan on events" in await plan()
+    monkeypatch.setattr(db, "PLANS", -1)
+    assert "events_pkey" in await plan()
+    async with database.begin() as connection:  # nothing stands before the first statement of a transaction
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await database.close()
 
 
 async def test_a_plain_connection_that_broke_is_replaced(database: Database) -> None:
