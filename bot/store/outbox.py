@@ -210,12 +210,8 @@ class OutboxStore:
             if not why:
                 return self._row(row, tag)
             await self._cancel_claimed(row, why, now)
-        except (
-            Explained,
-            ValueError,
-            LookupError,
-            TypeError,
-        ) as error:  # it holds back its own conversation, and no other
+        except (Explained, ValueError, LookupError, TypeError) as error:
+            # It holds back its own conversation, and no other.
             log.error("row %d cannot be read: %s", row.id, type(error).__name__)
         except (DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on their way
             log.warning("row %d is judged again later: %s", row.id, type(error).__name__)
