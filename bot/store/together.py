@@ -49,6 +49,8 @@ async def together(connection: AsyncConnection) -> AsyncIterator[Together]:
             yield Together(raw)
     except (Exception, asyncio.CancelledError) as error:
         broken = bool(raw.closed)
+        if broken and not isinstance(error, asyncio.CancelledError):
+            await _known_to_be_broken(connection)
         if isinstance(error, asyncio.CancelledError) or not _settled(raw):
             await connection.invalidate()
         if not isinstance(error, psycopg.Error):
@@ -56,6 +58,13 @@ async def together(connection: AsyncConnection) -> AsyncIterator[Together]:
         raise DBAPIError.instance(
             "together", None, error, psycopg.Error, hide_parameters=True, connection_invalidated=broken
         ) from None
+
+
+async def _known_to_be_broken(connection: AsyncConnection) -> None:
+    """What broke one connection, a restart of PostgreSQL for instance, broke those that lie idle as well: none of them is
+    given out any more, and each would have failed somebody. SQLAlchemy sees to it when it meets the broken one itself."""
+    with contextlib.suppress(DBAPIError):
+        await connection.exec_driver_sql("SELECT 1")
 
 
 def _settled(raw: psycopg.AsyncConnection[Any]) -> bool:

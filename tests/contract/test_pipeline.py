@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -102,3 +104,23 @@ async def test_a_block_that_breaks_off_leaves_nothing_behind(
         sent = await sending.send("SELECT n FROM kept WHERE n = %(n)s", {"n": 1})
     assert await rows(sent) == []
     assert [record.name for record in caplog.records if record.name.startswith("sqlalchemy")] == []
+
+
+async def test_after_a_restart_one_batch_fails_and_not_one_for_each_connection(database: Database) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(database.begin()) for _ in range(4)]
+        numbers = [await one.scalar(text("SELECT pg_backend_pid()")) for one in opened]
+    async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as admin:
+        await admin.execute("SELECT pg_terminate_backend(n, 5000) FROM unnest(%s::integer[]) n", (numbers,))
+    with pytest.raises(DBAPIError) as found:
+        await backend_of_a_block(database)
+    assert found.value.connection_invalidated
+    assert not {await backend_of_a_block(database) for _ in range(4)} & set(numbers)
+
+
+async def backend_of_a_block(database: Database) -> int:
+    """Through which process a block went."""
+    async with database.begin() as connection, together(connection) as sending:
+        sent = await sending.send("SELECT pg_backend_pid() AS pid", {})
+    (row,) = await rows(sent)
+    return int(row.pid)
