@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import tomllib
 
-from bot.core import secret_files
+from bot.core import program, secret_files
 from bot.core.errors import SettingsError
 from bot.core.system_errors import reason
 from bot.policy.retention import CONVERSATIONS, SHORTEST, Class, Limits
@@ -35,6 +35,10 @@ GRAPH_VERSION_ENDS = {"v20.0": "2026-09-24", "v21.0": "2027-01-21"}
 KNOWN: dict[str, tuple[str | None, str]] = {
     "DATABASE_URL": (None, "adresse PostgreSQL (URI libpq) ; sans elle, un serveur embarqué démarre"),
     "VAR_DIR": ("var", "dossier de la base embarquée, des secrets créés et des journaux"),
+    "PROJECT_DIR": (
+        None,
+        "dossier des fichiers des formateurs (domain.yml, data, models) ; sans lui, celui du programme",
+    ),
     "GATEWAY_HOST": ("127.0.0.1", "adresse d’écoute de la passerelle"),
     "GATEWAY_PORT": ("8080", "port de la passerelle"),
     "CONSOLE_HOST": ("127.0.0.1", "adresse d’écoute de la console"),
@@ -297,6 +301,12 @@ class Settings:
     def var_dir(self) -> Path:
         """Where generated files live."""
         return Path(self.require("VAR_DIR")).absolute()
+
+    @property
+    def project_dir(self) -> Path:
+        """Where the trainers' files lie."""
+        given = self.raw("PROJECT_DIR")
+        return program.ROOT if given is None else Path(given).absolute()
 
     @property
     def database_url(self) -> str | None:

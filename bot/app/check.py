@@ -21,10 +21,10 @@ SHOWN = 8  # warnings of one kind, unless everything is asked for; errors are al
 
 def main(parsed: argparse.Namespace) -> int:
     """Print the findings: 1 when there is an error, 0 with warnings only."""
-    from bot.app.policy import ROOT
+    from bot.app.places import PROJECT
 
     today = datetime.now(UTC).astimezone(Settings().zone).date()
-    found = check_all(Project(ROOT), today=today, with_rasa=not parsed.sans_rasa, progress=_tell(parsed.json))
+    found = check_all(Project(PROJECT), today=today, with_rasa=not parsed.sans_rasa, progress=_tell(parsed.json))
     if parsed.json:
         print(json.dumps(as_json(found), ensure_ascii=False, indent=2))
     else:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.access import reach
 from bot.app.launcher import engine_environ, engine_python
-from bot.app.policy import ROOT
+from bot.app.places import PROJECT
 from bot.app.report import LABELS, percent, points
 from bot.app.say import say, typeset
 from bot.app.workbench import measure
@@ -59,7 +59,7 @@ def main(parsed: argparse.Namespace) -> int:
     settings = Settings()
     confirmed, why = _confirmed(settings)
     order = Order(
-        Project(ROOT),
+        Project(PROJECT),
         getpass.getuser(),
         datetime.now(UTC).isoformat(),
         [Case(one.words, one.intent, one.second or "", policy_of(one.intent).route) for one in confirmed],

@@ -27,6 +27,7 @@ from bot.app import ports, rotation, several
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
+from bot.app.places import PROJECT
 from bot.app.required import ROLES, faults
 from bot.app.say import typeset
 from bot.app.vitals import (
@@ -110,7 +111,7 @@ def main(parsed: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def examine(settings: Settings, now: datetime, root: Path = ROOT) -> Report:
+def examine(settings: Settings, now: datetime, root: Path = PROJECT) -> Report:
     """Look at everything."""
     report = Report()
     wrong = faults(settings, ROLES)

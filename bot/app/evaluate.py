@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.app import noise, report
 from bot.app import policy as policies
+from bot.app.places import PROJECT
 from bot.app.policy import Policy
 from bot.app.route import decide, turns, when
 from bot.app.say import say, typeset
@@ -29,7 +30,7 @@ Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
 def main(arguments: argparse.Namespace) -> int:
     """Print the figures, as tables or as JSON, and write them where asked. Raises SetupError."""
     path = Path(arguments.file)
-    cases = read(path)
+    cases = read(path, PROJECT / "domain.yml")
     folder = report.prepare(Path(arguments.dossier)) if arguments.dossier else None
     readings = judge_under(cases, noise.chosen(arguments.bruit))
     figures = summary(readings)

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.app.child import ROOT, Child
 from bot.app.engines import LOOK, EngineChild, Engines, wait_for
 from bot.app.entitled import NEEDS, close_memory, environ_of
+from bot.app.places import MODELS
 from bot.app.ports import Listener, check_free, listeners, local_engines
 from bot.app.required import ROLES, faults
 from bot.app.say import complain, say
@@ -75,7 +76,7 @@ class Launcher:
     settings: Settings
     roles: Sequence[str] = ROLES
     extra: Mapping[str, str] = field(default_factory=dict)
-    models: Path = ROOT / "models"
+    models: Path = MODELS
     embedded: Embedded | None = None
     engines: Engines | None = None
     children: list[Child] = field(default_factory=list)
@@ -366,7 +367,7 @@ def check_engine() -> None:
     """Raise SetupError when the engine is not installed or has no model."""
     if not engine_python().exists():
         raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
-    if not any((ROOT / "models").glob("*.tar.gz")):
+    if not any(MODELS.glob("*.tar.gz")):
         raise SetupError("Aucun modèle n’est entraîné.", "Faites : planton train")
 
 

@@ -19,10 +19,10 @@ NO_NETWORK = "aucun site ne répond : cette machine n’a pas accès à Internet
 
 def main(parsed: argparse.Namespace) -> int:
     """Print the report: 0 when all is in order, 1 when something is not, 2 without a network. Raises BadFile."""
-    from bot.app.policy import ROOT
+    from bot.app.places import PROJECT
 
     today = datetime.now(UTC).astimezone(Settings().zone).date()
-    return report(Project(ROOT), today, as_json=parsed.json)
+    return report(Project(PROJECT), today, as_json=parsed.json)
 
 
 def report(project: Project, today: date, as_json: bool, pace: links.Pace | None = None) -> int:

@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from bot.app.policy import MODELS
+from bot.app.places import MODELS
 from bot.app.say import say
 from bot.core.errors import SetupError
 from bot.settings import Settings

@@ -17,7 +17,7 @@ import psycopg
 
 from bot.app import doctor, rotation, several, vitals
 from bot.app.access import unreachable
-from bot.app.child import ROOT
+from bot.app.places import PROJECT
 from bot.app.say import typeset
 from bot.core.clock import Clock, SystemClock
 from bot.monitor.board import Board
@@ -50,7 +50,7 @@ class Here:
     def local(self) -> Looked:
         """Services and engines that this machine uses, and its disk."""
         found = asyncio.run(doctor.listening(self._settings, services(self._settings)))
-        found += vitals.disk(self._settings, [ROOT, *([self._folder] if self._folder else [])])
+        found += vitals.disk(self._settings, [PROJECT, *([self._folder] if self._folder else [])])
         # « nothing answers » stands for each of them: none of those that were told is back.
         all_silent = any(problem.key == "service" for problem in found)
         return Looked(tuple(found), frozenset({"service"} if all_silent else ()))

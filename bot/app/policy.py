@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from bot.app.places import MODELS, PROJECT
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
@@ -27,10 +28,8 @@ from bot.trainer.candidates import Model
 
 log = logging.getLogger("planton")
 
-ROOT = Path(__file__).resolve().parents[2]
-MODELS = ROOT / "models"
-DOMAIN = ROOT / "domain.yml"
-LEXICON = ROOT / "data" / "danger.yml"
+DOMAIN = PROJECT / "domain.yml"
+LEXICON = PROJECT / "data" / "danger.yml"
 # The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
 ENGINE_THRESHOLD = 0.3
 ENGINE_CONFIRMS = 0.1  # the same, where the lexicon met an entry that the score did not confirm
@@ -41,7 +40,7 @@ GLANCES = 4096  # kept at most
 def in_service(var: Path | None = None) -> Model | None:
     """The model that answers. `var`: VAR_DIR, where the engines of this machine say what they serve."""
     found = engines.in_service(MODELS, var)
-    return Model(found, ROOT) if found else None
+    return Model(found, PROJECT) if found else None
 
 
 def score_of(model: Model | None) -> Path | None:
@@ -153,7 +152,7 @@ def _foreign(detection: Detection | None) -> bool:
 
 def _lexicon_of(files: Path) -> Lexicon:
     # That of a training's folder is not kept: the folder may be gone, or another, a minute later.
-    lasting = files == ROOT or files.suffix == ".files"
+    lasting = files == PROJECT or files.suffix == ".files"
     return (lexicon if lasting else lexicon.__wrapped__)(files / "data" / "danger.yml")
 
 
@@ -161,7 +160,7 @@ def build(settings: Settings, model: Model | None = None, files: Path | None = N
     """Read everything once, as it went with a model (the newest one in `models/` if none is given; the project's files before the
     first training). `files`: a folder to read replies and lexicon from instead. Raises SettingsError or SetupError."""
     model = model or in_service()
-    files = files or (model.files if model else ROOT)
+    files = files or (model.files if model else PROJECT)
     try:
         return _built(settings, model, files)
     except SetupError as error:

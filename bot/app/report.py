@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.app import noise
-from bot.app.policy import ROOT
+from bot.app.child import ROOT
 from bot.app.route import ENGINE_PYTHON
 from bot.core.errors import SetupError
 from bot.trainer.figures import Judged, matrix

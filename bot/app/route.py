@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bot.app import policy as policies
-from bot.app.policy import ROOT, Policy
+from bot.app.child import ROOT
+from bot.app.places import MODELS, PROJECT
+from bot.app.policy import Policy
 from bot.core.clean import clean
 from bot.core.dialogue import Reply, Turn
 from bot.core.errors import SetupError
@@ -50,7 +52,7 @@ def model_of(archive: str | None) -> Model | None:
     """The model that `--modele` names; None for the one in service. Raises SetupError."""
     if archive is None:
         return None
-    model = Model(Path(archive).resolve(), ROOT)
+    model = Model(Path(archive).resolve(), PROJECT)
     if not model.archive.is_file() or not model.archive.name.endswith(SUFFIX):
         raise SetupError(
             f"--modele : {archive} n’est pas un modèle.", f"Les candidats sont dans models/{CANDIDATES}/*{SUFFIX}."
@@ -113,7 +115,7 @@ def _batch(
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PLANTON_PDEATHSIG"] = "1"  # the engine leaves with us, whatever ends us
-    chosen = ["--model", str(model.archive)] if model else []
+    chosen = ["--model", str(model.archive if model else MODELS)]
     with subprocess.Popen(
         [str(ENGINE_PYTHON), "-m", "bot.engine", "batch", *chosen],
         cwd=ROOT,

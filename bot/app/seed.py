@@ -17,6 +17,7 @@ from psycopg.types.json import Json
 
 from bot.app import demo, policy, seed_words
 from bot.app.access import reach
+from bot.app.places import PROJECT
 from bot.app.say import say
 from bot.app.seed_stories import TABLES, Desk, Stories
 from bot.app.seed_words import Words
@@ -98,7 +99,7 @@ def fill(
         connection.execute("SET LOCAL synchronous_commit = off")
         connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
         desk = _desk(connection)
-        intents = seed_words.examples(policy.ROOT / "data" / "nlu.yml")
+        intents = seed_words.examples(PROJECT / "data" / "nlu.yml")
         words = Words(rng, intents, texts.load(policy.DOMAIN))
         stories = Stories(codec, desk, words, list(intents), rng, now)
         with _without_indexes(connection, tell) if empty else _nothing():

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bot.app import policy as policies
 from bot.app.launcher import engine_environ, engine_python
-from bot.app.policy import ROOT, Policy
+from bot.app.places import MODELS
+from bot.app.policy import Policy
 from bot.app.route import decision
 from bot.core import served
 from bot.core.clock import Clock
@@ -47,7 +48,7 @@ def trial(
             *("--port", str(port), "--model", str(archive)),
         ],
         {**engine_environ(settings.environ), PREFIX + "PDEATHSIG": "1"},
-        ROOT / "models",
+        MODELS,
         functools.partial(room, Runs(database)),
         tell,
     )

@@ -18,12 +18,12 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 
 from bot.app import catchup as catching
-from bot.app import policy as policies
 from bot.app import rotation
 from bot.app.connections import BoundedProtocol
 from bot.app.entitled import NEEDS
 from bot.app.logs import describe
 from bot.app.measured import MeasuredConversations, MeasuredTurns
+from bot.app.places import PROJECT
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
 from bot.app.tracing import tracing
@@ -478,7 +478,7 @@ async def console(settings: Settings, url: str) -> None:
             provider=provider_of(settings),
             attachments=_attachments(settings),
             dsfr=settings.var_dir / "theme-dsfr",
-            project=Project(policies.ROOT),
+            project=Project(PROJECT),
             var=settings.engines_dir,
             trial=trial,
             retention=settings.retention,

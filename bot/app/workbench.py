@@ -6,9 +6,9 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 
-from bot.app import policy as policies
 from bot.app.evaluate import judge
 from bot.app.launcher import engine_environ, engine_python
+from bot.app.places import PROJECT
 from bot.app.wiring import store
 from bot.settings import Settings
 from bot.store.db import TRAINER, Database
@@ -25,7 +25,7 @@ from bot.trainer.runs import Taker, Trainings, comparison_of, conductor_of, keep
 async def trainer(settings: Settings, url: str) -> None:
     """Takes what trainers ask for, until cancelled."""
     lowest_priority()
-    project = Project(policies.ROOT)
+    project = Project(PROJECT)
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
         make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.engines_dir)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)

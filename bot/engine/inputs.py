@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.core import served
+from bot.core import program, served
 
 DATA = ("nlu.yml", "rules.yml", "stories.yml")
 BACKGROUND = "fonds"  # more examples, beside those that trainers correct
@@ -51,15 +51,17 @@ def training_data(root: Path) -> list[Path]:
 def fingerprint(root: Path) -> str:
     """Sixteen hex digits over everything that a model depends on, and what is read beside it: a change of either is published."""
     digest = hashlib.sha256()
-    for path in _files(root):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+    for name, path in _files(root):
+        digest.update(f"{name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     for package in PACKAGES:
         digest.update(f"{package}={importlib.metadata.version(package)}\0".encode())
     return digest.hexdigest()[:16]
 
 
-def _files(root: Path) -> Iterator[Path]:
-    yield from (path for path in sources(root) if path.exists())
+def _files(root: Path) -> Iterator[tuple[str, Path]]:
+    yield from ((path.relative_to(root).as_posix(), path) for path in sources(root) if path.exists())
     beside = (name for name in served.NAMES if name != "domain.yml")  # which is a source
-    yield from (root / name for name in (*LEARNING, *beside) if (root / name).exists())
+    code = program.of(root)
+    yield from ((name, path) for name in LEARNING if (path := code / name).exists())
+    yield from ((name, path) for name in beside if (path := root / name).exists())

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.core import served
+from bot.core import program, served
 from bot.trainer.candidates import CANDIDATES, Card, Model, current
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, compare_folds
 from bot.trainer.errors import NoGit, TrainerError
@@ -26,7 +26,7 @@ from bot.trainer.figures import Judged
 from bot.trainer.gold import Case, known_intents, read
 from bot.trainer.memory import Peak
 from bot.trainer.project import RECORDED, Project
-from bot.trainer.yardstick import digest, program
+from bot.trainer.yardstick import deciding, digest
 
 SIGN = "\x1e"  # bot/engine/train.py: begins a line for the program that reads it
 # The stages, in order, with the seconds that each takes where no earlier run tells (2 cores, at the lowest priority).
@@ -431,7 +431,7 @@ def _forget_abandoned(candidates: Path) -> None:
 
 def _link(root: Path, folder: Path) -> None:
     for name in CODE:
-        (folder / name).symlink_to((root / name).resolve())
+        (folder / name).symlink_to((program.of(root) / name).resolve())
 
 
 def _failure(code: int, wrong: Mapping[str, Any], said: Sequence[str], snapshot: Path) -> TrainerError:
@@ -457,7 +457,7 @@ def _key(name: str, cases: Sequence[Case], order: Order, root: Path) -> str:
     else:
         digest.update(json.dumps([[c.text, c.intent, c.second, c.route] for c in cases]).encode())
     files = [root / name for name in served.NAMES]
-    files += program(root)
+    files += deciding(program.of(root))
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

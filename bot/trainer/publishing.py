@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.core import served
+from bot.core import program, served
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Explained
 from bot.store.workbench.publications import PUBLISH, Publication, Publications
@@ -498,11 +498,12 @@ def shares(comparison: Comparison) -> dict[str, dict[str, float | None]]:
 
 def fingerprint(project: Project) -> str:
     """What a model of the present files would be called, as the engine's environment computes it. Raises Refused."""
-    python = project.root / ".venv-engine" / "bin" / "python"
+    code = program.of(project.root)
+    python = code / ".venv-engine" / "bin" / "python"
     try:
         done = subprocess.run(
             [python, "-c", _FINGERPRINT, project.root],
-            cwd=project.root,
+            cwd=code,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

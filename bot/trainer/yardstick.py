@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from bot.core import program
+
 GOLD = ("tests/gold/intents.tsv", "tests/gold/emergency.tsv")
 DATA = ("data/precisions.yml",)  # what else trainers write is in the models' names
 # What decides besides the model: a change of it makes another measure.
@@ -27,16 +29,18 @@ COUNTS = (
 def digest(root: Path) -> str:
     """Sixteen hex digits over all of it, as it stands in a folder; a file that is not there counts as such. Blocks: reads
     some hundred small files."""
-    found = hashlib.sha256()
-    for name in (*GOLD, *DATA, *COUNTS):
+    found, code = hashlib.sha256(), program.of(root)
+    for name in (*GOLD, *DATA):
         _add(found, name, root / name)
-    for path in program(root):
-        _add(found, path.relative_to(root).as_posix(), path)
+    for name in COUNTS:
+        _add(found, name, code / name)
+    for path in deciding(code):
+        _add(found, path.relative_to(code).as_posix(), path)
     return found.hexdigest()[:16]
 
 
-def program(root: Path) -> Iterator[Path]:
-    """The files that decide, in order."""
+def deciding(root: Path) -> Iterator[Path]:
+    """The files of the program that decide, in order."""
     for part in DECIDES:
         yield from sorted((root / part).glob("**/*.py"))
 

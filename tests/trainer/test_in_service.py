@@ -47,7 +47,7 @@ async def world(
     made = World(Project(tmp_path / "projet"), tmp_path / "var", database, frozen_clock)
     made.user = await Accounts(database, "secret").add("Inès", "trainer", None)
     made.change("on m'a volé mon vélo électrique")
-    monkeypatch.setattr(policies, "ROOT", made.project.root)
+    monkeypatch.setattr(policies, "PROJECT", made.project.root)
     monkeypatch.setattr(policies, "MODELS", made.models)
     monkeypatch.setattr(policies, "score", lambda _path: None)
     return made

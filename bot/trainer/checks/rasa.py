@@ -9,8 +9,10 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple, Optional
 
+from bot.core import program
 from bot.trainer.checks.files import CONFIG, DOMAIN, RULES, STORIES
 from bot.trainer.checks.finding import Finding, error, warning
 from bot.trainer.corpus import NLU
@@ -124,7 +126,7 @@ _RULES = (
 
 def check(project: Project, known: Collection[Finding] = ()) -> list[Finding]:
     """What Rasa finds beside what is `known`. Blocks for ten seconds and more."""
-    python = project.root / ".venv-engine" / "bin" / "python"
+    python = program.of(project.root) / ".venv-engine" / "bin" / "python"
     if not python.exists():
         return [
             warning(
@@ -135,7 +137,7 @@ def check(project: Project, known: Collection[Finding] = ()) -> list[Finding]:
         done = subprocess.run(
             [str(python), *COMMAND],
             cwd=project.root,
-            env=_environ(),
+            env=_environ(program.of(project.root)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -273,13 +275,13 @@ class _Places:
         return None if found is None else self._texts[file].count("\n", 0, found.start()) + 1
 
 
-def _environ() -> Mapping[str, str]:
+def _environ(code: Path) -> Mapping[str, str]:
     """Without what is ours to know: settings may hold secrets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PLANTON_")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode Rasa starts twice as slowly
-    kept.pop("PYTHONPATH", None)
     return {
         **kept,
+        "PYTHONPATH": str(code),  # config.yml names parts of it
         "RASA_TELEMETRY_ENABLED": "false",
         "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
