@@ -20,7 +20,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.retention import PSEUDONYMISED, Class, Limits, class_of
-from bot.store import audit, facts, retention
+from bot.store import audit, facts, former, retention
 from bot.store.codec import Codec
 from bot.store.conversations import DANGER, LIVE, NEW
 from bot.store.db import Database
@@ -85,6 +85,11 @@ _SWEPT: Mapping[Class, tuple[tuple[str, str, str], ...]] = {
         ("deliveries", _OLD_RAW, "id"),
         ("events", _NOBODY, "id"),
         ("erased_messages", "until < now()", "until"),
+        # Ways in that ended long ago: a session lives for twelve hours at most.
+        ("sessions", "created_at < :before", "created_at"),
+        ("login_links", "expires_at < :before", "expires_at"),
+        ("oidc_logins", "expires_at < :before", "expires_at"),
+        ("login_failures", "at < :before", "at"),
     ),
     Class.AUDIT: (("audit", "at < :before AND at < now() - interval '90 days'", "at"),),
     Class.STATISTICS: (
@@ -223,6 +228,12 @@ class Purge:
             counts = await self._count(of, now, counted)
             if counts:
                 report.add(of, ERASED, 0, counts)
+        before = self._limits.cutoff(Class.AUDIT, now)
+        if before is not None:
+            async with self.database.begin() as connection:
+                closed = await former.due(connection, before)
+            if closed:
+                report.add(Class.AUDIT, HIDDEN, 0, Counter({"users": closed}))
         return report
 
     async def _would(self, verdict: Verdict) -> Counts:
@@ -320,6 +331,9 @@ class Purge:
             for table, condition, column in parts if before is not None else ():
                 if not await run.sweep(of, table, condition, column, before):
                     return
+        before = self._limits.cutoff(Class.AUDIT, run.now)
+        if before is not None:  # after the audit, which names them
+            await run.accounts(before)
 
 
 @dataclass
@@ -447,6 +461,20 @@ class _Run:
                 counts: Counts = +Counter({table: done.rowcount})
                 if counts:
                     await self._register(connection, of, ERASED, 0, counts)
+            if not counts:
+                return True
+            await self._rest(began)
+
+    async def accounts(self, before: datetime) -> bool:
+        """Take who they were out of accounts closed before that time; False: stop."""
+        while True:
+            if not await self._may():
+                return False
+            began = time.monotonic()
+            async with self.database.begin() as connection:
+                counts = await former.pseudonymise(connection, before, ROWS)
+                if counts:
+                    await self._register(connection, Class.AUDIT, HIDDEN, 0, counts)
             if not counts:
                 return True
             await self._rest(began)

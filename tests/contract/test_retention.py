@@ -275,6 +275,69 @@ async def test_the_audit_goes_when_its_time_is_over_and_not_before(console: Runn
     assert [row.detail["n"] for row in left] == [399, 5]
 
 
+async def test_ways_into_the_console_that_ended_go(console: RunningConsole) -> None:
+    user = await console.user("Claire Martin")
+    await console.says("p1", "bonjour")  # figures are counted, and nothing younger than they are goes
+    now = console.clock.now() + timedelta(days=LIMITS.everyday - 1)
+    for days in (LIMITS.raw + 1, LIMITS.raw - 1):
+        at, mark = now - timedelta(days=days), f"d{days}"
+        for statement in (
+            """INSERT INTO sessions (token_hash, user_id, csrf, created_at, seen_at, method, stage)
+               VALUES (CAST(:mark AS bytea), :user, :mark, :at, :at, 'password', 'open')""",
+            """INSERT INTO login_links (token_hash, user_id, expires_at, purpose)
+               VALUES (CAST(:mark AS bytea), :user, :at, 'login')""",
+            "INSERT INTO oidc_logins (state_hash, value, expires_at) VALUES (CAST(:mark AS bytea), CAST(:mark AS bytea), :at)",
+            "INSERT INTO login_failures (subject, at) VALUES (:mark, :at)",
+        ):
+            values = {"mark": mark, "at": at, **({"user": user.id} if ":user" in statement else {})}
+            await console.execute(statement, **values)
+    ended = {"sessions": 1, "login_links": 1, "oidc_logins": 1, "login_failures": 1}
+    purge = a_purge(console)
+    for report in (await purge.preview(now), await purge.run(now, COMMAND)):
+        went = report.done[(Class.RAW, "erased")]
+        assert {table: went[table] for table in ended} == ended
+    for table in ended:
+        assert (await console.rows(f"SELECT count(*) AS n FROM {table}"))[0].n == 1
+
+
+async def test_closed_accounts_lose_their_names_with_the_audit(console: RunningConsole) -> None:
+    """Only those: one that is open, one the audit still names, one whose words are held, stay whole."""
+    names = ("Claire Martin", "Denis Aubry", "Inès Roux", "Karim Diallo", "Alix Morel")
+    gone, open_, named, held, late = [await console.user(name) for name in names]
+    now = console.clock.now()
+    team = (await console.rows("INSERT INTO teams (name) VALUES ('Nuit') RETURNING id"))[0].id
+    for user in (gone, open_):
+        await console.execute("INSERT INTO team_members (team_id, user_id) VALUES (:team, :id)", team=team, id=user.id)
+    for user, days in ((gone, 401), (named, 401), (held, 401), (late, 399)):
+        await console.execute(
+            "UPDATE users SET disabled_at = :at, email = :mail, preferences = '{\"theme\": \"dark\"}' WHERE id = :id",
+            at=now - timedelta(days=days), mail=f"{user.id}@police.test", id=user.id,
+        )  # fmt: skip
+    async with console.database.begin() as connection:
+        await audit.record(connection, now - timedelta(days=5), named.id, "login")
+    number = await console.says("p1", "bonjour")
+    await console.execute(
+        "INSERT INTO notes (conversation_id, user_id, at, body) VALUES (:id, :user, now(), 'x')",
+        id=number,
+        user=held.id,
+    )
+    await console.execute(
+        "INSERT INTO legal_holds (conversation_id, placed_at, placed_by, reason) VALUES (:id, now(), :user, 'x')",
+        id=number, user=open_.id,
+    )  # fmt: skip
+    never = await a_purge(console, replace(LIMITS, audit=None)).run(now, COMMAND)
+    assert (Class.AUDIT, "pseudonymised") not in never.done
+    purge = a_purge(console, replace(LIMITS, audit=400))
+    assert (await purge.preview(now)).done[(Class.AUDIT, "pseudonymised")] == {"users": 1}
+    report = await purge.run(now, COMMAND)
+    assert report.done[(Class.AUDIT, "pseudonymised")] == {"users": 1, "team_members": 1}
+    rows = await console.rows("SELECT id, name, email, password_hash, preferences FROM users ORDER BY id")
+    assert [row.name for row in rows] == [f"Ancien compte n°\u00a0{gone.id}", *names[1:]]
+    assert tuple(rows[0])[2:] == (None, None, {})
+    assert (Class.AUDIT, "pseudonymised") not in (await purge.run(now, COMMAND)).done  # once
+    assert (await verify(console.database)).broken is None
+
+
 async def test_the_preview_says_what_the_purge_does_and_changes_nothing(console: RunningConsole) -> None:
     await settled(console, "p1")
     await settled(console, "p2", "complaint")
