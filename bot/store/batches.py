@@ -17,7 +17,7 @@ T = TypeVar("T")
 WRITERS = (
     2  # batches under way at once where more wait than one may hold: while one waits for the disk, the next is prepared
 )
-EXPECTED = 0.1  # seconds: who comes so soon after another is likely to be followed by a third
+EXPECTED = 0.1  # seconds: who comes so soon after another is likely to be followed by a third; a batch takes no longer
 
 
 class _GivenUp(Exception):
@@ -63,6 +63,8 @@ class Batches(Generic[T]):
         self._writers: list[asyncio.Task[None]] = []
         self._hurried: list[asyncio.Task[None]] = []
         self._under_way: list[frozenset[Hashable]] = []  # whom each batch concerns
+        self._began: dict[asyncio.Task[None], float] = {}  # each writer's batch, seconds of the loop
+        self._looks: set[int] = set()  # at which queues somebody is to look, by their ids
         self._changed = asyncio.Event()  # there may be something to write
         self._last = -math.inf
 
@@ -75,9 +77,7 @@ class Batches(Generic[T]):
             self._overtake(one)
         else:
             self._waiting.append(one)
-            self._writers = [task for task in self._writers if not task.done()]
-            if not self._writers or (len(self._writers) < WRITERS and self._held_up(self._waiting, self._most)):
-                self._writers.append(asyncio.create_task(self._run(self._waiting, one.since - self._last < EXPECTED)))
+            self._staff(self._waiting, self._writers, one.since - self._last < EXPECTED)
             self._last = one.since
         await one.done
 
@@ -89,14 +89,27 @@ class Batches(Generic[T]):
                 people |= other.people
                 self._waiting.remove(other)
         self._urgent.extend(reversed(with_it))
-        self._hurried = [task for task in self._hurried if not task.done()]
-        if not self._hurried or (len(self._hurried) < WRITERS and self._held_up(self._urgent, self._most)):
-            self._hurried.append(asyncio.create_task(self._run(self._urgent, False)))
+        self._staff(self._urgent, self._hurried)
 
-    @staticmethod
-    def _held_up(waiting: deque[_Waiting[T]], most: int) -> bool:
+    def _staff(self, waiting: deque[_Waiting[T]], writers: list[asyncio.Task[None]], busy: bool = False) -> None:
+        """Enough writers for what waits. That is looked at again while it waits: one may yet come to stand still."""
+        writers[:] = [task for task in writers if not task.done()]
+        if not waiting or len(writers) == WRITERS:
+            return
+        if not writers or self._held_up(waiting, writers):
+            writers.append(asyncio.create_task(self._run(waiting, busy)))
+        elif id(waiting) not in self._looks:
+            self._looks.add(id(waiting))
+            asyncio.get_running_loop().call_later(EXPECTED, self._look, waiting, writers)
+
+    def _look(self, waiting: deque[_Waiting[T]], writers: list[asyncio.Task[None]]) -> None:
+        self._looks.remove(id(waiting))
+        self._staff(waiting, writers)
+
+    def _held_up(self, waiting: deque[_Waiting[T]], writers: Sequence[asyncio.Task[None]]) -> bool:
         """Whether one writer is not enough: many wait, or it stands still with what it has (a connection that went silent)."""
-        return len(waiting) >= most or asyncio.get_running_loop().time() - waiting[0].since > EXPECTED
+        now = asyncio.get_running_loop().time()
+        return len(waiting) >= self._most or any(now - self._began.get(one, now) > EXPECTED for one in writers)
 
     async def _run(self, waiting: deque[_Waiting[T]], busy: bool) -> None:
         while waiting:
@@ -114,7 +127,10 @@ class Batches(Generic[T]):
 
     async def _write_down(self, batch: list[_Waiting[T]]) -> None:
         people = frozenset[Hashable]().union(*(one.people for one in batch))
+        writer = asyncio.current_task()
+        assert writer is not None
         self._under_way.append(people)
+        self._began[writer] = asyncio.get_running_loop().time()
         try:
             while batch:
                 try:
@@ -130,6 +146,7 @@ class Batches(Generic[T]):
                 return
         finally:
             self._under_way.remove(people)
+            del self._began[writer]
             self._changed.set()
 
     async def _unless_given_up(self, batch: list[_Waiting[T]]) -> None:

@@ -105,7 +105,10 @@ def policy() -> Policy:
 
 
 @pytest.fixture
-async def world(database: Database, codec: Codec, frozen_clock: FrozenClock, policy: Policy) -> World:
+async def world(
+    database: Database, codec: Codec, frozen_clock: FrozenClock, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> World:
+    monkeypatch.setattr("bot.store.batches.EXPECTED", 60.0)  # on a slow machine too, nobody is thought to stand still
     rules = InboxRules(
         frozenset({PAGE}), "512340000000001", timedelta(seconds=1), policy.triage, policy.plan, lambda mark: None
     )
@@ -170,6 +173,18 @@ async def test_a_danger_waits_for_nobody_and_is_answered_in_its_own_transaction(
         assert found == [("52", "emergency")]
     await asyncio.gather(stuck, behind)
     assert await world.rows("SELECT disposition FROM events WHERE mid = 'm_2'") == [("emergency",)]
+
+
+async def test_a_danger_that_stands_still_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.store.batches.EXPECTED", 0.05)
+    async with world.held("holder"):
+        first = asyncio.create_task(world.say("holder", "m_1", DANGER))
+        await world.waits()
+        async with asyncio.timeout(5):
+            await world.say("51", "m_2", DANGER)
+        assert not first.done()
+    await first
+    assert await world.rows("SELECT count(*) FROM outbox WHERE lane = 'emergency'") == [(2,)]
 
 
 async def test_messages_of_one_person_keep_their_order_also_before_a_danger(world: World) -> None:

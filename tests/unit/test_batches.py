@@ -11,6 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from bot.store.batches import Batches
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine too, nobody is thought to stand still."""
+    monkeypatch.setattr("bot.store.batches.EXPECTED", 60.0)
+
+
 class Writer:
     """Remembers batches; `bad` entries make any batch that holds them fail."""
 
@@ -149,6 +155,30 @@ async def settle() -> None:
     """Until nothing happens by itself."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+@pytest.mark.parametrize("later", [True, False])
+async def test_a_writer_that_stands_still_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch, urgent: bool, later: bool
+) -> None:
+    monkeypatch.setattr("bot.store.batches.EXPECTED", 0.02)
+    writer = Slow()
+    batches = Batches(writer.write, 10, people=str)
+    tasks = [asyncio.create_task(batches.add("a", urgent))]
+    await settle()
+    if later:  # else it comes before anybody can know
+        await asyncio.sleep(0.05)
+    tasks.append(asyncio.create_task(batches.add("b", urgent)))
+    await settle()
+    assert later is (len(writer.batches) == 2), "told apart by when the other's batch began"
+    async with asyncio.timeout(5):
+        while len(writer.batches) < 2:
+            await asyncio.sleep(0.005)
+    assert writer.batches == [["a"], ["b"]]
+    await writer.go("a")
+    await writer.go("b")
+    await asyncio.gather(*tasks)
 
 
 async def test_what_is_urgent_waits_for_what_is_being_written_of_the_same_person_alone() -> None:
