@@ -40,7 +40,7 @@ class Timing:
     lease: float = 8.0  # lengthened while an attempt lasts, so that a killed sender lets go of its rows soon
     emergency_lease: float = 4.0
     renew_after: float = 1.0  # a row claimed longer ago is judged again before it leaves
-    claim_gap: float = 0.02  # from one claim of replies to the next, so that what comes at once is claimed together
+    claim_gap: float = 0.06  # from one claim of replies to the next, so that what comes at once is claimed together
     budget_step: float = 0.05
     budget_wait: float = 20.0  # then the row is handed back
     send_timeout: float = 15.0

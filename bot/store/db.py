@@ -38,7 +38,7 @@ DUE, OUTBOX, EMERGENCY, CONSOLE = "planton_due", "planton_outbox", "planton_emer
 TRAINER = "planton_trainer"
 
 
-GATHER = 0.01  # seconds for which what is to be notified is gathered while much happens
+GATHER = 0.05  # seconds for which what is to be notified is gathered while much happens
 
 LAST = 1.0  # seconds that a process which ends has for what it still has to notify
 

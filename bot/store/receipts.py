@@ -19,7 +19,7 @@ from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
 
 log = logging.getLogger("planton.outbox")
 _MOST = 200  # in one statement
-GAP = 0.02  # seconds from one to the next; the first that comes after a pause is written at once
+GAP = 0.05  # seconds from one to the next; the first that comes after a pause is written at once
 
 _SENT = "SELECT * FROM write_receipts($1, $2, $3, $4)"  # functions of the database, as in `bot.store.claim`
 _MORE = "SELECT * FROM what_follows($1)"
