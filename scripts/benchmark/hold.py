@@ -92,7 +92,7 @@ def _measured(scenario: Scenario, planton: Planton, meta: GraphProcess, tell: Ca
 
 
 class Memory:
-    """Looks at the memory of each process now and then; private memory for PostgreSQL, whose shared cache fills by design."""
+    """Looks at the memory of each process now and then."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -106,7 +106,7 @@ class Memory:
         if now < self._next:
             return
         self._next = now + SAMPLE
-        for name, held in self._meter.memory(private=True).items():
+        for name, held in self._meter.grown().items():
             self._points[name].append((now / 3600, held))
 
     def growth(self) -> dict[str, tuple[float, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -57,13 +57,22 @@ class Meter:
             used[name] += seconds - self._before.get(key, (name, 0.0))[1]
         return dict(used)
 
-    def memory(self, private: bool = False) -> dict[str, float]:
-        """MB by name, now. `private`: without what PostgreSQL's processes share."""
+    def memory(self) -> dict[str, float]:
+        """MB by name, now; what several share is divided among them."""
+        return self._held(lambda process, _: process.memory_full_info().pss)
+
+    def grown(self) -> dict[str, float]:
+        """MB by name, to follow over time. Not divided: the share of one process grows when another that reads the same
+        files ends. Without what PostgreSQL's processes share, which fills by design."""
+        return self._held(
+            lambda process, name: process.memory_full_info().uss if name == "postgres" else process.memory_info().rss
+        )
+
+    def _held(self, of: Callable[[psutil.Process, str], int]) -> dict[str, float]:
         held: dict[str, float] = defaultdict(float)
         for name, process in self._all():
             try:
-                info = process.memory_full_info()
-                held[name] += (info.uss if private and name == "postgres" else info.pss) / 1e6
+                held[name] += of(process, name) / 1e6
             except psutil.NoSuchProcess:
                 continue
         return dict(held)
