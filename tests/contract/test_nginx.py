@@ -73,6 +73,41 @@ async def test_a_body_that_is_too_large_stops_at_the_door(edge: Edge) -> None:
     assert edge.gateway.inbox.begun == 0
 
 
+async def test_few_large_bodies_of_one_address_are_held_at_once(edge: Edge) -> None:
+    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: {PUBLIC}\r\n"
+    lengths = [*["Content-Length: 4000000"] * 8, *["Transfer-Encoding: chunked"] * 8]
+    held = []
+    for length in lengths:  # each begins, and sends no body
+        opened = await asyncio.open_connection(
+            "127.0.0.1", edge.nginx.port, ssl=edge.nginx.trust(PUBLIC), server_hostname=PUBLIC
+        )
+        opened[1].write(f"{head}{length}\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert (await opened[0].readline()).split()[1] == b"100"  # its body is awaited
+        held.append(opened)
+    large = json.dumps(page(item("m_1", "très long " * 20_000))).encode()
+    assert await edge.post(large) == 429
+    assert await edge.post(json.dumps(page(item("m_2", "bonjour"))).encode()) == 200
+    for _, writer in held[:4]:
+        writer.close()
+    for _ in range(100):
+        if (status := await edge.post(large)) == 200:
+            break
+        await asyncio.sleep(0.02)
+    assert status == 200
+    for _, writer in held:
+        writer.close()
+
+
+async def test_the_gateway_hears_whose_body_it_is(edge: Edge) -> None:
+    raw = json.dumps(page(item("m_1", "bonjour"))).encode()
+    async with edge.client.post(
+        edge.nginx.url(PUBLIC) + WEBHOOK, data=raw, headers={HEADER: sign(SECRET, raw), **FORGED}
+    ) as got:
+        assert got.status == 200
+    assert edge.gateway.room.knows("127.0.0.1")
+    assert not edge.gateway.room.knows(FORGED["X-Forwarded-For"])
+
+
 async def test_a_gateway_that_is_away_is_passed_over(setup: Setup, tmp_path: Path) -> None:
     async with setup.run() as gateway:
         with socket.socket() as nobody:  # bound, and never listening: connections are refused
