@@ -385,14 +385,21 @@ def _machine() -> int:
     backups = [path.name for path in Path("/var/backups/planton").iterdir()]
     print(f"   sauvegarde : {', '.join(sorted(backups))}")
     assert len(backups) == 2, backups
-    edit = "from bot.trainer.project import Project; from pathlib import Path; p = Project(Path('/opt/planton')); "
+    edit = "from bot.trainer.project import Project; from pathlib import Path; p = Project(Path('/srv/planton')); "
     edit += "p.write('domain.yml', p.read('domain.yml') + '# essai\\n'); print(p.git('status', '--short').strip())"
     changed = _must("runuser", "-u", "planton-console", "--", "/opt/planton/.venv/bin/python", "-c", edit)
     assert "M domain.yml" in changed, changed
-    outside = subprocess.run(
-        ["runuser", "-u", "planton-console", "--", "mv", "/opt/planton/bot", "/opt/planton/bot2"], check=False
-    )
-    assert outside.returncode != 0
+    accounts |= {"planton": "planton"}
+    for account in sorted(set(accounts.values()) - {"root"}):
+        writable = _said("runuser", "-u", account, "--", "find", "/opt/planton", "!", "-type", "l", "-writable")
+        assert writable == "", (account, writable)
+        theirs = _said("runuser", "-u", account, "--", "find", "/srv/planton", "-maxdepth", "0", "-writable")
+        assert bool(theirs) == (account == "planton-console"), account
+    code = _said("find", "/srv/planton", "-path", "*/.git", "-prune", "-o", "-name", "*.py", "-print")
+    assert code == "", code
+    # A new version's data reaches the trainers' files; in there, root's own git refuses to run.
+    _must("planton", "git", "pull", "--no-rebase", "--no-edit", "/opt/planton", "HEAD")
+    assert subprocess.run(["git", "-C", "/srv/planton", "status"], capture_output=True, check=False).returncode != 0
     failed = _said("systemctl", "list-units", "--failed", "--plain", "--no-legend", "planton*")
     assert failed == "", failed
     return 0

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bot.app.entitled import NEEDS
+from bot.app.entitled import NEEDS, environ_of
+from bot.app.launcher import engine_environ
 from bot.app.required import ROLES
 from bot.settings import KNOWN, PREFIX, SECRETS, Settings
 from scripts import deploy_walk
@@ -94,9 +98,8 @@ def test_each_role_has_an_account_of_its_own_and_what_it_writes_to_is_its_own() 
         assert unit["Group"] == unit["User"]
         assert unit["ProtectSystem"] == ["strict"]
         assert unit["MemoryMax"] and unit["MemorySwapMax"] == ["0"] and unit["TasksMax"]
-        if role not in ("console", "trainer"):
-            assert not unit["ReadWritePaths"]
-            assert unit["ReadOnlyPaths"] == ["/opt/planton"]
+        assert unit["ReadOnlyPaths"] == ["/opt/planton"]
+        assert unit["ReadWritePaths"] == (["/srv/planton"] if role in ("console", "trainer") else [])
         if role != "engine":
             assert unit["StateDirectory"] == [unit["User"][0]]
             assert f"{PREFIX}VAR_DIR=/var/lib/{unit['User'][0]}" in unit["Environment"]
@@ -112,7 +115,8 @@ def test_the_engine_gets_no_network_no_secret_and_nothing_to_write() -> None:
     unit = service("engine")
     assert not {"EnvironmentFile", "LoadCredential", "ReadWritePaths", "StateDirectory"} & set(unit)
     assert "/etc/planton" in unit["InaccessiblePaths"][0]
-    assert {one.partition("=")[0] for one in unit["Environment"]} == {PREFIX + "ENGINE_URL", PREFIX + "ENGINES_DIR"}
+    ours = {one.partition("=")[0] for one in unit["Environment"] if one.startswith(PREFIX)}
+    assert ours == {PREFIX + name for name in ("ENGINE_URL", "ENGINES_DIR", "PROJECT_DIR")}
 
 
 def test_every_account_that_a_unit_or_a_folder_names_is_made(tmp_path: Path) -> None:
@@ -180,7 +184,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "etc" / "monitor.env").write_text("PLANTON_ALERT_URLS=json://u:p@h\n", encoding="utf-8")
     python = tmp_path / "opt" / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "arguments $*"\nenv | grep ^PLANTON_\n')
+    python.write_text('#!/bin/sh\necho "arguments $*"\nenv | grep -E "^(PLANTON_|PYTHON)"\n')
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "id").write_text("#!/bin/sh\necho 0\n")
@@ -217,12 +221,14 @@ def test_a_command_runs_under_the_account_it_needs_with_its_secrets(
     assert f"--reuid={account} --regid={account} --init-groups" in privileges
     assert not [value for value in GIVEN.values() if value in privileges]  # a command line is everybody's to read
     assert arguments == f"arguments -m bot {command}"
+    assert "PYTHONSAFEPATH=1" in environ and f"PYTHONPATH={machine['PLANTON_ROOT']}" in environ
     given = dict(line.split("=", 1) for line in environ)
     held = {name for name in SECRETS if given.get(PREFIX + name, "(donné)") != "(donné)"}
     assert held == secrets
     assert given["PLANTON_OIDC_NAME"] == "Portail $(agents) d'ici"
     assert ("PLANTON_ALERT_URLS" in given) == (account == "planton-monitor")
     assert "PLANTON_ROOT" not in given
+    assert given["PLANTON_PROJECT_DIR"] == "/srv/planton"
     if "SECRET_KEY" in secrets:
         assert Settings(given).secrets("SECRET_KEY") == ["neuve", "ancienne"]
     assert (given.get("PLANTON_META_PAGE_TOKEN") == "(donné)") == (command == "doctor --json")
@@ -232,3 +238,210 @@ def test_roles_are_left_to_systemd(machine: dict[str, str]) -> None:
     done = run("sh", str(DEPLOY / "planton"), "run", **machine)
     assert (done.returncode, done.stdout) == (2, "")
     assert "systemctl start planton.target" in done.stderr
+
+
+def test_git_in_the_trainers_files_is_their_accounts_own(machine: dict[str, str]) -> None:
+    for name, script in (("setsid", 'shift\nexec "$@"'), ("env", 'echo "env $*"')):
+        program = Path(machine["PATH"].partition(":")[0]) / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    done = run("sh", str(DEPLOY / "planton"), "git", "pull", "/opt/planton", "HEAD", **machine)
+    assert done.returncode == 0, done.stderr
+    privileges, command = done.stdout.splitlines()
+    assert "--reuid=planton-console --regid=planton-console" in privileges and "--no-new-privs" in privileges
+    assert command.startswith("env -i ")
+    assert command.endswith(" git -C /srv/planton pull /opt/planton HEAD")
+
+
+# -- who may write what ----------------------------------------------------------------------------------------------
+
+PROGRAM = ("bot/__init__.py", "actions/__init__.py", "Makefile", "scripts/planton", "tests/conftest.py", "README.md")
+FILES = (
+    ".gitattributes",
+    ".gitignore",
+    "config.yml",
+    "domain.yml",
+    "endpoints.yml",
+    "credentials.yml",
+    "data/nlu.yml",
+    "data/fonds/a.yml",
+    "docs/guide-formateur.md",
+    "tests/gold/intents.tsv",
+    "tests/engine/conversations/a.yml",
+)
+CHOWN = """#!{python}
+import os, sys
+words = [word for word in sys.argv[1:] if not word.startswith("-")]
+whole = any(word.startswith("-") and "R" in word for word in sys.argv[1:])
+with open({log!r}, "a") as log:
+    for name in words[1:]:
+        place = os.path.abspath(name)
+        if words[0] == "root:root" and os.geteuid() == 0:
+            os.lchown(place, 0, 0)  # git looks at it
+        found = [place]
+        if whole:
+            found += [os.path.join(at, one) for at, folders, files in os.walk(place) for one in (*folders, *files)]
+        log.writelines(f"{{words[0]}}\\t{{one}}\\n" for one in found)
+"""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A machine's two folders after rights.sh. `given`: to whom each path was given last, as it was called then."""
+
+    program: Path
+    files: Path
+    environ: dict[str, str]
+    log: Path
+
+    def settle(self) -> subprocess.CompletedProcess[str]:
+        """Run it."""
+        return run("sh", str(self.program / "deploy" / "rights.sh"), **self.environ)
+
+    def owner(self, path: Path) -> str:
+        """Whose a path is: as it was given, else as it is."""
+        moved = str(path).replace(str(self.files), f"{self.files}.new")
+        given = dict(reversed(line.split("\t")) for line in self.log.read_text().splitlines())
+        status = path.lstat()
+        return given.get(str(path)) or given.get(moved) or f"{status.st_uid}:{status.st_gid}"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installed:
+    """A program as its keeper's careless hands left it, in git, with a model."""
+    program, log = tmp_path / "opt", tmp_path / "given"
+    for name in (*PROGRAM, *FILES):
+        (program / name).parent.mkdir(parents=True, exist_ok=True)
+        (program / name).write_text("models/\n" if name == ".gitignore" else f"{name}\n", encoding="utf-8")
+    (program / "deploy").mkdir()
+    shutil.copy(DEPLOY / "rights.sh", program / "deploy")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "chown").write_text(CHOWN.format(python=sys.executable, log=str(log)))
+    (programs / "chown").chmod(0o755)
+    log.touch()
+    environ = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PLANTON_PROJECT_DIR": str(tmp_path / "srv"),
+        "GIT_CONFIG_SYSTEM": str(tmp_path / "gitconfig"),
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
+    git = ("git", "-C", str(program), "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "un")):
+        assert run(*git, *words, **environ).returncode == 0
+    assert run(*git, "remote", "add", "origin", "https://git.exemple.fr/planton.git").returncode == 0
+    (program / "models").mkdir()
+    (program / "models" / "a.tar.gz").write_bytes(b"a")
+    for path in (program, program / "bot", program / "bot" / "__init__.py", program / "Makefile", program / ".git"):
+        path.chmod(0o777)
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+    return Installed(program, tmp_path / "srv", environ, log)
+
+
+def test_no_account_may_write_what_a_role_imports_or_root_executes(installed: Installed) -> None:
+    done = installed.settle()
+    assert done.returncode == 0, done.stderr
+    found = [installed.program, *installed.program.rglob("*")]
+    assert len(found) > 40  # git's folder is among them: its hooks are root's
+    for path in found:
+        assert installed.owner(path) in ("root:root", "0:0"), path
+        assert path.is_symlink() or path.lstat().st_mode & 0o022 == 0, path
+        assert path.is_symlink() or path.lstat().st_mode & 0o044 == 0o044, path
+    for unit in SERVICES:
+        says = told(unit)
+        assert says["WorkingDirectory"] == ["/opt/planton"]
+        assert says["ExecStart"][0].startswith("/opt/planton/.venv/bin/python -m bot ")
+        assert says["ReadOnlyPaths"] == ["/opt/planton"]
+        assert "PYTHONPATH=/opt/planton PYTHONSAFEPATH=1" in says["Environment"]
+        assert f"{PREFIX}PROJECT_DIR=/srv/planton" in says["Environment"]
+        assert not [one for one in says["ReadWritePaths"] if "/opt/planton" in one]
+
+
+def test_secrets_that_stand_beside_the_program_stay_closed(installed: Installed) -> None:
+    for name in ("var/secrets/data_key", "deploy/secrets/META_PAGE_TOKEN", "deploy/certificates/a.pem"):
+        (secret := installed.program / name).parent.mkdir(parents=True, mode=0o700)
+        secret.touch(mode=0o600)
+    assert installed.settle().returncode == 0
+    for name in ("var", "deploy/secrets", "deploy/certificates"):
+        kept = [path for path in (installed.program / name).rglob("*") if path.is_file()]
+        assert [path.stat().st_mode & 0o777 for path in kept] == [0o600]
+
+
+def test_the_trainers_files_are_a_clone_without_the_program(installed: Installed) -> None:
+    assert installed.settle().returncode == 0
+    found = [path for path in installed.files.rglob("*") if ".git" not in path.parts]
+    names = {path.relative_to(installed.files).as_posix() for path in found if path.is_file()}
+    assert names == {*FILES, "models/a.tar.gz"}
+    assert not (installed.program / "models").exists()
+    for path in (installed.files, *installed.files.rglob("*")):
+        assert installed.owner(path) == "planton-console:planton-console", path
+        assert path.is_dir() or path.lstat().st_nlink == 1, path  # no other name of what is root's
+    config = (installed.files / ".git" / "config").read_text(encoding="utf-8")
+    assert "url = https://git.exemple.fr/planton.git" in config
+    assert f"driver = '{installed.program}/.venv/bin/planton' _merge-nlu %O %A %B" in config
+    # Their account may read root's repository; root's git trusts none but root's.
+    trusted = run("git", "config", "--system", "--get-all", "safe.directory", **installed.environ)
+    assert trusted.stdout.split() == [f"{installed.program}/.git"]
+
+
+def test_it_leaves_the_trainers_files_alone_afterwards(installed: Installed) -> None:
+    assert installed.settle().returncode == 0
+    (installed.files / "domain.yml").write_text("à eux\n", encoding="utf-8")
+    installed.log.write_text("", encoding="utf-8")
+    assert installed.settle().returncode == 0
+    assert (installed.files / "domain.yml").read_text(encoding="utf-8") == "à eux\n"
+    assert str(installed.files) not in installed.log.read_text(encoding="utf-8")
+
+
+def test_a_new_version_comes_to_the_trainers_files_by_git(installed: Installed) -> None:
+    assert installed.settle().returncode == 0
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "safe.directory=*")
+    for name in ("data/nlu.yml", "bot/__init__.py"):
+        (installed.program / name).write_text("neuf\n", encoding="utf-8")
+    (installed.files / "domain.yml").write_text("à eux\n", encoding="utf-8")
+    for folder in (installed.program, installed.files):
+        assert run(*git, "-C", str(folder), "commit", "-qam", "deux", **installed.environ).returncode == 0
+    words = ("pull", "--quiet", "--no-rebase", "--no-edit", str(installed.program), "HEAD")
+    done = run(*git, "-C", str(installed.files), *words, **installed.environ)
+    assert done.returncode == 0, done.stderr
+    assert (installed.files / "data" / "nlu.yml").read_text(encoding="utf-8") == "neuf\n"
+    assert (installed.files / "domain.yml").read_text(encoding="utf-8") == "à eux\n"
+    assert not (installed.files / "bot").exists()
+
+
+def test_a_folder_that_was_open_to_the_console_is_refused(installed: Installed) -> None:
+    script = installed.program / "deploy" / "rights.sh"
+    mine = installed.program.owner()
+    script.write_text(script.read_text(encoding="utf-8").replace("account=planton-console", f"account={mine}"))
+    done = installed.settle()
+    assert done.returncode == 2
+    assert "Mettre à jour" in done.stderr
+    assert not installed.files.exists()
+
+
+def test_the_folder_that_a_role_is_started_from_decides_nothing(here: Path, tmp_path: Path) -> None:
+    for name in ("argparse.py", "aiohttp.py", "bot.py", "sitecustomize.py"):
+        (tmp_path / name).write_text("import os; os._exit(42)\n")
+    says = told(here / "planton-sender.service")  # all say the same (above)
+    environ = dict(pair.split("=", 1) for line in says["Environment"] for pair in line.split())
+    python, *words = says["ExecStart"][0].split()[:3]
+    command = [python, *words, "--help"]
+
+    def started(given: dict[str, str]) -> int:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", PREFIX))}
+        return subprocess.run(command, cwd=tmp_path, env={**clean, **given}, capture_output=True, timeout=60).returncode
+
+    assert started(environ) == 0
+    assert started({"PYTHONPATH": environ["PYTHONPATH"]}) == 42  # as it would be without
+
+
+def test_what_a_role_starts_keeps_to_it() -> None:
+    given = {"PYTHONPATH": "/opt/planton", "PYTHONSAFEPATH": "1", f"{PREFIX}PROJECT_DIR": "/srv/planton"}
+    for role in set(ROLES) - {"engine"}:
+        keys = {f"{PREFIX}{name}": "x" * 40 for name in ("SECRET_KEY", "METRICS_TOKEN", "META_PAGE_TOKEN")}
+        settings = Settings({**given, **keys, f"{PREFIX}DATA_KEY": "A" * 43 + "=", f"{PREFIX}META_PAGE_ID": "1"})
+        kept = environ_of(role, settings, "postgresql://x@/y")
+        assert given.items() <= kept.items(), role
+    kept = engine_environ({**given})  # Python 3.10 knows no safe path: its folder, /opt/planton, is root's
+    assert kept["PYTHONPATH"] == "/opt/planton"
