@@ -23,14 +23,16 @@ HELP_EVERY = 16  # one person in so many ends with a cry for help
 Message = tuple[float, str, int, str]  # moment, person, number, text
 
 
-def people(prefix: str, seed: int = 7) -> Iterator[tuple[str, list[str]]]:
-    """Persons without end, each with their messages."""
+def people(prefix: str, seed: int = 7, distinct: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Persons without end, each with their messages. `distinct`: no two texts are the same."""
     order = random.Random(seed)
-    count = 0
+    count = said = 0
     while True:
         for talk in order.sample(TALKS, len(TALKS)):
             count += 1
             texts = [*talk[:-1], HELP] if count % HELP_EVERY == 0 else list(talk)
+            if distinct:
+                texts = [dated(text, said := said + 1) for text in texts]
             yield f"{prefix}{count:07d}", texts
 
 

@@ -17,7 +17,7 @@ import psutil
 
 from scripts.benchmark import storm
 from scripts.benchmark.accounting import percentile
-from scripts.benchmark.compare import EDGE, PARSE, PLANTON, STOCK, TURN, Comparison, Row
+from scripts.benchmark.compare import EDGE, PARSE, PLANTON, STOCK, TURN, UNLIKE, USUAL, Comparison, Row
 from scripts.benchmark.drive import OURS, Measured
 from scripts.benchmark.hold import Held, Verdict
 from scripts.benchmark.storm import Storm
@@ -179,10 +179,16 @@ def conclusions(found: Comparison) -> list[str]:
             said.append(
                 f"API Graph à {row.latency * 1000:.0f} ms : {times} fois le débit du canal Facebook de Rasa{asked}."
             )
-    best = found.rate(PLANTON, 0.1) or found.rate(PLANTON)
-    for name, asked in ((PARSE, " (demandé : 70 %)"), (TURN, ""), (EDGE, "")):
+    best, unlike = (found.rate(PLANTON + more, USUAL) or found.rate(PLANTON + more) for more in ("", UNLIKE))
+    for name, ours, asked in (
+        (PARSE + UNLIKE, unlike, " (demandé : 70 %)"),
+        (TURN + UNLIKE, unlike, ""),
+        (PARSE, best, " : lui comme Planton y retrouvent des textes déjà lus"),
+        (TURN, best, " : de même"),
+        (EDGE, best, ""),
+    ):
         if found.rate(name):
-            said.append(f"{percent(best / found.rate(name))} de « {name} »{asked}.")
+            said.append(f"{percent(ours / found.rate(name))} de « {name} »{asked}.")
     ours = [row.full for row in found.rows if row.system == PLANTON]
     if ours:
         each = [
