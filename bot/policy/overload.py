@@ -32,6 +32,7 @@ class Waiter:
     last_person_at: Optional[datetime]
     last_agent_at: Optional[datetime]
     told_at: Optional[datetime]
+    answered: bool = False  # a human may have answered in Meta's inbox: no turn has judged that echo yet
 
 
 def overloaded(backlog: Backlog, notice: timedelta) -> bool:
@@ -42,7 +43,7 @@ def overloaded(backlog: Backlog, notice: timedelta) -> bool:
 
 def is_told(waiter: Waiter, night: Night, now: datetime) -> bool:
     """Whether this person is told now: the bot has the word, by day, in Meta's window, and they were not told lately."""
-    if waiter.blocked or night.contains(now):
+    if waiter.blocked or waiter.answered or night.contains(now):
         return False
     if not owners.bot_has_word(waiter.owner, waiter.category, waiter.standby, waiter.attended):
         return False

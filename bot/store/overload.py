@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bot.core.dialogue import Reply
 from bot.policy.overload import Backlog, Waiter
+from bot.policy.owner import AUTOMATION_WITHIN
 from bot.store import blocks, outbox
 from bot.store.codec import Codec
 from bot.store.conversations import DANGER, LIVE, NEW
@@ -36,8 +37,15 @@ _BACKLOG = text(f"""
             ORDER BY o.priority, o.due_at LIMIT 1) AS reply
 """)  # noqa: S608
 
-# The echo of somebody else's words: a human may have answered in Meta's inbox, which the next turn judges.
-_ECHO = "EXISTS (SELECT FROM events e WHERE e.conversation_id = {} AND e.disposition IS NULL AND e.kind = 'echo')"
+# Words of somebody else's that no turn has judged yet: a human may have answered in Meta's inbox. What follows the first message
+# for long within seconds is Meta's own instant reply, as `bot.policy.owner` will find.
+_SPOKE = """EXISTS (SELECT FROM events m WHERE m.conversation_id = e.conversation_id
+    AND m.kind IN ('text', 'quick_reply', 'attachment', 'postback') AND m.at {})"""
+_WITHIN = f"interval '{AUTOMATION_WITHIN.total_seconds()} seconds'"
+_ECHO = f"""EXISTS (
+    SELECT FROM events e WHERE e.conversation_id = {{}} AND e.disposition IS NULL AND e.kind = 'echo'
+      AND NOT ({_SPOKE.format(f"BETWEEN e.at - {_WITHIN} AND e.at")}
+               AND NOT {_SPOKE.format(f"BETWEEN e.at - interval '25 hours' AND e.at - {_WITHIN}")}))"""
 
 # The answer is there before its notice left: it would wait behind it. A row that somebody writes to is left for the next look:
 # who waits for one while holding others may be waited for.
@@ -61,13 +69,13 @@ _LATE = text(f"""
            EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id AND h.closed_at IS NULL
                       AND h.taken_at IS NOT NULL) AS attended,
            {blocks.STANDS} AS blocked,
-           greatest(c.engine_told_at, c.emergency_at) AS told_at
+           greatest(c.engine_told_at, c.emergency_at) AS told_at,
+           {_ECHO.format("c.id")} AS answered
     FROM conversations c
     WHERE c.due_priority = ANY(CAST(:priorities AS smallint[])) AND c.due_at <= :before
       AND (c.due_at, c.id) > (:after, :id) AND (c.lease_until IS NULL OR c.lease_until < clock_timestamp())
       AND EXISTS (SELECT FROM events e WHERE e.conversation_id = c.id AND e.disposition IS NULL AND e.received_at <= :before
                      AND e.kind IN ('text', 'quick_reply', 'attachment', 'postback'))
-      AND NOT {_ECHO.format("c.id")}
     ORDER BY c.due_at, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """)  # noqa: S608
 
@@ -135,6 +143,7 @@ class Late:
                     row.last_person_at,
                     row.last_agent_at,
                     row.told_at,
+                    row.answered,
                 )
                 if not judge(waiter):
                     continue

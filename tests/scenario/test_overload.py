@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.app import policy as policies
 from bot.core.dialogue import Reply
@@ -57,9 +57,9 @@ async def owned(system: System, person: str, owner: str) -> None:
     await system.rows("UPDATE conversations SET owner = :o WHERE person = :p RETURNING id", o=owner, p=person)
 
 
-async def answered_in_the_inbox(system: System, person: str) -> None:
-    """A human answers in Meta's inbox; what we learn is an echo, which waits for its turn like everything else."""
-    echo = system.message(person, "Bonjour, je suis là.", is_echo=True, app_id=263902037430900)
+async def answered_in_the_inbox(system: System, person: str, at: datetime | None = None) -> None:
+    """Meta's inbox answers; what we learn is an echo, which waits for its turn like everything else."""
+    echo = system.message(person, "Bonjour.", at, is_echo=True, app_id=263902037430900)
     assert await system.post(system.body(echo | {"sender": {"id": PAGE}, "recipient": {"id": person}})) == 200
 
 
@@ -96,6 +96,27 @@ async def test_who_waits_is_told_once_and_answered_after(system: System) -> None
     await system.settled()
     assert system.graph.texts("p1") == [NOTICE, "Je suis un assistant automatique. procuration n° 1"]
     assert await system.dispositions("p1") == [("text", "answered")] * 2
+
+
+async def test_whom_only_an_automation_of_metas_answered_is_told(system: System) -> None:
+    await jammed(system)
+    first = system.clock.now()
+    for person, again in (("automation", 0), ("human", -60)):
+        await system.say(person, "une procuration", at=first)
+        if again:
+            await system.say(person, "vous êtes là ?", at=first + timedelta(seconds=again))
+        await answered_in_the_inbox(system, person, first + timedelta(seconds=2))
+    await system.later(seconds=AFTER.total_seconds() + 1)
+    assert await notices(system).step() == 1
+    await sent(system)
+    assert [system.graph.texts(person) for person in ("automation", "human")] == [[NOTICE], []]
+    system.engine.free.set()
+    await system.settled()
+    found = await system.rows(
+        """SELECT c.person, e.reason FROM events e JOIN conversations c ON c.id = e.conversation_id
+           WHERE e.kind = 'echo' AND e.reason <> 'own_echo' ORDER BY c.person"""
+    )
+    assert [tuple(row) for row in found] == [("automation", "inbox_automation"), ("human", "inbox_reply")]
 
 
 async def test_who_waits_is_told_once_whoever_looks_and_whenever(system: System) -> None:

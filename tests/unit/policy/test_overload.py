@@ -43,6 +43,7 @@ def test_overloaded(backlog: Backlog, expected: bool) -> None:
         (replace(WAITER, owner="inbox"), False),
         (replace(WAITER, standby=True), False),
         (replace(WAITER, blocked=True), False),
+        (replace(WAITER, answered=True), False),
         (replace(WAITER, last_person_at=None), False),
         (replace(WAITER, last_person_at=NOON - timedelta(hours=24)), False),
         (replace(WAITER, told_at=NOON - timedelta(minutes=59)), False),
