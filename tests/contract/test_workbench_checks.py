@@ -141,7 +141,7 @@ async def test_without_a_project_the_page_says_so(
 def run(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, str]:
-    monkeypatch.setattr("bot.app.policy.ROOT", project.root)
+    monkeypatch.setattr("bot.app.places.PROJECT", project.root)
     code = cli.main(["check", "--sans-rasa", *arguments])
     return code, capsys.readouterr().out
 

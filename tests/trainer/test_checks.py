@@ -330,7 +330,8 @@ def test_a_trace_becomes_one_sentence() -> None:
     assert "« vide »" in one.what
 
 
-def test_without_the_engine_rasa_is_a_warning(project: Project) -> None:
+def test_without_the_engine_rasa_is_a_warning(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.core.program.ROOT", project.root)
     (one,) = [one for one in check_all(project, today=DAY, with_rasa=True) if one.code == "rasa"]
     assert (one.severity, one.remedy) == ("warning", "Faites : make install")
 
