@@ -23,7 +23,7 @@ log = logging.getLogger("planton.worker")
 
 LEASE = timedelta(seconds=9)  # lengthened while a turn lasts, so that a killed worker lets go of its conversations soon
 POLL = 1.0  # seconds between looks when nothing wakes us
-GATHER = 0.06  # seconds between claims of a worker that has work: a wake-up costs more than what it does (docs/vitesse.md)
+GATHER = 0.06  # seconds between claims of a worker that has work: a wake-up costs more than its work (docs/vitesse.md)
 GATHER_MUCH = 0.03  # of one that has nearly all that it can have at once
 ENGINE_RETRY_MAX = 5.0  # seconds
 
