@@ -13,7 +13,7 @@ import pytest
 
 from bot.core import program
 from bot.settings import Settings
-from bot.trainer import publishing, yardstick
+from bot.trainer import conduct, publishing, yardstick
 from bot.trainer.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,3 +61,8 @@ def test_every_part_of_the_program_looks_there(apart: Path) -> None:
         apart / "models",
     ]
     assert Settings({}).project_dir == ROOT
+
+
+def test_a_training_from_there_finds_the_program(apart: Path, tmp_path: Path) -> None:
+    conduct._link(apart, tmp_path)
+    assert {name: (tmp_path / name).resolve() for name in conduct.CODE} == {name: ROOT / name for name in conduct.CODE}
