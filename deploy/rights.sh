@@ -37,6 +37,7 @@ git config --system --get-all safe.directory 2>/dev/null | grep -qxF "$PWD/.git"
 
 # Once: afterwards root runs nothing in there.
 if [ ! -e "$files/.git" ]; then
+    [ ! -e "$files" ] || rmdir "$files" 2>/dev/null || stop "$files existe et n’est pas le dépôt des formateurs : déplacez-le, puis relancez."
     new=$files.new
     rm -rf "$new"
     # --no-hardlinks: what is theirs must not be a name of what is root's.
@@ -48,7 +49,8 @@ if [ ! -e "$files/.git" ]; then
     git -C "$new" config user.name Planton
     git -C "$new" config user.email atelier@planton.invalid
     git -C "$new" config merge.planton-nlu.driver "'$PWD/.venv/bin/planton' _merge-nlu %O %A %B"
-    if [ -d models ]; then mv models "$new/models"; else mkdir "$new/models"; fi
+    if [ -d models ]; then cp -a models "$new/models"; else mkdir "$new/models"; fi
     chown -R "$account:$account" "$new"
     mv -T "$new" "$files"
+    rm -rf models  # only now: until here it may be the only copy
 fi

@@ -34,6 +34,9 @@ def environ_of(role: str, settings: Settings, url: str, extra: Mapping[str, str]
     """The environment of a role's process. `url`: of the database. `extra`: goes before what the settings say."""
     given = Settings({**settings.environ, **(extra or {})})
     kept = {name: value for name, value in given.environ.items() if _plain(name)}
+    for name, where in (("VAR_DIR", given.var_dir), ("PROJECT_DIR", given.project_dir)):
+        if PREFIX + name in kept:  # a role starts in another folder than we
+            kept[PREFIX + name] = str(where)
     kept[PREFIX + "DATABASE_URL"] = url
     for name in NEEDS[role]:
         if name in _MADE:

@@ -461,16 +461,16 @@ def _check_readable(samples: Sequence[Sample]) -> str:
     tried, closed = sum(one.tried for one in samples), sum(one.closed for one in samples)
     if closed and closed == tried:
         raise SettingsError(
-            f"Aucune des {tried} valeurs chiffrées essayées ne s’ouvre : tout ce que les personnes ont écrit est illisible.",
+            f"Rien de ce qui est chiffré ne s’ouvre ({tried} essais) : tout ce que les personnes ont écrit est illisible.",
             "Remettez la clé d’origine (PLANTON_DATA_KEY).",
         )
     if not closed:
         return ""
     where = ", ".join(f"{one.column} : {one.closed} sur {one.tried}" for one in samples if one.closed)
     return (
-        f"attention : {closed} valeurs chiffrées sur {tried} essayées ne s’ouvrent avec aucune clé donnée ({where}). "
-        "Elles resteront illisibles sans la clé qui les a chiffrées. Si vous l’avez, ajoutez-la dans PLANTON_DATA_KEY, "
-        "après la vôtre et une virgule, sur toutes les machines, puis faites : planton keys rotate"
+        f"attention : valeurs chiffrées qui ne s’ouvrent avec aucune clé donnée : {closed} sur {tried} essayées ({where}). "
+        "Ce qu’elles contiennent restera illisible sans la clé qui les a chiffrées. Si vous l’avez, ajoutez-la dans "
+        "PLANTON_DATA_KEY, après la vôtre et une virgule, sur toutes les machines, puis faites : planton keys rotate"
     )
 
 

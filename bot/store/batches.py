@@ -79,7 +79,11 @@ class Batches(Generic[T]):
             self._waiting.append(one)
             self._staff(self._waiting, self._writers, one.since - self._last < EXPECTED)
             self._last = one.since
-        await one.done
+        try:
+            await one.done
+        except asyncio.CancelledError:
+            self._changed.set()  # whoever waited behind this one waits for nobody
+            raise
 
     def _overtake(self, one: _Waiting[T]) -> None:
         with_it, people = [one], one.people
@@ -175,7 +179,7 @@ class Batches(Generic[T]):
         """The first of those that wait for nothing: whoever else is concerned has something under way, or before it."""
         held = set[Hashable]().union(*self._under_way)
         if waiting is not self._urgent:  # what stands there came before, or it would have been taken along
-            held.update(person for one in self._urgent for person in one.people)
+            held.update(person for one in self._urgent if not one.done.done() for person in one.people)
         batch: list[_Waiting[T]] = []
         left: list[_Waiting[T]] = []
         while waiting and len(batch) < self._most:

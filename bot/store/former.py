@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.retention import Counts
 
-# What only tells who somebody was, or let them in.
-_OWN = ("second_factors", "recovery_codes", "oidc_identities", "sessions", "login_links", "team_members", "drafts")
+# What only tells who somebody was, or let them in. Not the identity at the provider, a number without a name: by it alone
+# the account of somebody whom the provider still knows is found to be closed, instead of a new one being opened.
+_OWN = ("second_factors", "recovery_codes", "sessions", "login_links", "team_members", "drafts")
 _NAME = "'Ancien compte n°\u00a0' || u.id"
 _DUE = f"""
     u.disabled_at < :before AND u.name <> {_NAME}
-    AND NOT EXISTS (SELECT FROM audit a WHERE a.user_id = u.id)
+    AND NOT EXISTS (SELECT FROM audit a WHERE u.id IN (a.user_id, a.subject_id) AND a.at >= :before)
     AND NOT EXISTS (SELECT FROM legal_holds l WHERE l.lifted_at IS NULL AND (l.placed_by = u.id
         OR EXISTS (SELECT FROM outbox o WHERE o.conversation_id = l.conversation_id AND o.user_id = u.id)
         OR EXISTS (SELECT FROM notes n WHERE n.conversation_id = l.conversation_id AND n.user_id = u.id)

@@ -445,7 +445,7 @@ def test_what_the_key_does_not_open_is_told_and_the_remedy_works(
     machine.set(DATABASE_URL=database_url)
     code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
     assert code == 0, said
-    assert "attention : 6 valeurs chiffrées sur" in said, said  # there are no raw webhooks in it
+    assert "aucune clé donnée : 6 sur" in said, said  # there are no raw webhooks in it
     assert "events.body : 3 sur" in said and "planton keys rotate" in said
     machine.set(DATA_KEY=f"{KEY},{OTHER}")
     code, said = machine.run("keys", "rotate")
@@ -464,7 +464,7 @@ def test_a_restoration_of_which_nothing_opens_fails_and_is_finished_with_the_rig
     machine.set(DATABASE_URL=database_url)
     code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
     assert code == 2, said
-    assert "Aucune des" in said and "planton restore --terminer" in said
+    assert "Rien de ce qui est chiffré ne s’ouvre" in said and "planton restore --terminer" in said
     with pytest.raises(SetupError, match="--terminer"):
         launcher.check_key(database_url, Settings())
     machine.set(DATA_KEY=f"{KEY},{OTHER}")

@@ -302,19 +302,23 @@ async def test_ways_into_the_console_that_ended_go(console: RunningConsole) -> N
 
 async def test_closed_accounts_lose_their_names_with_the_audit(console: RunningConsole) -> None:
     """Only those: one that is open, one the audit still names, one whose words are held, stay whole."""
-    names = ("Claire Martin", "Denis Aubry", "Inès Roux", "Karim Diallo", "Alix Morel")
-    gone, open_, named, held, late = [await console.user(name) for name in names]
-    now = console.clock.now()
+    names = ("Claire Martin", "Denis Aubry", "Inès Roux", "Karim Diallo", "Alix Morel", "Sacha Petit")
+    gone, open_, named, held, late, subject = [await console.user(name) for name in names]
+    now = datetime.now(UTC) + timedelta(days=500)  # their creation has left the audit by then
     team = (await console.rows("INSERT INTO teams (name) VALUES ('Nuit') RETURNING id"))[0].id
     for user in (gone, open_):
         await console.execute("INSERT INTO team_members (team_id, user_id) VALUES (:team, :id)", team=team, id=user.id)
-    for user, days in ((gone, 401), (named, 401), (held, 401), (late, 399)):
+    for user, days in ((gone, 401), (named, 401), (held, 401), (late, 399), (subject, 401)):
         await console.execute(
             "UPDATE users SET disabled_at = :at, email = :mail, preferences = '{\"theme\": \"dark\"}' WHERE id = :id",
             at=now - timedelta(days=days), mail=f"{user.id}@police.test", id=user.id,
         )  # fmt: skip
     async with console.database.begin() as connection:
         await audit.record(connection, now - timedelta(days=5), named.id, "login")
+        await audit.record(connection, now - timedelta(days=5), open_.id, "user_reset", subject_id=subject.id)
+    await console.execute(
+        "INSERT INTO oidc_identities (issuer, subject, user_id) VALUES ('https://id.test', 's-1', :id)", id=gone.id
+    )
     number = await console.says("p1", "bonjour")
     await console.execute(
         "INSERT INTO notes (conversation_id, user_id, at, body) VALUES (:id, :user, now(), 'x')",
@@ -334,6 +338,8 @@ async def test_closed_accounts_lose_their_names_with_the_audit(console: RunningC
     rows = await console.rows("SELECT id, name, email, password_hash, preferences FROM users ORDER BY id")
     assert [row.name for row in rows] == [f"Ancien compte n°\u00a0{gone.id}", *names[1:]]
     assert tuple(rows[0])[2:] == (None, None, {})
+    # By it the provider's account is found to be closed, and opens no new one.
+    assert [row.user_id for row in await console.rows("SELECT user_id FROM oidc_identities")] == [gone.id]
     assert (Class.AUDIT, "pseudonymised") not in (await purge.run(now, COMMAND)).done  # once
     assert (await verify(console.database)).broken is None
 

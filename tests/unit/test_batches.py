@@ -248,6 +248,23 @@ async def test_who_gives_up_frees_what_waited_for_it() -> None:
     await urgent
 
 
+async def test_who_gives_up_while_waiting_holds_nobody_up() -> None:
+    writer = Slow()
+    batches = Batches(writer.write, 10, people=str)
+    still = asyncio.create_task(batches.add("a", urgent=True))
+    await settle()
+    urgent = asyncio.create_task(batches.add("ab", urgent=True))
+    other = asyncio.create_task(batches.add("b"))
+    await settle()
+    assert writer.batches == [["a"]]
+    urgent.cancel()
+    await settle()
+    assert writer.batches == [["a"], ["b"]]
+    for entry in "ab":
+        await writer.go(entry)
+    await asyncio.gather(still, other)
+
+
 async def test_an_entry_that_comes_as_the_writer_ends_is_written() -> None:
     writer = Writer()
     batches = Batches(writer.write, 10)

@@ -131,6 +131,15 @@ def test_only_the_sender_is_told_where_tokens_are(tmp_path: Path) -> None:
     assert not [f for f in faults(given, ("gateway", "sender")) if "ACCOUNTS" in f.what]
 
 
+def test_a_role_finds_the_folders_that_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a role starts in the program's folder
+    environ = environ_of("worker", settings(VAR_DIR="donnees", PROJECT_DIR="fichiers"), "postgresql://u@h/d")
+    given = Settings(environ)
+    monkeypatch.chdir("/")
+    assert (given.var_dir, given.project_dir) == (tmp_path / "donnees", tmp_path / "fichiers")
+    assert not {"PLANTON_VAR_DIR", "PLANTON_PROJECT_DIR"} & set(environ_of("worker", settings(), "postgresql://u@h/d"))
+
+
 _TWO_OF_ONE_USER = """
 import ctypes, os, sys, time
 from bot.app.entitled import close_memory
