@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bot.app import baseline, noise
 from bot.app.cli import Parser
 from bot.app.evaluate import Readings, judge_under
-from bot.app.policy import ROOT
 from bot.app.say import complain, typeset
 from bot.core.errors import Explained, SetupError
+from bot.core.program import ROOT
 from bot.trainer.gold import read
 
 
