@@ -1,4 +1,4 @@
-"""What the common operations cost as the database grows: `python -m scripts.bench_growth [--to 1000000] [--write]`.
+"""What the common operations cost as the database grows: `python -m scripts.bench_growth [--to 1000000] [--only 1] [--write]`.
 
 Four series, each in a database of its own that is made and thrown away: conversations, messages in one conversation,
 conversations that wait for the morning, open hand-offs. The median of some thirty runs of each operation, one at a time, on the
@@ -254,8 +254,8 @@ def french(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
-async def run(most: int) -> str:
-    """All series."""
+async def run(most: int, only: int | None = None) -> list[str]:
+    """The table of each series, or of that one (from 1)."""
     small = tuple(n for n in (100, 1_000, 10_000, 100_000) if n <= most)
     plan = (
         ("conversations en base", PAST, tuple(n for n in (1_000, 10_000, 100_000, 1_000_000) if n <= most), None),
@@ -264,24 +264,29 @@ async def run(most: int) -> str:
         ("prises en charge ouvertes", OPEN, small, None),
     )
     tables = []
-    for name, statements, sizes, person in plan:
+    for name, statements, sizes, person in plan if only is None else plan[only - 1 : only]:
         with tempfile.TemporaryDirectory() as folder, Embedded(Path(folder)) as server:
             tables.append(await series(server.url, name, statements, sizes, person))
-    return "\n".join(tables)
+    return tables
 
 
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", type=int, default=1_000_000, help="the largest size of the first series")
+    parser.add_argument("--only", type=int, choices=range(1, 5), help="one of the four series")
     parser.add_argument("--write", action="store_true", help="into docs/croissance.md")
     options = parser.parse_args()
-    tables = asyncio.run(run(options.to))
-    print(tables)
+    tables = asyncio.run(run(options.to, options.only))
+    print("\n".join(tables))
     if options.write:
         before, rest = PAGE_MD.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        PAGE_MD.write_text(f"{before}{MARKS[0]}\n{tables}{MARKS[1]}{after}", encoding="utf-8")
+        old, after = rest.split(MARKS[1])
+        if options.only is not None:
+            kept = [f"{one.strip()}\n" for one in old.strip().split("\n\n")]
+            kept[options.only - 1 : options.only] = tables
+            tables = kept
+        PAGE_MD.write_text(f"{before}{MARKS[0]}\n{'\n'.join(tables)}{MARKS[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
