@@ -286,7 +286,7 @@ def main() -> None:
             kept = [f"{one.strip()}\n" for one in old.strip().split("\n\n")]
             kept[options.only - 1 : options.only] = tables
             tables = kept
-        PAGE_MD.write_text(f"{before}{MARKS[0]}\n{'\n'.join(tables)}{MARKS[1]}{after}", encoding="utf-8")
+        PAGE_MD.write_text(before + MARKS[0] + "\n" + "\n".join(tables) + MARKS[1] + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
