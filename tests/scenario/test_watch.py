@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -32,10 +34,20 @@ def samples(text: str) -> dict[str, dict[str, float]]:
     return found
 
 
+async def looked_at(system: System) -> None:
+    """Wait until a worker has looked at everybody, also where nothing was left to say."""
+    async with asyncio.timeout(8):
+        while await system.rows(
+            "SELECT FROM conversations WHERE due_at <= :now OR lease_until > :now", now=system.clock.now()
+        ):
+            await asyncio.sleep(0.02)
+
+
 async def test_every_part_counts_what_it_did(system: System) -> None:
     await system.say("7301", "Bonjour, comment porter plainte ?")
     await system.say("7302", "au secours il me frappe")
     await system.settled()
+    await looked_at(system)
     parts = await told(system)
     gateway, worker, sender = parts["gateway"], parts["worker"], parts["sender"]
 
