@@ -7,7 +7,7 @@ Each system is asked twice: a closed job finds how many messages a second it sus
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,14 @@ def compare(latencies: list[float], seconds: float, tell: Callable[[Measured], N
     return found
 
 
+_days = itertools.count(0, 60_000)
+
+
+def _dates(name: str) -> Iterator[int] | None:
+    """For a job whose texts nobody has written before, nor in another job."""
+    return itertools.count(next(_days)) if UNLIKE in name else None
+
+
 Settling = Callable[[str, Mapping[Name, str]], drive.Settle]
 
 
@@ -133,7 +141,7 @@ def _both(
     full = _closed(where, system, meta, kind, seconds, in_flight, replies, settling, path)
     tell(full)
     people = drive.prefix()
-    written = messages.stream(people, NOVEMBER, seconds, distinct=UNLIKE in name)
+    written = messages.stream(people, NOVEMBER, seconds, dates=_dates(name))
     more = {"path": path} if path else {}
     order = drive.job(system, None, kind, messages=written, **more)
     texts = {(person, number): text for _, person, number, text in written}
@@ -154,7 +162,7 @@ def _closed(
     path: str | None = None,
 ) -> Measured:
     people = drive.prefix()
-    crowd = list(itertools.islice(messages.people(people, distinct=UNLIKE in name), CROWD))
+    crowd = list(itertools.islice(messages.people(people, dates=_dates(name)), 20_000 if UNLIKE in name else CROWD))
     texts = {(person, number): text for person, talk in crowd for number, text in enumerate(talk)}
     more = {"path": path} if path else {}
     order = drive.job(system, replies, kind, people=crowd, in_flight=in_flight, seconds=seconds, **more)

@@ -5,6 +5,7 @@ Graph API at 100 ms, no debounce, SEND_CEILING=400, every process on this machin
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -81,7 +82,8 @@ def run(scenario: Scenario, tell: Callable[[Measured], None]) -> Held:
 
 def _measured(scenario: Scenario, planton: Planton, meta: GraphProcess, tell: Callable[[Measured], None]) -> Held:
     people = drive.prefix()
-    written = messages.stream(people, scenario.rate, scenario.seconds, scenario.gap, distinct=scenario.distinct)
+    dates = itertools.count(0, 7) if scenario.distinct else None
+    written = messages.stream(people, scenario.rate, scenario.seconds, scenario.gap, dates=dates)
     order = drive.job(planton, None, load.META, messages=written)
     memory = Memory(Meter(planton.pids)) if "growth" in scenario.wants else None
     settle = drive.of_planton(planton, meta, people, scenario.patience)

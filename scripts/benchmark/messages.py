@@ -23,16 +23,16 @@ HELP_EVERY = 16  # one person in so many ends with a cry for help
 Message = tuple[float, str, int, str]  # moment, person, number, text
 
 
-def people(prefix: str, seed: int = 7, distinct: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """Persons without end, each with their messages. `distinct`: no two texts are the same."""
+def people(prefix: str, seed: int = 7, dates: Iterator[int] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Persons without end, each with their messages. `dates`: numbers for `dated`, so that no two texts are the same."""
     order = random.Random(seed)
-    count = said = 0
+    count = 0
     while True:
         for talk in order.sample(TALKS, len(TALKS)):
             count += 1
             texts = [*talk[:-1], HELP] if count % HELP_EVERY == 0 else list(talk)
-            if distinct:
-                texts = [dated(text, said := said + 1) for text in texts]
+            if dates is not None:
+                texts = [dated(text, next(dates)) for text in texts]
             yield f"{prefix}{count:07d}", texts
 
 
@@ -64,10 +64,10 @@ def stream(
     seconds: float,
     gap: tuple[float, float] = (1.0, 8.0),
     seed: int = 7,
-    distinct: bool = False,
+    dates: Iterator[int] | None = None,
 ) -> list[Message]:
     """`rate` messages a second, evenly, for so long. A person writes again after `gap` seconds, the earliest first.
-    `distinct`: no two texts are the same."""
+    `dates`: as for `people`."""
     order = random.Random(seed)
     total = round(rate * seconds)
     fresh = people(prefix, seed)
@@ -79,7 +79,7 @@ def stream(
             _, person, number, texts = heapq.heappop(again)
         else:
             number, (person, texts) = 0, next(fresh)
-        said = dated(texts[number], step * 7) if distinct else texts[number]
+        said = texts[number] if dates is None else dated(texts[number], next(dates))
         found.append((moment, person, number, said))
         if number + 1 < len(texts):
             heapq.heappush(again, (moment + order.uniform(*gap), person, number + 1, texts))
