@@ -207,4 +207,4 @@ async def test_after_log_out_another_tab_listens(page: Page, console: RunningCon
     third = await agent.context.new_page()
     await enter(third, console)
     await console.hand_off(await console.says("p1", "bonjour"))
-    await expect(third.get_by_test_id("queue-row")).to_contain_text("bonjour", timeout=3000)
+    await expect(third.get_by_test_id("queue-row")).to_contain_text("bonjour")

@@ -75,7 +75,7 @@ async def test_new_messages_come_in_and_neither_draft_nor_place_is_lost(
     composer, thread = agent.get_by_test_id("composer"), agent.get_by_test_id("thread")
     await composer.press_sequentially("Bonjour, je ")
     await console.says("p1", "vous êtes là ?")
-    await expect(thread).to_contain_text("vous êtes là ?", timeout=2000)
+    await expect(thread).to_contain_text("vous êtes là ?")
     await expect(composer).to_be_focused()
     await composer.press_sequentially("suis là.")
     await expect(composer).to_have_value("Bonjour, je suis là.")
@@ -93,7 +93,7 @@ async def test_new_messages_come_in_and_neither_draft_nor_place_is_lost(
         await console.says("p1", "le second des nouveaux")
         await expect(other.get_by_test_id("thread")).to_contain_text("le second des nouveaux")
         button = agent.get_by_role("button", name="Nouveau message")
-        await expect(button).to_be_visible(timeout=2000)
+        await expect(button).to_be_visible()
         assert await agent.evaluate("document.getElementById('fil').scrollTop") == 40
         await expect(agent.get_by_test_id("new-messages")).to_have_count(1)
         assert await agent.evaluate(
@@ -147,7 +147,7 @@ async def test_a_thread_of_a_thousand_is_read_upwards_and_stays_quick(agent: Pag
     await expect(agent.locator("#recents article").first).to_be_in_viewport()
     await expect(agent.locator("#dit")).to_have_text("100 messages plus anciens affichés.")
     await console.event("p1", Edit("vieux-850", "un ancien message corrigé", 1))
-    await expect(thread).to_contain_text("un ancien message corrigé", timeout=3000)
+    await expect(thread).to_contain_text("un ancien message corrigé")
     await console.event("p1", Unsend("vieux-840"), "u840")
     await expect(agent.get_by_text("ancien message 840", exact=True)).to_have_count(0)
     while await older.is_visible():
@@ -156,7 +156,7 @@ async def test_a_thread_of_a_thousand_is_read_upwards_and_stays_quick(agent: Pag
         await expect(agent.locator("#fil article")).not_to_have_count(shown)
     assert await agent.locator("#fil article").count() == 1001
     await console.says("p1", "tout en bas")
-    await expect(agent.locator("#recents")).to_contain_text("tout en bas", timeout=2000)
+    await expect(agent.locator("#recents")).to_contain_text("tout en bas")
     assert await agent.locator("#fil article").count() == 1002
     assert len({i for i in await agent.locator("#fil article").evaluate_all("l => l.map(a => a.id)")}) == 1002
 

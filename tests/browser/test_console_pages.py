@@ -97,7 +97,7 @@ async def test_an_ended_session_is_said_and_the_draft_survives(
         await page.get_by_test_id("composer").fill("à garder")
         wall.advance(minutes=31)
         await console.says("p1", "toujours là ?")
-        await expect(page.locator("#lost")).to_contain_text("Votre session a expiré", timeout=3000)
+        await expect(page.locator("#lost")).to_contain_text("Votre session a expiré")
         await page.get_by_role("link", name="Se reconnecter").click()
         await page.get_by_test_id("login-name").fill("Claire Martin")
         await page.get_by_test_id("login-password").fill(PASSWORD)
@@ -116,12 +116,12 @@ async def test_two_tabs_share_the_news(agent: Page, console: RunningConsole) -> 
     await second.wait_for_timeout(300)
     assert len(console.listener._subscribers) == 1
     await console.says("p1", "dans les deux")
-    await expect(second.get_by_test_id("thread")).to_contain_text("dans les deux", timeout=1500)
-    await expect(agent.get_by_test_id("queue-row")).to_contain_text("dans les deux", timeout=1500)
+    await expect(second.get_by_test_id("thread")).to_contain_text("dans les deux")
+    await expect(agent.get_by_test_id("queue-row")).to_contain_text("dans les deux")
     await agent.goto("about:blank")  # the tab that listened goes away; the other takes over
     await second.wait_for_timeout(500)
     await console.says("p1", "encore une fois")
-    await expect(second.get_by_test_id("thread")).to_contain_text("encore une fois", timeout=1500)
+    await expect(second.get_by_test_id("thread")).to_contain_text("encore une fois")
     await second.close()
 
 

@@ -43,7 +43,7 @@ async def test_an_agent_the_head_of_service_the_cabinet_and_a_citizen(
         await expect(agent.get_by_test_id("composer")).to_have_value("")
 
         # The head of service sees it without reloading, and refuses with a word.
-        await expect(denis.get_by_test_id("validation-row")).to_have_count(1, timeout=1500)
+        await expect(denis.get_by_test_id("validation-row")).to_have_count(1)
         await expect(denis.get_by_test_id("validation-count")).to_have_text("1")
         await denis.get_by_test_id("validation-row").get_by_role("link").click()
         await expect(denis.get_by_test_id("validation-thread")).to_contain_text("je veux saisir l’igpn")
@@ -55,7 +55,7 @@ async def test_an_agent_the_head_of_service_the_cabinet_and_a_citizen(
         await expect(denis.get_by_test_id("validation-done")).to_contain_text("Réponse refusée")
 
         # The author sees the word at once, with the text in the composer again.
-        await expect(agent.get_by_test_id("validation-alert")).to_contain_text("Nommez l’IGPN.", timeout=1500)
+        await expect(agent.get_by_test_id("validation-alert")).to_contain_text("Nommez l’IGPN.")
         await expect(agent.get_by_test_id("validation-news")).to_contain_text("vous attend")
         await agent.reload()
         await expect(agent.get_by_test_id("composer")).to_have_value(FIRST)
@@ -63,7 +63,7 @@ async def test_an_agent_the_head_of_service_the_cabinet_and_a_citizen(
         await agent.get_by_test_id("send").click()
 
         # Amended at the first step, approved at the second.
-        await expect(denis.get_by_test_id("validation-row")).to_have_count(1, timeout=1500)
+        await expect(denis.get_by_test_id("validation-row")).to_have_count(1)
         await picture(denis, "validation-list")
         await accessible(denis)
         await denis.get_by_test_id("validation-row").get_by_role("link").press("Enter")
@@ -72,15 +72,15 @@ async def test_an_agent_the_head_of_service_the_cabinet_and_a_citizen(
         await denis.get_by_test_id("validation-amend").press("Enter")
         await expect(denis.get_by_test_id("validation-done")).to_contain_text("amendée")
         await expect(denis.get_by_test_id("empty")).to_be_visible()
-        await expect(agent.get_by_test_id("validation-state")).to_contain_text("Attend le cabinet", timeout=1500)
-        await expect(carole.get_by_test_id("validation-row")).to_have_count(1, timeout=1500)
+        await expect(agent.get_by_test_id("validation-state")).to_contain_text("Attend le cabinet")
+        await expect(carole.get_by_test_id("validation-row")).to_have_count(1)
         await carole.get_by_test_id("validation-row").get_by_role("link").click()
         await expect(carole.get_by_test_id("validation-body")).to_have_text(BETTER)
         await expect(carole.get_by_test_id("validation-step").first).to_contain_text("Denis Aubry a amendé")
 
         # The citizen writes meanwhile: what was about to be approved waits until it was read.
         await citizen.say(PERSON, "c’était hier soir à Lyon")
-        await expect(carole.get_by_test_id("validation-stale")).to_be_visible(timeout=2500)
+        await expect(carole.get_by_test_id("validation-stale")).to_be_visible()
         await expect(carole.get_by_test_id("validation-thread")).to_contain_text("hier soir à Lyon")
         await expect(agent.get_by_test_id("validation-alert")).to_contain_text("La personne a écrit depuis")
         await carole.get_by_test_id("validation-approve").click()
@@ -128,7 +128,7 @@ async def test_a_draft_that_is_about_to_miss_its_window(agent: Page, console: Ru
             id=number,
         )
         assert await store.watch(console.clock.now()) == 1
-        await expect(denis.get_by_test_id("validation-row").first).to_contain_text("Louis M.", timeout=1500)
+        await expect(denis.get_by_test_id("validation-row").first).to_contain_text("Louis M.")
         await expect(denis.get_by_test_id("validation-pressing")).to_contain_text("1 réponse va manquer son délai")
         await expect(queue.get_by_test_id("validation-news")).to_contain_text("va manquer son délai")
         await expect(agent.get_by_test_id("validation-alert")).to_contain_text("24\u00a0h va passer")

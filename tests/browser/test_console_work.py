@@ -30,7 +30,7 @@ async def test_take_reply_give_back_and_close(agent: Page, console: RunningConso
     async with console.database.begin() as connection:
         await connection.execute(text("UPDATE outbox SET status = 'sent', read_at = now()"))
         await connection.execute(text("SELECT pg_notify('planton_console', :id)"), {"id": str(first)})
-    await expect(agent.locator(".a-agent .state")).to_contain_text("lu à", timeout=1500)
+    await expect(agent.locator(".a-agent .state")).to_contain_text("lu à")
     await agent.get_by_test_id("give-back").click()
     await expect(agent).to_have_url(f"{console.url}/file?etat=a-moi")
     assert (await console.outgoing(first))[-1][3] == BACK
@@ -65,7 +65,7 @@ async def test_a_stale_reply_keeps_the_draft_and_is_sent_again(page: Page, conso
     await page.unroute(here)
     await expect(page).to_have_url(f"{console.url}/conversations/{number}")
     await console.says("p1", "vite")  # the refused page is live too
-    await expect(page.get_by_test_id("thread")).to_contain_text("vite", timeout=1500)
+    await expect(page.get_by_test_id("thread")).to_contain_text("vite")
     await page.get_by_test_id("send").click()
     await expect(page.locator(".a-agent")).to_contain_text("Tout est réglé.")
 
@@ -105,7 +105,7 @@ async def test_another_agent_takes_over_while_one_writes(
     await other.get_by_test_id("take").click()
     await other.get_by_test_id("take-over").click()
     await expect(other.get_by_test_id("composer")).to_be_visible()
-    await expect(agent.get_by_test_id("owner")).to_have_text("Suivie par Yanis Diallo", timeout=1500)
+    await expect(agent.get_by_test_id("owner")).to_have_text("Suivie par Yanis Diallo")
     await expect(agent.locator("#plus-a-moi")).to_contain_text("Votre brouillon est gardé")
     await expect(agent.get_by_test_id("send")).to_be_disabled()
     await expect(agent.get_by_test_id("composer")).to_have_value("J’écrivais")

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence, Set
@@ -51,6 +52,7 @@ class FakeInbox:
     def __init__(self) -> None:
         self.down = False
         self.hang = False
+        self.free = asyncio.Event()  # ends what hangs
         self.delay = 0.0
         self.taken: list[tuple[bytes, list[Item], datetime, frozenset[str]]] = []
         self.recalled: list[Mark] = []
@@ -63,7 +65,7 @@ class FakeInbox:
         try:
             await asyncio.sleep(self.delay)
             if self.hang:
-                await _never()
+                await _hung(self.free)
             if self.down:
                 raise ConnectionRefusedError("il y a des mots ici")
             self.taken.append((raw, list(items), received_at, frozenset(answered)))
@@ -80,14 +82,12 @@ class FakeInbox:
         return [event for _, items, _, _ in self.taken for event, _ in items]
 
 
-async def _never() -> None:
-    """Seconds that no cancellation shortens, as a driver that clings to a hung server."""
-    end = time.monotonic() + 2.5
-    while time.monotonic() < end:
-        try:
-            await asyncio.sleep(end - time.monotonic())
-        except asyncio.CancelledError:
-            continue
+async def _hung(free: asyncio.Event) -> None:
+    """Until it is freed; no cancellation shortens it, as with a driver that clings to a hung server."""
+    end = time.monotonic() + 20
+    while not free.is_set() and time.monotonic() < end:
+        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+            await asyncio.wait_for(free.wait(), end - time.monotonic())
 
 
 class FakeSender:
@@ -419,30 +419,30 @@ async def test_a_client_that_hangs_up_does_not_undo_what_it_sent(gateway: Runnin
     await until(lambda: len(gateway.inbox.taken) == 1)
 
 
-# Speed
+# Much at once
 
 
 async def test_a_thousand_items_are_one_transaction_and_each_an_event(gateway: Running) -> None:
     raw = json.dumps(page(*(item(f"m_{n}", f"bonjour {n}", str(n % 100), STAMP + n) for n in range(1000)))).encode()
-    start = time.monotonic()
     assert (await gateway.post(raw))[0] == 200
-    assert time.monotonic() - start < 1
     assert len(gateway.inbox.taken) == 1
     assert [event.mid for event in gateway.inbox.events] == [f"m_{n}" for n in range(1000)]
 
 
 async def test_a_slow_triage_of_a_large_body_delays_nobody_else(setup: Setup) -> None:
+    looking, answered = threading.Event(), threading.Event()
+
     def slow(text: str) -> None:
         if "lent" in text:
-            time.sleep(0.01)
+            looking.set()
+            assert answered.wait(20)
 
     async with setup.run(triage=slow) as running:
         large = asyncio.create_task(running.post(page(*(item(f"m_{n}", "lent " * 200) for n in range(100)))))
-        await asyncio.sleep(0.2)
-        start = time.monotonic()
+        await until(looking.is_set)
         assert (await running.post(page(item("m_small", "bonjour"))))[0] == 200
-        assert time.monotonic() - start < 0.3
         assert not large.done()
+        answered.set()
         assert (await large)[0] == 200
 
 
@@ -508,14 +508,14 @@ async def test_a_text_that_breaks_the_triage_costs_no_neighbour(
 async def test_a_danger_is_answered_by_the_sender_and_meta_sends_again(setup: Setup, fault: str) -> None:
     async with setup.run() as running:
         setattr(running.inbox, fault, True)
-        start = time.monotonic()
         assert (await running.post(page(item("m_cry", "au secours"), item("m_2", "bonjour"))))[0] == 503
-        assert time.monotonic() - start < 1.5
+        assert running.inbox.at_once == (1 if fault == "hang" else 0)  # the answer did not wait for the store
         assert [event.mid for event in running.sender.asked] == ["m_cry"]
         assert (await running.post(CRY))[0] == 503
         assert len(running.sender.asked) == 1
 
         setattr(running.inbox, fault, False)
+        running.inbox.free.set()
         assert (await running.post(CRY))[0] == 200
         assert running.inbox.taken[-1][3] == {"m_cry"}
         assert setup.lines() == []
@@ -762,14 +762,18 @@ async def test_readyz_is_200_when_all_is_reachable(setup: Setup) -> None:
 
 
 async def test_readyz_says_what_is_not_ready_and_the_remedy(setup: Setup) -> None:
+    free = asyncio.Event()
+    waited = []
+
     async def hung() -> bool:
-        await _never()
+        await _hung(free)
+        waited.append(True)
         return True
 
     async with setup.run(probes={"database": hung, "engine": _no, "sender": _broken, "autre": _no}) as running:
-        start = time.monotonic()
         status, text = await running.get("/readyz")
-        assert time.monotonic() - start < 1.5
+        assert not waited
+        free.set()
     body = json.loads(text)
     assert (status, body["ready"], body["not_ready"]) == (503, False, ["database", "engine", "sender", "autre"])
     for name, setting in (
@@ -795,12 +799,3 @@ async def test_metrics_need_the_token(gateway: Running) -> None:
     assert "planton_gateway_acknowledge_seconds_bucket" in text
     assert "7300000000000001" not in text
     assert "m_cry" not in text
-
-
-async def test_acknowledgements_are_quick(gateway: Running) -> None:
-    took = []
-    for n in range(200):
-        start = time.perf_counter()
-        assert (await gateway.post(page(item(f"m_{n}", "bonjour"))))[0] == 200
-        took.append(time.perf_counter() - start)
-    assert sorted(took)[100] < 0.02

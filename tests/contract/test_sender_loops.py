@@ -187,7 +187,7 @@ async def test_many_conversations_go_in_parallel() -> None:
         rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(60)]
         began = time.monotonic()
         await w.settled(*rows)
-        assert time.monotonic() - began < 2.5  # one by one: 12 s
+        assert time.monotonic() - began < 8  # one by one: 12 s
 
 
 async def test_seen_and_typing_when_there_is_room() -> None:

@@ -111,6 +111,6 @@ def test_few_values_of_one_field() -> None:
     ],
 )
 def test_a_hundred_thousand_characters(unit: str) -> None:
-    started = time.monotonic()
+    before = time.process_time()
     fields(unit * (100_000 // len(unit)))
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - before < 5  # only work that grows faster than the text fails here
