@@ -54,6 +54,9 @@ OPERATIONS = {
 MARKS = "<!-- mesures -->", "<!-- fin des mesures -->"
 PAGE_MD = Path(__file__).resolve().parents[1] / "docs" / "croissance.md"
 
+# The tokens of who wrote and when, for an hour since 1970.
+AUTHOR, HOUR, DAY, MONTH = found.facets(datetime.fromtimestamp(0, UTC), "person")
+WHEN = f"ARRAY[{AUTHOR}, {HOUR} + h, {DAY} + h / 24, {MONTH} + h / 24 / {found.DAYS_A_MONTH}]"
 # A finished past: two messages and an answer a conversation, found again by a search.
 PAST = (
     """INSERT INTO conversations (platform, account, person, created_at, last_person_at, introduced_at)
@@ -66,10 +69,12 @@ PAST = (
             CAST(:at AS timestamptz) - c.id * interval '1 second', CAST(:at AS timestamptz) - c.id * interval '1 second', :body,
             'answered', :at, 'plainte_comment', 'answer'
         FROM conversations c, generate_series(1, 2) AS k WHERE c.person LIKE :prefix || '%'""",
-    """INSERT INTO search_documents (kind, ref, conversation_id, at, tokens)
+    f"""INSERT INTO search_documents (kind, ref, conversation_id, at, tokens)
         SELECT 'event', e.id, e.conversation_id, e.at, CAST(:common AS bigint[]) || CASE WHEN e.id % 20000 = 7
-            THEN CAST(:rare AS bigint[]) ELSE ARRAY[e.id % 20011, (e.id * 7919) % 20011] END
-        FROM events e JOIN conversations c ON c.id = e.conversation_id WHERE c.person LIKE :prefix || '%'""",
+            THEN CAST(:rare AS bigint[]) ELSE ARRAY[e.id % 20011, (e.id * 7919) % 20011] END || {WHEN}
+        FROM events e JOIN conversations c ON c.id = e.conversation_id,
+            CAST(floor(extract(epoch FROM e.at) / 3600) AS bigint) AS f(h)
+        WHERE c.person LIKE :prefix || '%'""",
 )
 LONG = (
     """INSERT INTO conversations (platform, account, person, created_at, last_person_at, introduced_at)
@@ -141,8 +146,8 @@ class Bench:
             "at": past,
             "body": body,
             "message": message,
-            "common": self._tokens("plainte", past),
-            "rare": self._tokens("introuvable", past),
+            "common": self._tokens("plainte"),
+            "rare": self._tokens("introuvable"),
         }
         async with self.database.begin() as connection:
             for statement in statements:
@@ -152,8 +157,8 @@ class Bench:
             await connection.execute(text("VACUUM ANALYZE"))
         self.filled = n
 
-    def _tokens(self, word: str, at: datetime) -> list[int]:
-        return found.tokens((self.codec,), found.Document(found.EVENT, 0, 0, at, "person", word))
+    def _tokens(self, word: str) -> list[int]:
+        return [found.fingerprint(self.codec, stem) for stem in sorted(search.stems(word))]
 
     # -- operations ----------------------------------------------------------------------------------------------
 
