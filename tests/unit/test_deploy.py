@@ -210,6 +210,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
         ("person export 1", "planton-gateway", {"DATA_KEY"}),
         ("alert test", "planton-monitor", set()),
         ("train", "planton-console", {"DATA_KEY"}),
+        ("top --once", "planton", {"METRICS_TOKEN"}),
     ],
 )
 def test_a_command_runs_under_the_account_it_needs_with_its_secrets(
