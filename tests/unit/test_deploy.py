@@ -111,6 +111,13 @@ def test_who_needs_no_other_machine_reaches_none(role: str) -> None:
     assert (unit["IPAddressDeny"], unit["IPAddressAllow"]) == (["any"], ["localhost"])
 
 
+def test_what_takes_in_and_what_sends_come_first() -> None:
+    weights = {role: (service(role)["CPUWeight"] or ["100"])[0] for role in ROLES}  # 100: systemd's own
+    assert weights.pop("trainer") == "idle"
+    assert {role for role, weight in weights.items() if int(weight) > 100} == {"gateway", "sender"}
+    assert min(map(int, weights.values())) == 100
+
+
 def test_the_engine_gets_no_network_no_secret_and_nothing_to_write() -> None:
     unit = service("engine")
     assert not {"EnvironmentFile", "LoadCredential", "ReadWritePaths", "StateDirectory"} & set(unit)
