@@ -30,7 +30,7 @@ PAGE = (ROOT / "docs" / "surveillance.md").read_text(encoding="utf-8")
 # Every label, with all that it may say. An id, a name or a word would be one more value.
 LABELS = {
     "outcome": {
-        *("accepted", "bad_signature", "bad_payload", "too_large", "unavailable"),  # webhooks
+        *("accepted", "bad_signature", "bad_payload", "too_large", "too_slow", "unavailable", "busy"),  # webhooks
         *("answered", "failed", "late", "sent", "retried"),  # emergencies, rows
         *("done", "changed", "engine_away", "engine_refused", "database_away", "error"),  # turns
         *("ok", "away", "refused"),  # engine
@@ -103,6 +103,12 @@ async def families() -> list[Metric]:
     return list(text_string_to_metric_families(await told()))
 
 
+def webhooks() -> dict[str, int]:
+    """Each outcome of a webhook, and the status that it is answered with, as the gateway's code has them."""
+    source = (ROOT / "bot" / "gateway" / "app.py").read_text(encoding="utf-8")
+    return {name: int(status) for name, status in re.findall(r'(?:_answer|_Refused)\("(\w+)", (\d+)\)', source)}
+
+
 def ours(families: list[Metric]) -> Iterator[Metric]:
     return (family for family in families if not family.name.startswith(_FOREIGN))
 
@@ -127,6 +133,13 @@ async def test_labels_are_kinds_and_nothing_else(families: list[Metric]) -> None
             for label, value in sample.labels.items():
                 assert label in LABELS, (family.name, label)
                 assert LABELS[label] is None or value in LABELS[label], (family.name, label, value)
+
+
+def test_each_outcome_of_a_webhook_is_a_known_label_that_the_page_explains() -> None:
+    assert {"accepted": 200, "too_slow": 408}.items() <= webhooks().items()
+    assert set(webhooks()) <= (LABELS["outcome"] or set())
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `planton_gateway_webhooks_total`"))
+    assert set(webhooks()) <= set(re.findall(r"`(\w+)`", row))
 
 
 async def test_buckets_tell_the_promised_limits_apart(families: list[Metric]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from scripts import dashboard
-from tests.unit.test_metrics import told
+from tests.unit.test_metrics import told, webhooks
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -68,6 +68,13 @@ def test_each_alert_says_in_french_what_to_do_and_where_it_is_written() -> None:
     assert re.findall(r"^### (Planton\w+)$", PAGE, re.MULTILINE) == [rule["alert"] for rule in ALERTS]
     for path in re.findall(r"`(docs/[\w./-]+)`", PAGE):
         assert (ROOT / path).exists(), path
+
+
+def test_the_alert_counts_every_webhook_that_meta_sends_again() -> None:
+    rule = next(rule for rule in ALERTS if rule["alert"] == "PlantonWebhooksRenvoyes")
+    counted = re.search(r'outcome=~"([^"]+)"', rule["expr"])
+    assert counted is not None
+    assert set(counted[1].split("|")) == {name for name, status in webhooks().items() if status == 503}
 
 
 def used(query: str) -> set[str]:
