@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "deploy" / "grafana" / "planton.json"
 WIDTH, STAT_HEIGHT, HEIGHT = 24, 4, 8
+OTHERS = '{groupname=~"planton-(engine|trainer|monitor)"}'  # roles without metrics of their own, seen from outside
 _SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
@@ -237,15 +238,24 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
         (
             Panel(
                 "Processeur",
-                {'sum by (job) (rate(process_cpu_seconds_total{job=~"planton-.*"}[$__rate_interval]))': "{{job}}"},
+                {
+                    'sum by (job) (rate(process_cpu_seconds_total{job=~"planton-.*"}[$__rate_interval]))': "{{job}}",
+                    f"sum by (groupname) (rate(namedprocess_namegroup_cpu_seconds_total{OTHERS}[$__rate_interval]))": (
+                        "{{groupname}}"
+                    ),
+                },
                 "percentunit",
-                "100 % : un cœur.",
+                "100 % : un cœur. Moteur, trainer et monitor : avec prometheus-process-exporter.",
             ),
             Panel(
                 "Mémoire",
-                {'sum by (job) (process_resident_memory_bytes{job=~"planton-.*"})': "{{job}}"},
+                {
+                    'sum by (job) (process_resident_memory_bytes{job=~"planton-.*"})': "{{job}}",
+                    f"sum by (groupname) (namedprocess_namegroup_memory_bytes{OTHERS[:-1]}, "
+                    'memtype="resident"})': "{{groupname}}",
+                },
                 "bytes",
-                "Par rôle.",
+                "Par rôle. Moteur, trainer et monitor : avec prometheus-process-exporter.",
                 stacked=True,
             ),
             Panel(

@@ -26,8 +26,8 @@ from ruamel.yaml import YAML
 
 from scripts.dashboard import ROOT, ROWS, WIDTH, Panel
 from tests.fakes.graph import ScriptedGraph
+from tests.fakes.ports import free_port, free_ports
 from tests.scenario.processes import HELP, QUESTIONS, Meta, Planton, until
-from tests.scenario.system import free_port, free_ports
 
 PICTURE = ROOT / "docs" / "images" / "tableau-de-bord.png"
 COLUMN = 40  # pixels of one of the 24 columns
@@ -80,6 +80,7 @@ def prometheus(folder: Path, planton: Planton, metrics: int) -> Iterator[str]:
         "planton-worker": metrics,
         "planton-console": metrics + 1,
     }
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] in ports]
     for job in config["scrape_configs"]:
         job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[job['job_name']]}"]}]
         if "authorization" in job:

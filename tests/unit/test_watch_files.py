@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from bot.app.launcher import Launcher
+from bot.app.required import ROLES
 from scripts import dashboard
 from tests.unit.test_metrics import told, webhooks
 
@@ -23,8 +25,17 @@ def read(name: str) -> Any:
     return YAML(typ="safe").load((PROMETHEUS / name).read_text(encoding="utf-8"))
 
 
-RULES = [rule for group in read("planton.rules.yml")["groups"] for rule in group["rules"]]
+FILES = ("planton", "planton-machine")  # the second asks for exporters of Debian's
+RULES = [rule for name in FILES for group in read(f"{name}.rules.yml")["groups"] for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
+# What prometheus-node-exporter 1.9.0 and prometheus-process-exporter 0.8.5 told on a Debian 13, of what we ask them.
+FOREIGN = {
+    "node_systemd_unit_state": {"name", "state", "type"},
+    "namedprocess_namegroup_cpu_seconds_total": {"groupname", "mode"},
+    "namedprocess_namegroup_memory_bytes": {"groupname", "memtype"},
+    "namedprocess_namegroup_num_procs": {"groupname"},
+    "namedprocess_namegroup_oldest_start_time_seconds": {"groupname"},
+}
 QUERIES = [query for _, row in dashboard.ROWS for panel in row for query in panel.queries]
 
 
@@ -45,19 +56,23 @@ def run(*words: str) -> str:
 
 def test_promtool_takes_configuration_and_rules(promtool: str) -> None:
     assert "valid" in run(promtool, "check", "config", "--syntax-only", "prometheus.yml")
-    assert f"SUCCESS: {len(RULES)} rules found" in run(promtool, "check", "rules", "--lint-fatal", "planton.rules.yml")
+    loaded = read("prometheus.yml")["rule_files"]
+    assert loaded == [f"{name}.rules.yml" for name in FILES]
+    said = run(promtool, "check", "rules", "--lint-fatal", *loaded)
+    assert sum(map(int, re.findall(r"SUCCESS: (\d+) rules found", said))) == len(RULES)
 
 
 def test_each_alert_rings_and_falls_silent(promtool: str) -> None:
-    assert "SUCCESS" in run(promtool, "test", "rules", "tests/planton.test.yml")
-    tried = [one for test in read("tests/planton.test.yml")["tests"] for one in test["alert_rule_test"]]
+    files = [f"tests/{name}.test.yml" for name in FILES]
+    assert "SUCCESS" in run(promtool, "test", "rules", *files)
+    tried = [one for file in files for test in read(file)["tests"] for one in test["alert_rule_test"]]
     for rule in ALERTS:
         outcomes = {bool(one["exp_alerts"]) for one in tried if one["alertname"] == rule["alert"]}
         assert outcomes == {True, False}, rule["alert"]
 
 
 def test_each_alert_says_in_french_what_to_do_and_where_it_is_written() -> None:
-    assert len(ALERTS) == 21
+    assert len(ALERTS) == 21 + 5
     for rule in ALERTS:
         said, name = rule["annotations"], rule["alert"]
         assert rule["labels"]["severity"] in ("critical", "warning")
@@ -80,15 +95,40 @@ def test_the_alert_counts_every_webhook_that_meta_sends_again() -> None:
 def used(query: str) -> set[str]:
     """The metrics that a query names."""
     plain = re.sub(r'"[^"]*"|\[[^\]]*\]|\{\{.*?\}\}', "", query)
-    return set(re.findall(r"\b(?:planton[:_]|process_|up\b)[\w:]*", plain))
+    return set(re.findall(r"\b(?:planton[:_]|process_|node_|namedprocess_|up\b)[\w:]*", plain))
 
 
 async def test_each_query_names_metrics_that_exist() -> None:
-    names = {*re.findall(r"^(\w+)[{ ]", await told(), re.MULTILINE), "up"}
+    names = {*re.findall(r"^(\w+)[{ ]", await told(), re.MULTILINE), "up", *FOREIGN}
     names |= {rule["record"] for rule in RULES if "record" in rule}
     for query in [rule["expr"] for rule in RULES] + QUERIES:
         assert used(query), query
         assert used(query) <= names, query
+        for metric, labels in re.findall(r"\b((?:node|namedprocess)_\w+)\{([^}]*)\}", query):
+            assert set(re.findall(r"(\w+)(?:=~|!=|=)", labels)) <= FOREIGN[metric], query
+
+
+def counted(*command: str) -> str | None:
+    """The group that prometheus-process-exporter counts a command line to: the first that fits."""
+    line = " ".join(command)
+    for one in read("processes.yml")["process_names"]:
+        found = [re.search(pattern, line) for pattern in one["cmdline"]]
+        if all(found):
+            name: str = one["name"]
+            return name.replace("{{.Matches.Role}}", (found[0].groupdict() if found[0] else {}).get("Role", ""))
+    return None
+
+
+def test_each_role_is_counted_by_its_command_line_and_each_group_of_a_query_is_one() -> None:
+    nobody: Any = None  # what the launcher starts does not depend on it
+    groups = {role: counted(*Launcher.role_command(nobody, role)) for role in ROLES if role != "engine"}
+    groups["engine"] = counted(*Launcher.engine_command(nobody, nobody), "--fd", "7", "--ready", "9")
+    assert groups == {role: f"planton-{role}" for role in ROLES}
+    assert counted(*Launcher.engine_command(nobody, nobody), "--port", "7") is None  # a candidate: its parent's
+    assert counted("/opt/planton/.venv/bin/python", "-m", "bot", "run", "engine") == "planton-launcher"
+    assert counted("/opt/planton/.venv/bin/python", "-m", "bot", "doctor") is None
+    named = {name for query in QUERIES for name in re.findall(r'groupname=~"planton-\(([\w|]+)\)"', query)}
+    assert named == {"engine|trainer|monitor"}
 
 
 def test_each_query_of_the_dashboard_parses(promtool: str, tmp_path: Path) -> None:
