@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import HealthCheck, settings
 from jinja2 import Environment, FileSystemBytecodeCache
 from psycopg import sql
 from xdist.scheduler import LoadFileScheduling
@@ -30,6 +31,10 @@ from bot.store.embedded import Embedded
 TEMPLATE = "planton_template"
 MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch)\.py))")
 _numbers = itertools.count(1)
+
+# No verdict by the clock, and the same examples at each run: `make fuzz` looks for new ones.
+settings.register_profile("planton", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("planton")
 
 
 class Files(LoadFileScheduling):
