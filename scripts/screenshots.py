@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # for the console's pictures, which use the tests' own console
+sys.path.insert(0, str(ROOT))  # for the pictures, which use the tests' own console
 IMAGES = ROOT / "docs" / "images"
 AT_MOST = 150_000  # bytes a picture
 # A page has few colours: the most frequent stay as they are, the rest go to the nearest. Pillow comes with the engine.
@@ -36,13 +35,6 @@ for path in sys.argv[1:]:
     picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 """
 PORTS = ("GATEWAY_PORT", "CONSOLE_PORT", "SANDBOX_PORT", "SENDER_PORT")
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def ready(url: str, demo: subprocess.Popen[bytes]) -> None:
@@ -85,6 +77,8 @@ async def sandbox_pictures(browser: Browser, sandbox: str) -> None:
 
 async def of_the_demo(browser: Browser) -> None:
     """Start a demo of its own, take the pictures, end it."""
+    from tests.fakes.ports import free_port
+
     with tempfile.TemporaryDirectory(prefix="planton-images-") as var:
         ports = {name: free_port() for name in PORTS}
         environ = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.fakes.console import PASSWORD, RunningConsole
 
 AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
+expect.set_options(timeout=15_000)  # pages look again by themselves after 30 s: no test shall wait for that
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 NAMES = {
     "agent": "Claire Martin",

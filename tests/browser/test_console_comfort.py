@@ -11,6 +11,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.browser.helpers import NAMES, accessible, enter, picture, someone, taken
 from tests.fakes.console import RunningConsole, running_console
+from tests.fakes.ports import free_port
 
 # Counts what rings and keeps what is notified, without a loudspeaker or a desktop.
 EARS = """
@@ -20,7 +21,12 @@ EARS = """
     window.Notification = class { static permission = "granted"; static requestPermission = async () => "granted";
         constructor(title, options) { window.notes.push(title + " | " + options.body); } close() {} };
     Object.defineProperty(document, "hidden", { get: () => window.away === true });
+    document.addEventListener("planton:news", () => { window.live = true; });
 """
+
+# Keeps that the line came back: it is said for three seconds only.
+BACK = """() => new MutationObserver(([change]) => { window.back ||= change.target.textContent.includes("revenue"); })
+    .observe(document.getElementById("lost"), { childList: true })"""
 
 
 async def test_the_whole_queue_by_keys_that_can_be_switched_off(agent: Page, console: RunningConsole) -> None:
@@ -98,10 +104,10 @@ async def test_what_is_about_to_be_late_rises_rings_and_stands_above_any_page(
             await page.add_init_script(EARS)
             await page.goto(console.url + "/aide")
             await page.get_by_role("heading", name="Aide").click()  # a gesture: the browser may sound from now on
-            await page.wait_for_timeout(300)
+            await page.wait_for_function("() => window.live")
         await claire.evaluate("window.away = true")
         await console.hand_off(number, "urgent", at=now)
-        await claire.wait_for_function("window.tones === 4")
+        await claire.wait_for_function("() => window.tones === 4")
         assert await claire.evaluate("window.notes") == [
             "Demande urgente | Une demande urgente vient d’arriver dans la file."
         ]
@@ -120,7 +126,7 @@ async def test_what_is_about_to_be_late_rises_rings_and_stands_above_any_page(
         for page in (claire, yanis):
             await expect(page.get_by_test_id("alerts")).to_contain_text("1 demande arrive à échéance", timeout=15_000)
             await expect(page.get_by_test_id("alerts")).to_contain_text("Hélène D.")
-        await claire.wait_for_function("window.tones === 8 && window.notes.length === 2")
+        await claire.wait_for_function("() => window.tones === 8 && window.notes.length === 2")
         assert "Hélène" not in str(await claire.evaluate("window.notes"))
         await accessible(claire)
         await picture(claire, "comfort-alert")
@@ -174,23 +180,24 @@ async def test_the_first_visit_in_three_steps_at_the_width_of_a_phone(
 async def test_a_form_waits_for_the_line_to_come_back(
     page: Page, database: Database, database_url: str, codec: Codec
 ) -> None:
-    async with running_console(database, database_url, codec, SystemClock()) as console:
+    port = free_port()
+    async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
         await console.user(NAMES["agent"])
         number = await console.waiting()
         await enter(page, console)
         await taken(page, console, number)
         await page.get_by_test_id("composer").fill("à garder")
     lost = page.locator("#lost")
-    await expect(lost).to_contain_text("Connexion perdue", timeout=8000)
+    await expect(lost).to_contain_text("Connexion perdue", timeout=20_000)
     await page.get_by_test_id("send").click()
     await expect(lost).to_contain_text("n’est pas parti")
     await page.get_by_test_id("give-back").click()
     await expect(lost).to_contain_text("rien n’a été envoyé")
     await expect(page.get_by_test_id("composer")).to_have_value("à garder")
     await picture(page, "comfort-lost")
-    port = int(console.url.rpartition(":")[2])
+    await page.evaluate(BACK)
     async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
-        await expect(lost).to_contain_text("revenue", timeout=10_000)
+        await page.wait_for_function("() => window.back")
         await page.get_by_test_id("send").click()
         await expect(page.locator(".a-agent")).to_contain_text("à garder", timeout=15_000)
         assert len([row for row in await console.outgoing(number) if row[3] == "à garder"]) == 1

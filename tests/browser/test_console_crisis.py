@@ -173,7 +173,7 @@ async def _paused(console: RunningConsole, until: str) -> None:
 async def _goes_on(alix: Page, citizen: System) -> None:
     """The rest is answered, and those who may not be are counted by reason."""
     await alix.get_by_test_id("group-start").click()
-    await expect(alix.get_by_test_id("group-state")).to_have_text("Envoyée", timeout=20_000)
+    await expect(alix.get_by_test_id("group-state")).to_have_text("Envoyée", timeout=60_000)
     await citizen.settled()
     counts = alix.get_by_test_id("group-counts")
     await expect(counts).to_contain_text("Laissé à la file\u00a0: suivi par un agent")
@@ -184,7 +184,7 @@ async def _goes_on(alix: Page, citizen: System) -> None:
     for width, scheme in ((1280, "dark"), (320, "light")):
         await alix.set_viewport_size({"width": width, "height": 800})
         await alix.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        await alix.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")  # laid out anew
+        await alix.wait_for_function("() => document.documentElement.scrollWidth <= window.innerWidth")  # anew
         await picture(alix, f"crisis-group-{scheme}-{width}")
         await accessible(alix)
 

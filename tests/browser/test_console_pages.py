@@ -13,6 +13,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.browser.helpers import accessible, enter, picture, someone, taken
 from tests.fakes.console import PASSWORD, RunningConsole, running_console
+from tests.fakes.ports import free_port
 
 
 async def test_all_of_it_by_keyboard(page: Page, console: RunningConsole) -> None:
@@ -67,18 +68,18 @@ async def test_without_script_it_works(console: RunningConsole, browser: Browser
 async def test_a_lost_line_is_said_and_comes_back(
     page: Page, database: Database, database_url: str, codec: Codec
 ) -> None:
-    async with running_console(database, database_url, codec, SystemClock()) as console:
+    port = free_port()
+    async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
         await console.user("Claire Martin")
         number = await console.waiting()
         await enter(page, console)
         await taken(page, console, number)
         await page.get_by_test_id("composer").fill("à garder")
-    await expect(page.locator("#lost")).to_contain_text("Connexion perdue", timeout=8000)
+    await expect(page.locator("#lost")).to_contain_text("Connexion perdue", timeout=20_000)
     await expect(page.get_by_test_id("composer")).to_have_value("à garder")
-    port = int(console.url.rpartition(":")[2])
     async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
         await console.says("p1", "écrit pendant la panne", mid="après")
-        await expect(page.locator("#lost")).to_be_hidden(timeout=10_000)
+        await expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
         await expect(page.get_by_test_id("thread")).to_contain_text("écrit pendant la panne")
         await expect(page.get_by_test_id("composer")).to_have_value("à garder")
         await page.get_by_test_id("send").click()
@@ -111,9 +112,10 @@ async def test_an_ended_session_is_said_and_the_draft_survives(
 
 async def test_two_tabs_share_the_news(agent: Page, console: RunningConsole) -> None:
     number = await console.waiting()
+    await console.heard()
     second = await agent.context.new_page()
     await second.goto(f"{console.url}/conversations/{number}")
-    await second.wait_for_timeout(300)
+    await second.wait_for_timeout(300)  # it would have asked by now
     assert len(console.listener._subscribers) == 1
     await console.says("p1", "dans les deux")
     await expect(second.get_by_test_id("thread")).to_contain_text("dans les deux")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from scripts.screenshots import PORTS, ROOT, free_port, ready, say
+from scripts.screenshots import PORTS, ROOT, ready, say
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.alone
 

@@ -21,8 +21,9 @@ from bot.app.launcher import engine_environ, engine_python
 from bot.policy.intents import EMERGENCY, policy_of
 from bot.trainer.corpus import Corpus
 from bot.trainer.project import Project
-from scripts.screenshots import PORTS, free_port, ready
+from scripts.screenshots import PORTS, ready
 from tests.browser.helpers import accessible, picture
+from tests.fakes.ports import free_port
 from tests.fakes.project import AUTHOR, copied
 from tests.trainer.conftest import BLOCK, LINE, thin
 

@@ -18,11 +18,9 @@ REPLY = "Le préfet communique sur prefecturedepolice.interieur.gouv.fr. Évitez
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what the console does by itself."""
-    for _ in range(400):
-        if await check():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not happen")
+    async with asyncio.timeout(60):
+        while not await check():
+            await asyncio.sleep(0.05)
 
 
 async def press(browser: Browser, path: str, page: str = "/crise", **fields: str) -> int:

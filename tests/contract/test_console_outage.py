@@ -114,5 +114,5 @@ async def test_open_pages_hear_of_it_once_each_way(
             await news.topic(connection, "last")
         told = []
         while "last" not in told:
-            told.append((await asyncio.wait_for(queue.get(), 5))[1])
+            told.append((await asyncio.wait_for(queue.get(), 30))[1])
     assert [token for token in told if token] == ["engine", "engine", "last"]

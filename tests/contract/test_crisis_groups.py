@@ -274,11 +274,9 @@ async def test_a_danger_that_came_without_a_message_is_not_closed_with_the_group
 
 async def _blocked(crisis: Crisis) -> None:
     """Wait until somebody waits for a lock."""
-    for _ in range(500):
-        if await crisis.console.rows("SELECT FROM pg_locks WHERE NOT granted AND locktype <> 'advisory'"):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits")
+    async with asyncio.timeout(30):
+        while not await crisis.console.rows("SELECT FROM pg_locks WHERE NOT granted AND locktype <> 'advisory'"):
+            await asyncio.sleep(0.01)
 
 
 async def test_stopping_and_the_gateway_never_wait_in_a_circle(crisis: Crisis, database_url: str) -> None:

@@ -29,8 +29,8 @@ from bot.store.people import People
 from bot.store.resealing import COLUMNS, OTHERS, Resealing
 from tests.contract.test_console_search import look, rows
 from tests.fakes.console import Browser, running_console
+from tests.fakes.ports import free_port
 from tests.fakes.rows import fill
-from tests.scenario.system import free_port
 
 OLD = base64.b64encode(bytes(range(32))).decode()
 NEW = base64.b64encode(bytes(range(32, 64))).decode()

@@ -89,12 +89,12 @@ async def test_it_follows_a_publication(
     texts, told_of = live.texts, []
     live.tell(lambda policy: told_of.append(policy.texts["utter_nuit"]))
     async with following(live, "gateway", database, listener, frozen_clock):
-        await until(becomes(database, ("a", "")), 10, "it says with what it begins")
+        await until(becomes(database, ("a", "")), 30, "it says with what it begins")
         files.texts["utter_nuit"] = "deux"
         assert texts["utter_nuit"] == "un"  # a draft in the files changes nothing
         model(tmp_path, "b", 2)
         await Publications(database).reload("b")
-        await until(becomes(database, ("b", "")), 10, "it has read again")
+        await until(becomes(database, ("b", "")), 30, "it has read again")
         assert texts["utter_nuit"] == "deux"
         assert dict(texts) == {"utter_nuit": "deux"}
         assert told_of == ["deux"]
@@ -107,7 +107,7 @@ async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
     live = Live(settings(tmp_path), files.build)
     before = live.policy
     async with following(live, "worker", database, listener, frozen_clock):
-        await until(becomes(database, ("a", "")), 10, "it says with what it begins")
+        await until(becomes(database, ("a", "")), 30, "it says with what it begins")
         files.broken = error
         model(tmp_path, "b", 2)
         await Publications(database).reload("b")
@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
         async def faulty() -> bool:
             return (await told(database))[1] != ""
 
-        await until(faulty, 10, "it is told")
+        await until(faulty, 30, "it is told")
         kept, fault = await told(database)
         assert kept == "a"
         assert ("domain.yml, ligne 3 : faux. Corrigez." in fault) is isinstance(error, SetupError)
@@ -124,7 +124,7 @@ async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
         assert live.policy is before
         files.broken = None
         await Publications(database).reload("b")
-        await until(becomes(database, ("b", "")), 10, "mended")
+        await until(becomes(database, ("b", "")), 30, "mended")
 
 
 async def test_news_that_were_missed_are_made_up_for(
@@ -140,13 +140,13 @@ async def test_news_that_were_missed_are_made_up_for(
     deaf = Listener(database_url, (MODELS,))
     live = Live(settings(tmp_path), files.build)
     async with following(live, "console", database, deaf, frozen_clock):
-        await until(becomes(database, ("a", "")), 10, "it says with what it begins")
+        await until(becomes(database, ("a", "")), 30, "it says with what it begins")
         built = files.built
         await asyncio.sleep(0.3)
         assert files.built == built  # nothing was published, nothing is read
         model(tmp_path, "b", 2)
         await Publications(database).reload("b")
-        await until(becomes(database, ("b", "")), 10, "it has read again")
+        await until(becomes(database, ("b", "")), 30, "it has read again")
 
 
 async def test_what_was_published_while_it_started_counts(
@@ -156,7 +156,7 @@ async def test_what_was_published_while_it_started_counts(
     model(tmp_path, "b", 2)
     await Publications(database).reload("b")
     async with following(live, "gateway", database, listener, frozen_clock):
-        await until(becomes(database, ("b", "")), 10, "it has read again")
+        await until(becomes(database, ("b", "")), 30, "it has read again")
         assert files.built == 2
 
 

@@ -151,7 +151,7 @@ async def test_a_token_that_is_replaced_after_the_account_stopped_starts_it_agai
             kept = w.outbox.add("Bonjour")
             await w.until(lambda: w.outbox.stopped)
             file.write_text(NEW)
-            await w.settled(kept, timeout=10)
+            await w.settled(kept)
             assert [sent.text for sent in graph.sent] == ["Bonjour"]
             assert w.outbox.stopped == {}
         finally:

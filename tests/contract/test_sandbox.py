@@ -263,12 +263,12 @@ async def test_setting_the_hour_tells_and_wakes_everybody(box: RunningSandbox, d
     listener.start()
     try:
         for channel in ("planton_due", "planton_outbox", "planton_emergency"):
-            await listener.wait(channel, 3)  # what it tells itself at the start
+            await listener.wait(channel, 30)  # what it tells itself at the start
         async with box.client.post(f"{box.url}/heure", json={"heure": "02:30"}) as response:
             assert response.status == 200
             assert (await response.json())["recule"] is False
         for channel in ("planton_due", "planton_outbox", "planton_emergency"):
-            assert await listener.wait(channel, 3)
+            assert await listener.wait(channel, 30)
     finally:
         await listener.close()
     assert box.clock.now().astimezone(PARIS).strftime("%H:%M") == "02:30"

@@ -52,13 +52,13 @@ class World:
     sender: Sender
     session: aiohttp.ClientSession
 
-    async def until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, "waited in vain"
             await asyncio.sleep(0.01)
 
-    async def settled(self, *rows: Kept, timeout: float = 5.0) -> None:
+    async def settled(self, *rows: Kept, timeout: float = 60.0) -> None:
         await self.until(lambda: all(kept.status != "queued" for kept in rows), timeout)
 
     async def emergency(

@@ -58,7 +58,7 @@ class World:
             rows = await connection.execute(text("SELECT status, count(*) AS n FROM outbox GROUP BY status"))
             return {row.status: row.n for row in rows}
 
-    async def settled(self, timeout: float = 10.0) -> dict[str, int]:
+    async def settled(self, timeout: float = 60.0) -> dict[str, int]:
         end = time.monotonic() + timeout
         while "queued" in (found := await self.statuses()):
             assert time.monotonic() < end, found

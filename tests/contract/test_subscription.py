@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from bot.store.catchup import Shelf
 from bot.store.db import Database
 from bot.store.meta_flow import Flow
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Script, ScriptedGraph
+from tests.fakes.ports import free_port
 
 PAGE_ACCOUNT, IG_ACCOUNT = SenderAccount(PAGE, PAGE, TOKEN, SECRET), SenderAccount(IG, PAGE, TOKEN, SECRET)
 EXPLOITATION = Path(__file__).parents[2] / "docs" / "exploitation.md"
@@ -215,10 +215,7 @@ async def test_the_sender_catches_up_by_itself_at_its_start(
         await meta_flow.begin(connection, PAGE, "messenger", at - timedelta(hours=1))  # all was in an hour ago
         await connection.execute(text("UPDATE meta_flow SET walk_since = NULL"))
     world.graph.graph.wrote("41", "Bonjour", "m_1", at - timedelta(minutes=30))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    monkeypatch.setenv("PLANTON_SENDER_PORT", str(port))
+    monkeypatch.setenv("PLANTON_SENDER_PORT", str(free_port()))
     monkeypatch.setattr("bot.sender.watch.WatchTiming", functools.partial(WatchTiming, first=0.0))
     role = asyncio.create_task(run_role("sender", Settings()))
     try:

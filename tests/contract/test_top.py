@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from bot.app.cli import main
-from tests.scenario.system import free_port
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -174,7 +174,7 @@ async def test_a_row_that_somebody_writes_to_costs_no_neighbour_its_lease(desk: 
     worker = Worker(WorkerDeps(desk.store, cast(TurnTaker, Slow()), listener, FrozenClock(desk.now)))
     running = asyncio.create_task(worker.run())
     try:
-        await asyncio.wait_for(working.wait(), 5)
+        await asyncio.wait_for(working.wait(), 30)
         await desk.run("UPDATE conversations SET lease_until = clock_timestamp() + interval '1 minute'")
         await desk.run("UPDATE conversations SET lease = lease + 1 WHERE person = 'd'")  # another worker has it
         for held in worker._running.values():
@@ -184,7 +184,7 @@ async def test_a_row_that_somebody_writes_to_costs_no_neighbour_its_lease(desk: 
         )
         async with desk.database.begin() as other:
             await other.execute(text("SELECT FROM conversations WHERE person = 'a' FOR UPDATE"))
-            await asyncio.wait_for(worker._renew(), 5)
+            await asyncio.wait_for(worker._renew(), 30)
             assert [row.person for row in await desk.run(lasts)] == ["b", "c"]
         await worker._renew()  # the next look
         assert [row.person for row in await desk.run(lasts)] == ["a", "b", "c"]
@@ -241,14 +241,14 @@ async def test_a_hand_off_opens_with_the_turn(desk: Desk) -> None:
     listener = Listener(desk.database.url, (CONSOLE,))
     with listener.subscribe() as heard:
         listener.start()
-        await asyncio.wait_for(heard.get(), 5)
+        await asyncio.wait_for(heard.get(), 30)
         more = {
             "handoff_intent": "reclamation_police",
             "handoff_slots": {"ville": "Lyon"},
             "handoff_before": {"date": "lundi"},
         }
         await desk.end(claimed, handoff=request, **more)
-        told = {(await asyncio.wait_for(heard.get(), 5))[1] for _ in range(2)}
+        told = {(await asyncio.wait_for(heard.get(), 30))[1] for _ in range(2)}
     assert told == {str(claimed.id), f"handoff:{PRIORITY['complaint']}"}
     await listener.close()
     (row,) = await desk.run("SELECT h.*, d.within FROM handoffs h JOIN deadlines d ON d.priority = h.priority")
@@ -504,13 +504,13 @@ async def test_notifications_are_gathered_and_all_arrive(database: Database) -> 
     with listener.subscribe() as heard:
         listener.start()
         for _ in range(3):
-            await asyncio.wait_for(heard.get(), 5)  # it listens
+            await asyncio.wait_for(heard.get(), 30)  # it listens
         for number in range(20):
             async with database.begin() as connection:
                 await notify(connection, CONSOLE, str(number))
         database.tell([(OUTBOX, "")])
         await database.close()  # what was not yet told is told
-        told = [await asyncio.wait_for(heard.get(), 5) for _ in range(21)]
+        told = [await asyncio.wait_for(heard.get(), 30) for _ in range(21)]
     assert sorted(told) == sorted([*((CONSOLE, str(number)) for number in range(20)), (OUTBOX, "")])
     await listener.close()
 
@@ -521,12 +521,12 @@ async def test_who_is_in_danger_waits_for_no_company(database: Database, monkeyp
     with listener.subscribe() as heard:
         listener.start()
         for _ in range(2):
-            await asyncio.wait_for(heard.get(), 5)
+            await asyncio.wait_for(heard.get(), 30)
         database.tell([(CONSOLE, "1")])
-        assert await asyncio.wait_for(heard.get(), 5) == (CONSOLE, "1")  # quiet until now: at once
+        assert await asyncio.wait_for(heard.get(), 30) == (CONSOLE, "1")  # quiet until now: at once
         database.tell([(CONSOLE, "2")])
         database.tell([(EMERGENCY, "")])
-        told = [await asyncio.wait_for(heard.get(), 5) for _ in range(2)]
+        told = [await asyncio.wait_for(heard.get(), 30) for _ in range(2)]
     assert sorted(told) == [(CONSOLE, "2"), (EMERGENCY, "")]
     await listener.close()
 
@@ -535,11 +535,11 @@ async def test_a_rolled_back_transaction_tells_nothing(database: Database) -> No
     listener = Listener(database.url, (CONSOLE,))
     with listener.subscribe() as heard:
         listener.start()
-        await asyncio.wait_for(heard.get(), 5)
+        await asyncio.wait_for(heard.get(), 30)
         with pytest.raises(ZeroDivisionError):
             await _fails_after_notifying(database)
         database.tell([(CONSOLE, "2")])
-        assert await asyncio.wait_for(heard.get(), 5) == (CONSOLE, "2")
+        assert await asyncio.wait_for(heard.get(), 30) == (CONSOLE, "2")
     await listener.close()
 
 
@@ -551,8 +551,6 @@ async def _fails_after_notifying(database: Database) -> None:
 
 async def _blocked(desk: Desk) -> None:
     """Wait until some statement waits for a lock."""
-    for _ in range(500):
-        if await desk.run("SELECT FROM pg_locks WHERE NOT granted"):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("nothing waits")
+    async with asyncio.timeout(30):
+        while not await desk.run("SELECT FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)

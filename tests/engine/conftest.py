@@ -68,13 +68,6 @@ def _fetch(request: urllib.request.Request) -> Answer:
         return Answer(error.code, json.loads(error.read()))
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def start(port: int, output: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Start `serve`; standard output and error go to `output`."""
     with output.open("wb") as file:

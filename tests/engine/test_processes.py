@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import PYTHON, ROOT, TRAINING, EngineProcess, free_port, start, stop
+from tests.engine.conftest import PYTHON, ROOT, TRAINING, EngineProcess, start, stop
+from tests.fakes.ports import free_port
 
 
 def batch(lines: list[bytes]) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import socket
@@ -64,6 +65,19 @@ class RunningConsole:
             "UPDATE sessions SET stage = 'open', factor_at = now() WHERE user_id = (SELECT id FROM users WHERE name = :name)",
             name=name,
         )
+
+    async def heard(self) -> None:
+        """Wait until a page's stream is open and the database's notifications reach it."""
+        async with asyncio.timeout(30):
+            while not (
+                self.listener._subscribers
+                and await self.rows(
+                    """SELECT 1 FROM pg_stat_activity WHERE application_name = 'planton-listen' AND state = 'idle'
+                           AND datname = current_database() AND query = :listens""",
+                    listens=f'LISTEN "{CONSOLE}"',
+                )
+            ):
+                await asyncio.sleep(0.01)
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
         """Rows of a query."""

@@ -16,6 +16,7 @@ from typing import Any
 from bot.core.clock import Clock
 from bot.core.messages import Platform
 from bot.sandbox.graph import Call, EchoCallback, Graph, GraphAccount, GraphServer, Mood, Script, Sent
+from tests.fakes.ports import free_port
 
 __all__ = ["IG", "PAGE", "SECRET", "TOKEN", "Mood", "Script", "ScriptedGraph"]
 
@@ -38,7 +39,7 @@ class ScriptedGraph:
     ) -> None:
         accounts = accounts or [GraphAccount(PAGE, TOKEN, SECRET, IG)]
         self.graph = Graph(accounts, clock, latency, strict, on_echo, echo_delay)
-        self._server = GraphServer(self.graph, host)
+        self._server = GraphServer(self.graph, host, free_port())  # listens there anew
 
     async def __aenter__(self) -> ScriptedGraph:
         await self._server.start()
@@ -101,7 +102,7 @@ class ScriptedGraph:
         for person in people:
             self.graph.person_wrote(person, platform=Platform.INSTAGRAM)
 
-    async def wait_for(self, person: str, count: int = 1, timeout: float = 5.0) -> list[Any]:
+    async def wait_for(self, person: str, count: int = 1, timeout: float = 60.0) -> list[Any]:
         """Wait until `count` messages reached the person; fails the test after `timeout` seconds."""
         end = time.monotonic() + timeout
         while len(self.texts(person)) < count:

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.scenario.system import free_port
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ROOT / "deploy" / "nginx"
@@ -105,7 +105,7 @@ class Nginx:
         """Until it listens; ends it."""
         process = subprocess.Popen(self._command(), stderr=(self.here / "start.log").open("wb"))
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not (self.here / "nginx.pid").exists() or not (self.here / "nginx.pid").read_text():
                 assert process.poll() is None, self.logs()
                 assert time.monotonic() < deadline, self.logs()
@@ -113,7 +113,7 @@ class Nginx:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(10)
+            process.wait(60)
 
 
 def program() -> str:

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 
+from tests.fakes.ports import free_port
+
 CLIENT, SECRET = "planton", "secret of the client"
 
 
@@ -91,9 +93,7 @@ class OidcServer:
 @contextlib.contextmanager
 def running_oidc_server() -> Iterator[OidcServer]:
     """Start the process, and end it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.fakes.oidc_server", str(port)],
         cwd=Path(__file__).parents[2],
@@ -106,7 +106,7 @@ def running_oidc_server() -> Iterator[OidcServer]:
         yield OidcServer(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -39,7 +39,7 @@ from bot.settings import SECRETS
 from bot.store.embedded import Embedded, die_with_parent
 from tests.fakes.graph import PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.leaks import check
-from tests.scenario.system import free_port
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("gateway", "worker", "sender", "console")

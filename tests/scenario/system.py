@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -44,27 +43,11 @@ from bot.worker.turn import TurnRules
 from bot.worker.worker import Worker, WorkerDeps
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
+from tests.fakes.ports import free_port
 
 DAY = datetime(2026, 1, 15, 9, 0, 30, tzinfo=timezone.utc)  # 10:00:30 in Paris, when the payloads were written
 KEY = b"key-of-tests"
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_ports(count: int) -> int:
-    """The first of several ports in a row that nothing listens on."""
-    while True:
-        first = free_port()
-        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as held:
-            for port in range(first, first + count):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
 
 
 @dataclass
@@ -156,7 +139,7 @@ class System:
             person=person,
         )
 
-    async def settled(self, timeout: float = 8.0, waiting: bool = False) -> None:
+    async def settled(self, timeout: float = 60.0, waiting: bool = False) -> None:
         """Wait until every event has its disposition (or waits, if `waiting`) and the outbox is empty."""
         end = asyncio.get_running_loop().time() + timeout
         while True:
@@ -192,7 +175,7 @@ async def running(
     at: datetime = DAY,
     app_id: str | None = "512340000000001",
     timing: Timing | None = None,
-    store_timeout: float = 2.0,
+    store_timeout: float = 20.0,
     graph: ScriptedGraph | None = None,
     proxy_url: str | None = None,
     page: str = PAGE,
@@ -319,13 +302,12 @@ async def running(
 
 
 async def _listens(port: int) -> None:
-    for _ in range(500):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return
-    raise AssertionError("the gateway did not start")
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return await writer.wait_closed()

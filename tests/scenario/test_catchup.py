@@ -83,12 +83,12 @@ async def test_an_outage_is_caught_up_with_while_half_of_the_webhooks_come_late(
     walking = asyncio.create_task(meta.walk())
     statuses = await asyncio.gather(*late)  # these arrive during the walk
     outcome = await walking
-    await system.settled(20)
+    await system.settled()
     assert set(statuses) == {200} and outcome.error == ""
     for body in (*meta.lost[5:15], *meta.lost[-1:]):
         assert await system.post(body) == 200  # and these after it, some for the second time
     again = await meta.walk()
-    await system.settled(20)
+    await system.settled()
 
     assert (again.taken, again.told) == (0, 0)
     heard = [words for _, words in system.engine.calls]
@@ -141,7 +141,7 @@ async def test_a_human_in_metas_inbox_is_not_talked_over(system: System, meta: M
     system.graph.graph.wrote("p1", "Paul, je m’en occupe.", "m_paul", start + timedelta(minutes=8), from_page=True)
     await system.later(minutes=30)
     outcome = await meta.walk()
-    await system.settled(20)
+    await system.settled()
     assert (outcome.taken, outcome.told) == (1, 1)
     assert len(system.graph.texts("p1")) == 1
     rows = await system.rows("SELECT owner FROM conversations WHERE person = 'p1'")

@@ -33,7 +33,7 @@ async def test_five_hundred_messages_from_a_hundred_people(system: System) -> No
     for start in range(0, len(bodies), 20):
         statuses += await asyncio.gather(*(system.post(body) for body in bodies[start : start + 20]))
     assert set(statuses) == {200}
-    await system.settled(30)
+    await system.settled()
 
     rows = await system.rows("SELECT disposition, count(*) AS n FROM events GROUP BY 1")
     assert sum(row.n for row in rows) == PEOPLE * EACH

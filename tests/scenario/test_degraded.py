@@ -20,7 +20,7 @@ SORRY, LATE = "L’assistant automatique est en panne pour le moment.", "Je ne p
 async def tried(system: System, more: int = 1) -> None:
     """Wait until the engine was asked in vain some more times."""
     goal = len(system.engine.calls) + more
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(system.engine.calls) < goal:
             await system.wake()
             await asyncio.sleep(0.02)
@@ -35,7 +35,7 @@ async def in_the_inbox(system: System, words: str) -> None:
 
 async def sent(system: System) -> None:
     """Wait until the outbox is empty, whatever still waits to be understood."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await system.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
             await asyncio.sleep(0.02)
 
@@ -138,7 +138,7 @@ async def test_a_look_before_the_debounce_is_over_does_not_begin_the_outage_anew
         await goes_on(system, 30)
         [before] = await system.rows("SELECT engine_away_since FROM conversations")
         await system.say("p1", "à Lyon")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await system.rows("SELECT 1 FROM events WHERE waiting = 'debounce'"):
                 async with system.database.begin() as connection:
                     await connection.execute(
@@ -172,7 +172,7 @@ async def test_a_human_in_the_inbox_who_answers_during_the_outage_keeps_the_word
     await tried(system)
     await system.later(seconds=30)
     await in_the_inbox(system, "Bonjour, j’arrive")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await system.rows("SELECT 1 FROM conversations WHERE owner = 'inbox'"):
             await asyncio.sleep(0.02)
     await goes_on(system, NOTICE.total_seconds())

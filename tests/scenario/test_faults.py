@@ -22,6 +22,7 @@ import pytest_asyncio
 from bot.core.trace import trace_id
 from tests.fakes.collector import collector, spans_of
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+from tests.fakes.ports import free_ports
 from tests.scenario import leaking
 from tests.scenario.faults import BY_NAME, FAULTS, Fault, World, sane, strike
 from tests.scenario.processes import (
@@ -38,7 +39,6 @@ from tests.scenario.processes import (
     settled,
     until,
 )
-from tests.scenario.system import free_ports
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 

@@ -21,8 +21,8 @@ from bot.app import model
 from bot.core.errors import EngineDown, SetupError
 from bot.dialogue.client import EngineClient
 from bot.trainer import engines
+from tests.fakes.ports import free_port
 from tests.scenario.processes import ROOT, until
-from tests.scenario.system import free_port
 
 NEVER = 1000.0
 
@@ -172,15 +172,15 @@ async def test_a_new_model_takes_over_under_a_flow_of_messages_and_none_is_refus
     async with started(tmp_path) as there:
         (old,) = there.pids()
         async with Flow(there.urls) as flow:
-            await until(lambda: len(flow.said) > 20, 10, "messages flow")
+            await until(lambda: len(flow.said) > 20, 30, "messages flow")
             slow = asyncio.create_task(flow.client.understand("slow"))  # a turn that the old engine has to finish
             status = await there.want(there.model("nouveau", load=0.5))
             assert (await slow).intent == "ancien"
-            await until(lambda: flow.said[-1] == "nouveau", 10, "the new model answers")
+            await until(lambda: flow.said[-1] == "nouveau", 30, "the new model answers")
         assert flow.failed == []
         assert set(flow.said) == {"ancien", "nouveau"}
         assert (status.state, status.failure, status.models) == (engines.DONE, "", {"nouveau.tar.gz"})
-        await until(lambda: old not in there.pids(), 10, "the old engine has left")
+        await until(lambda: old not in there.pids(), 30, "the old engine has left")
         assert len(there.pids()) == 1
         assert "Traceback" not in there.said
 
@@ -202,7 +202,7 @@ async def test_a_model_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
     async with started(tmp_path, patience=1.0) as there:
         status = await there.want(there.model("lent", load=NEVER))
         assert "n’était pas prêt" in status.failure
-        await until(lambda: len(there.pids()) == 1, 10, "the slow one is gone")
+        await until(lambda: len(there.pids()) == 1, 30, "the slow one is gone")
         assert (await there.want(there.model("vif"))).models == {"vif.tar.gz"}
 
 
@@ -220,8 +220,8 @@ async def test_while_an_engine_is_away_it_is_said_at_once_and_it_comes_back_with
         client = EngineClient(there.urls)
         with contextlib.suppress(EngineDown):
             await client.understand("bonjour")
-        await until(lambda: there.pids() not in ([], [pid]), 10, "another one starts")
-        await until(client.ready, 20, "ready again", every=0.1)
+        await until(lambda: there.pids() not in ([], [pid]), 30, "another one starts")
+        await until(client.ready, 30, "ready again", every=0.1)
         assert (await client.understand("bonjour")).intent == "ancien"
         await client.close()
 
@@ -230,17 +230,17 @@ async def test_an_engine_that_dies_during_the_hand_over_is_replaced_by_the_new_o
     async with started(tmp_path) as there:
         (old,) = there.pids()
         wish = engines.ask(there.var, there.model("nouveau", load=0.5))
-        await until(lambda: len(there.pids()) == 2, 10, "the second engine starts")
+        await until(lambda: len(there.pids()) == 2, 30, "the second engine starts")
         os.kill(old, signal.SIGKILL)
-        await until(lambda: engines.status(there.var).state == engines.DONE, 20, "it took over")
+        await until(lambda: engines.status(there.var).state == engines.DONE, 30, "it took over")
         assert engines.status(there.var).wanted == wish.id
         await there.serve("nouveau.tar.gz")
-        await until(lambda: len(there.pids()) == 1, 10, "one engine is left")
+        await until(lambda: len(there.pids()) == 1, 30, "one engine is left")
 
 
 async def test_several_engines_change_one_after_the_other(tmp_path: Path) -> None:
     async with started(tmp_path, seats=2) as there:
-        await until(lambda: len(engines.status(there.var).engines) == 2, 20, "both serve")
+        await until(lambda: len(engines.status(there.var).engines) == 2, 30, "both serve")
         async with Flow(there.urls) as flow:
             task = asyncio.create_task(there.want(there.model("nouveau", load=0.3)))
             most = 2
@@ -258,18 +258,18 @@ async def test_killed_with_its_launcher_and_started_again_with_what_was_publishe
     async with started(tmp_path) as there:
         await there.want(there.model("nouveau"))
         engines.ask(there.var, there.model("suivant", load=NEVER))
-        await until(lambda: len(there.pids()) == 2, 10, "a hand-over is under way")
+        await until(lambda: len(there.pids()) == 2, 30, "a hand-over is under way")
         pids = there.pids()
         assert engines.held(there.var)
         assert there.process is not None
         there.process.kill()
         there.process.wait()
-        await until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 5, "every engine is gone")
+        await until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 30, "every engine is gone")
         assert not engines.held(there.var)
         (there.models / "suivant.tar.gz").unlink()  # publishing puts it back
         there.start()
         client = EngineClient(there.urls)
-        await until(client.ready, 20, "ready again", every=0.1)
+        await until(client.ready, 30, "ready again", every=0.1)
         await there.serve("nouveau.tar.gz")
         assert (await client.understand("bonjour")).intent == "nouveau"
         await client.close()
@@ -286,7 +286,7 @@ async def test_a_hand_over_that_a_restart_cut_short_is_done_anew_and_answered(tm
         there.kill()
         assert engines.status(there.var).wanted == wish.id
         there.start()
-        await until(lambda: engines.status(there.var).wanted != wish.id, 10, "the launcher is back", every=0.02)
+        await until(lambda: engines.status(there.var).wanted != wish.id, 30, "the launcher is back", every=0.02)
         assert engines.in_service(there.models, there.var) == there.models / "ancien.tar.gz"
         await there.serve("ancien.tar.gz")
         await until(
@@ -305,7 +305,7 @@ async def test_a_hand_over_that_a_restart_cut_short_is_done_anew_and_answered(tm
 async def test_a_wish_that_a_restart_outlived_is_answered_too(tmp_path: Path) -> None:
     async with started(tmp_path) as there:
         wish = engines.ask(there.var, there.model("nouveau", load=NEVER))
-        await until(lambda: engines.status(there.var).state == engines.SWITCHING, 10, "the hand-over begins")
+        await until(lambda: engines.status(there.var).state == engines.SWITCHING, 30, "the hand-over begins")
         there.kill()
         there.model("ensuite")  # somebody went back, or trained, meanwhile
         there.start()
@@ -323,7 +323,7 @@ async def test_an_engine_that_starts_with_the_wanted_model_and_never_gets_ready_
     slow = there.model("lent", load=NEVER)
     there.start()
     try:
-        await until(lambda: engines.held(there.var) and there.pids(), 10, "the launcher runs")
+        await until(lambda: engines.held(there.var) and there.pids(), 30, "the launcher runs")
         assert "n’était pas prêt" in (await there.want(slow)).failure
         assert (await there.want(there.model("vif"))).models == {"vif.tar.gz"}
     finally:
@@ -350,7 +350,7 @@ async def test_engines_that_cannot_be_started_end_nothing_and_are_tried_again(tm
         assert (await client.understand("bonjour")).intent == "ancien"
         (pid,) = there.pids()
         os.kill(pid, signal.SIGKILL)  # and now the first one neither
-        await until(lambda: "moteur : ne démarre pas" in there.said, 10, "it is tried")
+        await until(lambda: "moteur : ne démarre pas" in there.said, 30, "it is tried")
         assert engines.status(there.var).models == set()
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=9)) as session,
@@ -381,7 +381,7 @@ async def test_a_machine_without_workbench_changes_its_model_by_a_command(tmp_pa
         async with Flow(one.urls) as flow:
             await asyncio.to_thread(model.change, one.var, model.wanted(one.models, "nouveau"), 30.0)
             await one.serve("nouveau.tar.gz")
-            await until(lambda: flow.said[-1:] == ["nouveau"], 10, "the new model answers")
+            await until(lambda: flow.said[-1:] == ["nouveau"], 30, "the new model answers")
         assert flow.failed == []
         assert engines.newest(one.models) == one.models / "nouveau.tar.gz", "the next start takes it too"
         one.model("mauvais", fail=True)  # the newest

@@ -20,18 +20,13 @@ import pytest
 from bot.app.launcher import engine_environ
 from bot.settings import KNOWN
 from bot.store.embedded import Embedded
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("gateway", "worker", "sender", "console")  # the engine, slow to start, has its own tests
 TOKEN = "PLANTON_META_PAGE_TOKEN=secret-page-token"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(true: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:

@@ -33,21 +33,21 @@ async def jammed(system: System) -> None:
     before = len(system.engine.calls)
     for number in range(16):
         await system.say(f"busy{number}", "comment porter plainte ?")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(system.engine.calls) < before + 16:
             await asyncio.sleep(0.02)
 
 
 async def sent(system: System) -> None:
     """Wait until the outbox is empty."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await system.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
             await asyncio.sleep(0.02)
 
 
 async def tried_in_vain(system: System, times: int) -> None:
     """Wait until everybody's words were handed to the engine so many times."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await system.rows("SELECT 1 FROM conversations WHERE attempts < :times", times=times):
             await asyncio.sleep(0.02)
 
@@ -170,7 +170,7 @@ async def test_a_notice_that_did_not_leave_gives_way_to_the_answer(system: Syste
     await paused(system, "p1")
     assert await notices(system).step() == 1
     system.engine.free.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await system.rows(
             "SELECT FROM events WHERE disposition = 'answered' AND conversation_id IN"
             " (SELECT id FROM conversations WHERE person = 'p1')"

@@ -56,7 +56,7 @@ async def outcome(system: System, path: Path) -> dict[str, Any]:
     system.graph.sent.clear()
     system.graph.graph.people.clear()
     status = await system.post(path.read_bytes())  # noqa: ASYNC240
-    await system.settled(12)
+    await system.settled()
     events = await system.rows("SELECT kind, disposition, reason FROM events ORDER BY at, id")
     handoffs = await system.rows("SELECT category, reason FROM handoffs ORDER BY id")
     return {

@@ -36,7 +36,7 @@ def samples(text: str) -> dict[str, dict[str, float]]:
 
 async def looked_at(system: System) -> None:
     """Wait until a worker has looked at everybody, also where nothing was left to say."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while await system.rows(
             "SELECT FROM conversations WHERE due_at <= :now OR lease_until > :now", now=system.clock.now()
         ):

@@ -25,10 +25,10 @@ from bot.store.workbench.publications import PUBLISH, Asked
 from bot.trainer import engines, publishing
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model, current
 from bot.trainer.project import Project
+from tests.fakes.ports import free_port
 from tests.fakes.project import ROOT, copied
 from tests.fakes.publishing import Launcher, World
 from tests.scenario.processes import until
-from tests.scenario.system import free_port
 from tests.scenario.test_handover import Engines, Flow
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from bot.trainer import engines
 from bot.trainer.candidates import SUFFIX
 from bot.trainer.publishing import move
+from tests.fakes.ports import free_port
 from tests.scenario.processes import until
-from tests.scenario.system import free_port
 from tests.scenario.test_handover import Engines, Flow
 from tests.trainer.conftest import Trained, clone
 
