@@ -18,17 +18,20 @@ Name = tuple[str, int]  # person, number
 class Fate:
     """What the system says it did with a message: `key` of the reply; None with `silent`: it decided to say nothing.
 
-    `urgent`: the reply went by the emergency lane, which overtakes everything by design.
+    `urgent`: the reply went by the emergency lane, which overtakes everything by design. `why`: of a silence, in the system's
+    own word.
     """
 
     key: Key | None = None
     silent: bool = False
     urgent: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A message as its person got it, part by part; `overlapped`: an earlier one was still under way."""
+    """A message as its person got it, part by part; `overlapped`: an earlier one, no emergency, was still under way.
+    `key` None: it answers no message that could be told."""
 
     person: str
     key: Key | None
@@ -46,6 +49,8 @@ class Account:
     doubled: int = 0
     disordered: int = 0  # persons
     silent: int = 0
+    silences: Counter[str] = field(default_factory=Counter)  # the silent ones by `Fate.why`
+    unclaimed: int = 0  # arrivals that answer no message that could be told
     replies: dict[Name, float] = field(default_factory=dict)  # when the reply's first part arrived
     notes: list[str] = field(default_factory=list)
 
@@ -70,12 +75,14 @@ def account(acknowledged: Iterable[Name], fates: Mapping[Name, Fate], arrivals: 
         fate = fates.get(name)
         if fate is not None and fate.silent:
             result.silent += 1
+            result.silences[fate.why] += 1
         elif fate is None or fate.key is None or (name[0], fate.key) not in first:
             result.lost += 1
             result.note(f"lost {name}: {fate}")
         else:
             claimed.add((name[0], fate.key))
             result.replies[name] = first[name[0], fate.key]
+    result.unclaimed = sum(arrival.key is None and arrival.person in people for arrival in arrivals)
     _doubled(result, people, arrivals, claimed)
     _disordered(result, people, fates, arrivals)
     return result
@@ -96,7 +103,7 @@ def _doubled(result: Account, people: set[str], arrivals: Sequence[Arrival], cla
 
 
 def _disordered(result: Account, people: set[str], fates: Mapping[Name, Fate], arrivals: Sequence[Arrival]) -> None:
-    """People whose replies came in another order than their messages, or two at once."""
+    """People whose ordinary replies came in another order than their messages, or two at once."""
     answers: dict[tuple[str, Key], int] = {}
     for (person, number), fate in fates.items():
         if fate.key is not None and not fate.urgent:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.benchmark import drive, load, messages, stock
-from scripts.benchmark.accounting import Account, Name
+from scripts.benchmark.accounting import Name
 from scripts.benchmark.drive import Measured
 from scripts.benchmark.systems import Edge, Engine, GraphProcess, Planton, Stock, graph, running
 
@@ -41,6 +41,21 @@ class Row:
         return sum(a.lost for a in told), sum(a.doubled for a in told), sum(a.disordered for a in told)
 
     @property
+    def silent(self) -> int:
+        """Messages that it chose not to answer, in both."""
+        return self.full.account.silent + self.calm.account.silent
+
+    @property
+    def unclaimed(self) -> int:
+        """Replies that answer no message that could be told, in both."""
+        return self.full.account.unclaimed + self.calm.account.unclaimed
+
+    @property
+    def refused(self) -> int:
+        """Webhooks that were refused and posted again, in both."""
+        return self.full.refused + self.calm.refused
+
+    @property
     def replies(self) -> bool:
         """Whether it answers at all."""
         return bool(self.calm.replies)
@@ -48,10 +63,12 @@ class Row:
 
 @dataclass
 class Comparison:
-    """The rows, and the seconds that each part of a measurement lasted."""
+    """The rows, and the seconds that each part of a measurement lasted. `failed`: actions of stock Rasa that broke off, by its
+    own log."""
 
     seconds: float
     rows: list[Row] = field(default_factory=list)
+    failed: int = 0
 
     def rate(self, system: str, latency: float | None = None) -> float:
         """What a system sustains, at the Graph API's latency if that matters to it; 0 when it was not measured."""
@@ -86,6 +103,7 @@ def compare(latencies: list[float], seconds: float, tell: Callable[[Measured], N
             for latency in latencies:
                 meta.answer_after(latency)
                 found.rows.append(_both(STOCK, latency, rasa, meta, FEW // 2, seconds, tell, _stock(meta, expected)))
+            found.failed = rasa.failed_actions()
             found.rows.append(
                 _both(REST, None, rasa, None, FEW, seconds, tell, _direct, None, load.REST, "/webhooks/rest/webhook")
             )
@@ -167,14 +185,3 @@ def _closed(
     more = {"path": path} if path else {}
     order = drive.job(system, replies, kind, people=crowd, in_flight=in_flight, seconds=seconds, **more)
     return drive.measure(name, system, order, meta, settling(people, texts), skip=seconds / 4)
-
-
-def total(rows: list[Row]) -> Account:
-    """The sums over rows."""
-    told = [account for row in rows for account in (row.full.account, row.calm.account)]
-    return Account(
-        sum(a.messages for a in told),
-        sum(a.lost for a in told),
-        sum(a.doubled for a in told),
-        sum(a.disordered for a in told),
-    )

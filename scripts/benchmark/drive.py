@@ -82,7 +82,7 @@ class Measured:
     acks: list[float] = field(default_factory=list)
     replies: list[float] = field(default_factory=list)
     account: Account = field(default_factory=Account)
-    refused: int = 0
+    refused: int = 0  # webhooks answered 503, or not at all, and posted again
     use: dict[str, Use] = field(default_factory=dict)
     late: float = 0.0
     last: float = 0.0  # from the start to the last reply
@@ -106,7 +106,11 @@ class Measured:
         if self.replies:
             said.append(f"  answered      {span(self.replies, 50, 95, 99)}")
         told = self.account
-        said.append(f"  lost {told.lost}, doubled {told.doubled}, out of order {told.disordered}, silent {told.silent}")
+        whys = ", ".join(f"{why} {count}" for why, count in told.silences.most_common() if why)
+        said.append(
+            f"  lost {told.lost}, doubled {told.doubled}, out of order {told.disordered}, silent {told.silent}"
+            + (f" ({whys})" if whys else "")
+        )
         said += [f"    {note}" for note in told.notes]
         for name, use in sorted(self.use.items(), key=lambda item: -item[1].cpu):
             each = 1000 * use.cpu / max(1, self.messages)

@@ -33,18 +33,33 @@ class Book:
 
     def __init__(self, latency: float) -> None:
         self.latency = latency
-        self.sent: list[tuple[str, str, str, float, bool]] = []  # person, metadata, text, monotonic seconds, overlapped
+        # Person, metadata, text, monotonic seconds, the metadata of those that were under way to the person when it began.
+        self.sent: list[tuple[str, str, str, float, list[str]]] = []
         self.calls: Counter[str] = Counter()
-        self.busy: dict[str, int] = defaultdict(int)
+        self.busy: dict[str, list[str]] = defaultdict(list)
         self.followers: set[asyncio.Transport] = set()
 
-    def accept(self, person: str, message: dict[str, Any], overlapped: bool) -> str:
-        """A message reached its person; its mid."""
+    def begin(self, person: str, message: dict[str, Any]) -> list[str]:
+        """A message is on its way; the metadata of those that are already."""
+        before = list(self.busy[person])
+        self.busy[person].append(_metadata(message))
+        return before
+
+    def accept(self, person: str, message: dict[str, Any], under_way: list[str]) -> str:
+        """A message reached its person; its mid. `under_way`: what `begin` said."""
+        self.busy[person].remove(_metadata(message))
+        if not self.busy[person]:
+            del self.busy[person]
         text = str(message.get("text") or _text_of(message))
-        self.sent.append((person, str(message.get("metadata") or ""), text, time.monotonic(), overlapped))
+        self.sent.append((person, _metadata(message), text, time.monotonic(), under_way))
         for follower in self.followers:
             follower.write(f"{person}\n".encode())
         return f"m_bench_graph_{len(self.sent)}"
+
+
+def _metadata(message: dict[str, Any]) -> str:
+    """The mark of whoever sent it; empty where there is none."""
+    return str(message.get("metadata") or "")
 
 
 def _text_of(message: dict[str, Any]) -> str:
@@ -119,15 +134,11 @@ class Door(asyncio.Protocol):
             self._later(0.0, 400, _error(100, "The message must hold text or an attachment"))
         else:
             book.calls["message"] += 1
-            overlapped = book.busy[person] > 0
-            book.busy[person] += 1
-            asyncio.get_running_loop().call_later(book.latency, self._deliver, person, message, overlapped)
+            under_way = book.begin(person, message)
+            asyncio.get_running_loop().call_later(book.latency, self._deliver, person, message, under_way)
 
-    def _deliver(self, person: str, message: dict[str, Any], overlapped: bool) -> None:
-        self._book.busy[person] -= 1
-        if not self._book.busy[person]:
-            del self._book.busy[person]
-        mid = self._book.accept(person, message, overlapped)
+    def _deliver(self, person: str, message: dict[str, Any], under_way: list[str]) -> None:
+        mid = self._book.accept(person, message, under_way)
         self._answer(200, {"recipient_id": person, "message_id": mid})
 
     def _control(self, what: str, query: dict[str, str]) -> None:

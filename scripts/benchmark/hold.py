@@ -148,9 +148,9 @@ def _reply(found: Measured, _: Scenario, __: Growth) -> Verdict:
 
 
 def _within(found: Measured, scenario: Scenario, _: Growth) -> Verdict:
-    # What was not answered in time counts as never.
+    # What was not answered in time counts as never; what is silent by design is with an agent, or wants no answer.
     last = found.last if len(found.replies) + found.account.silent >= found.messages else float("inf")
-    return _at_most("dernière réponse, depuis le début", last, 240.0, lambda s: f"{s:.0f} s", False)
+    return _at_most("tous répondus ou confiés à un agent, depuis le début", last, 240.0, lambda s: f"{s:.0f} s", False)
 
 
 def nothing(told: Account, posted: int) -> Verdict:

@@ -63,7 +63,8 @@ class Job:
 
 @dataclass
 class Posted:
-    """What became of one message at the door; moments are monotonic seconds. `replied`: of a closed job or a direct answer."""
+    """What became of one message at the door; moments are monotonic seconds. `replied`: of a closed job or a direct answer.
+    `refusals`: of its webhook, told by the first of the messages in it."""
 
     person: str
     number: int
@@ -166,8 +167,8 @@ class Load:
             if now - began > self._job.give_up:
                 break
             await asyncio.sleep(min(4.0, 0.3 * 1.5**refusals))
+        posted[0].refusals = refusals
         for one in posted:
-            one.refusals = refusals
             one.acked = now if response.status == 200 else None
             if one.acked is not None and self._said(one.person, response.body):
                 one.replied = now

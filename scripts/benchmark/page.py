@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +35,42 @@ PROCESSES = {
 
 def put(name: str, block: str, page: Path = PAGE) -> None:
     """Replace the block of that name. Raises SystemExit when the page has no such marks."""
-    before = page.read_text(encoding="utf-8")
-    start, end = f"<!-- mesure {name} -->", f"<!-- fin {name} -->"
-    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    if not pattern.search(before):
-        raise SystemExit(f"{page}: no marks « {start} » … « {end} »")
-    page.write_text(pattern.sub(lambda _: f"{start}\n\n{block.strip()}\n\n{end}", before), encoding="utf-8")
+    if lacking := missing(name, page):
+        raise SystemExit(lacking)
+    start, end = _marks(name)
+    text = _block(name).sub(lambda _: f"{start}\n\n{block.strip()}\n\n{end}", page.read_text(encoding="utf-8"))
+    page.write_text(text, encoding="utf-8")
+
+
+def missing(name: str, page: Path = PAGE) -> str:
+    """What to do when the page has no place for the block of that name; empty when it has one."""
+    if _block(name).search(page.read_text(encoding="utf-8")):
+        return ""
+    start, end = _marks(name)
+    return f"{page.name}: no marks for « {name} ». Under a heading of its own, add the two lines {start} and {end}"
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- mesure {name} -->", f"<!-- fin {name} -->"
+
+
+def _block(name: str) -> re.Pattern[str]:
+    start, end = map(re.escape, _marks(name))
+    return re.compile(f"{start}.*?{end}", re.DOTALL)
 
 
 # The machine
 
 
-def circumstances(command: str, stolen: float) -> str:
-    """Where, when and with what a block was measured; `stolen`: the share of CPU time that the host gave to others."""
+def circumstances(command: str, stolen: float, engine: bool = True) -> str:
+    """Where, when and with what a block was measured; `stolen`: the share of CPU time that the host gave to others. `engine`:
+    whether Rasa took part."""
     memory = psutil.virtual_memory().total / 2**30
+    played = f" et {_engine_version()}, modèle `{model().name[:8]}`" if engine else ""
     said = [
         f"`{command}`, le {time.strftime('%Y-%m-%d à %H:%M')}, version {_commit()}.",
         f"Machine : {_processor()}, {os.cpu_count()} cœurs, {memory:.0f} Go, {platform.system()} {platform.release()} ;",
-        f"Python {platform.python_version()} et {_engine_version()}, modèle `{model().name[:8]}`.",
+        f"Python {platform.python_version()}{played}.",
     ]
     if stolen >= 0.005:
         said.append(f"Pendant la mesure, l’hôte a repris {percent(stolen)} du temps de processeur (« steal »).")
@@ -131,6 +149,28 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+# What became of the messages
+
+LOST = (
+    "« Perdus » : jamais pris, ou accusés de réception puis restés sans réponse et sans personne pour les lire. N’est pas perdu un "
+    "message sans réponse à dessein : confié à un agent, couvert par une réponse d’urgence, ou ignoré (un silence voulu)."
+)
+SILENCES = {
+    "confiés à un agent": ("to_agent", "handed_off"),
+    "couverts par une réponse d’urgence": ("emergency",),
+    "ignorés": ("ignored",),
+}
+
+
+def fates(measured: Measured) -> str:
+    """How many webhooks were refused, and how many messages were left without a reply on purpose."""
+    told = measured.account
+    refused = f"Webhooks refusés (503, ou sans réponse), que Meta a renvoyés : {number(measured.refused)}."
+    kinds = [(name, sum(told.silences[why] for why in whys)) for name, whys in SILENCES.items()]
+    said = ", ".join(f"{name} : {number(count)}" for name, count in kinds if count)
+    return f"{refused} Sans réponse à dessein : {number(told.silent)}{f' ({said})' if said else ''}."
+
+
 # The comparison
 
 
@@ -138,31 +178,45 @@ def comparison(found: Comparison) -> str:
     """Its table, what it comes to, and each process."""
     head = (
         "système", "Graph", "messages/s soutenus", "accusé p50 / p99", "réponse p50 / p95 / p99",
-        "perdus", "doublés", "désordre", "processeur par message", "mémoire",
+        "perdus", "doublés", "désordre", "sans réponse à dessein", "refusés", "processeur par message", "mémoire",
     )  # fmt: skip
     return "\n\n".join(
         [
             table(head, [_row(row) for row in found.rows]),
+            f"{LOST} « Refusés » : webhooks sans 200, renvoyés. {_of_stock(found)}".strip(),
             "\n".join(f"- {line}" for line in conclusions(found)),
             "Par processus, pendant la recherche du débit (processeur par message, mémoire à la fin) :",
-            table(
-                ("système", "Graph", "processus", "processeur par message", "mémoire"), _processes(_middle(found.rows))
-            ),
+            table(("système", "Graph", "processus", "processeur par message", "mémoire"), _processes(found.rows)),
             "![Messages par seconde soutenus, par système et par délai de l’API Graph](images/bench-debit.svg)",
         ]
     )
 
 
+def _of_stock(found: Comparison) -> str:
+    """What the losses of stock Rasa are."""
+    rows = [row for row in found.rows if row.system == STOCK]
+    if not rows:
+        return ""
+    unclaimed = number(sum(row.unclaimed for row in rows))
+    return (
+        "Canal Facebook de Rasa : ses réponses ne portent pas de marque et sont reconnues à leurs mots, toutes les "
+        f"formulations d’une même réponse comptant pour une ; {unclaimed} n’ont pu être attribuées à aucun message. Le journal de "
+        f"Rasa dit {number(found.failed)} actions interrompues par une erreur : le canal accuse alors réception, et la personne "
+        "n’a pas de réponse."
+    )
+
+
 def _row(row: Row) -> list[str]:
-    lost, doubled, disordered = row.wrong
     answers = row.replies
+    became = (*row.wrong, row.silent)
     return [
         row.system,
         "" if row.latency is None else f"{row.latency * 1000:.0f} ms",
         number(row.full.rate, 1),
         span(row.calm.acks, 50, 99),
         span(row.calm.replies, 50, 95, 99) if answers else "—",
-        *((number(lost), number(doubled), number(disordered)) if answers else ("—", "—", "—")),
+        *(number(count) if answers else "—" for count in became),
+        number(row.refused),
         f"{number(row.full.cpu(), 1)} ms",
         f"{number(row.full.memory)} Mo",
     ]
@@ -200,12 +254,6 @@ def conclusions(found: Comparison) -> list[str]:
     return said
 
 
-def _middle(rows: Sequence[Row]) -> list[Row]:
-    """The rows of one latency, and those of none: a process uses about the same at any."""
-    latencies = sorted({row.latency for row in rows if row.latency is not None})
-    return [row for row in rows if row.latency in (None, *latencies[len(latencies) // 2 :][:1])]
-
-
 def _processes(rows: Iterable[Row]) -> Iterable[list[str]]:
     for row in rows:
         latency = "" if row.latency is None else f"{row.latency * 1000:.0f} ms"
@@ -236,8 +284,9 @@ def held(found: Held) -> str:
     said = [
         f"{number(measured.messages)} messages, {number(scenario.rate, 1)} par seconde pendant {number(scenario.seconds)} s ; "
         f"dernière réponse après {number(measured.last, 1)} s. Accusé p50 / p99 : {span(measured.acks, 50, 99)}. "
-        f"Réponse p50 / p95 / p99 : {span(measured.replies, 50, 95, 99)}.",
+        f"Réponse p50 / p95 / p99 : {span(measured.replies, 50, 95, 99)}. {fates(measured)}",
         verdicts(found.verdicts),
+        LOST,
         table(("processus", "processeur", "par message", "mémoire"), _uses(measured)),
     ]
     if found.growth:
@@ -260,21 +309,48 @@ def _uses(measured: Measured) -> Iterable[list[str]]:
 
 
 def crisis(found: Storm) -> str:
-    """Verdicts, and when each class was answered."""
+    """What came in and what became of it; verdicts; when each class and each turn was answered; each process."""
     measured = found.measured
+    people, twice = found.told
     said = [
-        f"{number(measured.account.messages)} messages pris. Accusé p50 / p99 : {span(measured.acks, 50, 99)}. "
-        f"Au plus {number(max(count for _, count in found.curve))} messages en attente."
+        f"{_pace(found)} Au plus {number(max(count for _, count in found.curve))} messages en attente.",
+        f"{fates(measured)} Personnes averties que la réponse tarde : {number(people)}, dont {number(twice)} deux fois. Réponses "
+        f"d’urgence à des messages des autres classes : {number(found.alarms)}.",
+        verdicts(found.verdicts),
+        LOST,
+        _waits("classe", storm.NAMES, found.classes),
+        "Les réponses ordinaires, selon le rang du message (celles d’urgence n’attendent personne) :",
+        _waits("message", storm.TURNS, found.turns),
+        table(("processus", "processeur", "par message", "mémoire"), _uses(measured)),
     ]
-    if found.drained:
-        said[0] += f" Tout était répondu {number(found.drained)} s après le premier message."
-    said.append(verdicts(found.verdicts))
-    rows = [
-        [storm.NAMES[kind], number(len(values)), *(duration(percentile(values, p)) for p in (50, 95, 99, 100))]
-        for kind, values in sorted(found.classes.items(), key=lambda item: list(storm.NAMES).index(item[0]))
-    ]
-    said.append(table(("classe", "répondus", "p50", "p95", "p99", "le dernier"), rows))
     return "\n\n".join(said)
+
+
+def _pace(found: Storm) -> str:
+    """How many messages, how fast."""
+    measured, taken = found.measured, found.measured.account.messages
+    if found.factor:
+        lasted, times = len(found.rates), number(found.factor, int(found.factor % 1 > 0))
+        return (
+            f"{times} fois plus vite que novembre 2015 : {number(taken)} messages pris en {number(lasted)} s, "
+            f"{number(taken / lasted, 1)} par seconde en moyenne, {number(max(found.rates))} au plus fort ; dernière réponse après "
+            f"{number(measured.last, 1)} s. Accusé p50 / p99 : {span(measured.acks, 50, 99)}."
+        )
+    return (
+        f"{number(taken)} messages pris ; plus rien n’attendait {number(found.drained)} s après le premier, soit "
+        f"{number(taken / found.drained, 1)} par seconde. Accusé des personnes en danger, p50 / p99 : "
+        f"{span(measured.acks, 50, 99)}."
+    )
+
+
+def _waits(head: str, names: Mapping[str, str], waits: Mapping[str, Sequence[float]]) -> str:
+    """A line for each of `names` that was answered."""
+    rows = [
+        [said, number(len(waits[kind])), *(duration(percentile(waits[kind], p)) for p in (50, 95, 99, 100))]
+        for kind, said in names.items()
+        if kind in waits
+    ]
+    return table((head, "répondus", "p50", "p95", "p99", "le dernier"), rows)
 
 
 # Pictures
@@ -292,11 +368,13 @@ def draw_comparison(found: Comparison) -> None:
     draw("rates", {"rows": rows}, "bench-debit.svg")
 
 
-def draw_crisis(found: Storm) -> None:
-    """docs/images/bench-crise.svg."""
-    draw("crisis", {"rates": found.rates, "waiting": found.curve, "dangers": found.dangers}, "bench-crise.svg")
+def draw_crisis(found: Storm) -> str:
+    """docs/images/bench-crise-40.svg, for forty times as fast; what shows it on the page."""
+    name = f"bench-crise-{found.factor:g}.svg"
+    draw("crisis", {"rates": found.rates, "waiting": found.curve, "dangers": found.dangers}, name)
+    return f"![Messages reçus et en attente ; délai de réponse aux personnes en danger](images/{name})"
 
 
-def said_by(command: Sequence[str] = tuple(sys.argv[1:])) -> str:
+def said_by(command: Sequence[str] = tuple(sys.argv[1:]), program: str = "scripts.benchmark") -> str:
     """The command that is running, as it is typed."""
-    return " ".join(["python -m scripts.benchmark", *command])
+    return " ".join([f"python -m {program}", *command])

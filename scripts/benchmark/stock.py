@@ -1,22 +1,46 @@
 """Which message each reply of stock Rasa answers: its channel leaves no mark, so its words say so.
 
 Before the measurement each talk is played once, one message after the other: what a message is answered stands between
-its post and its acknowledgement, since that channel acknowledges last.
+its post and its acknowledgement, since that channel acknowledges last. Of a response with several wordings Rasa draws one
+each time: any of them is the same reply here.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from scripts.benchmark import drive, messages
 from scripts.benchmark.accounting import Arrival, Fate, Name
 from scripts.benchmark.load import Posted
-from scripts.benchmark.systems import GraphProcess, Stock
+from scripts.benchmark.systems import ROOT, GraphProcess, Stock
 
 Talk = tuple[str, ...]
 Expected = Mapping[Talk, Sequence[Sequence[str]]]  # the texts that each message of a talk is answered with
+
+
+def alike(responses: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """Each part of a wording, as the Facebook channel cuts it, → the same part of the response's first wording."""
+    found: dict[str, str] = {}
+    for wordings in responses.values():
+        first, *others = [_parts(wording.get("text") or "") for wording in wordings]
+        for other in others:
+            found.update(zip(other, first, strict=False))
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    """What the channel sends: with up to three buttons the whole text, else its paragraphs one by one."""
+    return [text.strip(), *text.strip().split("\n\n")]
+
+
+@cache
+def _alike() -> dict[str, str]:
+    return alike(YAML(typ="safe").load(ROOT / "domain.yml")["responses"])
 
 
 def talks(count: int) -> list[list[str]]:
@@ -52,7 +76,7 @@ def settled(graph: GraphProcess, people: str, expected: Expected, written: Mappi
         talks: dict[str, list[str]] = defaultdict(list)
         for (person, _), text in sorted(written.items()):
             talks[person].append(text)
-        return attribute({p.person: _of(expected, talks[p.person]) for p in posted}, graph.sent(), people)
+        return attribute({p.person: _of(expected, talks[p.person]) for p in posted}, graph.sent(), people, _alike())
 
     return settle
 
@@ -63,26 +87,37 @@ def _of(expected: Expected, begun: list[str]) -> Sequence[Sequence[str]]:
 
 
 def attribute(
-    replies: Mapping[str, Sequence[Sequence[str]]], sent: Iterable[Sequence[Any]], people: str
+    replies: Mapping[str, Sequence[Sequence[str]]],
+    sent: Iterable[Sequence[Any]],
+    people: str,
+    same: Mapping[str, str] | None = None,
 ) -> tuple[dict[Name, Fate], list[Arrival]]:
-    """Fates and arrivals, from what each person's messages are answered with and what they got.
+    """Fates and arrivals, from what each person's messages are answered with and what they got. `same`: of `alike`.
 
-    A text that answers two messages of a person is given to the first that still lacks it.
+    A text that answers two messages of a person is given to the first that still lacks it; one that answers none has no key.
     """
+    one = dict(same or {})
+    expected = {
+        person: [[one.get(text, text) for text in texts] for texts in all_texts]
+        for person, all_texts in replies.items()
+    }
     fates = {
-        (person, number): Fate(number, silent=not texts) for person, all_texts in replies.items()
+        (person, number): Fate(number, silent=not texts) for person, all_texts in expected.items()
         for number, texts in enumerate(all_texts)
     }  # fmt: skip
     got: Counter[tuple[str, int, str]] = Counter()
     arrivals = []
-    for person, _, text, at, overlapped in sent:
+    for person, _, said, at, under_way in sent:
         if not person.startswith(people):
             continue
-        fits = [number for number, texts in enumerate(replies.get(person, ())) if text in texts]
-        lacking = [n for n in fits if got[person, n, text] < list(replies[person][n]).count(text)]
+        text = one.get(said, said)
+        fits = [number for number, texts in enumerate(expected.get(person, ())) if text in texts]
+        lacking = [n for n in fits if got[person, n, text] < expected[person][n].count(text)]
         if fits:
             number = (lacking or fits)[0]
-            part = list(replies[person][number]).index(text)
+            part = expected[person][number].index(text)
             got[person, number, text] += 1
-            arrivals.append(Arrival(person, number, part, at, overlapped))
+            arrivals.append(Arrival(person, number, part, at, bool(under_way)))
+        else:
+            arrivals.append(Arrival(person, None, 0, at))
     return fates, arrivals

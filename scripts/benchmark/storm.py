@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bot.app.policy import lexicon, score, score_of
@@ -16,6 +16,7 @@ from scripts.benchmark.accounting import Account, Name, account, percentile
 from scripts.benchmark.crisis import DANGER, Written
 from scripts.benchmark.drive import Measured
 from scripts.benchmark.hold import LATENCY, Verdict
+from scripts.benchmark.meter import Meter
 from scripts.benchmark.systems import ROOT, GraphProcess, Planton, graph, model, running
 
 SEEN, LATER, MISSED = "danger", "danger, moteur seul", "danger, non reconnu"
@@ -29,6 +30,13 @@ NAMES = {
     crisis.ALIKE: "« que se passe-t-il ? »",
     crisis.THANKS: "remerciement",
 }
+# Of whom a message is, as the workers see it: new conversations come before the rest.
+FIRST, BEFORE, AFTER = "first", "before", "after"
+TURNS = {
+    FIRST: "premier message d’une personne",
+    BEFORE: "autre message, avant sa première réponse",
+    AFTER: "autre message, après une première réponse",
+}
 WITHIN = 1.0  # seconds: the emergency reply's p99
 BATCH = 50  # messages in a webhook while the backlog is filled
 EACH_SECOND = 2.0  # emergencies, while the backlog waits
@@ -37,7 +45,8 @@ LOOK = 1.0  # seconds between looks at the backlog
 
 @dataclass
 class Storm:
-    """What was measured. `classes`: class → seconds to the reply; `curve`: (second, messages waiting)."""
+    """What was measured. `classes`: class → seconds to the reply; `turns`: the same of ordinary replies, by `TURNS`; `curve`:
+    (second, messages waiting); `factor`: of an hour, how many times as fast."""
 
     name: str
     measured: Measured
@@ -48,6 +57,11 @@ class Storm:
     verdicts: list[Verdict] = field(default_factory=list)
     waiting: tuple[int, int] = (0, 0)  # messages, before the first and after the last emergency
     drained: float = 0.0  # seconds until nothing waited any more
+    factor: float = 0.0
+    turns: dict[str, list[float]] = field(default_factory=dict)
+    seen: int = 0  # dangers that were to be recognised at once
+    alarms: int = 0  # messages of other classes that got the emergency reply
+    told: tuple[int, int] = (0, 0)  # people who were told that the answer will be late, and of them: twice
 
 
 class Triage:
@@ -69,6 +83,8 @@ def hour(factor: float, total: int, seed: int, tell: Callable[[Measured], None])
         people = drive.prefix()
         written = crisis.hour(total, factor, seed, people, quiet=False)
         found = _measured(f"crisis × {factor:g}", planton, meta, people, written, tell, 1800.0)
+        found.factor = factor
+        found.told = planton.ledger.told(people)
         found.verdicts = _verdicts(found, found.measured.messages)
         return found
 
@@ -80,7 +96,7 @@ def backlog(waiting: int, seconds: float, seed: int, tell: Callable[[Measured], 
         crowd = drive.prefix()
         # What drains meanwhile is put in first.
         ordinary = [w for w in crisis.hour(round(waiting * 1.5), 1.0, seed, crowd) if w.kind != DANGER]
-        began = time.monotonic()
+        began, meter = time.monotonic(), Meter({**planton.pids, "Graph API": meta.process.pid})
         filled = drive.Posting(_order(planton, ordinary, BATCH, at_once=True))
         drive.wait_until(lambda: filled.done, 600.0)
         before = planton.ledger.in_flight()[0]
@@ -92,9 +108,17 @@ def backlog(waiting: int, seconds: float, seed: int, tell: Callable[[Measured], 
         fates, arrivals = drive.of_planton(planton, meta, crowd, 1800.0)(posted)
         found.drained = time.monotonic() - began
         rest = account([(p.person, p.number) for p in posted if p.acked is not None], fates, arrivals)
-        found.classes |= _classes(ordinary, {(p.person, p.number): p.asked for p in posted}, rest, Triage(), set())
+        asked = {(p.person, p.number): p.asked for p in posted}
+        urgent = {name for name, fate in fates.items() if fate.urgent}
+        found.classes |= _classes(ordinary, asked, rest, Triage(), urgent)
+        found.turns = turns(ordinary, asked, rest, urgent)
+        found.alarms += len(urgent & rest.replies.keys())
+        found.told = planton.ledger.told(crowd, people)
         _add(found.measured.account, rest)
-        found.verdicts = [*_verdicts(found, found.measured.messages + len(posted)), _still_waiting(found, waiting)]
+        found.measured.messages += len(posted)
+        found.measured.refused += sum(p.refusals for p in posted)
+        found.measured.use = meter.use()  # of all of it, not of the dangers alone
+        found.verdicts = [*_verdicts(found, found.measured.messages), _still_waiting(found, waiting)]
         return found
 
 
@@ -160,7 +184,39 @@ def _measured(
     rates = [0] * (int(max((w.at for w in written), default=0.0)) + 1)
     for one in written:
         rates[int(one.at)] += 1
-    return Storm(name, found, classes, curve, dangers, rates)
+    return Storm(
+        name,
+        found,
+        classes,
+        curve,
+        dangers,
+        rates,
+        turns=turns(written, asked, found.account, urgent),
+        seen=len(seen),
+        alarms=sum((w.person, w.number) in urgent for w in written if w.kind != DANGER),
+    )
+
+
+def turns(
+    written: Iterable[Written], asked: dict[Name, float], told: Account, urgent: Collection[Name]
+) -> dict[str, list[float]]:
+    """Seconds to the ordinary replies, by `TURNS`: a person's first message, and those after it. `urgent`: what got the
+    emergency reply, which waits for nobody."""
+    first: dict[str, int] = {}
+    for one in written:
+        first[one.person] = min(one.number, first.get(one.person, one.number))
+    answered: dict[str, float] = {}
+    for (person, number), at in told.replies.items():
+        if (person, number) not in urgent:
+            answered[person] = min(at, answered.get(person, at))
+    found: dict[str, list[float]] = defaultdict(list)
+    for name, at in told.replies.items():
+        person, number = name
+        if name in urgent or person not in first:
+            continue
+        later = BEFORE if asked[name] < answered[person] else AFTER
+        found[FIRST if number == first[person] else later].append(at - asked[name])
+    return dict(found)
 
 
 def _classes(
@@ -185,6 +241,8 @@ def _add(whole: Account, more: Account) -> None:
     whole.doubled += more.doubled
     whole.disordered += more.disordered
     whole.silent += more.silent
+    whole.silences += more.silences
+    whole.unclaimed += more.unclaimed
     whole.notes += more.notes
 
 
@@ -192,11 +250,21 @@ def _verdicts(found: Storm, posted: int) -> list[Verdict]:
     dangers = percentile(found.classes.get(SEEN, []), 99)
     held = dangers < WITHIN
     more = "" if held else f"{drive.milliseconds(dangers - WITHIN)} de trop"
-    said = drive.milliseconds(dangers).replace(".", ",")
+    answered = len(found.classes.get(SEEN, []))
+    said = f"{drive.milliseconds(dangers)}, {answered} sur {found.seen}".replace(".", ",")
     first = Verdict(
         "danger reconnu par le lexique ou le score : réponse, p99", "< 1000 ms", said, held, more.replace(".", ",")
     )
-    return [first, hold.nothing(found.measured.account, posted)]
+    return [first, hold.nothing(found.measured.account, posted), told_once(found.told)]
+
+
+def told_once(told: tuple[int, int]) -> Verdict:
+    """Nobody is told twice within so short a time that their answer will be late."""
+    people, twice = told
+    said = f"{people} averties, {twice} deux fois"
+    return Verdict(
+        "personnes averties de l’attente, deux fois", "aucune", said, not twice, f"{twice} de trop" if twice else ""
+    )
 
 
 def _still_waiting(found: Storm, waiting: int) -> Verdict:

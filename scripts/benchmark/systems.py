@@ -140,7 +140,7 @@ class GraphProcess:
         return int(fetch(self.port, "/bench/sent?from=1000000000")["count"])
 
     def sent(self, start: int = 0) -> list[list[Any]]:
-        """Person, metadata, text, moment, overlapped of each message from the `start`th on."""
+        """Each message from the `start`th on, as `graph.Book.sent` has it."""
         return list(fetch(self.port, f"/bench/sent?from={start}")["sent"])
 
     def end(self) -> None:
@@ -206,6 +206,9 @@ requests.Session.send = _redirected
 """
 
 
+FAILED_ACTION = "Encountered an exception while running action"
+
+
 class Stock(Running):
     """`rasa run` and `rasa run actions` as Rasa's documentation has them: Facebook and REST channels, trackers in memory."""
 
@@ -229,6 +232,10 @@ class Stock(Running):
         self.spawn("rasa", words, environ | {"PYTHONPATH": str(folder)}, self.log)
         self.await_ready(actions, "/health", self.log)
         self.await_ready(self.port, "/webhooks/facebook/", self.log)
+
+    def failed_actions(self) -> int:
+        """How many actions broke off so far, by its own log: such a message is acknowledged and never answered."""
+        return self.log.read_text(encoding="utf-8", errors="replace").count(FAILED_ACTION)
 
 
 class Engine(Running):
