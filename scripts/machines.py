@@ -42,6 +42,7 @@ from bot.core.errors import Explained, SetupError
 from bot.store.embedded import Embedded
 from bot.trainer import engines as engine_files
 from scripts.bench import second_model
+from scripts.benchmark import page
 from scripts.hosts import NET, Lan, missing
 from tests.fakes.graph import PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.scenario.faults import Storm, World
@@ -447,17 +448,21 @@ async def strike(site: Site, world: World, key: str, rate: float) -> Line:
 
 
 PAGE_MD = ROOT / "docs" / "passage-a-l-echelle.md"
+CONSOLES = (
+    "Les consoles ne sont pas jouées ici. `tests/contract/test_several.py` en fait tourner deux sur une même base : une "
+    "session passe de l’une à l’autre, chacune montre qui a pris une conversation, et se déconnecter de l’une vaut pour l’autre."
+)
 
 
-def put(name: str, text: str) -> None:
-    """Put a table between its two marks in the page."""
-    page = PAGE_MD.read_text(encoding="utf-8")
+def put(name: str, text: str, said: str) -> None:
+    """Put a table between its two marks in the page. `said`: how it was measured."""
+    whole = PAGE_MD.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- fin {name} -->"
-    before, _, rest = page.partition(begin)
+    before, _, rest = whole.partition(begin)
     _, found, after = rest.partition(end)
     if not found:
         raise SetupError(f"{PAGE_MD.name} n’a pas de place pour « {name} ».", f"Remettez-y {begin} et {end}.")
-    PAGE_MD.write_text(f"{before}{begin}\n```\n{text}\n```\n{end}{after}", encoding="utf-8")
+    PAGE_MD.write_text(f"{before}{begin}\n{said}\n\n```\n{text}\n```\n{end}{after}", encoding="utf-8")
 
 
 def fault_table(lines: Sequence[Line]) -> str:
@@ -480,6 +485,11 @@ def fault_table(lines: Sequence[Line]) -> str:
         "was answered; slowest: the slowest first answer to a newcomer; danger: to a cry for help (each in seconds)"
     )
     return "\n".join(rows)
+
+
+def _measured(options: argparse.Namespace, stolen: page.Stolen) -> str:
+    command = page.said_by(options.words, "scripts.machines")
+    return page.circumstances(command, stolen.share, engine=not options.light)
 
 
 # -- all of it -------------------------------------------------------------------------------------------------------------
@@ -519,6 +529,7 @@ async def bench(options: argparse.Namespace, lan: Lan, folder: Path) -> int:
 async def _faults(
     site: Site, meta: Meta, graph: ScriptedGraph, wanted: Sequence[str], options: argparse.Namespace
 ) -> int:
+    stolen = page.Stolen()
     world = World(site, meta, graph, random.Random(options.seed))  # type: ignore[arg-type]
     lines: list[Line] = []
     try:
@@ -530,7 +541,7 @@ async def _faults(
     finally:
         print("\n" + fault_table(lines) + "\n", flush=True)
     if options.write:
-        put("pannes", fault_table(lines))
+        put("pannes", fault_table(lines), f"{_measured(options, stolen)}\n\n{CONSOLES}")
     return sum(one.account.lost + one.account.disordered for one in lines)
 
 
@@ -539,6 +550,7 @@ _SIZES = """SELECT pg_database_size(current_database()) AS size, pg_current_wal_
 
 
 async def _scale(site: Site, meta: Meta, options: argparse.Namespace) -> int:
+    stolen = page.Stolen()
     scale = Scale(site, meta, options.share, options.seconds)
     steps = []
     [before] = await site.rows(_SIZES)
@@ -552,8 +564,9 @@ async def _scale(site: Site, meta: Meta, options: argparse.Namespace) -> int:
     disk = f"a message: {each['size']:.1f} KB of the database, {each['wal']:.1f} KB of WAL"
     print(disk + "\n", flush=True)
     if options.write:
-        put("ajouts", scale_table(steps, options.share))
-        put("disque", disk)
+        said = _measured(options, stolen)
+        put("ajouts", scale_table(steps, options.share), said)
+        put("disque", disk, said)
     return int(steps[-1].rate < 1.8 * steps[0].rate)
 
 
@@ -602,6 +615,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/passage-a-l-echelle.md")
     parser.add_argument("--notes", action="store_true", help="say which messages were doubled, lost or out of order")
     options = parser.parse_args(words)
+    options.words = words
     if lacking := missing():
         print("La mesure sur plusieurs machines n’est pas possible ici :", *lacking, sep="\n- ", file=sys.stderr)
         return 2

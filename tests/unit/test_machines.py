@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import hosts, machines
+from scripts.benchmark import page
 from scripts.machines import Line, Step
 from tests.scenario.processes import ROOT, Account
 
@@ -48,13 +50,13 @@ def test_the_second_table_adds_up() -> None:
 
 @pytest.mark.parametrize("name", ["pannes", "ajouts", "disque"])
 def test_the_page_has_a_place_for_each_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(machines.PAGE_MD.read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(machines, "PAGE_MD", page)
+    copy = tmp_path / "page.md"
+    copy.write_text(machines.PAGE_MD.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(machines, "PAGE_MD", copy)
     for table in ("a  b", "c  d"):
-        machines.put(name, table)
-    text = page.read_text(encoding="utf-8")
-    assert "c  d" in text
+        machines.put(name, table, f"measured as {table}")
+    text = copy.read_text(encoding="utf-8")
+    assert f"<!-- {name} -->\nmeasured as c  d\n\n```\nc  d\n```\n<!-- fin {name} -->" in text
     assert "a  b" not in text
     real = (ROOT / "docs" / "passage-a-l-echelle.md").read_text(encoding="utf-8")
     before, after = (re.sub(r"(?s)<!-- (\w+) -->.*?<!-- fin \1 -->", "", one) for one in (real, text))
@@ -64,3 +66,16 @@ def test_the_page_has_a_place_for_each_table(name: str, tmp_path: Path, monkeypa
 def test_each_event_has_a_name_and_touches_machines_that_there_are() -> None:
     assert len({name for name, _ in machines.FAULTS.values()}) == len(machines.FAULTS)
     assert set(machines.ROLES) | {"edge", "db"} == set(machines.NUMBERS)
+
+
+def test_what_is_written_says_how_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an engine of a few lines, no model is told."""
+    monkeypatch.setattr(page, "_commit", lambda: "`abc1234`")
+    monkeypatch.setattr(page, "_engine_version", lambda: "3.10.13 (Rasa 3.6.21)")
+    monkeypatch.setattr(page, "model", lambda: Path("0123456789abcdef.tar.gz"))
+    for words, rasa in ((["--only", "scale", "--write"], True), (["--light", "--write"], False)):
+        options = argparse.Namespace(words=words, light=not rasa)
+        said = machines._measured(options, page.Stolen())
+        assert said.startswith(f"`python -m scripts.machines {' '.join(words)}`, le 2")
+        assert "version `abc1234`" in said
+        assert ("Rasa 3.6.21" in said, "`01234567`" in said) == (rasa, rasa)
