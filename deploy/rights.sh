@@ -24,7 +24,7 @@ stop() {
 chown root:root .
 chmod 755 .
 # What a trial or the containers keep there is nobody's to read, and no program.
-program() { find . \( -path ./var -o -path ./deploy/secrets -o -path ./deploy/certificates \) -prune -o "$@"; }
+program() { find . \( -path ./var -o -path ./deploy/secrets -o -path ./deploy/certificates -o -path ./deploy/backups -o -path ./deploy/.env \) -prune -o "$@"; }
 program \( ! -user root -o ! -group root \) -exec chown --no-dereference root:root {} +
 program ! -type l -perm /022 -exec chmod go-w {} +
 program -type d ! -perm -055 -exec chmod go+rx {} +

@@ -367,11 +367,12 @@ def test_no_account_may_write_what_a_role_imports_or_root_executes(installed: In
 
 
 def test_secrets_that_stand_beside_the_program_stay_closed(installed: Installed) -> None:
-    for name in ("var/secrets/data_key", "deploy/secrets/META_PAGE_TOKEN", "deploy/certificates/a.pem"):
+    names = ("var/secrets/data_key", "deploy/secrets/META_PAGE_TOKEN", "deploy/certificates/a.pem", "deploy/backups/a")
+    for name in names:
         (secret := installed.program / name).parent.mkdir(parents=True, mode=0o700)
         secret.touch(mode=0o600)
     assert installed.settle().returncode == 0
-    for name in ("var", "deploy/secrets", "deploy/certificates"):
+    for name in ("var", "deploy/secrets", "deploy/certificates", "deploy/backups"):
         kept = [path for path in (installed.program / name).rglob("*") if path.is_file()]
         assert [path.stat().st_mode & 0o777 for path in kept] == [0o600]
 

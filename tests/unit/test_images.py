@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 
 from bot.app.entitled import NEEDS
 from bot.app.required import ROLES
-from bot.settings import KNOWN, PREFIX, SECRETS
+from bot.settings import ADDRESSES, KNOWN, METERED, PREFIX, SECRETS, Settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE = YAML(typ="safe").load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -20,6 +21,21 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(set(SERVICES) & set(ROLES))
 OUT = {"sender", "console", "monitor"}  # Meta; attachments and log-ins; alerts
 OPTIONAL = {"OIDC_CLIENT_SECRET"}
+CLOSED = {*SECRETS, *ADDRESSES}
+# What the containers' own layout decides, so that settings.env cannot.
+FIXED = {
+    *("GATEWAY_PORT", "SENDER_PORT", "CONSOLE_PORT"),
+    *("VAR_DIR", "ENGINE_URL", "SENDER_URL", "GATEWAY_HOST", "SENDER_HOST", "CONSOLE_HOST", "METRICS_HOST"),
+    *("CONSOLE_PROXIES", "ALERT_SERVICES", "ALERT_URLS_FILE", "BACKUP_DIR"),
+}
+TOLD = sorted(set(OURS) - {"engine"} | {"backup"})  # who reads settings.env
+
+
+def environ(service: str, **given: str) -> dict[str, str]:
+    """What a container gets of a settings.env: what Compose says of the service goes before it (the specification's rule)."""
+    said: dict[str, str] = SERVICES[service].get("environment", {})
+    told = {PREFIX + name: value for name, value in given.items()} if "env_file" in SERVICES[service] else {}
+    return {**told, **said}
 
 
 def run(program: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +60,7 @@ def test_the_linter_would_say_it(tmp_path: Path) -> None:
 
 
 def test_it_follows_the_specification(tmp_path: Path) -> None:
-    done = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+    done = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", "compose.oidc.yaml")
     assert done.returncode == 0, done.stdout
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     (wrong := tmp_path / "compose.yaml").write_text(text.replace("read_only: true", "readonly: true"), encoding="utf-8")
@@ -63,15 +79,83 @@ def test_a_container_is_given_its_roles_secrets_as_files_and_no_others(role: str
     mounted = set(service.get("secrets", ()))
     needed = set(NEEDS.get(role, ())) & set(SECRETS) - OPTIONAL
     assert mounted == (needed | {"ALERT_URLS"} if role == "monitor" else needed)
-    environ: dict[str, str] = service.get("environment", {})
-    files = {value.removeprefix("/run/secrets/") for name, value in environ.items() if name.endswith("_FILE")}
+    said: dict[str, str] = service.get("environment", {})
+    files = {value.removeprefix("/run/secrets/") for name, value in said.items() if name.endswith("_FILE")}
     assert files == mounted
-    assert {name.removeprefix(PREFIX) for name in environ} <= set(KNOWN) | {f"{name}_FILE" for name in SECRETS}
-    assert not {PREFIX + name for name in SECRETS} & set(environ)
+    assert {name.removeprefix(PREFIX) for name in said} <= set(KNOWN) | {f"{name}_FILE" for name in SECRETS}
+    assert not any(said.get(PREFIX + name) for name in SECRETS)
     assert set(mounted) <= set(COMPOSE["secrets"])
 
 
-@pytest.mark.parametrize("role", [*OURS, "proxy"])
+def test_a_backup_has_what_it_needs_and_reaches_nobody_else() -> None:
+    service = SERVICES["backup"]
+    assert service["command"][0] == "backup"
+    assert service["profiles"] == ["backup"] and service["restart"] == "no"  # it runs when it is asked for
+    assert set(service["secrets"]) == {"DATABASE_URL", "DATA_KEY"}
+    assert service["networks"] == ["data"]
+    folder = service["environment"][f"{PREFIX}BACKUP_DIR"]
+    assert [one.rpartition(":")[2] for one in service["volumes"]] == [folder]  # all else is read-only
+    # The image has what encrypts: sealing.py looks for it by this name.
+    app = (
+        (DEPLOY / "Containerfile")
+        .read_text(encoding="utf-8")
+        .partition("FROM ${BASE} AS app\n")[2]
+        .partition("\nFROM ")[0]
+    )
+    packages = re.search(r"apt-get install -y --no-install-recommends (.+) \\", app)
+    assert packages is not None and "age" in packages[1].split()
+
+
+@pytest.mark.parametrize("service", TOLD)
+def test_a_setting_of_the_file_reaches_whoever_may_need_it(service: str) -> None:
+    assert SERVICES[service]["env_file"] == ["${PLANTON_SETTINGS:-./settings.env}"]
+    given = {name: f"value of {name}" for name in KNOWN}
+    got = environ(service, **given)
+    assert {name for name in KNOWN if got[PREFIX + name] != given[name]} <= FIXED | CLOSED
+    settings = Settings(environ(service, SEND_CEILING="17", METRICS_PORT="9464", META_PAGE_ID="1"))
+    assert (settings.send_ceiling, settings.metrics_port("console")) == (17, 9465)
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_a_secret_in_the_file_of_settings_reaches_no_container(service: str) -> None:
+    got = environ(service, **{name: f"https://secret-{name}" for name in CLOSED})
+    assert not [name for name, value in got.items() if "secret-" in value]
+    if service in TOLD:
+        for name in CLOSED - {"HEARTBEAT_URL"}:  # the monitor's, of whoever runs Compose
+            assert not Settings({**got, f"{PREFIX}{name}_FILE": ""}).has(name), name
+
+
+def test_the_model_of_the_file_has_no_secret_and_nothing_that_compose_decides() -> None:
+    text = (DEPLOY / "containers.env").read_text(encoding="utf-8")
+    names = set(re.findall(rf"^(?:# )?{PREFIX}(\w+)=", text, re.M))
+    assert {"META_PAGE_ID", "CONSOLE_URL", "BACKUP_RECIPIENTS", "METRICS_PORT"} <= names <= set(KNOWN) - CLOSED - FIXED
+    ignored = (DEPLOY.parent / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "/deploy/settings.env" in ignored
+
+
+def test_no_variable_of_compose_is_named_as_the_setting_that_it_fills() -> None:
+    """podman-compose 1.3 would give the container « ${NAME:-} » itself."""
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            assert f"${{{name}" not in str(value)
+
+
+def test_an_identity_providers_secret_is_the_consoles() -> None:
+    more: dict[str, Any] = YAML(typ="safe").load((DEPLOY / "compose.oidc.yaml").read_text(encoding="utf-8"))
+    assert set(more["services"]) == {"console"}
+    assert more["services"]["console"]["secrets"] == list(more["secrets"]) == ["OIDC_CLIENT_SECRET"]
+    path = more["services"]["console"]["environment"][f"{PREFIX}OIDC_CLIENT_SECRET_FILE"]
+    assert path == "/run/secrets/OIDC_CLIENT_SECRET"
+
+
+def test_prometheus_finds_every_part_with_metrics_on_one_network() -> None:
+    for service in ("gateway", "worker", "sender", "console"):
+        assert "data" in SERVICES[service]["networks"]
+        host = "METRICS" if service in METERED else service.upper()
+        assert SERVICES[service]["environment"][f"{PREFIX}{host}_HOST"] == "0.0.0.0"
+
+
+@pytest.mark.parametrize("role", [*OURS, "proxy", "backup"])
 def test_a_container_has_no_privilege_and_cannot_change_its_image(role: str) -> None:
     service = SERVICES[role]
     assert service["read_only"] is True
