@@ -172,7 +172,7 @@ def by_resource(a: Costs, b: Costs, page: str) -> str:
     size, wal = disk(page)
     beside = (
         f"Sur le disque, à {french(PEAK, 0)}/s : {french(PEAK * 3600 * size / 1e6, 0)} Go par heure pour la base, "
-        f"{french(PEAK * wal / 1e3, 0)} Mo par seconde pour le journal (WAL), avant archivage. Cent pages calmes, soit "
+        f"{french(PEAK * wal / 1e3, 0)} Mo par seconde pour le journal (WAL), avant archivage.\nCent pages calmes, soit "
         f"{french(CALM, 0)} messages par jour : {french(CALM * size / 1e3, 0)} Mo par jour, "
         f"{french(CALM * size * 365 / 1e6, 0)} Go par an avant la purge."
     )

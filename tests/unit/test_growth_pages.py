@@ -115,3 +115,16 @@ def test_the_night_is_long_enough_where_the_page_says_so() -> None:
     lasts = {line[0]: int(line[1]) for line in re.findall(r"^\| ([\d ]+) \|.* (\d+) min \|$", GROWTH, re.M)}
     assert f"La plage d’origine dure {night} minutes" in GROWTH
     assert lasts["300 000"] <= night < lasts["1 000 000"] <= minutes(longer)
+
+
+def test_the_page_on_speed_has_the_figures_of_the_benchmarks() -> None:
+    speed = (ROOT / "docs" / "vitesse.md").read_text(encoding="utf-8")
+    lines = {
+        row[0]: [plan.number(cell) for cell in row[1:]]
+        for row in re.findall(r"^\| ([^|]+) \|.*?\| ([\d,]+) \| ([\d,]+) \|$", speed, re.M)
+    }
+    a, b = plan.alike(BENCHMARKS), plan.unlike(BENCHMARKS)
+    of = {name: (a.each[key], b.each[key]) for key, name in plan.NAMES.items() if key != "console"}
+    assert {name: tuple(lines[name]) for name in of} == of
+    assert f"à {b.rate:.0f}/s, textes tous différents" in speed
+    assert f"| **{plan.french(a.total)}** | **{plan.french(b.total)}** |" in speed
