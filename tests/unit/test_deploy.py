@@ -167,6 +167,42 @@ def test_the_walk_knows_the_page_that_it_replays() -> None:
     assert units | {"planton.target", "planton-backup.timer"} == set(enabled.split()[2:])
 
 
+def commands(heading: str) -> list[str]:
+    """The commands of a part of docs/exploitation.md, a line each."""
+    page = (ROOT / "docs" / "exploitation.md").read_text(encoding="utf-8")
+    part = re.split(r"\n(?:#|\*\*Fichiers des formateurs)", page.partition(heading)[2], maxsplit=1)[0]
+    return [line for block in re.findall(r"^```\n(.*?)^```$", part, re.M | re.S) for line in block.splitlines()]
+
+
+def test_an_update_renews_or_compares_every_file_that_the_installation_put(tmp_path: Path) -> None:
+    first, update = commands(deploy_walk.HEADING), commands("\n**Sous systemd**")
+    for folder in ("nginx/conf.d", "nginx/sites-available", "postgresql/17/main/conf.d", "planton", "systemd/system"):
+        (tmp_path / "etc" / folder).mkdir(parents=True)  # the packages' own
+
+    def here(line: str) -> subprocess.CompletedProcess[str]:
+        line = re.sub(r" (/etc|/usr/local/bin)/", rf" {tmp_path}\1/", line)
+        return subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    (tmp_path / "usr" / "local" / "bin").mkdir(parents=True)
+    for line in first:
+        if line.startswith(("install ", "cp ", "mkdir ")):
+            assert here(line).returncode == 0, line
+    placed = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(placed) > 18
+    for line in [line for line in update if line.startswith("diff ")]:
+        same = here(line)
+        assert (same.returncode, same.stdout) == (0, ""), line
+    for path in placed:
+        path.write_text("# ancien\n", encoding="utf-8")
+    compared = [here(line) for line in update if line.startswith("diff ")]
+    assert all(one.returncode == 1 and "< # ancien" in one.stdout for one in compared)
+    renewed = [here(line).returncode for line in update if line.startswith(("install ", "cp "))]
+    assert renewed and not any(renewed)
+    old = {path.relative_to(tmp_path).as_posix() for path in placed if path.read_text(encoding="utf-8") == "# ancien\n"}
+    assert old == {line.split()[1].lstrip("/") for line in update if line.startswith("diff ")}
+    assert update.index("nginx -t") < update.index("systemctl reload nginx")
+
+
 # -- the operator's command ------------------------------------------------------------------------------------------
 
 GIVEN = {
