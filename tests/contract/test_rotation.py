@@ -28,7 +28,7 @@ from bot.store.second_factor import SecondFactors
 from bot.store.secret_uses import SecretUses
 from bot.store.throttle import Throttle
 from tests.contract.test_gateway import Setup
-from tests.contract.test_sender_loops import KEY, MARK_KEY, SLOW_ANSWERS, World
+from tests.contract.test_sender_loops import KEY, MARK_KEY, QUICK, World
 from tests.fakes.console import PASSWORD, Browser, running_console
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.outbox import FakeOutbox
@@ -91,7 +91,7 @@ async def _with_file(path: Path, graph: ScriptedGraph, session: aiohttp.ClientSe
     outbox = FakeOutbox(SystemClock(), 1000)
     deps = SenderDeps(
         sender_accounts(settings), graph.url, outbox, outbox, KEY, MARK_KEY, SystemClock(), port=0, ceiling=1000,
-        timing=replace(SLOW_ANSWERS, probe_every=0.2),
+        timing=replace(QUICK, probe_every=0.2),
     )  # fmt: skip
     sender = Sender(deps)
     await sender.start()
@@ -170,7 +170,7 @@ async def test_the_proof_goes_over_to_the_other_secret_of_the_application() -> N
     async with ScriptedGraph() as graph, aiohttp.ClientSession() as session:
         deps = SenderDeps(
             sender_accounts(settings), graph.url, outbox, outbox, KEY, MARK_KEY, SystemClock(), port=0,
-            timing=SLOW_ANSWERS, older_keys=(b"older",),
+            timing=QUICK, older_keys=(b"older",),
         )  # fmt: skip
         sender = Sender(deps)
         await sender.start()

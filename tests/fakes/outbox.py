@@ -27,6 +27,7 @@ class Kept:
     remedy: str | None = None
     owner_ok: bool = True
     retries: list[tuple[datetime, str]] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)  # seconds, as each retry asked for
 
 
 class FakeOutbox:
@@ -175,6 +176,7 @@ class FakeOutbox:
             return False
         kept.due, kept.leased_until, kept.slug = at, None, error_slug
         kept.retries.append((at, error_slug))
+        kept.waits.append((at - self.clock.now()).total_seconds())
         kept.row = replace(
             kept.row,
             attempts=row.attempts + 1,

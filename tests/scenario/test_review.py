@@ -177,25 +177,29 @@ async def test_nothing_is_said_in_standby_when_the_engine_refuses(system: System
 
 
 async def test_a_message_withdrawn_during_its_turn_is_not_answered(system: System) -> None:
-    system.engine.slow = 0.4
+    system.engine.free.clear()
     await system.say("p1", "plainte secrète", mid="m1")
     while not system.engine.calls:
         await asyncio.sleep(0.01)
     await system.post(system.body(system.message("p1", None, mid="m1", is_deleted=True)))
-    await asyncio.sleep(0.6)
+    system.engine.free.set()
+    async with asyncio.timeout(30):
+        while system.worker._running:  # the turn has not ended
+            await asyncio.sleep(0.01)
     await system.settled()
     assert system.graph.texts("p1") == []
     assert await system.dispositions("p1") == [("text", "ignored"), ("unsend", "ignored")]
 
 
 async def test_a_message_edited_during_its_turn_is_answered_as_edited(system: System) -> None:
-    system.engine.slow = 0.4
+    system.engine.free.clear()
     await system.say("p1", "plainte", mid="m1")
     while not system.engine.calls:
         await asyncio.sleep(0.01)
     stamp = int(system.clock.now().timestamp() * 1000)
     edit = {"sender": {"id": "p1"}, "recipient": {"id": "1000"}, "timestamp": stamp}
     await system.post(system.body({**edit, "message_edit": {"mid": "m1", "text": "procuration", "num_edit": 1}}))
+    system.engine.free.set()
     await system.settled()
     assert system.graph.texts("p1") == ["Je suis un assistant automatique. procuration n° 1"]
     assert await system.dispositions("p1") == [("text", "answered"), ("edit", "ignored")]
