@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -30,8 +31,28 @@ _CALM = 5  # messages in the last second and account: from there on, each messag
 _AFTER_A_CRASH = 4  # times the usual wait for an echo
 
 
+class Dangers:
+    """Conversations to which this sender has just begun to send an emergency reply."""
+
+    def __init__(self, lasts: float) -> None:
+        self._lasts = lasts
+        self._begun: dict[int, float] = {}  # oldest first
+
+    def begins(self, conversation: int) -> None:
+        """One sets out."""
+        now = time.monotonic()
+        self._begun.pop(conversation, None)
+        self._begun[conversation] = now
+        while (oldest := next(iter(self._begun))) != conversation and now - self._begun[oldest] > self._lasts:
+            del self._begun[oldest]
+
+    def lately(self, conversation: int) -> bool:
+        """Whether one set out within `lasts` seconds."""
+        return time.monotonic() - self._begun.get(conversation, -math.inf) <= self._lasts
+
+
 class Delivery:
-    """Delivers the rows of one lane family."""
+    """Delivers the rows of one lane family. `dangers`: shared by both."""
 
     def __init__(
         self,
@@ -41,10 +62,12 @@ class Delivery:
         accounts: Accounts,
         budget: Budget,
         counts: Counter[tuple[str, str]],
+        dangers: Dangers,
         stopping: Callable[[], bool],
     ) -> None:
         self._deps, self._store, self._clients = deps, store, clients
         self._accounts, self._budget, self._counts, self._stopping = accounts, budget, counts, stopping
+        self._dangers = dangers
         self._timing, self._clock = deps.timing, deps.clock
         self._courtesies: set[asyncio.Task[None]] = set()
 
@@ -201,6 +224,7 @@ class _Attempt:
         """Permit, account and row are good at this moment; else the row was handed back or is no longer ours."""
         row, d = self._row, self._d
         if row.lane == EMERGENCY:
+            d._dangers.begins(row.conversation_id)
             await d._budget.take_emergency(row.account)
         else:
             if self._open() and not self._courteous:
@@ -210,7 +234,9 @@ class _Attempt:
                 at = d._accounts.paused_until(row.account) or d._clock.now()
                 await d._keep(row, lambda: d._store.release(row, at))
                 return False
-        if time.monotonic() - self._judged > d._timing.renew_after:
+        # A danger that comes up takes back what has not left; of what was claimed before, only a second look tells.
+        overtaken = row.lane != EMERGENCY and d._dangers.lately(row.conversation_id)
+        if overtaken or time.monotonic() - self._judged > d._timing.renew_after:
             lease = timedelta(seconds=d._timing.lease)
             if not await d._store.renew(row, d._clock.now(), lease):
                 log.info("row %d: no longer to be sent", row.id)

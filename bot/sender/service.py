@@ -18,7 +18,7 @@ from bot.core.errors import SendError
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.sender.accounts import UNKNOWN_ACCOUNT, Accounts, Clients
 from bot.sender.budget import Budget
-from bot.sender.delivery import Delivery
+from bot.sender.delivery import Dangers, Delivery
 from bot.sender.deps import SenderDeps
 from bot.sender.door import Door
 from bot.sender.measured import handling
@@ -95,11 +95,19 @@ class Sender:
         # Each lane writes stops and pauses through its own store.
         urgent = Accounts(deps.emergency_store, deps.clock, timing, deps.rng)
         urgent.share(self._accounts)
+        dangers = Dangers(timing.renew_after)
         self._delivery = Delivery(
-            deps, deps.store, self._clients, self._accounts, budget, self._counts, lambda: self._stopping
+            deps, deps.store, self._clients, self._accounts, budget, self._counts, dangers, lambda: self._stopping
         )
         self._courier = Delivery(
-            deps, deps.emergency_store, self._courier_clients, urgent, budget, self._counts, lambda: self._stopping
+            deps,
+            deps.emergency_store,
+            self._courier_clients,
+            urgent,
+            budget,
+            self._counts,
+            dangers,
+            lambda: self._stopping,
         )
         tell = functools.partial(written, deps.metrics.registry)
         door = Door(deps, self._door_clients, self._accounts, budget, self._healthy, tell)

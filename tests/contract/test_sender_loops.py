@@ -489,6 +489,18 @@ async def test_a_row_that_waited_is_judged_again() -> None:
         assert w.graph.texts(late.row.person) == []
 
 
+async def test_what_a_danger_overtook_is_judged_again_before_more_of_it_leaves() -> None:
+    async with running(replace(QUICK, renew_after=60.0)) as w:
+        w.graph.script(Script(person="42", latency=1.5))
+        long = w.outbox.add("a" * 1999 + " " + "b" * 10)
+        await w.until(lambda: w.graph.tried("42"))
+        long.owner_ok = False
+        urgent = w.outbox.add("17", lane=EMERGENCY)
+        await w.settled(long, urgent)
+        assert long.status == "cancelled"
+        assert w.graph.texts("42") == ["17", "a" * 1999]
+
+
 async def test_loops_survive_a_database_outage() -> None:
     async with running() as w:
         w.outbox.broken = True
