@@ -33,8 +33,11 @@ async def console(
     frozen_clock: FrozenClock,
     wall: FrozenClock,
     project: Project | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[RunningConsole]:
-    """A console over a fresh database; its clocks stand still until the test moves them."""
+    """A console over a fresh database; its clocks stand still until the test moves them, and it looks at nothing by itself."""
+    monkeypatch.setattr("bot.console.queue.LOOK_EVERY", 3600.0)
+    monkeypatch.setattr("bot.console.validation.WATCH_EVERY", 3600.0)
     async with running_console(database, database_url, codec, frozen_clock, wall, project=project) as running:
         yield running
 

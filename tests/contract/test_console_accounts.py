@@ -519,7 +519,7 @@ async def test_the_open_page_of_an_ended_session_hears_of_it(
 ) -> None:
     user = console.users["Claire"]
     heard = asyncio.create_task(claire.get("/flux"))  # answers once the stream has ended
-    await asyncio.sleep(0.3)
+    await console.heard()
     await console.accounts.sessions.end_all(user, user.id, wall.now())
     async with asyncio.timeout(30):
         assert "event: fin" in (await heard).page

@@ -17,14 +17,14 @@ async def test_news_come_within_a_second_and_carry_numbers_only(console: Running
     await console.user("Claire")
     await someone.log_in("Claire")
     number = await console.says("p", "mots secrets")
+    await console.listens()
     cookies = {c.key: c.value for c in someone.cookies()}
     async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         assert stream.headers["Cache-Control"] == "no-store"
         assert b"event: pret" in await _until_blank(stream)
-        await asyncio.sleep(0.3)  # the LISTEN connection is there
         await console.hand_off(number)
-        told = await _told(stream)
+        told = await _told(stream, str(number), "handoff:4")
     assert told == {str(number), "handoff:4"}  # the conversation, and a priority
 
 
@@ -32,15 +32,15 @@ async def test_a_role_that_opens_no_conversation_hears_no_number(console: Runnin
     await console.user("Inès", "trainer")
     await someone.log_in("Inès")
     number = await console.says("p", "mots secrets")
+    await console.listens()
     cookies = {c.key: c.value for c in someone.cookies()}
     async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
         await _until_blank(stream)
-        await asyncio.sleep(0.3)
         async with console.database.begin() as connection:
             await news.conversation(connection, number)
             await news.topic(connection, "presence", number)
             await news.topic(connection, "handoff", 0)
-        told = await _told(stream)
+        told = await _told(stream, "handoff:0", "presence", "queue")
     assert told == {"handoff:0", "presence", "queue"}
 
 
@@ -49,14 +49,14 @@ async def test_a_new_danger_rings_again(console: RunningConsole, someone: Browse
     await someone.log_in("Claire")
     number = await console.says("p", "au secours")
     await console.hand_off(number, "emergency", "emergency_lexicon")
+    await console.listens()
     cookies = {c.key: c.value for c in someone.cookies()}
     async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
         await _until_blank(stream)
-        await asyncio.sleep(0.3)
         await console.hand_off(number, "emergency", "emergency_lexicon")
-        assert await _told(stream) == {str(number), "handoff:0"}
+        assert await _told(stream, str(number), "handoff:0") == {str(number), "handoff:0"}
         await console.hand_off(number, "emergency", "emergency_follow_up")
-        assert await _told(stream) == {str(number)}
+        assert await _told(stream, str(number)) == {str(number)}
 
 
 async def test_the_stream_ends_with_the_session(
@@ -65,27 +65,27 @@ async def test_the_stream_ends_with_the_session(
     monkeypatch.setattr("bot.console.live.BEAT", 0.05)
     await console.user("Claire")
     await someone.log_in("Claire")
+    await console.listens()
     cookies = {c.key: c.value for c in someone.cookies()}
     async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
         await _until_blank(stream)
         wall.advance(hours=1)
-        rest = await asyncio.wait_for(stream.content.read(), 2)
+        rest = await asyncio.wait_for(stream.content.read(), 20)
     assert rest.endswith(b"event: fin\ndata: 1\n\n")
 
 
 async def test_a_stream_that_is_left_is_forgotten(console: RunningConsole, someone: Browser) -> None:
     await console.user("Claire")
     await someone.log_in("Claire")
+    await console.listens()
     cookies = {c.key: c.value for c in someone.cookies()}
     listener = console.listener
     async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
         await _until_blank(stream)
         assert len(listener._subscribers) == 1
-    for _ in range(100):
-        if not listener._subscribers:
-            break
-        await asyncio.sleep(0.05)
-    assert listener._subscribers == []
+    async with asyncio.timeout(30):
+        while listener._subscribers:
+            await asyncio.sleep(0.05)
 
 
 async def _until_blank(stream: aiohttp.ClientResponse) -> bytes:
@@ -95,15 +95,22 @@ async def _until_blank(stream: aiohttp.ClientResponse) -> bytes:
     return read
 
 
-async def _told(stream: aiohttp.ClientResponse) -> set[str]:
-    """All that is told in the next second: in one event, or in two."""
+async def _told(stream: aiohttp.ClientResponse, *expected: str) -> set[str]:
+    """All that is told until what is expected came, and half a second longer: in one event, or in two."""
     told: set[str] = set()
+
+    async def more() -> None:
+        event = (await _until_blank(stream)).decode()
+        assert event.startswith("event: change\ndata: ")
+        told.update(event.removeprefix("event: change\ndata: ").strip().split(","))
+
+    async with asyncio.timeout(20):
+        while not told >= set(expected):
+            await more()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(0.5):
             while True:
-                event = (await _until_blank(stream)).decode()
-                assert event.startswith("event: change\ndata: ")
-                told.update(event.removeprefix("event: change\ndata: ").strip().split(","))
+                await more()
     return told
 
 
@@ -116,13 +123,13 @@ def test_wall_clock_is_the_machines_unless_told() -> None:
 async def test_pages_look_again_after_the_database_was_away(console: RunningConsole, someone: Browser) -> None:
     await console.user("Claire")
     await someone.log_in("Claire")
+    await console.listens()
     cookies = {c.key: c.value for c in someone.cookies()}
     async with aiohttp.ClientSession(cookies=cookies) as client, client.get(console.url + "/flux") as stream:
         await _until_blank(stream)
-        await asyncio.sleep(0.3)
         await console.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'planton-listen' "
             "AND datname = current_database()"
         )
-        told = await asyncio.wait_for(_until_blank(stream), 3)
+        told = await asyncio.wait_for(_until_blank(stream), 20)
     assert told == b"event: change\ndata: *\n\n"

@@ -66,17 +66,21 @@ class RunningConsole:
             name=name,
         )
 
-    async def heard(self) -> None:
-        """Wait until a page's stream is open and the database's notifications reach it."""
+    async def listens(self) -> None:
+        """Wait until the database's notifications reach the console."""
         async with asyncio.timeout(30):
-            while not (
-                self.listener._subscribers
-                and await self.rows(
-                    """SELECT 1 FROM pg_stat_activity WHERE application_name = 'planton-listen' AND state = 'idle'
-                           AND datname = current_database() AND query = :listens""",
-                    listens=f'LISTEN "{CONSOLE}"',
-                )
+            while not await self.rows(
+                """SELECT 1 FROM pg_stat_activity WHERE application_name = 'planton-listen' AND state = 'idle'
+                       AND datname = current_database() AND query = :listens""",
+                listens=f'LISTEN "{CONSOLE}"',
             ):
+                await asyncio.sleep(0.01)
+
+    async def heard(self) -> None:
+        """Wait until they reach a page whose stream is open."""
+        await self.listens()
+        async with asyncio.timeout(30):
+            while not self.listener._subscribers:
                 await asyncio.sleep(0.01)
 
     async def rows(self, query: str, **values: Any) -> list[Any]:

@@ -154,7 +154,7 @@ class Planton:
             )
 
     def stop(self) -> None:
-        """SIGTERM, and what does not end within twenty seconds is killed."""
+        """SIGTERM, and what does not end within a minute is killed."""
         if self.process is None:
             return
         self.tree()
@@ -163,7 +163,7 @@ class Planton:
                 one.resume()
         self.process.terminate()
         try:
-            self.process.wait(25)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

