@@ -132,7 +132,7 @@ async def test_a_known_name_that_leads_inside_is_refused(media: Media) -> None:
 
 
 async def test_time_size_and_redirections_are_bounded(media: Media) -> None:
-    fetcher = Fetcher(rules(media, at_most=100_000, seconds=0.5))
+    fetcher = Fetcher(rules(media, at_most=100_000, seconds=1.5))
 
     async def fails(name: str, error: type[AttachmentError]) -> None:
         with pytest.raises(error):

@@ -144,7 +144,7 @@ async def test_lost_answers(world: World, mood: Mood) -> None:
 
 
 async def test_no_answer_in_time(world: World) -> None:
-    short = aiohttp.ClientTimeout(total=0.2)
+    short = aiohttp.ClientTimeout(total=1.0)
     world.graph.script(Script(Mood.HANG, accepted=True))
     api = SendApi(world.session, world.graph.url, PAGE, TOKEN, SECRET, timeout=short)
     with pytest.raises(GraphTimeout):

@@ -94,7 +94,7 @@ def wait_ready(engine: EngineProcess) -> None:
     raise AssertionError(f"not ready after {START} s: {engine.output.read_text()}")
 
 
-def stop(process: subprocess.Popen[bytes], within: float = 5.0) -> int:
+def stop(process: subprocess.Popen[bytes], within: float = 30.0) -> int:
     """SIGTERM, and the exit code; kills and fails if it takes longer than `within` seconds."""
     process.send_signal(signal.SIGTERM)
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -144,7 +146,7 @@ def test_it_ends_quickly_even_while_it_starts(trained: str, tmp_path: Path) -> N
     port = free_port()
     process = start(port, tmp_path / "output")
     running = EngineProcess(f"http://127.0.0.1:{port}", process, tmp_path / "output")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     status = 0
     while status != 503 and time.monotonic() < deadline:
         try:
@@ -154,12 +156,14 @@ def test_it_ends_quickly_even_while_it_starts(trained: str, tmp_path: Path) -> N
     assert status == 503
     assert running.post("/turn", {"text": "bonjour"}).status == 503
     assert stop(process) == 0
+    assert "ready: " not in running.output.read_text()  # it did not load to the end first
 
 
-def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent() -> None:
+    port = free_port()
     code = (
         "import subprocess, sys, time\n"
-        f"p = subprocess.Popen([{str(PYTHON)!r}, '-m', 'bot.engine', 'serve', '--port', '{free_port()}'])\n"
+        f"p = subprocess.Popen([{str(PYTHON)!r}, '-m', 'bot.engine', 'serve', '--port', '{port}'])\n"
         "print(p.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -168,14 +172,23 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    time.sleep(1.5)
+    deadline = time.monotonic() + 60
+    while not _answers(port):  # from then on it looks after its parent
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while _alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _alive(child)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def _alive(pid: int) -> bool:

@@ -23,7 +23,7 @@ async def main(url: str, key: str, at: str) -> None:
     clock = SystemClock(datetime.fromisoformat(at) - datetime.now(timezone.utc))
     policy = policies.build(Settings({}))
     engine = ScriptedEngine(lambda: clock.now().timestamp())
-    engine.slow = 0.02
+    engine.slow = 0.3  # the other one has time to take the next
     database, listener = Database(url, size=4, name="released"), Listener(url, (DUE,))
     listener.start()
     conversations = Conversations(database, Codec(key))

@@ -143,7 +143,7 @@ class Flow:
         self.client = EngineClient(urls)
         self.said: list[str | None] = []
         self.failed: list[str] = []
-        self.pause = 0.005  # seconds between questions
+        self.pause = 0.02  # seconds between questions, of which no more than 32 wait at once
         self._tasks: set[asyncio.Task[None]] = set()
         self._going: asyncio.Task[None] | None = None
 
@@ -156,6 +156,8 @@ class Flow:
     async def _go(self) -> None:
         number = 0
         while True:
+            while len(self._tasks) >= 32:
+                await asyncio.sleep(self.pause)
             number += 1
             task = asyncio.create_task(self._ask(number))
             self._tasks.add(task)

@@ -24,7 +24,7 @@ from bot.trainer.links import Link, Pace, Place
 from bot.trainer.replies import Replies
 from tests.fakes.project import copied
 
-FAST = Pace(pause=0, timeout=1.0, proxies=False)
+FAST = Pace(pause=0, timeout=2.5, proxies=False)
 HERE = (Place("utter_x", 3, "source"),)
 
 
