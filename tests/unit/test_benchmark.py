@@ -339,7 +339,7 @@ def options(*words: str) -> argparse.Namespace:
         (["crisis", "--quick"], set()),
         (["crisis", "--factor", "7"], set()),
     ],
-    ids=" ".join,
+    ids=lambda given: " ".join(sorted(given) if isinstance(given, set) else given),  # the same in each process
 )
 def test_only_a_whole_run_is_written_and_to_a_block_of_its_own(
     words: list[str], blocks: set[str], written: dict[str, str]
