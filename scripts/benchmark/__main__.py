@@ -2,12 +2,12 @@
 
 python -m scripts.benchmark all [--quick]            # a quarter of an hour; two minutes
 python -m scripts.benchmark compare                  # Planton, stock Rasa, the ceilings
-python -m scripts.benchmark hold steady30|hundred|distinct|minute|soak [--seconds N]
+python -m scripts.benchmark hold steady30|echoed|hundred|distinct|minute|soak [--seconds N]
 python -m scripts.benchmark crisis [--factor 40]     # the hour, pressed together; a block of the page for each factor
 python -m scripts.benchmark backlog [--waiting 20000] [--seconds 60]
 
-`all` leaves out the soak, the backlog and the crisis at another factor, and shortens `steady30`. What is shorter than what
-the page tells of is printed and never written there.
+`all` leaves out the soak, the receipts, the backlog and the crisis at another factor, and shortens `steady30`. What is shorter
+than what the page tells of is printed and never written there.
 """
 
 from __future__ import annotations

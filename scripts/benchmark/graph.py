@@ -2,7 +2,8 @@
 
 It answers as bot/sandbox/graph.py does where this measures (messages, sender actions, what the sender asks at its start),
 for a tenth of the CPU, so that Meta's side does not use up the two cores. It prints its port.
-Under /bench: POST latency?seconds=…, GET sent?from=N, GET stream (a line for each message that a person got).
+Under /bench: POST latency?seconds=…, GET sent?from=N, GET stream (a line for each message that a person got),
+POST receipts?port=…&path=…&page=…&secret=… (each message that a person got comes back as echo, delivery and read).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import hmac
 import json
 import os
+import random
 import signal
 import time
 from collections import Counter, defaultdict
@@ -22,10 +25,52 @@ import httptools
 import uvloop
 
 from bot.meta.subscription import FIELDS
+from scripts.benchmark import wire
 
+HOST = "127.0.0.1"
 TOKEN = "bench-token"
 OWN_APP = "424242"
+DELIVERED, READ = (0.05, 0.3), (1.0, 5.0)  # seconds after the echo, evenly
+AGAIN = 1.0  # seconds until what was not taken is posted again
 PR_SET_PDEATHSIG = 1
+
+
+class Receipts:
+    """Posts to a gateway what became of each message: its echo at once, then that it was delivered, then that it was read."""
+
+    def __init__(self, port: int, path: str, page: str, secret: str) -> None:
+        self._where, self._path = f"{HOST}:{port}", path
+        self._page, self._secret = page, secret.encode()
+        self._pool = wire.Pool(HOST, port, 256)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def tell(self, person: str, mid: str, message: dict[str, Any]) -> None:
+        """Of a message that reached its person."""
+        task = asyncio.create_task(self._tell(person, mid, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self, person: str, mid: str, message: dict[str, Any]) -> None:
+        echo = {**message, "mid": mid, "is_echo": True, "app_id": OWN_APP}
+        at = int(time.time() * 1000)
+        await self._post(self._page, person, {"message": echo})
+        await asyncio.sleep(random.uniform(*DELIVERED))
+        await self._post(person, self._page, {"delivery": {"mids": [mid], "watermark": at}})
+        await asyncio.sleep(random.uniform(*READ))
+        await self._post(person, self._page, {"read": {"watermark": at}})
+
+    async def _post(self, sender: str, recipient: str, what: dict[str, Any]) -> None:
+        now = int(time.time() * 1000)
+        item = {"sender": {"id": sender}, "recipient": {"id": recipient}, "timestamp": now, **what}
+        entry = {"id": self._page, "time": now, "messaging": [item]}
+        raw = json.dumps({"object": "page", "entry": [entry]}).encode()
+        signature = f"sha256={hmac.new(self._secret, raw, 'sha256').hexdigest()}"
+        request = wire.post(self._where, self._path, raw, {"X-Hub-Signature-256": signature})
+        while True:
+            response = await self._pool.ask(request)
+            if response.status == 200:
+                return
+            await asyncio.sleep(AGAIN)
 
 
 class Book:
@@ -38,6 +83,7 @@ class Book:
         self.calls: Counter[str] = Counter()
         self.busy: dict[str, list[str]] = defaultdict(list)
         self.followers: set[asyncio.Transport] = set()
+        self.receipts: Receipts | None = None
 
     def begin(self, person: str, message: dict[str, Any]) -> list[str]:
         """A message is on its way; the metadata of those that are already."""
@@ -54,7 +100,10 @@ class Book:
         self.sent.append((person, _metadata(message), text, time.monotonic(), under_way))
         for follower in self.followers:
             follower.write(f"{person}\n".encode())
-        return f"m_bench_graph_{len(self.sent)}"
+        mid = f"m_bench_graph_{len(self.sent)}"
+        if self.receipts is not None:
+            self.receipts.tell(person, mid, message)
+        return mid
 
 
 def _metadata(message: dict[str, Any]) -> str:
@@ -149,6 +198,9 @@ class Door(asyncio.Protocol):
         elif what == "latency":
             book.latency = float(query["seconds"])
             self._answer(200, {"seconds": book.latency})
+        elif what == "receipts":
+            book.receipts = Receipts(int(query["port"]), query["path"], query["page"], query["secret"])
+            self._answer(200, {})
         else:
             start = int(query.get("from", "0"))
             self._answer(200, {"sent": book.sent[start:], "count": len(book.sent), "calls": book.calls})

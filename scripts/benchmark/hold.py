@@ -1,4 +1,4 @@
-"""What must hold, as scenarios with a verdict each: `steady30`, `hundred`, `distinct`, `minute`, `soak`.
+"""What must hold, as scenarios with a verdict each: `steady30`, `echoed`, `hundred`, `distinct`, `minute`, `soak`.
 
 Graph API at 100 ms, no debounce, SEND_CEILING=400, every process on this machine.
 """
@@ -36,6 +36,7 @@ class Scenario:
     gap: tuple[float, float] = (2.0, 15.0)
     patience: float = 240.0  # seconds to wait for what is in flight at the end
     distinct: bool = False  # no two texts are the same
+    receipts: bool = False  # Meta sends back each reply's echo, that it was delivered and that it was read
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ SCENARIOS = {
     one.name: one
     for one in (
         Scenario("steady30", 30, 600, ("ack", "reply", "nothing", "cpu", "memory")),
+        Scenario("echoed", 30, 120, ("ack", "reply", "nothing", "cpu", "memory"), receipts=True),
         Scenario("hundred", 100, 120, ("nothing", "sustained", "cpu", "memory")),
         Scenario("distinct", 60, 60, ("nothing", "sustained", "cpu", "memory"), distinct=True),
         Scenario("minute", 11_000 / 60, 60, ("each ack", "within", "nothing", "memory"), patience=900.0),
@@ -74,6 +76,8 @@ SCENARIOS = {
 def run(scenario: Scenario, tell: Callable[[Measured], None]) -> Held:
     """Start Planton, warm it up, measure."""
     with graph(LATENCY) as meta, running(Planton, meta.url) as planton:
+        if scenario.receipts:
+            meta.send_receipts(planton)
         warm = drive.prefix()
         order = drive.job(planton, None, load.META, messages=messages.stream(warm, 10, 5, (0.5, 1.0)))
         drive.measure("warm", planton, order, meta, drive.of_planton(planton, meta, warm))

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -134,6 +135,11 @@ class GraphProcess:
     def answer_after(self, seconds: float) -> None:
         """Change how long an answer takes."""
         fetch(self.port, f"/bench/latency?seconds={seconds}", method="POST")
+
+    def send_receipts(self, planton: Planton) -> None:
+        """From now on, tell this Planton of each message that a person got: echo, delivery, read."""
+        where = {"port": planton.port, "path": planton.path, "page": PAGE, "secret": planton.secret}
+        fetch(self.port, f"/bench/receipts?{urllib.parse.urlencode(where)}", method="POST")
 
     def count(self) -> int:
         """Messages that reached people so far."""

@@ -7,13 +7,19 @@ import asyncio
 import json
 import math
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from bot.core.messages import Delivery, Echo, Event
 from bot.meta import metadata
+from bot.meta.payloads import parse
+from bot.meta.signature import verify
 from scripts.benchmark import __main__ as commands
-from scripts.benchmark import crisis, hold, load, messages, page, stock, storm
+from scripts.benchmark import crisis, graph, hold, load, messages, page, stock, storm
 from scripts.benchmark.accounting import Account, Arrival, Fate, account, percentile, slope
 from scripts.benchmark.compare import PLANTON, STOCK, Comparison, Row
 from scripts.benchmark.drive import Measured
@@ -204,6 +210,36 @@ async def test_the_graph_api_knows_what_was_under_way_to_the_same_person() -> No
         ("2", "c", []),
     ]
     assert not book.busy
+
+
+async def test_the_graph_api_tells_the_gateway_what_became_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "READ", (0.0, 0.0))
+    monkeypatch.setattr(graph, "AGAIN", 0.01)
+    told: list[Event] = []
+    refusals = iter([503])
+
+    async def gateway(request: web.Request) -> web.Response:
+        raw = await request.read()
+        verify(("s",), raw, request.headers["X-Hub-Signature-256"])
+        if status := next(refusals, None):
+            return web.Response(status=status)
+        told.extend(parse(raw, datetime.now(UTC)))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/webhooks/meta", gateway)
+    async with TestServer(app) as server:
+        book = Book(0.0)
+        book.receipts = graph.Receipts(server.port or 0, "/webhooks/meta", "1", "s")
+        message = {"text": "oui", "metadata": "pl1.7.x"}
+        mid = book.accept("42", message, book.begin("42", message))
+        while len(told) < 3:
+            await asyncio.sleep(0.01)
+    assert [(event.kind, event.person) for event in told] == [("echo", "42"), ("delivery", "42"), ("read", "42")]
+    [echo, delivery, _] = [event.body for event in told]
+    assert isinstance(echo, Echo) and (echo.text, echo.metadata) == ("oui", "pl1.7.x")
+    assert told[0].mid == mid
+    assert isinstance(delivery, Delivery) and delivery.mids == (mid,)
 
 
 def test_parts_of_one_reply_are_no_doubles() -> None:
