@@ -17,7 +17,7 @@ import psutil
 
 from scripts.benchmark import storm
 from scripts.benchmark.accounting import percentile
-from scripts.benchmark.compare import EDGE, PARSE, PLANTON, STOCK, TURN, UNLIKE, USUAL, Comparison, Row
+from scripts.benchmark.compare import EDGE, PARSE, PLANTON, REST, STOCK, TURN, UNLIKE, USUAL, Comparison, Row
 from scripts.benchmark.drive import OURS, Measured
 from scripts.benchmark.hold import Held, Verdict
 from scripts.benchmark.storm import Storm
@@ -235,6 +235,7 @@ def conclusions(found: Comparison) -> list[str]:
             )
     best, unlike = (found.rate(PLANTON + more, USUAL) or found.rate(PLANTON + more) for more in ("", UNLIKE))
     for name, ours, asked in (
+        (REST, unlike, " : Rasa interrogé directement ; textes tous différents pour Planton (demandé : 70 %)"),
         (PARSE + UNLIKE, unlike, " (demandé : 70 %)"),
         (TURN + UNLIKE, unlike, ""),
         (PARSE, best, " : lui comme Planton y retrouvent des textes déjà lus"),
