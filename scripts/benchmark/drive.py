@@ -82,7 +82,7 @@ class Measured:
     acks: list[float] = field(default_factory=list)
     replies: list[float] = field(default_factory=list)
     account: Account = field(default_factory=Account)
-    refused: int = 0  # webhooks answered 503, or not at all, and posted again
+    refused: int = 0  # webhooks answered 503, or not at all, and posted again: messages and receipts
     use: dict[str, Use] = field(default_factory=dict)
     late: float = 0.0
     last: float = 0.0  # from the start to the last reply
@@ -153,6 +153,7 @@ def measure(
     `skip`: seconds at the start that do not count, for a closed job; its rate counts until its end. `tick`: called twice
     a second meanwhile.
     """
+    refused = graph.refused() if graph else 0
     posting = Posting(order)
     meter = Meter(pids(system, posting, graph))
     loading = 0.0
@@ -167,6 +168,7 @@ def measure(
     use = {**meter.use(), "load": Use(loading, 0.0)}
     result = Measured(name, len(posted), late=late, use=use)
     _fill(result, posted, began, fates, arrivals, order, skip)
+    result.refused += graph.refused() - refused if graph else 0
     return result
 
 

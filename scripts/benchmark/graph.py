@@ -32,13 +32,16 @@ TOKEN = "bench-token"
 OWN_APP = "424242"
 DELIVERED, READ = (0.05, 0.3), (1.0, 5.0)  # seconds after the echo, evenly
 AGAIN = 1.0  # seconds until what was not taken is posted again
+REFUSED = "receipt refused"  # in `Book.calls`: 503, or no answer
 PR_SET_PDEATHSIG = 1
 
 
 class Receipts:
-    """Posts to a gateway what became of each message: its echo at once, then that it was delivered, then that it was read."""
+    """Posts to a gateway what became of each message: its echo at once, then that it was delivered, then that it was read.
+    Counts in `calls` what it has to post again."""
 
-    def __init__(self, port: int, path: str, page: str, secret: str) -> None:
+    def __init__(self, port: int, path: str, page: str, secret: str, calls: Counter[str]) -> None:
+        self._calls = calls
         self._where, self._path = f"{HOST}:{port}", path
         self._page, self._secret = page, secret.encode()
         self._pool = wire.Pool(HOST, port, 256)
@@ -51,7 +54,10 @@ class Receipts:
         task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, person: str, mid: str, message: dict[str, Any]) -> None:
-        echo = {**message, "mid": mid, "is_echo": True, "app_id": OWN_APP}
+        # What Meta puts in an echo, and nothing else of what was sent: no buttons with their payloads.
+        echo = {"mid": mid, "text": _said(message), "is_echo": True, "app_id": int(OWN_APP)}
+        if mark := _metadata(message):
+            echo["metadata"] = mark
         at = int(time.time() * 1000)
         await self._post(self._page, person, {"message": echo})
         await asyncio.sleep(random.uniform(*DELIVERED))
@@ -70,6 +76,7 @@ class Receipts:
             response = await self._pool.ask(request)
             if response.status == 200:
                 return
+            self._calls[REFUSED] += 1
             await asyncio.sleep(AGAIN)
 
 
@@ -96,8 +103,7 @@ class Book:
         self.busy[person].remove(_metadata(message))
         if not self.busy[person]:
             del self.busy[person]
-        text = str(message.get("text") or _text_of(message))
-        self.sent.append((person, _metadata(message), text, time.monotonic(), under_way))
+        self.sent.append((person, _metadata(message), _said(message), time.monotonic(), under_way))
         for follower in self.followers:
             follower.write(f"{person}\n".encode())
         mid = f"m_bench_graph_{len(self.sent)}"
@@ -111,8 +117,10 @@ def _metadata(message: dict[str, Any]) -> str:
     return str(message.get("metadata") or "")
 
 
-def _text_of(message: dict[str, Any]) -> str:
-    """The text of a template with buttons."""
+def _said(message: dict[str, Any]) -> str:
+    """The text, also of a template with buttons."""
+    if text := message.get("text"):
+        return str(text)
     attachment = message.get("attachment")
     payload = attachment.get("payload") if isinstance(attachment, dict) else None
     return str(payload.get("text") or "") if isinstance(payload, dict) else ""
@@ -199,7 +207,7 @@ class Door(asyncio.Protocol):
             book.latency = float(query["seconds"])
             self._answer(200, {"seconds": book.latency})
         elif what == "receipts":
-            book.receipts = Receipts(int(query["port"]), query["path"], query["page"], query["secret"])
+            book.receipts = Receipts(int(query["port"]), query["path"], query["page"], query["secret"], book.calls)
             self._answer(200, {})
         else:
             start = int(query.get("from", "0"))

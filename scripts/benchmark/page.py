@@ -193,29 +193,33 @@ def comparison(found: Comparison) -> str:
 
 
 def _of_stock(found: Comparison) -> str:
-    """What the losses of stock Rasa are."""
+    """What the losses of stock Rasa are, and its empty answers."""
     rows = [row for row in found.rows if row.system == STOCK]
     if not rows:
         return ""
     unclaimed = number(sum(row.unclaimed for row in rows))
+    empty = number(sum(row.silent for row in found.rows if row.system == REST))
     return (
         "Canal Facebook de Rasa : ses réponses ne portent pas de marque et sont reconnues à leurs mots, toutes les "
         f"formulations d’une même réponse comptant pour une ; {unclaimed} n’ont pu être attribuées à aucun message. Le journal de "
         f"Rasa dit {number(found.failed)} actions interrompues par une erreur : le canal accuse alors réception, et la personne "
-        "n’a pas de réponse."
+        "n’a pas de réponse. Canal REST : réponses vides, à dessein ou après une telle erreur, que rien ne distingue et qui "
+        f"ne sont comptées nulle part : {empty}."
     )
 
 
 def _row(row: Row) -> list[str]:
     answers = row.replies
-    became = (*row.wrong, row.silent)
+    # Where the HTTP answer is the reply, nobody knows whether an empty one is meant.
+    silent = "—" if row.latency is None else number(row.silent)
     return [
         row.system,
         "" if row.latency is None else f"{row.latency * 1000:.0f} ms",
         number(row.full.rate, 1),
         span(row.calm.acks, 50, 99),
         span(row.calm.replies, 50, 95, 99) if answers else "—",
-        *(number(count) if answers else "—" for count in became),
+        *(number(count) if answers else "—" for count in row.wrong),
+        silent,
         number(row.refused),
         f"{number(row.full.cpu(), 1)} ms",
         f"{number(row.full.memory)} Mo",
@@ -235,7 +239,7 @@ def conclusions(found: Comparison) -> list[str]:
             )
     best, unlike = (found.rate(PLANTON + more, USUAL) or found.rate(PLANTON + more) for more in ("", UNLIKE))
     for name, ours, asked in (
-        (REST, unlike, " : Rasa interrogé directement ; textes tous différents pour Planton (demandé : 70 %)"),
+        (REST, unlike, " : Rasa interrogé directement ; textes tous différents pour Planton"),
         (PARSE + UNLIKE, unlike, " (demandé : 70 %)"),
         (TURN + UNLIKE, unlike, ""),
         (PARSE, best, " : lui comme Planton y retrouvent des textes déjà lus"),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.store.embedded import Embedded, die_with_parent
-from scripts.benchmark.graph import TOKEN
+from scripts.benchmark.graph import REFUSED, TOKEN
 from scripts.benchmark.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,6 +144,10 @@ class GraphProcess:
     def count(self) -> int:
         """Messages that reached people so far."""
         return int(fetch(self.port, "/bench/sent?from=1000000000")["count"])
+
+    def refused(self) -> int:
+        """Receipts that Planton did not take, each time that they were posted."""
+        return int(fetch(self.port, "/bench/sent?from=1000000000")["calls"].get(REFUSED, 0))
 
     def sent(self, start: int = 0) -> list[list[Any]]:
         """Each message from the `start`th on, as `graph.Book.sent` has it."""

@@ -6,9 +6,12 @@ import argparse
 import asyncio
 import json
 import math
+import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -19,9 +22,9 @@ from bot.meta import metadata
 from bot.meta.payloads import parse
 from bot.meta.signature import verify
 from scripts.benchmark import __main__ as commands
-from scripts.benchmark import crisis, graph, hold, load, messages, page, stock, storm
+from scripts.benchmark import crisis, drive, graph, hold, load, messages, page, stock, storm, systems
 from scripts.benchmark.accounting import Account, Arrival, Fate, account, percentile, slope
-from scripts.benchmark.compare import PLANTON, STOCK, Comparison, Row
+from scripts.benchmark.compare import PARSE, PLANTON, REST, STOCK, UNLIKE, Comparison, Row
 from scripts.benchmark.drive import Measured
 from scripts.benchmark.graph import TOKEN, Book, Door
 from scripts.benchmark.ledger import ordinary
@@ -202,8 +205,9 @@ async def test_the_graph_api_knows_what_was_under_way_to_the_same_person() -> No
             f"POST /v26.0/1/messages HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         door.data_received(head.encode() + body)
-    while len(answers.written) < 3:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while len(answers.written) < 3:
+            await asyncio.sleep(0.01)
     assert [(person, mark, under_way) for person, mark, _, _, under_way in book.sent] == [
         ("1", "a", []),
         ("1", "b", ["a"]),
@@ -216,6 +220,7 @@ async def test_the_graph_api_tells_the_gateway_what_became_of_a_message(monkeypa
     monkeypatch.setattr(graph, "READ", (0.0, 0.0))
     monkeypatch.setattr(graph, "AGAIN", 0.01)
     told: list[Event] = []
+    posted: list[dict[str, Any]] = []
     refusals = iter([503])
 
     async def gateway(request: web.Request) -> web.Response:
@@ -224,22 +229,65 @@ async def test_the_graph_api_tells_the_gateway_what_became_of_a_message(monkeypa
         if status := next(refusals, None):
             return web.Response(status=status)
         told.extend(parse(raw, datetime.now(UTC)))
+        posted.append(json.loads(raw)["entry"][0]["messaging"][0])
         return web.Response()
 
     app = web.Application()
     app.router.add_post("/webhooks/meta", gateway)
     async with TestServer(app) as server:
         book = Book(0.0)
-        book.receipts = graph.Receipts(server.port or 0, "/webhooks/meta", "1", "s")
-        message = {"text": "oui", "metadata": "pl1.7.x"}
+        book.receipts = graph.Receipts(server.port or 0, "/webhooks/meta", "1", "s", book.calls)
+        button = {"content_type": "text", "title": "Non", "payload": "/non"}
+        message = {"text": "oui", "metadata": "pl1.7.x", "quick_replies": [button]}
         mid = book.accept("42", message, book.begin("42", message))
-        while len(told) < 3:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
     assert [(event.kind, event.person) for event in told] == [("echo", "42"), ("delivery", "42"), ("read", "42")]
     [echo, delivery, _] = [event.body for event in told]
     assert isinstance(echo, Echo) and (echo.text, echo.metadata) == ("oui", "pl1.7.x")
     assert told[0].mid == mid
+    assert posted[0]["message"] == {
+        "mid": mid,
+        "text": "oui",
+        "is_echo": True,
+        "app_id": int(graph.OWN_APP),
+        "metadata": "pl1.7.x",
+    }
+    assert book.calls[graph.REFUSED] == 1
     assert isinstance(delivery, Delivery) and delivery.mids == (mid,)
+
+
+def test_receipts_that_were_refused_count_among_the_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of this measurement, not of what came before."""
+
+    this: Any = SimpleNamespace(pid=os.getpid())
+
+    class Posting:
+        def __init__(self, _: load.Job) -> None:
+            self.process = this
+
+        done = True
+
+        def result(self) -> tuple[list[load.Posted], float, float]:
+            return [load.Posted("1", 0, 0.0, acked=0.1, refusals=1)], 0.0, 0.0
+
+    calls = Counter({graph.REFUSED: 5})
+
+    def fetch(port: int, path: str) -> dict[str, Any]:
+        assert (port, path.partition("?")[0]) == (7, "/bench/sent")
+        return {"sent": [], "count": 0, "calls": dict(calls)}
+
+    def settle(posted: list[load.Posted]) -> drive.Settled:
+        calls[graph.REFUSED] += 2
+        return drive.no_replies(posted)
+
+    monkeypatch.setattr(drive, "Posting", Posting)
+    monkeypatch.setattr(systems, "fetch", fetch)
+    meta = systems.GraphProcess.__new__(systems.GraphProcess)
+    meta.port, meta.process = 7, this
+    found = drive.measure("x", systems.Running(), load.Job(load.META, 1, "/"), meta, settle)
+    assert found.refused == 1 + 2
 
 
 def test_parts_of_one_reply_are_no_doubles() -> None:
@@ -488,6 +536,10 @@ def test_the_comparison_shows_each_latency_and_what_the_stock_channel_lost() -> 
         for system, name in ((PLANTON, "engine"), (STOCK, "rasa"))
         for latency in (0.05, 0.1, 0.2)
     ]
+    rows += [
+        Row(system, latency, Measured("x", rate=rate, account=Account(silent=6)), Measured("y", replies=[0.1]))
+        for system, latency, rate in ((PLANTON + UNLIKE, 0.1, 60.0), (REST, None, 30.0), (PARSE + UNLIKE, None, 100.0))
+    ]
     said = page.comparison(Comparison(12.0, rows, failed=2))
     for latency in ("50 ms", "100 ms", "200 ms"):
         assert f"| Planton | {latency} | engine | 100,0 ms | 100 Mo |" in said
@@ -496,4 +548,10 @@ def test_the_comparison_shows_each_latency_and_what_the_stock_channel_lost() -> 
     assert [cell.strip() for cell in first.split("|")][6:11] == ["2", "0", "0", "1", "5"]
     assert "9 n’ont pu être attribuées à aucun message" in said
     assert "2 actions interrompues par une erreur" in said
+    [rest] = [line for line in said.splitlines() if line.startswith(f"| {REST} |")]
+    assert [cell.strip() for cell in rest.split("|")][6:10] == ["0", "0", "0", "—"], "an empty answer may be a failure"
+    assert "Canal REST : réponses vides" in said and "comptées nulle part : 6." in said
+    assert f"- 60,0 % de « {PARSE + UNLIKE} » (demandé : 70 %)." in said
+    [asked] = [line for line in said.splitlines() if line.startswith("- 200,0 % de ")]
+    assert "Rasa interrogé directement" in asked and "demandé" not in asked
     assert page.LOST in said
