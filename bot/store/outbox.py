@@ -117,9 +117,19 @@ async def _give_up(connection: AsyncConnection, ids: Sequence[int], reason: str,
 async def cancel_unsent(
     connection: AsyncConnection, conversation_id: int, reason: str, now: datetime, authors: Sequence[str] = ("bot",)
 ) -> int:
-    """Cancel what those authors have not sent yet and no sender holds. Returns how many."""
+    """Cancel what those authors have not sent yet and no sender holds. Returns how many.
+
+    What a sender does hold is bound to the owner of this moment: if it is looked at again once that has changed, it stays.
+    """
     rows = await connection.execute(
         text("""
+            WITH held AS (
+                SELECT id FROM outbox
+                WHERE conversation_id = :id AND status = 'queued' AND author = ANY(:authors) AND owner_version IS NULL
+                  AND lease_until >= clock_timestamp() FOR UPDATE SKIP LOCKED),
+            bound AS (
+                UPDATE outbox SET owner_version = (SELECT owner_version FROM conversations WHERE id = :id)
+                WHERE id IN (SELECT id FROM held))
             UPDATE outbox SET status = 'cancelled', error_slug = :reason
             WHERE conversation_id = :id AND status = 'queued' AND author = ANY(:authors)
               AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING id

@@ -16,9 +16,11 @@ from sqlalchemy import text
 from bot.core.clock import SystemClock
 from bot.core.dialogue import Reply
 from bot.core.outbox import AGENT, EMERGENCY, REPLY, OutboxRow
+from bot.policy.emergency import Detection
 from bot.store import outbox
 from bot.store.codec import Codec
 from bot.store.db import OUTBOX, Database, Listener
+from bot.store.emergencies import EmergencyPlan, carry_out
 from bot.store.outbox import OutboxStore
 
 LEASE = timedelta(seconds=60)
@@ -117,6 +119,25 @@ async def test_the_first_of_a_conversation_and_no_other(database: Database, code
     second = await claimed(store)
     assert [row.conversation_id for row in second] == [first[1].conversation_id]
     assert second[0].id > first[1].id
+
+
+@pytest.mark.parametrize("author", ["bot", "night", "system"])
+async def test_what_a_sender_holds_does_not_follow_an_emergency_reply(
+    database: Database, codec: Codec, store: OutboxStore, author: str
+) -> None:
+    await fill(database, codec, "1000", people=2)
+    async with database.begin() as connection:
+        await connection.execute(text("UPDATE outbox SET author = :author"), {"author": author})
+    first, other = await claimed(store)
+    now = SystemClock().now()
+    async with database.begin() as connection:
+        plan = EmergencyPlan("Appelez le 17.", short=False, handoff=True, old=False)
+        await carry_out(connection, codec, first.conversation_id, plan, Detection("danger", "lexicon"), now, {}, {})
+    assert not await store.renew(first, now, LEASE)
+    assert await store.renew(other, now, LEASE)
+    async with database.begin() as connection:
+        rows = await connection.execute(text("SELECT id, status FROM outbox WHERE lane = 'reply' ORDER BY id"))
+        assert [tuple(row) for row in rows] == sorted([(first.id, "cancelled"), (other.id, "queued")])
 
 
 async def test_two_senders_never_claim_the_same(database: Database, codec: Codec, store: OutboxStore) -> None:

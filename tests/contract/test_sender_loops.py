@@ -491,7 +491,7 @@ async def test_a_row_that_waited_is_judged_again() -> None:
 
 async def test_what_a_danger_overtook_is_judged_again_before_more_of_it_leaves() -> None:
     async with running(replace(QUICK, renew_after=60.0)) as w:
-        w.graph.script(Script(person="42", latency=1.5))
+        w.graph.script(Script(person="42", latency=3.0))
         long = w.outbox.add("a" * 1999 + " " + "b" * 10)
         await w.until(lambda: w.graph.tried("42"))
         long.owner_ok = False
