@@ -16,7 +16,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from bot.store.db import Database  # noqa: E402
 from bot.store.embedded import Embedded  # noqa: E402
 from bot.store.workbench.publications import Publications  # noqa: E402
 from bot.trainer import engines  # noqa: E402
+from tests.fakes.ports import free_port  # noqa: E402
 
 PAGE, TOKEN, SECRET, VERIFY = "100200300", "bench-token", "bench-secret", "bench-verify"
 SENTENCES = (
@@ -61,13 +61,6 @@ SENTENCES = (
 MOST = 6_000  # MB that all of Planton may take while it switches
 SLOWEST = 3.0  # seconds: 99 of 100 replies through the switch
 HELP = "au secours il est en train de défoncer la porte avec une hache"
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Bench:

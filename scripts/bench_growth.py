@@ -40,6 +40,7 @@ from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.receipts import GAP
 from bot.store.user import User
+from scripts.marks import around
 
 PAGE, RUNS = "100200300", 31
 OPERATIONS = {
@@ -287,13 +288,12 @@ def main() -> None:
     tables = asyncio.run(run(options.to, options.only))
     print("\n".join(tables))
     if options.write:
-        before, rest = PAGE_MD.read_text(encoding="utf-8").split(MARKS[0])
-        old, after = rest.split(MARKS[1])
+        before, old, after = around(PAGE_MD.read_text(encoding="utf-8"), *MARKS)
         if options.only is not None:
             kept = [f"{one.strip()}\n" for one in old.strip().split("\n\n")]
             kept[options.only - 1 : options.only] = tables
             tables = kept
-        PAGE_MD.write_text(before + MARKS[0] + "\n" + "\n".join(tables) + MARKS[1] + after, encoding="utf-8")
+        PAGE_MD.write_text(before + "\n" + "\n".join(tables) + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import base64
 import contextlib
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from bot.store import outbox  # noqa: E402
 from bot.store.codec import Codec  # noqa: E402
 from bot.store.db import OUTBOX, Database, Listener  # noqa: E402
 from bot.store.embedded import Embedded  # noqa: E402
+from tests.fakes.ports import free_port  # noqa: E402
 
 PAGE, TOKEN, SECRET = "100200300", "bench-token", "bench-secret"
 KEY = base64.b64encode(bytes(32)).decode()
@@ -60,13 +60,6 @@ finally:
 WORDS = (
     "Bonjour, je suis un assistant automatique. Vous pouvez porter plainte dans tout commissariat, à toute heure. " * 4
 )
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Desk:

@@ -44,6 +44,7 @@ from bot.trainer import engines as engine_files
 from scripts.bench import second_model
 from scripts.benchmark import page
 from scripts.hosts import NET, Lan, missing
+from scripts.marks import around
 from tests.fakes.graph import PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.scenario.faults import Storm, World
 from tests.scenario.processes import HELP, QUESTIONS, Account, Message, Meta, account, settled, until
@@ -456,13 +457,12 @@ CONSOLES = (
 
 def put(name: str, text: str, said: str) -> None:
     """Put a table between its two marks in the page. `said`: how it was measured."""
-    whole = PAGE_MD.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- fin {name} -->"
-    before, _, rest = whole.partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SetupError(f"{PAGE_MD.name} n’a pas de place pour « {name} ».", f"Remettez-y {begin} et {end}.")
-    PAGE_MD.write_text(f"{before}{begin}\n{said}\n\n```\n{text}\n```\n{end}{after}", encoding="utf-8")
+    try:
+        before, _, after = around(PAGE_MD.read_text(encoding="utf-8"), begin, end)
+    except LookupError:
+        raise SetupError(f"{PAGE_MD.name} n’a pas de place pour « {name} ».", f"Remettez-y {begin} et {end}.") from None
+    PAGE_MD.write_text(f"{before}\n{said}\n\n```\n{text}\n```\n{after}", encoding="utf-8")
 
 
 def fault_table(lines: Sequence[Line]) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.marks import around
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BENCHMARKS, PAGE = DOCS / "benchmarks.md", DOCS / "passage-a-l-echelle.md"
 UNLIKE, GRAPH = "Planton, textes tous différents", "100 ms"
@@ -217,11 +219,11 @@ def written(page: str, benchmarks: str) -> str:
         ("ressources", by_resource(a, b, page)),
         ("machines", by_rate(a, b)),
     ):
-        start, end = f"<!-- {name} -->", f"<!-- fin {name} -->"
-        pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-        if not pattern.search(page):
-            raise SystemExit(f"{PAGE.name}: no marks « {start} » … « {end} »")
-        page = pattern.sub(lambda _, s=start, t=block, e=end: f"{s}\n{t}\n{e}", page)
+        try:
+            before, _, after = around(page, f"<!-- {name} -->", f"<!-- fin {name} -->")
+        except LookupError as error:
+            raise SystemExit(f"{PAGE.name}: {error}") from None
+        page = f"{before}\n{block}\n{after}"
     return page
 
 

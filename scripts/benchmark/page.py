@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from scripts.benchmark.drive import OURS, Measured
 from scripts.benchmark.hold import Held, Verdict
 from scripts.benchmark.storm import Storm
 from scripts.benchmark.systems import ENGINE_PYTHON, ROOT, model
+from scripts.marks import around
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 IMAGES = ROOT / "docs" / "images"
@@ -37,26 +37,22 @@ def put(name: str, block: str, page: Path = PAGE) -> None:
     """Replace the block of that name. Raises SystemExit when the page has no such marks."""
     if lacking := missing(name, page):
         raise SystemExit(lacking)
-    start, end = _marks(name)
-    text = _block(name).sub(lambda _: f"{start}\n\n{block.strip()}\n\n{end}", page.read_text(encoding="utf-8"))
-    page.write_text(text, encoding="utf-8")
+    before, _, after = around(page.read_text(encoding="utf-8"), *_marks(name))
+    page.write_text(f"{before}\n\n{block.strip()}\n\n{after}", encoding="utf-8")
 
 
 def missing(name: str, page: Path = PAGE) -> str:
     """What to do when the page has no place for the block of that name; empty when it has one."""
-    if _block(name).search(page.read_text(encoding="utf-8")):
-        return ""
     start, end = _marks(name)
-    return f"{page.name}: no marks for « {name} ». Under a heading of its own, add the two lines {start} and {end}"
+    try:
+        around(page.read_text(encoding="utf-8"), start, end)
+    except LookupError:
+        return f"{page.name}: no marks for « {name} ». Under a heading of its own, add the two lines {start} and {end}"
+    return ""
 
 
 def _marks(name: str) -> tuple[str, str]:
     return f"<!-- mesure {name} -->", f"<!-- fin {name} -->"
-
-
-def _block(name: str) -> re.Pattern[str]:
-    start, end = map(re.escape, _marks(name))
-    return re.compile(f"{start}.*?{end}", re.DOTALL)
 
 
 # The machine

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,19 +21,13 @@ from typing import Any
 from bot.store.embedded import Embedded, die_with_parent
 from scripts.benchmark.graph import REFUSED, TOKEN
 from scripts.benchmark.ledger import Ledger
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PAGE = "100200300"
 READY = 900.0  # seconds, on a machine that does much else
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def model() -> Path:
