@@ -13,7 +13,7 @@ from bot.store import news
 from tests.fakes.console import Browser, RunningConsole
 
 
-async def test_news_come_within_a_second_and_carry_numbers_only(console: RunningConsole, someone: Browser) -> None:
+async def test_news_come_by_themselves_and_carry_numbers_only(console: RunningConsole, someone: Browser) -> None:
     await console.user("Claire")
     await someone.log_in("Claire")
     number = await console.says("p", "mots secrets")

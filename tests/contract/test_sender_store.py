@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
-from bot.core.clock import SystemClock
+from bot.core.clock import Clock, FrozenClock, SystemClock
 from bot.core.dialogue import Reply
 from bot.core.outbox import EMERGENCY, REPLY
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
@@ -72,7 +74,9 @@ class World:
 
 
 @asynccontextmanager
-async def sending(w: World, timing: Timing = QUICK, ceiling: int = 1000) -> AsyncIterator[Sender]:
+async def sending(
+    w: World, timing: Timing = QUICK, ceiling: int = 1000, clock: Clock | None = None
+) -> AsyncIterator[Sender]:
     url = w.database.url
     database, urgent = Database(url, 8), Database(url, 4)
     listener = Listener(url, (OUTBOX, EMERGENCY_CHANNEL))
@@ -84,7 +88,7 @@ async def sending(w: World, timing: Timing = QUICK, ceiling: int = 1000) -> Asyn
         emergency_store=OutboxStore(urgent, w.codec, listener, ceiling),
         secret_key=b"secret",
         metadata_key=b"mark",
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         port=0,
         ceiling=ceiling,
         timing=timing,
@@ -119,15 +123,36 @@ async def test_all_leaves_once_and_in_order(database: Database, codec: Codec) ->
         assert not any(sent.overlapped for sent in w.graph.sent)
 
 
-async def test_two_senders_share_the_rows_and_the_ceiling(database: Database, codec: Codec) -> None:
+async def test_two_senders_share_the_rows_and_the_ceiling(
+    database: Database, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted: dict[datetime, list[int]] = defaultdict(list)
+    refused: dict[datetime, set[OutboxStore]] = defaultdict(set)
+    real = OutboxStore.take_budget
+
+    async def noted(store: OutboxStore, account: str, now: datetime, n: int, emergency: bool) -> int:
+        got = await real(store, account, now, n, emergency)
+        granted[now].append(got)
+        if not got:
+            refused[now].add(store)
+        return got
+
+    monkeypatch.setattr(OutboxStore, "take_budget", noted)
     async with world(database, codec) as w:
         for n in range(60):
             await w.add(await w.talk(str(n)), "Bonjour", "Suite")
-        async with sending(w, ceiling=40), sending(w, ceiling=40):
-            assert await w.settled() == {"sent": 120}
+        clock = FrozenClock(SystemClock().now())
+        first = clock.now()
+        async with sending(w, ceiling=40, clock=clock), sending(w, ceiling=40, clock=clock), asyncio.timeout(60):
+            while len(refused[first]) < 2:  # the second lasts until both have asked for more than it holds
+                await asyncio.sleep(0.02)
+            assert sum(granted[first]) == 36
+            while "queued" in (found := await w.statuses()):
+                if refused[clock.now()]:
+                    clock.advance(seconds=1)
+                await asyncio.sleep(0.02)
+            assert found == {"sent": 120}
         assert all(w.graph.texts(str(n)) == ["Bonjour", "Suite"] for n in range(60))
-        moments = sorted(call.at for call in w.graph.calls if call.text)
-        assert moments[-1] - moments[0] > 2  # each with a ceiling of its own: 1.7 s
 
 
 async def test_emergency_wakes_its_own_loop_at_once(database: Database, codec: Codec) -> None:
