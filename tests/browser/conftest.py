@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from bot.core.clock import SystemClock
 from bot.store.codec import Codec
 from bot.store.db import Database
-from tests.browser.helpers import NAMES, enter, live, part
+from tests.browser.helpers import NAMES, WITHOUT_LOOKING_AGAIN, enter, live, part
 from tests.fakes.console import RunningConsole, running_console
 from tests.scenario.system import System, running
 
@@ -55,6 +55,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(
         locale="fr-FR", timezone_id="Europe/Paris", viewport={"width": 1280, "height": 900}
     )
+    await context.add_init_script(WITHOUT_LOOKING_AGAIN)
     opened = await context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page, expect
 
 from bot.store.desk.access import Desk
 from bot.store.desk.validation import ValidationStore
-from tests.browser.helpers import accessible, enter, picture, someone, taken
+from tests.browser.helpers import WITHOUT_LOOKING_AGAIN, accessible, enter, picture, someone, taken
 from tests.fakes.console import RunningConsole
 from tests.scenario.system import System
 
@@ -25,6 +25,7 @@ async def test_an_agent_the_head_of_service_the_cabinet_and_a_citizen(
     await _levels(console)
     await console.execute("UPDATE validation_rules SET steps = '{service,cabinet}' WHERE category = 'complaint'")
     carole = await browser.new_page(locale="fr-FR", timezone_id="Europe/Paris")  # a refused form is an error there
+    await carole.add_init_script(WITHOUT_LOOKING_AGAIN)
     await enter(carole, console, "Carole Petit")
     async with someone(browser, console, "validator") as denis:
         await denis.goto(f"{console.url}/validation")
