@@ -82,7 +82,7 @@ log = logging.getLogger("planton")
 
 ROLES = ("gateway", "worker", "sender", "engine", "console", "trainer", "monitor")
 CLOCK_EVERY = 1.0  # seconds between looks at the simulated hour
-GATHER, PATIENCE = timedelta(milliseconds=15), timedelta(milliseconds=60)  # see docs/vitesse.md
+GATHER = timedelta(milliseconds=15)  # see docs/vitesse.md
 WATCH_AGAIN = 30.0  # seconds until the catch-up that could not begin tries again
 
 
@@ -207,7 +207,6 @@ async def gateway(settings: Settings, url: str) -> None:
             _echo_of(settings),
             suspect=policy.suspect,
             gather=GATHER,
-            patience=PATIENCE,
         )
         inbox = Inbox(opened.database, opened.codec, rules)
         secret = settings.secret("SECRET_KEY").encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
@@ -27,19 +26,18 @@ class _GivenUp(Exception):
 
 @dataclass(eq=False)
 class _Waiting(Generic[T]):
-    """An entry, whom it concerns, until when it waits for company (seconds of the loop), and who is told."""
+    """An entry, whom it concerns, when it came (seconds of the loop), and who is told."""
 
     entry: T
     people: frozenset[Hashable]
-    until: float
+    since: float
     done: asyncio.Future[None]
 
 
 class Batches(Generic[T]):
     """Calls `write` with what waits: one entry when it is quiet, up to `most` when it is busy.
 
-    `gather`: seconds that an entry waits for company where company is likely; `patience`: those that a patient one does.
-    Urgent entries neither wait nor share with
+    `gather`: seconds that an entry waits for company where company is likely. Urgent entries neither wait nor share with
     others: they have a writer of their own. `people`: whom an entry concerns. What concerns the same one is written in the order
     in which it came: an urgent entry takes along what waits of theirs, and waits itself, as others do, for the end of a batch
     that holds something of theirs.
@@ -54,12 +52,11 @@ class Batches(Generic[T]):
         write: Callable[[Sequence[T]], Awaitable[None]],
         most: int,
         gather: float = 0.0,
-        patience: float = 0.0,
         people: Callable[[T], Iterable[Hashable]] = lambda entry: (),
     ) -> None:
         self._write = write
         self._most = most
-        self._gather, self._patience = gather, max(gather, patience)
+        self._gather = gather
         self._people = people
         self._waiting: deque[_Waiting[T]] = deque()
         self._urgent: deque[_Waiting[T]] = deque()
@@ -70,24 +67,18 @@ class Batches(Generic[T]):
         self._looks: set[int] = set()  # at which queues somebody is to look, by their ids
         self._changed = asyncio.Event()  # there may be something to write
         self._last = -math.inf
-        self._gathered = math.inf  # until when a writer waits for company
-        self._pressed = asyncio.Event()  # somebody came who does not wait so long
 
-    async def add(self, entry: T, urgent: bool = False, patient: bool = False) -> None:
+    async def add(self, entry: T, urgent: bool = False) -> None:
         """Wait until the entry is written. Raises what `write` raised for it."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        until = now + (0.0 if urgent else self._patience if patient else self._gather)
-        one = _Waiting(entry, frozenset(self._people(entry)), until, loop.create_future())
+        one = _Waiting(entry, frozenset(self._people(entry)), loop.time(), loop.create_future())
         self._changed.set()
         if urgent:
             self._overtake(one)
         else:
             self._waiting.append(one)
-            if until < self._gathered or len(self._waiting) >= self._most:
-                self._pressed.set()
-            self._staff(self._waiting, self._writers, now - self._last < EXPECTED)
-            self._last = now
+            self._staff(self._waiting, self._writers, one.since - self._last < EXPECTED)
+            self._last = one.since
         try:
             await one.done
         except asyncio.CancelledError:
@@ -126,8 +117,10 @@ class Batches(Generic[T]):
 
     async def _run(self, waiting: deque[_Waiting[T]], busy: bool) -> None:
         while waiting:
-            if busy:
-                await self._company(waiting)
+            if busy and self._gather and len(waiting) < self._most:
+                left = waiting[0].since + self._gather - asyncio.get_running_loop().time()
+                if left > 0:
+                    await asyncio.sleep(left)
             busy = True  # who comes while others are written comes soon after them
             self._changed.clear()
             batch = self._next(waiting)
@@ -135,20 +128,6 @@ class Batches(Generic[T]):
                 await self._write_down(batch)
             elif waiting:  # for the end of other batches
                 await self._changed.wait()
-
-    async def _company(self, waiting: deque[_Waiting[T]]) -> None:
-        """Until somebody has waited long enough, or there are enough of them."""
-        loop = asyncio.get_running_loop()
-        while waiting and len(waiting) < self._most:
-            until = min(one.until for one in waiting)
-            if until <= loop.time():
-                return
-            self._gathered = until
-            self._pressed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(until):
-                    await self._pressed.wait()
-            self._gathered = math.inf
 
     async def _write_down(self, batch: list[_Waiting[T]]) -> None:
         people = frozenset[Hashable]().union(*(one.people for one in batch))

@@ -70,7 +70,6 @@ class InboxRules:
     ours: caught.Ours = lambda words: None  # asked while catching up only
     suspect: Callable[[str], bool] = lambda words: False  # a trace of danger: the engine is to look at it before others
     gather: timedelta = timedelta(0)  # how long a webhook waits for others to be stored with, while many come
-    patience: timedelta = timedelta(0)  # how long one does that only tells what became of messages of ours
 
 
 @dataclass
@@ -160,9 +159,7 @@ class Inbox:
         self._db = database
         self._codec = codec
         self._rules = rules
-        self._batches: Batches[_Delivered] = Batches(
-            self._take, BATCH, rules.gather.total_seconds(), rules.patience.total_seconds(), _people
-        )
+        self._batches: Batches[_Delivered] = Batches(self._take, BATCH, rules.gather.total_seconds(), _people)
         self._noted: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -175,15 +172,8 @@ class Inbox:
         danger wait for nobody. Duplicates (same platform, account and key) change nothing. Raises what the database raises.
         """
         danger = any(detection is not None for _, detection in items)
-        one = _Delivered(raw, tuple(items), received_at, frozenset(answered))
-        await self._batches.add(one, urgent=danger, patient=all(self._receipt(event) for event, _ in items))
+        await self._batches.add(_Delivered(raw, tuple(items), received_at, frozenset(answered)), urgent=danger)
         self._note(items, received_at)
-
-    def _receipt(self, event: Event) -> bool:
-        """Whether it only tells what became of a message of ours; a human's echo would silence the bot, and waits for nobody."""
-        body = event.body
-        own = isinstance(body, Echo) and body.metadata is not None and self._rules.echo_of(body.metadata) is not None
-        return own or isinstance(body, (Read, Delivery))
 
     async def catch_up(
         self, raw: bytes, items: Sequence[Item], listed: Sequence[str], now: datetime, simulate: bool = False

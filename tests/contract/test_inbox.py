@@ -371,25 +371,6 @@ async def test_receipts_are_noted_with_messages_of_others(world: World) -> None:
     assert found == [("delivery", "ignored", "delivery"), ("read", "ignored", "read")]
 
 
-@pytest.mark.parametrize("presses", [{"is_echo": True, "app_id": 99, "metadata": "theirs"}, {}])
-async def test_only_what_became_of_our_messages_waits_for_company(world: World, presses: dict[str, Any]) -> None:
-    world.inbox._batches._patience = 60.0
-    world.inbox._rules = replace(world.inbox._rules, echo_of=lambda mark: (1, 0) if mark == "ours" else None)
-    receipts = [
-        world.webhook("43", "m_1", "Voici.", is_echo=True, metadata="ours"),
-        world.webhook("43", "", None, item={"delivery": {"mids": ["m_1"], "watermark": 1}}),
-        world.webhook("43", "", None, item={"read": {"watermark": 1}}),
-    ]
-    world.batches.clear()
-    tasks = [asyncio.create_task(world.take(receipt)) for receipt in receipts]
-    await asyncio.sleep(0.05)
-    assert world.batches == []
-    async with asyncio.timeout(30):
-        await world.take(world.webhook("44", "m_2", "Je suis là.", **presses))
-        await asyncio.gather(*tasks)
-    assert world.batches == [4]
-
-
 async def test_echoes_of_ours_lock_what_they_tell_of_in_the_order_of_its_numbers(world: World) -> None:
     """As receipts do (`bot.store.receipts`), and at the very end."""
     for person in ("94", "95"):

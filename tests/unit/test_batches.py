@@ -119,24 +119,6 @@ async def test_who_comes_soon_after_others_is_gathered_with_who_follows() -> Non
     assert sorted(map(len, writer.batches[2:])) == [2, 3]
 
 
-async def test_who_is_patient_waits_for_company_and_makes_nobody_wait() -> None:
-    writer = Writer()
-    batches = Batches(writer.write, 3, gather=0.01, patience=60.0)
-    await batches.add("first")
-    patient = asyncio.create_task(batches.add("patient", patient=True))
-    await asyncio.sleep(0.05)
-    assert writer.batches == [["first"]]
-    async with asyncio.timeout(30):
-        await asyncio.gather(batches.add("other"), patient)
-        assert writer.batches[1:] == [["patient", "other"]]
-        await asyncio.gather(*(batches.add(entry, patient=True) for entry in "abc"))  # as many as one batch holds
-        waiting = asyncio.create_task(batches.add("waiting", patient=True))
-        await asyncio.sleep(0.01)
-        await batches.add("urgent", urgent=True)
-    assert writer.batches[2:] == [["a", "b", "c"], ["urgent"]]
-    waiting.cancel()
-
-
 async def test_what_is_urgent_overtakes_all_but_its_own_and_has_its_own_writer() -> None:
     gate = asyncio.Event()
     writer = Writer(gate=gate)
