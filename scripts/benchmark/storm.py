@@ -95,7 +95,7 @@ def backlog(waiting: int, seconds: float, seed: int, tell: Callable[[Measured], 
         _warm(planton, meta)
         crowd = drive.prefix()
         # What drains meanwhile is put in first.
-        ordinary = [w for w in crisis.hour(round(waiting * 1.5), 1.0, seed, crowd) if w.kind != DANGER]
+        ordinary = [w for w in crisis.hour(round(waiting * 1.7), 1.0, seed, crowd) if w.kind != DANGER]
         began, meter = time.monotonic(), Meter({**planton.pids, "Graph API": meta.process.pid})
         filled = drive.Posting(_order(planton, ordinary, BATCH, at_once=True))
         drive.wait_until(lambda: filled.done, 600.0)
