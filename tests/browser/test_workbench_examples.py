@@ -57,6 +57,7 @@ async def test_a_trainer_corrects_examples(browser: Browser, console: RunningCon
         await accessible(page)
         await picture(page, "workbench-examples")
         await page.locator(f'a[href="{PATH}/{INTENT}"]').click()
+        await page.wait_for_url(f"**{PATH}/{INTENT}")  # loaded: what is typed before the scripts listen is not checked
 
         # A new example: what is wrong is told while it is typed, words are marked by choosing them.
         new = page.get_by_test_id("example-new")
