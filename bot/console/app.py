@@ -13,9 +13,10 @@ from typing import Any
 
 import psycopg
 from sanic import Blueprint, HTTPResponse, Request, Sanic
-from sanic.exceptions import RequestCancelled, SanicException
+from sanic.exceptions import NotFound, RequestCancelled, SanicException
 from sanic.handlers import ErrorHandler
 from sanic.response import BaseHTTPResponse, html
+from sanic.response import file as file_response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -185,9 +186,7 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     )
     for blueprint in (*doors, live.routes(stream), *(routes(site) for routes in TOPICS)):
         app.blueprint(blueprint)
-    for file in sorted(STATIC.rglob("*.*")):
-        name = file.relative_to(STATIC).as_posix()
-        app.static(f"/static/{name}", file, name=_named("static", name))
+    app.add_route(_static, "/static/<name:path>", methods=["GET", "HEAD"], name="static")
     for name in VENDOR_FILES:
         found = renderer.vendor(name)
         if found is not None:
@@ -197,6 +196,17 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
             app.static(f"/vendor/dsfr/{name}", deps.dsfr / name, name=_named("dsfr", name))
     renderer.paths = frozenset("/" + route.path for route in app.router.routes)
     return app
+
+
+# What a path may name, looked up: a route for each would be built by every application.
+_STATIC_FILES = {file.relative_to(STATIC).as_posix(): file for file in STATIC.rglob("*.*")}
+
+
+async def _static(request: Request, name: str) -> HTTPResponse:
+    file = _STATIC_FILES.get(name)
+    if file is None:
+        raise NotFound
+    return await file_response(file, request_headers=request.headers)
 
 
 def _named(kind: str, name: str) -> str:
