@@ -85,7 +85,7 @@ def quick_set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URI of an embedded server that lives as long as the test session (its data may be lost: no fsync)."""
-    quick = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+    quick = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "autovacuum": "off"}
     with Embedded(tmp_path_factory.mktemp("postgres"), quick) as server:
         yield server.url
 
@@ -111,7 +111,8 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
     """The URI of a fresh copy of the migrated template, dropped at the end."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        copied = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"  # a quarter of what the default costs here
+        admin.execute(sql.SQL(copied).format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
         yield url_of(postgres_url, name)
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
