@@ -31,9 +31,25 @@ GRAPH_URL = "https://graph.facebook.com/v26.0"
 # When Meta ends a version (Graph API changelog); `doctor` warns 60 days ahead.
 GRAPH_VERSION_ENDS = {"v20.0": "2026-09-24", "v21.0": "2027-01-21"}
 
+# Who may have an address of the database of its own: a role of `bot.store.grants` each.
+DATABASE_PARTS = {
+    "gateway": "la passerelle",
+    "worker": "le traitement",
+    "sender": "l’expéditeur",
+    "console": "la console",
+    "trainer": "l’atelier",
+    "monitor": "la surveillance",
+    "backup": "les sauvegardes",
+}
+DATABASE_URLS = tuple(f"DATABASE_URL_{part.upper()}" for part in DATABASE_PARTS)
+
 # name → (default as text or None, what it means, in French). The documentation and `doctor` are tested against it.
 KNOWN: dict[str, tuple[str | None, str]] = {
     "DATABASE_URL": (None, "adresse PostgreSQL (URI libpq) ; sans elle, un serveur embarqué démarre"),
+    **{
+        f"DATABASE_URL_{part.upper()}": (None, f"la même base pour {what}, sous son rôle PostgreSQL ; sans elle, DATABASE_URL")
+        for part, what in DATABASE_PARTS.items()
+    },
     "VAR_DIR": ("var", "dossier de la base embarquée, des secrets créés et des journaux"),
     "PROJECT_DIR": (
         None,
@@ -144,6 +160,7 @@ SECRETS = (
     "SECRET_KEY",
     "DATA_KEY",
     "DATABASE_URL",  # may hold a password
+    *DATABASE_URLS,
     "OIDC_CLIENT_SECRET",
 )
 ADDRESSES = ("ALERT_URLS", "HEARTBEAT_URL")  # addresses that hold secrets
@@ -311,11 +328,22 @@ class Settings:
     @property
     def database_url(self) -> str | None:
         """A libpq URI, or None for the embedded server."""
-        url = self.raw("DATABASE_URL")
+        return self._database_url("DATABASE_URL")
+
+    def database_url_of(self, part: str) -> str | None:
+        """The one of a part (DATABASE_PARTS), under a PostgreSQL role of its own; else everybody's."""
+        own = self._database_url(f"DATABASE_URL_{part.upper()}") if part in DATABASE_PARTS else None
+        return own or self.database_url
+
+    @property
+    def part_urls(self) -> list[str]:
+        """Every one that is given for a part."""
+        return [url for name in DATABASE_URLS if (url := self._database_url(name)) is not None]
+
+    def _database_url(self, name: str) -> str | None:
+        url = self.raw(name)
         if url is not None and not re.match(r"postgres(ql)?://", url):
-            raise _wrong(
-                "DATABASE_URL", "ce n’est pas une adresse PostgreSQL.", "Exemple : postgresql://user@host/planton"
-            )
+            raise _wrong(name, "ce n’est pas une adresse PostgreSQL.", "Exemple : postgresql://user@host/planton")
         return url
 
     @property

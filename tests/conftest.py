@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -83,11 +84,31 @@ def quick_set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URI of an embedded server that lives as long as the test session (its data may be lost: no fsync)."""
-    quick = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "autovacuum": "off"}
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """An embedded server that lives as long as the test session (its data may be lost: no fsync)."""
+    quick = {
+        "fsync": "off",
+        "full_page_writes": "off",
+        "shared_buffers": "64MB",
+        "autovacuum": "off",
+        "log_line_prefix": "%u@%d ",
+    }
     with Embedded(tmp_path_factory.mktemp("postgres"), quick) as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Embedded) -> str:
+    """Its URI."""
+    return postgres.url
+
+
+def refusals(log: Path, database: str, since: int = 0) -> list[str]:
+    """What PostgreSQL refused to parts there, as its log (from that byte on) has it: who asks may have swallowed the error."""
+    with log.open(errors="replace") as lines:
+        lines.seek(since)
+        found = re.findall(rf"^(planton_\w+)@{database} ERROR:  (permission denied .*)$", lines.read(), re.M)
+    return sorted({f"{role}: {what}" for role, what in found})
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +127,28 @@ def template_url(postgres_url: str) -> str:
     return url
 
 
+def as_part(url: str, part: str) -> str:
+    """The URI of the same database for a part (gateway, worker …): under its own PostgreSQL role, as it runs."""
+    return url.replace("//planton@", f"//planton_{part}@", 1)
+
+
+_parts: dict[Database, dict[str, Database]] = {}
+
+
+def of_part(database: Database, part: str) -> Database:
+    """The database of the fixture as a part opens it: what a test runs goes through this, what it arranges and asserts does not."""
+    opened = _parts.setdefault(database, {})
+    if part not in opened:
+        opened[part] = Database(as_part(database.url, part), size=8)
+    return opened[part]
+
+
+async def close_parts(database: Database) -> None:
+    """Close what `of_part` opened beside it."""
+    for one in _parts.pop(database, {}).values():
+        await one.close()
+
+
 @contextlib.contextmanager
 def fresh_database(postgres_url: str) -> Iterator[str]:
     """The URI of a fresh copy of the migrated template, dropped at the end."""
@@ -113,15 +156,22 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         copied = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"  # a quarter of what the default costs here
         admin.execute(sql.SQL(copied).format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        # What is granted on the database itself does not come with its template.
+        admin.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
         yield url_of(postgres_url, name)
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture
-def database_url(postgres_url: str, template_url: str) -> Iterator[str]:
-    """The URI of a fresh, migrated database, dropped after the test."""
-    with fresh_database(postgres_url) as url:
+def database_url(request: pytest.FixtureRequest, postgres: Embedded, template_url: str) -> Iterator[str]:
+    """The URI of a fresh, migrated database, dropped after the test; in which no part lacked a right (`refused`: a test that is
+    about that)."""
+    since = postgres.log.stat().st_size
+    with fresh_database(postgres.url) as url:
         yield url
+    refused = refusals(postgres.log, urlsplit(url).path[1:], since)
+    if refused and request.node.get_closest_marker("refused") is None:
+        pytest.fail("bot/store/grants.py does not give what a part needs:\n" + "\n".join(refused))
 
 
 @pytest.fixture
@@ -129,6 +179,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """A fresh, migrated database with its pool."""
     opened = Database(database_url, size=8)
     yield opened
+    await close_parts(opened)
     await opened.close()
 
 

@@ -35,13 +35,15 @@ def answers(url: str, timeout: int = 3) -> bool:
 
 
 @contextlib.contextmanager
-def reach(settings: Settings, create: bool = True) -> Iterator[str]:
+def reach(settings: Settings, create: bool = True, part: str | None = None) -> Iterator[str]:
     """Yield the URI of a database that answers. `create`: make the embedded one if it is new, and bring it up to date.
+    `part`: under whose PostgreSQL role, where it has an address of its own (`Settings.database_url_of`); else the owner's.
 
     Raises SetupError.
     """
     with contextlib.ExitStack() as stack:
-        url = settings.database_url or _embedded(settings, stack, create)
+        given = settings.database_url if part is None else settings.database_url_of(part)
+        url = given or _embedded(settings, stack, create)
         if not answers(url) or (create and not migrate(url)):
             raise unreachable()
         yield url

@@ -51,7 +51,7 @@ def main(parsed: argparse.Namespace) -> int:
     seal = sealing.sealing(settings, parsed.en_clair)
     now = datetime.now(UTC)
     identity = None if parsed.identite is None else Path(parsed.identite)
-    with reach(settings, create=False) as url:
+    with reach(settings, create=False, part="backup") as url:
         codec = Codec(settings.secret("DATA_KEY"))
         check_key(url, codec)
         target = _target(settings, parsed.vers, seal, now)
@@ -76,7 +76,7 @@ def check_key(url: str, codec: Codec) -> None:
         database = Database(url, size=1)
         try:
             async with database.begin() as connection:
-                await facts.check_key(connection, codec)
+                await facts.check_key(connection, codec, notes=False)
         finally:
             await database.close()
 

@@ -106,6 +106,19 @@ def parser() -> Parser:
     run = commands.add_parser("run", help="lance Planton ici", description="Lance Planton, ou quelques rôles.")
     run.add_argument("roles", nargs="*", metavar="RÔLE", choices=ROLES, help=f"{', '.join(ROLES)} ; sinon tous")
 
+    commands.add_parser("migrate", help="met à jour le schéma de la base et les droits de ses rôles").description = (
+        "Met à jour, avec l’adresse du propriétaire de la base (DATABASE_URL), son schéma et les droits de chaque rôle, puis s’arrête. "
+        "Les services n’ont alors besoin que de leur propre rôle. Peut être lancé pendant que Planton tourne."
+    )
+
+    rights = commands.add_parser("roles", help="vérifie les droits des rôles PostgreSQL, un par service")
+    rights.description = (
+        "Dit si chaque rôle PostgreSQL a les droits qu’il lui faut et aucun autre. Code de sortie : 0 si oui, 1 sinon."
+    )
+    rights.add_argument(
+        "--sql", action="store_true", help="écrit ce que l’administrateur de PostgreSQL exécute pour les créer"
+    )
+
     demo = commands.add_parser("demo", help="lance Planton avec le bac à sable, sans compte Meta")
     demo.description = "Lance tout ici, avec deux téléphones simulés ; aucun compte Meta n’est nécessaire."
 
@@ -350,11 +363,12 @@ def _inner(arguments: Sequence[str]) -> int:
         from bot.app import merge_nlu
 
         return merge_nlu.main(arguments[1:])
-    from bot.app.launcher import migrate
+    from bot.app.launcher import migrate_or_wait
 
-    url = Settings().database_url
+    settings = Settings()
+    url = settings.database_url
     try:
-        return 0 if url is not None and migrate(url) else 1
+        return 0 if url is not None and migrate_or_wait(url, settings.part_urls) else 1
     except Explained as error:  # the schema is newer, or its tables are busy: the launcher tries again
         complain(error)
         return 1

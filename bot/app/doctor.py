@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import bot.store
-from bot.app import ports, rotation, several
+from bot.app import ports, rights, rotation, several
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
@@ -347,7 +347,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                     if folder is not None and not settings.embedded:
                         found += [p for p in disk(settings, [folder]) if p.key == f"disk:{folder}"]
                 found += [*_administrators(connection), *reloads(connection), *_purge(connection, settings, now)]
-                return [*found, *_server_log(connection), *_key(connection, settings)]
+                return [*found, *_server_log(connection), *rights.problems(connection, settings), *_key(connection, settings)]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
     except psycopg.Error as error:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.core.errors import SettingsError
-from bot.settings import ADDRESSES, CREDENTIALS, INTERNAL, KNOWN, PREFIX, SECRETS, Settings
+from bot.settings import ADDRESSES, CREDENTIALS, DATABASE_URLS, INTERNAL, KNOWN, PREFIX, SECRETS, Settings
 
 _STORED = ("DATABASE_URL", "DATA_KEY")
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -22,7 +22,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "trainer": _STORED,
     "sandbox": (*_STORED, "SECRET_KEY", "META_APP_SECRET"),  # it plays Meta in the demonstration
     "monitor": ("DATABASE_URL", *ADDRESSES, "ALERT_URLS_FILE"),
-    "migrate": ("DATABASE_URL",),
+    "migrate": ("DATABASE_URL", *DATABASE_URLS),
 }
 _OTHERS = {"ACCOUNTS", *ADDRESSES, "ALERT_URLS_FILE"}  # hold secrets, or say where they are
 _MADE = ("METRICS_TOKEN", "SECRET_KEY", "DATA_KEY")  # by the launcher, if they are not given

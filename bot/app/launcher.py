@@ -35,6 +35,7 @@ from bot.store import facts
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.embedded import Embedded
+from bot.store.grants import PARTS, role_of
 
 GRACE, ENGINE_GRACE = 6.0, 2.0  # seconds to end in; with PostgreSQL's ten, under twenty
 FRENCH = {
@@ -133,12 +134,20 @@ class Launcher:
         assert url is not None
         self._stop_if_asked()
         remember(self.settings, self.extra)
-        if not migrate(url):
+        keyed = [role for role in self.roles if "DATA_KEY" in NEEDS.get(role, ())]
+        if not migrate_or_wait(url, [self._url_of(role, url) for role in self.roles if role != "engine"]):
             say("la base de données ne répond pas. Démarrez-la : Planton reprendra de lui-même.")
             self._add("migrate", [sys.executable, "-m", "bot", "_migrate"], url, once=True)
-        elif any("DATA_KEY" in NEEDS.get(role, ()) for role in self.roles):
-            check_key(url, self.settings)
+        elif keyed:
+            check_key(self._url_of(keyed[0], url), self.settings)
         return url
+
+    def _url_of(self, role: str, url: str) -> str:
+        """The database's address for a part: under its own PostgreSQL role, where it has one. The demonstration's sandbox, which
+        plays Meta and moves the clock, is the owner."""
+        if self.embedded is not None:
+            return self.embedded.url_of(role_of(role)) if role in PARTS else url
+        return self.settings.database_url_of(role) or url
 
     # -- roles ---------------------------------------------------------------------------------------------------
 
@@ -149,7 +158,7 @@ class Launcher:
                 self._add_engines()
             else:
                 assert url is not None
-                self._add(role, self.role_command(role), url)
+                self._add(role, self.role_command(role), self._url_of(role, url))
 
     def role_command(self, role: str) -> list[str]:
         """What starts a role."""
@@ -408,6 +417,12 @@ def migrate(url: str) -> bool:
             f"Le schéma de la base ne se met pas à jour ({type(cause).__name__}).", _schema_remedy()
         ) from None
     return True
+
+
+def migrate_or_wait(url: str, parts: Sequence[str]) -> bool:
+    """`migrate` by the owner; where its address is not for this machine or account, a part's own one tells whether the schema is
+    up to date. False when none answers. Raises SchemaWaits when the owner has to bring it up to date first."""
+    return migrate(url) or any(migrate(part) for part in dict.fromkeys(parts) if part != url)
 
 
 def check_key(url: str, settings: Settings) -> None:

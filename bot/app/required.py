@@ -28,7 +28,7 @@ def _wall(name: str) -> Check:
     return lambda settings: settings.wall(name)
 
 
-_STORED: tuple[Check, ...] = (lambda s: s.database_url, _data_key, _secret("SECRET_KEY"))
+_STORED: tuple[Check, ...] = (lambda s: (s.database_url, s.part_urls), _data_key, _secret("SECRET_KEY"))
 _HOURS: tuple[Check, ...] = (lambda s: s.zone, _wall("NIGHT_START"), _wall("NIGHT_END"), lambda s: s.desk_hours)
 
 _CHECKS: dict[str, tuple[Check, ...]] = {
@@ -75,7 +75,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     ),
     "trainer": _STORED[:2],
     "monitor": (
-        lambda s: s.database_url,
+        lambda s: (s.database_url, s.part_urls),
         lambda s: s.zone,
         lambda s: targets(s.alert_urls),
         lambda s: s.alert_unread,

@@ -171,7 +171,7 @@ def _check_alone(url: str) -> None:
         for _ in range(_LOOKS):
             row = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND backend_type = 'client backend'"
+                " AND coalesce(backend_type, 'client backend') = 'client backend' AND usesysid IS NOT NULL"
             ).fetchone()
             if not row or not row[0]:
                 return

@@ -43,10 +43,7 @@ def clock(
 
 def workbenches(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
     """Two machines each with drafts and git of their own, of which either may take what the other's page asks for."""
-    rows = connection.execute(
-        """SELECT DISTINCT host(client_addr) AS address FROM pg_stat_activity
-           WHERE application_name = 'planton-trainer' AND datname = current_database() ORDER BY 1"""
-    ).fetchall()
+    rows = connection.execute("SELECT DISTINCT address FROM connected('trainer') ORDER BY 1").fetchall()
     if len(rows) > 1:
         places = ", ".join(row["address"] or "la machine de la base" for row in rows)
         yield Problem(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alembic.config import Config  # whoever migrates imports it: every role would wait for it
 
 from bot.core.errors import SetupError
+from bot.store import granting
 from bot.store.plain import PLANS, Plain, PlainPool
 
 MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
@@ -87,6 +88,18 @@ class SchemaNewer(SetupError):
         super().__init__(
             f"La base est au schéma {there}, et cette version de Planton s’arrête au schéma {ours}.",
             "Installez ici aussi la nouvelle version ; pour revenir en arrière, restaurez la sauvegarde d’avant.",
+        )
+
+
+class SchemaWaits(SetupError):
+    """The schema is not the one that this version needs, and who asks may not change it."""
+
+    def __init__(self, there: str | None, ours: str) -> None:
+        super().__init__(
+            f"La base est au schéma {there}, et cette version de Planton attend le schéma {ours}."
+            if there
+            else "La base est vide : son propriétaire ne l’a pas encore préparée.",
+            "Faites, avec l’adresse du propriétaire de la base : planton migrate",
         )
 
 
@@ -286,14 +299,32 @@ def _upgrade(connection: Connection) -> None:
 
     if _newer(connection):
         return
+    if not connection.scalar(_MAY_MIGRATE):
+        _check_current(connection)
+        return
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     head = ScriptDirectory.from_config(config).get_revision("head")
     assert head is not None
     _remember(connection, getattr(head.module, "SERVES_SINCE", head.revision))
+    granting.apply(lambda statement: _run(connection, statement))
 
 
+def _check_current(connection: Connection) -> None:
+    """A part's role only looks. Raises SchemaWaits."""
+    empty = connection.scalar(text("SELECT to_regclass('alembic_version') IS NULL"))
+    there, ours = None if empty else connection.scalar(_REVISION), schemas()[0]
+    if there != ours:
+        raise SchemaWaits(there, ours)
+
+
+def _run(connection: Connection, statement: str) -> list[Any]:
+    done = connection.exec_driver_sql(statement)
+    return list(done.all()) if done.returns_rows else []
+
+
+_MAY_MIGRATE = text("SELECT has_schema_privilege('public', 'CREATE')")
 _REVISION = text("SELECT version_num FROM alembic_version")
 _SERVES = text("SELECT value #>> '{}' FROM facts WHERE name = 'schema_serves_since'")
 _SET_SERVES = text("""

@@ -109,6 +109,10 @@ class Embedded:
         """The libpq URI of our database, whoever started the server."""
         return f"postgresql://{NAME}@/{NAME}?host={quote(str(self._socket_dir), safe='')}"
 
+    def url_of(self, role: str) -> str:
+        """The same for one part's PostgreSQL role (`bot.store.grants.ROLES`), which may do less than the owner."""
+        return self.url.replace(f"//{NAME}@", f"//{role}@", 1)
+
     @property
     def log(self) -> Path:
         """Where PostgreSQL writes."""

@@ -19,21 +19,9 @@ from bot.policy.lexicon import Kind
 from bot.store import handoffs, outbox
 from bot.store.codec import Codec
 
-# The first moment of an open emergency that no agent has looked at since: its opening, else a danger told after the last look.
-UNREAD = """
-    SELECT count(*) AS n, max(h.id) AS newest, min(u.since) AS since
-    FROM handoffs h
-    CROSS JOIN LATERAL (SELECT greatest(h.taken_at, h.replied_at,
-        (SELECT max(a.at) FROM audit a WHERE a.conversation_id = h.conversation_id AND a.action = 'view'
-            AND a.at >= h.opened_at),
-        (SELECT max(p.seen_at) FROM presence p WHERE p.conversation_id = h.conversation_id AND p.seen_at >= h.opened_at),
-        (SELECT max(o.created_at) FROM outbox o WHERE o.conversation_id = h.conversation_id AND o.author = 'agent'
-            AND o.created_at >= h.opened_at)) AS at) look
-    CROSS JOIN LATERAL (SELECT CASE WHEN look.at IS NULL THEN h.opened_at ELSE
-        (SELECT min(e.received_at) FROM events e WHERE e.conversation_id = h.conversation_id
-            AND e.disposition = 'emergency' AND e.received_at > look.at) END AS since) u
-    WHERE h.closed_at IS NULL AND h.priority = 0 AND u.since <= %(before)s
-"""
+# Open emergencies that no agent has looked at since: how many, the newest hand-off, since when. A function of the owner's: who asks
+# reads neither the audit nor agents' replies.
+UNREAD = "SELECT n, newest, since FROM unread_emergencies(%(before)s)"
 
 
 @dataclass(frozen=True)

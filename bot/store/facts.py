@@ -23,29 +23,32 @@ _KEYS_LOCK = 7_109_325
 RESTORING = "restoring"  # a back-up is in place; what was erased since is not gone again yet
 
 
-async def check_key(connection: AsyncConnection, codec: Codec) -> None:
+async def check_key(connection: AsyncConnection, codec: Codec, notes: bool = True) -> None:
     """Raise SettingsError when the data were sealed with another key: they could not be read, and what is written now
-    could not be read later. The first start leaves the canary. Raise SetupError while a restoration is unfinished."""
+    could not be read later. The first start leaves the canary. Raise SetupError while a restoration is unfinished.
+    `notes` False: of who only reads, nothing is written."""
     if await get(connection, RESTORING) is not None:
         raise SetupError(
             "Une restauration n’est pas finie : des données effacées depuis la sauvegarde sont encore là.",
             "Faites : planton restore --terminer",
         )
-    await check_canary(connection, codec)
+    await check_canary(connection, codec, notes)
 
 
-async def check_canary(connection: AsyncConnection, codec: Codec) -> None:
+async def check_canary(connection: AsyncConnection, codec: Codec, notes: bool = True) -> None:
     """As `check_key`, for the keys alone. Each new key is noted before it seals."""
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEYS_LOCK})
     canary = await get(connection, KEY_CANARY)
     if canary is None:
         body = await connection.scalar(text("SELECT body FROM events ORDER BY id DESC LIMIT 1"))
         check_sealed(codec, None, body)  # data older than the canary
+        if not notes:
+            return
         canary = await set_canary(connection, codec if body is None else codec.parts[-1])
     known = await get(connection, DATA_KEYS)
     fits(codec, canary, known)
     used = known["used"] if known else [of_canary(codec, canary)]
-    if codec.names[0] not in used:
+    if notes and codec.names[0] not in used:
         known = {"used": [*used, codec.names[0]], "search": known["search"] if known else used[0]}
         await put(connection, DATA_KEYS, known)
 

@@ -27,9 +27,7 @@ SELECT a.account, coalesce((SELECT c.platform FROM conversations c WHERE c.accou
 FROM accounts a ORDER BY used DESC, a.account LIMIT 20
 """
 CONNECTED = """
-SELECT replace(application_name, 'planton-', '') AS role, count(*) AS connections,
-    count(DISTINCT coalesce(host(client_addr), '')) AS machines
-FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'planton-worker' GROUP BY 1
+SELECT 'worker' AS role, count(*) AS connections, count(DISTINCT address) AS machines FROM connected('worker') HAVING count(*) > 0
 """
 ALERTS = """
 SELECT grade, what FROM alerts WHERE opened_at IS NOT NULL AND closed_at IS NULL ORDER BY grade, since LIMIT 20

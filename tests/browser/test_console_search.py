@@ -6,6 +6,7 @@ from playwright.async_api import Browser, Page, expect
 
 from bot.store.people import People
 from tests.browser.helpers import accessible, picture, someone, taken
+from tests.conftest import of_part
 from tests.fakes.console import RunningConsole
 from tests.scenario.system import System
 
@@ -16,7 +17,7 @@ async def test_what_was_said_is_found_opened_and_left_again(
     assert await citizen.say("4000", "on m’a volé mon vélo, je veux parler à un humain") == 200
     await expect(agent.get_by_test_id("queue-row")).to_be_visible()
     number = (await console.rows("SELECT id FROM conversations"))[0].id
-    await People(console.database, console.codec).keep_name(number, "Anaïs Le Goff")
+    await People(of_part(console.database, "worker"), console.codec).keep_name(number, "Anaïs Le Goff")
     for line in range(30):
         await console.says("4000", f"et encore ceci, ligne {line}")
     await taken(agent, console, number)

@@ -24,6 +24,7 @@ from tests.browser.conftest import by_day
 from tests.browser.helpers import AA, NAMES, part, someone
 from tests.browser.test_console_pages import filled
 from tests.browser.test_workbench_inbox import SAID, read
+from tests.conftest import of_part
 from tests.contract.test_crisis_groups import ASKED, MESSAGE
 from tests.fakes.console import Browser as Visitor
 from tests.fakes.console import RunningConsole, running_console
@@ -106,7 +107,9 @@ async def trained(console: RunningConsole, boss: User, project: Project, url: st
     number, _ = await Runs(console.database).ask(console.clock.now(), boss)
     listener = Listener(url, (TRAINER,))
     listener.start()
-    assert await Trainings(project, console.database, console.codec, listener, console.clock, Scripted()).take()
+    assert await Trainings(
+        project, of_part(console.database, "trainer"), console.codec, listener, console.clock, Scripted()
+    ).take()
     await listener.close()
     return number
 

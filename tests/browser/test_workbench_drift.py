@@ -18,6 +18,7 @@ from bot.store.workbench import readings
 from bot.store.workbench.readings import NewReading
 from tests.browser.conftest import by_day
 from tests.browser.helpers import accessible, part, picture, someone
+from tests.conftest import of_part
 from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.project import copied
 
@@ -75,7 +76,7 @@ async def three_months(console: RunningConsole) -> None:
         read = NewReading((event,), now - timedelta(hours=i + 1), words, Understanding(None, 0.2), "clarify", True)
         async with console.database.begin() as connection:
             await readings.keep(connection, console.codec, [read], now)
-    await RollUp(console.database).catch_up(now)
+    await RollUp(of_part(console.database, "worker")).catch_up(now)
 
 
 async def test_a_trainer_follows_what_people_ask(console: RunningConsole, browser: Browser) -> None:

@@ -18,6 +18,7 @@ from bot.trainer.project import Project
 from bot.trainer.runs import Trainings
 from tests.browser.conftest import by_day
 from tests.browser.helpers import accessible, live, part, picture, someone
+from tests.conftest import of_part
 from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.project import copied
 from tests.fakes.training import Scripted
@@ -49,7 +50,9 @@ async def test_a_training_is_followed_and_compared(
     listener.start()
 
     def role(scripted: Scripted) -> Trainings:
-        return Trainings(project, console.database, console.codec, listener, console.clock, scripted)
+        return Trainings(
+            project, of_part(console.database, "trainer"), console.codec, listener, console.clock, scripted
+        )
 
     async with someone(browser, console, "trainer") as page:
         await page.goto(f"{console.url}/atelier/essais")

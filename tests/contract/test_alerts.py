@@ -48,6 +48,7 @@ from bot.sender.deps import SenderAccount
 from bot.sender.tokens import Tokens
 from bot.settings import Settings
 from bot.store.db import Database
+from tests.conftest import of_part
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.receivers import Receiver, receiving
 
@@ -595,7 +596,7 @@ async def test_the_end_of_a_token_and_a_permission_that_went_are_asked_of_meta(d
         async with aiohttp.ClientSession() as session:
             api = SendApi(session, graph.url, PAGE, token, SECRET)
             for account in (SenderAccount(PAGE, PAGE, TOKEN), SenderAccount(IG, PAGE, TOKEN)):
-                await Tokens(database, FrozenClock(now)).look(account, api)
+                await Tokens(of_part(database, "sender"), FrozenClock(now)).look(account, api)
         with psycopg.connect(database.url, autocommit=True, row_factory=dict_row) as connection:
             return {problem.key: problem.what for problem in access(connection, now)}
 

@@ -32,6 +32,7 @@ from bot.store.catchup import Shelf
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.inbox import Inbox, InboxRules
+from tests.conftest import of_part
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
 
 DANGER = "au secours il me frappe avec un couteau"
@@ -70,7 +71,9 @@ class World:
         return [event for event, _ in await self.inbox.catch_up(raw, items, listed, self.now, simulate)]
 
     async def walk(self, account: str = PAGE, since: datetime | None = None, simulate: bool = False) -> Outcome:
-        deps = CatchUpDeps(Shelf(self.database), self.take, self.clock, Pace(2, self.sleep, lambda: self.tick))
+        deps = CatchUpDeps(
+            Shelf(of_part(self.database, "sender")), self.take, self.clock, Pace(2, self.sleep, lambda: self.tick)
+        )
         return await CatchUp(deps).walk(SenderAccount(account, PAGE, TOKEN, SECRET), self.api, since, simulate)
 
     async def webhook(self, person: str, words: str, mid: str, at: datetime, account: str = PAGE, **more: Any) -> None:
@@ -116,7 +119,9 @@ async def world(database: Database, codec: Codec, frozen_clock: FrozenClock, pol
     )
     async with ScriptedGraph(clock=frozen_clock) as graph, aiohttp.ClientSession() as session:
         api = SendApi(session, graph.url, PAGE, TOKEN, SECRET)
-        made = World(graph, database, codec, frozen_clock, api, Inbox(database, codec, rules), policy.triage)
+        made = World(
+            graph, database, codec, frozen_clock, api, Inbox(of_part(database, "sender"), codec, rules), policy.triage
+        )
         # Webhooks came until two hours ago.
         async with database.begin() as connection:
             await connection.execute(
@@ -294,7 +299,7 @@ async def test_a_killed_walk_goes_on_where_it_stood(world: World) -> None:
 
 
 async def test_two_walkers_are_one(world: World) -> None:
-    async with Shelf(world.database).walker(PAGE) as alone:
+    async with Shelf(of_part(world.database, "sender")).walker(PAGE) as alone:
         assert alone
         assert (await world.walk()).busy
     assert not (await world.walk()).busy
@@ -414,7 +419,7 @@ async def test_a_meta_that_refuses_its_own_cursors_does_not_hold_the_walk_for_ev
 @pytest.fixture
 def restored(world: World, policy: Policy) -> World:
     """A database that a back-up brought back: what was said since is Meta's alone."""
-    world.inbox = Inbox(world.database, world.codec, replace(world.inbox._rules, ours=Ours(policy)))
+    world.inbox = Inbox(of_part(world.database, "sender"), world.codec, replace(world.inbox._rules, ours=Ours(policy)))
     return world
 
 

@@ -12,6 +12,7 @@ import pytest
 from bot.core.messages import Echo, Edit, Platform, Unsend
 from bot.store.people import People
 from bot.store.reindex import Reindex, progress
+from tests.conftest import of_part
 from tests.fakes.console import Answer, Browser, RunningConsole
 
 Look = Callable[..., Awaitable[Answer]]
@@ -62,7 +63,7 @@ async def test_all_words_a_phrase_and_words_left_out(console: RunningConsole, cl
 
 async def test_names_notes_replies_and_the_assistant(console: RunningConsole, claire: Browser) -> None:
     number = await console.waiting("p1", "bonjour le commissariat")
-    await People(console.database, console.codec).keep_name(number, "Anaïs Le Goff")
+    await People(of_part(console.database, "worker"), console.codec).keep_name(number, "Anaïs Le Goff")
     await claire.act(number, "prendre")
     await claire.act(number, "repondre", message="Un équipage passera demain.")
     await claire.act(number, "note", note="Rappeler la gardienne de l’immeuble.")
@@ -86,7 +87,7 @@ async def test_names_notes_replies_and_the_assistant(console: RunningConsole, cl
 
 async def test_a_new_name_takes_the_place_of_the_old(console: RunningConsole, claire: Browser) -> None:
     number = await console.says("p1", "bonjour")
-    people = People(console.database, console.codec)
+    people = People(of_part(console.database, "worker"), console.codec)
     await people.keep_name(number, "Ancien Patronyme")
     await people.keep_name(number, "Nouvelle Identité")
     assert 'data-testid="search-row"' not in (await look(claire, "patronyme", auteur="nom")).page
@@ -282,13 +283,13 @@ async def test_older_messages_are_brought_in_once_and_resumed(console: RunningCo
     await console.event("p2", Unsend("m9"))
     await console.execute("DELETE FROM search_documents")
     assert rows(await look(claire, "vélo")) == []
-    reindex = Reindex(console.database, console.codec)
+    reindex = Reindex(of_part(console.database, "worker"), console.codec)
     assert await reindex.step()
     halfway = await progress(console.database)
     assert halfway is not None
     assert not halfway.over
     assert "en cours d’ajout" in (await look(claire, "vélo")).page
-    while await Reindex(console.database, console.codec).step():
+    while await Reindex(of_part(console.database, "worker"), console.codec).step():
         pass
     done = await progress(console.database)
     assert done is not None

@@ -21,6 +21,7 @@ from bot.store.steering import Kept, Steering, figures
 from bot.store.volumes import RollUp
 from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
+from tests.conftest import of_part
 from tests.fakes.console import TAPS, THUMBS, Browser, RunningConsole
 from tests.fakes.engine import ScriptedEngine
 
@@ -124,9 +125,9 @@ async def test_figures_are_those_counted_by_hand_before_and_after_the_roll_up(co
     check(await read(console))
     yesterday = await read(console, MIDNIGHT - timedelta(days=1), NOON - timedelta(days=1))
     assert yesterday.received == 2  # what came after noon is not compared with this morning
-    counted = await RollUp(console.database).catch_up(NOON + timedelta(minutes=3))
+    counted = await RollUp(of_part(console.database, "worker")).catch_up(NOON + timedelta(minutes=3))
     assert counted == 26  # from yesterday 9 h to 11 h today, whole hours
-    assert await RollUp(console.database).catch_up(NOON + timedelta(minutes=3)) == 0
+    assert await RollUp(of_part(console.database, "worker")).catch_up(NOON + timedelta(minutes=3)) == 0
     check(await read(console))
     assert await read(console, MIDNIGHT - timedelta(days=1), NOON - timedelta(days=1)) == yesterday
 
@@ -134,7 +135,7 @@ async def test_figures_are_those_counted_by_hand_before_and_after_the_roll_up(co
 async def test_the_roll_up_alone_gives_the_same_and_never_counts_twice(console: RunningConsole) -> None:
     await small_day(console)
     later = NOON + timedelta(hours=1, minutes=10)
-    roll_up = RollUp(console.database)
+    roll_up = RollUp(of_part(console.database, "worker"))
     await roll_up.catch_up(later)
     before = await console.rows("SELECT * FROM volumes ORDER BY 1, 2, 3, 4")
     assert await roll_up.rebuild(later) == 27
@@ -148,7 +149,7 @@ async def test_what_comes_late_or_is_settled_late_is_counted(console: RunningCon
     m = await person(console, "m")
     at = MIDNIGHT + timedelta(hours=9, minutes=30)
     waiting = await message(console, m, at, disposition=None, route=None, intent=None)
-    roll_up, now = RollUp(console.database), at + timedelta(minutes=33)
+    roll_up, now = RollUp(of_part(console.database, "worker")), at + timedelta(minutes=33)
     await roll_up.catch_up(now)
     assert dict((await read(console)).dispositions) == {"waiting": 1}
     await console.execute("UPDATE events SET disposition = 'answered' WHERE id = :id", id=waiting)
@@ -170,7 +171,7 @@ async def test_what_comes_late_or_is_settled_late_is_counted(console: RunningCon
 async def test_older_data_and_a_clock_set_back(console: RunningConsole) -> None:
     m = await person(console, "m")
     await message(console, m, NOON - timedelta(hours=3))
-    roll_up = RollUp(console.database)
+    roll_up = RollUp(of_part(console.database, "worker"))
     await roll_up.catch_up(NOON)
     await message(console, m, NOON - timedelta(days=40))  # brought in
     await message(console, m, NOON - timedelta(days=20))
@@ -189,8 +190,8 @@ async def test_two_processes_count_at_once(console: RunningConsole) -> None:
     await small_day(console)
     async with console.database.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": volumes._LOCK})
-        assert await RollUp(console.database).catch_up(NOON) == 0  # the other one is at it
-    assert await RollUp(console.database).catch_up(NOON) > 0
+        assert await RollUp(of_part(console.database, "worker")).catch_up(NOON) == 0  # the other one is at it
+    assert await RollUp(of_part(console.database, "worker")).catch_up(NOON) > 0
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -318,7 +319,7 @@ def worker(console: RunningConsole) -> Worker:
     rules = TurnRules(
         policy.night, policy.desk, timedelta(0), policy.texts, policy.detect, policy.plan, None, policy.facts
     )
-    conversations = Conversations(console.database, console.codec)
+    conversations = Conversations(of_part(console.database, "worker"), console.codec)
     turns = TurnTaker(conversations, ScriptedEngine(), console.clock, rules)
     return Worker(WorkerDeps(conversations, turns, console.listener, console.clock))
 

@@ -16,6 +16,7 @@ from bot.store.desk.access import Desk
 from bot.store.desk.submissions import DECIDE, Submissions
 from bot.store.desk.validation import ValidationStore
 from bot.store.outbox import OutboxStore
+from tests.conftest import of_part
 from tests.fakes.console import Browser, RunningConsole
 
 WORDS = "Bonjour, nous comprenons votre colère."
@@ -617,5 +618,5 @@ def console_desk(console: RunningConsole) -> Desk:
 
 async def claimed(console: RunningConsole) -> list[Any]:
     """What a sender would send now."""
-    store = OutboxStore(console.database, console.codec, console.listener, 100)
+    store = OutboxStore(of_part(console.database, "sender"), console.codec, console.listener, 100)
     return list(await store.claim(console.clock.now(), 10, ("agent", "reply"), timedelta(seconds=30)))

@@ -21,6 +21,7 @@ from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.retention import TABLES
 from bot.store.workbench.readings import NewReading
+from tests.conftest import of_part
 
 CROISSANCE = Path(__file__).resolve().parents[2] / "docs" / "croissance.md"
 PAGE, PERSON, KEY = "104090000000001", "7001", b"k" * 32
@@ -44,8 +45,11 @@ async def test_a_message_its_reply_and_what_meta_tells_of_it_leave_the_rows_that
 ) -> None:
     now = frozen_clock.now()
     rules = InboxRules(frozenset({PAGE}), None, timedelta(0), lambda words: None, lambda *given: None, echo_of)
-    inbox, conversations = Inbox(database, codec, rules), Conversations(database, codec)
-    outbox = OutboxStore(database, codec, Listener(database_url, (OUTBOX,)), 40)
+    inbox, conversations = (
+        Inbox(of_part(database, "gateway"), codec, rules),
+        Conversations(of_part(database, "worker"), codec),
+    )
+    outbox = OutboxStore(of_part(database, "sender"), codec, Listener(database_url, (OUTBOX,)), 40)
 
     async def webhook(sender: str, recipient: str, **what: Any) -> None:
         item = {

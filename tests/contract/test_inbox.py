@@ -26,6 +26,7 @@ from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.inbox import Inbox, InboxRules
+from tests.conftest import of_part
 
 PAGE = "104090000000001"
 DANGER = "au secours il me frappe avec un couteau"
@@ -110,7 +111,13 @@ async def world(
     rules = InboxRules(
         frozenset({PAGE}), "512340000000001", timedelta(seconds=1), policy.triage, policy.plan, lambda mark: None
     )
-    made = World(Inbox(database, codec, replace(rules, suspect=policy.suspect)), database, codec, frozen_clock, policy)
+    made = World(
+        Inbox(of_part(database, "gateway"), codec, replace(rules, suspect=policy.suspect)),
+        database,
+        codec,
+        frozen_clock,
+        policy,
+    )
     write = made.inbox._batches._write
 
     async def counted(entries: Sequence[Any]) -> None:

@@ -27,6 +27,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.people import People
 from bot.store.resealing import COLUMNS, OTHERS, Resealing
+from tests.conftest import of_part
 from tests.contract.test_console_search import look, rows
 from tests.fakes.console import Browser, running_console
 from tests.fakes.ports import free_port
@@ -88,7 +89,7 @@ async def told(database: Database, database_url: str, frozen_clock: FrozenClock)
         async with Browser(console) as claire:
             await claire.log_in("Claire")
             bike = await console.waiting("p1", "on a volé mon vélo rouge")
-            await People(database, codec).keep_name(bike, "Anaïs Le Goff")
+            await People(of_part(database, "worker"), codec).keep_name(bike, "Anaïs Le Goff")
             await claire.act(bike, "prendre")
             await claire.act(bike, "repondre", message="Un équipage passera demain.")
             await claire.act(bike, "note", note="Rappeler la gardienne de l’immeuble.")

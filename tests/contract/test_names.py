@@ -11,6 +11,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.people import People
 from bot.worker.names import Names
+from tests.conftest import of_part
 
 
 async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None:
@@ -34,7 +35,7 @@ async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None
         asked.append((platform.value, account, person))
         return None if person == "b" else "Camille"
 
-    names = Names(People(database, codec), ask)
+    names = Names(People(of_part(database, "worker"), codec), ask)
     assert await names.once() == 2
     assert await names.once() == 0
     assert asked == [("instagram", "2", "b"), ("messenger", "1", "a")]
@@ -66,7 +67,7 @@ async def test_of_several_workers_one_asks(database: Database, codec: Codec) -> 
         await asyncio.sleep(0.05)  # both workers have looked by now
         return "Camille"
 
-    workers = [Names(People(database, codec), ask) for _ in range(3)]
+    workers = [Names(People(of_part(database, "worker"), codec), ask) for _ in range(3)]
     assert sorted(await asyncio.gather(*(one.once() for one in workers))) == [0, 0, 4]
     assert sorted(asked) == ["p1", "p2", "p3", "p4"]
     assert [await one.once() for one in workers] == [0, 0, 0]

@@ -21,6 +21,7 @@ from bot.store.db import Database, Listener
 from bot.store.workbench.publications import MODELS, Publications
 from bot.trainer import engines
 from bot.trainer.candidates import Model
+from tests.conftest import of_part
 from tests.scenario.processes import until
 
 
@@ -71,7 +72,7 @@ async def listener(database_url: str) -> AsyncIterator[Listener]:
 
 
 async def told(database: Database) -> tuple[str, str]:
-    rows = await Publications(database).reloads()
+    rows = await Publications(of_part(database, "trainer")).reloads()
     return (rows[0].model, rows[0].fault) if rows else ("", "")
 
 
@@ -93,7 +94,7 @@ async def test_it_follows_a_publication(
         files.texts["utter_nuit"] = "deux"
         assert texts["utter_nuit"] == "un"  # a draft in the files changes nothing
         model(tmp_path, "b", 2)
-        await Publications(database).reload("b")
+        await Publications(of_part(database, "trainer")).reload("b")
         await until(becomes(database, ("b", "")), 30, "it has read again")
         assert texts["utter_nuit"] == "deux"
         assert dict(texts) == {"utter_nuit": "deux"}
@@ -110,7 +111,7 @@ async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
         await until(becomes(database, ("a", "")), 30, "it says with what it begins")
         files.broken = error
         model(tmp_path, "b", 2)
-        await Publications(database).reload("b")
+        await Publications(of_part(database, "trainer")).reload("b")
 
         async def faulty() -> bool:
             return (await told(database))[1] != ""
@@ -123,7 +124,7 @@ async def test_what_cannot_be_read_keeps_the_older_one_and_is_told(
         assert fault.endswith("L’ancienne version y reste en usage.")
         assert live.policy is before
         files.broken = None
-        await Publications(database).reload("b")
+        await Publications(of_part(database, "trainer")).reload("b")
         await until(becomes(database, ("b", "")), 30, "mended")
 
 
@@ -145,7 +146,7 @@ async def test_news_that_were_missed_are_made_up_for(
         await asyncio.sleep(0.3)
         assert files.built == built  # nothing was published, nothing is read
         model(tmp_path, "b", 2)
-        await Publications(database).reload("b")
+        await Publications(of_part(database, "trainer")).reload("b")
         await until(becomes(database, ("b", "")), 30, "it has read again")
 
 
@@ -154,7 +155,7 @@ async def test_what_was_published_while_it_started_counts(
 ) -> None:
     live = Live(settings(tmp_path), files.build)
     model(tmp_path, "b", 2)
-    await Publications(database).reload("b")
+    await Publications(of_part(database, "trainer")).reload("b")
     async with following(live, "gateway", database, listener, frozen_clock):
         await until(becomes(database, ("b", "")), 30, "it has read again")
         assert files.built == 2

@@ -25,6 +25,7 @@ from bot.store.purge import Origin, Purge, Report, nightly, verify
 from bot.store.volumes import RollUp, read
 from bot.store.workbench.drift import Drift
 from bot.worker.purge import NightPurge, night_of
+from tests.conftest import of_part
 from tests.fakes.console import PAGE, RunningConsole
 from tests.fakes.retention import MARKER, deliver, dump, everywhere, plant
 
@@ -36,8 +37,8 @@ CONTENT = (Class.EVERYDAY, Class.COMPLAINTS, Class.SENSITIVE, Class.EMERGENCIES)
 
 
 def a_purge(console: RunningConsole, limits: Limits = LIMITS) -> Purge:
-    counting = (RollUp(console.database), Drift(console.database, PARIS))
-    return Purge(console.database, console.codec, limits, counting, share=0)
+    counting = (RollUp(of_part(console.database, "worker")), Drift(of_part(console.database, "worker"), PARIS))
+    return Purge(of_part(console.database, "worker"), console.codec, limits, counting, share=0)
 
 
 async def after(console: RunningConsole, days: int, limits: Limits = LIMITS) -> Report:
@@ -223,15 +224,20 @@ async def test_figures_survive_the_purge_and_a_recount(console: RunningConsole) 
     for n in range(3):
         await settled(console, f"p{n}", "request")
     now = console.clock.now() + timedelta(days=LIMITS.everyday + 2)
-    await RollUp(console.database).catch_up(now)
+    await RollUp(of_part(console.database, "worker")).catch_up(now)
     before = await figures(console, now)
     assert before[("messenger", "received", "")] == 3
     await a_purge(console).run(now, COMMAND)
     assert await standing(console) == {}
     assert await figures(console, now) == before
     day = timedelta(days=1)
-    assert await RollUp(console.database).rebuild(now, console.clock.now() - day, console.clock.now() + day) > 10
-    await RollUp(console.database).catch_up(now + 10 * day)
+    assert (
+        await RollUp(of_part(console.database, "worker")).rebuild(
+            now, console.clock.now() - day, console.clock.now() + day
+        )
+        > 10
+    )
+    await RollUp(of_part(console.database, "worker")).catch_up(now + 10 * day)
     assert await figures(console, now) == before
 
 
@@ -349,7 +355,7 @@ async def test_the_preview_says_what_the_purge_does_and_changes_nothing(console:
     await settled(console, "p2", "complaint")
     now = console.clock.now() + timedelta(days=LIMITS.complaints + 2)
     purge = a_purge(console)
-    await RollUp(console.database).catch_up(now)
+    await RollUp(of_part(console.database, "worker")).catch_up(now)
     preview = await purge.preview(now)
     assert len(await standing(console)) == 2
     report = await purge.run(now, COMMAND)
@@ -441,7 +447,13 @@ async def test_a_worker_purges_at_night(console: RunningConsole, monkeypatch: py
     clock = FrozenClock(console.clock.now() + timedelta(days=200))
     opened = Store(console.database, console.codec, console.listener, clock)
     settings = Settings({"PLANTON_PURGE_HOURS": "00:00-23:59"})
-    task = asyncio.create_task(purging(settings, opened, (RollUp(console.database), Drift(console.database, PARIS))))
+    task = asyncio.create_task(
+        purging(
+            settings,
+            opened,
+            (RollUp(of_part(console.database, "worker")), Drift(of_part(console.database, "worker"), PARIS)),
+        )
+    )
     try:
         async with asyncio.timeout(60):
             while await nightly(console.database) is None:

@@ -27,6 +27,7 @@ from bot.store.db import Database
 from bot.store.second_factor import SecondFactors
 from bot.store.secret_uses import SecretUses
 from bot.store.throttle import Throttle
+from tests.conftest import of_part
 from tests.contract.test_gateway import Setup
 from tests.contract.test_sender_loops import KEY, MARK_KEY, QUICK, World
 from tests.fakes.console import PASSWORD, Browser, running_console
@@ -48,7 +49,7 @@ def told(url: str, now: datetime = NOW) -> list[str]:
 async def test_webhooks_signed_with_either_secret_are_taken_and_doctor_says_when_the_old_may_go(
     tmp_path: Path, database: Database, database_url: str
 ) -> None:
-    uses = SecretUses(database, "META_APP_SECRET", ["new-secret", SECRET])
+    uses = SecretUses(of_part(database, "gateway"), "META_APP_SECRET", ["new-secret", SECRET])
     clock = FrozenClock(NOW)
     setup = Setup(tmp_path, clock=clock)
     async with setup.run(app_secrets=("new-secret", SECRET), signed=uses.used) as running:
@@ -67,7 +68,9 @@ async def test_webhooks_signed_with_either_secret_are_taken_and_doctor_says_when
         assert "retirez-le de META_APP_SECRET" in told(database_url, NOW + timedelta(hours=2))[0]
         for row in await _rows(database_url, "SELECT * FROM secret_uses"):
             assert "secret" not in str(row).replace("META_APP_SECRET", "")
-    await SecretUses(database, "META_APP_SECRET", ["new-secret"]).keep(NOW)  # started with the new one alone
+    await SecretUses(of_part(database, "gateway"), "META_APP_SECRET", ["new-secret"]).keep(
+        NOW
+    )  # started with the new one alone
     assert told(database_url) == []
 
 

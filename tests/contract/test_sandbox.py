@@ -21,6 +21,7 @@ from bot.store import demo, facts, outbox
 from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 from bot.store.inbox import Inbox, InboxRules
+from tests.conftest import of_part
 from tests.fakes.sandbox import IG, PAGE, RunningSandbox, running_sandbox
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -355,7 +356,7 @@ async def test_the_workbench_link_is_the_demo_trainers(box: RunningSandbox, data
 
 async def test_the_panel_tells_the_persons_story(box: RunningSandbox, database: Database, codec: Codec) -> None:
     rules = InboxRules(frozenset({PAGE}), None, timedelta(0), lambda _: None, lambda *_: None, lambda _: None)
-    inbox = Inbox(database, codec, rules)
+    inbox = Inbox(of_part(database, "gateway"), codec, rules)
     await box.do("texte", text="Comment porter plainte ?")
     await box.until(lambda: box.gateway.bodies)
     now = box.clock.now()

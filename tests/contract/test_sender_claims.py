@@ -22,6 +22,7 @@ from bot.store.codec import Codec
 from bot.store.db import OUTBOX, Database, Listener
 from bot.store.emergencies import EmergencyPlan, carry_out
 from bot.store.outbox import OutboxStore
+from tests.conftest import of_part
 
 LEASE = timedelta(seconds=60)
 REPLIES = (REPLY, AGENT)
@@ -29,7 +30,7 @@ REPLIES = (REPLY, AGENT)
 
 @pytest.fixture
 def store(database: Database, codec: Codec) -> OutboxStore:
-    return OutboxStore(database, codec, Listener(database.url, ()), 40)
+    return OutboxStore(of_part(database, "sender"), codec, Listener(database.url, ()), 40)
 
 
 async def fill(database: Database, codec: Codec, account: str, people: int, each: int = 1, lane: str = REPLY) -> None:
@@ -298,7 +299,7 @@ async def test_what_follows_in_a_conversation_is_woken_by_the_receipt(
 
 
 async def test_the_ceiling_is_shared_and_a_tenth_stays(database: Database, codec: Codec) -> None:
-    stores = [OutboxStore(database, codec, Listener(database.url, ()), 40) for _ in range(3)]
+    stores = [OutboxStore(of_part(database, "sender"), codec, Listener(database.url, ()), 40) for _ in range(3)]
     now = SystemClock().now()
     got = await asyncio.gather(*(stores[n % 3].take_budget("1000", now, 7, False) for n in range(9)))
     assert sum(got) == 36

@@ -23,6 +23,7 @@ from bot.store.codec import Codec
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
 from bot.store.db import OUTBOX, Database, Listener
 from bot.store.outbox import OutboxStore
+from tests.conftest import as_part, of_part
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
 
 QUICK = Timing(first_retry=0.05, longest_retry=0.4, echo_wait=0.2, probe_every=0.2, poll=0.2, send_timeout=2.0)
@@ -77,7 +78,7 @@ class World:
 async def sending(
     w: World, timing: Timing = QUICK, ceiling: int = 1000, clock: Clock | None = None
 ) -> AsyncIterator[Sender]:
-    url = w.database.url
+    url = as_part(w.database.url, "sender")
     database, urgent = Database(url, 8), Database(url, 4)
     listener = Listener(url, (OUTBOX, EMERGENCY_CHANNEL))
     listener.start()
@@ -192,7 +193,7 @@ async def test_stop_and_resume_with_a_new_token(database: Database, codec: Codec
 async def test_a_killed_senders_row_is_taken_over(database: Database, codec: Codec) -> None:
     async with world(database, codec) as w:
         await w.add(await w.talk("42"), "Bonjour")
-        other = OutboxStore(database, codec, Listener(database.url, ()), 40)
+        other = OutboxStore(of_part(database, "sender"), codec, Listener(database.url, ()), 40)
         taken = await other.claim(SystemClock().now(), 1, (REPLY,), timedelta(seconds=0.3))
         assert len(taken) == 1
         async with sending(w):
@@ -216,7 +217,7 @@ async def test_a_receipt_that_comes_after_the_lease_was_lost_counts_as_the_echo(
     async with world(database, codec) as w:
         await w.add(await w.talk("42"), "Bonjour")
         listener = Listener(database.url, (OUTBOX,))
-        store = OutboxStore(database, codec, listener, 100)
+        store = OutboxStore(of_part(database, "sender"), codec, listener, 100)
         now, moment = datetime.now(timezone.utc), timedelta(milliseconds=1)
         first = (await store.claim(now, 1, ("reply",), moment))[0]
         await asyncio.sleep(0.01)

@@ -30,6 +30,7 @@ from bot.store import meta_flow
 from bot.store.catchup import Shelf
 from bot.store.db import Database
 from bot.store.meta_flow import Flow
+from tests.conftest import of_part
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Script, ScriptedGraph
 from tests.fakes.ports import free_port
 
@@ -57,7 +58,9 @@ class World:
 async def world(database: Database) -> AsyncIterator[World]:
     async with ScriptedGraph() as graph, aiohttp.ClientSession() as session:
         api = SendApi(session, graph.url, PAGE, TOKEN, SECRET)
-        yield World(graph, database, api, Subscriptions(database, SystemClock(), graph.url, "424242"))
+        yield World(
+            graph, database, api, Subscriptions(of_part(database, "sender"), SystemClock(), graph.url, "424242")
+        )
 
 
 def test_the_fields_are_those_of_the_documentation() -> None:
@@ -93,7 +96,7 @@ async def test_missing_fields_are_named_and_others_are_kept(world: World) -> Non
 
 
 async def test_another_apps_subscription_is_not_ours(world: World) -> None:
-    other = Subscriptions(world.database, SystemClock(), world.graph.url, "99")
+    other = Subscriptions(of_part(world.database, "sender"), SystemClock(), world.graph.url, "99")
     assert (await other.look(PAGE_ACCOUNT, world.api)).state == "lost"
 
 
@@ -116,7 +119,7 @@ async def test_the_watch_walks_at_the_start_and_when_a_subscription_was_restored
         return None
 
     clock = SystemClock()
-    walks = CatchUp(CatchUpDeps(Shelf(world.database), take, clock, Pace(2, no_sleep)))  # type: ignore[arg-type]
+    walks = CatchUp(CatchUpDeps(Shelf(of_part(world.database, "sender")), take, clock, Pace(2, no_sleep)))  # type: ignore[arg-type]
     timing = WatchTiming(first=0, walk_every=900, check_every=300)
     ticks = [100.0]
     watch = Watch(

@@ -14,11 +14,12 @@ from bot.store import crisis, outbox
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.overload import NAME, Late
+from tests.conftest import of_part
 
 
 async def notices(database: Database, codec: Codec) -> int:
     """As a worker, at its next look."""
-    return await Late(database, codec).withdraw()
+    return await Late(of_part(database, "worker"), codec).withdraw()
 
 
 async def crisis_message(database: Database, codec: Codec) -> int:

@@ -20,6 +20,7 @@ from bot.store.workbench import readings
 from bot.store.workbench.drift import Drift, Understood, Unknown, opened
 from bot.store.workbench.readings import NewReading
 from bot.trainer.project import Project
+from tests.conftest import of_part
 from tests.fakes.console import Browser, RunningConsole
 from tests.fakes.project import copied
 
@@ -82,7 +83,7 @@ async def two_weeks(console: RunningConsole) -> None:
 
 async def test_weeks_and_subjects_are_counted_the_same_with_and_without_the_roll_up(console: RunningConsole) -> None:
     await two_weeks(console)
-    store, now = Drift(console.database, PARIS), console.clock.now()
+    store, now = Drift(of_part(console.database, "worker"), PARIS), console.clock.now()
     before = await store.weeks(now, 3), await store.subjects(now, 28), await store.met(now)
     empty, last, current = before[0]
     assert [week.first for week in before[0]] == [date(2025, 12, 29), date(2026, 1, 5), date(2026, 1, 12)]
@@ -94,7 +95,7 @@ async def test_weeks_and_subjects_are_counted_the_same_with_and_without_the_roll
     assert [current.share(what) for what in ("answered", "low")] == [1.0, 1.0]
     assert before[1][0] == Understood("armes", 4, 1, 0, 3, 3)
     assert before[2] == {"armes": (4, 4), "parler_humain": (1, 1), "hors_perimetre": (1, 1)}
-    assert await RollUp(console.database).catch_up(now) > 0
+    assert await RollUp(of_part(console.database, "worker")).catch_up(now) > 0
     assert await store.catch_up(now) == 8  # from the 5th to the 12th; the last two days stay open
     assert await store.catch_up(now) == 0
     rolled = await console.rows("SELECT sum(n) AS n FROM reading_days")
@@ -197,7 +198,7 @@ async def test_an_agent_may_not_look(claire: Browser) -> None:
 async def test_words_are_opened_only_for_what_waits(console: RunningConsole) -> None:
     event = await message(console, console.clock.now(), None, "clarify", 0.2, SCOOTERS[0], clarified=True)
     await message(console, console.clock.now(), "armes", "answer", 0.95, words="sûr")
-    store, since = Drift(console.database, PARIS), console.clock.now() - timedelta(days=1)
+    store, since = Drift(of_part(console.database, "worker"), PARIS), console.clock.now() - timedelta(days=1)
     (one,) = opened(console.codec, await store.unknown(since))
     assert (one.event, one.words) == (event, SCOOTERS[0])
     before = await store.state(since)

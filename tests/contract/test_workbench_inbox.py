@@ -23,6 +23,7 @@ from bot.store.db import Database
 from bot.store.workbench.readings import Confirmed, NewReading, confirmed, keep, mark
 from bot.trainer.project import Project
 from bot.trainer.pseudonyms import Pseudonymiser
+from tests.conftest import of_part
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.project import copied
@@ -268,7 +269,7 @@ async def test_a_danger_is_never_decided_with_others(desk: Desk, ines: Browser) 
 async def test_a_reading_that_cannot_be_kept_costs_no_reply(desk: Desk) -> None:
     number = await desk.console.says("p9", "bonjour, une question")
     found = await desk.console.rows("SELECT max(id) AS id FROM events WHERE conversation_id = :id", id=number)
-    store, now = Conversations(desk.console.database, desk.console.codec), desk.console.clock.now()
+    store, now = Conversations(of_part(desk.console.database, "worker"), desk.console.codec), desk.console.clock.now()
     (claimed,) = await store.claim(now, 1, timedelta(minutes=1))
     impossible = NewReading((found[0].id, 2**70), now, "une question", Understanding("armes", 0.3), "answer")
     settled = Settlement((found[0].id,), "answered", None)

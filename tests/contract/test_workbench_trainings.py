@@ -19,6 +19,7 @@ from bot.trainer.conduct import Outcome
 from bot.trainer.errors import TrainerError
 from bot.trainer.project import Project
 from bot.trainer.runs import Trainings, comparison_of
+from tests.conftest import of_part
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
 from tests.fakes.project import copied
 from tests.fakes.training import CANDIDATE, CURRENT, Scripted
@@ -51,7 +52,7 @@ class Role:
         """One training, if one waits."""
         console = self._console
         return await Trainings(
-            self._project, console.database, console.codec, self._listener, console.clock, scripted
+            self._project, of_part(console.database, "trainer"), console.codec, self._listener, console.clock, scripted
         ).take()
 
 

@@ -22,6 +22,7 @@ from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener, no
 from bot.store.workbench.readings import NewReading
 from bot.worker.turn import TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
+from tests.conftest import of_part
 
 LEASE = timedelta(seconds=9)
 WORDS = "comment porter plainte pour un vélo"
@@ -32,7 +33,7 @@ class Desk:
 
     def __init__(self, database: Database, codec: Codec, now: datetime) -> None:
         self.database, self.codec, self.now = database, codec, now
-        self.store = Conversations(database, codec)
+        self.store = Conversations(of_part(database, "worker"), codec)
 
     async def run(self, query: str, **values: Any) -> list[Any]:
         """Run a statement; its rows."""

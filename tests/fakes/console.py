@@ -27,6 +27,7 @@ from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.inbox import Inbox, InboxRules
+from tests.conftest import as_part
 
 ARRIVES = "Un agent prend maintenant votre conversation en charge."
 BACK = "L’agent a terminé. Je suis de nouveau là."
@@ -195,9 +196,10 @@ async def running_console(
 ) -> AsyncIterator[RunningConsole]:
     """Serve a console. `wall` is the sessions' clock (the machine's by default)."""
     wall = wall or SystemClock()
-    listener = Listener(url, (CONSOLE,))
+    own, edge = (Database(as_part(url, part), size=8) for part in ("console", "gateway"))
+    listener = Listener(own.url, (CONSOLE,))
     deps = ConsoleDeps(
-        database=database,
+        database=own,
         codec=codec,
         listener=listener,
         clock=clock,
@@ -233,7 +235,7 @@ async def running_console(
             clock,
             wall,
             Accounts(database, deps.secret_key),
-            Inbox(database, codec, rules),
+            Inbox(edge, codec, rules),
             listener,
         )
     finally:
@@ -244,6 +246,8 @@ async def running_console(
                 connection.transport.abort()  # as when the process ends
         await server.after_stop()
         await listener.close()
+        await own.close()
+        await edge.close()
 
 
 @dataclass

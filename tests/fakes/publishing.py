@@ -25,6 +25,7 @@ from bot.trainer.gold import Case
 from bot.trainer.project import Project
 from bot.trainer.publishing import Publisher, fingerprint
 from bot.trainer.runs import comparison_of
+from tests.conftest import of_part
 from tests.fakes.project import AUTHOR
 
 DANGER = Case("au secours il a un couteau", "danger_immediat", "", "emergency", 2)
@@ -103,7 +104,7 @@ class World:
     def __init__(self, project: Project, var: Path, database: Database, clock: Clock) -> None:
         self.project, self.var, self.database, self.clock = project, var, database, clock
         self.models = project.root / "models"
-        self.publications = Publications(database)
+        self.publications = Publications(of_part(database, "trainer"))
         self.user: User | None = None
         self._minutes = 0
         self.first = self._model(self.models, fingerprint(project))

@@ -41,6 +41,7 @@ from bot.watch.site import SiteMetrics
 from bot.watch.worker import WorkerMetrics
 from bot.worker.turn import TurnRules
 from bot.worker.worker import Worker, WorkerDeps
+from tests.conftest import as_part, close_parts
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.ports import free_port
@@ -191,10 +192,12 @@ async def running(
     registry, counted = measures.registry(), measures.registry()
     metrics = WorkerMetrics(counted)
     database = Database(url, size=12, name="test")
-    edge = Database(proxy_url or url, size=4, name="test-gateway")
-    listener = Listener(url, (DUE, OUTBOX, EMERGENCY))
+    edge = Database(as_part(proxy_url or url, "gateway"), size=4, name="test-gateway")
+    work = Database(as_part(url, "worker"), size=12, name="test-worker")
+    sending = Database(as_part(url, "sender"), size=8, name="test-sender")
+    listener = Listener(as_part(url, "worker"), (DUE, OUTBOX, EMERGENCY))
     listener.start()
-    conversations = MeasuredConversations(database, codec, metrics)
+    conversations = MeasuredConversations(work, codec, metrics)
     accounts = frozenset({page, ig})
 
     def echo_of(mark: str) -> tuple[int, int] | None:
@@ -215,7 +218,7 @@ async def running(
     )
     turns = MeasuredTurns(metrics, conversations, MeasuredEngine(engine, metrics), clock, rules)
     worker = Worker(WorkerDeps(conversations, turns, listener, clock))
-    look = SiteLook(proxy_url or url)
+    look = SiteLook(as_part(proxy_url or url, "gateway"))
 
     async def engines() -> tuple[int, int]:
         return 1, 0
@@ -258,8 +261,8 @@ async def running(
             SenderDeps(
                 accounts=tuple(SenderAccount(i, page, TOKEN, SECRET) for i in (page, ig)),
                 graph_url=graph.url,
-                store=OutboxStore(database, codec, listener, 10_000),
-                emergency_store=OutboxStore(database, codec, listener, 10_000),
+                store=OutboxStore(sending, codec, listener, 10_000),
+                emergency_store=OutboxStore(sending, codec, listener, 10_000),
                 secret_key=KEY,
                 metadata_key=KEY,
                 clock=clock,
@@ -297,8 +300,9 @@ async def running(
             await asyncio.gather(*tasks, return_exceptions=True)
             await listener.close()
             await look.close()
-    await database.close()
-    await edge.close()
+    await close_parts(database)
+    for opened in (database, work, sending, edge):
+        await opened.close()
 
 
 async def _listens(port: int) -> None:

@@ -15,6 +15,7 @@ from bot.sender.deps import SenderAccount
 from bot.sender.pace import Pace
 from bot.settings import Settings
 from bot.store.catchup import Shelf
+from tests.conftest import of_part
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN
 from tests.scenario.system import System
 
@@ -55,7 +56,7 @@ class Meta:
         taker = Taker(settings, system.database, system.codec, system.clock)
         api = SendApi(system.session, system.graph.url, PAGE, TOKEN, SECRET)
         pace = Pace(1000)
-        walks = CatchUp(CatchUpDeps(Shelf(system.database), taker.take, system.clock, pace))
+        walks = CatchUp(CatchUpDeps(Shelf(of_part(system.database, "sender")), taker.take, system.clock, pace))
         return await walks.walk(SenderAccount(PAGE, PAGE, TOKEN, SECRET), api)
 
 

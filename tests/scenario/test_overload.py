@@ -13,6 +13,7 @@ from bot.policy.patience import Patience
 from bot.settings import Settings
 from bot.store.overload import Late
 from bot.worker.overload import _START, Notices, Words
+from tests.conftest import of_part
 from tests.fakes.graph import PAGE
 from tests.scenario.system import System
 
@@ -22,7 +23,7 @@ NOTICE = "Beaucoup de personnes nous écrivent."
 
 def notices(system: System) -> Notices:
     """What a worker runs beside its claims."""
-    late = Late(system.database, system.codec)
+    late = Late(of_part(system.database, "worker"), system.codec)
     night = system.worker._turns._rules.night
     return Notices(late, system.clock, AFTER, lambda: Words(night, NOTICE), rest=0)
 
@@ -123,7 +124,7 @@ async def test_who_waits_is_told_once_whoever_looks_and_whenever(system: System)
     await jammed(system)
     await system.say("p1", "une procuration")
     await system.later(seconds=AFTER.total_seconds() + 1)
-    late = Late(system.database, system.codec)
+    late = Late(of_part(system.database, "worker"), system.codec)
     at = system.clock.now().replace(second=59, microsecond=900_000)
     for now in (
         at,
@@ -221,7 +222,7 @@ async def test_no_notice_at_night_nor_while_replies_queue_up(system: System) -> 
     await jammed(system)
     await system.say("p1", "une procuration")
     await system.later(seconds=AFTER.total_seconds() + 1)
-    late = Late(system.database, system.codec)
+    late = Late(of_part(system.database, "worker"), system.codec)
     assert (await late.backlog(system.clock.now())).oldest_turn > AFTER.total_seconds()
     await system.rows(
         """INSERT INTO outbox (conversation_id, lane, author, message, priority, created_at, due_at, status)

@@ -17,6 +17,7 @@ from bot.store.codec import Codec
 from bot.store.workbench.alarms import Alarms
 from bot.store.workbench.readings import WORDS
 from bot.worker.alarms import AlarmReader
+from tests.conftest import of_part
 from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)  # 02:30 in Paris
@@ -109,7 +110,7 @@ async def test_what_an_agent_is_told_is_read_too(system: System) -> None:
 
 async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec: Codec) -> None:
     triage = policies.build(Settings({})).triage
-    alarms = Alarms(system.database, codec)
+    alarms = Alarms(of_part(system.database, "worker"), codec)
     reader = AlarmReader(alarms, system.engine, system.clock, lambda words: triage(words) is not None, rest=0)
     await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
     await system.say("2", "ma roue est voilee et il me menace avec un couteau", mid="m_2")
@@ -142,7 +143,9 @@ async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec
 async def test_an_alarm_that_no_key_opens_hides_no_other(
     system: System, codec: Codec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader = AlarmReader(Alarms(system.database, codec), system.engine, system.clock, lambda _: True, rest=0)
+    reader = AlarmReader(
+        Alarms(of_part(system.database, "worker"), codec), system.engine, system.clock, lambda _: True, rest=0
+    )
     await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
     await system.say("2", "il me menace avec un couteau", mid="m_2")
     await system.settled()
@@ -155,7 +158,7 @@ async def test_an_alarm_that_no_key_opens_hides_no_other(
 
 
 async def test_a_message_withdrawn_while_it_is_read_leaves_nothing(system: System, codec: Codec) -> None:
-    alarms = Alarms(system.database, codec)
+    alarms = Alarms(of_part(system.database, "worker"), codec)
     await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
     await system.say("2", "au secours il me menace avec un fusil", mid="m_2")
     await system.settled()
