@@ -46,7 +46,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
 from bot.monitor.finding import Grade, Problem
 from bot.settings import GIVEN, GRAPH_VERSION_ENDS, PREFIX, Settings
-from bot.store import facts
+from bot.store import facts, places
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
 from bot.store.purge import FACT as PURGED
@@ -646,13 +646,15 @@ def _key(connection: psycopg.Connection[Row], settings: Settings) -> Iterator[Pr
     )
     kept = {row["name"]: row["value"] for row in rows}
     canary, known = kept.get(facts.KEY_CANARY), kept.get(facts.DATA_KEYS)
-    row = connection.execute("SELECT body FROM events ORDER BY id DESC LIMIT 1").fetchone()
+    row = connection.execute(
+        f"SELECT body, {places.event('events')} FROM events ORDER BY id DESC LIMIT 1"  # noqa: S608 (names of ours)
+    ).fetchone()
     try:
         codec = Codec(settings.secret("DATA_KEY"))
         if canary is not None:
             facts.fits(codec, canary, known)
         if row is not None:
-            codec.open(row["body"], "events.body")
+            codec.open(row["body"], "events.body", row["place"])
     except SettingsError as error:
         yield Problem(error.what, error.remedy)
         return

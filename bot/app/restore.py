@@ -36,7 +36,7 @@ from bot.app.sealing import Opening
 from bot.core.errors import SettingsError, SetupError
 from bot.core.system_errors import reason
 from bot.settings import Settings
-from bot.store import erased, facts, readable
+from bot.store import erased, facts, places, readable
 from bot.store.clients import Clients, clients
 from bot.store.codec import Codec
 from bot.store.db import MIGRATION_LOCK, Database, schemas
@@ -44,6 +44,7 @@ from bot.store.embedded import Embedded
 from bot.store.persons import Persons
 from bot.store.purge import Busy, Origin, Purge
 from bot.store.readable import Sample
+from bot.store.resealing import Resealing
 from bot.store.retention import Held
 from bot.store.volumes import RollUp
 from bot.store.workbench.drift import Drift
@@ -307,7 +308,8 @@ def _finish_psql(psql: Program, epilogue: str, codec: Codec) -> None:
         sealed = next((line.split("|") for line in _lines(psql) if line.startswith("planton-key|")), [])
     if sealed:
         try:
-            facts.check_sealed(codec, sealed[1] or None, base64.b64decode(sealed[2]) or None)
+            body, place = (base64.b64decode(one) for one in sealed[2:4])
+            facts.check_sealed(codec, sealed[1] or None, body or None, place.decode())
         except SettingsError:
             raise inventory.other_key() from None
     with contextlib.suppress(BrokenPipeError):
@@ -321,10 +323,12 @@ def _lines(psql: Program) -> Iterator[str]:
     return (line.decode(errors="replace").rstrip("\n") for line in psql.stdout)
 
 
-_SEALED = """
-SELECT 'planton-key', (SELECT value #>> '{}' FROM public.facts WHERE name = 'key_canary'),
-    (SELECT replace(encode(body, 'base64'), chr(10), '') FROM public.events ORDER BY id DESC LIMIT 1);
-"""
+_SEALED = f"""
+SELECT 'planton-key', (SELECT value #>> '{{}}' FROM public.facts WHERE name = 'key_canary'),
+    (SELECT replace(encode(body, 'base64'), chr(10), '') FROM public.events ORDER BY id DESC LIMIT 1),
+    (SELECT replace(encode(convert_to(place, 'UTF8'), 'base64'), chr(10), '') FROM (
+        SELECT {places.event("e")} FROM public.events e ORDER BY id DESC LIMIT 1) AS newest);
+"""  # noqa: S608 (names of ours)
 _PROLOGUE = f"""
 BEGIN;
 SET LOCAL lock_timeout = '10s';
@@ -441,6 +445,10 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
         async with database.begin() as connection:
             await facts.check_canary(connection, codec)
             closed = _check_readable(await readable.samples(connection, codec))
+        async for _ in Resealing(database, codec).bind(
+            settle=0, check=facts.check_canary
+        ):  # of a back-up older than that; nobody else is at it
+            pass
         await _erase_again(database, codec, register, now)
         await _purge(
             Purge(database, codec, settings.retention, (RollUp(database), Drift(database, settings.zone)), share=0), now

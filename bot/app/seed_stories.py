@@ -214,8 +214,9 @@ class Stories:
         category = policy.category if policy.category != "none" else "request"
         priority = PRIORITY[category]
         by_hand = policy.category == "none"
+        number = self._id("handoffs")
         row: dict[str, Any] = {
-            "id": self._id("handoffs"),
+            "id": number,
             "conversation_id": story.id,
             "category": category,
             "priority": priority,
@@ -223,7 +224,7 @@ class Stories:
             "reason": rng.choice(("incompris", "media", "autre_langue")) if by_hand else story.intent,
             "opened_at": story.at,
             "raised_at": story.at,
-            "slots": self._codec.seal_json({"ville": rng.choice(seed_words.TOWNS)}, "handoffs.slots"),
+            "slots": self._codec.seal_json({"ville": rng.choice(seed_words.TOWNS)}, "handoffs.slots", story.id, number),
             "platform": story.platform.value,
             "due_at": story.at + self._desk.within[priority],
             "team_id": rng.choice(self._desk.teams) if rng.random() < 0.3 else None,
@@ -277,6 +278,7 @@ class Stories:
     def _person(self, story: _Story, said: str, disposition: str, answered: bool = False) -> None:
         rng = self._rng
         number = self._id("events")
+        key, account = f"m_seed_{number}", self._desk.accounts[story.platform]
         picture = rng.random() < 0.02
         body = {**self._body, "text": "" if picture else said}
         if picture:
@@ -291,14 +293,14 @@ class Stories:
                     "id": number,
                     "conversation_id": story.id,
                     "platform": story.platform.value,
-                    "account": self._desk.accounts[story.platform],
-                    "key": f"m_seed_{number}",
+                    "account": account,
+                    "key": key,
                     "kind": "attachment" if picture else "text",
                     "channel": "messaging",
                     "mid": f"m_seed_{number}",
                     "at": story.at,
                     "received_at": story.at + timedelta(milliseconds=rng.randrange(80, 900)),
-                    "body": self._codec.seal_json(body, "events.body"),
+                    "body": self._codec.seal_json(body, "events.body", story.id, story.platform.value, account, key),
                     "disposition": disposition,
                     "reason": {"to_agent": "agent", "ignored": "silence"}.get(disposition),
                     "settled_at": story.at + timedelta(seconds=2),
@@ -334,7 +336,7 @@ class Stories:
             "platform": story.platform.value,
             "at": story.at,
             "read_at": story.at + timedelta(seconds=2),
-            "words": self._codec.seal(said.encode(), readings.WORDS),
+            "words": self._codec.seal(said.encode(), readings.WORDS, number),
             "ranking": json.dumps(ranking),
             "intent": story.intent,
             "confidence": confidence,
@@ -407,7 +409,7 @@ class Stories:
             "lane": lane,
             "author": author,
             "user_id": user,
-            "message": self._codec.seal_json({"text": said, "quick_replies": []}, "outbox.message"),
+            "message": self._codec.seal_json({"text": said, "quick_replies": []}, "outbox.message", story.id, number),
             "status": "sent" if sent else state,
             "created_at": story.at,
             "due_at": story.at,
@@ -428,7 +430,7 @@ class Stories:
     def _note(self, story: _Story) -> None:
         number = self._id("notes")
         said = self._words.line(seed_words.NOTES)
-        body = self._codec.seal(said.encode(), "notes.body")
+        body = self._codec.seal(said.encode(), "notes.body", story.id, number)
         row = {"id": number, "conversation_id": story.id, "user_id": story.agent, "at": story.at, "body": body}
         story.rows.append(("notes", row))
         self._find(search.NOTE, number, story, "note", said)
@@ -461,7 +463,7 @@ class Stories:
             "account": self._desk.accounts[story.platform],
             "person": f"9{story.id:015d}",
             "created_at": begun,
-            "profile": self._codec.seal_json({"name": name}, "conversations.profile"),
+            "profile": self._codec.seal_json({"name": name}, "conversations.profile", story.id),
             "profile_at": begun,
             "owner": owner,
             "owner_version": rng.randrange(1, 6),

@@ -42,7 +42,7 @@ from bot.sender.subscriptions import Subscriptions
 from bot.sender.tokens import Tokens
 from bot.sender.watch import Watch
 from bot.settings import Account, Settings
-from bot.store import facts
+from bot.store import binding, facts
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import Seen
@@ -104,6 +104,8 @@ async def store(settings: Settings, url: str, name: str, size: int, channels: Se
     listener = Listener(url, channels)
     clock = SystemClock()
     tasks = [asyncio.create_task(_follow(database, clock))] if os.environ.get("PLANTON_DEMO") == "1" else []
+    await binding.look(database, codec, settings.var_dir)  # before anything is sealed, if the database answers
+    tasks.append(asyncio.create_task(binding.follow(database, codec, settings.var_dir)))
     listener.start()
     try:
         yield Store(database, codec, listener, clock)

@@ -2,6 +2,7 @@
 
 PlantonError
 ├── SettingsError        a wrong or missing setting; `remedy` says what to do
+│   └── SealedElsewhere  a stored value was sealed for another place, or altered: somebody wrote without the key
 ├── SetupError           the machine lacks something (interpreter, port, binary); `remedy` says what to do
 ├── BadSignature         a webhook whose signature is wrong or missing
 ├── BadPayload           a webhook body that is not the JSON that Meta describes
@@ -30,6 +31,10 @@ class Explained(PlantonError):
 
 class SettingsError(Explained):
     """A setting is wrong or missing."""
+
+
+class SealedElsewhere(SettingsError):
+    """A stored value was sealed for another column or row than the one that it stands in, or it was altered."""
 
 
 class SetupError(Explained):

@@ -18,6 +18,7 @@ from bot.core.messages import Body, Channel, Echo, Event, Message, Postback, Unk
 from bot.policy.emergency import Detection
 from bot.policy.intents import PRIORITY
 from bot.policy.owner import INBOX_FOR
+from bot.store import places
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
 
@@ -142,38 +143,38 @@ async def _kept(
 ) -> _Kept:
     first, last = min(ats) - 2 * _SECOND, max(ats) + 2 * _SECOND
     rows = await connection.execute(
-        text("""
-            SELECT mid, at, body FROM events
+        text(f"""
+            SELECT mid, at, body, {places.event("events")} FROM events
             WHERE conversation_id = :id AND at BETWEEN :from AND :to
               AND kind IN ('text', 'quick_reply', 'attachment', 'postback', 'echo')
-        """),
+        """),  # noqa: S608 (names of ours)
         {"id": conversation, "from": first, "to": last},
     )
     heard = [
-        (row.mid or "", row.at, words(body_from_json(codec.open_json(row.body, BODY))))
+        (row.mid or "", row.at, words(body_from_json(codec.open_json(row.body, BODY, row.place))))
         for row in rows
         if row.mid not in mids
     ]
     rows = await connection.execute(
-        text("""
-            SELECT e.at, e.body FROM events e
+        text(f"""
+            SELECT e.at, e.body, {places.event("e")} FROM events e
             WHERE e.conversation_id = :id AND e.kind = 'echo' AND e.reason = 'own_echo' AND e.at > :first
               AND NOT EXISTS (
                 SELECT FROM outbox o WHERE o.conversation_id = :id
                   AND (e.mid = ANY(o.mids) OR e.mid IN (SELECT value FROM jsonb_each_text(o.echoes))))
-        """),
+        """),  # noqa: S608
         {"id": conversation, "first": min(ats)},
     )
-    untraced = [(row.at, words(body_from_json(codec.open_json(row.body, BODY)))) for row in rows]
+    untraced = [(row.at, words(body_from_json(codec.open_json(row.body, BODY, row.place)))) for row in rows]
     last = max([last, *(at + 2 * _SECOND for at, _ in untraced)])
     rows = await connection.execute(
         text("""
-            SELECT message FROM outbox
+            SELECT id, message FROM outbox
             WHERE conversation_id = :id AND created_at BETWEEN :early AND :to AND status <> 'cancelled'
         """),
         {"id": conversation, "early": first - _OURS_WITHIN, "to": last},
     )
-    told = [_plain(str(codec.open_json(row.message, MESSAGE).get("text", ""))) for row in rows]
+    told = [_plain(str(codec.open_json(row.message, MESSAGE, conversation, row.id).get("text", ""))) for row in rows]
     return _Kept(heard, told, [one for one in untraced if not any(one[1] in text_ for text_ in told)])
 
 
@@ -230,15 +231,17 @@ class Twin:
 
 def twin(codec: Codec, row: Any) -> Twin:
     """Of a row of TWINS, whose columns are named as there."""
-    return Twin(row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY))))
+    return Twin(
+        row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY, row.place)))
+    )
 
 
-TWINS = """
-    SELECT c.event_id, c.conversation_id, e.at, e.body FROM caught c JOIN events e ON e.id = c.event_id
+TWINS = f"""
+    SELECT c.event_id, c.conversation_id, e.at, e.body, {places.event("e")} FROM caught c JOIN events e ON e.id = c.event_id
     WHERE c.conversation_id = ANY(%(ids)s) AND c.twin IS NULL
       AND c.at BETWEEN CAST(%(first)s AS timestamptz) - interval '1 second'
                    AND CAST(%(last)s AS timestamptz) + interval '1 second'
-"""  # `first`, `last`: Meta's times of what is taken in
+"""  # noqa: S608 (names of ours; `first`, `last`: Meta's times of what is taken in)
 
 
 async def twins(
@@ -248,7 +251,7 @@ async def twins(
 
     The message takes the webhook's mid, by which edits and withdrawals will name it; its twin is emptied."""
     left = list(there)
-    found: dict[int, tuple[int, str | None]] = {}
+    found: dict[int, tuple[int, str | None, tuple[int | str, ...]]] = {}
     for number, conversation, event in taken if left else ():
         if not isinstance(event.body, (Message, Postback, Echo)):
             continue
@@ -256,20 +259,29 @@ async def twins(
             near = one.conversation == conversation and abs(one.at - event.at) <= _SECOND
             if near and one.event != number and one.words == words(event.body):
                 left.remove(one)
-                found[number] = (one.event, event.mid)
+                place = (conversation, event.platform.value, event.account, event.key)
+                found[number] = (one.event, event.mid, place)
                 break
     if found:
         await _pair(connection, codec, found)
     return set(found)
 
 
-async def _pair(connection: AsyncConnection, codec: Codec, found: Mapping[int, tuple[int, str | None]]) -> None:
+async def _pair(
+    connection: AsyncConnection, codec: Codec, found: Mapping[int, tuple[int, str | None, tuple[int | str, ...]]]
+) -> None:
     pairs = {"ids": [v[0] for v in found.values()], "mids": [v[1] or "" for v in found.values()]}
     named = "FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS i(id, mid)"
     await connection.execute(text(f"UPDATE caught c SET twin = i.mid {named} WHERE c.event_id = i.id"), pairs)  # noqa: S608
     await connection.execute(
-        text("UPDATE events SET kind = 'twin', mid = NULL, body = :empty WHERE id = ANY(:twins)"),
-        {"twins": list(found), "empty": codec.seal_json(body_to_json(Unknown(TWIN)), BODY)},
+        text("""
+            UPDATE events SET kind = 'twin', mid = NULL, body = i.empty
+            FROM unnest(CAST(:twins AS bigint[]), CAST(:empty AS bytea[])) AS i(number, empty) WHERE id = i.number
+        """),
+        {
+            "twins": list(found),
+            "empty": [codec.seal_json(body_to_json(Unknown(TWIN)), BODY, *found[number][2]) for number in found],
+        },
     )
     await connection.execute(
         text(f"UPDATE events e SET mid = i.mid {named} WHERE e.id = i.id AND i.mid <> ''"),  # noqa: S608

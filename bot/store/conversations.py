@@ -23,7 +23,7 @@ from bot.policy.emergency import Detection
 from bot.policy.intents import PRIORITY
 from bot.policy.lexicon import Kind
 from bot.policy.owner import LOOP_WITHIN
-from bot.store import blocks, emergencies, handoffs, news, search, snoozes
+from bot.store import blocks, emergencies, handoffs, news, places, search, snoozes
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, OUTBOX, Database, Note
@@ -93,6 +93,8 @@ class Conversation:
     said: int = 0  # messages that the bot has put into the outbox within LOOP_WITHIN
     reached: bool = False  # a message of the bot ever left, or still may
     crisis: Standing | None = None  # the open crisis, and whether this person has had its message
+    numbers: tuple[int, ...] = ()  # for rows of the outbox that the turn may write, which are sealed for them
+    handoff_number: int | None = None  # for a hand-off that it may open
 
     def trace(self) -> Trace:
         """What logs and the reply call the turn by: its first message."""
@@ -163,6 +165,7 @@ class Finish:
 _FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
     c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
     c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state"""
+NUMBERS = 3  # replies of a turn, at most, for which no further question is asked
 _BY_PRIORITY = f"unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)"
 _LEASABLE = "due_priority = p.priority AND (lease_until IS NULL OR lease_until < clock_timestamp())"
 
@@ -178,7 +181,8 @@ _CLAIM = f"""
     claimed AS (
         UPDATE conversations c SET lease = c.lease + 1, lease_until = clock_timestamp() + $3::interval
         FROM due, (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
-        WHERE c.id = due.id RETURNING {_FIELDS}),
+        WHERE c.id = due.id RETURNING {_FIELDS},
+            ARRAY[{", ".join(["nextval('outbox_id_seq')"] * NUMBERS)}] AS numbers, nextval('handoffs_id_seq') AS handoff_number),
     later AS (
         SELECT min(d.due_at) AS next_due FROM {_BY_PRIORITY}
         CROSS JOIN LATERAL (
@@ -197,6 +201,7 @@ _RENEW = """
         FOR UPDATE SKIP LOCKED)
     UPDATE conversations c SET lease_until = clock_timestamp() + $3::interval FROM free WHERE c.id = free.id RETURNING c.id
 """
+_NUMBERS = "SELECT ARRAY(SELECT nextval($1::text::regclass) FROM generate_series(1, $2::bigint))"
 _LET_GO = _RENEW.replace("clock_timestamp() + $3::interval", "NULL")
 
 
@@ -207,7 +212,8 @@ def _read(number: int) -> str:
     """
     listed = ", ".join(f"(${place}::bigint)" for place in range(2, number + 2))
     return f"""
-        SELECT c.*, e.id AS event, e.kind, e.mid, e.target, e.at, e.received_at, e.channel, e.body, e.intent, e.waiting
+        SELECT c.*, e.id AS event, e.kind, e.mid, e.target, e.at, e.received_at, e.channel, e.body, e.intent, e.waiting,
+            {places.event("e")}
         FROM (
             SELECT c.id AS conversation, {blocks.STANDS} AS blocked, h.id IS NOT NULL AS handed, h.taken_at IS NOT NULL AS attended,
                 (SELECT count(*) FROM outbox o WHERE o.conversation_id = c.id AND o.created_at > $1::timestamptz
@@ -270,7 +276,7 @@ class Conversations:
             at=row.at,
             received_at=row.received_at,
             standby=row.channel == "standby",
-            body=body_from_json(self._codec.open_json(row.body, BODY)),
+            body=body_from_json(self._codec.open_json(row.body, BODY, row.place)),
             intent=row.intent,
             waiting=row.waiting,
         )
@@ -288,7 +294,8 @@ class Conversations:
         values = row._asdict()
         del values["next_due"]
         values["platform"] = Platform(values["platform"])
-        values["state"] = self._codec.open_json(values["state"], STATE)
+        values["numbers"] = tuple(row.numbers)
+        values["state"] = self._codec.open_json(values["state"], STATE, row.id)
         one = read[0]
         return Conversation(
             **values,
@@ -434,7 +441,8 @@ class Conversations:
     async def _finish(self, conversation: Conversation, finish: Finish, now: datetime) -> None:
         outcome = Outcome(conversation, finish, now, self._codec)
         notes: list[Note] = [(CONSOLE, str(conversation.id))]
-        if outcome.alone and len(self._codec.parts) == 1 and await self._alone(outcome):
+        conversation = await self._numbered(conversation, outcome)
+        if outcome.alone and len(self._codec.parts) == 1 and await self._alone(conversation, outcome):
             if outcome.handoff is not None:
                 notes.append(
                     (CONSOLE, news.token("handoff", PRIORITY[outcome.handoff.category]))
@@ -447,10 +455,19 @@ class Conversations:
             notes.append((CONSOLE, TOPIC))
         self._db.tell(notes)
 
-    async def _alone(self, outcome: Outcome) -> bool:
+    async def _numbered(self, conversation: Conversation, outcome: Outcome) -> Conversation:
+        """With a number for every row that the turn writes; asked for where the claim brought too few."""
+        numbers, handoff = conversation.numbers, conversation.handoff_number
+        if len(numbers) < outcome.says:
+            numbers = tuple(await self._first(_NUMBERS, "outbox_id_seq", outcome.says))
+        if handoff is None and outcome.handoff is not None:
+            (handoff,) = await self._first(_NUMBERS, "handoffs_id_seq", 1)
+        return replace(conversation, numbers=numbers, handoff_number=handoff)
+
+    async def _alone(self, conversation: Conversation, outcome: Outcome) -> bool:
         """Write what most turns are in one statement; False: nothing was written, a hand-off is open or the lease was lost."""
         statement = outcome.statement(alone=True)
-        values = outcome.values((self._codec,))
+        values = outcome.values((self._codec,), conversation.numbers, conversation.handoff_number)
         try:
             async with self._db.plain() as connection:
                 done = await connection.rows(statement.plain, [values[name] for name in statement.names])
@@ -467,7 +484,8 @@ class Conversations:
                 await self._hold(connection, conversation)
                 for answer in finish.thumbs:
                     await answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
-            values = outcome.values(await search.writers(connection, self._codec))
+            codecs = await search.writers(connection, self._codec)
+            values = outcome.values(codecs, conversation.numbers, conversation.handoff_number)
             done = (await connection.execute(outcome.statement(alone=False).text, values)).first()
             if done is None:
                 raise LeaseLost(f"conversation {conversation.id}")

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Attachment, Platform, body_from_json
-from bot.store import facts, links
+from bot.store import facts, links, places
 from bot.store.accounts import insert
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
@@ -137,10 +137,11 @@ async def story(database: Database, codec: Codec, platform: Platform, account: s
 
 async def _incoming(connection: AsyncConnection, codec: Codec, conversation: int) -> tuple[Incoming, ...]:
     rows = await connection.execute(
-        text("""
-            SELECT id, received_at, kind, body, disposition, reason, waiting, intent, confidence, route FROM events
+        text(f"""
+            SELECT id, received_at, kind, body, {places.event("events")},
+                disposition, reason, waiting, intent, confidence, route FROM events
             WHERE conversation_id = :id AND kind <> ALL(:quiet) ORDER BY id DESC LIMIT 12
-        """),
+        """),  # noqa: S608 (names of ours)
         {"id": conversation, "quiet": list(QUIET)},
     )
     return tuple(
@@ -148,7 +149,7 @@ async def _incoming(connection: AsyncConnection, codec: Codec, conversation: int
             row.id,
             row.received_at,
             row.kind,
-            _words(codec.open_json(row.body, BODY)),
+            _words(codec.open_json(row.body, BODY, row.place)),
             row.disposition,
             row.reason,
             row.waiting,

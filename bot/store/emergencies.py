@@ -68,11 +68,13 @@ async def carry_out(
     slots: Mapping[str, str],
     before: Mapping[str, str],
     already_answered: bool = False,
+    numbers: tuple[int, int] | None = None,
 ) -> int | None:
     """Write what the plan says. Returns the outbox id of the reply, if one leaves.
 
     `slots`: what the words tell agents; `before`: what was told earlier.
     `already_answered`: the gateway had it sent while the database was away; only the hand-off is opened.
+    `numbers`: for the rows of the message and of the hand-off, where the caller has them.
     """
     row_id = None
     sends = plan.text is not None and not already_answered
@@ -81,7 +83,9 @@ async def carry_out(
         row_id = await outbox.add(
             connection,
             codec,
-            outbox.NewRow(conversation_id, "emergency", "emergency", Reply(plan.text), now, priority=0),
+            outbox.NewRow(
+                conversation_id, "emergency", "emergency", Reply(plan.text), now, priority=0, id=numbers and numbers[0]
+            ),
         )
     if plan.handoff:
         intent = detection.intent if detection is not None else None
@@ -89,7 +93,9 @@ async def carry_out(
         await handoffs.open_(
             connection,
             codec,
-            handoffs.NewHandoff(conversation_id, "emergency", reason, intent, plan.old, slots, before),
+            handoffs.NewHandoff(
+                conversation_id, "emergency", reason, intent, plan.old, slots, before, numbers and numbers[1]
+            ),
             now,
         )
     if detection is not None:  # after the hand-off, to which what they answered goes

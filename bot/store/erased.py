@@ -31,7 +31,7 @@ from bot.core.messages import (
     Unsend,
     body_from_json,
 )
-from bot.store import facts
+from bot.store import facts, places
 from bot.store.caught import words
 from bot.store.codec import Codec, fingerprint
 from bot.store.conversations import BODY
@@ -53,7 +53,7 @@ _KEEP = text("""
 """)
 STANDING = "SELECT print, at FROM erased_messages WHERE print = ANY(%(prints)s) AND until > %(now)s"
 _STANDING = named(STANDING)
-_EVENTS = text("SELECT key, kind, mid, at, body FROM events WHERE conversation_id = :id")
+_EVENTS = text(f"SELECT key, kind, mid, at, body, {places.event('events')} FROM events WHERE conversation_id = :id")  # noqa: S608
 _MIDS = text("""
     SELECT m.mid FROM outbox o, unnest(o.mids) AS m(mid) WHERE o.conversation_id = :id
     UNION SELECT e.value FROM outbox o, jsonb_each_text(o.echoes) AS e WHERE o.conversation_id = :id
@@ -118,7 +118,7 @@ async def remember(connection: AsyncConnection, codec: Codec, conversation: int,
     for row in await connection.execute(_EVENTS, {"id": conversation}):
         known |= {prints.message(platform, account, one) for one in (row.key, row.mid) if one}
         with contextlib.suppress(SettingsError):  # what no key opens is erased all the same: its ids tell it again
-            said = words(body_from_json(codec.open_json(row.body, BODY)))
+            said = words(body_from_json(codec.open_json(row.body, BODY, row.place)))
             if said:
                 known.add(prints.said(where, int(row.at.timestamp()), said))
     for row in await connection.execute(_MIDS, {"id": conversation}):

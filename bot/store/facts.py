@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import SettingsError, SetupError
+from bot.store import binding, places
 from bot.store.codec import Codec
 
 CLOCK_OFFSET = "clock_offset"  # seconds that the demo's clocks are ahead of the machine's
@@ -21,6 +22,9 @@ _CANARY_COLUMN = "facts.key_canary"
 DATA_KEYS = "data_keys"
 _KEYS_LOCK = 7_109_325
 RESTORING = "restoring"  # a back-up is in place; what was erased since is not gone again yet
+
+
+_NEWEST = text(f"SELECT body, {places.event('events')} FROM events ORDER BY id DESC LIMIT 1")  # noqa: S608 (names of ours)
 
 
 async def check_key(connection: AsyncConnection, codec: Codec, notes: bool = True) -> None:
@@ -40,11 +44,16 @@ async def check_canary(connection: AsyncConnection, codec: Codec, notes: bool = 
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEYS_LOCK})
     canary = await get(connection, KEY_CANARY)
     if canary is None:
-        body = await connection.scalar(text("SELECT body FROM events ORDER BY id DESC LIMIT 1"))
-        check_sealed(codec, None, body)  # data older than the canary
+        row = (await connection.execute(_NEWEST)).one_or_none()
+        check_sealed(
+            codec, None, *((row.body, row.place) if row is not None else (None, None))
+        )  # data older than the canary
         if not notes:
             return
-        canary = await set_canary(connection, codec if body is None else codec.parts[-1])
+        canary = await set_canary(connection, codec if row is None else codec.parts[-1])
+        if row is None:  # a new installation: every value is bound from the start
+            await binding.put(connection, codec, only=True)
+    await binding.learn(connection, codec)
     known = await get(connection, DATA_KEYS)
     fits(codec, canary, known)
     used = known["used"] if known else [of_canary(codec, canary)]
@@ -82,12 +91,13 @@ async def set_canary(connection: AsyncConnection, codec: Codec) -> str:
     return canary
 
 
-def check_sealed(codec: Codec, canary: str | None, body: bytes | None) -> None:
-    """Raise SettingsError when neither opens. `canary`: the fact's value; `body`: of an event, where there is no canary."""
+def check_sealed(codec: Codec, canary: str | None, body: bytes | None, place: str | None) -> None:
+    """Raise SettingsError when neither opens. `canary`: the fact's value; `body`: of an event, where there is no canary, and
+    `place`: what names its row."""
     if canary is not None:
         codec.open(base64.b64decode(canary), _CANARY_COLUMN)
     elif body is not None:
-        codec.open(body, "events.body")
+        codec.open(body, "events.body", place)
 
 
 async def drop(connection: AsyncConnection, name: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.intents import PRIORITY
-from bot.store import news
+from bot.store import news, places
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
 
@@ -33,12 +33,15 @@ class NewHandoff:
     old: bool = False
     slots: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
+    number: int | None = None  # of the row, of `places.numbers`; None: it takes one
 
 
 # The first one of a conversation, given that none is open. `{source}`: the conversation, as `c`; values: of `opening`, and `now`.
 OPEN = """
-    INSERT INTO handoffs (conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots, platform, due_at)
-    SELECT c.id, CAST(:handoff_category AS text), CAST(:handoff_priority AS smallint), CAST(:handoff_intent AS text),
+    INSERT INTO handoffs (id, conversation_id, category, priority, intent, reason, old, opened_at, raised_at, slots, platform,
+        due_at) OVERRIDING SYSTEM VALUE
+    SELECT CAST(:handoff_id AS bigint), c.id,
+        CAST(:handoff_category AS text), CAST(:handoff_priority AS smallint), CAST(:handoff_intent AS text),
         CAST(:handoff_reason AS text), CAST(:handoff_old AS boolean), CAST(:now AS timestamptz), CAST(:now AS timestamptz),
         CAST(:handoff_slots AS bytea), c.platform, CAST(:now AS timestamptz)
         + (SELECT within FROM deadlines WHERE priority = CAST(:handoff_priority AS smallint))
@@ -47,15 +50,16 @@ OPEN = """
 _OPEN = text(OPEN.format(source="conversations c WHERE c.id = :id"))
 
 
-def opening(codec: Codec, new: NewHandoff) -> dict[str, Any]:
-    """The values of `OPEN`."""
+def opening(codec: Codec, new: NewHandoff, number: int) -> dict[str, Any]:
+    """The values of `OPEN`. `number`: the row's, of `places.numbers`."""
     return {
+        "handoff_id": number,
         "handoff_category": new.category,
         "handoff_priority": PRIORITY[new.category],
         "handoff_intent": new.intent,
         "handoff_reason": new.reason,
         "handoff_old": new.old,
-        "handoff_slots": codec.seal_json({**new.before, **new.slots}, _COLUMN),
+        "handoff_slots": codec.seal_json({**new.before, **new.slots}, _COLUMN, new.conversation_id, number),
     }
 
 
@@ -74,13 +78,14 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     ).one_or_none()
     priority = PRIORITY[new.category]
     if row is None:
-        values = {**opening(codec, new), "id": new.conversation_id, "now": now}
+        number = new.number if new.number is not None else (await places.numbers(connection, "handoffs"))[0]
+        values = {**opening(codec, new, number), "id": new.conversation_id, "now": now}
         handoff = await connection.scalar(_OPEN, values)
         category = new.category
     else:
         handoff = row.id
         category = new.category if priority < row.priority else row.category
-        slots = {**new.before, **(codec.open_json(row.slots, _COLUMN) or {}), **new.slots}
+        slots = {**new.before, **(codec.open_json(row.slots, _COLUMN, new.conversation_id, row.id) or {}), **new.slots}
         await connection.execute(
             text("""
                 UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
@@ -94,7 +99,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
             """),
             {
                 "id": handoff,
-                "slots": codec.seal_json(slots, _COLUMN),
+                "slots": codec.seal_json(slots, _COLUMN, new.conversation_id, row.id),
                 "priority": priority,
                 "category": category,
                 "reason": new.reason,
@@ -128,10 +133,10 @@ async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: 
     ).one_or_none()
     if row is None or not slots:
         return
-    merged = {**(codec.open_json(row.slots, _COLUMN) or {}), **slots}
+    merged = {**(codec.open_json(row.slots, _COLUMN, conversation_id, row.id) or {}), **slots}
     await connection.execute(
         text("UPDATE handoffs SET slots = :slots WHERE id = :id"),
-        {"id": row.id, "slots": codec.seal_json(merged, _COLUMN)},
+        {"id": row.id, "slots": codec.seal_json(merged, _COLUMN, conversation_id, row.id)},
     )
     await notify(connection, CONSOLE, str(conversation_id))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -37,7 +38,7 @@ from bot.core.trace import Trace, about, of_event
 from bot.policy.emergency import TOO_OLD, Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
-from bot.store import caught, emergencies, erased, handoffs, intake, meta_flow, raw_bodies, search, snoozes
+from bot.store import caught, emergencies, erased, handoffs, intake, meta_flow, places, raw_bodies, search, snoozes
 from bot.store.batches import Batches
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, STATE
@@ -161,6 +162,7 @@ class Inbox:
         self._rules = rules
         self._batches: Batches[_Delivered] = Batches(self._take, BATCH, rules.gather.total_seconds(), _people)
         self._noted: dict[str, datetime] = {}
+        self._numbers: deque[int] = deque()  # for webhooks to come
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(
@@ -197,8 +199,9 @@ class Inbox:
                     await connection.rollback()
                     return fresh
                 one = _Delivered(raw, tuple(fresh), now, frozenset())
+                numbers = await self._taken_numbers(connection, 1)
                 async with together(connection) as sending:
-                    sent = await self._send_deliveries(sending, [one])
+                    sent = await self._send_deliveries(sending, [one], numbers)
                 ids = [row.id for row in await rows(sent)]
                 taken, before = await self._store(connection, [(ids[0], one)], where, late=True)
                 known_ = [(t.id, t.conversation.id, t.event.at) for t in taken if t.conversation is not None]
@@ -271,14 +274,18 @@ class Inbox:
         if late:  # when it is due depends on what was answered already
             opened = dict.fromkeys(opened, intake.LATER)
         question = await erased.ask(connection, self._codec, events, late)
-        deliveries = conversations = standing = None
+        deliveries = conversations = standing = more = None
+        numbers = await self._taken_numbers(connection, len(delivered))
         async with together(connection) as sending:
+            if len(self._numbers) < BATCH:
+                more = await sending.send(intake.NUMBERS, {"count": 2 * BATCH})
             if delivered:
-                deliveries = await self._send_deliveries(sending, delivered)
+                deliveries = await self._send_deliveries(sending, delivered, numbers)
             if opened:
                 conversations = await sending.send(intake.CONVERSATIONS, intake.conversation_values(opened))
             if question.wanted:
                 standing = await sending.send(erased.STANDING, {"prints": question.wanted, "now": now})
+        self._numbers.extend(row.id for row in await rows(more))
         found = {(row.platform, row.account, row.person): row for row in await rows(conversations)}
         strangers = {where for where, row in found.items() if row.fresh}
         return _Locked(
@@ -288,9 +295,19 @@ class Inbox:
             frozenset(found[where].id for where in strangers if opened[where].due is not None),
         )
 
-    async def _send_deliveries(self, sending: Together, delivered: Sequence[_Delivered]) -> Sent:
-        raws = [self._codec.seal(one.raw, RAW) for one in delivered]
-        return await sending.send(intake.DELIVERIES, {"ats": [one.received_at for one in delivered], "raws": raws})
+    async def _taken_numbers(self, connection: AsyncConnection, count: int) -> list[int]:
+        """For the rows of so many webhooks, in order: they are sealed for their rows. There are some in stock, fetched along with
+        what was written before, so that no webhook waits for them."""
+        if len(self._numbers) < count:
+            return await places.numbers(connection, "deliveries", count)
+        return sorted(self._numbers.popleft() for _ in range(count))
+
+    async def _send_deliveries(
+        self, sending: Together, delivered: Sequence[_Delivered], numbers: Sequence[int]
+    ) -> Sent:
+        raws = [self._codec.seal(one.raw, RAW, number) for number, one in zip(numbers, delivered, strict=True)]
+        ats = [one.received_at for one in delivered]
+        return await sending.send(intake.DELIVERIES, {"ids": list(numbers), "ats": ats, "raws": raws})
 
     async def tell(self, marks: Sequence[erased.Answered], now: datetime) -> None:
         """Open the hand-offs of emergencies that were answered without the database and that never came again.
@@ -315,7 +332,7 @@ class Inbox:
                         },
                     )
                 ).one()
-                before = {} if row.owner == "closed" else self._told(row.state, now)
+                before = {} if row.owner == "closed" else self._told(row.id, row.state, now)
                 await handoffs.open_(
                     connection,
                     self._codec,
@@ -422,7 +439,7 @@ class Inbox:
         """Of the rows of RECENT."""
         words: dict[int, list[tuple[int, datetime, str]]] = {}
         for row in found:
-            body = body_from_json(self._codec.open_json(row.body, BODY))
+            body = body_from_json(self._codec.open_json(row.body, BODY, row.place))
             words.setdefault(row.conversation_id, []).append((row.id, row.at, getattr(body, "text", "")))
         return words
 
@@ -725,7 +742,8 @@ class Inbox:
             (
                 await connection.execute(
                     text("""
-                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby, state
+                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby, state,
+                        nextval('outbox_id_seq') AS number, nextval('handoffs_id_seq') AS handoff
                     FROM conversations WHERE id = :id
                 """),
                     {"id": one.conversation.id},
@@ -748,8 +766,9 @@ class Inbox:
                 detection,
                 now,
                 slots=fields(words),
-                before={} if one.conversation.owner == "closed" else self._told(row.state, now),
+                before={} if one.conversation.owner == "closed" else self._told(one.conversation.id, row.state, now),
                 already_answered=already_answered,
+                numbers=(row.number, row.handoff),
             )
         if detection is None and reply is None:
             return  # a further message without a reply of its own: the worker passes it on
@@ -802,9 +821,9 @@ class Inbox:
             {"id": one.id, "by": detection.by, "now": now},
         )
 
-    def _told(self, state: Any, now: datetime) -> dict[str, str]:
+    def _told(self, conversation: int, state: Any, now: datetime) -> dict[str, str]:
         """What the person told before: a cry for help seldom says again where it is."""
-        return known(self._codec.open_json(state, STATE), now.timestamp())
+        return known(self._codec.open_json(state, STATE, conversation), now.timestamp())
 
     # -- due times -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.messages import Channel, Edit, Event, Message, Postback, Unsend, body_to_json
+from bot.store import places
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, BUNDLE, DANGER, LIVE, NEW
 
@@ -21,11 +22,12 @@ Where = tuple[str, str, str]  # platform, account, person
 Key = tuple[str, str, str]  # platform, account, event key
 
 DELIVERIES = """
-    INSERT INTO deliveries (received_at, raw)
-    SELECT i.at, i.raw
-    FROM unnest(CAST(%(ats)s AS timestamptz[]), CAST(%(raws)s AS bytea[])) WITH ORDINALITY AS i(at, raw, n)
-    ORDER BY i.n RETURNING id
+    INSERT INTO deliveries (id, received_at, raw) OVERRIDING SYSTEM VALUE
+    SELECT i.id, i.at, i.raw
+    FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(ats)s AS timestamptz[]), CAST(%(raws)s AS bytea[])) AS i(id, at, raw)
+    RETURNING id
 """
+NUMBERS = "SELECT nextval('deliveries_id_seq') AS id FROM generate_series(1, %(count)s)"
 CONVERSATIONS = """
     INSERT INTO conversations AS c
         (platform, account, person, last_person_at, due_at, due_priority, wake, debounce_resets)
@@ -78,12 +80,12 @@ WITHDRAWN = """
         SELECT FROM events e WHERE e.target = w.mid AND e.conversation_id = w.id AND e.kind = 'unsend' OFFSET 0)
 """
 # The last words of conversations, oldest first, by Meta's time: what an outage held back comes late, and together.
-RECENT = """
-    SELECT id, conversation_id, at, body FROM events
+RECENT = f"""
+    SELECT id, conversation_id, at, body, {places.event("events")} FROM events
     WHERE conversation_id = ANY(%(ids)s) AND kind IN ('text', 'edit', 'quick_reply') AND at > %(since)s
       AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored') OR reason = 'blocked')
     ORDER BY at, id
-"""
+"""  # noqa: S608 (names of ours)
 SNOOZED = """
     SELECT conversation_id FROM handoffs
     WHERE conversation_id = ANY(%(ids)s) AND closed_at IS NULL AND snoozed_until IS NOT NULL
@@ -201,7 +203,7 @@ def event_values(news: Iterable[New], codec: Codec) -> dict[str, list[Any]]:
             getattr(new.event.body, "target", None),
             new.event.at,
             new.received_at,
-            codec.seal_json(body_to_json(new.event.body), BODY),
+            codec.seal_json(body_to_json(new.event.body), BODY, new.conversation, *key_of(new.event)),
         )
         for new in news
     ]

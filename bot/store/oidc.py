@@ -60,7 +60,7 @@ class Identities:
                 text("INSERT INTO oidc_logins (state_hash, value, expires_at) VALUES (:hash, :value, :until)"),
                 {
                     "hash": digest(state),
-                    "value": self._codec.seal_json(asdict(journey), _COLUMN),
+                    "value": self._codec.seal_json(asdict(journey), _COLUMN, digest(state).hex()),
                     "until": now + ON_THE_WAY,
                 },
             )
@@ -76,7 +76,7 @@ class Identities:
             ).one_or_none()
         if row is None or row.expires_at <= now:
             return None
-        return Journey(**self._codec.open_json(row.value, _COLUMN))
+        return Journey(**self._codec.open_json(row.value, _COLUMN, digest(state).hex()))
 
     async def account(self, claim: Claim, invitation: str, new_role: str | None, now: datetime) -> User:
         """The account that this identity opens; bound or made now if it may be. Raises AccountError."""

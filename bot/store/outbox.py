@@ -23,7 +23,7 @@ from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, OutboxRow
 from bot.core.trace import stored
 from bot.policy import window
-from bot.store import handoffs, search
+from bot.store import handoffs, places, search
 from bot.store.claim import EMERGENCIES, REPLIES
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, Listener, notify
@@ -48,33 +48,36 @@ class NewRow:
     owner_version: int | None = None
     user_id: int | None = None
     dedup: str | None = None
+    id: int | None = None  # of `places.numbers`; None: it takes one
 
 
 _INSERT = text("""
-    INSERT INTO outbox (conversation_id, account, lane, author, user_id, message, priority, owner_version, created_at, due_at,
-        dedup)
-    VALUES (:conversation_id, (SELECT account FROM conversations WHERE id = :conversation_id), :lane, :author, :user_id,
+    INSERT INTO outbox (id, conversation_id, account, lane, author, user_id, message, priority, owner_version, created_at, due_at,
+        dedup) OVERRIDING SYSTEM VALUE
+    VALUES (:id, :conversation_id, (SELECT account FROM conversations WHERE id = :conversation_id), :lane, :author, :user_id,
         :message, :priority, :owner_version, :created_at, :created_at, :dedup)
     ON CONFLICT (conversation_id, dedup) DO NOTHING RETURNING id
 """)
 
 
-def sealed(codec: Codec, reply: Reply) -> bytes:
-    """A message as it is stored."""
+def sealed(codec: Codec, reply: Reply, conversation_id: int, number: int) -> bytes:
+    """A message as it is stored. `number`: the row's."""
     buttons = [[q.title, q.payload] for q in reply.quick_replies]
-    return codec.seal_json({"text": reply.text, "quick_replies": buttons, **stored()}, _COLUMN)
+    return codec.seal_json({"text": reply.text, "quick_replies": buttons, **stored()}, _COLUMN, conversation_id, number)
 
 
 async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
     """Queue a message and wake the senders at commit. Returns its id; None when `dedup` stands there already."""
+    number = row.id if row.id is not None else (await places.numbers(connection, "outbox"))[0]
     added: int | None = await connection.scalar(
         _INSERT,
         {
+            "id": number,
             "conversation_id": row.conversation_id,
             "lane": row.lane,
             "author": row.author,
             "user_id": row.user_id,
-            "message": sealed(codec, row.reply),
+            "message": sealed(codec, row.reply, row.conversation_id, number),
             "priority": row.priority,
             "owner_version": row.owner_version,
             "created_at": row.created_at,
@@ -236,7 +239,7 @@ class OutboxStore:
                 await connection.rows(_LET_GO, [ids, leases, [row.maybe_sent for row in leased]])
 
     def _row(self, row: Any, tag: str | None) -> OutboxRow:
-        message = self._codec.open_json(row.message, _COLUMN)
+        message = self._codec.open_json(row.message, _COLUMN, row.conversation_id, row.id)
         return OutboxRow(
             id=row.id,
             lease=str(row.lease),

@@ -60,6 +60,7 @@ _ALONE = "AND NOT EXISTS (SELECT FROM handoffs h WHERE h.conversation_id = c.id 
 
 _SAID = {
     "n": "bigint",  # from 1, in order
+    "id": "bigint",
     "author": "text",
     "message": "bytea",
     "urgency": "smallint",
@@ -69,7 +70,7 @@ _SAID = {
 }
 _SAY = """,
     said AS MATERIALIZED (
-        SELECT nextval('outbox_id_seq') AS id, i.* FROM fenced CROSS JOIN {rows} ORDER BY i.n),
+        SELECT i.* FROM fenced CROSS JOIN {rows} ORDER BY i.n),
     queued AS (
         INSERT INTO outbox (id, conversation_id, account, lane, author, message, priority, owner_version, created_at, due_at,
             dedup) OVERRIDING SYSTEM VALUE
@@ -178,7 +179,7 @@ class Outcome:
         finish = self._finish
         sets: dict[str, Any] = {"engine_away_since": None, **finish.sets}  # the engine answered, unless it is said
         if finish.state is not None:
-            sets["state"] = self._codec.seal_json(finish.state, "conversations.state")
+            sets["state"] = self._codec.seal_json(finish.state, "conversations.state", self._conversation.id)
         if "owner" in sets:
             sets["owner_version"] = self._conversation.owner_version + 1
         return sets
@@ -189,8 +190,7 @@ class Outcome:
         first = len(self._said) - len(finish.replies) + 1
         fates: dict[int, dict[str, Any]] = {}
         for one in finish.settlements:
-            row = {
-                **self._read(one.understanding),
+            row: dict[str, Any] = {
                 "disposition": one.disposition,
                 "reason": one.reason,
                 "route": one.route,
@@ -198,20 +198,21 @@ class Outcome:
             if one.reply is not None:
                 row["reply"] = first + one.reply
             for event in one.events:
-                fates.setdefault(event, {"event": event, **row})
+                fates.setdefault(event, {"event": event, **self._read(event, one.understanding), **row})
         for why, events in finish.waiting.items():
             for event in events:
                 fates.setdefault(event, {"event": event, "waiting": why})
         for event, understanding in finish.understood.items():
-            fates.setdefault(event, {"event": event}).update(self._read(understanding))
+            fates.setdefault(event, {"event": event}).update(self._read(event, understanding))
         return fates
 
-    def _read(self, understanding: Understanding | None) -> dict[str, Any]:
+    def _read(self, event: int, understanding: Understanding | None) -> dict[str, Any]:
         if understanding is None:
             return {}
         row: dict[str, Any] = {"intent": understanding.intent, "confidence": understanding.confidence}
         if understanding.entities:
-            row["entities"] = rows.hexadecimal(self._codec.seal_json(understanding.entities, understandings.COLUMN))
+            sealed = self._codec.seal_json(understanding.entities, understandings.COLUMN, event)
+            row["entities"] = rows.hexadecimal(sealed)
         return row
 
     def statement(self, alone: bool) -> Statement:
@@ -221,8 +222,9 @@ class Outcome:
         opens = alone and self._finish.handoff is not None
         return statement(Shape(tuple(sorted(self._sets)), said, fates, read, grouped, alone, opens))
 
-    def values(self, codecs: Sequence[Codec]) -> dict[str, Any]:
-        """The statement's parameters. `codecs`: of `search.writers`."""
+    def values(self, codecs: Sequence[Codec], numbers: Sequence[int], handoff: int | None) -> dict[str, Any]:
+        """The statement's parameters. `codecs`: of `search.writers`; `numbers`: of the replies' rows, one each in order, and of
+        the hand-off's, if one is opened (`places.numbers`)."""
         conversation, finish = self._conversation, self._finish
         values: dict[str, Any] = {
             "id": conversation.id,
@@ -235,21 +237,22 @@ class Outcome:
             "now": self._now,
         }
         values.update((f"set_{name}", value) for name, value in self._sets.items())
-        said = [self._row(n, outgoing, codecs) for n, outgoing in enumerate(self._said, 1)]
+        said = [self._row(n, outgoing, codecs, numbers[n - 1]) for n, outgoing in enumerate(self._said, 1)]
         values.update(rows.parameters("said", _SAID, said))
         values.update(rows.parameters("fates", _FATE, list(self._events.values())))
         values.update(readings.parameters(self._readings))
-        if self.handoff is not None:
-            values.update(handoffs.opening(self._codec, self.handoff))
+        if self.handoff is not None and handoff is not None:
+            values.update(handoffs.opening(self._codec, self.handoff, handoff))
         return values
 
-    def _row(self, number: int, outgoing: OutgoingReply, codecs: Sequence[Codec]) -> dict[str, Any]:
+    def _row(self, number: int, outgoing: OutgoingReply, codecs: Sequence[Codec], row: int) -> dict[str, Any]:
         version = self._conversation.owner_version + (1 if "owner" in self._sets else 0)
         hashes = [one for codec in codecs for one in _hashes(codec, outgoing.reply.text)]
         return {
             "n": number,
+            "id": row,
             "author": outgoing.author,
-            "message": rows.hexadecimal(outbox.sealed(self._codec, outgoing.reply)),
+            "message": rows.hexadecimal(outbox.sealed(self._codec, outgoing.reply, self._conversation.id, row)),
             "urgency": outgoing.priority,
             "bound": version if outgoing.bound else None,
             "dedup": outgoing.dedup,
@@ -281,9 +284,9 @@ class Outcome:
         )
 
     @property
-    def says(self) -> bool:
-        """Whether anything is said."""
-        return bool(self._said)
+    def says(self) -> int:
+        """How many replies are said."""
+        return len(self._said)
 
     @property
     def for_trainers(self) -> bool:

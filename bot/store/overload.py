@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bot.core.dialogue import Reply
 from bot.policy.overload import Backlog, Waiter
 from bot.policy.owner import AUTOMATION_WITHIN
-from bot.store import blocks, outbox
+from bot.store import blocks, outbox, places
 from bot.store.codec import Codec
 from bot.store.conversations import DANGER, LIVE, NEW
 from bot.store.db import OUTBOX, Database, notify
@@ -133,7 +133,8 @@ class Late:
             }
             rows = (await connection.execute(_LATE, values)).all()
             told: list[int] = []
-            for row in rows:
+            numbers = await places.numbers(connection, "outbox", len(rows))
+            for row, number in zip(rows, numbers, strict=True):
                 waiter = Waiter(
                     row.owner,
                     row.category,
@@ -156,6 +157,7 @@ class Late:
                     priority=PRIORITY,
                     owner_version=row.owner_version,
                     dedup=f"{NAME}{row.due_at.astimezone(UTC).isoformat()}",  # of this wait: the same for every worker
+                    id=number,
                 )
                 if await outbox.add(connection, self._codec, new) is not None:
                     told.append(row.id)

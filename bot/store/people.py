@@ -62,7 +62,7 @@ class People:
                     UPDATE conversations SET profile = :profile, profile_at = now()
                     WHERE id = :id AND erased_at IS NULL RETURNING profile_at
                 """),
-                {"id": conversation_id, "profile": self._codec.seal_json({"name": name}, PROFILE)},
+                {"id": conversation_id, "profile": self._codec.seal_json({"name": name}, PROFILE, conversation_id)},
             )
             await search.forget(connection, search.NAME, conversation_id)
             if name and at is not None:

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import Explained, SettingsError
 from bot.policy.retention import DEFAULT, Class, class_of
-from bot.store import audit, erased, facts, raw_bodies, retention
+from bot.store import audit, erased, facts, places, raw_bodies, retention
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.inbox import RAW
@@ -191,7 +191,7 @@ class Persons:
             after = rows[-1].id
             for row in rows:
                 try:
-                    raw = self._codec.open(row.raw, RAW)
+                    raw = self._codec.open(row.raw, RAW, row.id)
                 except SettingsError:
                     unreadable.append(row.id)
                     continue
@@ -234,14 +234,14 @@ class Persons:
 
     def _opened(self, table: str, row: Mapping[Any, Any]) -> dict[str, Any]:
         return {
-            str(name): self._open(value, f"{table}.{name}") if isinstance(value, (bytes, memoryview)) else value
+            str(name): self._open(value, f"{table}.{name}", row) if isinstance(value, (bytes, memoryview)) else value
             for name, value in row.items()
             if name not in ("tokens", "bands")
         }
 
-    def _open(self, value: bytes | memoryview, column: str) -> Any:
+    def _open(self, value: bytes | memoryview, column: str, row: Mapping[Any, Any]) -> Any:
         try:
-            words = self._codec.open(bytes(value), column).decode()
+            words = self._codec.open(bytes(value), column, *places.BY_NAME[column].of(row)).decode()
         except SettingsError:
             return UNREADABLE
         try:
@@ -259,7 +259,7 @@ class Persons:
             {
                 "id": row.id,
                 "received_at": row.received_at,
-                "raw": raw_bodies.only(self._codec.open(row.raw, RAW), found.person),
+                "raw": raw_bodies.only(self._codec.open(row.raw, RAW, row.id), found.person),
             }
             for row in rows
         ]
@@ -402,7 +402,7 @@ class Persons:
                 now_there = await connection.scalar(_BODY, {"id": id_})  # another erasure may have cut it meanwhile
                 if now_there is None:
                     continue
-                raw = self._codec.open(now_there, RAW)
+                raw = self._codec.open(now_there, RAW, id_)
                 left = raw_bodies.without(raw, {found.person})
                 counts: Counts = Counter()
                 counts["events"] = (
@@ -414,7 +414,7 @@ class Persons:
                 if left is None:
                     await connection.execute(text("DELETE FROM deliveries WHERE id = :id"), {"id": id_})
                 else:
-                    sealed = self._codec.seal(left, RAW)
+                    sealed = self._codec.seal(left, RAW, id_)
                     await connection.execute(
                         text("UPDATE deliveries SET raw = :raw WHERE id = :id"), {"raw": sealed, "id": id_}
                     )

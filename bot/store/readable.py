@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import SettingsError
 from bot.store.codec import Codec
-from bot.store.resealing import COLUMNS, Column, primary_key
+from bot.store.places import COLUMNS, Column
+from bot.store.resealing import place_of, primary_key
 
 EACH = 25  # rows at either end of a column
 
@@ -34,22 +36,26 @@ async def samples(connection: AsyncConnection, codec: Codec) -> list[Sample]:
     return found
 
 
-async def _ends(connection: AsyncConnection, column: Column) -> list[bytes]:
+async def _ends(connection: AsyncConnection, column: Column) -> Sequence[Row[Any]]:
     keys = await primary_key(connection, column.table)
     first, last = ", ".join(keys), ", ".join(f"{key} DESC" for key in keys)
-    chosen = f'SELECT {first}, "{column.column}" AS value FROM {column.table} WHERE "{column.column}" IS NOT NULL'  # noqa: S608 (names of ours)
+    place = ", ".join(f'"{name}" AS p{number}' for number, name in enumerate(column.place))
+    named = ", ".join(f"p{number}" for number in range(len(column.place)))
+    chosen = (
+        f'SELECT {first}, {place}, "{column.column}" AS value FROM {column.table} WHERE "{column.column}" IS NOT NULL'  # noqa: S608 (names of ours)
+    )
     query = f"""
-        SELECT value FROM (
+        SELECT {named}, value FROM (
             ({chosen} ORDER BY {first} LIMIT :each) UNION ({chosen} ORDER BY {last} LIMIT :each)
         ) AS ends
     """  # noqa: S608
-    return list((await connection.execute(text(query), {"each": EACH})).scalars())
+    return (await connection.execute(text(query), {"each": EACH})).all()
 
 
-def _closed(codec: Codec, column: Column, values: list[bytes]) -> Iterator[bool]:
-    for value in values:
+def _closed(codec: Codec, column: Column, rows: Sequence[Row[Any]]) -> Iterator[bool]:
+    for row in rows:
         try:
-            codec.open(value, column.bound)
+            codec.open(row.value, column.bound, *place_of(column, row))
         except SettingsError:
             yield True
         else:

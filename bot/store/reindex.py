@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
 from bot.core.messages import body_from_json
-from bot.store import facts, search
+from bot.store import facts, places, search
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, PROFILE
 from bot.store.db import Database
@@ -32,9 +32,9 @@ _MISSING = (
 _TABLES = {
     "events": (
         search.EVENT,
-        """SELECT t.id, t.conversation_id, t.at, t.body FROM events t
-            WHERE {} AND t.conversation_id IS NOT NULL AND (t.kind IN ('text', 'quick_reply', 'attachment', 'edit')
-                OR t.kind = 'echo' AND t.reason IN ('inbox_reply', 'inbox_automation')) FOR SHARE OF t""",
+        f"""SELECT t.id, t.conversation_id, t.at, t.body, {places.event("t")} FROM events t
+            WHERE {{}} AND t.conversation_id IS NOT NULL AND (t.kind IN ('text', 'quick_reply', 'attachment', 'edit')
+                OR t.kind = 'echo' AND t.reason IN ('inbox_reply', 'inbox_automation')) FOR SHARE OF t""",  # noqa: S608 (names of ours)
     ),
     "outbox": (
         search.OUTBOX,
@@ -133,14 +133,14 @@ async def _begin(connection: AsyncConnection) -> dict[str, Any]:
 
 def _document(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
     if kind == search.EVENT:
-        body = body_from_json(codec.open_json(row.body, BODY))
+        body = body_from_json(codec.open_json(row.body, BODY, row.place))
         return search.of_event(row.id, row.conversation_id, row.at, body)
     if kind == search.OUTBOX:
-        said = codec.open_json(row.message, "outbox.message")["text"]
+        said = codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)["text"]
         return search.of_outbox(row.id, row.conversation_id, row.at, row.author, clean(said))
     if kind == search.NOTE:
-        words = codec.open(row.body, "notes.body").decode()
+        words = codec.open(row.body, "notes.body", row.conversation_id, row.id).decode()
         return search.of_note(row.id, row.conversation_id, row.at, words)
-    profile = codec.open_json(row.profile, PROFILE) or {}
+    profile = codec.open_json(row.profile, PROFILE, row.id) or {}
     name = profile.get("name") or profile.get("username")
     return search.of_name(row.id, row.at, str(name)) if name else None

@@ -1,4 +1,5 @@
-"""Goes over to a new DATA_KEY while everything runs: what is sealed is sealed anew, keyed hashes are made anew.
+"""Goes over to a new DATA_KEY, or to values that are bound to their rows, while everything runs: what is sealed is sealed anew,
+keyed hashes are made anew.
 
 In small transactions, in any number of attempts: what the current key sealed is passed over, so that nothing has to be
 remembered. Until the end both keys open, and the search asks for the old key's tokens, which every document has besides
@@ -19,62 +20,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import SettingsError
-from bot.store import erased, facts, search
-from bot.store.codec import Codec
+from bot.store import binding, erased, facts, search
+from bot.store.codec import Codec, Part
 from bot.store.db import MET, Database, sqlstate
+from bot.store.places import COLUMNS, Column, part
 from bot.store.reindex import documents
 from bot.store.workbench import readings
 
 BATCH = 200  # rows in one transaction
 LOCK = 7_109_326  # advisory: one rotation at a time
+PASSES = 3  # over all columns, until nothing is left that another process wrote meanwhile
 TRIES = 6  # of one transaction that met others
 _PAUSE = 0.2  # seconds before the second try, then twice as long each time
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that the codec fills. `name` is what the values are bound to, where it is not that of the column."""
-
-    table: str
-    column: str
-    name: str = ""
-
-    @property
-    def bound(self) -> str:
-        """The associated data."""
-        return self.name or f"{self.table}.{self.column}"
-
-
-# Every one of the schema (a test holds this list against it).
-COLUMNS = (
-    Column("conversations", "profile"),
-    Column("conversations", "state"),
-    Column("deliveries", "raw"),
-    Column("outbox", "message"),
-    Column("handoffs", "slots"),
-    Column("events", "body"),
-    Column("events", "entities"),
-    Column("second_factors", "secret"),
-    Column("second_factors", "pending", "second_factors.secret"),
-    Column("oidc_logins", "value"),
-    Column("notes", "body"),
-    Column("drafts", "body"),
-    Column("submissions", "body"),
-    Column("validations", "before"),
-    Column("validations", "word"),
-    Column("readings", "words"),
-    Column("legal_holds", "reason"),
-)
-# Binary columns that the codec does not fill: hashes.
-OTHERS = {
-    "sessions.token_hash",
-    "login_links.token_hash",
-    "recovery_codes.code_hash",
-    "oidc_logins.state_hash",
-    "deletions.previous",
-    "deletions.hash",
-}
+Check = Callable[[AsyncConnection, Codec], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +58,54 @@ class Resealing:
         self._batch = batch
 
     async def run(self) -> AsyncGenerator[Step]:
-        """All of it. Raises Busy, and SettingsError when the keys do not open what is stored."""
+        """The rotation. Raises Busy, and SettingsError when the keys do not open what is stored."""
+        async with self._alone():
+            for column in COLUMNS:
+                async for step in self._column(column):
+                    yield step
+            async for step in self._search(self._codec.parts):
+                yield step
+            async for step in self._sketches():
+                yield step
+            if await self.left():  # what a process wrote that had the keys the other way round
+                raise SettingsError(
+                    "Un service écrit encore avec l’ancienne clé.",
+                    "Donnez à tous les services la nouvelle clé d’abord, relancez-les, puis refaites : planton keys rotate",
+                )
+            await self._go_over()
+            async for step in self._search(self._codec.parts[:1]):
+                yield step
+            await self._end()
+
+    async def bind(self, settle: float = binding.SETTLE, check: Check = facts.check_key) -> AsyncGenerator[Step]:
+        """Have every value bound to its row, then refuse the others; nothing where that is so. All processes must be of a release
+        that opens bound values. `settle`: seconds until each of them knows; `check`: what is asked before. Raises Busy,
+        SettingsError."""
+        async with self._alone(check):
+            if self._codec.binding.only:
+                return
+            await self._state(only=False)
+            await asyncio.sleep(settle)
+            for _ in range(PASSES):
+                for column in COLUMNS:
+                    async for step in self._column(column):
+                        yield step
+                if not await self.unbound():
+                    break
+            else:
+                raise SettingsError(
+                    "Un service de la version d’avant écrit encore.",
+                    "Mettez tous les services à jour, relancez-les, puis refaites : planton keys bind",
+                )
+            await self._state(only=True)
+
+    async def _state(self, only: bool) -> None:
+        async with self._db.begin() as connection:
+            await binding.put(connection, self._codec, only)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, check: Check = facts.check_key) -> AsyncIterator[None]:
+        """One at a time, with keys that fit."""
         async with self._db.engine.connect() as alone:
             # No transaction that lasts as long as all of it.
             await alone.execution_options(isolation_level="AUTOCOMMIT")
@@ -107,28 +113,20 @@ class Resealing:
                 raise Busy("Une rotation est déjà en cours.", "Attendez qu’elle finisse.")
             try:
                 async with self._db.begin() as connection:
-                    await facts.check_key(connection, self._codec)
-                for column in COLUMNS:
-                    async for step in self._column(column):
-                        yield step
-                async for step in self._search(self._codec.parts):
-                    yield step
-                async for step in self._sketches():
-                    yield step
-                if await self.left():  # what a process wrote that had the keys the other way round
-                    raise SettingsError(
-                        "Un service écrit encore avec l’ancienne clé.",
-                        "Donnez à tous les services la nouvelle clé d’abord, relancez-les, puis refaites : planton keys rotate",
-                    )
-                await self._go_over()
-                async for step in self._search(self._codec.parts[:1]):
-                    yield step
-                await self._end()
+                    await check(connection, self._codec)
+                yield
             finally:
                 await alone.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
 
     async def left(self) -> dict[str, int]:
         """Values that the current key did not seal and another of ours opens, by column."""
+        return await self._count(self._codec.parts[1:])
+
+    async def unbound(self) -> dict[str, int]:
+        """Values that are not bound to their rows by the current key, and that a key of ours opens, by column."""
+        return await self._count(self._codec.parts)
+
+    async def _count(self, parts: Sequence[Codec]) -> dict[str, int]:
         found = {}
         for column in COLUMNS:
             count = 0
@@ -136,19 +134,11 @@ class Resealing:
                 keys = await primary_key(connection, column.table)
                 after: tuple[Any, ...] | None = None
                 while rows := await self._unsealed(connection, column, keys, after):
-                    after = tuple(rows[-1])[:-1]
-                    count += sum(self._opens(column, row[-1]) for row in rows)
+                    after = tuple(rows[-1])[: len(keys)]
+                    count += sum(_opens(parts, column, row) for row in rows)
             if count:
                 found[column.bound] = count
         return found
-
-    def _opens(self, column: Column, value: bytes) -> bool:
-        """Whether one of the older keys does."""
-        for part in self._codec.parts[1:]:
-            with contextlib.suppress(SettingsError):
-                part.open(value, column.bound)
-                return True
-        return False
 
     async def _within(self, do: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do it in a transaction; one that met others (a deadlock) is tried again by itself, not with all that went before."""
@@ -168,7 +158,7 @@ class Resealing:
             rows, fresh = await self._within(functools.partial(self._reseal, column, after))
             if not rows:
                 return
-            after = tuple(rows[-1])[:-1]
+            after = tuple(rows[-1])[: -1 - len(column.place)]
             yield Step(column.bound, fresh, len(rows) - fresh)
 
     async def _reseal(
@@ -177,7 +167,7 @@ class Resealing:
         """What was looked at, and how many of it were sealed anew."""
         keys = await primary_key(connection, column.table)
         rows = await self._unsealed(connection, column, keys, after)
-        fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row[-1])) is not None]
+        fresh = [(row, sealed) for row in rows if (sealed := self._anew(column, row)) is not None]
         if fresh:
             if column.table == "conversations":
                 await connection.execute(_IN_ORDER, {"ids": [row[0] for row, _ in fresh]})
@@ -191,19 +181,20 @@ class Resealing:
             )
         return rows, len(fresh)
 
-    def _anew(self, column: Column, value: bytes) -> bytes | None:
+    def _anew(self, column: Column, row: Row[Any]) -> bytes | None:
+        place = place_of(column, row)
         try:
-            return self._codec.seal(self._codec.open(value, column.bound), column.bound)
+            return self._codec.seal(self._codec.open(row[-1], column.bound, *place), column.bound, *place)
         except SettingsError:
             return None  # no key of ours opens it: it stays as it is
 
     async def _unsealed(
         self, connection: AsyncConnection, column: Column, keys: Sequence[str], after: tuple[Any, ...] | None
     ) -> Sequence[Row[Any]]:
-        listed = ", ".join(keys)
+        listed, place = ", ".join(keys), ", ".join(f'"{name}"' for name in column.place)
         beyond = "" if after is None else f"AND ({listed}) > ({', '.join(f':a{i}' for i in range(len(keys)))})"
         query = text(f"""
-            SELECT {listed}, "{column.column}" FROM {column.table}
+            SELECT {listed}, {place}, "{column.column}" FROM {column.table}
             WHERE "{column.column}" IS NOT NULL AND substring("{column.column}" FROM 1 FOR 5) <> :mark {beyond}
             ORDER BY {listed} LIMIT :many
         """)  # noqa: S608 (names of ours)
@@ -242,7 +233,7 @@ class Resealing:
     async def _sketch(self, last: int, connection: AsyncConnection) -> Sequence[Row[Any]]:
         rows = (await connection.execute(_SKETCHED, {"after": last, "many": self._batch})).all()
         for row in rows:
-            words = self._codec.open(row.words, readings.WORDS).decode()
+            words = self._codec.open(row.words, readings.WORDS, row.event_id).decode()
             bands = readings.literal(readings.sketch_of(self._codec, words))
             await connection.execute(_SKETCH, {"id": row.event_id, "bands": bands})
         if not rows:
@@ -260,9 +251,24 @@ class Resealing:
     async def _end(self) -> None:
         async with self._db.begin() as connection:
             await facts.set_canary(connection, self._codec)
+            await binding.reseal(connection, self._codec)
             await facts.put(
                 connection, facts.DATA_KEYS, {"used": [self._codec.names[0]], "search": self._codec.names[0]}
             )
+
+
+def place_of(column: Column, row: Row[Any]) -> tuple[Part, ...]:
+    """The place of a row that ends with the columns that name it, and the value."""
+    return tuple(map(part, tuple(row)[-1 - len(column.place) : -1]))
+
+
+def _opens(parts: Sequence[Codec], column: Column, row: Row[Any]) -> bool:
+    """Whether one of these keys does."""
+    for one in parts:
+        with contextlib.suppress(SettingsError):
+            one.open(row[-1], column.bound, *place_of(column, row))
+            return True
+    return False
 
 
 async def needed(connection: AsyncConnection, codec: Codec) -> bool:

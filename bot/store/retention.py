@@ -217,7 +217,11 @@ _EMPTIED = (
         f"""UPDATE validations SET before = NULL, word = NULL WHERE (before IS NOT NULL OR word IS NOT NULL)
             AND submission_id IN (SELECT id FROM submissions WHERE {_OF})""",
     ),
-    ("submissions", f"UPDATE submissions SET body = :empty WHERE {_OF}"),
+    (
+        "submissions",
+        """UPDATE submissions SET body = i.empty
+            FROM unnest(CAST(:submissions AS bigint[]), CAST(:empty AS bytea[])) AS i(number, empty) WHERE id = i.number""",
+    ),
     ("handoffs", f"UPDATE handoffs SET slots = NULL WHERE {_OF} AND slots IS NOT NULL"),
     # The new name of the person is drawn by lot: nothing leads back, with or without a key.
     (
@@ -260,8 +264,13 @@ async def erase(connection: AsyncConnection, ids: Collection[int]) -> Counts:
 async def pseudonymise(connection: AsyncConnection, codec: Codec, ids: Collection[int], now: datetime) -> Counts:
     """Erase words, fields, name and person; who dealt with the request, and when, stays. Raises Held."""
     part = await _part(connection, ids, None, _ALL)
-    empty = codec.seal_json("", "submissions.body")
-    return +await _run(connection, part, (*_MESSAGES, *_BESIDES, *_EMPTIED), empty=empty, now=now)
+    found = text(f"SELECT id, conversation_id FROM submissions WHERE {_OF} FOR UPDATE")
+    rows = (await connection.execute(found, {"ids": list(ids)})).all()
+    more = {
+        "submissions": [row.id for row in rows],
+        "empty": [codec.seal_json("", "submissions.body", row.conversation_id, row.id) for row in rows],
+    }
+    return +await _run(connection, part, (*_MESSAGES, *_BESIDES, *_EMPTIED), **more, now=now)
 
 
 async def trim(connection: AsyncConnection, ids: Collection[int], before: datetime, most: int) -> Counts:

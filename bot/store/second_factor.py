@@ -87,7 +87,7 @@ class SecondFactors:
 
     async def pending(self, user: User, now: datetime) -> str:
         """The secret (base32) that is shown to this person until a code confirms it; made if there is none."""
-        fresh = self._codec.seal(pyotp.random_base32().encode(), _COLUMN)
+        fresh = self._codec.seal(pyotp.random_base32().encode(), _COLUMN, user.id)
         async with self._db.begin() as connection:
             kept = await connection.scalar(
                 text("""
@@ -97,7 +97,7 @@ class SecondFactors:
                 """),
                 {"user": user.id, "fresh": fresh, "now": now},
             )
-        return self._open(kept)
+        return self._open(user, kept)
 
     @staticmethod
     def address(user: User, secret: str) -> str:
@@ -191,7 +191,7 @@ class SecondFactors:
         row = await self._locked(connection, user)
         if row is None:
             return False
-        step = _step_of(self._open(row.secret), code, now)
+        step = _step_of(self._open(user, row.secret), code, now)
         if step is None or step <= row.last_step:
             return False
         await connection.execute(
@@ -251,8 +251,8 @@ class SecondFactors:
         message = f"recovery\x00{user.id}\x00{typed}".encode()
         return [hmac.new(key, message, hashlib.sha256).digest() for key in self._keys]
 
-    def _open(self, sealed: bytes) -> str:
-        return self._codec.open(sealed, _COLUMN).decode()
+    def _open(self, user: User, sealed: bytes) -> str:
+        return self._codec.open(sealed, _COLUMN, user.id).decode()
 
 
 async def forget(connection: AsyncConnection, user_id: int) -> bool:

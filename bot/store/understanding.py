@@ -20,12 +20,12 @@ async def keep(
     if understanding is None or not understanding.entities or not events:
         return
     await connection.execute(
-        text("UPDATE events SET entities = :entities WHERE id = ANY(:ids) AND reason IS DISTINCT FROM 'unsent'"),
-        {"entities": codec.seal_json(understanding.entities, COLUMN), "ids": list(events)},
+        text("UPDATE events SET entities = :entities WHERE id = :id AND reason IS DISTINCT FROM 'unsent'"),
+        [{"entities": codec.seal_json(understanding.entities, COLUMN, event), "id": event} for event in sorted(events)],
     )
 
 
-def opened(codec: Codec, sealed: bytes | None) -> Mapping[str, str]:
+def opened(codec: Codec, event: int, sealed: bytes | None) -> Mapping[str, str]:
     """Field → value; nothing when nothing was found."""
-    found = codec.open_json(sealed, COLUMN)
+    found = codec.open_json(sealed, COLUMN, event)
     return {str(k): str(v) for k, v in found.items() if v not in (None, "")} if isinstance(found, dict) else {}

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Unknown, body_from_json, body_to_json
 from bot.policy.fields import fields
-from bot.store import raw_bodies
+from bot.store import places, raw_bodies
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
 from bot.store.retention import HELD_DELIVERIES
@@ -25,19 +25,19 @@ from bot.store.retention import HELD_DELIVERIES
 _BODY, _ENTITIES, _SLOTS, _STATE = "events.body", "events.entities", "handoffs.slots", "conversations.state"
 _RAW = "deliveries.raw"
 
-_FIND = text("""
-    SELECT id, body, entities, delivery_id, again FROM events
+_FIND = text(f"""
+    SELECT id, body, entities, delivery_id, again, {places.event("events")} FROM events
     WHERE conversation_id = :conversation AND kind <> 'unsend' AND (mid = :target OR target = :target
         OR id IN (SELECT event_id FROM caught WHERE conversation_id = :conversation AND twin = :target)
         OR mid IN (SELECT k.twin FROM caught k JOIN events o ON o.id = k.event_id
             WHERE k.conversation_id = :conversation AND o.mid = :target))
-""")
+""")  # noqa: S608 (names of ours)
 # How it was read tells what it said. Route and disposition stay: that it came, and what became of it.
 _EMPTY = text("""
-    UPDATE events SET body = :empty, entities = NULL, intent = NULL, confidence = NULL, waiting = NULL,
+    UPDATE events SET body = i.empty, entities = NULL, intent = NULL, confidence = NULL, waiting = NULL,
         disposition = coalesce(disposition, 'ignored'), reason = coalesce(reason, 'unsent'),
         settled_at = coalesce(settled_at, :now)
-    WHERE id = ANY(:ids)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:empty AS bytea[])) AS i(number, empty) WHERE id = i.number
 """)
 _SKETCHES = (
     text("DELETE FROM likenesses WHERE conversation_id = :conversation"),
@@ -79,7 +79,7 @@ async def withdraw(connection: AsyncConnection, codec: Codec, conversation: int,
         ids = [row.id for row in rows]
         deliveries = sorted({d for row in rows for d in (row.delivery_id, *(row.again or ())) if d is not None})
         gone = set(deliveries) - await _cut(connection, codec, conversation, deliveries)
-        empty = codec.seal_json(body_to_json(Unknown("unsent")), _BODY)
+        empty = [codec.seal_json(body_to_json(Unknown("unsent")), _BODY, row.place) for row in rows]
         await connection.execute(_EMPTY, {"empty": empty, "ids": ids, "now": now})
         for statement in _SKETCHES:
             names = {"conversation": conversation, "ids": ids, "deliveries": sorted(gone)}
@@ -97,11 +97,12 @@ async def _cut(connection: AsyncConnection, codec: Codec, conversation: int, del
     person = await connection.scalar(text("SELECT person FROM conversations WHERE id = :id"), {"id": conversation})
     kept = set()
     for row in rows:
-        left = raw_bodies.without(codec.open(row.raw, _RAW), {str(person)})
+        left = raw_bodies.without(codec.open(row.raw, _RAW, row.id), {str(person)})
         if left is not None:
             kept.add(row.id)
             await connection.execute(
-                text("UPDATE deliveries SET raw = :raw WHERE id = :id"), {"id": row.id, "raw": codec.seal(left, _RAW)}
+                text("UPDATE deliveries SET raw = :raw WHERE id = :id"),
+                {"id": row.id, "raw": codec.seal(left, _RAW, row.id)},
             )
     return kept
 
@@ -109,8 +110,8 @@ async def _cut(connection: AsyncConnection, codec: Codec, conversation: int, del
 def _said(codec: Codec, rows: Collection[Any]) -> _Said:
     texts, values = [], set()
     for row in rows:
-        words = getattr(body_from_json(codec.open_json(row.body, _BODY)), "text", None) or ""
-        found = codec.open_json(row.entities, _ENTITIES)
+        words = getattr(body_from_json(codec.open_json(row.body, _BODY, row.place)), "text", None) or ""
+        found = codec.open_json(row.entities, _ENTITIES, row.id)
         texts.append(words)
         values |= {str(v).casefold() for v in fields(words).values()}
         values |= {str(v).casefold() for v in found.values()} if isinstance(found, Mapping) else set()
@@ -119,18 +120,18 @@ def _said(codec: Codec, rows: Collection[Any]) -> _Said:
 
 async def _forget_fields(connection: AsyncConnection, codec: Codec, conversation: int, said: _Said) -> None:
     for row in (await connection.execute(_HANDOFFS, {"conversation": conversation})).all():
-        slots = codec.open_json(row.slots, _SLOTS) or {}
+        slots = codec.open_json(row.slots, _SLOTS, conversation, row.id) or {}
         kept = {name: value for name, value in slots.items() if not said.told(value)}
         if kept != slots:
             await connection.execute(
                 text("UPDATE handoffs SET slots = :slots WHERE id = :id"),
-                {"id": row.id, "slots": codec.seal_json(kept, _SLOTS)},
+                {"id": row.id, "slots": codec.seal_json(kept, _SLOTS, conversation, row.id)},
             )
 
 
 async def _forget_dialogue(connection: AsyncConnection, codec: Codec, conversation: int, said: _Said) -> None:
     sealed = await connection.scalar(text("SELECT state FROM conversations WHERE id = :id"), {"id": conversation})
-    state = codec.open_json(sealed, _STATE)
+    state = codec.open_json(sealed, _STATE, conversation)
     if not isinstance(state, dict):
         return
     kept = dict(state)
@@ -143,7 +144,7 @@ async def _forget_dialogue(connection: AsyncConnection, codec: Codec, conversati
     if kept != state:
         await connection.execute(
             text("UPDATE conversations SET state = :state WHERE id = :id"),
-            {"id": conversation, "state": codec.seal_json(kept, _STATE)},
+            {"id": conversation, "state": codec.seal_json(kept, _STATE, conversation)},
         )
 
 

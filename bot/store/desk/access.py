@@ -82,7 +82,8 @@ class Conversation:
         return last is not None and self.last_person_at is not None and self.last_person_at > last
 
 
-HANDOFF = """h.id AS handoff_id, h.category AS handoff_category, h.priority, h.intent, h.reason, h.old, h.opened_at,
+HANDOFF = """h.id AS handoff_id, h.conversation_id AS handoff_of, h.category AS handoff_category, h.priority,
+    h.intent, h.reason, h.old, h.opened_at,
     h.raised_at, h.taken_at, h.replied_at, h.closed_at, h.outcome, h.slots, h.state,
     h.due_at, h.assignee_id, (SELECT name FROM users WHERE id = h.assignee_id) AS assignee, h.team_id,
     (SELECT name FROM teams WHERE id = h.team_id) AS team, h.snoozed_until, h.close_reason"""
@@ -145,7 +146,7 @@ class Desk:
 
     def conversation(self, row: Row[Any]) -> Conversation:
         """From a row with the columns CONVERSATION and HANDOFF."""
-        profile = self.codec.open_json(row.profile, PROFILE)
+        profile = self.codec.open_json(row.profile, PROFILE, row.id)
         name = (profile.get("name") or profile.get("username")) if isinstance(profile, dict) else None
         return Conversation(
             id=row.id,
@@ -166,7 +167,7 @@ class Desk:
         """From a row with the columns HANDOFF; None when there is none."""
         if row.handoff_id is None:
             return None
-        slots = self.codec.open_json(row.slots, "handoffs.slots") or {}
+        slots = self.codec.open_json(row.slots, "handoffs.slots", row.handoff_of, row.handoff_id) or {}
         return Handoff(
             id=row.handoff_id,
             category=row.handoff_category,

@@ -47,7 +47,9 @@ class DraftStore:
             ).one_or_none()
         if row is None:
             return None
-        return Draft(self._desk.codec.open(row.body, COLUMN).decode(), row.seen, row.updated_at)
+        return Draft(
+            self._desk.codec.open(row.body, COLUMN, conversation_id, user.id).decode(), row.seen, row.updated_at
+        )
 
     async def keep(self, user: User, conversation_id: int, written: str, seen: int, key: str, now: datetime) -> bool:
         """Keep what is written so far; nothing written removes the draft. Returns whether it is kept.
@@ -79,7 +81,7 @@ class DraftStore:
                 {
                     "id": conversation_id,
                     "user": user.id,
-                    "body": self._desk.codec.seal(words.encode(), COLUMN),
+                    "body": self._desk.codec.seal(words.encode(), COLUMN, conversation_id, user.id),
                     "seen": seen,
                     "now": now,
                 },

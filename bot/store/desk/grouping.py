@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.policy import window
 from bot.policy.crisis import LOOKED_AT, NEVER_GROUPED, grave, shared_intent
 from bot.policy.likeness import Leaders, bands
-from bot.store import news
+from bot.store import news, places
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.desk.access import SPOKEN
@@ -31,14 +31,14 @@ TOPIC = "groups"  # the news of groups; `groups:12` is that of one
 LIVING = ("waiting", "held", "queued", "withdrawn")  # statuses of a member who may still be answered in the group
 
 # What waits for an agent there: what the person said since a human last wrote, and the bot left to agents.
-_WORDS = text("""
-    SELECT e.conversation_id, e.id, e.kind, e.body, e.intent, e.confidence
+_WORDS = text(f"""
+    SELECT e.conversation_id, e.id, e.kind, e.body, e.intent, e.confidence, {places.event("e")}
     FROM events e JOIN conversations c ON c.id = e.conversation_id
     WHERE e.conversation_id = ANY(:ids) AND e.kind = ANY(:kinds)
       AND (e.disposition IN ('handed_off', 'to_agent') OR e.disposition IS NULL OR e.kind IN ('edit', 'unsend'))
       AND (c.last_agent_at IS NULL OR e.received_at > c.last_agent_at)
     ORDER BY e.at, e.id
-""")
+""")  # noqa: S608 (names of ours)
 _UNSKETCHED = text("""
     SELECT c.id, h.category, h.opened_at, c.last_person_at,
         (SELECT max(e.id) FROM events e WHERE e.conversation_id = c.id AND e.kind = ANY(:kinds)) AS last
@@ -64,7 +64,7 @@ class _Waiting:
     held: str | None = None
 
     def read(self, codec: Codec, row: Row[Any]) -> None:
-        said = said_of(codec, row.kind, row.body)
+        said = said_of(codec, row.kind, row.body, row.place)
         if row.kind in ("edit", "unsend") or said.withdrawn:
             self.held = self.held or "edited"
         elif row.kind not in ("text", "quick_reply", "postback") or said.attachments:

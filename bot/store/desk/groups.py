@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Attachment, Platform
 from bot.policy.rights import LEVELS, Capability, reaches
-from bot.store import audit
+from bot.store import audit, places
 from bot.store.conversations import PROFILE
 from bot.store.desk import release
 from bot.store.desk.access import SPOKEN, Desk
@@ -137,14 +137,14 @@ class GroupPage:
     needs: str | None
 
 
-_GROUP = """
+_GROUP = f"""
     SELECT g.*, r.name AS reply_by_name, v.name AS validated_by_name, s.name AS started_by_name, x.name AS stopped_by_name,
-        e.kind AS sample_kind, e.body AS sample,
+        e.kind AS sample_kind, e.body AS sample, {places.event("e", "sample_place")},
         EXISTS (SELECT FROM crises c WHERE c.id = g.crisis_id AND c.opened_at IS NOT NULL AND c.closed_at IS NULL) AS is_current
     FROM message_groups g LEFT JOIN users r ON r.id = g.reply_by LEFT JOIN users v ON v.id = g.validated_by
     LEFT JOIN users s ON s.id = g.started_by LEFT JOIN users x ON x.id = g.stopped_by
     LEFT JOIN events e ON e.id = g.sample_id
-"""
+"""  # noqa: S608 (names of ours)
 _COUNTS = text("""
     SELECT m.group_id, m.status, m.why, count(*) AS n,
         count(*) FILTER (WHERE m.status = 'waiting' AND m.joined_at > g.upto) AS late, max(m.joined_at) AS latest
@@ -161,16 +161,16 @@ _MEMBERS = text("""
     ORDER BY m.conversation_id LIMIT :limit
 """)
 # What the person said until they joined, the newest SHOWN_MESSAGES of it.
-_SAID = text("""
-    SELECT m.conversation_id, e.id, e.kind, e.body
+_SAID = text(f"""
+    SELECT m.conversation_id, e.id, e.kind, e.body, e.place
     FROM group_members m CROSS JOIN LATERAL (
-        SELECT e.id, e.kind, e.body, e.at FROM events e
+        SELECT e.id, e.kind, e.body, e.at, {places.event("e")} FROM events e
         WHERE e.conversation_id = m.conversation_id AND e.id <= m.seen AND e.kind = ANY(CAST(:kinds AS text[]))
           AND (e.disposition IS NULL OR e.disposition IN ('handed_off', 'to_agent') OR e.kind IN ('edit', 'unsend'))
           AND e.at > (SELECT at FROM events WHERE id = m.seen) - interval '1 day'
         ORDER BY e.at DESC, e.id DESC LIMIT :most) e
     WHERE m.group_id = :group AND m.conversation_id = ANY(:ids) ORDER BY m.conversation_id, e.at, e.id
-""")
+""")  # noqa: S608
 _ORDER = """ORDER BY (SELECT count(*) FROM group_members m WHERE m.group_id = g.id AND m.status IN ('waiting', 'held', 'withdrawn'))
     DESC, g.id DESC"""
 
@@ -253,7 +253,7 @@ class GroupStore:
         said: dict[int, list[Said]] = {}
         values = {"group": group_id, "ids": list(ids), "kinds": list(SPOKEN), "most": SHOWN_MESSAGES}
         for row in await connection.execute(_SAID, values):
-            said.setdefault(row.conversation_id, []).append(said_of(self._desk.codec, row.kind, row.body))
+            said.setdefault(row.conversation_id, []).append(said_of(self._desk.codec, row.kind, row.body, row.place))
         return said
 
     async def _one(self, connection: AsyncConnection, group_id: int) -> Group:
@@ -268,7 +268,9 @@ class GroupStore:
             kind=row.kind,
             intent=row.intent,
             created_at=row.created_at,
-            words=None if row.sample is None else said_of(self._desk.codec, row.sample_kind, row.sample),
+            words=None
+            if row.sample is None
+            else said_of(self._desk.codec, row.sample_kind, row.sample, row.sample_place),
             reply=row.reply,
             reply_by=row.reply_by_name,
             reply_by_id=row.reply_by,
@@ -287,7 +289,7 @@ class GroupStore:
         )
 
     def _member(self, row: Row[Any], said: Sequence[Said]) -> Member:
-        profile = self._desk.codec.open_json(row.profile, PROFILE)
+        profile = self._desk.codec.open_json(row.profile, PROFILE, row.conversation_id)
         name = (profile.get("name") or profile.get("username")) if isinstance(profile, dict) else None
         return Member(
             conversation_id=row.conversation_id,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Row, text
 
 from bot.core.clean import clean
 from bot.policy.rights import Capability
+from bot.store import places
 from bot.store.accounts import User
 from bot.store.desk.access import Desk
 from bot.store.desk.errors import BadChoice, Conflict
@@ -31,7 +33,7 @@ class Hold:
 
 
 _SELECT = """
-    SELECT l.conversation_id, l.placed_at, l.reason, l.lifted_at, p.name AS placed_by, u.name AS lifted_by
+    SELECT l.id, l.conversation_id, l.placed_at, l.reason, l.lifted_at, p.name AS placed_by, u.name AS lifted_by
     FROM legal_holds l JOIN users p ON p.id = l.placed_by LEFT JOIN users u ON u.id = l.lifted_by
 """
 _STANDING = text(_SELECT + " WHERE l.conversation_id = :id AND l.lifted_at IS NULL")
@@ -56,8 +58,8 @@ class HoldStore:
             rows = (await connection.execute(_ALL, {"most": most})).all()
         return [self._hold(row) for row in rows]
 
-    def _hold(self, row: Row[tuple[object, ...]]) -> Hold:
-        reason = self._desk.codec.open(row.reason, COLUMN).decode()
+    def _hold(self, row: Row[Any]) -> Hold:
+        reason = self._desk.codec.open(row.reason, COLUMN, row.conversation_id, row.id).decode()
         return Hold(row.conversation_id, row.placed_at, row.placed_by, reason, row.lifted_at, row.lifted_by)
 
     async def place(self, user: User, conversation_id: int, reason: str, now: datetime) -> None:
@@ -70,17 +72,19 @@ class HoldStore:
                     "Donnez la raison de la conservation\u00a0: rien n’a été enregistré.",
                     f"Par exemple une procédure et son numéro, en {LONGEST} caractères au plus.",
                 )
+            (number,) = await places.numbers(connection, "legal_holds")
             done = await connection.execute(
                 text("""
-                    INSERT INTO legal_holds (conversation_id, placed_at, placed_by, reason)
-                    VALUES (:id, :now, :user, :reason)
+                    INSERT INTO legal_holds (id, conversation_id, placed_at, placed_by, reason) OVERRIDING SYSTEM VALUE
+                    VALUES (:number, :id, :now, :user, :reason)
                     ON CONFLICT (conversation_id) WHERE lifted_at IS NULL DO NOTHING
                 """),
                 {
+                    "number": number,
                     "id": conversation_id,
                     "now": now,
                     "user": user.id,
-                    "reason": self._desk.codec.seal(said.encode(), COLUMN),
+                    "reason": self._desk.codec.seal(said.encode(), COLUMN, conversation_id, number),
                 },
             )
             if done.rowcount != 1:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
 from bot.policy.rights import Capability
-from bot.store import search
+from bot.store import places, search
 from bot.store.accounts import User
 from bot.store.codec import Codec
 from bot.store.desk.access import Desk
@@ -52,7 +52,10 @@ class NoteStore:
                 )
             ).all()
         open_ = self._desk.codec.open
-        return [Note(row.id, row.name, row.at, open_(row.body, _COLUMN).decode()) for row in reversed(rows)]
+        return [
+            Note(row.id, row.name, row.at, open_(row.body, _COLUMN, conversation_id, row.id).decode())
+            for row in reversed(rows)
+        ]
 
     async def write(self, user: User, conversation_id: int, written: str, key: str, now: datetime) -> None:
         """Add a note; the same form twice adds one. Raises BadReply."""
@@ -71,16 +74,19 @@ async def add(
         raise BadReply("Votre note est vide.", "Écrivez quelques mots, puis ajoutez-la.")
     if len(words) > NOTE_AT_MOST:
         raise BadReply(f"Votre note compte {len(words)} caractères.", f"Gardez-en {NOTE_AT_MOST} au plus.")
+    (number,) = await places.numbers(connection, "notes")
     added = await connection.scalar(
         text("""
-            INSERT INTO notes (conversation_id, user_id, at, body, dedup) VALUES (:id, :user, :now, :body, :dedup)
+            INSERT INTO notes (id, conversation_id, user_id, at, body, dedup) OVERRIDING SYSTEM VALUE
+            VALUES (:number, :id, :user, :now, :body, :dedup)
             ON CONFLICT (conversation_id, dedup) DO NOTHING RETURNING id
         """),
         {
+            "number": number,
             "id": conversation_id,
             "user": user.id,
             "now": now,
-            "body": codec.seal(words.encode(), _COLUMN),
+            "body": codec.seal(words.encode(), _COLUMN, conversation_id, number),
             "dedup": form_name(user.id, key, words),
         },
     )

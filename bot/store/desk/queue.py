@@ -16,7 +16,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.rights import Capability
-from bot.store import deadlines
+from bot.store import deadlines, places
 from bot.store.accounts import User
 from bot.store.deadlines import Deadline
 from bot.store.desk.access import CONVERSATION, HANDOFF, SPOKEN, Conversation, Desk, Handoff
@@ -139,9 +139,13 @@ _KINDS = ", ".join(f"'{kind}'" for kind in SPOKEN if kind != "unsend")
 def _lines(found: str, order: str, agent: str, words: bool) -> str:
     """The lines that `found` (a query of hand-offs' ids) finds, whole, in that order."""
     said = f"""LEFT JOIN LATERAL (
-            SELECT body, at, kind FROM events WHERE conversation_id = c.id AND kind IN ({_KINDS})
+            SELECT body, at, kind, {places.event("events")} FROM events WHERE conversation_id = c.id AND kind IN ({_KINDS})
             ORDER BY at DESC, id DESC LIMIT 1) e ON true"""  # noqa: S608
-    columns = "e.body AS words, e.at AS words_at, e.kind AS words_kind" if words else "NULL AS words, NULL AS words_at"
+    columns = (
+        "e.body AS words, e.at AS words_at, e.kind AS words_kind, e.place"
+        if words
+        else "NULL AS words, NULL AS words_at"
+    )
     return f"""
         WITH found AS MATERIALIZED ({found})
         SELECT {CONVERSATION}, {HANDOFF}, {columns}
@@ -323,7 +327,7 @@ class QueueStore:
         due = deadline_of(handoff, now, terms)
         if not user.may(Capability.READ):  # this role sees that somebody waits, not who or what they say
             return QueueRow(replace(conversation, name=None), replace(handoff, slots={}), None, None, due)
-        words = None if row.words is None else said_of(self._desk.codec, row.words_kind, row.words)
+        words = None if row.words is None else said_of(self._desk.codec, row.words_kind, row.words, row.place)
         return QueueRow(conversation, handoff, words, row.words_at, due)
 
 

@@ -24,9 +24,9 @@ class Said:
     reply_to: str | None = None  # message | story
 
 
-def said_of(codec: Codec, kind: str, sealed: bytes) -> Said:
-    """What an event of that kind says, from its sealed body."""
-    body = body_from_json(codec.open_json(sealed, BODY))
+def said_of(codec: Codec, kind: str, sealed: bytes, place: str) -> Said:
+    """What an event of that kind says, from its sealed body. `place`: as `places.event` gives it."""
+    body = body_from_json(codec.open_json(sealed, BODY, place))
     if isinstance(body, Message):
         kind = "unsupported" if body.unsupported else kind
         to = "story" if body.reply_to_story else "message" if body.reply_to_mid else None

@@ -22,7 +22,7 @@ from bot.core.clean import clean
 from bot.policy import search as words
 from bot.policy.rights import Capability
 from bot.policy.search import Part, Query
-from bot.store import audit, search
+from bot.store import audit, places, search
 from bot.store.accounts import User
 from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
@@ -131,19 +131,20 @@ _BEGIN = text("""
            (SELECT min(at) FROM search_documents) AS oldest, (SELECT max(at) FROM search_documents) AS newest
 """)
 
-_EVENTS = text("""
-    SELECT e.id, e.kind, e.body, e.reason, e.at, o.id AS original, o.at AS original_at
+_EVENTS = text(f"""
+    SELECT e.id, e.kind, e.body, {places.event("e")}, e.reason, e.at, o.id AS original, o.at AS original_at
     FROM events e LEFT JOIN LATERAL (
         SELECT id, at FROM events WHERE e.kind = 'edit' AND conversation_id = e.conversation_id AND mid = e.target
            AND kind NOT IN ('edit', 'unsend', 'reaction') LIMIT 1) o ON true
     WHERE e.id = ANY(:ids)
-""")
+""")  # noqa: S608 (names of ours)
 _OUTBOX = text("""
-    SELECT o.id, o.author, o.message, u.name AS agent FROM outbox o LEFT JOIN users u ON u.id = o.user_id
+    SELECT o.id, o.conversation_id, o.author, o.message, u.name AS agent FROM outbox o LEFT JOIN users u ON u.id = o.user_id
     WHERE o.id = ANY(:ids)
 """)
 _NOTES = text(
-    "SELECT n.id, n.body, u.name AS agent FROM notes n JOIN users u ON u.id = n.user_id WHERE n.id = ANY(:ids)"
+    "SELECT n.id, n.conversation_id, n.body, u.name AS agent FROM notes n JOIN users u ON u.id = n.user_id"
+    " WHERE n.id = ANY(:ids)"
 )
 _NAMES = text("SELECT id, profile FROM conversations WHERE id = ANY(:ids)")
 _CONVERSATIONS = text(f"""
@@ -333,12 +334,14 @@ class SearchStore:
                 if kind == search.EVENT:
                     said = self._event(row)
                 elif kind == search.OUTBOX:
-                    words_ = clean(codec.open_json(row.message, "outbox.message")["text"])
+                    message = codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)
+                    words_ = clean(message["text"])
                     said = _Text(words_, row.author, f"o{row.id}", at, row.agent)
                 elif kind == search.NOTE:
-                    said = _Text(codec.open(row.body, "notes.body").decode(), "note", f"note-{row.id}", at, row.agent)
+                    note = codec.open(row.body, "notes.body", row.conversation_id, row.id).decode()
+                    said = _Text(note, "note", f"note-{row.id}", at, row.agent)
                 else:
-                    profile = codec.open_json(row.profile, PROFILE) or {}
+                    profile = codec.open_json(row.profile, PROFILE, row.id) or {}
                     said = _Text(clean(str(profile.get("name") or profile.get("username") or "")), "name", "", at)
                 if said is not None and said.text:
                     texts[(kind, row.id)] = said
@@ -348,7 +351,7 @@ class SearchStore:
         """What a person wrote, or a human in Meta's inbox; an edit stands at the message that it changed."""
         if row.kind == "echo" and row.reason not in ("inbox_reply", "inbox_automation"):
             return None
-        said = said_of(self._desk.codec, row.kind, row.body)
+        said = said_of(self._desk.codec, row.kind, row.body, row.place)
         if said.withdrawn or (row.kind == "edit" and row.original is None):
             return None
         author = "inbox" if row.kind == "echo" else "person"

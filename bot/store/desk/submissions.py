@@ -197,8 +197,8 @@ async def _rows(
 
 
 def _decision(desk: Desk, row: Row[Any]) -> Decision:
-    before = None if row.before is None else str(desk.codec.open_json(row.before, BEFORE))
-    word = "" if row.word is None else str(desk.codec.open_json(row.word, WORD))
+    before = None if row.before is None else str(desk.codec.open_json(row.before, BEFORE, row.submission_id, row.step))
+    word = "" if row.word is None else str(desk.codec.open_json(row.word, WORD, row.submission_id, row.step))
     return Decision(row.step, row.user_id, row.user, row.level, row.decision, row.at, before, word)
 
 
@@ -208,7 +208,7 @@ def _submission(desk: Desk, row: Row[Any], decisions: Sequence[Decision]) -> Sub
         conversation=desk.conversation(row),
         author_id=row.author_id,
         author=row.author,
-        text=str(desk.codec.open_json(row.body, BODY)),
+        text=str(desk.codec.open_json(row.body, BODY, row.id, row.sub_id)),
         seen=row.seen,
         last=row.last,
         category=row.sub_category,

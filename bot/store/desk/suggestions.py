@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from bot.policy.rights import Capability
+from bot.store import places
 from bot.store.accounts import User
 from bot.store.conversations import STATE
 from bot.store.desk.access import Conversation, Desk
@@ -36,21 +37,21 @@ class SuggestionStore:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.READ)
             row = (
                 await connection.execute(
-                    text("""
-                        SELECT e.kind, e.body, c.state, e.at <= c.last_agent_at AS answered
+                    text(f"""
+                        SELECT e.kind, e.body, {places.event("e")}, c.state, e.at <= c.last_agent_at AS answered
                         FROM events e JOIN conversations c ON c.id = e.conversation_id
                         WHERE e.conversation_id = :id AND e.kind IN ('text', 'edit', 'quick_reply')
                         ORDER BY e.at DESC, e.id DESC LIMIT 1
-                    """),
+                    """),  # noqa: S608 (names of ours)
                     {"id": conversation_id},
                 )
             ).one_or_none()
         if row is None or row.answered:
             return None
-        said = said_of(self._desk.codec, row.kind, row.body)
+        said = said_of(self._desk.codec, row.kind, row.body, row.place)
         if said.withdrawn or not said.text.strip():
             return None
-        return Asked(conversation, said.text, self._desk.codec.open_json(row.state, STATE))
+        return Asked(conversation, said.text, self._desk.codec.open_json(row.state, STATE, conversation_id))
 
     @staticmethod
     def values(conversation: Conversation, user: User) -> Mapping[str, str]:

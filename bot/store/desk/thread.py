@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.clean import clean
 from bot.core.messages import Attachment
 from bot.policy.rights import Capability
-from bot.store import audit, understanding
+from bot.store import audit, places, understanding
 from bot.store.accounts import User
 from bot.store.conversations import PROFILE
 from bot.store.desk.access import Conversation, Desk, last_seen
@@ -131,7 +131,8 @@ class Thread:
 
 def _events(condition: str, order: str) -> str:
     return f"""
-        SELECT id, kind, channel, mid, target, at, body, disposition, reason, intent, confidence, entities FROM events
+        SELECT id, kind, channel, mid, target, at, body, disposition, reason, intent, confidence, entities,
+            {places.event("events")} FROM events
         WHERE conversation_id = :id AND kind = ANY(:kinds)
           AND (kind <> 'echo' OR reason IN ('inbox_reply', 'inbox_automation')) {condition}
         ORDER BY at {order}, id {order} LIMIT :limit
@@ -140,7 +141,7 @@ def _events(condition: str, order: str) -> str:
 
 def _outbox(condition: str, order: str) -> str:
     return f"""
-        SELECT o.id, o.author, o.message, o.status, o.created_at AS at, o.sent_at, o.delivered_at, o.read_at,
+        SELECT o.id, o.conversation_id, o.author, o.message, o.status, o.created_at AS at, o.sent_at, o.delivered_at, o.read_at,
                o.error_slug, o.error_remedy, u.name AS agent,
                ARRAY(SELECT d.name FROM submissions s JOIN validations v ON v.submission_id = s.id
                      JOIN users d ON d.id = v.user_id WHERE s.outbox_id = o.id ORDER BY v.step) AS validators
@@ -160,10 +161,10 @@ _IS_OLDER = text("""
                      AND (kind <> 'echo' OR reason IN ('inbox_reply', 'inbox_automation')))
         OR EXISTS (SELECT FROM outbox WHERE conversation_id = :id AND created_at < :moment)
 """)
-_EDITS = text("""
-    SELECT target, at, body, kind, intent, confidence, entities FROM events
+_EDITS = text(f"""
+    SELECT id, target, at, body, kind, intent, confidence, entities, {places.event("events")} FROM events
     WHERE conversation_id = :id AND kind = 'edit' AND target = ANY(:mids) ORDER BY at, id
-""")
+""")  # noqa: S608 (names of ours)
 _KNOWN = text("""
     SELECT mid FROM events WHERE conversation_id = :id AND mid = ANY(:mids) AND kind NOT IN ('edit', 'unsend', 'reaction')
 """)
@@ -176,9 +177,10 @@ _PAST = text("""
     FROM handoffs h LEFT JOIN users u ON u.id = h.user_id
     WHERE h.conversation_id = :id AND h.id <> :present ORDER BY h.id DESC LIMIT :limit
 """)
-_ATTACHED = text("""
-    SELECT kind, body FROM events WHERE id = :event AND conversation_id = :id AND kind = ANY(:kinds)
-""")
+_ATTACHED = text(f"""
+    SELECT kind, body, {places.event("events")} FROM events
+    WHERE id = :event AND conversation_id = :id AND kind = ANY(:kinds)
+""")  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ class ThreadStore:
             await self._desk.access(connection, user, conversation_id, Capability.READ)
             values = {"id": conversation_id, "event": event, "kinds": list(_SHOWN)}
             row = (await connection.execute(_ATTACHED, values)).one_or_none()
-        attachments = said_of(self._desk.codec, row.kind, row.body).attachments if row is not None else ()
+        said = said_of(self._desk.codec, row.kind, row.body, row.place) if row is not None else Said()
+        attachments = said.attachments
         return attachments[number] if 0 <= number < len(attachments) else None
 
     async def attachment_seen(
@@ -320,10 +323,10 @@ class ThreadStore:
             id=f"e{row.id}",
             author={"echo": "inbox", "reaction": "reaction"}.get(row.kind, "person"),
             at=row.at,
-            said=said_of(codec, row.kind, row.body),
+            said=said_of(codec, row.kind, row.body, row.place),
             intent=row.intent,
             confidence=row.confidence,
-            found=understanding.opened(codec, row.entities),
+            found=understanding.opened(codec, row.id, row.entities),
             standby=row.channel == "standby",
         )
         written = row.at
@@ -334,18 +337,18 @@ class ThreadStore:
 
     def _edited(self, before: Entry, written: datetime, row: Row[Any]) -> Entry:
         """The entry with its newer text, what it was understood as included."""
-        new = said_of(self._desk.codec, row.kind, row.body)
+        new = said_of(self._desk.codec, row.kind, row.body, row.place)
         if before.said.withdrawn or new.withdrawn:
             return replace(before, said=replace(before.said, text="", withdrawn=True, earlier=()))
         earlier = (*before.said.earlier, (written, before.said.text))
         said = replace(before.said, text=new.text, edited=True, earlier=earlier)
         if row.intent is None:
             return replace(before, said=said)
-        found = understanding.opened(self._desk.codec, row.entities)
+        found = understanding.opened(self._desk.codec, row.id, row.entities)
         return replace(before, said=said, intent=row.intent, confidence=row.confidence, found=found)
 
     def _of_outbox(self, row: Row[Any]) -> Entry:
-        message = self._desk.codec.open_json(row.message, "outbox.message")
+        message = self._desk.codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)
         return Entry(
             id=f"o{row.id}",
             author=row.author,
@@ -372,7 +375,7 @@ class ThreadStore:
     async def _person(self, connection: AsyncConnection, conversation_id: int) -> Person:
         query = text("SELECT profile, created_at FROM conversations WHERE id = :id")
         row = (await connection.execute(query, {"id": conversation_id})).one()
-        profile = self._desk.codec.open_json(row.profile, PROFILE)
+        profile = self._desk.codec.open_json(row.profile, PROFILE, conversation_id)
         known = profile if isinstance(profile, dict) else {}
         name, username = (str(known.get(key) or "") or None for key in ("name", "username"))
         return Person(name, username, row.created_at)

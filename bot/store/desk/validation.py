@@ -17,7 +17,7 @@ from bot.core.clean import clean
 from bot.policy import window
 from bot.policy.rights import Capability
 from bot.policy.validation import RULES, SOON, Bar, Pressure, Steps, after, asked, pressure, to_raise
-from bot.store import audit, news
+from bot.store import audit, news, places
 from bot.store.accounts import User
 from bot.store.desk import drafts, replies
 from bot.store.desk.access import SPOKEN, Conversation, Desk
@@ -200,18 +200,19 @@ class ValidationStore:
     ) -> int:
         handoff = conversation.handoff
         is_open = handoff is not None and handoff.closed_at is None
-        number = await connection.scalar(
+        (number,) = await places.numbers(connection, "submissions")
+        await connection.execute(
             text("""
-                INSERT INTO submissions (conversation_id, handoff_id, user_id, body, seen, category, priority, steps,
-                    created_at, raised_at, dedup)
-                VALUES (:conversation, :handoff, :user, :body, :seen, :category, :priority, :steps, :now, :raised, :dedup)
-                RETURNING id
+                INSERT INTO submissions (id, conversation_id, handoff_id, user_id, body, seen, category, priority, steps,
+                    created_at, raised_at, dedup) OVERRIDING SYSTEM VALUE
+                VALUES (:id, :conversation, :handoff, :user, :body, :seen, :category, :priority, :steps, :now, :raised, :dedup)
             """),
             {
+                "id": number,
                 "conversation": conversation.id,
                 "handoff": handoff.id if handoff and is_open else None,
                 "user": user.id,
-                "body": self._desk.codec.seal_json(words, BODY),
+                "body": self._desk.codec.seal_json(words, BODY, conversation.id, number),
                 "seen": seen,
                 "category": handoff.category if handoff and is_open else "none",
                 "priority": handoff.priority if handoff and is_open else 9,
@@ -221,7 +222,7 @@ class ValidationStore:
                 "dedup": dedup,
             },
         )
-        return int(number or 0)
+        return number
 
     async def withdraw(self, user: User, submission_id: int, now: datetime) -> int:
         """Take a waiting draft back into the composer, by its author or who has the conversation; the conversation.
@@ -322,7 +323,7 @@ class ValidationStore:
         await connection.execute(
             text("UPDATE submissions SET body = :body, steps = :steps, step = :step WHERE id = :id"),
             {
-                "body": self._desk.codec.seal_json(body, BODY),
+                "body": self._desk.codec.seal_json(body, BODY, draft.conversation.id, draft.id),
                 "steps": list(steps),
                 "step": min(following, len(steps) - 1),
                 "id": draft.id,
@@ -466,8 +467,8 @@ class ValidationStore:
                 "step": draft.step,
                 "user": user.id,
                 "decision": decision,
-                "before": codec.seal_json(draft.text, BEFORE) if decision == "amended" else None,
-                "word": codec.seal_json(word, WORD) if word else None,
+                "before": codec.seal_json(draft.text, BEFORE, draft.id, draft.step) if decision == "amended" else None,
+                "word": codec.seal_json(word, WORD, draft.id, draft.step) if word else None,
                 "now": now,
             },
         )
@@ -485,7 +486,7 @@ class ValidationStore:
             {"id": draft.conversation.id, "user": user_id},
         )
         if row is not None:
-            written = codec.open(row, drafts.COLUMN).decode()
+            written = codec.open(row, drafts.COLUMN, draft.conversation.id, user_id).decode()
             if not asked or words in written:
                 return
             words = f"{words}\n\n{written}"
@@ -498,7 +499,7 @@ class ValidationStore:
             {
                 "id": draft.conversation.id,
                 "user": user_id,
-                "body": codec.seal(words.encode(), drafts.COLUMN),
+                "body": codec.seal(words.encode(), drafts.COLUMN, draft.conversation.id, user_id),
                 "seen": draft.last,
                 "now": now,
             },

@@ -17,6 +17,7 @@ from bot.core.clean import clean, for_understanding
 from bot.core.dialogue import Understanding
 from bot.core.messages import body_from_json
 from bot.policy.intents import EMERGENCY
+from bot.store import places
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
 from bot.store.db import Database
@@ -34,7 +35,7 @@ _UNREAD = """
     AND NOT EXISTS (SELECT FROM events n WHERE n.target = coalesce(e.target, e.mid) AND n.conversation_id = e.conversation_id
         AND n.kind IN ('edit', 'unsend') AND n.id <> e.id AND (e.kind <> 'edit' OR n.kind = 'unsend' OR n.id > e.id))"""
 _NEXT = text(f"""
-    SELECT e.id, e.at, e.body FROM events e
+    SELECT e.id, e.at, e.body, {places.event("e")} FROM events e
     WHERE {_UNREAD} AND e.at > :since AND e.id <> ALL(CAST(:passed AS bigint[])) ORDER BY e.at DESC, e.id DESC LIMIT :limit
 """)  # noqa: S608
 # Locked: a message that is withdrawn meanwhile must not come back through here.
@@ -63,18 +64,19 @@ class Alarms:
         async with self._db.begin() as connection:
             values = {"since": now - WITHIN, "passed": list(passed), "limit": limit}
             rows = (await connection.execute(_NEXT, values)).all()
-        return [Alarm(row.id, row.at, self._words(row.id, row.body), bytes(row.body)) for row in rows]
+        return [Alarm(row.id, row.at, self._words(row.id, row.body, row.place), bytes(row.body)) for row in rows]
 
-    def _words(self, event: int, body: bytes) -> str:
+    def _words(self, event: int, body: bytes, place: str) -> str:
         """No words where no key opens them, or they are cut: one such message must not hide the others."""
         try:
-            return self._opened(body)
+            return self._opened(body, place)
         except Exception as error:
             log.warning("event %d not readable: %s", event, type(error).__name__)
             return ""
 
-    def _opened(self, body: bytes) -> str:
-        return for_understanding(clean(getattr(body_from_json(self._codec.open_json(body, BODY)), "text", "") or ""))
+    def _opened(self, body: bytes, place: str) -> str:
+        said = body_from_json(self._codec.open_json(body, BODY, place))
+        return for_understanding(clean(getattr(said, "text", "") or ""))
 
     async def keep(self, alarm: Alarm, understanding: Understanding, now: datetime) -> bool:
         """Keep a reading, unless the message was withdrawn, edited or read meanwhile."""

@@ -237,7 +237,8 @@ class Drift:
 def opened(codec: Codec, rows: Sequence[tuple[int, int, datetime, bytes]]) -> list[Unknown]:
     """The words of what `unknown` found. Blocks: in a thread."""
     return [
-        Unknown(event, conversation, at, codec.open(words, WORDS).decode()) for event, conversation, at, words in rows
+        Unknown(event, conversation, at, codec.open(words, WORDS, event).decode())
+        for event, conversation, at, words in rows
     ]
 
 

@@ -155,7 +155,7 @@ def _row(codec: Codec, one: NewReading) -> dict[str, Any]:
         "event": one.events[0],
         "also": one.events[1:],
         "at": one.at.isoformat(),
-        "words": values.hexadecimal(codec.seal(one.words.encode(), WORDS)),
+        "words": values.hexadecimal(codec.seal(one.words.encode(), WORDS, one.events[0])),
         "ranking": one.understanding.ranking[:BEST],
         "intent": one.understanding.intent,
         "confidence": round(one.understanding.confidence, 6),
@@ -206,7 +206,7 @@ async def confirmed(connection: AsyncConnection, codec: Codec, since: datetime) 
         """),
         {"since": since},
     )
-    return [Confirmed(row.event_id, codec.open(row.words, WORDS).decode(), row.intent) for row in rows]
+    return [Confirmed(row.event_id, codec.open(row.words, WORDS, row.event_id).decode(), row.intent) for row in rows]
 
 
 _LAST = text("""
@@ -242,7 +242,7 @@ async def mark(
     if row.weight or not row.alone:  # it stands in its group already
         await connection.execute(_MARK_ONLY, values)
     else:
-        sketch = sketch_of(codec, codec.open(row.words, WORDS).decode())
+        sketch = sketch_of(codec, codec.open(row.words, WORDS, row.event_id).decode())
         await connection.execute(_MARK, {**values, "bands": literal(sketch), "needed": needed(sketch)})
     await news.topic(connection, TOPIC)
     return True

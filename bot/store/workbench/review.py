@@ -351,7 +351,7 @@ class ReviewStore:
         row = (
             await connection.execute(
                 text("""
-                    SELECT o.message, o.author,
+                    SELECT o.id, o.conversation_id, o.message, o.author,
                         CASE WHEN e.route = 'emergency' AND e.reason IN ('lexicon', 'score') THEN e.reason ELSE '' END AS alarm
                     FROM events e LEFT JOIN outbox o ON o.id = e.outbox_id AND o.author <> 'agent' WHERE e.id = :id
                 """),
@@ -360,7 +360,8 @@ class ReviewStore:
         ).one()
         if row.message is None:
             return "", "", row.alarm
-        return str(self._codec.open_json(row.message, "outbox.message").get("text", "")), row.author, row.alarm
+        message = self._codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)
+        return str(message.get("text", "")), row.author, row.alarm
 
     # -- deciding --------------------------------------------------------------------------------------------------
 
@@ -526,7 +527,7 @@ class ReviewStore:
             conversation=row.conversation_id,
             platform=row.platform,
             at=row.at,
-            words=self._codec.open(row.words, WORDS).decode(),
+            words=self._codec.open(row.words, WORDS, row.event_id).decode(),
             ranking=[(str(name), float(chance)) for name, chance in row.ranking],
             intent=row.intent,
             confidence=row.confidence,

@@ -18,7 +18,7 @@ from bot.core.clean import clean, for_understanding
 from bot.core.messages import Message, Postback, body_from_json
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF
 from bot.policy.rights import Capability
-from bot.store import audit
+from bot.store import audit, places
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, STATE
 from bot.store.desk.access import Desk
@@ -204,10 +204,10 @@ _STEPS = text("""
 
 _DOOR = text("SELECT id, platform, owner, created_at, state FROM conversations WHERE id = :id")
 _MOMENT = text("SELECT min(at) FROM events WHERE conversation_id = :id AND id = ANY(:events)")
-_MORE = text("""
-    SELECT id, kind, body, route, disposition, reason, outbox_id FROM events
+_MORE = text(f"""
+    SELECT id, kind, body, route, disposition, reason, outbox_id, {places.event("events")} FROM events
     WHERE conversation_id = :id AND id = ANY(:events)
-""")
+""")  # noqa: S608 (names of ours)
 _READINGS = text("""
     SELECT r.event_id, r.also, r.words, r.ranking, r.intent, r.confidence, r.danger, r.route, r.model, r.unknown,
         d.intent AS decided
@@ -275,7 +275,7 @@ class TalkStore:
             await audit.record_once(connection, now, VIEW_AGAIN, user.id, "talk_read", conversation_id)
             entries, older, newer = await self._threads.part(connection, conversation_id, part or Part())
             items = await self._items(connection, conversation_id, entries)
-        state = self._desk.codec.open_json(row.state, STATE) if row.state is not None else None
+        state = self._desk.codec.open_json(row.state, STATE, row.id) if row.state is not None else None
         told = state if isinstance(state, dict) else {}
         return Talk(row.id, row.platform, row.owner, row.created_at, tuple(items), older, newer, told)
 
@@ -356,7 +356,7 @@ def _read(codec: Codec, turn: Turn, reading: Row[Any]) -> Turn:
     """With what was kept of its reading."""
     return replace(
         turn,
-        seen=codec.open(reading.words, WORDS).decode(),
+        seen=codec.open(reading.words, WORDS, reading.event_id).decode(),
         intent=reading.intent or turn.intent,
         confidence=reading.confidence,
         route=turn.route or reading.route,
@@ -385,7 +385,7 @@ def _payload(codec: Codec, row: Row[Any]) -> str | None:
     """What a tap said to us; None for written words."""
     if row.kind not in ("quick_reply", "postback"):
         return None
-    body = body_from_json(codec.open_json(row.body, BODY))
+    body = body_from_json(codec.open_json(row.body, BODY, row.place))
     if isinstance(body, Postback):
         return body.payload or None
     return (body.quick_reply or None) if isinstance(body, Message) else None

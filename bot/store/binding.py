@@ -1,0 +1,113 @@
+"""How far this installation has come with binding sealed values to their rows, and which values were refused.
+
+The fact SEALING is sealed itself: whoever writes to the database without the key cannot make one. Taking it away, or putting an
+older one back, changes nothing where it was known before: in a process that runs, and on a machine whose folder holds the floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.errors import SettingsError
+from bot.store.codec import Codec
+from bot.store.db import Database
+
+SEALING = "sealing"  # the fact: {"only": bool}, sealed, as hexadecimal; none: nothing is bound yet
+FLOOR = "sealing.json"  # in the folder of the installation: names of keys whose values are all bound
+EVERY = 5.0  # seconds between looks
+SETTLE = 3 * EVERY  # by then, every process has looked
+_COLUMN = "facts.sealing"
+_GET = text("SELECT value #>> '{}' FROM facts WHERE name = :name")
+_PUT = text("""
+    INSERT INTO facts (name, value) VALUES (:name, to_jsonb(CAST(:value AS text)))
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+""")
+_KEEP = text("""
+    INSERT INTO refused_values (name, place, first_at, last_at, times) VALUES (:name, :place, now(), now(), :times)
+    ON CONFLICT (name, place) DO UPDATE SET last_at = excluded.last_at, times = refused_values.times + excluded.times
+""")
+log = logging.getLogger("planton.binding")
+
+
+async def put(connection: AsyncConnection, codec: Codec, only: bool) -> None:
+    """From now on new values are bound (`only`: and others refused); this process knows at once."""
+    await connection.execute(_PUT, {"name": SEALING, "value": codec.seal_json({"only": only}, _COLUMN).hex()})
+    codec.binding.writes = True
+    codec.binding.only = codec.binding.only or only
+
+
+async def reseal(connection: AsyncConnection, codec: Codec) -> None:
+    """The fact with the current key."""
+    if await connection.scalar(_GET, {"name": SEALING}) is not None:
+        await put(connection, codec, codec.binding.only)
+
+
+async def learn(connection: AsyncConnection, codec: Codec) -> None:
+    """Ask how far it is. What is known to be bound stays so, whatever the database says."""
+    found = await connection.scalar(_GET, {"name": SEALING})
+    if codec.binding.only:
+        return
+    if found is None:
+        codec.binding.writes = False
+        return
+    try:
+        said = codec.open_json(bytes.fromhex(found), _COLUMN)
+    except (SettingsError, ValueError) as error:
+        log.error("the fact %s cannot be read: %s", SEALING, type(error).__name__)
+        return
+    codec.binding.writes, codec.binding.only = True, said["only"] is True
+
+
+def floor(codec: Codec, folder: Path) -> None:
+    """Hold what is known against what this machine knew before, and keep it: it never goes back."""
+    file, state = folder / FLOOR, codec.binding
+    known: list[str] = []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        known = [str(name) for name in json.loads(file.read_text(encoding="utf-8"))["bound"]]
+    if any(name in known for name in codec.names):
+        state.writes = state.only = True
+    missing = [name for name in codec.names if name not in known]
+    if state.only and missing:
+        with contextlib.suppress(OSError):  # a role that may not write there: another one will
+            draft = file.with_suffix(".draft")
+            draft.write_text(json.dumps({"bound": [*known, *missing]}) + "\n", encoding="utf-8")
+            draft.replace(file)
+
+
+async def keep_refused(connection: AsyncConnection, codec: Codec) -> None:
+    """Write down which values were refused."""
+    refused, codec.binding.refused = codec.binding.refused, type(codec.binding.refused)()
+    if refused:
+        lines = [{"name": name, "place": place, "times": n} for (name, place), n in sorted(refused.items())]
+        try:
+            await connection.execute(_KEEP, lines)
+        except BaseException:
+            codec.binding.refused.update(refused)
+            raise
+
+
+async def look(database: Database, codec: Codec, folder: Path) -> bool:
+    """Once; False where the database did not answer."""
+    try:
+        async with database.begin() as connection:
+            await learn(connection, codec)
+            await keep_refused(connection, codec)
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return False
+    finally:
+        floor(codec, folder)
+    return True
+
+
+async def follow(database: Database, codec: Codec, folder: Path, every: float = EVERY) -> None:
+    """Look now and then, for ever."""
+    while True:  # noqa: ASYNC110 (no event tells it)
+        await asyncio.sleep(every if await look(database, codec, folder) else min(1.0, every))
