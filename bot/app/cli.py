@@ -298,6 +298,12 @@ def parser() -> Parser:
         "Chiffre de nouveau ce qui est enregistré avec la première clé de DATA_KEY, par petits lots, pendant que Planton tourne. "
         "Interrompue, la commande reprend où elle en était. Elle dit à la fin que l’ancienne clé peut être retirée."
     )
+    bind = turns.add_parser("bind", help="lie chaque valeur chiffrée à sa ligne, par petits lots")
+    bind.description = (
+        "Chiffre de nouveau, par petits lots et pendant que Planton tourne, ce qu’une version d’avant a enregistré : chaque valeur "
+        "ne s’ouvre plus que dans sa ligne. À faire une fois, quand tous les services de toutes les machines sont à jour : ceux "
+        "d’avant ne lisent pas ces valeurs. Interrompue, la commande reprend où elle en était."
+    )
     turns.add_parser("status", help="dit quelles clés et quels secrets servent encore")
 
     live = commands.add_parser("top", help="montre ce qui se passe, dans un terminal : file, débits, délais, plafonds")

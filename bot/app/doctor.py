@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import bot.store
-from bot.app import ports, rights, rotation, several
+from bot.app import bound, ports, rights, rotation, several
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
@@ -340,14 +340,23 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
                 found = [*balance(connection, report), *accounts(connection), *webhooks(connection, now)]
                 found += [*access(connection, now), *quiet(connection, now)]
                 found += [*waiting(connection, now), *_traffic(connection, now)]
-                found += [*rotation.problems(connection, now), *several.problems(connection, now)]
+                found += [
+                    *bound.problems(connection, now),
+                    *rotation.problems(connection, now),
+                    *several.problems(connection, now),
+                ]
                 with contextlib.suppress(SettingsError):  # told already
                     found += unread(connection, now, settings.alert_unread)
                     folder = data_directory(connection)
                     if folder is not None and not settings.embedded:
                         found += [p for p in disk(settings, [folder]) if p.key == f"disk:{folder}"]
                 found += [*_administrators(connection), *reloads(connection), *_purge(connection, settings, now)]
-                return [*found, *_server_log(connection), *rights.problems(connection, settings), *_key(connection, settings)]
+                return [
+                    *found,
+                    *_server_log(connection),
+                    *rights.problems(connection, settings),
+                    *_key(connection, settings),
+                ]
     except Explained as error:
         return [Problem(error.what, error.remedy)]
     except psycopg.Error as error:
@@ -658,6 +667,8 @@ def _key(connection: psycopg.Connection[Row], settings: Settings) -> Iterator[Pr
     except SettingsError as error:
         yield Problem(error.what, error.remedy)
         return
+    if canary is not None:
+        yield from bound.unfinished(connection, codec)
     if len(codec.parts) == 2 and canary is not None:
         done = known["used"] == [codec.names[0]] if known else facts.of_canary(codec, canary) == codec.names[0]
         remedy = "L’ancienne ne sert plus : retirez-la, puis relancez." if done else "Faites : planton keys rotate"

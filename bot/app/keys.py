@@ -1,28 +1,31 @@
-"""`planton keys`: goes over to a new DATA_KEY in the background, and says which keys are still needed."""
+"""`planton keys`: goes over to a new DATA_KEY, or to values bound to their rows, in the background; says what is left."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 from psycopg.rows import dict_row
 
-from bot.app import rotation
+from bot.app import bound, rotation
 from bot.app.access import reach
 from bot.app.interrupted import interrupted
 from bot.app.launcher import recall
 from bot.app.say import say, typeset
 from bot.core.errors import SettingsError
 from bot.settings import Settings
-from bot.store import facts
+from bot.store import binding, facts
 from bot.store.codec import Codec
 from bot.store.db import Database
-from bot.store.resealing import Resealing, needed
+from bot.store.resealing import Resealing, Step, needed
 
 REST = 0.05  # seconds between transactions: who writes now comes first
+BOUND = "planton keys bind reprend où il en était."
 STANDS = "planton keys rotate reprend où il en était. Gardez les deux clés jusque-là."
 
 
@@ -31,6 +34,8 @@ def main(parsed: argparse.Namespace) -> int:
     settings = recall(Settings())
     codec = Codec(settings.secret("DATA_KEY"))
     with reach(settings) as url, interrupted("La commande s’est interrompue", "rien n’a été changé."):
+        if parsed.action == "bind":
+            return asyncio.run(_bind(url, codec, settings.var_dir))
         return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(url, codec))
 
 
@@ -43,7 +48,7 @@ async def _rotate(url: str, codec: Codec) -> int:
     database = Database(url, size=3, name="planton-keys")
     try:
         with interrupted("La rotation s’est interrompue", STANDS):
-            done, unreadable = await _once(database, codec)
+            done, unreadable = await _once(Resealing(database, codec).run(), "rotation de la clé")
     finally:
         await database.close()
     for what, count in done.items():
@@ -57,13 +62,31 @@ async def _rotate(url: str, codec: Codec) -> int:
     return 0
 
 
-async def _once(database: Database, codec: Codec) -> tuple[Counter[str], int]:
+async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SETTLE) -> int:
+    database = Database(url, size=3, name="planton-keys")
+    try:
+        with interrupted("La liaison des valeurs s’est interrompue", BOUND):
+            done, unreadable = await _once(Resealing(database, codec).bind(settle), "liaison des valeurs à leur ligne")
+        await binding.look(database, codec, folder)  # this machine will not go back, and what was refused is told
+    finally:
+        await database.close()
+    for what, count in done.items():
+        print(typeset(f"  {count:>9,} {what}".replace(",", "\u202f")))
+    if unreadable:
+        print(
+            typeset(f"{unreadable} valeur(s) ne s’ouvrent pas : elles restent comme elles sont. Voyez planton doctor")
+        )
+    print(typeset("Terminé : chaque valeur chiffrée est liée à sa ligne, les autres sont refusées."))
+    return 0
+
+
+async def _once(steps: AsyncIterator[Step], title: str) -> tuple[Counter[str], int]:
     done: Counter[str] = Counter()
     unreadable, what = 0, ""
-    async for step in Resealing(database, codec).run():
+    async for step in steps:
         if step.what != what:
             what = step.what
-            say(f"rotation de la clé : {what}…")
+            say(f"{title} : {what}…")
         done[what] += step.rows
         unreadable += step.unreadable
         await asyncio.sleep(REST)
@@ -76,6 +99,7 @@ async def _status(url: str, codec: Codec) -> int:
         async with database.begin() as connection:
             await facts.check_key(connection, codec)
             still = await needed(connection, codec)
+            done, total = (0, 0) if codec.binding.only else await binding.progress(connection)
             await connection.rollback()  # asking notes no key: one that was only tried may be dropped again
     finally:
         await database.close()
@@ -85,7 +109,16 @@ async def _status(url: str, codec: Codec) -> int:
         print(typeset("DATA_KEY : deux clés, l’ancienne sert encore. Faites : planton keys rotate"))
     else:
         print(typeset("DATA_KEY : deux clés, l’ancienne ne sert plus. Retirez-la, puis relancez les services."))
+    if codec.binding.only:
+        print(typeset("Chaque valeur chiffrée est liée à sa ligne, les autres sont refusées."))
+    else:
+        print(
+            typeset(
+                f"Valeurs liées à leur ligne : {done} sur {total}. Tous les services à jour, faites : planton keys bind"
+            )
+        )
+    now = datetime.now(UTC)
     with psycopg.connect(url, row_factory=dict_row) as told:
-        for problem in rotation.problems(told, datetime.now(UTC)):
+        for problem in (*rotation.problems(told, now), *bound.problems(told, now)):
             print(typeset(f"{problem.what} {problem.remedy}"))
     return int(still)

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import psycopg
 
-from bot.app import doctor, rotation, several, vitals
+from bot.app import bound, doctor, rotation, several, vitals
 from bot.app.access import unreachable
 from bot.app.places import PROJECT
 from bot.app.say import typeset
@@ -78,6 +78,7 @@ class Here:
                 doctor.waiting,
                 vitals.access,
                 vitals.quiet,
+                bound.problems,
                 rotation.problems,
                 several.problems,
             ):
@@ -115,7 +116,7 @@ class Here:
 
 FROM_DATABASE = (
     "access", "token", "permission", "sends", "silence", "emergencies", "balance", "stopped", "notice", "subscription",
-    "catchup", "page_token", "queue", "outbox", "reload", "clock", "workbenches",
+    "catchup", "page_token", "queue", "outbox", "reload", "clock", "workbenches", "sealed",
 )  # fmt: skip
 
 

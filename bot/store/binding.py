@@ -17,8 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import SettingsError
-from bot.store.codec import Codec
+from bot.store.codec import BOUND, Codec
 from bot.store.db import Database
+from bot.store.places import COLUMNS
 
 SEALING = "sealing"  # the fact: {"only": bool}, sealed, as hexadecimal; none: nothing is bound yet
 FLOOR = "sealing.json"  # in the folder of the installation: names of keys whose values are all bound
@@ -34,6 +35,7 @@ _KEEP = text("""
     INSERT INTO refused_values (name, place, first_at, last_at, times) VALUES (:name, :place, now(), now(), :times)
     ON CONFLICT (name, place) DO UPDATE SET last_at = excluded.last_at, times = refused_values.times + excluded.times
 """)
+_FORGET = text("DELETE FROM refused_values WHERE last_at < now() - interval '90 days'")
 log = logging.getLogger("planton.binding")
 
 
@@ -42,6 +44,12 @@ async def put(connection: AsyncConnection, codec: Codec, only: bool) -> None:
     await connection.execute(_PUT, {"name": SEALING, "value": codec.seal_json({"only": only}, _COLUMN).hex()})
     codec.binding.writes = True
     codec.binding.only = codec.binding.only or only
+
+
+async def untouched(connection: AsyncConnection) -> bool:
+    """Whether nothing sealed is stored yet."""
+    there = (f'EXISTS (SELECT FROM {one.table} WHERE "{one.column}" IS NOT NULL)' for one in COLUMNS)
+    return not await connection.scalar(text(f"SELECT {' OR '.join(there)}"))
 
 
 async def reseal(connection: AsyncConnection, codec: Codec) -> None:
@@ -58,12 +66,31 @@ async def learn(connection: AsyncConnection, codec: Codec) -> None:
     if found is None:
         codec.binding.writes = False
         return
+    codec.binding.writes, codec.binding.only = True, finished(codec, found)
+
+
+def finished(codec: Codec, fact: str | None) -> bool:
+    """Whether the fact says that every value is bound."""
+    if fact is None:
+        return False
     try:
-        said = codec.open_json(bytes.fromhex(found), _COLUMN)
+        return codec.open_json(bytes.fromhex(fact), _COLUMN)["only"] is True
     except (SettingsError, ValueError) as error:
         log.error("the fact %s cannot be read: %s", SEALING, type(error).__name__)
-        return
-    codec.binding.writes, codec.binding.only = True, said["only"] is True
+        return False
+
+
+async def progress(connection: AsyncConnection) -> tuple[int, int]:
+    """How many values are bound to their rows, and how many there are."""
+    bound = total = 0
+    for one in COLUMNS:
+        query = f"""
+            SELECT count(*) FILTER (WHERE substring("{one.column}" FROM 1 FOR 1) = :mark) AS bound, count(*) AS total
+            FROM {one.table} WHERE "{one.column}" IS NOT NULL
+        """  # noqa: S608 (names of ours)
+        row = (await connection.execute(text(query), {"mark": BOUND})).one()
+        bound, total = bound + row.bound, total + row.total
+    return bound, total
 
 
 def floor(codec: Codec, folder: Path) -> None:
@@ -89,6 +116,7 @@ async def keep_refused(connection: AsyncConnection, codec: Codec) -> None:
         lines = [{"name": name, "place": place, "times": n} for (name, place), n in sorted(refused.items())]
         try:
             await connection.execute(_KEEP, lines)
+            await connection.execute(_FORGET)
         except BaseException:
             codec.binding.refused.update(refused)
             raise

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bot.core.errors import SealedElsewhere, SettingsError
 
-_FIRST, _VERSION, _BOUND = b"\x01", b"\x02", b"\x03"
+_FIRST, _VERSION, BOUND = b"\x01", b"\x02", b"\x03"
 _NONCE, _NAME = 12, 4
 REFUSALS = 1_000  # places remembered until they are written down
 Part = int | str | None  # of a row's name
@@ -73,7 +73,7 @@ class Codec:
     @property
     def marks(self) -> tuple[bytes, bytes]:
         """What values begin with that the current key sealed: bound to a row, and to the column alone."""
-        return _BOUND + self._names[0], _VERSION + self._names[0]
+        return BOUND + self._names[0], _VERSION + self._names[0]
 
     @property
     def mark(self) -> bytes:
@@ -111,11 +111,11 @@ class Codec:
                 continue
             named = named or value[:1] != _FIRST  # the key is ours: another place, or another text
             try:
-                bound = _bound(column, place) if value[:1] == _BOUND else column.encode()
+                bound = _bound(column, place) if value[:1] == BOUND else column.encode()
                 opened = gcm.decrypt(value[start : start + _NONCE], value[start + _NONCE :], bound)
             except InvalidTag:
                 continue
-            if value[:1] == _BOUND or not (place and self.binding.only):
+            if value[:1] == BOUND or not (place and self.binding.only):
                 return opened
             named = True  # of before: any row of the column would open it
         if named:
@@ -163,7 +163,7 @@ def _start(value: bytes, name: bytes) -> int | None:
     """Where the nonce begins, if the key of this name may have sealed the value."""
     if value[:1] == _FIRST:
         return 1
-    return 1 + _NAME if value[:1] in (_VERSION, _BOUND) and value[1 : 1 + _NAME] == name else None
+    return 1 + _NAME if value[:1] in (_VERSION, BOUND) and value[1 : 1 + _NAME] == name else None
 
 
 def _joined(place: tuple[Part, ...]) -> str:

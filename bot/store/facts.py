@@ -51,7 +51,7 @@ async def check_canary(connection: AsyncConnection, codec: Codec, notes: bool = 
         if not notes:
             return
         canary = await set_canary(connection, codec if row is None else codec.parts[-1])
-        if row is None:  # a new installation: every value is bound from the start
+        if await binding.untouched(connection):  # a new installation: every value is bound from the start
             await binding.put(connection, codec, only=True)
     await binding.learn(connection, codec)
     known = await get(connection, DATA_KEYS)

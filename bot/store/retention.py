@@ -72,6 +72,7 @@ WITHOUT_PERSON: Mapping[str, str] = {
     "reading_days_until": "counts",
     "reading_decisions": "what a trainer decided, by intent",
     "recovery_codes": "accounts of the console",
+    "refused_values": "places of sealed values that did not belong there: numbers and ids, never words; ninety days",
     "reloads": "processes",
     "reply_changes": "ours",
     "secret_uses": "which of two secrets is still in use; 32 bits of a hash",

@@ -36,7 +36,8 @@ one AS (
     SELECT 'leased' AS label, count(*) AS n, NULL::timestamptz AS first FROM conversations
     WHERE due_at IS NOT NULL AND lease_until >= clock_timestamp()
     UNION ALL SELECT 'later', count(*), NULL FROM conversations WHERE due_at > %(now)s
-    UNION ALL SELECT 'in_flight', count(*), NULL FROM events WHERE disposition IS NULL)
+    UNION ALL SELECT 'in_flight', count(*), NULL FROM events WHERE disposition IS NULL
+    UNION ALL SELECT 'refused', count(*), NULL FROM refused_values WHERE last_at > now() - interval '1 day')
 SELECT 'due' AS part, label, n, first FROM due UNION ALL SELECT 'out', label, n, first FROM out
 UNION ALL SELECT 'hand', label, n, first FROM hand UNION ALL SELECT 'acc', label, n, first FROM acc
 UNION ALL SELECT 'one', label, n, first FROM one
@@ -60,6 +61,7 @@ def site(rows: list[dict[str, Any]], unread: dict[str, Any] | None, now: datetim
         handoffs={category: hand.get(category, nothing) for category in CATEGORIES},
         unread=Queue() if not unread or not unread["n"] else Queue(unread["n"], _age(unread["since"], now)),
         accounts={state: queue.count for state, queue in parts["acc"].items()},
+        refused=one["refused"].count,
     )
 
 

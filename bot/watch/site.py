@@ -45,6 +45,7 @@ class Site:
     handoffs: Mapping[str, Queue]  # open; `oldest` of those that nobody took
     unread: Queue  # emergencies that no agent has opened
     accounts: Mapping[str, int]
+    refused: int = 0  # sealed values that did not belong where they stood, within a day
 
 
 Look = Callable[[], Awaitable[Site]]
@@ -146,6 +147,11 @@ def families(site: Site) -> Iterable[Metric]:
     )
     yield GaugeMetricFamily(
         "planton_emergencies_unread_oldest_seconds", "Age of the first unread emergency.", site.unread.oldest
+    )
+    yield GaugeMetricFamily(
+        "planton_refused_values",
+        "Sealed values found in another row than theirs, or altered, within a day.",
+        site.refused,
     )
     accounts = GaugeMetricFamily("planton_accounts", "Accounts by state: ok, paused, stopped.", labels=["state"])
     for state in ("ok", "paused", "stopped"):

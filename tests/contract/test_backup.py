@@ -29,6 +29,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database, schemas
 from bot.store.embedded import Embedded
 from bot.store.persons import Persons
+from bot.store.places import event
 from tests.conftest import fresh_database
 from tests.fakes import rows
 from tests.scenario.system import running
@@ -159,8 +160,10 @@ def content(url: str) -> dict[str, list[dict[str, Any]]]:
 def words(url: str) -> list[str]:
     codec = Codec(KEY)
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT body FROM events WHERE length(body) > 30 ORDER BY id").fetchall()
-    return [codec.open_json(row[0], "events.body")["text"] for row in found]
+        found = connection.execute(
+            f"SELECT body, {event('events')} FROM events WHERE length(body) > 30 ORDER BY id"
+        ).fetchall()
+    return [codec.open_json(row[0], "events.body", row[1])["text"] for row in found]
 
 
 @pytest.fixture(scope="module")

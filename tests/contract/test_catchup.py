@@ -34,6 +34,7 @@ from bot.store.db import Database
 from bot.store.inbox import Inbox, InboxRules
 from tests.conftest import of_part
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+from tests.fakes.sealed import opened_json
 
 DANGER = "au secours il me frappe avec un couteau"
 
@@ -218,9 +219,9 @@ async def test_a_danger_found_late_is_a_danger(world: World) -> None:
 
     assert (await world.events("41"))[0][2] == "emergency"
     assert (await world.events("42"))[0][2] == "handed_off"
-    rows = await world.rows("SELECT o.message, c.person FROM outbox o JOIN conversations c ON c.id = o.conversation_id")
+    rows = await world.rows("SELECT o.*, c.person FROM outbox o JOIN conversations c ON c.id = o.conversation_id")
     assert [row.person for row in rows] == ["41"]
-    said = world.codec.open_json(rows[0].message, "outbox.message")["text"]
+    said = opened_json(world.codec, "outbox.message", rows[0])["text"]
     assert said.startswith("Si vous êtes toujours en danger")
     assert len(await world.rows("SELECT 1 FROM handoffs WHERE category = 'emergency'")) == 2
 
@@ -237,8 +238,8 @@ async def test_pictures_and_what_meta_does_not_tell_read_as_in_a_webhook(world: 
     await world.walk()
 
     assert [kind for _, kind, *_ in await world.events("41")] == ["attachment", "attachment", "unsupported"]
-    rows = await world.rows("SELECT body FROM events ORDER BY at LIMIT 2")
-    bodies = [world.codec.open_json(row.body, "events.body")["attachments"][0] for row in rows]
+    rows = await world.rows("SELECT * FROM events ORDER BY at LIMIT 2")
+    bodies = [opened_json(world.codec, "events.body", row)["attachments"][0] for row in rows]
     assert [(body["type"], body["url"]) for body in bodies] == [("image", link), ("audio", link)]
 
 
@@ -367,8 +368,8 @@ async def test_a_withdrawal_by_the_webhooks_own_id_finds_the_message(world: Worl
     await world.webhook("41", "Oubliez cela", "m_hook", at)
     await world.webhook("41", "", "m_hook", world.now, is_deleted=True)
 
-    rows = await world.rows("SELECT kind, body FROM events WHERE kind <> 'unsend'")
-    bodies = [str(world.codec.open_json(row.body, "events.body")) for row in rows]
+    rows = await world.rows("SELECT * FROM events WHERE kind <> 'unsend'")
+    bodies = [str(opened_json(world.codec, "events.body", row)) for row in rows]
     assert len(bodies) == 2 and not any("Oubliez" in body for body in bodies)
     assert (await world.walk()).taken == 0
 

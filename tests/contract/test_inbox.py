@@ -23,6 +23,7 @@ from bot.core.messages import Event
 from bot.meta.payloads import parse
 from bot.policy.emergency import Detection
 from bot.settings import Settings
+from bot.store import places
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.inbox import Inbox, InboxRules
@@ -411,11 +412,13 @@ async def test_echoes_of_ours_lock_what_they_tell_of_in_the_order_of_its_numbers
 
 @pytest.mark.parametrize("odd", ["NULL", '"', "\\", "{},", 'a "b" \\ c', "é ☂ 👮", "%s %(ids)s", " x "])
 async def test_ids_of_any_shape_are_stored_as_they_are(world: World, odd: str) -> None:
-    raw, [event] = world.webhook("93", "m_1", odd)
-    await world.take((raw, [replace(event, mid=odd, key=odd)]))
-    [(mid, key, body, sealed)] = await world.rows(
-        "SELECT mid, key, body, d.raw FROM events e JOIN deliveries d ON d.id = e.delivery_id WHERE key = :odd", odd=odd
+    raw, [said] = world.webhook("93", "m_1", odd)
+    await world.take((raw, [replace(said, mid=odd, key=odd)]))
+    [(mid, key, body, place, number, sealed)] = await world.rows(
+        f"SELECT mid, key, body, {places.event('e')}, d.id, d.raw"
+        " FROM events e JOIN deliveries d ON d.id = e.delivery_id WHERE key = :odd",
+        odd=odd,
     )
     assert (mid, key) == (odd, odd)
-    assert world.codec.open_json(body, "events.body")["text"] == odd.strip()
-    assert world.codec.open(sealed, "deliveries.raw") == raw
+    assert world.codec.open_json(body, "events.body", place)["text"] == odd.strip()
+    assert world.codec.open(sealed, "deliveries.raw", number) == raw

@@ -26,7 +26,8 @@ from bot.store import erased, facts
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.people import People
-from bot.store.resealing import COLUMNS, OTHERS, Resealing
+from bot.store.places import COLUMNS, OTHERS
+from bot.store.resealing import Resealing
 from tests.conftest import of_part
 from tests.contract.test_console_search import look, rows
 from tests.fakes.console import Browser, running_console
@@ -72,10 +73,10 @@ async def test_what_stands_in_every_column_is_sealed_anew(database: Database, da
     assert await Resealing(database, both).left() == {}
     with psycopg.connect(database_url) as connection:
         for one in COLUMNS:
-            column, table = sql.Identifier(one.column), sql.Identifier(one.table)
-            for (value,) in connection.execute(sql.SQL("SELECT {} FROM {}").format(column, table)):
-                assert new.open_json(value, one.bound) == one.bound
-                assert value.startswith(new.mark)
+            table = sql.Identifier(one.table)
+            for row in connection.cursor(row_factory=dict_row).execute(sql.SQL("SELECT * FROM {}").format(table)):
+                assert new.open_json(row[one.column], one.bound, *one.of(row)) == one.bound
+                assert row[one.column].startswith(new.marks)
 
 
 @pytest.fixture

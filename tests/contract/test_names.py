@@ -12,6 +12,7 @@ from bot.store.db import Database
 from bot.store.people import People
 from bot.worker.names import Names
 from tests.conftest import of_part
+from tests.fakes.sealed import opened_json
 
 
 async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None:
@@ -40,9 +41,9 @@ async def test_names_of_those_who_wait(database: Database, codec: Codec) -> None
     assert await names.once() == 0
     assert asked == [("instagram", "2", "b"), ("messenger", "1", "a")]
     async with database.begin() as connection:
-        rows = (await connection.execute(text("SELECT profile FROM conversations ORDER BY id"))).all()
-    assert codec.open_json(rows[0].profile, "conversations.profile") == {"name": "Camille"}
-    assert codec.open_json(rows[1].profile, "conversations.profile") == {"name": None}
+        rows = (await connection.execute(text("SELECT * FROM conversations ORDER BY id"))).all()
+    assert opened_json(codec, "conversations.profile", rows[0]) == {"name": "Camille"}
+    assert opened_json(codec, "conversations.profile", rows[1]) == {"name": None}
     assert rows[2].profile is None
 
 

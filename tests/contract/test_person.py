@@ -26,6 +26,7 @@ from bot.store.persons import Persons, Standing
 from bot.store.purge import verify
 from tests.fakes.console import PAGE, RunningConsole
 from tests.fakes.retention import MARKER, deliver, dump, everywhere, plant
+from tests.fakes.sealed import opened
 
 Planton = Callable[..., Awaitable[tuple[int, str]]]
 OTHER = "Bergamote"
@@ -133,7 +134,7 @@ async def test_nothing_is_left_of_an_erased_person(
     assert MARKER not in dump(database_url)
     assert [p.name for p in files(tmp_path) if MARKER.encode() in p.read_bytes()] == []
     assert await of(console, other) == before
-    raw = [console.codec.open(r.raw, "deliveries.raw") for r in await console.rows("SELECT raw FROM deliveries")]
+    raw = [opened(console.codec, "deliveries.raw", r) for r in await console.rows("SELECT * FROM deliveries")]
     assert [OTHER.encode() in one for one in raw] == [True]
     lines = await console.rows("SELECT action, user_id, detail FROM audit WHERE conversation_id = :id", id=number)
     assert [(one.action, one.user_id) for one in lines][-1:] == [("person_erased", None)]

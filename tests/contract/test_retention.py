@@ -28,6 +28,7 @@ from bot.worker.purge import NightPurge, night_of
 from tests.conftest import of_part
 from tests.fakes.console import PAGE, RunningConsole
 from tests.fakes.retention import MARKER, deliver, dump, everywhere, plant
+from tests.fakes.sealed import opened, opened_json
 
 PARIS = ZoneInfo("Europe/Paris")
 # Days: short, so that few hours have to be counted.
@@ -209,7 +210,7 @@ async def test_a_conversation_that_goes_on_loses_its_old_messages(console: Runni
     await settled(console, "p1", words="message récent")
     report = await after(console, 3)
     assert [key[1] for key in report.people][:1] == ["trimmed"]
-    kept = [console.codec.open_json(r.body, "events.body") for r in await console.rows("SELECT body FROM events")]
+    kept = [opened_json(console.codec, "events.body", r) for r in await console.rows("SELECT * FROM events")]
     assert [body["text"] for body in kept] == ["message récent"]
     assert await console.rows("SELECT 1 FROM handoffs") == [] and await console.rows("SELECT 1 FROM outbox") == []
     assert await standing(console) == {number: True}
@@ -517,7 +518,7 @@ async def test_a_withdrawal_takes_nothing_of_what_another_persons_hold_keeps(con
     await console.execute(PROTECTED["held"], id=number)
     await console.event("p1", Unsend("m-1"))
     assert await everywhere(console) == []
-    bodies = [console.codec.open(row.raw, "deliveries.raw") for row in await console.rows("SELECT raw FROM deliveries")]
+    bodies = [opened(console.codec, "deliveries.raw", row) for row in await console.rows("SELECT * FROM deliveries")]
     assert sum(b"une menace" in body for body in bodies) == 1
     assert all(MARKER.encode() not in body for body in bodies)
 
@@ -525,10 +526,11 @@ async def test_a_withdrawal_takes_nothing_of_what_another_persons_hold_keeps(con
 async def test_other_messages_keep_their_words_and_fields(console: RunningConsole) -> None:
     number = await plant(console, "p1", "m-1", agents=False)
     await deliver(console, "p1", Message("à Lille, hier soir"), "m-2")
-    sealed = console.codec.seal_json({"lieu": MARKER, "ville": "Lille"}, "handoffs.slots")
+    there = (await console.handoff(number)).id
+    sealed = console.codec.seal_json({"lieu": MARKER, "ville": "Lille"}, "handoffs.slots", number, there)
     await console.execute("UPDATE handoffs SET slots = :s WHERE conversation_id = :id", s=sealed, id=number)
     await console.event("p1", Unsend("m-1"))
-    assert console.codec.open_json((await console.handoff(number)).slots, "handoffs.slots") == {"ville": "Lille"}
-    bodies = await console.rows("SELECT body FROM events WHERE mid = 'm-2'")
-    assert console.codec.open_json(bodies[0].body, "events.body")["text"] == "à Lille, hier soir"
+    assert opened_json(console.codec, "handoffs.slots", await console.handoff(number)) == {"ville": "Lille"}
+    bodies = await console.rows("SELECT * FROM events WHERE mid = 'm-2'")
+    assert opened_json(console.codec, "events.body", bodies[0])["text"] == "à Lille, hier soir"
     assert await console.rows("SELECT 1 FROM deliveries d JOIN events e ON e.delivery_id = d.id WHERE e.mid = 'm-2'")

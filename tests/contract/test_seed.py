@@ -16,6 +16,7 @@ from bot.core.messages import body_from_json
 from bot.store import search
 from bot.store.codec import Codec
 from bot.store.embedded import Embedded
+from bot.store.places import event
 from tests.conftest import fresh_database
 
 NOW = datetime(2026, 3, 10, 14, 0, tzinfo=timezone.utc)
@@ -44,13 +45,13 @@ def _all(connection: Any, query: str) -> list[Any]:
 def _said(connection: Any) -> list[tuple[Any, ...]]:
     """Everything that was said, opened."""
     codec = _codec()
-    events = _all(connection, "SELECT id, conversation_id, at, body FROM events ORDER BY id")
-    sent = _all(connection, "SELECT id, author, status, message FROM outbox ORDER BY id")
+    events = _all(connection, f"SELECT id, conversation_id, at, body, {event('events')} FROM events ORDER BY id")
+    sent = _all(connection, "SELECT id, author, status, message, conversation_id FROM outbox ORDER BY id")
     names = _all(connection, "SELECT id, profile FROM conversations ORDER BY id")
     return [
-        *((*row[:3], codec.open_json(row[3], "events.body")["text"]) for row in events),
-        *((*row[:3], codec.open_json(row[3], "outbox.message")["text"]) for row in sent),
-        *((row[0], codec.open_json(row[1], "conversations.profile")["name"]) for row in names),
+        *((*row[:3], codec.open_json(row[3], "events.body", row[4])["text"]) for row in events),
+        *((*row[:3], codec.open_json(row[3], "outbox.message", row[4], row[0])["text"]) for row in sent),
+        *((row[0], codec.open_json(row[1], "conversations.profile", row[0])["name"]) for row in names),
     ]
 
 
@@ -92,12 +93,12 @@ def test_words_are_encrypted_and_findable_like_real_ones(seeded: Any) -> None:
     codec = _codec()
     rows = _all(
         seeded,
-        "SELECT e.id, e.conversation_id, e.at, e.body, d.tokens FROM events e "
+        f"SELECT e.id, e.conversation_id, e.at, e.body, d.tokens, {event('e')} FROM events e "
         "JOIN search_documents d ON d.kind = 'event' AND d.ref = e.id ORDER BY e.id LIMIT 200",
     )
     assert len(rows) == 200
-    for number, conversation, at, body, tokens in rows:
-        written = body_from_json(codec.open_json(body, "events.body"))
+    for number, conversation, at, body, tokens, place in rows:
+        written = body_from_json(codec.open_json(body, "events.body", place))
         document = search.of_event(number, conversation, at, written)
         assert document is not None
         assert tokens == search.tokens([codec], document)
@@ -108,17 +109,19 @@ def test_words_are_encrypted_and_findable_like_real_ones(seeded: Any) -> None:
 def test_what_the_engine_made_of_messages_waits_or_was_looked_at(seeded: Any) -> None:
     rows = _all(
         seeded,
-        "SELECT e.body, r.words, r.weight, r.reasons, r.decision_id, e.at, r.group_id IS NOT NULL FROM readings r "
+        f"SELECT e.id, {event('e')}, e.body, r.words, r.weight, r.reasons, r.decision_id, e.at, "
+        "r.group_id IS NOT NULL FROM readings r "
         "JOIN events e ON e.id = r.event_id",
     )
     assert rows
     codec = _codec()
-    for body, words, weight, reasons, decision, at, grouped in rows:
-        assert codec.open(words, "readings.words").decode() == codec.open_json(body, "events.body")["text"]
+    for number, place, body, words, weight, reasons, decision, at, grouped in rows:
+        said = codec.open_json(body, "events.body", place)["text"]
+        assert codec.open(words, "readings.words", number).decode() == said
         assert (weight > 0) == bool(reasons)
         assert grouped
         assert (decision is not None) == (bool(reasons) and at < NOW - timedelta(days=30))
-    assert any(weight and decision is None for _, _, weight, _, decision, _, _ in rows)
+    assert any(weight and decision is None for _, _, _, _, weight, _, decision, _, _ in rows)
 
 
 def test_new_rows_get_new_ids_and_every_index_is_back(seeded: Any, template_url: str) -> None:

@@ -23,6 +23,7 @@ from bot.store.workbench.readings import NewReading
 from bot.worker.turn import TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
 from tests.conftest import of_part
+from tests.fakes.sealed import opened, opened_json
 
 LEASE = timedelta(seconds=9)
 WORDS = "comment porter plainte pour un vélo"
@@ -104,8 +105,8 @@ async def test_one_statement_writes_the_whole_turn(desk: Desk) -> None:
     notice = OutgoingReply(Reply("Une crise est en cours."), dedup="crise:1")
     finish = desk.answer(claimed, "Bonjour.", "Allez au commissariat.", notice=notice)
     await desk.store.finish(claimed, finish, desk.now)
-    said = await desk.run("SELECT id, message, account, owner_version, dedup FROM outbox ORDER BY id")
-    words = [desk.codec.open_json(row.message, "outbox.message")["text"] for row in said]
+    said = await desk.run("SELECT * FROM outbox ORDER BY id")
+    words = [opened_json(desk.codec, "outbox.message", row)["text"] for row in said]
     assert words == ["Une crise est en cours.", "Bonjour.", "Allez au commissariat."]
     assert {(row.account, row.owner_version) for row in said} == {("page", 0)}
     (row,) = await desk.run("SELECT * FROM events WHERE id = :id", id=event)
@@ -116,10 +117,10 @@ async def test_one_statement_writes_the_whole_turn(desk: Desk) -> None:
         "plainte_comment",
     )
     assert (row.settled_at, row.waiting) == (desk.now, None)
-    assert desk.codec.open_json(row.entities, "events.entities") == {"ville": "Lyon"}
-    (row,) = await desk.run("SELECT due_at, lease_until, lease, state FROM conversations")
+    assert opened_json(desk.codec, "events.entities", row) == {"ville": "Lyon"}
+    (row,) = await desk.run("SELECT * FROM conversations")
     assert (row.due_at, row.lease_until, row.lease) == (None, None, claimed.lease + 1)
-    assert desk.codec.open_json(row.state, "conversations.state") == {"slots": {}}
+    assert opened_json(desk.codec, "conversations.state", row) == {"slots": {}}
     assert await desk.counts() == (3, 1, 3)
 
 
@@ -134,15 +135,14 @@ async def test_many_messages_are_answered_as_few_are(desk: Desk) -> None:
         readings=tuple(NewReading((event,), desk.now, words, found, "answer", True) for event in events),
     )
     await desk.store.finish(claimed, finish, desk.now)
-    rows = await desk.run(
-        "SELECT o.message, e.entities FROM events e JOIN outbox o ON o.id = e.outbox_id ORDER BY e.id"
-    )
-    said = [desk.codec.open_json(row.message, "outbox.message")["text"] for row in rows]
+    rows = await desk.run("SELECT o.* FROM events e JOIN outbox o ON o.id = e.outbox_id ORDER BY e.id")
+    said = [opened_json(desk.codec, "outbox.message", row)["text"] for row in rows]
     assert said == [f"Réponse {number}." for number in range(6)]
-    assert all(desk.codec.open_json(row.entities, "events.entities") == {"ville": "Lyon"} for row in rows)
+    heard = await desk.run("SELECT * FROM events")
+    assert all(opened_json(desk.codec, "events.entities", row) == {"ville": "Lyon"} for row in heard)
     assert await desk.counts() == (6, 6, 6)
-    read = await desk.run("SELECT words, ranking, reasons, bands FROM readings ORDER BY event_id")
-    assert {desk.codec.open(row.words, "readings.words").decode() for row in read} == {words}
+    read = await desk.run("SELECT * FROM readings ORDER BY event_id")
+    assert {opened(desk.codec, "readings.words", row).decode() for row in read} == {words}
     assert all(row.ranking == [["plainte_comment", 0.5]] and "clarified" in row.reasons and row.bands for row in read)
 
 
@@ -265,7 +265,7 @@ async def test_a_hand_off_opens_with_the_turn(desk: Desk) -> None:
         desk.now + row.within,
         "messenger",
     )
-    assert desk.codec.open_json(row.slots, "handoffs.slots") == {"date": "hier", "ville": "Lyon"}
+    assert opened_json(desk.codec, "handoffs.slots", row) == {"date": "hier", "ville": "Lyon"}
     (row,) = await desk.run("SELECT owner, owner_version, category, state FROM conversations")
     assert (row.owner, row.owner_version, row.category) == ("waiting", 0, "complaint")
     assert await desk.counts() == (1, 1, 1)
@@ -282,9 +282,9 @@ async def test_a_hand_off_that_opens_in_the_same_moment_is_raised(desk: Desk) ->
         ending = asyncio.create_task(desk.end(claimed, handoff=request, handoff_slots={"ville": "Lyon"}))
         await _blocked(desk)
     await ending
-    (row,) = await desk.run("SELECT category, reason, slots FROM handoffs")
+    (row,) = await desk.run("SELECT * FROM handoffs")
     assert (row.category, row.reason) == ("complaint", "reclamation_police")
-    assert desk.codec.open_json(row.slots, "handoffs.slots") == {"ville": "Lyon"}
+    assert opened_json(desk.codec, "handoffs.slots", row) == {"ville": "Lyon"}
     assert await desk.counts() == (1, 1, 1)
 
 
@@ -296,8 +296,8 @@ async def test_a_hand_off_that_opens_meanwhile_gets_what_was_told(desk: Desk) ->
         new = handoffs.NewHandoff(claimed.id, "request", "moteur")
         await handoffs.open_(connection, desk.codec, new, desk.now)
     await desk.end(claimed, handoff_slots={"ville": "Lyon"})
-    (row,) = await desk.run("SELECT slots FROM handoffs")
-    assert desk.codec.open_json(row.slots, "handoffs.slots") == {"ville": "Lyon"}
+    (row,) = await desk.run("SELECT * FROM handoffs")
+    assert opened_json(desk.codec, "handoffs.slots", row) == {"ville": "Lyon"}
     assert await desk.counts() == (1, 1, 1)
     await desk.says()
     (again,) = await desk.claim()

@@ -28,6 +28,7 @@ from bot.store.conversations import PROFILE
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.inbox import Inbox, InboxRules
 from tests.conftest import as_part
+from tests.fakes.sealed import opened_json
 
 ARRIVES = "Un agent prend maintenant votre conversation en charge."
 BACK = "L’agent a terminé. Je suis de nouveau là."
@@ -161,10 +162,8 @@ class RunningConsole:
 
     async def outgoing(self, conversation: int) -> list[tuple[str, str, str, str]]:
         """(lane, author, status, text) of what stands in the outbox, in order."""
-        rows = await self.rows(
-            "SELECT lane, author, status, message FROM outbox WHERE conversation_id = :id ORDER BY id", id=conversation
-        )
-        opened = [self.codec.open_json(row.message, "outbox.message")["text"] for row in rows]
+        rows = await self.rows("SELECT * FROM outbox WHERE conversation_id = :id ORDER BY id", id=conversation)
+        opened = [opened_json(self.codec, "outbox.message", row)["text"] for row in rows]
         return [(row.lane, row.author, row.status, words) for row, words in zip(rows, opened, strict=True)]
 
     async def conversation(self, number: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from datetime import timedelta
+from typing import Any
 
 from bot.core.dialogue import Understanding
 from bot.core.errors import SettingsError
@@ -14,6 +15,7 @@ from bot.store.conversations import STATE
 from bot.store.embedded import _find_binaries
 from bot.store.workbench import readings
 from tests.fakes.console import PAGE, RunningConsole
+from tests.fakes.sealed import opened
 
 MARKER = "Zorglonde7431"
 
@@ -133,17 +135,17 @@ async def everywhere(console: RunningConsole, marker: str = MARKER) -> list[tupl
             if await console.rows(query, like=f"%{marker}%"):
                 hits.append((one.table, one.column))
             continue
-        for row in await console.rows(f"SELECT {name} AS value FROM {one.table} WHERE {name} IS NOT NULL"):
-            if marker in _opened(console, bytes(row.value), f"{one.table}.{one.column}"):
+        for row in await console.rows(f"SELECT *, {name} AS value FROM {one.table} WHERE {name} IS NOT NULL"):
+            if marker in _opened(console, row, bytes(row.value), f"{one.table}.{one.column}"):
                 hits.append((one.table, one.column))
                 break
     return hits
 
 
-def _opened(console: RunningConsole, value: bytes, column: str) -> str:
+def _opened(console: RunningConsole, row: Any, value: bytes, column: str) -> str:
     try:
-        return console.codec.open(value, column).decode(errors="replace")
-    except (SettingsError, ValueError, IndexError):
+        return opened(console.codec, column, row).decode(errors="replace")
+    except (KeyError, SettingsError, ValueError, IndexError):
         return value.decode(errors="replace")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.fakes.engine import refused
+from tests.fakes.sealed import opened_json
 from tests.scenario.system import DAY, System
 
 NET = "17"
@@ -60,7 +61,7 @@ async def test_a_complaint_goes_to_a_human_and_the_bot_falls_silent(system: Syst
     assert len(system.graph.texts("p1")) == 1
     assert (await system.dispositions("p1"))[-1] == ("text", "to_agent")
     [handoff] = await system.handoffs("p1")
-    assert system.codec.open_json(handoff.slots, "handoffs.slots") == {"date": "hier", "ville": "Lyon"}
+    assert opened_json(system.codec, "handoffs.slots", handoff) == {"date": "hier", "ville": "Lyon"}
 
 
 async def test_the_bot_goes_on_after_thanks(system: System) -> None:
@@ -100,8 +101,8 @@ async def test_an_unsent_message_is_not_answered_and_its_words_are_gone(system: 
     await system.settled()
     assert system.graph.texts("p1") == []
     assert await system.dispositions("p1") == [("text", "ignored"), ("unsend", "ignored")]
-    bodies = await system.rows("SELECT body FROM events ORDER BY id")
-    assert "secrète" not in str([system.codec.open_json(row.body, "events.body") for row in bodies])
+    bodies = await system.rows("SELECT * FROM events ORDER BY id")
+    assert "secrète" not in str([opened_json(system.codec, "events.body", row) for row in bodies])
 
 
 async def test_a_withdrawal_that_comes_first_still_counts(system: System) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from bot.sender.deps import Timing
 from bot.store.codec import Codec
 from tests.fakes.graph import Script
+from tests.fakes.sealed import opened_json
 from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
@@ -22,7 +23,7 @@ HELP = "au secours il a un couteau il défonce la porte"
 async def slots(system: System, person: str) -> dict[str, Any]:
     """The fields of the person's only hand-off."""
     [handoff] = await system.handoffs(person)
-    return dict(system.codec.open_json(handoff.slots, "handoffs.slots"))
+    return dict(opened_json(system.codec, "handoffs.slots", handoff))
 
 
 def is_emergency(reply: str) -> bool:

@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.fakes.engine import refused
+from tests.fakes.sealed import opened_json
 from tests.scenario.system import System
 
 
 async def slots(system: System, person: str) -> dict[str, Any]:
     """The fields of the person's only hand-off."""
     [handoff] = await system.handoffs(person)
-    return dict(system.codec.open_json(handoff.slots, "handoffs.slots"))
+    return dict(opened_json(system.codec, "handoffs.slots", handoff))
 
 
 async def test_details_after_a_complaint(system: System) -> None:

@@ -18,6 +18,7 @@ from bot.store.workbench.alarms import Alarms
 from bot.store.workbench.readings import WORDS
 from bot.worker.alarms import AlarmReader
 from tests.conftest import of_part
+from tests.fakes.sealed import opened
 from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)  # 02:30 in Paris
@@ -46,7 +47,7 @@ async def test_each_message_that_was_read_is_kept_once(system: System, codec: Co
     rows = {row.person: row for row in await _readings(system)}
     sure, lost, danger = rows["1"], rows["2"], rows["3"]
     assert set(rows) == {"1", "2", "3"}
-    assert codec.open(sure.words, WORDS).decode() == "comment faire une procuration"
+    assert opened(codec, WORDS, sure).decode() == "comment faire une procuration"
     assert (sure.intent, sure.route, sure.clarified, sure.model, sure.weight) == (
         "procuration", "answer", False, "scripted", 0,
     )  # fmt: skip
@@ -94,7 +95,7 @@ async def test_read_at_night_and_again_in_the_morning_is_one_reading(
         await system.settled()
         [row] = await _readings(system)  # both were read as one
         assert len(row.also) == 1
-        assert codec.open(row.words, WORDS).decode() == "bonjour\nzut alors je ne sais pas"
+        assert opened(codec, WORDS, row).decode() == "bonjour\nzut alors je ne sais pas"
 
 
 async def test_what_an_agent_is_told_is_read_too(system: System) -> None:
@@ -131,7 +132,7 @@ async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec
     rows = {row.person: row for row in await _readings(system)}
     assert set(rows) == {"1", "2", "4"}
     false, sure = rows["1"], rows["2"]
-    assert codec.open(false.words, WORDS).decode() == "au secours il me menace avec un couteau"
+    assert opened(codec, WORDS, false).decode() == "au secours il me menace avec un couteau"
     assert (false.route, false.intent, false.reasons[0]) == ("emergency", "hors_perimetre", "danger")
     assert false.weight >= 100
     assert (sure.route, sure.intent, sure.weight) == ("emergency", "danger_immediat", 0)  # both agree: no doubt

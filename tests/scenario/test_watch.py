@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.core import trace
 from bot.core.messages import Platform
 from tests.fakes.graph import PAGE
+from tests.fakes.sealed import opened_json
 from tests.scenario.system import System
 
 GATEWAY = {"Authorization": "Bearer metrics"}
@@ -94,9 +95,9 @@ async def test_a_reply_carries_the_id_of_the_message_that_it_answers(system: Sys
     async with system.database.begin() as connection:
         row = (
             await connection.exec_driver_sql(
-                "SELECT e.mid, e.received_at, o.message FROM events e JOIN outbox o ON o.id = e.outbox_id"
+                "SELECT e.mid, e.received_at, o.* FROM events e JOIN outbox o ON o.id = e.outbox_id"
             )
         ).one()
-    kept = system.codec.open_json(row.message, "outbox.message")
+    kept = opened_json(system.codec, "outbox.message", row)
     assert kept["trace"] == trace.trace_id(Platform.MESSENGER.value, PAGE, row.mid)
     assert kept["since"] == row.received_at.timestamp()
