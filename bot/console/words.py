@@ -152,6 +152,12 @@ def attachment(item: Attachment) -> str:
     return f"{word}\u00a0: {truncate(title, 120)}" if title else word
 
 
+_WORDLESS = {
+    "unsupported": "Message d’un type que Meta ne transmet pas",
+    "unreadable": "Message illisible\u00a0: prévenez l’exploitant",
+}
+
+
 def summary(said: Said | None) -> str:
     """The last words, in one short line."""
     if said is None:
@@ -166,7 +172,7 @@ def summary(said: Said | None) -> str:
         parts.insert(0, line)
     if parts:
         return " · ".join(parts)
-    return "Message d’un type que Meta ne transmet pas" if said.kind == "unsupported" else "Message vide"
+    return _WORDLESS.get(said.kind, "Message vide")
 
 
 def limit(platform: Platform) -> tuple[int, str]:

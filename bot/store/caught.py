@@ -229,11 +229,10 @@ class Twin:
     words: str
 
 
-def twin(codec: Codec, row: Any) -> Twin:
-    """Of a row of TWINS, whose columns are named as there."""
-    return Twin(
-        row.event_id, row.conversation_id, row.at, words(body_from_json(codec.open_json(row.body, BODY, row.place)))
-    )
+def twin(codec: Codec, row: Any) -> Twin | None:
+    """Of a row of TWINS, whose columns are named as there; None where it cannot be read."""
+    said = codec.readable_json(row.body, BODY, row.place)
+    return None if said is None else Twin(row.event_id, row.conversation_id, row.at, words(body_from_json(said)))
 
 
 TWINS = f"""

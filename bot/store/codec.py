@@ -137,6 +137,13 @@ class Codec:
         """Decrypt JSON types; None stays None."""
         return None if value is None else json.loads(self.open(value, column, *place))
 
+    def readable_json(self, value: bytes | None, column: str, *place: Part) -> Any:
+        """As `open_json`; None too where it cannot be read, and the rest is worth going on with. What was refused is told."""
+        try:
+            return self.open_json(value, column, *place)
+        except SettingsError:
+            return None
+
     def fingerprint(self, purpose: str, value: str) -> int:
         """A signed 64-bit keyed hash: tells equal values apart from others, and nothing without the (current) key.
 

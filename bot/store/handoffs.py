@@ -85,7 +85,11 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     else:
         handoff = row.id
         category = new.category if priority < row.priority else row.category
-        slots = {**new.before, **(codec.open_json(row.slots, _COLUMN, new.conversation_id, row.id) or {}), **new.slots}
+        slots = {
+            **new.before,
+            **(codec.readable_json(row.slots, _COLUMN, new.conversation_id, row.id) or {}),
+            **new.slots,
+        }
         await connection.execute(
             text("""
                 UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
@@ -133,7 +137,7 @@ async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: 
     ).one_or_none()
     if row is None or not slots:
         return
-    merged = {**(codec.open_json(row.slots, _COLUMN, conversation_id, row.id) or {}), **slots}
+    merged = {**(codec.readable_json(row.slots, _COLUMN, conversation_id, row.id) or {}), **slots}
     await connection.execute(
         text("UPDATE handoffs SET slots = :slots WHERE id = :id"),
         {"id": row.id, "slots": codec.seal_json(merged, _COLUMN, conversation_id, row.id)},

@@ -428,7 +428,7 @@ class Inbox:
             new, detection = unique[(row.platform, row.account, row.key)]
             taken.append(_Taken(row.id, new.event, detection, conversations.get(intake.where_of(new.event))))
         before = _Before(
-            [caught.twin(self._codec, row) for row in await rows(twins)],
+            [one for row in await rows(twins) if (one := caught.twin(self._codec, row)) is not None],
             {(row.conversation_id, row.target) for row in await rows(withdrawn)},
             {row.conversation_id for row in await rows(snoozed)},
             self._words(await rows(words)),
@@ -439,7 +439,10 @@ class Inbox:
         """Of the rows of RECENT."""
         words: dict[int, list[tuple[int, datetime, str]]] = {}
         for row in found:
-            body = body_from_json(self._codec.open_json(row.body, BODY, row.place))
+            said = self._codec.readable_json(row.body, BODY, row.place)
+            if said is None:  # what cannot be read holds nothing up, least of all a danger
+                continue
+            body = body_from_json(said)
             words.setdefault(row.conversation_id, []).append((row.id, row.at, getattr(body, "text", "")))
         return words
 
@@ -823,7 +826,7 @@ class Inbox:
 
     def _told(self, conversation: int, state: Any, now: datetime) -> dict[str, str]:
         """What the person told before: a cry for help seldom says again where it is."""
-        return known(self._codec.open_json(state, STATE, conversation), now.timestamp())
+        return known(self._codec.readable_json(state, STATE, conversation), now.timestamp())
 
     # -- due times -----------------------------------------------------------------------------------------------
 

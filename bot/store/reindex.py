@@ -14,6 +14,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
+from bot.core.errors import SettingsError
 from bot.core.messages import body_from_json
 from bot.store import facts, places, search
 from bot.store.codec import Codec
@@ -132,6 +133,14 @@ async def _begin(connection: AsyncConnection) -> dict[str, Any]:
 
 
 def _document(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
+    """None where nothing is to be found, or what is there cannot be read."""
+    try:
+        return _read(codec, kind, row)
+    except SettingsError:
+        return None
+
+
+def _read(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
     if kind == search.EVENT:
         body = body_from_json(codec.open_json(row.body, BODY, row.place))
         return search.of_event(row.id, row.conversation_id, row.at, body)

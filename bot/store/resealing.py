@@ -233,12 +233,16 @@ class Resealing:
     async def _sketch(self, last: int, connection: AsyncConnection) -> Sequence[Row[Any]]:
         rows = (await connection.execute(_SKETCHED, {"after": last, "many": self._batch})).all()
         for row in rows:
-            words = self._codec.open(row.words, readings.WORDS, row.event_id).decode()
-            bands = readings.literal(readings.sketch_of(self._codec, words))
-            await connection.execute(_SKETCH, {"id": row.event_id, "bands": bands})
+            with contextlib.suppress(SettingsError):
+                await self._sketch_one(connection, row)
         if not rows:
             await connection.execute(text("DELETE FROM likenesses"))
         return rows
+
+    async def _sketch_one(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        words = self._codec.open(row.words, readings.WORDS, row.event_id).decode()
+        bands = readings.literal(readings.sketch_of(self._codec, words))
+        await connection.execute(_SKETCH, {"id": row.event_id, "bands": bands})
 
     async def _go_over(self) -> None:
         """Every document has the new key's tokens: from here on the search asks for these, and no writer makes others."""

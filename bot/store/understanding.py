@@ -27,5 +27,5 @@ async def keep(
 
 def opened(codec: Codec, event: int, sealed: bytes | None) -> Mapping[str, str]:
     """Field → value; nothing when nothing was found."""
-    found = codec.open_json(sealed, COLUMN, event)
+    found = codec.readable_json(sealed, COLUMN, event)
     return {str(k): str(v) for k, v in found.items() if v not in (None, "")} if isinstance(found, dict) else {}

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.errors import SettingsError
 from bot.core.messages import Unknown, body_from_json, body_to_json
 from bot.policy.fields import fields
 from bot.store import places, raw_bodies
@@ -97,7 +98,11 @@ async def _cut(connection: AsyncConnection, codec: Codec, conversation: int, del
     person = await connection.scalar(text("SELECT person FROM conversations WHERE id = :id"), {"id": conversation})
     kept = set()
     for row in rows:
-        left = raw_bodies.without(codec.open(row.raw, _RAW, row.id), {str(person)})
+        try:
+            left = raw_bodies.without(codec.open(row.raw, _RAW, row.id), {str(person)})
+        except SettingsError:  # nobody can tell what is in it
+            kept.add(row.id)
+            continue
         if left is not None:
             kept.add(row.id)
             await connection.execute(
@@ -110,8 +115,9 @@ async def _cut(connection: AsyncConnection, codec: Codec, conversation: int, del
 def _said(codec: Codec, rows: Collection[Any]) -> _Said:
     texts, values = [], set()
     for row in rows:
-        words = getattr(body_from_json(codec.open_json(row.body, _BODY, row.place)), "text", None) or ""
-        found = codec.open_json(row.entities, _ENTITIES, row.id)
+        said = codec.readable_json(row.body, _BODY, row.place)
+        words = "" if said is None else getattr(body_from_json(said), "text", None) or ""
+        found = codec.readable_json(row.entities, _ENTITIES, row.id)
         texts.append(words)
         values |= {str(v).casefold() for v in fields(words).values()}
         values |= {str(v).casefold() for v in found.values()} if isinstance(found, Mapping) else set()
@@ -120,7 +126,7 @@ def _said(codec: Codec, rows: Collection[Any]) -> _Said:
 
 async def _forget_fields(connection: AsyncConnection, codec: Codec, conversation: int, said: _Said) -> None:
     for row in (await connection.execute(_HANDOFFS, {"conversation": conversation})).all():
-        slots = codec.open_json(row.slots, _SLOTS, conversation, row.id) or {}
+        slots = codec.readable_json(row.slots, _SLOTS, conversation, row.id) or {}
         kept = {name: value for name, value in slots.items() if not said.told(value)}
         if kept != slots:
             await connection.execute(
@@ -131,7 +137,7 @@ async def _forget_fields(connection: AsyncConnection, codec: Codec, conversation
 
 async def _forget_dialogue(connection: AsyncConnection, codec: Codec, conversation: int, said: _Said) -> None:
     sealed = await connection.scalar(text("SELECT state FROM conversations WHERE id = :id"), {"id": conversation})
-    state = codec.open_json(sealed, _STATE, conversation)
+    state = codec.readable_json(sealed, _STATE, conversation)
     if not isinstance(state, dict):
         return
     kept = dict(state)

@@ -146,7 +146,7 @@ class Desk:
 
     def conversation(self, row: Row[Any]) -> Conversation:
         """From a row with the columns CONVERSATION and HANDOFF."""
-        profile = self.codec.open_json(row.profile, PROFILE, row.id)
+        profile = self.codec.readable_json(row.profile, PROFILE, row.id)
         name = (profile.get("name") or profile.get("username")) if isinstance(profile, dict) else None
         return Conversation(
             id=row.id,
@@ -167,7 +167,7 @@ class Desk:
         """From a row with the columns HANDOFF; None when there is none."""
         if row.handoff_id is None:
             return None
-        slots = self.codec.open_json(row.slots, "handoffs.slots", row.handoff_of, row.handoff_id) or {}
+        slots = self.codec.readable_json(row.slots, "handoffs.slots", row.handoff_of, row.handoff_id) or {}
         return Handoff(
             id=row.handoff_id,
             category=row.handoff_category,

@@ -289,7 +289,7 @@ class GroupStore:
         )
 
     def _member(self, row: Row[Any], said: Sequence[Said]) -> Member:
-        profile = self._desk.codec.open_json(row.profile, PROFILE, row.conversation_id)
+        profile = self._desk.codec.readable_json(row.profile, PROFILE, row.conversation_id)
         name = (profile.get("name") or profile.get("username")) if isinstance(profile, dict) else None
         return Member(
             conversation_id=row.conversation_id,

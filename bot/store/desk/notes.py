@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
+from bot.core.errors import SettingsError
 from bot.policy.rights import Capability
 from bot.store import places, search
 from bot.store.accounts import User
@@ -21,6 +22,7 @@ from bot.store.desk.replies import form_name
 _COLUMN = "notes.body"
 NOTE_AT_MOST = 5_000
 SHOWN = 200
+CLOSED = "Cette note ne s’ouvre pas\u00a0: prévenez l’exploitant."
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class NoteStore:
                     {"id": conversation_id, "limit": SHOWN},
                 )
             ).all()
-        open_ = self._desk.codec.open
-        return [
-            Note(row.id, row.name, row.at, open_(row.body, _COLUMN, conversation_id, row.id).decode())
-            for row in reversed(rows)
-        ]
+        return [Note(row.id, row.name, row.at, self._read(row.body, conversation_id, row.id)) for row in reversed(rows)]
+
+    def _read(self, sealed: bytes, conversation_id: int, number: int) -> str:
+        try:
+            return self._desk.codec.open(sealed, _COLUMN, conversation_id, number).decode()
+        except SettingsError:
+            return CLOSED
 
     async def write(self, user: User, conversation_id: int, written: str, key: str, now: datetime) -> None:
         """Add a note; the same form twice adds one. Raises BadReply."""

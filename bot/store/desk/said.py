@@ -10,6 +10,8 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Reactio
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
 
+UNREADABLE = "unreadable"  # kind: no key opens it, or it is not where it belongs
+
 
 @dataclass(frozen=True)
 class Said:
@@ -26,7 +28,10 @@ class Said:
 
 def said_of(codec: Codec, kind: str, sealed: bytes, place: str) -> Said:
     """What an event of that kind says, from its sealed body. `place`: as `places.event` gives it."""
-    body = body_from_json(codec.open_json(sealed, BODY, place))
+    stored = codec.readable_json(sealed, BODY, place)
+    if stored is None:
+        return Said(kind=UNREADABLE)
+    body = body_from_json(stored)
     if isinstance(body, Message):
         kind = "unsupported" if body.unsupported else kind
         to = "story" if body.reply_to_story else "message" if body.reply_to_mid else None

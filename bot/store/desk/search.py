@@ -9,6 +9,7 @@ What the index cannot tell (words in a row, the excerpt) is read from the texts 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
+from bot.core.errors import SettingsError
 from bot.policy import search as words
 from bot.policy.rights import Capability
 from bot.policy.search import Part, Query
@@ -334,14 +336,18 @@ class SearchStore:
                 if kind == search.EVENT:
                     said = self._event(row)
                 elif kind == search.OUTBOX:
-                    message = codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)
+                    message = codec.readable_json(row.message, "outbox.message", row.conversation_id, row.id) or {
+                        "text": ""
+                    }
                     words_ = clean(message["text"])
                     said = _Text(words_, row.author, f"o{row.id}", at, row.agent)
                 elif kind == search.NOTE:
-                    note = codec.open(row.body, "notes.body", row.conversation_id, row.id).decode()
+                    note = ""
+                    with contextlib.suppress(SettingsError):
+                        note = codec.open(row.body, "notes.body", row.conversation_id, row.id).decode()
                     said = _Text(note, "note", f"note-{row.id}", at, row.agent)
                 else:
-                    profile = codec.open_json(row.profile, PROFILE, row.id) or {}
+                    profile = codec.readable_json(row.profile, PROFILE, row.id) or {}
                     said = _Text(clean(str(profile.get("name") or profile.get("username") or "")), "name", "", at)
                 if said is not None and said.text:
                     texts[(kind, row.id)] = said

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.errors import SettingsError
 from bot.policy import window
 from bot.policy.rights import Capability
 from bot.policy.validation import LAST, SOON, Bar, bar, decidable
@@ -193,12 +194,24 @@ async def _rows(
     found: dict[int, list[Decision]] = {row.sub_id: [] for row in rows}
     for row in await connection.execute(_DECISIONS, {"ids": list(found)}):
         found[row.submission_id].append(_decision(desk, row))
-    return tuple(_submission(desk, row, found[row.sub_id]) for row in rows)
+    return tuple(one for row in rows if (one := _readable(desk, row, found[row.sub_id])) is not None)
+
+
+def _readable(desk: Desk, row: Row[Any], decisions: Sequence[Decision]) -> Submission | None:
+    """None where its text cannot be read: nobody agrees to that, and the others wait for their word."""
+    try:
+        return _submission(desk, row, decisions)
+    except SettingsError:
+        return None
 
 
 def _decision(desk: Desk, row: Row[Any]) -> Decision:
-    before = None if row.before is None else str(desk.codec.open_json(row.before, BEFORE, row.submission_id, row.step))
-    word = "" if row.word is None else str(desk.codec.open_json(row.word, WORD, row.submission_id, row.step))
+    before = (
+        None
+        if row.before is None
+        else str(desk.codec.readable_json(row.before, BEFORE, row.submission_id, row.step) or "")
+    )
+    word = "" if row.word is None else str(desk.codec.readable_json(row.word, WORD, row.submission_id, row.step) or "")
     return Decision(row.step, row.user_id, row.user, row.level, row.decision, row.at, before, word)
 
 

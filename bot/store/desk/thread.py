@@ -17,7 +17,7 @@ from bot.store import audit, places, understanding
 from bot.store.accounts import User
 from bot.store.conversations import PROFILE
 from bot.store.desk.access import Conversation, Desk, last_seen
-from bot.store.desk.said import Said, said_of
+from bot.store.desk.said import UNREADABLE, Said, said_of
 
 PAGE = 100  # entries that are read at once
 GROWS_TO = 400  # a page that stays open grows with what is said, up to here
@@ -348,12 +348,12 @@ class ThreadStore:
         return replace(before, said=said, intent=row.intent, confidence=row.confidence, found=found)
 
     def _of_outbox(self, row: Row[Any]) -> Entry:
-        message = self._desk.codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)
+        message = self._desk.codec.readable_json(row.message, "outbox.message", row.conversation_id, row.id)
         return Entry(
             id=f"o{row.id}",
             author=row.author,
             at=row.at,
-            said=Said(clean(message["text"]), kind="sent"),
+            said=Said(kind=UNREADABLE) if message is None else Said(clean(message["text"]), kind="sent"),
             agent=row.agent,
             validators=tuple(row.validators),
             status=row.status,
@@ -362,7 +362,7 @@ class ThreadStore:
             read_at=row.read_at,
             error_slug=row.error_slug,
             error_remedy=row.error_remedy,
-            quick_replies=tuple(title for title, _ in message.get("quick_replies", ())),
+            quick_replies=tuple(title for title, _ in (message or {}).get("quick_replies", ())),
         )
 
     # -- about the person ----------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ class ThreadStore:
     async def _person(self, connection: AsyncConnection, conversation_id: int) -> Person:
         query = text("SELECT profile, created_at FROM conversations WHERE id = :id")
         row = (await connection.execute(query, {"id": conversation_id})).one()
-        profile = self._desk.codec.open_json(row.profile, PROFILE, conversation_id)
+        profile = self._desk.codec.readable_json(row.profile, PROFILE, conversation_id)
         known = profile if isinstance(profile, dict) else {}
         name, username = (str(known.get(key) or "") or None for key in ("name", "username"))
         return Person(name, username, row.created_at)

@@ -7,6 +7,7 @@ yet, the last two days, is counted at once. Words are read only for new subjects
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.errors import SettingsError
 from bot.policy.route import NET_CONFIDENCE
 from bot.store import volumes
 from bot.store.codec import Codec
@@ -236,10 +238,11 @@ class Drift:
 
 def opened(codec: Codec, rows: Sequence[tuple[int, int, datetime, bytes]]) -> list[Unknown]:
     """The words of what `unknown` found. Blocks: in a thread."""
-    return [
-        Unknown(event, conversation, at, codec.open(words, WORDS, event).decode())
-        for event, conversation, at, words in rows
-    ]
+    found = []
+    for event, conversation, at, words in rows:
+        with contextlib.suppress(SettingsError):  # what cannot be read hides no other
+            found.append(Unknown(event, conversation, at, codec.open(words, WORDS, event).decode()))
+    return found
 
 
 def _week(

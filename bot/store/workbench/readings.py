@@ -6,6 +6,7 @@ the engine read them. Only what is worth a look (`bot.policy.doubt`) is sketched
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Understanding
+from bot.core.errors import SettingsError
 from bot.policy import doubt
 from bot.policy.intents import EMERGENCY
 from bot.policy.likeness import ALIKE, bands
@@ -206,7 +208,11 @@ async def confirmed(connection: AsyncConnection, codec: Codec, since: datetime) 
         """),
         {"since": since},
     )
-    return [Confirmed(row.event_id, codec.open(row.words, WORDS, row.event_id).decode(), row.intent) for row in rows]
+    found = []
+    for row in rows:
+        with contextlib.suppress(SettingsError):  # what cannot be read hides no other
+            found.append(Confirmed(row.event_id, codec.open(row.words, WORDS, row.event_id).decode(), row.intent))
+    return found
 
 
 _LAST = text("""

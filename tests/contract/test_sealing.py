@@ -1,0 +1,315 @@
+"""A sealed value opens in its own row and in no other; older ones are bound while everything runs; no way leads back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from bot.app import bound
+from bot.app import keys as command
+from bot.app.doctor import _key
+from bot.core.clock import FrozenClock, SystemClock
+from bot.core.dialogue import Reply
+from bot.core.errors import SealedElsewhere, SettingsError
+from bot.core.messages import Event, Message, Platform
+from bot.core.outbox import AGENT, REPLY
+from bot.settings import Settings
+from bot.store import binding, facts, outbox, places
+from bot.store.codec import BOUND, Codec
+from bot.store.db import Database, Listener
+from bot.store.handoffs import NewHandoff, open_
+from bot.store.outbox import OutboxStore
+from bot.store.places import BY_NAME, COLUMNS
+from bot.store.resealing import Resealing
+from tests.contract.test_worker_store import Desk
+from tests.fakes.console import Browser, RunningConsole, running_console
+from tests.fakes.sealed import opened, opened_json
+
+KEY = base64.b64encode(bytes(range(32))).decode()  # as the fixture `codec`
+LEASE = timedelta(seconds=60)
+
+
+@pytest.fixture
+def desk(database: Database, codec: Codec) -> Desk:
+    """A store that works by the wall clock."""
+    return Desk(database, codec, SystemClock().now())
+
+
+async def add(desk: Desk, conversation: int, said: str) -> int:
+    """A reply that is due."""
+    async with desk.database.begin() as connection:
+        row = outbox.NewRow(conversation, "reply", "bot", Reply(said), desk.now - timedelta(seconds=1))
+        number = await outbox.add(connection, desk.codec, row)
+    assert number is not None
+    return number
+
+
+async def talks(desk: Desk, *people: str) -> list[int]:
+    """Conversations of people who wrote."""
+    for person in people:
+        await desk.says(person)
+    return [row.id for row in await desk.run("SELECT id FROM conversations ORDER BY id")]
+
+
+async def left(desk: Desk) -> list[tuple[int, str]]:
+    """(conversation, text) of what a sender is given."""
+    sender = OutboxStore(desk.database, desk.codec, Listener(desk.database.url, ()), 40)
+    return [(row.conversation_id, row.text) for row in await sender.claim(desk.now, 32, (REPLY, AGENT), LEASE)]
+
+
+def told(url: str) -> list[Any]:
+    """What doctor and the monitor say of refused values."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return list(bound.problems(connection, SystemClock().now()))
+
+
+def test_what_names_a_row_is_unique_in_the_schema(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            """SELECT i.indrelid::regclass::text, array_agg(a.attname::text) FROM pg_index i
+               JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+               WHERE i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid, i.indrelid"""
+        ).fetchall()
+    for one in COLUMNS:
+        assert any(table == one.table and set(names) <= set(one.place) for table, names in rows), one
+    people = [one for one in COLUMNS if one.table in ("events", "outbox", "handoffs", "notes", "submissions", "drafts")]
+    assert all("conversation_id" in one.place for one in people if one.bound != "events.entities")
+
+
+@pytest.mark.parametrize("one", COLUMNS, ids=lambda one: f"{one.table}.{one.column}")
+def test_no_value_opens_in_another_row_or_column(one: places.Column, codec: Codec) -> None:
+    here, there = tuple(range(len(one.place))), (*range(len(one.place) - 1), 99)
+    value = codec.seal(b"mots", one.bound, *here)
+    assert codec.open(value, one.bound, *here) == b"mots"
+    for column, place in ((one.bound, there), ("outbox.other", here), (one.bound, ())):
+        with pytest.raises(SealedElsewhere):
+            codec.open(value, column, *place)
+
+
+async def test_a_message_copied_to_another_person_never_leaves_and_is_told(
+    desk: Desk, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    anne, bob, carl = await talks(desk, "anne", "bob", "carl")
+    secret, forged, _ = await add(desk, anne, "Votre adresse"), await add(desk, bob, "x"), await add(desk, carl, "Oui.")
+    copied = "UPDATE outbox SET message = (SELECT message FROM outbox WHERE id = :from) WHERE id = :to"
+    await desk.run(copied, **{"from": secret, "to": forged})
+    with caplog.at_level(logging.ERROR):
+        assert sorted(await left(desk)) == [(anne, "Votre adresse"), (carl, "Oui.")]
+    assert f"outbox.message, row {bob}/{forged}" in caplog.text and "adresse" not in caplog.text
+    # In its own row, given to somebody else; and in a further row of the same person.
+    await desk.run("UPDATE outbox SET lease_until = NULL, conversation_id = :bob WHERE id = :id", bob=bob, id=secret)
+    assert bob not in dict(await left(desk))
+    await desk.run("UPDATE outbox SET lease_until = NULL, conversation_id = :anne WHERE id = :id", anne=anne, id=secret)
+    await desk.run("UPDATE outbox SET lease_until = NULL, conversation_id = :anne WHERE id = :id", anne=anne, id=forged)
+    assert (await left(desk)).count((anne, "Votre adresse")) == 1
+
+    assert told(database_url) == []
+    assert await binding.look(desk.database, desk.codec, tmp_path)
+    (problem,) = told(database_url)
+    assert (problem.key, problem.grade) == ("sealed", "critical") and f"({bob}/{forged})" in problem.what
+    assert desk.codec.binding.refused == {}
+    (row,) = await desk.run("SELECT sum(times) AS n FROM refused_values")
+    assert row.n >= 2
+
+
+@pytest.mark.parametrize(("table", "column"), [("events", "body"), ("conversations", "state")])
+async def test_a_forged_conversation_is_held_and_no_other(desk: Desk, table: str, column: str) -> None:
+    anne, bob = await talks(desk, "anne", "bob")
+    for claimed in await desk.claim():
+        await desk.end(claimed)
+    await talks(desk, "anne", "bob")
+    of, place = ("id", "row.id") if table == "conversations" else ("conversation_id", "")
+    if table == "events":  # as the gateway seals them
+        await _bind(desk)
+    mine, theirs = (f"(SELECT {column} FROM {table} WHERE {of} = :anne LIMIT 1)", f"{of} = :bob")
+    assert place or of
+    await desk.run(f"UPDATE {table} SET {column} = {mine} WHERE {theirs}", anne=anne, bob=bob)
+    assert [one.id for one in await desk.claim()] == [anne]
+    assert {column_ for column_, _ in desk.codec.binding.refused} == {f"{table}.{column}"}
+
+
+async def _bind(desk: Desk) -> list[Any]:
+    return [step async for step in Resealing(desk.database, desk.codec).bind(settle=0)]
+
+
+async def test_a_forged_past_silences_no_emergency(database: Database, database_url: str, codec: Codec) -> None:
+    async with running_console(database, database_url, codec, FrozenClock(SystemClock().now())) as console:
+        bob, anne = await console.waiting("bob", "bonjour"), await console.waiting("anne", "bonsoir")
+        for table, column in (("events", "body"), ("handoffs", "slots")):
+            query = f"UPDATE {table} SET {column} = (SELECT {column} FROM {table} WHERE conversation_id = :a LIMIT 1)"
+            await console.execute(f"{query} WHERE conversation_id = :b", a=anne, b=bob)
+        await console.says("bob", "encore moi", mid="m-2")
+        async with database.begin() as connection:
+            number, new = await open_(
+                connection,
+                codec,
+                NewHandoff(bob, "emergency", "emergency_lexicon", slots={"ville": "Lyon"}),
+                console.clock.now(),
+            )
+        assert not new
+        assert opened_json(codec, "handoffs.slots", await console.handoff(bob)) == {"ville": "Lyon"}
+        assert number == (await console.handoff(bob)).id
+
+
+async def test_agents_see_that_something_cannot_be_read_and_nothing_of_others(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock
+) -> None:
+    async with running_console(database, database_url, codec, frozen_clock) as console, Browser(console) as claire:
+        await console.user("Claire")
+        await claire.log_in("Claire")
+        anne, bob = await console.waiting("anne", "mot de passe : sésame"), await console.waiting("bob", "bonjour")
+        for number in (anne, bob):
+            await claire.act(number, "prendre")
+            await claire.act(number, "note", note=f"note de {number}")
+            await claire.act(number, "brouillon", message=f"brouillon de {number}")
+        for table, column in (("events", "body"), ("notes", "body")):
+            query = f"UPDATE {table} SET {column} = (SELECT {column} FROM {table} WHERE conversation_id = :a LIMIT 1)"
+            await console.execute(f"{query} WHERE conversation_id = :b", a=anne, b=bob)
+        page = (await claire.get(f"/conversations/{bob}")).page
+        assert "sésame" not in page and f"note de {anne}" not in page
+        assert "illisible" in page and "Cette note ne s’ouvre pas" in page
+        assert "sésame" in (await claire.get(f"/conversations/{anne}")).page
+        assert "Message illisible" in (await claire.get("/file?onglet=moi")).page
+
+
+async def _plant(console: RunningConsole) -> dict[str, int]:
+    """Everything that an older version wrote, bound to nothing but its column."""
+    console.codec.binding.writes = False
+    old = {"anne": await console.waiting("anne", "à Lyon hier"), "bob": await console.waiting("bob", "bonjour")}
+    await console.named(old["anne"], "Anne")
+    async with console.database.begin() as connection:
+        await outbox.add(
+            connection, console.codec, outbox.NewRow(old["bob"], "reply", "bot", Reply("Oui."), console.clock.now())
+        )
+    return old
+
+
+async def test_older_values_are_bound_while_others_write_and_then_refused(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, tmp_path: Path
+) -> None:
+    async with running_console(database, database_url, codec, frozen_clock) as console:
+        old = await _plant(console)
+        assert await _unbound(console) > 5
+        (before,) = await console.rows("SELECT body FROM events WHERE conversation_id = :id", id=old["anne"])
+        maintenance, seen = Codec(KEY), 0
+        async for step in Resealing(database, maintenance, batch=1).bind(settle=0):
+            if seen < 6:  # a process that has not heard of it yet, and then one that has
+                seen += 1
+                codec.binding.writes = seen > 3
+                await console.says(f"late{seen}", f"message {seen}", mid=f"m-{seen}")
+                changed = await console.rows("UPDATE conversations SET last_agent_at = now() RETURNING 1")
+                assert changed, step
+        assert seen == 6 and await _unbound(console) == 0
+        said = [
+            opened_json(codec, "events.body", row)["text"]
+            for row in await console.rows("SELECT * FROM events ORDER BY id")
+        ]
+        assert said[:2] == ["à Lyon hier", "bonjour"] and len(said) == 8
+        assert maintenance.binding.only and not codec.binding.only
+        assert await binding.look(database, codec, tmp_path) and codec.binding.only
+        # Back to a value of before, out of an old dump: it opened anywhere in its column.
+        await console.execute("UPDATE events SET body = :b WHERE conversation_id = :id", b=before.body, id=old["anne"])
+        (row,) = await console.rows("SELECT * FROM events WHERE conversation_id = :id", id=old["anne"])
+        with pytest.raises(SealedElsewhere):
+            opened(codec, "events.body", row)
+        # Nor do they come back by the fact that says so.
+        await console.execute("DELETE FROM facts WHERE name = 'sealing'")
+        other = Codec(KEY)
+        await binding.look(database, codec, tmp_path)
+        await binding.look(database, other, tmp_path)
+        assert codec.binding.only and other.binding.only and other.binding.writes
+
+
+async def _unbound(console: RunningConsole) -> int:
+    async with console.database.begin() as connection:
+        done, total = await binding.progress(connection)
+    return total - done
+
+
+async def test_a_text_that_changes_while_it_is_bound_stays_as_it_was_changed(desk: Desk) -> None:
+    await talks(desk, "anne")
+    resealing = Resealing(desk.database, desk.codec)
+    column = BY_NAME["events.body"]
+    anew = resealing._anew
+
+    def changed(column_: places.Column, row: Any) -> bytes | None:
+        with psycopg.connect(desk.database.url, autocommit=True) as connection:
+            place = (row.conversation_id, row.platform, row.account, row.key)
+            newer = desk.codec.seal(b"{}", column.bound, *place)
+            connection.execute("UPDATE events SET body = %s", (newer,))
+        return anew(column_, row)
+
+    resealing._anew = changed  # type: ignore[method-assign]
+    async for _ in resealing._column(column):
+        pass
+    (row,) = await desk.run("SELECT * FROM events")
+    assert opened(desk.codec, "events.body", row) == b"{}"
+
+
+async def test_a_new_installation_is_bound_from_the_start_and_an_older_one_waits_for_the_word(
+    database: Database, database_url: str, codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    async with database.begin() as connection:
+        await facts.check_key(connection, codec)
+        assert codec.binding.writes and codec.binding.only
+        await connection.rollback()
+    desk = Desk(database, codec, SystemClock().now())
+    codec.binding.only = codec.binding.writes = False
+    await talks(desk, "anne")
+    older = Codec(KEY)
+    async with database.begin() as connection:
+        await facts.check_key(connection, older)
+    assert not older.binding.writes and not older.binding.only  # the version before may run beside this one
+    assert older.seal(b"mots", "notes.body", 1, 2)[:1] != BOUND
+
+    settings = Settings(
+        {"PLANTON_DATABASE_URL": database_url, "PLANTON_DATA_KEY": KEY, "PLANTON_VAR_DIR": str(tmp_path)}
+    )
+
+    def advice() -> str:
+        with psycopg.connect(database_url, row_factory=dict_row) as connection:
+            return " ".join(f"{one.what} {one.remedy}" for one in _key(connection, settings))
+
+    assert "planton keys bind" in advice()
+    assert await asyncio.to_thread(_run, command._status(database_url, Codec(KEY))) == 0
+    assert "Valeurs liées à leur ligne : 0 sur 1" in capsys.readouterr().out.replace("\u00a0", " ").replace(
+        "\u202f", " "
+    )
+    assert await asyncio.to_thread(_run, command._bind(database_url, Codec(KEY), tmp_path, settle=0)) == 0
+    assert advice() == "" and (tmp_path / binding.FLOOR).exists()
+    assert await asyncio.to_thread(_run, command._status(database_url, Codec(KEY))) == 0
+    assert "Chaque valeur chiffrée est liée à sa ligne" in capsys.readouterr().out
+    with pytest.raises(SettingsError):
+        Codec(KEY, older.binding).open(older.seal(b"x", "notes.body"), "drafts.body")
+
+
+def _run(work: Any) -> int:
+    """In a loop of its own, as the command does."""
+    return int(asyncio.run(work))
+
+
+async def test_webhooks_wait_for_no_number_of_theirs(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_console(database, database_url, codec, frozen_clock) as console:
+        await console.says("anne", "bonjour")
+
+        async def asked(*_: Any) -> list[int]:
+            raise AssertionError("a round trip of its own")
+
+        monkeypatch.setattr(places, "numbers", asked)
+        for number in range(60):  # more than are in stock at once
+            mid, now = f"m{number}", frozen_clock.now()
+            event = Event(Platform.MESSENGER, "1000", f"p{number}", mid, now, Message("oui"), mid=mid)
+            await console.inbox.take(b"{}", [(event, None)], now)
+        rows = await console.rows("SELECT * FROM deliveries ORDER BY id")
+        assert len(rows) == 61 and {opened(codec, "deliveries.raw", row) for row in rows} == {b"{}"}
