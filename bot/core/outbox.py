@@ -41,3 +41,15 @@ class OutboxRow:
     priority: int = 9
     trace: str = ""  # of the message that it answers; bot.core.trace
     since: Optional[float] = None  # when that message came, in seconds since the epoch; None: unknown, or a night ago
+
+
+@dataclass(frozen=True)
+class Permits:
+    """So many messages may leave in this second of the store's clock, which lasts so many seconds more."""
+
+    count: int
+    second: int = 0
+    lasts: float = 0.0
+
+
+NO_PERMIT = Permits(0)

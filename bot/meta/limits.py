@@ -46,17 +46,28 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """One line of the table. `remedy` is French, for agents and operators. After `tries` a RETRY is given up."""
+    """One line of the table. `remedy` is French, for agents and operators. Nothing is given up for the number of its tries.
+
+    `first_wait`: seconds before the first new try of a RATE, where Meta's headers name no time; doubled each time.
+    `whole_app`: it is the application's limit: all its accounts pause. `halves`: and then the pace is halved for an hour.
+    `odd`: hardly passes by itself, so that it is tried ever more seldom. `tell`: an operator should look at it.
+    `by_hand`: a STOP that no try of an ordinary message may end.
+    """
 
     code: int | None
     subcode: int | None
     verdict: Verdict
     slug: str
     remedy: str
-    tries: int = 240
+    first_wait: float = 0.0
+    whole_app: bool = False
+    halves: bool = False
+    odd: bool = False
+    tell: bool = False
+    by_hand: bool = False
 
 
-_F, _R, _S = Verdict.FINAL, Verdict.RETRY, Verdict.STOP
+_F, _R, _S, _L = Verdict.FINAL, Verdict.RETRY, Verdict.STOP, Verdict.RATE
 _WINDOW = (
     "Hors délai : Meta n’accepte plus de réponse, le dernier message de la personne est trop ancien. "
     "Attendez qu’elle écrive de nouveau."
@@ -93,7 +104,21 @@ _PERMISSION = (
     "Vérifiez les autorisations de l’application."
 )
 _BLOCKED = "Meta interdit à la page d’envoyer des messages. Ouvrez « Qualité de la page » chez Meta et faites appel."
-_UNKNOWN = "Meta a refusé le message pour une raison inconnue. Signalez le code de l’erreur à l’exploitant."
+_UNKNOWN = (
+    "Meta refuse des messages avec un code que Planton ne connaît pas : l’envoi est répété, de plus en plus rarement. "
+    "Signalez ce code, et cherchez-le dans la documentation de Meta."
+)
+_APP = "Meta limite toute l’application : tous ses comptes attendent, l’envoi reprend tout seul."
+_USER = (
+    "Meta compte ces appels sur un jeton d’utilisateur. L’envoi reprend tout seul ; "
+    "vérifiez que META_PAGE_TOKEN est bien le jeton d’une page."
+)
+_VOLUME = "Meta trouve étrange la variation du nombre d’appels : l’envoi va deux fois moins vite pendant une heure."
+_POLICY = (
+    "Meta bloque la page pour un comportement qu’il juge abusif. Ouvrez « Qualité de la page » chez Meta et faites appel ; "
+    "au bout de quelques heures, faites : planton meta resume"
+)
+_PROOF = "Meta refuse la preuve faite avec le secret de l’application. Corrigez META_APP_SECRET, puis redémarrez l’expéditeur."
 
 TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(10, 2018278, _F, "outside_window", _WINDOW),
@@ -105,8 +130,8 @@ TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(10, 1893063, _S, "page_blocked", _BLOCKED),
     ErrorRow(10, 2534077, _S, "instagram_unlinked", _LINK),
     ErrorRow(200, 2534041, _S, "instagram_unlinked", _LINK),
-    ErrorRow(10, None, _R, "permission", _PERMISSION, tries=30),
-    ErrorRow(200, None, _R, "permission", _PERMISSION, tries=30),
+    ErrorRow(10, None, _R, "permission", _PERMISSION, odd=True),
+    ErrorRow(200, None, _R, "permission", _PERMISSION, odd=True),
     ErrorRow(100, 2018001, _F, "no_such_user", _NO_USER),
     ErrorRow(100, 2534014, _F, "no_such_user", _NO_USER),
     ErrorRow(100, 2018008, _F, "media", _MEDIA),
@@ -127,31 +152,48 @@ TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(190, 458, _S, "token", _RENEW),
     ErrorRow(190, 460, _S, "token", _RENEW),
     ErrorRow(190, 463, _S, "token", _RENEW),
-    ErrorRow(4, None, Verdict.RATE, "rate_limit", _RATE),
-    ErrorRow(32, None, Verdict.RATE, "rate_limit", _RATE),
-    ErrorRow(613, None, Verdict.RATE, "rate_limit", _RATE),
-    ErrorRow(80001, None, Verdict.RATE, "rate_limit", _RATE),
-    ErrorRow(613, 2018338, Verdict.RATE, "tag_abuse", _TAG),
+    ErrorRow(4, None, _L, "rate_limit_app", _APP, whole_app=True),
+    ErrorRow(17, None, _L, "rate_limit_user", _USER, tell=True),
+    ErrorRow(32, None, _L, "rate_limit_user", _USER, tell=True),
+    ErrorRow(341, None, _L, "rate_limit_app", _APP, first_wait=60.0, whole_app=True),
+    ErrorRow(613, None, _L, "rate_limit", _RATE),
+    ErrorRow(613, 1996, _L, "volume", _VOLUME, first_wait=10.0, halves=True, tell=True),
+    ErrorRow(613, 2018338, _L, "tag_abuse", _TAG, first_wait=10.0, tell=True),
+    ErrorRow(80001, None, _L, "rate_limit", _RATE),
+    ErrorRow(80002, None, _L, "rate_limit", _RATE),
+    ErrorRow(80005, None, _L, "rate_limit", _RATE, tell=True),
+    ErrorRow(80006, None, _L, "rate_limit", _RATE),
+    ErrorRow(80008, None, _L, "rate_limit", _RATE, tell=True),
+    ErrorRow(368, None, _S, "policy_block", _POLICY, by_hand=True),
     ErrorRow(1, None, _R, "temporary", _TEMPORARY),
     ErrorRow(2, None, _R, "temporary", _TEMPORARY),
     ErrorRow(1200, None, _R, "temporary", _TEMPORARY),
 )
-UNKNOWN = ErrorRow(None, None, _F, "unknown", _UNKNOWN)
-TEMPORARY = ErrorRow(None, None, _R, "temporary", _TEMPORARY, tries=1_000_000)  # HTTP 5xx: the window ends it
-TOO_MANY = ErrorRow(None, None, Verdict.RATE, "rate_limit", _RATE)
+UNKNOWN = ErrorRow(None, None, _R, "unknown", _UNKNOWN, odd=True, tell=True)
+TEMPORARY = ErrorRow(None, None, _R, "temporary", _TEMPORARY)  # HTTP 5xx: the window ends it
+TOO_MANY = ErrorRow(None, None, _L, "rate_limit", _RATE)  # HTTP 429, with whatever code
+PROOF = ErrorRow(100, None, _S, "app_secret", _PROOF)  # the same code as a malformed message; the words tell
 UNAUTHORIZED = ErrorRow(None, None, _S, "token", _RENEW)
+
+REMEDIES: dict[str, str] = {row.slug: row.remedy for row in (*TABLE, UNKNOWN, PROOF)}
+BY_HAND = frozenset(row.slug for row in TABLE if row.by_hand)
 
 _BY_PAIR: dict[tuple[int | None, int | None], ErrorRow] = {(row.code, row.subcode): row for row in TABLE}
 _BY_SUBCODE: dict[int, ErrorRow] = {row.subcode: row for row in TABLE if row.subcode and row.subcode > 1_000_000}
+_WIDE = 100  # a code of so many meanings that without a subcode that we know it means nothing final
 
 
 def classify(status: int, code: int | None, subcode: int | None, transient: bool = False) -> ErrorRow:
-    """The row for an answer of the Graph API; never fails. `transient` is Meta's own `is_transient`."""
-    row = _BY_PAIR.get((code, subcode)) or _BY_SUBCODE.get(subcode or 0) or _BY_PAIR.get((code, None))
+    """The row for an answer of the Graph API; never fails. `transient` is Meta's own `is_transient`.
+
+    Final is only what the table calls so: what is not in it is tried again."""
+    row = _BY_PAIR.get((code, subcode)) or _BY_SUBCODE.get(subcode or 0)
+    if row is None and not (code == _WIDE and subcode):
+        row = _BY_PAIR.get((code, None))
     if row is not None:
         return row
+    if status == 429:
+        return TOO_MANY
     if status >= 500 or transient:
         return TEMPORARY
-    if code is None and status == 429:
-        return TOO_MANY
     return UNAUTHORIZED if code is None and status == 401 else UNKNOWN

@@ -25,12 +25,13 @@ from bot.core.dialogue import QuickReply
 from bot.core.errors import SendError
 from bot.core.messages import Platform
 from bot.meta.access import Access, Pair
-from bot.meta.limits import METADATA_CHARACTERS, QUICK_REPLIES, QUICK_REPLY_TITLE, ErrorRow, classify
+from bot.meta.limits import METADATA_CHARACTERS, PROOF, QUICK_REPLIES, QUICK_REPLY_TITLE, ErrorRow, classify
 from bot.meta.split import truncate
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 ACTION_TIMEOUT = aiohttp.ClientTimeout(total=2)
 _USAGE, _BY_CASE = ("X-App-Usage", "X-Page-Usage"), "X-Business-Use-Case-Usage"
+_READING = ("pages",)
 _LONGEST_REGAIN = 24 * 60  # minutes that are believed; Meta's own hours are fewer
 
 
@@ -70,6 +71,7 @@ class GraphError(SendError):
         self.subcode = subcode
         self.retry_after = retry_after
         self.usage = usage or Usage()
+        self.named = "/".join(str(part) for part in (code, subcode) if part is not None) or f"HTTP {status}"
         self.proof = proof  # Meta takes the token, and not its proof by the application's secret
 
 
@@ -164,6 +166,10 @@ class SendApi:
         """Any other call: thread control, subscription."""
         return (await self._call("POST", path, body=body)).data
 
+    def noted(self, usage: Usage, sending: bool) -> None:
+        """Called with what each answer says of our use, errors too; `sending`: it answers a message or an action. Does nothing
+        here."""
+
     async def _call(
         self,
         method: str,
@@ -213,6 +219,8 @@ class SendApi:
                 allow_redirects=False,
             ) as response:
                 raw = await response.read()
+                # Reading is counted apart from sending; what the sends may still do is not told by it.
+                self.noted(usage(response.headers, () if method == "POST" else _READING), method == "POST")
                 return _read(response.status, response.headers, raw)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise GraphDown(f"no connection: {type(error).__name__}") from None
@@ -257,20 +265,22 @@ def _read(status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:
         return _Answer(data, usage(headers))
     error = error if isinstance(error, dict) else {}
     code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
+    proof = code == 100 and "appsecret_proof" in str(error.get("message"))
     raise GraphError(
-        classify(status, code, subcode, error.get("is_transient") is True),
+        PROOF if proof else classify(status, code, subcode, error.get("is_transient") is True),
         status,
         code,
         subcode,
         _seconds(headers.get("Retry-After")),
         usage(headers),
         str(error.get("fbtrace_id") or "")[:40],
-        code == 100 and "appsecret_proof" in str(error.get("message")),
+        proof,
     )
 
 
-def usage(headers: Mapping[str, str]) -> Usage:
-    """Read X-App-Usage, X-Page-Usage and X-Business-Use-Case-Usage; what cannot be read counts as nothing."""
+def usage(headers: Mapping[str, str], without: tuple[str, ...] = ()) -> Usage:
+    """Read X-App-Usage, X-Page-Usage and X-Business-Use-Case-Usage; what cannot be read counts as nothing. `without`: types of
+    the last one that are passed over."""
     given = [text for name in _USAGE if (text := headers.get(name)) is not None]
     cases = headers.get(_BY_CASE)
     if not given and cases is None:
@@ -278,7 +288,7 @@ def usage(headers: Mapping[str, str]) -> Usage:
     entries: list[Any] = [_object(text) for text in given]
     for uses in _object(cases).values():
         entries.extend(uses if isinstance(uses, list) else [])
-    entries = [entry for entry in entries if isinstance(entry, dict)]
+    entries = [entry for entry in entries if isinstance(entry, dict) and entry.get("type") not in without]
     names = ("call_count", "total_time", "total_cputime")
     counts = [count for entry in entries for name in names if (count := _int(entry.get(name))) is not None]
     return Usage(

@@ -19,6 +19,13 @@ CLOSED_AGENT = (
     "Il faut attendre que la personne écrive de nouveau."
 )
 
+TOO_OLD_BOT = "Ce message n’a pas pu partir en 24 heures\u00a0: il n’est plus répété. Un agent a la demande."
+TOO_OLD_AGENT = "Ce message n’a pas pu partir en 7 jours\u00a0: il n’est plus répété."
+TOO_OLD_EMERGENCY = (
+    "La réponse d’urgence n’a pas pu partir en 24 heures\u00a0: elle n’est plus répétée. "
+    "Un agent doit joindre la personne."
+)
+
 
 class WindowClosed(ValueError):
     """The message may no longer leave; the text says why, in French."""
@@ -36,6 +43,12 @@ def tag(author: str, last_person_at: Optional[datetime], now: datetime) -> Optio
     if human and age is not None and age < HUMAN:
         return HUMAN_AGENT
     raise WindowClosed(CLOSED_AGENT if human else CLOSED_BOT)
+
+
+def outlived(author: str, created_at: datetime, now: datetime) -> bool:
+    """Whether a message has waited for as long as any window lasts: then nobody tries it any more, however often the
+    person has written since, and whatever hinders it."""
+    return now - created_at >= (HUMAN if author == "agent" else STANDARD)
 
 
 def closes_at(author: str, last_person_at: datetime) -> datetime:

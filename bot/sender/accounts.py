@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
 import random
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import aiohttp
 
 from bot.core.clock import Clock
-from bot.meta.limits import ErrorRow
-from bot.meta.send_api import GraphError, SendApi
+from bot.meta.send_api import GraphError, SendApi, Usage
+from bot.sender.budget import Budget
 from bot.sender.deps import SenderDeps, Timing
 from bot.sender.measured import MeasuredApi
 from bot.sender.ports import OutboxStore
@@ -24,17 +28,31 @@ UNKNOWN_REMEDY = (
 )
 
 
-def backoff(attempts: int, timing: Timing, rng: random.Random, longest: float | None = None) -> timedelta:
-    """The wait after `attempts` failures before this one: doubled each time, with jitter, never over the longest."""
+_TROUBLE_EVERY = 60.0  # seconds after which the store hears of the same trouble again
+
+
+def backoff(
+    attempts: int, timing: Timing, rng: random.Random, longest: float | None = None, first: float = 0.0
+) -> timedelta:
+    """The wait after `attempts` failures before this one: doubled each time, with jitter, never over the longest.
+
+    `first`: seconds that the first one takes at least."""
     longest = timing.longest_retry if longest is None else longest
-    delay: float = min(longest, timing.first_retry * 2.0 ** min(attempts, 30))
+    delay: float = min(max(longest, first), max(first, timing.first_retry) * 2.0 ** min(attempts, 30))
     return timedelta(seconds=delay * rng.uniform(0.5, 1.0))
 
 
 class Clients:
     """The clients of one lane (as metrics call it), on connections of their own."""
 
-    def __init__(self, deps: SenderDeps, connections: int, timeout: float, lane: str) -> None:
+    def __init__(
+        self,
+        deps: SenderDeps,
+        connections: int,
+        timeout: float,
+        lane: str,
+        told: Callable[[str, Usage, bool], None],
+    ) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -44,6 +62,7 @@ class Clients:
             a.id: MeasuredApi(
                 deps.metrics,
                 lane,
+                functools.partial(told, a.id),
                 self._session,
                 deps.graph_url,
                 a.page_id,
@@ -70,15 +89,27 @@ class Clients:
 class Accounts:
     """Stops and pauses, as this process knows them; the store tells the other senders."""
 
-    def __init__(self, store: OutboxStore, clock: Clock, timing: Timing, rng: random.Random) -> None:
+    def __init__(
+        self, store: OutboxStore, clock: Clock, timing: Timing, rng: random.Random, budget: Budget, ids: Sequence[str]
+    ) -> None:
         self._store, self._clock, self._timing, self._rng = store, clock, timing, rng
+        self._budget, self._ids = budget, ids
         self.stopped: dict[str, str] = {}
         self._paused: dict[str, datetime] = {}
         self._streak: dict[str, int] = {}
+        self._troubles: dict[tuple[str, str], float] = {}
+        self._tasks: set[asyncio.Task[datetime]] = set()
 
     def share(self, other: Accounts) -> None:
         """Know what the other lane's view knows; only the store is one's own."""
         self.stopped, self._paused, self._streak = other.stopped, other._paused, other._streak
+        self._troubles = other._troubles
+
+    async def close(self) -> None:
+        """Drop what is being noted."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def learn(self, stopped: dict[str, str]) -> None:
         """What all senders know is stopped."""
@@ -104,8 +135,23 @@ class Accounts:
     async def works(self, account: str) -> None:
         """A send went through."""
         self._streak.pop(account, None)
+        self._budget.use.works(account)
         if account in self.stopped:
             await self.resume(account)
+
+    async def trouble(self, account: str, error: GraphError) -> None:
+        """Meta refused what an operator should look at: one alert line a minute and code, and a note for `doctor`."""
+        key, now = (account, error.named), time.monotonic()
+        if now - self._troubles.get(key, -_TROUBLE_EVERY) < _TROUBLE_EVERY:
+            return
+        self._troubles[key] = now
+        log.error(
+            "account %s: Meta refuses with code %s (%s): %s", account, error.named, error.row.slug, error.row.remedy
+        )
+        try:
+            await self._store.note_trouble(account, error.row.slug, error.named)
+        except Exception as fault:  # the log has it
+            log.warning("account %s: trouble not noted (%s)", account, type(fault).__name__)
 
     async def resume(self, account: str) -> None:
         """It works again."""
@@ -115,19 +161,35 @@ class Accounts:
         await self._store.resume_account(account)
 
     async def rate_limited(self, account: str, error: GraphError) -> datetime:
-        """Pause for as long as Meta says, else ever longer; returns the end."""
-        if error.row.slug == "tag_abuse":
-            log.error("account %s slowed down (%s): %s", account, error.row.slug, error.row.remedy)
+        """Pause for as long as Meta says, else ever longer; returns the end. Afterwards one message tries alone."""
+        what = error.row
+        if what.halves:
+            self._budget.halve(account)
         streak = self._streak.get(account, 0)
         running = self.paused_until(account)
         if running is None:  # sends that were under way when the pause began do not lengthen it
             self._streak[account] = streak + 1
         asked = max(error.retry_after or 0.0, error.usage.regain.total_seconds())
         wait = timedelta(seconds=min(asked, self._timing.longest_pause))
-        until = self._clock.now() + (wait or backoff(streak, self._timing, self._rng))
+        longest = self._timing.longest_unasked_pause
+        until = self._clock.now() + (
+            wait or backoff(streak, self._timing, self._rng, max(longest, what.first_wait), what.first_wait)
+        )
         if not wait and running is not None:
             return running
+        for other in (*self._ids, account) if what.whole_app else (account,):
+            self._budget.limited(other)
+            if other != account:
+                await self.pause(other, until)
         return await self.pause(account, until)
+
+    def rest(self, account: str, regain: timedelta) -> None:
+        """Meta's headers say that nothing more is taken for so long: known here at once, and noted for the others."""
+        until = self._clock.now() + min(regain, timedelta(seconds=self._timing.longest_pause))
+        self._budget.limited(account)
+        task = asyncio.get_running_loop().create_task(self.pause(account, until))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def pause(self, account: str, until: datetime) -> datetime:
         """No reply before `until`; a longer pause stays."""
@@ -136,10 +198,8 @@ class Accounts:
             return running
         log.warning("account %s paused until %s", account, until.isoformat())
         self._paused[account] = until
-        await self._store.pause_account(account, until)
+        try:
+            await self._store.pause_account(account, until)
+        except Exception as fault:  # this process keeps to it in any case
+            log.warning("account %s: pause not noted (%s)", account, type(fault).__name__)
         return until
-
-
-def given_up(row: ErrorRow) -> str:
-    """The remedy for what was tried too often."""
-    return f"L’envoi a échoué trop souvent et n’est plus répété. {row.remedy}"

@@ -1,42 +1,50 @@
 """Who may send in this second: the store shares the ceiling among senders, emergencies go first, and nobody sends faster
-than Meta's own account of our use allows."""
+than Meta's own account of our use allows.
+
+An emergency waits for the ceiling for `Timing.emergency_budget_wait` at most, whatever the store says or does not say: then it is
+sent. Whether that is too much, Meta's refusal tells better than a count that may be wrong.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from typing import Any
 
-from bot.core.clock import Clock
 from bot.meta.send_api import Usage
 from bot.sender.deps import Timing
 from bot.sender.ports import OutboxStore
+from bot.sender.use import Use
 
 log = logging.getLogger("planton.sender")
 _BATCH = 10
 _AHEAD = 40  # one permit in so many of the ceiling may be taken before its row is there
-CALM, BUSY, FULL = 70, 75, 100  # percent of what Meta allows
-_FORGOTTEN = 300.0  # seconds after which what Meta told counts no more
+_TOLD_EVERY = 10.0  # seconds between two lines of the log about the same account
 
 
 class Budget:
-    """Permits to send. One asks the store for several waiting rows at once; what a second leaves over is dropped."""
+    """Permits to send. One asks the store for several waiting rows at once; what a second leaves over is dropped.
 
-    def __init__(
-        self, store: OutboxStore, emergency_store: OutboxStore, clock: Clock, timing: Timing, ceiling: int
-    ) -> None:
+    `unpermitted`: emergencies that left without a permit, by why: `ceiling`, or `store` (it failed, or did not answer).
+    """
+
+    def __init__(self, store: OutboxStore, emergency_store: OutboxStore, timing: Timing, ceiling: int) -> None:
         self._store, self._emergency_store = store, emergency_store
-        self._clock, self._timing, self._ceiling = clock, timing, ceiling
+        self._timing, self._ceiling = timing, ceiling
+        self.use = Use(ceiling)
+        self.unpermitted: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: Counter[str] = Counter()
         self._emergencies: Counter[str] = Counter()
-        self._left: dict[str, tuple[int, int]] = {}  # account → (second, permits)
+        self._left: dict[str, tuple[float, int]] = {}  # account → (until when, by the monotonic clock; permits)
         self._recent: dict[str, deque[float]] = defaultdict(deque)
-        self._gap: dict[str, float] = {}  # account → seconds between replies, while Meta says that we ask much
         self._next: dict[str, float] = {}
         self._told: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def note(self, account: str) -> None:
         """A message leaves now."""
@@ -55,31 +63,43 @@ class Budget:
     # What Meta says of our use
 
     def used(self, account: str, usage: Usage) -> None:
-        """What Meta's headers say: so much of what it allows is used. From 75 % on, replies leave ever more slowly: at the
-        ceiling at 75 %, one a second at 100 % (each percent takes the same part away). Emergencies never wait for it."""
-        now, gap = time.monotonic(), self._gap.get(account)
-        if not usage.told:
-            if gap is not None and now - self._told[account] > _FORGOTTEN:
-                del self._gap[account]
-            return
-        self._told[account] = now
-        if usage.percent < BUSY:
-            if gap is not None and usage.percent >= CALM:
-                self._gap[account] = 1 / self._ceiling
-            elif gap is not None:
-                del self._gap[account]
-                log.warning(
-                    "account %s: Meta counts %d %% of its limit, replies as fast as ever", account, usage.percent
-                )
-            return
-        if gap is None:
-            log.warning("account %s: Meta counts %d %% of its limit, replies slow down", account, usage.percent)
-        spare = max(0.0, (FULL - usage.percent) / (FULL - BUSY))
-        self._gap[account] = 1 / self._ceiling**spare
+        """What Meta's headers say, of whatever call; the other senders hear of it through the store."""
+        self.use.told(account, usage)
+        self._tell(account)
+
+    def halve(self, account: str) -> None:
+        """Half as fast, for an hour; by all senders."""
+        self.use.halve(account)
+        self._tell(account)
+
+    def limited(self, account: str) -> None:
+        """Meta refuses for now: when the pause is over, one message tries whether it still does."""
+        self.use.limited(account)
+        self._next.pop(account, None)
 
     def gap(self, account: str) -> float:
         """Seconds from one reply to the next that Meta's account of our use asks for; 0: as fast as the ceiling."""
-        return self._gap.get(account, 0.0)
+        return self.use.gap(account)
+
+    def _tell(self, account: str) -> None:
+        if (news := self.use.news(account)) is None:
+            return
+        with contextlib.suppress(RuntimeError):  # no loop runs: nobody to share with
+            task = asyncio.get_running_loop().create_task(self._keep(account, *news))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self, account: str, percent: int | None, slowed_to: int | None, lasts: float) -> None:
+        try:
+            await self._store.note_usage(account, percent, slowed_to, lasts)
+        except Exception as error:  # this process slows down in any case
+            log.warning("account %s: its use not noted (%s)", account, type(error).__name__)
+
+    async def close(self) -> None:
+        """Drop what is being noted."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # Permits
 
@@ -92,7 +112,7 @@ class Budget:
         return [
             account
             for account, waiting in self._waiting.items()
-            if waiting >= min(self.share(), max(1, int(0.25 / self._gap.get(account, 0.001))))
+            if waiting >= min(self.share(), max(1, int(0.25 * (self.use.pace(account) or 1000))))
         ]
 
     async def take(self, account: str, go_on: Callable[[], bool]) -> bool:
@@ -113,8 +133,8 @@ class Budget:
 
     def _pause(self, account: str) -> float:
         """Seconds until a permit is worth asking for again."""
-        longest, gap = self._timing.budget_step, self._gap.get(account)
-        if gap is None or self._emergencies[account]:
+        longest = self._timing.budget_step
+        if self.use.pace(account) is None or self._emergencies[account]:
             return longest
         wait = self._next.get(account, 0.0) - time.monotonic()
         return min(wait, longest) if wait > 0 else longest
@@ -123,10 +143,10 @@ class Budget:
         """Take a permit that this process has already."""
         if self._emergencies[account] or not self._spaced(account):
             return False
-        second, left = self._left.get(account, (0, 0))
-        if left <= 0 or second != int(self._clock.now().timestamp()):
+        until, left = self._left.get(account, (0.0, 0))
+        if left <= 0 or time.monotonic() >= until:
             return False
-        self._left[account] = (second, left - 1)
+        self._left[account] = (until, left - 1)
         self._leaves(account)
         return True
 
@@ -135,37 +155,75 @@ class Budget:
             return False
         if self._at_hand(account):
             return True
-        now = self._clock.now()
         # Under way as fast as this, the second will need more: a store that is asked for each costs as much as a send.
         ahead = min(self._ceiling // _AHEAD, self.rate(account) // 4)
         wanted = max(1, ahead, min(_BATCH, self._waiting[account]))
-        got = await self._store.take_budget(account, now, wanted, False)
-        if got > 0:
-            self._left[account] = (int(now.timestamp()), got - 1)
+        asked = time.monotonic()  # before the store looks at its clock: what is left of the second is never overrated
+        got = await self._store.take_budget(account, wanted, False)
+        if got.count > 0:
+            self._left[account] = (asked + got.lasts, got.count - 1)
             self._leaves(account)
-        return got > 0
+        return got.count > 0
 
     def _spaced(self, account: str) -> bool:
-        return account not in self._gap or time.monotonic() >= self._next.get(account, 0.0)
+        return self.use.pace(account) is None or time.monotonic() >= self._next.get(account, 0.0)
 
     def _leaves(self, account: str) -> None:
-        if account in self._gap:
-            self._next[account] = time.monotonic() + self._gap[account]
+        if gap := self.use.gap(account):
+            self._next[account] = time.monotonic() + gap
 
     async def take_emergency(self, account: str) -> None:
-        """Wait for a permit out of the whole ceiling."""
+        """Wait for a permit out of the whole ceiling; without one, go on after `emergency_budget_wait` seconds."""
         self._emergencies[account] += 1
         try:
-            while True:
-                if await self._emergency_store.take_budget(account, self._clock.now(), 1, True):
-                    return
-                await asyncio.sleep(self._timing.budget_step)
+            why = await self._emergency_permit(account)
         finally:
             self._emergencies[account] -= 1
+        if why:
+            self._unpermitted(account, why)
+
+    async def _emergency_permit(self, account: str) -> str:
+        """Empty, or why there was none."""
+        end = time.monotonic() + self._timing.emergency_budget_wait
+        while True:
+            # Not `asyncio.timeout`: a connection that hangs may take its time to be cancelled, and is not waited for.
+            asking = asyncio.create_task(self._asked(account))
+            self._tasks.add(asking)
+            asking.add_done_callback(self._tasks.discard)
+            try:
+                await asyncio.wait((asking,), timeout=max(0.0, end - time.monotonic()))
+            finally:
+                hangs = not asking.done() and asking.cancel()
+            granted = None if hangs else asking.result()
+            if granted:
+                return ""
+            why = "store" if granted is None else "ceiling"
+            if hangs:
+                return why
+            if time.monotonic() + self._timing.budget_step >= end:
+                return why
+            await asyncio.sleep(self._timing.budget_step)
+
+    async def _asked(self, account: str) -> int | None:
+        """How many permits (0 or 1) the store gave; None: it failed."""
+        try:
+            return (await self._emergency_store.take_budget(account, 1, True)).count
+        except Exception as error:  # the emergency goes on all the same
+            log.warning("account %s: no permit asked for (%s)", account, type(error).__name__)
+            return None
 
     async def take_alone(self, account: str) -> None:
-        """Without any store: keeps this process alone under the ceiling."""
-        while True:
-            if self.rate(account) < self._ceiling:
+        """Without any store: keeps this process alone under the ceiling, for as long as an emergency waits for it."""
+        end = time.monotonic() + self._timing.emergency_budget_wait
+        while self.rate(account) >= self._ceiling:
+            if time.monotonic() >= end:
+                self._unpermitted(account, "ceiling")
                 return
             await asyncio.sleep(self._timing.budget_step)
+
+    def _unpermitted(self, account: str, why: str) -> None:
+        self.unpermitted[why] += 1
+        now = time.monotonic()
+        if now - self._told.get(account, -_TOLD_EVERY) >= _TOLD_EVERY:
+            self._told[account] = now
+            log.warning("account %s: emergencies leave without waiting for the ceiling any longer (%s)", account, why)

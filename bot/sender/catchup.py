@@ -17,7 +17,7 @@ from bot.core.errors import SendError
 from bot.core.messages import Echo, Event, Platform
 from bot.meta import conversations
 from bot.meta.conversations import Reader, Said, Thread
-from bot.meta.limits import Verdict
+from bot.meta.limits import UNKNOWN, Verdict
 from bot.meta.payloads import parse
 from bot.meta.send_api import GraphError, SendApi
 from bot.sender.deps import SenderAccount
@@ -168,7 +168,7 @@ class _OneWalk:
         try:
             await self._thread(thread, since, asked)
         except GraphError as error:
-            if error.row.verdict is not Verdict.FINAL:
+            if error.row.verdict is not Verdict.FINAL and error.row.slug != UNKNOWN.slug:
                 raise
             log.warning("a thread of account %s is not readable: %s", self._account, error)
             self._outcome.unreadable += 1

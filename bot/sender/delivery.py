@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -15,9 +15,9 @@ from bot.core.errors import SendError
 from bot.core.outbox import EMERGENCY
 from bot.meta import metadata
 from bot.meta.limits import Verdict
-from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi, Usage
+from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi
 from bot.meta.split import split
-from bot.sender.accounts import UNKNOWN_ACCOUNT, UNKNOWN_REMEDY, Accounts, Clients, backoff, given_up
+from bot.sender.accounts import UNKNOWN_ACCOUNT, UNKNOWN_REMEDY, Accounts, Clients, backoff
 from bot.sender.budget import Budget
 from bot.sender.deps import SenderDeps
 from bot.sender.ports import OutboxStore, Row
@@ -25,18 +25,19 @@ from bot.sender.ports import OutboxStore, Row
 log = logging.getLogger("planton.sender")
 T = TypeVar("T")
 _EMPTY = "Le message est vide\u00a0: rien n’a été envoyé."
-_INTERNAL = "Une erreur interne empêche l’envoi. Signalez-la à l’exploitant avec l’heure du message."
-_OWN_FAULTS = 20
 _CALM = 5  # messages in the last second and account: from there on, each message is one call
 _AFTER_A_CRASH = 4  # times the usual wait for an echo
 
 
 class Dangers:
-    """Conversations to which this sender has just begun to send an emergency reply."""
+    """Conversations in which an emergency reply has just been queued, by whomever, or sets out here.
 
-    def __init__(self, lasts: float) -> None:
-        self._lasts = lasts
+    `hears`: whether what others queue is heard at present; while it is not, any conversation may be one of them."""
+
+    def __init__(self, lasts: float, hears: Callable[[], bool] = lambda: True) -> None:
+        self._lasts, self._hears = lasts, hears
         self._begun: dict[int, float] = {}  # oldest first
+        self._any = -math.inf
 
     def begins(self, conversation: int) -> None:
         """One sets out."""
@@ -46,9 +47,22 @@ class Dangers:
         while (oldest := next(iter(self._begun))) != conversation and now - self._begun[oldest] > self._lasts:
             del self._begun[oldest]
 
+    def anywhere(self) -> None:
+        """Nobody listened for a while."""
+        self._any = time.monotonic()
+
+    async def listen(self, told: AsyncIterator[int | None]) -> None:
+        """Take in what `OutboxStore.dangers` tells, for ever."""
+        async for conversation in told:
+            if conversation is None:
+                self.anywhere()
+            else:
+                self.begins(conversation)
+
     def lately(self, conversation: int) -> bool:
-        """Whether one set out within `lasts` seconds."""
-        return time.monotonic() - self._begun.get(conversation, -math.inf) <= self._lasts
+        """Whether there was one within `lasts` seconds, or may have been."""
+        begun = max(self._any, self._begun.get(conversation, -math.inf))
+        return time.monotonic() - begun <= self._lasts or not self._hears()
 
 
 class Delivery:
@@ -95,11 +109,8 @@ class Delivery:
             attempt.done.set()
 
     async def broke(self, row: Row) -> None:
-        """The attempt ended in a fault of our own: again later, and not for ever."""
-        if row.attempts >= _OWN_FAULTS:
-            await self._fail(row, "internal", _INTERNAL)
-            return
-        at = self._clock.now() + backoff(row.attempts, self._timing, self._deps.rng)
+        """The attempt ended in a fault of our own: again later, ever more seldom."""
+        at = self._clock.now() + backoff(row.attempts, self._timing, self._deps.rng, self._longest(row, odd=True))
         await self._keep(row, lambda: self._store.retry(row, at, "internal", maybe_sent=True))
 
     # Outcomes
@@ -109,33 +120,41 @@ class Delivery:
         log.warning("row %d failed: %s", row.id, slug)
         await self._keep(row, lambda: self._store.failed(row, slug, remedy))
 
-    async def _retry(self, row: Row, slug: str, at: datetime | None = None) -> None:
+    async def _retry(self, row: Row, slug: str, at: datetime | None = None, odd: bool = False) -> None:
         self._count(row, "retried")
-        longest = self._timing.longest_emergency_retry if row.lane == EMERGENCY else None
-        when = at or self._clock.now() + backoff(row.attempts, self._timing, self._deps.rng, longest)
+        when = at or self._clock.now() + backoff(row.attempts, self._timing, self._deps.rng, self._longest(row, odd))
         log.info("row %d again at %s: %s", row.id, when.isoformat(), slug)
         await self._keep(row, lambda: self._store.retry(row, when, slug))
+
+    def _longest(self, row: Row, odd: bool) -> float:
+        """Seconds that waits grow to; for how long it is tried is the claim's affair, not that of how often."""
+        if row.lane == EMERGENCY:
+            return self._timing.longest_emergency_retry
+        return self._timing.longest_odd_retry if odd else self._timing.longest_retry
 
     async def _refused(self, row: Row, error: GraphError) -> None:
         """Act on Meta's error as the table says."""
         log.warning("row %d refused: %s", row.id, error)
-        what, verdict = error.row, error.row.verdict
-        if verdict is Verdict.FINAL or (verdict is Verdict.RETRY and row.attempts + 1 >= what.tries):
-            await self._fail(row, what.slug, what.remedy if verdict is Verdict.FINAL else given_up(what))
-        elif verdict is Verdict.RETRY:
-            await self._retry(row, what.slug)
-        elif verdict is Verdict.RATE:
-            until = await self._accounts.rate_limited(row.account, error)
-            await self._retry(row, what.slug, None if row.lane == EMERGENCY else until)
-        elif verdict is Verdict.STOP:
-            await self._accounts.stop(row.account, what.slug, what.remedy)
-            # Due later, not at once: the next probe should try another row, in case it is this one's own fault.
-            await self._retry(row, what.slug)
-        elif self._clock.now() - row.created_at >= timedelta(seconds=self._timing.control_limit):
+        what, urgent, now = error.row, row.lane == EMERGENCY, self._clock.now()
+        again: datetime | None = None
+        if what.tell:
+            await self._accounts.trouble(row.account, error)
+        if what.verdict is Verdict.FINAL:
             await self._fail(row, what.slug, what.remedy)
-        else:
-            again = self._clock.now() + timedelta(seconds=self._timing.control_retry)
-            await self._retry(row, what.slug, again)
+            return
+        if what.verdict is Verdict.RATE:
+            until = await self._accounts.rate_limited(row.account, error)
+            again = None if urgent else until
+        elif what.verdict is Verdict.STOP:
+            # Due later, not at once: the next probe should try another row, in case it is this one's own fault.
+            await self._accounts.stop(row.account, what.slug, what.remedy)
+            if urgent and what.by_hand and row.attempts:  # tried at once, then seldom: each call may prolong the block
+                again = now + timedelta(seconds=self._timing.blocked_emergency_retry)
+        elif what.verdict is Verdict.WAIT_CONTROL and not urgent:
+            again = now + timedelta(seconds=self._timing.control_retry)
+        elif urgent and what.odd and not row.attempts:
+            again = now
+        await self._retry(row, what.slug, again, what.odd)
 
     async def _keep(self, row: Row, write: Callable[[], Awaitable[bool]]) -> None:
         """Write an outcome; what already happened at Meta must not be forgotten over a hiccup of the database."""
@@ -161,18 +180,20 @@ class Delivery:
         if row.lane == EMERGENCY or rate >= _CALM or rate * 2 >= self._deps.ceiling or self._budget.gap(row.account):
             return
         for action in ("mark_seen", "typing_on"):
-            task = asyncio.create_task(_courtesy(api, row.person, action, done))
+            task = asyncio.create_task(self._courtesy(row, api, action, done))
             self._courtesies.add(task)
             task.add_done_callback(self._courtesies.discard)
 
-
-async def _courtesy(api: SendApi, person: str, action: str, done: asyncio.Event) -> None:
-    try:
-        await api.action(person, action)
-        if action == "typing_on" and done.is_set():  # overtaken by the answer: let no bubble stand behind it
-            await api.action(person, "typing_off")
-    except SendError:
-        log.debug("%s not taken", action)
+    async def _courtesy(self, row: Row, api: SendApi, action: str, done: asyncio.Event) -> None:
+        try:
+            await api.action(row.person, action)
+            if action == "typing_on" and done.is_set():  # overtaken by the answer: let no bubble stand behind it
+                await api.action(row.person, "typing_off")
+        except GraphError as error:
+            if error.row.verdict is Verdict.RATE:  # the message itself would be refused too, and count
+                await self._accounts.rate_limited(row.account, error)
+        except SendError:
+            log.debug("%s not taken", action)
 
 
 class _Attempt:
@@ -201,7 +222,7 @@ class _Attempt:
         if not await self._may_leave():
             return False
         try:
-            mid, usage = await self._send(index)
+            mid = await self._send(index)
         except GraphTimeout as error:
             log.warning("row %d: %s", row.id, error)
             return await self._lost(index)
@@ -210,15 +231,9 @@ class _Attempt:
             await self._d._retry(row, "graph_down")
             return False
         except GraphError as error:
-            self._d._budget.used(row.account, error.usage)
             await self._d._refused(row, error)
             return False
-        self._d._budget.used(row.account, usage)
-        went = await self._went(index, mid)
-        if usage.regain:
-            limit = min(usage.regain.total_seconds(), self._d._timing.longest_pause)
-            await self._d._accounts.pause(row.account, self._d._clock.now() + timedelta(seconds=limit))
-        return went
+        return await self._went(index, mid)
 
     async def _may_leave(self) -> bool:
         """Permit, account and row are good at this moment; else the row was handed back or is no longer ours."""
@@ -249,13 +264,12 @@ class _Attempt:
         closed = account in accounts.stopped or accounts.paused_until(account) is not None
         return not self._d._stopping() and (self._probe or not closed)
 
-    async def _send(self, index: int) -> tuple[str, Usage]:
+    async def _send(self, index: int) -> str:
         row, last = self._row, index == len(self._parts) - 1
         mark = metadata.make(self._d._deps.metadata_key, row.id, index)
         message = Outgoing(self._parts[index], row.quick_replies if last else (), row.tag, mark)
         self._d._budget.note(row.account)
-        result = await self._api.send(row.platform, row.person, message)
-        return result.message_id, result.usage
+        return (await self._api.send(row.platform, row.person, message)).message_id
 
     async def _went(self, index: int, mid: str) -> bool:
         row, d = self._row, self._d

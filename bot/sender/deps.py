@@ -28,10 +28,14 @@ class Timing:
 
     first_retry: float = 1.0  # the longest first step; then doubled each time
     longest_retry: float = 60.0
+    longest_odd_retry: float = (
+        900.0  # what hardly passes by itself: a code that nobody knows, a permission, our own fault
+    )
     longest_emergency_retry: float = 5.0
+    blocked_emergency_retry: float = 120.0  # while Meta blocks the page for its conduct: each call may prolong that
     longest_pause: float = 3600.0  # what is believed of Meta's own headers
+    longest_unasked_pause: float = 300.0  # where they say nothing
     control_retry: float = 60.0  # while another app owns the thread
-    control_limit: float = 24 * 3600.0
     echo_wait: float = 5.0  # after a lost answer
     echo_step: float = 0.2
     probe_every: float = 10.0  # of a stopped account
@@ -43,6 +47,7 @@ class Timing:
     claim_gap: float = 0.06  # from one claim of replies to the next, so that what comes at once is claimed together
     budget_step: float = 0.05
     budget_wait: float = 20.0  # then the row is handed back
+    emergency_budget_wait: float = 1.8  # then it is sent all the same
     send_timeout: float = 15.0
     emergency_send_timeout: float = 8.0
     grace: float = 5.0  # for what is under way when the sender ends

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from bot.core.messages import Platform
 from bot.core.trace import Trace, begin
-from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi, SendResult
+from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi, SendResult, Usage
 from bot.sender.ports import Row
 from bot.watch import spans
 from bot.watch.sender import OK, SenderMetrics
@@ -29,22 +30,26 @@ def handling(row: Row, now: datetime) -> None:
 
 
 class MeasuredApi(SendApi):
-    """Counts sends by result, and what Meta says of our use."""
+    """Counts sends by result, and tells what each answer says of our use, whatever was asked."""
 
-    def __init__(self, metrics: SenderMetrics, lane: str, *args: Any) -> None:
+    def __init__(self, metrics: SenderMetrics, lane: str, told: Callable[[Usage, bool], None], *args: Any) -> None:
         super().__init__(*args)
-        self._metrics, self._lane = metrics, lane
+        self._metrics, self._lane, self._told = metrics, lane, told
+
+    def noted(self, usage: Usage, sending: bool) -> None:
+        """As SendApi.noted."""
+        self._told(usage, sending)
 
     async def send(self, platform: Platform, recipient: str, message: Outgoing) -> SendResult:
         """As SendApi.send."""
-        start, result, percent = time.perf_counter(), "cancelled", 0
+        start, result = time.perf_counter(), "cancelled"
         with spans.inside("send", spans.CLIENT, lane=self._lane) as told:
             try:
                 sent = await super().send(platform, recipient, message)
-                result, percent = OK, sent.usage.percent
+                result = OK
                 return sent
             except GraphError as error:
-                result, percent = error.row.slug, error.usage.percent
+                result = error.row.slug
                 raise
             except GraphTimeout:
                 result = "timeout"
@@ -54,5 +59,5 @@ class MeasuredApi(SendApi):
                 raise
             finally:
                 told["result"] = result
-                self._metrics.asked(self._lane, result, time.perf_counter() - start, percent)
+                self._metrics.asked(self._lane, result, time.perf_counter() - start)
                 log.debug("send: %s", result)

@@ -47,7 +47,7 @@ class Pace:
                     rated += 1
                     asked = max(error.retry_after or 0.0, error.usage.regain.total_seconds())
                     self._rest(asked or min(300.0, 5.0 * 2**rated))
-                elif verdict is Verdict.RETRY and failed < _FAULT_TRIES and error.row.slug != "permission":
+                elif verdict is Verdict.RETRY and failed < _FAULT_TRIES and not error.row.odd:
                     failed += 1
                     self._rest(2.0**failed)
                 else:

@@ -7,7 +7,8 @@ Rules of a claim, all kept by the store in one statement:
   same lane family is still unsent; families are {emergency} and {reply, agent}: an emergency never waits for a reply;
 - `reply` and `agent` rows of a stopped or paused account are left alone, unless the claim names that account;
   `emergency` rows are always claimable: each is tried, whatever befell the account;
-- owner's version and window are checked again: a row that fails is cancelled there and not returned;
+- owner's version, window and age are checked again: a row that fails is cancelled there and not returned. Nothing is given up
+  for the number of its attempts: a row is tried until the window of its author is over, an emergency for 24 hours;
 - replies of the accounts in `full` are left alone: enough of them wait for the ceiling in this process already;
 - order: priority, then due time, then id;
 - a row whose id is in `held` is left alone: this very process is at it, even if its lease ran out meanwhile;
@@ -18,11 +19,11 @@ Every outcome is fenced by `row.lease`; a method returns False when the lease wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.core.outbox import OutboxRow
+from bot.core.outbox import OutboxRow, Permits
 
 Row = OutboxRow
 
@@ -93,10 +94,28 @@ class OutboxStore(Protocol):
         """The mid of an echo whose metadata (`bot.meta.metadata`) names this row and part, if one came."""
         ...
 
-    async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
-        """How many of `n` messages may leave in the second of `now`, over all senders of this account.
+    async def take_budget(self, account: str, n: int, emergency: bool) -> Permits:
+        """How many of `n` messages may leave in the present second of the store's own clock, over all senders of this account.
 
-        Without `emergency` at most nine tenths of the ceiling; with it, the whole ceiling."""
+        Without `emergency` at most nine tenths of the ceiling, and of what `note_usage` slowed it down to; with it, the whole
+        ceiling."""
+        ...
+
+    async def note_usage(self, account: str, percent: int | None, slowed_to: int | None, lasts: float) -> None:
+        """Meta says that so many percent of our limits are used (None: it said nothing); all senders together send
+        `slowed_to` replies a second for `lasts` seconds (None: as many as ever)."""
+        ...
+
+    async def note_trouble(self, account: str, slug: str, code: str) -> None:
+        """Meta refused what an operator should look at; `code`: as Meta named it, e.g. « 98765 » or « 613/1996 »."""
+        ...
+
+    def dangers(self) -> AsyncIterator[int | None]:
+        """Conversations in which an emergency reply is queued, as it happens; None: of any, nobody listened for a while."""
+        ...
+
+    def hears(self) -> bool:
+        """Whether `dangers` would tell at this moment."""
         ...
 
     async def wait(self, lanes: Sequence[str], timeout: float) -> None:

@@ -16,6 +16,8 @@ from aiohttp import web
 
 from bot.core.errors import SendError
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
+from bot.meta.limits import BY_HAND
+from bot.meta.send_api import Usage
 from bot.sender.accounts import UNKNOWN_ACCOUNT, Accounts, Clients
 from bot.sender.budget import Budget
 from bot.sender.delivery import Dangers, Delivery
@@ -27,7 +29,7 @@ from bot.watch.measures import written
 
 log = logging.getLogger("planton.sender")
 _BATCH = 32
-_OWN_FAULT = ("token", UNKNOWN_ACCOUNT)  # a read proves them gone; other stops show at a send only
+_OWN_FAULT = ("token", "app_secret", UNKNOWN_ACCOUNT)  # a read proves them gone; other stops show at a send only
 
 
 class _Lane:
@@ -79,23 +81,25 @@ class Sender:
     async def start(self) -> None:
         """Listen and begin to claim. Raises OSError when the port is taken."""
         deps, timing = self._deps, self._deps.timing
-        self._clients = Clients(deps, deps.concurrency, timing.send_timeout, "reply")
+        ids = [account.id for account in deps.accounts]
+        budget = self._budget = Budget(deps.store, deps.emergency_store, timing, deps.ceiling)
+        self._accounts = Accounts(deps.store, deps.clock, timing, deps.rng, budget, ids)
+        self._clients = Clients(deps, deps.concurrency, timing.send_timeout, "reply", self._told)
         slots, patience = deps.emergency_concurrency, timing.emergency_send_timeout
-        self._courier_clients = Clients(deps, slots, patience, "emergency")
-        self._door_clients = Clients(deps, slots, patience, "door")
-        self._accounts = Accounts(deps.store, deps.clock, timing, deps.rng)
-        budget = self._budget = Budget(deps.store, deps.emergency_store, deps.clock, timing, deps.ceiling)
-        ids = self._clients.ids()
+        self._courier_clients = Clients(deps, slots, patience, "emergency", self._told)
+        self._door_clients = Clients(deps, slots, patience, "door", self._told)
         deps.metrics.watch(
             self._counts,
             deps.ceiling,
             lambda: max((budget.rate(account) for account in ids), default=0) / deps.ceiling,
             lambda: len(self._held),
+            lambda: {account: budget.use.pace(account) or deps.ceiling for account in ids},
+            budget.unpermitted,
         )
         # Each lane writes stops and pauses through its own store.
-        urgent = Accounts(deps.emergency_store, deps.clock, timing, deps.rng)
+        urgent = Accounts(deps.emergency_store, deps.clock, timing, deps.rng, budget, ids)
         urgent.share(self._accounts)
-        dangers = Dangers(timing.renew_after)
+        dangers = self._dangers = Dangers(timing.renew_after, deps.emergency_store.hears)
         self._delivery = Delivery(
             deps, deps.store, self._clients, self._accounts, budget, self._counts, dangers, lambda: self._stopping
         )
@@ -121,6 +125,7 @@ class Sender:
             self._keeps(deps.emergency_store, True),
             self._keeps(deps.store, False),
             self._probes(),
+            self._listens(),
         )
         self._loops = [asyncio.create_task(lane) for lane in lanes]
         log.info("sender ready, %d accounts", len(deps.accounts))
@@ -139,11 +144,31 @@ class Sender:
         if self._runner is not None:
             await self._runner.cleanup()
             await self._delivery.close()
+            await self._accounts.close()
+            await self._budget.close()
             for clients in (self._clients, self._courier_clients, self._door_clients):
                 await clients.close()
 
     def _healthy(self) -> bool:
         return not self._stopping and all(not loop.done() for loop in self._loops)
+
+    def _told(self, account: str, usage: Usage, sending: bool) -> None:
+        """What an answer of Meta's says of our use, whatever was asked."""
+        if usage.told:
+            self._deps.metrics.told(account, usage.percent)
+        self._budget.used(account, usage)
+        if usage.regain and sending:
+            self._accounts.rest(account, usage.regain)
+
+    async def _listens(self) -> None:
+        """Hear of dangers that anybody queues."""
+        while True:
+            try:
+                await self._dangers.listen(self._deps.emergency_store.dangers())
+            except Exception as error:  # whatever ails the store, the loop must live
+                log.warning("dangers not heard of: %s", type(error).__name__)
+            self._dangers.anywhere()
+            await asyncio.sleep(self._deps.timing.emergency_poll)
 
     # Claiming
 
@@ -234,7 +259,7 @@ class Sender:
 
     async def _probe(self, account: str, slug: str) -> None:
         api = self._clients.get(account)
-        if api is None:
+        if api is None or slug in BY_HAND:
             return
         try:
             await api.me()

@@ -384,6 +384,7 @@ class Listener:
         self._events = {name: asyncio.Event() for name in self._channels}
         self._subscribers: list[asyncio.Queue[tuple[str, str]]] = []
         self._task: asyncio.Task[None] | None = None
+        self.listening = False  # what is notified now is heard
 
     def start(self) -> None:
         """Begin to listen in a task of the running loop."""
@@ -439,13 +440,20 @@ class Listener:
         async with connection:
             for name in self._channels:
                 await connection.execute(pgsql.SQL("LISTEN {}").format(pgsql.Identifier(name)))
-            for event in self._events.values():
-                event.set()  # something may have happened while nobody listened
-            for name in self._channels:
-                self._tell(name, "")
-            async for note in connection.notifies():
-                self._events[note.channel].set()
-                self._tell(note.channel, note.payload)
+            self.listening = True
+            try:
+                await self._hear(connection)
+            finally:
+                self.listening = False
+
+    async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        for event in self._events.values():
+            event.set()  # something may have happened while nobody listened
+        for name in self._channels:
+            self._tell(name, "")
+        async for note in connection.notifies():
+            self._events[note.channel].set()
+            self._tell(note.channel, note.payload)
 
     def _tell(self, channel: str, payload: str) -> None:
         for queue in self._subscribers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -24,6 +24,7 @@ from bot.core.outbox import EMERGENCY, OutboxRow
 from bot.core.trace import stored
 from bot.policy import window
 from bot.store import handoffs, places, search
+from bot.store.ceiling import Ceiling
 from bot.store.claim import EMERGENCIES, REPLIES
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, Listener, notify
@@ -33,6 +34,9 @@ from bot.store.receipts import Receipts, as_echo
 
 log = logging.getLogger("planton.outbox")
 _COLUMN = "outbox.message"
+TOO_OLD = "too_old"  # tried for as long as any window lasts
+UNSENT = "emergency_unsent"  # why a hand-off was opened or raised
+ATTEMPTS = 32_000  # counted up to here, which a smallint holds: nothing is given up for their number
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,10 @@ async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | N
             "dedup": row.dedup,
         },
     )
-    await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)
+    if row.lane == EMERGENCY:  # whoever holds a word of the bot's to this person judges it again before it leaves
+        await notify(connection, EMERGENCY_CHANNEL, str(row.conversation_id))
+    else:
+        await notify(connection, OUTBOX_CHANNEL)
     if added is not None:
         said = search.of_outbox(added, row.conversation_id, row.created_at, row.author, row.reply.text)
         await search.index(connection, codec, [said])
@@ -145,29 +152,26 @@ async def cancel_unsent(
     return len(ids)
 
 
+def _remedy(why: str, human: bool, urgent: bool) -> str | None:
+    if why == "window_closed":
+        return window.CLOSED_AGENT if human else window.CLOSED_BOT
+    if why != TOO_OLD:
+        return None
+    return window.TOO_OLD_AGENT if human else window.TOO_OLD_EMERGENCY if urgent else window.TOO_OLD_BOT
+
+
 def _verdict(row: Any, now: datetime) -> tuple[str | None, str | None]:
     """(tag, why not): whether the row may still leave."""
     if row.owner_version is not None and row.owner_version != row.current_version:
         return None, "owner_changed"
-    if row.lane == EMERGENCY:
+    if window.outlived(row.author, row.created_at, now):
+        return None, TOO_OLD
+    if row.lane == EMERGENCY:  # of Meta's window, Meta itself is the better judge
         return None, None
     try:
         return window.tag(row.author, row.last_person_at, now), None
     except window.WindowClosed:
         return None, "window_closed"
-
-
-# $1 account, $2 epoch second, $3 how many are asked for, $4 the limit. What a crash forgets of a second's count is harmless.
-_TAKE_BUDGET: LiteralString = """
-    UPDATE accounts a SET
-        granted = least($3, $4 - CASE WHEN a.second >= $2 THEN a.used ELSE 0 END),
-        used = least($3 + CASE WHEN a.second >= $2 THEN a.used ELSE 0 END, $4),
-        second = greatest(a.second, $2)
-    FROM (SELECT set_config('synchronous_commit', 'off', true) AS durable) loose
-    WHERE a.account = $1 AND (a.second < $2 OR a.used < $4)
-    RETURNING a.granted, loose.durable
-"""
-_NEW_ACCOUNT: LiteralString = "INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING RETURNING account"
 
 
 # What an earlier lease, which ran out, left in doubt stays in doubt: the claim alone has noticed it.
@@ -182,14 +186,13 @@ _LET_GO: LiteralString = """
 """
 
 
-class OutboxStore:
+class OutboxStore(Ceiling):
     """The sender's side; keeps the rules of `bot.sender.ports`. `ceiling`: messages a second and account."""
 
     def __init__(self, database: Database, codec: Codec, listener: Listener, ceiling: int) -> None:
-        self._db = database
+        super().__init__(database, ceiling)
         self._codec = codec
         self._listener = listener
-        self._ceiling = ceiling
         self._receipts = Receipts(database)
 
     async def claim(
@@ -207,6 +210,8 @@ class OutboxStore:
         async with self._db.plain() as connection:
             if tuple(lanes) == (EMERGENCY,):
                 found = await connection.rows(EMERGENCIES, common)
+                # Told by who queued them; but for whoever died right after.
+                self._db.tell((EMERGENCY_CHANNEL, str(row.conversation_id)) for row in found)
             else:
                 found = await connection.rows(REPLIES, [*common, list(full), account])
         found.sort(key=lambda one: (one.priority, one.due_at, one.id))
@@ -273,19 +278,28 @@ class OutboxStore:
                 await self._cancel(connection, row, why, now)
 
     async def _cancel(self, connection: AsyncConnection, row: Any, why: str, now: datetime) -> None:
-        human = row.author == "agent"
-        status, remedy = ("failed", window.CLOSED_AGENT) if human else ("cancelled", window.CLOSED_BOT)
+        human, urgent = row.author == "agent", row.lane == EMERGENCY
         await connection.execute(
             text("UPDATE outbox SET status = :status, error_slug = :why, error_remedy = :remedy WHERE id = :id"),
-            {"id": row.id, "status": status, "why": why, "remedy": remedy if why == "window_closed" else None},
+            {
+                "id": row.id,
+                "status": "failed" if human or (urgent and why == TOO_OLD) else "cancelled",
+                "why": why,
+                "remedy": _remedy(why, human, urgent),
+            },
         )
-        if why == "window_closed" and row.author == "bot":
-            await handoffs.open_(
-                connection, self._codec, handoffs.NewHandoff(row.conversation_id, "request", "window_closed"), now
-            )
+        if why == TOO_OLD and urgent:
+            await self._to_an_agent(connection, row.conversation_id, now)
+        elif why in ("window_closed", TOO_OLD) and row.author == "bot":
+            await handoffs.open_(connection, self._codec, handoffs.NewHandoff(row.conversation_id, "request", why), now)
         await _give_up(connection, [row.id], why, now)
         await notify(connection, CONSOLE, str(row.conversation_id))
         await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)  # the next one may go
+
+    async def _to_an_agent(self, connection: AsyncConnection, conversation_id: int, now: datetime) -> None:
+        """Whoever was in danger got no answer, and gets none from us: opened, or raised, and it rings."""
+        new = handoffs.NewHandoff(conversation_id, "emergency", UNSENT)
+        await handoffs.open_(connection, self._codec, new, now)
 
     async def _fenced(self, row: OutboxRow, assignments: str, **values: Any) -> bool:
         async with self._db.begin() as connection:
@@ -303,8 +317,8 @@ class OutboxStore:
             current = (
                 await connection.execute(
                     text("""
-                        SELECT o.id, o.lane, o.author, o.owner_version, c.id AS conversation_id, c.last_person_at,
-                               c.owner_version AS current_version
+                        SELECT o.id, o.lane, o.author, o.owner_version, o.created_at, c.id AS conversation_id,
+                               c.last_person_at, c.owner_version AS current_version
                         FROM outbox o JOIN conversations c ON c.id = o.conversation_id
                         WHERE o.id = :id AND o.lease = :lease AND o.status = 'queued' FOR UPDATE OF o
                     """),
@@ -355,7 +369,8 @@ class OutboxStore:
         """Due again at `at`, one attempt more."""
         return await self._fenced(
             row,
-            "due_at = :at, attempts = attempts + 1, error_slug = :slug, maybe_sent = maybe_sent OR :maybe, lease_until = NULL",
+            f"due_at = :at, attempts = least(attempts + 1, {ATTEMPTS}), error_slug = :slug, "
+            "maybe_sent = maybe_sent OR :maybe, lease_until = NULL",
             at=at,
             slug=error_slug,
             maybe=maybe_sent,
@@ -380,6 +395,8 @@ class OutboxStore:
             if done.rowcount != 1:
                 return False
             now = await connection.scalar(text("SELECT now()"))
+            if row.lane == EMERGENCY:
+                await self._to_an_agent(connection, row.conversation_id, now)
             await _give_up(connection, [row.id], slug, now)
             await notify(connection, CONSOLE, str(row.conversation_id))
             await notify(connection, OUTBOX_CHANNEL)
@@ -438,15 +455,17 @@ class OutboxStore:
             )
             return None if mid is None else str(mid)
 
-    async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
-        """How many of `n` messages may leave in the second of `now`, over all senders."""
-        limit = self._ceiling if emergency else max(1, self._ceiling * 9 // 10)
-        asked = [account, int(now.timestamp()), n, limit]
-        async with self._db.plain() as connection:
-            found = await connection.rows(_TAKE_BUDGET, asked)
-            if not found and await connection.rows(_NEW_ACCOUNT, [account]):
-                found = await connection.rows(_TAKE_BUDGET, asked)
-        return max(0, found[0].granted) if found else 0
+    async def dangers(self) -> AsyncIterator[int | None]:
+        """Conversations in which an emergency reply is queued, as it happens; None: of any, nobody listened for a while."""
+        with self._listener.subscribe() as queue:
+            while True:
+                channel, payload = await queue.get()
+                if channel == EMERGENCY_CHANNEL:
+                    yield int(payload) if payload.isdecimal() else None
+
+    def hears(self) -> bool:
+        """Whether `dangers` would tell at this moment."""
+        return self._listener.listening
 
     async def wait(self, lanes: Sequence[str], timeout: float) -> None:
         """Return when a row of these lanes may be due, or after `timeout` seconds."""

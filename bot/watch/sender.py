@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from bot.watch.measures import WAITS, WORK, Gathered
@@ -47,25 +47,23 @@ class SenderMetrics:
             buckets=WAITS,
         )
         self._replies = {lane: replies.labels(lane) for lane in LANES}
-        usage = Gauge(
-            "planton_sender_meta_usage_ratio",
-            "The highest use of its limits that Meta told within the last minute; 1: nothing more is taken.",
-            registry=registry,
-        )
-        usage.set_function(self._use)
-        self._usage: list[tuple[float, float]] = []
+        self._usage: dict[str, list[tuple[float, float]]] = {}  # by account
+        registry.register(_Usage(self._uses))
 
-    def asked(self, lane: str, result: str, seconds: float, percent: int) -> None:
-        """A call of the Send API. `percent`: what Meta's headers said of our use."""
+    def asked(self, lane: str, result: str, seconds: float) -> None:
+        """A call of the Send API."""
         self._sends[lane].observe(seconds)
         if (counter := self._counters.get((lane, result))) is None:
             counter = self._counters[lane, result] = self._results.labels(lane, result)
         counter.inc()
-        now = time.monotonic()
+
+    def told(self, account: str, percent: int) -> None:
+        """What Meta's headers said of an account's use."""
+        now, usage = time.monotonic(), self._usage.setdefault(account, [])
         # Only what is higher than all that came later is kept: a few values at most.
-        while self._usage and (self._usage[-1][1] <= percent or self._usage[0][0] < now - _RECENT):
-            self._usage.pop(-1 if self._usage[-1][1] <= percent else 0)
-        self._usage.append((now, percent))
+        while usage and (usage[-1][1] <= percent or usage[0][0] < now - _RECENT):
+            usage.pop(-1 if usage[-1][1] <= percent else 0)
+        usage.append((now, percent))
 
     def sent(self, lane: str, queued: float, since: float | None) -> None:
         """A row left. Seconds since it stood in the outbox, and since the message that it answers came (None: unknown)."""
@@ -73,23 +71,55 @@ class SenderMetrics:
         if since is not None:
             self._replies[lane].observe(max(0.0, since))
 
-    def _use(self) -> float:
+    def _uses(self) -> dict[str, float]:
         edge = time.monotonic() - _RECENT
-        return max((percent for at, percent in list(self._usage) if at >= edge), default=0) / 100
+        return {
+            account: max((percent for at, percent in list(usage) if at >= edge), default=0) / 100
+            for account, usage in list(self._usage.items())
+        }
 
     def watch(
-        self, counts: Mapping[tuple[str, str], int], ceiling: int, used: Callable[[], float], held: Callable[[], int]
+        self,
+        counts: Mapping[tuple[str, str], int],
+        ceiling: int,
+        used: Callable[[], float],
+        held: Callable[[], int],
+        paces: Callable[[], Mapping[str, float]],
+        unpermitted: Mapping[str, int],
     ) -> None:
         """Tell also what the sender has: rows by (lane, outcome); messages a second and account; how much of it the
-        busiest account used in the last second; rows under way."""
-        self.registry.register(_Service(counts, ceiling, used, held))
+        busiest account used in the last second; rows under way; by account, messages a second that Meta's account of our use
+        leaves of the ceiling; emergencies that did not wait for the ceiling any longer, by why."""
+        self.registry.register(_Service(counts, ceiling, used, held, paces, unpermitted))
+
+
+class _Usage(Gathered):
+    def __init__(self, uses: Callable[[], Mapping[str, float]]) -> None:
+        self._uses = uses
+
+    def collect(self) -> Iterable[Metric]:
+        usage = GaugeMetricFamily(
+            "planton_sender_meta_usage_ratio",
+            "The highest use of its limits that Meta told within the last minute; 1: nothing more is taken.",
+            labels=["account"],
+        )
+        for account, part in sorted(self._uses().items()):
+            usage.add_metric([account], part)
+        yield usage
 
 
 class _Service(Gathered):
     def __init__(
-        self, counts: Mapping[tuple[str, str], int], ceiling: int, used: Callable[[], float], held: Callable[[], int]
+        self,
+        counts: Mapping[tuple[str, str], int],
+        ceiling: int,
+        used: Callable[[], float],
+        held: Callable[[], int],
+        paces: Callable[[], Mapping[str, float]],
+        unpermitted: Mapping[str, int],
     ) -> None:
         self._counts, self._ceiling, self._used, self._held = counts, ceiling, used, held
+        self._paces, self._unpermitted = paces, unpermitted
 
     def collect(self) -> Iterable[Metric]:
         """Read when asked, so that counting costs what a Counter costs."""
@@ -106,3 +136,19 @@ class _Service(Gathered):
             "Part of the ceiling that the busiest account used in the last second, through this process.",
             self._used(),
         )
+        pace = GaugeMetricFamily(
+            "planton_sender_pace_messages",
+            "Messages a second that Meta's account of our use leaves of the ceiling, by account.",
+            labels=["account"],
+        )
+        for account, messages in sorted(self._paces().items()):
+            pace.add_metric([account], messages)
+        yield pace
+        hasty = CounterMetricFamily(
+            "planton_sender_unpermitted_emergencies",
+            "Emergencies that left without a permit: the ceiling was used up for two seconds, or the store gave no answer.",
+            labels=["reason"],
+        )
+        for reason in ("ceiling", "store"):
+            hasty.add_metric([reason], self._unpermitted.get(reason, 0))
+        yield hasty

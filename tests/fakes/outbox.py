@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.core.clock import Clock
 from bot.core.dialogue import QuickReply
 from bot.core.messages import Platform
-from bot.core.outbox import EMERGENCY, REPLY, OutboxRow
+from bot.core.outbox import EMERGENCY, REPLY, OutboxRow, Permits
+from bot.policy import window
 
 
 @dataclass
@@ -43,6 +44,9 @@ class FakeOutbox:
         self.used: dict[tuple[str, int], int] = {}
         self.renewed: list[int] = []
         self.broken = False
+        self.hangs = False  # a permit is asked for, and no answer comes
+        self.usage: dict[str, tuple[int | None, int | None]] = {}
+        self.troubles: list[tuple[str, str, str]] = []
         self._ids, self._leases = itertools.count(1), itertools.count(1)
         self._changed = asyncio.Event()
 
@@ -60,6 +64,7 @@ class FakeOutbox:
         maybe_sent: bool = False,
         attempts: int = 0,
         created: datetime | None = None,
+        author: str = "bot",
     ) -> Kept:
         """Queue a message; a person is a conversation."""
         now = self.clock.now()
@@ -74,6 +79,7 @@ class FakeOutbox:
             text=text,
             created_at=created or now,
             quick_replies=quick_replies,
+            author=author,
             tag=tag,
             priority=priority,
             parts_sent=parts_sent,
@@ -110,8 +116,9 @@ class FakeOutbox:
         due.sort(key=lambda kept: (kept.row.priority, kept.due, kept.row.id))
         taken = []
         for kept in due[:limit]:
-            if not kept.owner_ok:
-                kept.status = "cancelled"
+            old = window.outlived(kept.row.author, kept.row.created_at, now)
+            if old or not kept.owner_ok:
+                kept.status, kept.slug = ("failed", "too_old") if old else ("cancelled", kept.slug)
                 continue
             maybe = kept.row.maybe_sent or kept.leased_until is not None
             kept.leased_until = now + lease
@@ -223,13 +230,31 @@ class FakeOutbox:
         self._check()
         return self.echoes.get((outbox_id, part))
 
-    async def take_budget(self, account: str, now: datetime, n: int, emergency: bool) -> int:
+    async def take_budget(self, account: str, n: int, emergency: bool) -> Permits:
         self._check()
-        key = (account, int(now.timestamp()))
+        if self.hangs:
+            await asyncio.Event().wait()
+        now = self.clock.now().timestamp()
+        key = (account, int(now))
         limit = self.ceiling if emergency else max(1, self.ceiling * 9 // 10)
         granted = max(0, min(n, limit - self.used.get(key, 0)))
         self.used[key] = self.used.get(key, 0) + granted
-        return granted
+        return Permits(granted, int(now), int(now) + 1 - now)
+
+    async def note_usage(self, account: str, percent: int | None, slowed_to: int | None, lasts: float) -> None:
+        self._check()
+        self.usage[account] = (percent, slowed_to)
+
+    async def note_trouble(self, account: str, slug: str, code: str) -> None:
+        self._check()
+        self.troubles.append((account, slug, code))
+
+    async def dangers(self) -> AsyncIterator[int | None]:
+        yield None
+        await asyncio.Event().wait()
+
+    def hears(self) -> bool:
+        return True
 
     async def wait(self, lanes: Sequence[str], timeout: float) -> None:
         self._check()
