@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from bot.core.clock import SystemClock
 from bot.core.dialogue import Reply
 from bot.core.outbox import AGENT, EMERGENCY, REPLY, OutboxRow
 from bot.policy.emergency import Detection
-from bot.store import outbox
+from bot.store import ceiling, outbox
 from bot.store.codec import Codec
 from bot.store.db import OUTBOX, Database, Listener
 from bot.store.emergencies import EmergencyPlan, carry_out
@@ -298,17 +298,140 @@ async def test_what_follows_in_a_conversation_is_woken_by_the_receipt(
         await listener.close()
 
 
-async def test_the_ceiling_is_shared_and_a_tenth_stays(database: Database, codec: Codec) -> None:
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """What PostgreSQL's clock says to the ceiling, in seconds since an hour of our choice."""
+    statement = ceiling._TAKE_BUDGET
+
+    def set_(seconds: float) -> None:
+        moment = f"(timestamptz '2026-11-29 12:00:00+00' + {seconds} * interval '1 second')"
+        monkeypatch.setattr(ceiling, "_TAKE_BUDGET", statement.replace("clock_timestamp()", moment))
+
+    return set_
+
+
+async def test_the_ceiling_is_shared_and_a_tenth_stays(
+    database: Database, codec: Codec, at: Callable[[float], None]
+) -> None:
     stores = [OutboxStore(of_part(database, "sender"), codec, Listener(database.url, ()), 40) for _ in range(3)]
-    now = SystemClock().now()
-    got = await asyncio.gather(*(stores[n % 3].take_budget("1000", now, 7, False) for n in range(9)))
-    assert sum(got) == 36
-    assert max(got) == 7
-    assert await stores[0].take_budget("1000", now, 3, False) == 0
-    assert await stores[1].take_budget("1000", now, 10, True) == 4
-    assert await stores[2].take_budget("1000", now + timedelta(seconds=1), 3, False) == 3
-    assert await stores[2].take_budget("1000", now, 1, False) == 1  # a clock that is behind counts in the later second
-    assert await stores[0].take_budget("2000", now, 50, True) == 40
+    at(0.25)
+    got = await asyncio.gather(*(stores[n % 3].take_budget("1000", 7, False) for n in range(9)))
+    assert sum(one.count for one in got) == 36
+    assert max(one.count for one in got) == 7
+    assert {(one.second % 60, one.lasts) for one in got if one.count} == {(0, 0.75)}
+    assert (await stores[0].take_budget("1000", 3, False)).count == 0
+    assert (await stores[1].take_budget("1000", 10, True)).count == 4
+    at(1.0)
+    assert (await stores[2].take_budget("1000", 3, False)).count == 3
+    at(0.9)  # who waited for the row's lock counts in the later second
+    late = await stores[2].take_budget("1000", 40, False)
+    assert (late.count, late.second % 60) == (33, 1)
+    assert (await stores[0].take_budget("2000", 50, True)).count == 40
+
+
+@pytest.mark.parametrize("emergency", [False, True])
+async def test_a_second_that_lies_ahead_is_stale(
+    database: Database, codec: Codec, store: OutboxStore, at: Callable[[float], None], emergency: bool
+) -> None:
+    """PostgreSQL's clock was an hour ahead, or a sender of the last release had such a clock of its own."""
+    at(3600)
+    assert (await store.take_budget("1000", 40, True)).count == 40
+    at(0)
+    assert (await store.take_budget("1000", 30, emergency)).count == 30
+    assert (await store.take_budget("1000", 30, emergency)).count == (10 if emergency else 6)  # and counts again
+
+
+async def test_replies_of_all_senders_slow_down_together_and_emergencies_do_not(
+    database: Database, codec: Codec, at: Callable[[float], None]
+) -> None:
+    first, second = (OutboxStore(of_part(database, "sender"), codec, Listener(database.url, ()), 40) for _ in range(2))
+    await first.note_usage("1000", 92, 3, 10**8)
+    at(0)
+    assert [(await one.take_budget("1000", 2, False)).count for one in (first, second)] == [2, 1]
+    assert (await second.take_budget("1000", 40, True)).count == 37
+    await first.note_usage("1000", 60, None, 0)
+    at(2)
+    assert (await second.take_budget("1000", 40, False)).count == 36
+    async with database.begin() as connection:
+        assert await connection.scalar(text("SELECT usage_percent FROM accounts")) == 60
+
+
+async def test_attempts_without_end(database: Database, codec: Codec, store: OutboxStore) -> None:
+    await fill(database, codec, "1000", people=1)
+    async with database.begin() as connection:
+        await connection.execute(text("UPDATE outbox SET attempts = 32767"))
+    for _ in range(2):
+        (row,) = await claimed(store)
+        assert await store.retry(row, SystemClock().now() - timedelta(seconds=1), "unknown")
+    assert row.attempts == outbox.ATTEMPTS
+
+
+async def _aged(database: Database, **columns: str) -> None:
+    async with database.begin() as connection:
+        for name, value in columns.items():
+            await connection.execute(text(f"UPDATE outbox SET {name} = {value}"))
+
+
+async def _events(database: Database) -> list[str | None]:
+    async with database.begin() as connection:
+        return list((await connection.execute(text("SELECT disposition FROM events"))).scalars())
+
+
+async def _answers(database: Database, disposition: str) -> None:
+    """Each row answers a message."""
+    async with database.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO events (platform, account, key, kind, channel, at, received_at, body, disposition, outbox_id,
+                    conversation_id)
+                SELECT 'messenger', '1000', id::text, 'text', 'messaging', now(), now(), '', :disposition, id, conversation_id
+                FROM outbox
+            """),
+            {"disposition": disposition},
+        )
+
+
+@pytest.mark.parametrize("ends", ["age", "refusal"])
+async def test_an_emergency_that_cannot_leave_is_an_agents_at_once(
+    database: Database, codec: Codec, store: OutboxStore, ends: str
+) -> None:
+    """Whatever the person has written since, and although none had been opened."""
+    await fill(database, codec, "1000", people=1, lane=EMERGENCY)
+    await _answers(database, "emergency")
+    await _aged(database, author="'emergency'", attempts="32767", created_at="now() - interval '23 hours 59 minutes'")
+    (row,) = await claimed(store, lanes=(EMERGENCY,))
+    if ends == "age":
+        await store.release(row, SystemClock().now() - timedelta(seconds=1))
+        await _aged(database, created_at="now() - interval '24 hours 1 minute'")
+        assert await claimed(store, lanes=(EMERGENCY,)) == []
+    else:
+        assert await store.failed(row, "person_unavailable", "…")
+    async with database.begin() as connection:
+        found = (await connection.execute(text("SELECT priority, category, reason FROM handoffs"))).one()
+        status = await connection.scalar(text("SELECT status FROM outbox"))
+    assert tuple(found) == (0, "emergency", outbox.UNSENT)
+    assert status == "failed"
+    assert await _events(database) == ["to_agent"]
+
+
+@pytest.mark.parametrize(("author", "left"), [("bot", "24 hours"), ("agent", "7 days")])
+async def test_a_reply_is_tried_until_its_window_ends_and_no_longer(
+    database: Database, codec: Codec, store: OutboxStore, author: str, left: str
+) -> None:
+    await fill(database, codec, "1000", people=1)
+    await _answers(database, "answered")
+    await _aged(
+        database, author=f"'{author}'", attempts="32767", created_at=f"now() - interval '{left}' + interval '1 minute'"
+    )
+    (row,) = await claimed(store)
+    await store.release(row, SystemClock().now() - timedelta(seconds=1))
+    await _aged(database, created_at=f"now() - interval '{left}' - interval '1 minute'")
+    assert await claimed(store) == []  # although the person has just written
+    async with database.begin() as connection:
+        reasons = list((await connection.execute(text("SELECT reason FROM handoffs"))).scalars())
+        remedy = await connection.scalar(text("SELECT error_remedy FROM outbox"))
+    assert reasons == ([outbox.TOO_OLD] if author == "bot" else [])
+    assert "n’est plus répété" in remedy
 
 
 async def test_the_account_stands_in_every_row(database: Database, codec: Codec) -> None:

@@ -14,14 +14,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bot.core.clock import Clock, FrozenClock, SystemClock
+from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Reply
-from bot.core.outbox import EMERGENCY, REPLY
+from bot.core.outbox import EMERGENCY, REPLY, Permits
+from bot.policy.emergency import Detection
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
+from bot.sender.delivery import Dangers
+from bot.store import ceiling as ceilings
 from bot.store import outbox
 from bot.store.codec import Codec
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
 from bot.store.db import OUTBOX, Database, Listener
+from bot.store.emergencies import EmergencyPlan, carry_out
 from bot.store.outbox import OutboxStore
 from tests.conftest import as_part, of_part
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
@@ -76,7 +80,11 @@ class World:
 
 @asynccontextmanager
 async def sending(
-    w: World, timing: Timing = QUICK, ceiling: int = 1000, clock: Clock | None = None
+    w: World,
+    timing: Timing = QUICK,
+    ceiling: int = 1000,
+    clock: Clock | None = None,
+    store: type[OutboxStore] = OutboxStore,
 ) -> AsyncIterator[Sender]:
     url = as_part(w.database.url, "sender")
     database, urgent = Database(url, 8), Database(url, 4)
@@ -85,7 +93,7 @@ async def sending(
     deps = SenderDeps(
         accounts=(SenderAccount(PAGE, PAGE, TOKEN, SECRET),),
         graph_url=w.graph.url,
-        store=OutboxStore(database, w.codec, listener, ceiling),
+        store=store(database, w.codec, listener, ceiling),
         emergency_store=OutboxStore(urgent, w.codec, listener, ceiling),
         secret_key=b"secret",
         metadata_key=b"mark",
@@ -127,33 +135,101 @@ async def test_all_leaves_once_and_in_order(database: Database, codec: Codec) ->
 async def test_two_senders_share_the_rows_and_the_ceiling(
     database: Database, codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    granted: dict[datetime, list[int]] = defaultdict(list)
-    refused: dict[datetime, set[OutboxStore]] = defaultdict(set)
-    real = OutboxStore.take_budget
+    granted: dict[int, list[int]] = defaultdict(list)
+    refused: dict[int, set[OutboxStore]] = defaultdict(set)
+    real, statement, moment = OutboxStore.take_budget, ceilings._TAKE_BUDGET, 1_000_000
 
-    async def noted(store: OutboxStore, account: str, now: datetime, n: int, emergency: bool) -> int:
-        got = await real(store, account, now, n, emergency)
-        granted[now].append(got)
-        if not got:
-            refused[now].add(store)
+    async def noted(store: OutboxStore, account: str, n: int, emergency: bool) -> Permits:
+        second = moment
+        got = await real(store, account, n, emergency)
+        granted[got.second].append(got.count)
+        if not got.count:
+            refused[second].add(store)
         return got
 
+    def now_is(second: int) -> None:
+        nonlocal moment
+        moment = second
+        monkeypatch.setattr(ceilings, "_TAKE_BUDGET", statement.replace("clock_timestamp()", f"to_timestamp({second})"))
+
+    now_is(moment)
     monkeypatch.setattr(OutboxStore, "take_budget", noted)
     async with world(database, codec) as w:
         for n in range(60):
             await w.add(await w.talk(str(n)), "Bonjour", "Suite")
-        clock = FrozenClock(SystemClock().now())
-        first = clock.now()
-        async with sending(w, ceiling=40, clock=clock), sending(w, ceiling=40, clock=clock), asyncio.timeout(60):
-            while len(refused[first]) < 2:  # the second lasts until both have asked for more than it holds
+        async with sending(w, ceiling=40), sending(w, ceiling=40), asyncio.timeout(60):
+            while len(refused[moment]) < 2:  # the second lasts until both have asked for more than it holds
                 await asyncio.sleep(0.02)
-            assert sum(granted[first]) == 36
+            assert sum(granted[moment]) == 36
             while "queued" in (found := await w.statuses()):
-                if refused[clock.now()]:
-                    clock.advance(seconds=1)
+                if refused[moment]:
+                    now_is(moment + 1)
                 await asyncio.sleep(0.02)
             assert found == {"sent": 120}
         assert all(w.graph.texts(str(n)) == ["Bonjour", "Suite"] for n in range(60))
+        assert max(sum(counts) for second, counts in granted.items() if second) <= 36
+
+
+async def test_what_another_sender_holds_does_not_follow_an_emergency_reply(database: Database, codec: Codec) -> None:
+    """One sender has claimed the bot's reply and waits for its permit; the other one sends the emergency."""
+    async with world(database, codec) as w:
+        conversation = await w.talk("42")
+        await w.add(conversation, "Bonjour")
+        waits = asyncio.Event()
+
+        async def late(store: OutboxStore, account: str, n: int, emergency: bool) -> Permits:
+            await waits.wait()
+            return Permits(1, 1, 1.0)
+
+        slow = type("Slow", (OutboxStore,), {"take_budget": late})
+        patient = replace(QUICK, renew_after=60.0)
+        async with sending(w, timing=patient, store=slow) as holder:
+            async with asyncio.timeout(30):
+                while not holder._held:
+                    await asyncio.sleep(0.01)
+            async with sending(w, timing=patient):
+                await alarm(w, conversation)
+                await w.graph.wait_for("42", timeout=30)
+            waits.set()
+            assert await w.settled() == {"sent": 1, "cancelled": 1}
+        assert w.graph.tried("42") == ["Appelez le 17."]
+
+
+async def alarm(w: World, conversation: int) -> None:
+    """A danger is recognised, as the gateway does."""
+    plan = EmergencyPlan("Appelez le 17.", short=False, handoff=True, old=False)
+    async with w.database.begin() as connection:
+        now = SystemClock().now()
+        await carry_out(connection, w.codec, conversation, plan, Detection("danger", "lexicon"), now, {}, {})
+
+
+async def test_while_nothing_is_heard_every_reply_is_judged_again(database: Database, codec: Codec) -> None:
+    async with world(database, codec) as w:
+        listener = Listener(database.url, (OUTBOX, EMERGENCY_CHANNEL))
+        store = OutboxStore(database, codec, listener, 100)
+        assert not store.hears()
+        dangers = Dangers(60.0, store.hears)
+        assert dangers.lately(1)
+        listener.start()
+        hearing = asyncio.create_task(dangers.listen(store.dangers()))
+        try:
+            async with asyncio.timeout(30):
+                while not store.hears():
+                    await asyncio.sleep(0.01)
+                conversation = await w.talk("42")
+                dangers = Dangers(60.0, store.hears)
+                hearing.cancel()
+                hearing = asyncio.create_task(dangers.listen(store.dangers()))
+                await asyncio.sleep(0)
+                assert not dangers.lately(conversation)
+                await alarm(w, conversation)
+                while not dangers.lately(conversation):
+                    await asyncio.sleep(0.01)
+                assert not dangers.lately(conversation + 1)
+        finally:
+            hearing.cancel()
+            await listener.close()
+        assert dangers.lately(conversation + 1)
 
 
 async def test_emergency_wakes_its_own_loop_at_once(database: Database, codec: Codec) -> None:
