@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import aiohttp
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +18,7 @@ from bot.app.access import check_key, reach, unreachable
 from bot.app.policy import Policy
 from bot.app.reload import Live
 from bot.app.say import typeset
-from bot.core.clock import Clock, SystemClock
+from bot.core.clock import Clock
 from bot.core.errors import SettingsError, SetupError
 from bot.core.messages import Echo, Event, Platform
 from bot.meta import metadata
@@ -51,19 +51,21 @@ _SETTLED = re.compile(
 def main(parsed: argparse.Namespace) -> int:
     """Walk every account; 0 when each was walked to its end, else 1. Raises SettingsError or SetupError."""
     settings = Settings()
-    now = datetime.now(UTC)
     since = _aware(parsed.depuis, settings)
-    if since is not None and since > now:
+    accounts = sender_accounts(settings)
+    with reach(settings) as url, away():
+        return asyncio.run(_walk(settings, url, accounts, since, parsed.simuler))
+
+
+def _check(since: datetime, now: datetime, settings: Settings) -> None:
+    if since > now:
         raise SetupError("La date de --depuis est dans l’avenir.", "Donnez une date passée.")
     kept = min(settings.retention.shortest, erased.KEPT.days)
-    if since is not None and since < now - timedelta(days=kept):
+    if since < now - timedelta(days=kept):
         raise SetupError(
             f"La date de --depuis remonte à plus de {kept} jours : ce qui a été effacé depuis reviendrait de chez Meta.",
             "Donnez une date plus proche.",
         )
-    accounts = sender_accounts(settings)
-    with reach(settings) as url, away():
-        return asyncio.run(_walk(settings, url, accounts, since, parsed.simuler))
 
 
 @contextlib.contextmanager
@@ -88,10 +90,13 @@ async def _walk(
     database = Database(url, size=4, name="planton-catchup")
     worst = 0
     try:
+        now = await database.now()
+        if since is not None:
+            _check(since, now, settings)
         codec = Codec(settings.secret("DATA_KEY"))
         await check_key(database, codec, keeps=not simulate)
         async with clients(settings, accounts) as apis:
-            walker = catch_up(settings, database, codec, SystemClock())
+            walker = catch_up(settings, database, codec, database.clock)
             for account, api in apis.items():
                 outcome = await walker.walk(account, api, since, simulate)
                 print(typeset(told(outcome, settings, simulate)), flush=True)

@@ -109,7 +109,7 @@ async def _read(url: str, codec: Codec) -> Sequence[readings.Confirmed]:
     database = Database(url, size=1, name="planton-compare")
     try:
         async with database.begin() as connection:
-            return await readings.confirmed(connection, codec, datetime.now(UTC) - SINCE)
+            return await readings.confirmed(connection, codec, database.clock.now() - SINCE)
     finally:
         await database.close()
 

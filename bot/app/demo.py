@@ -20,7 +20,7 @@ from bot.app.launcher import Launcher
 from bot.app.ports import Listener, listeners
 from bot.app.required import ROLES
 from bot.app.say import complain, say
-from bot.core.clock import SystemClock
+from bot.core.clock import MovedClock
 from bot.core.errors import Explained, SettingsError
 from bot.policy.night import Night
 from bot.sandbox.app import SandboxDeps, create_sandbox
@@ -150,11 +150,10 @@ def _url(settings: Settings, role: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def sandbox_app(settings: Settings, database: Database, codec: Codec) -> Sanic[Any, Any]:
+def sandbox_app(settings: Settings, database: Database, codec: Codec, clock: MovedClock) -> Sanic[Any, Any]:
     """The sandbox, wired from the settings that `demo_settings` made."""
     app_secret = settings.app_secrets[0]
     account = GraphAccount(PAGE_ID, page_token(settings), app_secret, IG_ID)
-    clock = SystemClock()
     graph = Graph([account], clock, latency=LATENCY)
     deps = SandboxDeps(
         database=database,

@@ -46,7 +46,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError
 from bot.monitor.finding import Grade, Problem
 from bot.settings import GIVEN, GRAPH_VERSION_ENDS, PREFIX, Settings
-from bot.store import facts, places
+from bot.store import facts, its_clock, places
 from bot.store.administration import ABLE
 from bot.store.codec import Codec
 from bot.store.purge import FACT as PURGED
@@ -106,13 +106,15 @@ class Report:
 
 def main(parsed: argparse.Namespace) -> int:
     """Print the report; 0 when nothing is wrong, else 1."""
-    report = examine(recall(Settings()), datetime.now(UTC))
+    report = examine(recall(Settings()))
     print(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if parsed.json else as_text(report))
     return 0 if report.ok else 1
 
 
-def examine(settings: Settings, now: datetime, root: Path = PROJECT) -> Report:
-    """Look at everything."""
+def examine(settings: Settings, at: datetime | None = None, root: Path = PROJECT) -> Report:
+    """Look at everything. `at`: another moment than the present, which PostgreSQL's clock tells of what is stored, and this
+    machine's of its files."""
+    now = at or datetime.now(UTC)
     report = Report()
     wrong = faults(settings, ROLES)
     report.problems += [Problem(error.what, error.remedy) for error in wrong]
@@ -121,7 +123,7 @@ def examine(settings: Settings, now: datetime, root: Path = PROJECT) -> Report:
     report.problems += graph_version(settings, now.date())
     report.problems += proxies(settings)
     report.problems += _surroundings(settings, now)
-    report.problems += _database(settings, report, now)
+    report.problems += _database(settings, report, at)
     report.problems += asyncio.run(listening(settings))
     report.problems += asyncio.run(_provider(settings))
     report.problems += _model(root)
@@ -326,7 +328,7 @@ async def _provider(settings: Settings) -> list[Problem]:
 # -- the database ------------------------------------------------------------------------------------------------
 
 
-def _database(settings: Settings, report: Report, now: datetime) -> list[Problem]:
+def _database(settings: Settings, report: Report, at: datetime | None) -> list[Problem]:
     try:
         with (
             reach(settings, create=False) as url,
@@ -334,6 +336,7 @@ def _database(settings: Settings, report: Report, now: datetime) -> list[Problem
         ):
             if problem := schema(connection):
                 return [problem]
+            now = at or its_clock.shown(connection)
             with connection.transaction():
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 _count(connection, report)

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -19,7 +18,7 @@ from bot.app.launcher import recall
 from bot.app.say import say, typeset
 from bot.core.errors import SettingsError
 from bot.settings import Settings
-from bot.store import binding, facts
+from bot.store import binding, facts, its_clock
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.resealing import Resealing, Step, needed
@@ -117,8 +116,8 @@ async def _status(url: str, codec: Codec) -> int:
                 f"Valeurs liées à leur ligne : {done} sur {total}. Tous les services à jour, faites : planton keys bind"
             )
         )
-    now = datetime.now(UTC)
     with psycopg.connect(url, row_factory=dict_row) as told:
+        now = its_clock.shown(told)
         for problem in (*rotation.problems(told, now), *bound.problems(told, now)):
             print(typeset(f"{problem.what} {problem.remedy}"))
     return int(still)

@@ -10,7 +10,6 @@ from datetime import datetime
 from bot.app.access import reach
 from bot.app.catchup import PLATFORMS, away, clients, sender_accounts
 from bot.app.say import typeset
-from bot.core.clock import SystemClock
 from bot.sender.deps import SenderAccount
 from bot.sender.subscriptions import Found, Subscriptions
 from bot.settings import Settings
@@ -29,9 +28,10 @@ def main(parsed: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, url: str, accounts: Sequence[SenderAccount], restore: bool) -> int:
     database = Database(url, size=2, name="planton-meta")
-    subscriptions = Subscriptions(database, SystemClock(), settings.graph_url, settings.app_id)
+    subscriptions = Subscriptions(database, database.clock, settings.graph_url, settings.app_id)
     good, restored = True, False
     try:
+        await database.now()
         async with clients(settings, accounts) as apis:
             for account, api in apis.items():
                 found = await (subscriptions.restore if restore else subscriptions.look)(account, api)

@@ -19,7 +19,7 @@ from bot.app import bound, doctor, rotation, several, vitals
 from bot.app.access import unreachable
 from bot.app.places import PROJECT
 from bot.app.say import typeset
-from bot.core.clock import Clock, SystemClock
+from bot.core.clock import Clock, SharedClock
 from bot.monitor.board import Board
 from bot.monitor.finding import Grade, Problem
 from bot.monitor.heart import Heart, Looked
@@ -194,9 +194,9 @@ async def monitor(settings: Settings, url: str) -> None:
     told = targets(settings.alert_urls)
     if not told:
         log.warning("alerts go nowhere: PLANTON_ALERT_URLS_FILE is not given")
-    clock = SystemClock()
+    clock = SharedClock()
     memory = Memory.load(settings.var_dir / vitals.MEMORY)
-    board = Board(url)
+    board = Board(url, clock=clock)
     heart = Heart(
         Here(settings, clock),
         board,

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _files(parsed: argparse.Namespace) -> tuple[Path, Path] | None:
 
 
 async def _export(persons: Persons, found: Found, settings: Settings, files: tuple[Path, Path] | None) -> int:
-    now = datetime.now(UTC)
+    now = await persons.now()
     unread = [words.unreadable(found.unreadable, exported=True)] if found.unreadable else []
     opened = await persons.export(found, _operator(), now)
     tables = {name: [_kept(name, row) for row in rows] for name, rows in opened.items()}
@@ -213,7 +213,7 @@ async def _erase(
     parsed: argparse.Namespace,
     counting: Sequence[RollUp | Drift],
 ) -> int:
-    now = datetime.now(UTC)
+    now = await persons.now()
     would = await persons.preview(found, now, parsed.malgre)
     _tell("Partirait", would)
     marks = len(_spooled(settings, found.person))

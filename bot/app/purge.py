@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from datetime import UTC, datetime
 
 from bot.app.access import check_key, reach
 from bot.app.interrupted import interrupted
@@ -59,7 +58,7 @@ def main(parsed: argparse.Namespace) -> int:
                     return _say_chain(await verify(database))
                 await check_key(database, codec, keeps=not parsed.simuler)
                 purge = Purge(database, codec, limits, (RollUp(database), Drift(database, zone)))
-                now = datetime.now(UTC)
+                now = await database.now()
                 if parsed.simuler:
                     _say("Partiraient", await purge.preview(now))
                     return 0

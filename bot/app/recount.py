@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.app.access import reach
@@ -34,6 +34,6 @@ def _midnight(day: date | None, zone: ZoneInfo, days: int = 0) -> datetime | Non
 async def _recount(url: str, since: datetime | None, until: datetime | None) -> int:
     database = Database(url, size=1, name="planton-recount")
     try:
-        return await RollUp(database).rebuild(datetime.now(UTC), since, until)
+        return await RollUp(database).rebuild(await database.now(), since, until)
     finally:
         await database.close()

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -440,8 +440,8 @@ def finish(url: str, settings: Settings, codec: Codec) -> None:
 
 async def _finish(url: str, settings: Settings, codec: Codec, register: Register) -> None:
     database = Database(url, size=3, name="planton-restore")
-    now = datetime.now(UTC)
     try:
+        now = await database.now()
         async with database.begin() as connection:
             await facts.check_canary(connection, codec)
             closed = _check_readable(await readable.samples(connection, codec))

@@ -10,34 +10,54 @@ from typing import Any
 import psycopg
 
 from bot.monitor.finding import Problem
+from bot.store import its_clock
 
-APART = timedelta(seconds=2)  # between this machine's hour and the database's
+APART = timedelta(seconds=its_clock.APART)  # between a machine's hour and the database's
 Row = dict[str, Any]
 
 
 def problems(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Problem]:
     """All of them. `now` may be simulated, hence is not what is compared."""
     yield from clock(connection)
+    yield from machines(connection)
     yield from workbenches(connection)
 
 
 def clock(
     connection: psycopg.Connection[Row], tell: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Iterator[Problem]:
-    """The night, the window and what is due follow each machine's hour. `tell`: that hour."""
+    """This machine's. Roles go by the database's hour, whatever their machines say (docs/decisions/clocks.md); logs, certificates
+    and time-outs of what stands around them do not. `tell`: this machine's hour."""
     before = tell()
     row = connection.execute("SELECT clock_timestamp() AS at").fetchone()
     after = tell()
     assert row is not None
     apart = before + (after - before) / 2 - row["at"]
-    if abs(apart) - (after - before) / 2 < APART:
-        return
-    seconds = round(abs(apart.total_seconds()))
-    yield Problem(
-        f"L’horloge de {socket.gethostname()} {'avance' if apart > timedelta(0) else 'retarde'} de {seconds} s sur celle de la "
-        "base : la nuit, les délais et le plafond d’envoi en dépendent.",
-        "Réglez l’heure des deux machines par NTP (sous Debian : apt install systemd-timesyncd).",
-        key=f"clock:{socket.gethostname()}",
+    if abs(apart) - (after - before) / 2 >= APART:
+        yield _apart(socket.gethostname(), apart.total_seconds())
+
+
+def machines(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    """The others', as their roles told them within the last minutes; the worst of each machine."""
+    worst: dict[str, float] = {}
+    for row in connection.execute(its_clock.TOLD_LATELY):
+        if abs(row["skew"]) >= abs(worst.get(row["host"], 0.0)):
+            worst[row["host"]] = row["skew"]
+    worst.pop(socket.gethostname(), None)  # looked at above
+    for host, skew in worst.items():
+        if abs(skew) >= APART.total_seconds():
+            yield _apart(host, skew)
+
+
+def _apart(host: str, skew: float) -> Problem:
+    """`skew`: seconds that the machine is ahead of the database."""
+    way = f"avance de {abs(skew):.0f} s sur" if skew > 0 else f"retarde de {abs(skew):.0f} s sur"
+    return Problem(
+        f"L’horloge de {host} {way} celle de la base. Planton suit celle de la base ; les journaux et les certificats de cette "
+        "machine suivent la sienne.",
+        "Réglez l’heure par NTP (chronyd ou systemd-timesyncd ; voyez timedatectl). Si toutes les machines s’écartent autant, "
+        "c’est celle de la base qui se trompe : réglez-la d’abord.",
+        key=f"clock:{host}",
     )
 
 

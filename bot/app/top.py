@@ -10,7 +10,6 @@ import json
 import locale
 import sys
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -57,9 +56,9 @@ def main(parsed: argparse.Namespace) -> int:
 
 async def _once(settings: Settings, url: str) -> Frame:
     async with _eyes(settings, url) as eyes:
-        await eyes.frame(datetime.now(UTC))
+        await eyes.frame(await eyes.now())
         await asyncio.sleep(ONCE)
-        return await eyes.frame(datetime.now(UTC))
+        return await eyes.frame(await eyes.now())
 
 
 @contextlib.asynccontextmanager
@@ -94,12 +93,12 @@ async def _live(window: curses.window, settings: Settings, url: str, zone: ZoneI
     window.nodelay(True)
     keys = Keys()
     async with _eyes(settings, url) as eyes:
-        frame, next_look = await eyes.frame(datetime.now(UTC)), 0.0
+        frame, next_look = await eyes.frame(await eyes.now()), 0.0
         loop = asyncio.get_running_loop()
         while not keys.over:
             moment = loop.time()
             if not keys.paused and moment >= next_look:
-                frame, next_look = await eyes.frame(datetime.now(UTC)), moment + every
+                frame, next_look = await eyes.frame(await eyes.now()), moment + every
             draw(window, frame, zone, keys, every)
             await _wait_for_key(window.get_wch, keys)
 

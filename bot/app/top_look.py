@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.app import ports
+from bot.core.clock import SharedClock
 from bot.core.errors import SettingsError
 from bot.settings import GIVEN, Settings
 from bot.store.live import Live, live
@@ -68,12 +70,19 @@ class Eyes:
 
     def __init__(self, settings: Settings, url: str, session: aiohttp.ClientSession) -> None:
         self._settings, self._session = settings, session
-        self._look = SiteLook(url, "planton-top")
+        self._clock = SharedClock()
+        self._look = SiteLook(url, "planton-top", self._clock)
         self._ceiling = settings.send_ceiling
         self._pages = _pages(settings)
         self._health = _health(settings)
         self._engines = tuple(settings.engine_urls)
         self._past: deque[tuple[float, Histograms]] = deque()
+
+    async def now(self) -> datetime:
+        """What PostgreSQL's clock shows, by which everything has its age; without a database, this machine's."""
+        with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
+            await self._look.connect()
+        return self._clock.now()
 
     async def frame(self, now: datetime) -> Frame:
         """One look at everything; what does not answer is said to be away."""

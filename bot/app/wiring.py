@@ -27,7 +27,7 @@ from bot.app.places import PROJECT
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
 from bot.app.tracing import tracing
-from bot.core.clock import Clock, SystemClock
+from bot.core.clock import MovedClock, SharedClock
 from bot.core.errors import SetupError
 from bot.core.messages import Event, Platform
 from bot.dialogue.client import EngineClient
@@ -42,7 +42,7 @@ from bot.sender.subscriptions import Subscriptions
 from bot.sender.tokens import Tokens
 from bot.sender.watch import Watch
 from bot.settings import Account, Settings
-from bot.store import binding, facts
+from bot.store import binding, facts, its_clock, stale
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import Seen
@@ -88,35 +88,48 @@ WATCH_AGAIN = 30.0  # seconds until the catch-up that could not begin tries agai
 
 @dataclass(frozen=True)
 class Store:
-    """An open database with what belongs to it."""
+    """An open database with what belongs to it. `wall`: PostgreSQL's clock; `clock`: with the simulated hour."""
 
     database: Database
     codec: Codec
     listener: Listener
-    clock: Clock
+    clock: MovedClock
+    wall: SharedClock
 
 
 @contextlib.asynccontextmanager
-async def store(settings: Settings, url: str, name: str, size: int, channels: Sequence[str]) -> AsyncIterator[Store]:
-    """Open the database for a role. Under the demo, the clock follows the simulated hour."""
+async def store(
+    settings: Settings, url: str, name: str, size: int, channels: Sequence[str], beside: Store | None = None
+) -> AsyncIterator[Store]:
+    """Open the database for a role. Its clock is PostgreSQL's; under the demo, it follows the simulated hour.
+
+    `beside`: another store of this process, whose clock it shares. A database that is away is not waited for.
+    """
     codec = Codec(settings.secret("DATA_KEY"))
-    database = Database(url, size=size, name=f"planton-{name}")
+    wall = SharedClock() if beside is None else beside.wall
+    clock = MovedClock(wall) if beside is None else beside.clock
+    database = Database(url, size=size, name=f"planton-{name}", clock=wall)
     listener = Listener(url, channels)
-    clock = SystemClock()
-    tasks = [asyncio.create_task(_follow(database, clock))] if os.environ.get("PLANTON_DEMO") == "1" else []
+    tasks = []
+    if beside is None:
+        await database.ping()
+        tasks.append(asyncio.create_task(its_clock.follow(database, name)))
+        if os.environ.get("PLANTON_DEMO") == "1":
+            tasks.append(asyncio.create_task(_follow(database, clock)))
     await binding.look(database, codec, settings.var_dir)  # before anything is sealed, if the database answers
     tasks.append(asyncio.create_task(binding.follow(database, codec, settings.var_dir)))
     listener.start()
     try:
-        yield Store(database, codec, listener, clock)
+        yield Store(database, codec, listener, clock, wall)
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await listener.close()
         await database.close()
 
 
-async def _follow(database: Database, clock: SystemClock) -> None:
+async def _follow(database: Database, clock: MovedClock) -> None:
     """The sandbox's simulated hour."""
     while True:
         with contextlib.suppress(Exception):  # a database that is away leaves the hour as it is
@@ -333,9 +346,12 @@ async def worker(settings: Settings, url: str) -> None:
                 lambda: Words(live.policy.night, live.policy.texts["utter_affluence"]),
             )
             noticing = asyncio.create_task(keep_telling(late))
+            righting = asyncio.create_task(stale.keep_setting_right(stale.turns, opened.database, opened.clock))
             try:
+                await its_clock.first(opened.wall)
                 await work.run()
             finally:
+                righting.cancel()
                 noticing.cancel()
                 purge.cancel()
                 reading.cancel()
@@ -359,7 +375,7 @@ async def sender(settings: Settings, url: str) -> None:
     accounts = catching.sender_accounts(settings)
     async with (
         store(settings, url, "sender", 8, (OUTBOX,)) as opened,
-        store(settings, url, "sender-emergency", 4, (EMERGENCY,)) as lane,
+        store(settings, url, "sender-emergency", 4, (EMERGENCY,), beside=opened) as lane,
     ):
         ceiling = settings.send_ceiling
         service = Sender(
@@ -372,6 +388,7 @@ async def sender(settings: Settings, url: str) -> None:
                 metadata_key=secret,
                 older_keys=tuple(older),
                 clock=opened.clock,
+                sure=lambda: its_clock.first(opened.wall),
                 host=settings.host("SENDER_HOST"),
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
@@ -383,6 +400,7 @@ async def sender(settings: Settings, url: str) -> None:
         pages = {a.access for a in accounts if a.access is not None}
         beside = [
             asyncio.create_task(_watching(settings, url, opened, accounts)),
+            asyncio.create_task(stale.keep_setting_right(stale.replies, opened.database, opened.clock)),
             asyncio.create_task(rotation.keep_telling(opened.database, tuple(pages), opened.clock)),
         ]
         try:
@@ -406,7 +424,7 @@ async def _watching(settings: Settings, url: str, opened: Store, accounts: Seque
 
 async def _watch(settings: Settings, url: str, opened: Store, accounts: Sequence[SenderAccount]) -> None:
     """Until cancelled. Raises what hinders it from beginning."""
-    database = Database(url, size=4, name="planton-catchup")
+    database = Database(url, size=4, name="planton-catchup", clock=opened.wall)
     try:
         async with catching.clients(settings, accounts) as apis:
             walks = catching.catch_up(settings, database, opened.codec, opened.clock)
@@ -465,6 +483,7 @@ async def console(settings: Settings, url: str) -> None:
             codec=opened.codec,
             listener=opened.listener,
             clock=opened.clock,
+            wall=opened.wall,
             secret_key=settings.secrets("SECRET_KEY")[0],
             older_key="".join(settings.secrets("SECRET_KEY")[1:]),
             secure_cookies=_secure(settings, host),
@@ -503,7 +522,7 @@ async def sandbox(settings: Settings, url: str) -> None:
     from bot.app.demo import sandbox_app
 
     async with store(settings, url, "sandbox", 4, (CONSOLE,)) as opened:
-        app = sandbox_app(settings, opened.database, opened.codec)
+        app = sandbox_app(settings, opened.database, opened.codec, opened.clock)
         await serve(app, "127.0.0.1", settings.port("SANDBOX_PORT"))
 
 

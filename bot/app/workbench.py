@@ -10,6 +10,7 @@ from bot.app.evaluate import judge
 from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import PROJECT
 from bot.app.wiring import store
+from bot.core.clock import Clock
 from bot.settings import Settings
 from bot.store.db import TRAINER, Database
 from bot.store.workbench.publications import Publications
@@ -29,19 +30,19 @@ async def trainer(settings: Settings, url: str) -> None:
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
         make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.engines_dir)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
-        publisher = publisher_of(settings, project, opened.database)
+        publisher = publisher_of(settings, project, opened.database, opened.clock)
         # Who publishes waits for no training that has not begun.
         takers: Sequence[Taker] = (once(publisher.recover), publisher.work, trainings.take)
         await keep_taking(takers, opened.listener)
 
 
-def publisher_of(settings: Settings, project: Project, database: Database) -> Publisher:
+def publisher_of(settings: Settings, project: Project, database: Database, clock: Clock) -> Publisher:
     """What puts models into service."""
 
     async def comparison(candidate: str) -> Comparison | None:
         return await comparison_of(database, candidate)
 
-    return Publisher(project, Publications(database), comparison, settings.engines_dir)
+    return Publisher(project, Publications(database), comparison, settings.engines_dir, clock=clock)
 
 
 def measure(

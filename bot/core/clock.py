@@ -1,7 +1,13 @@
-"""Time as a port, so that tests freeze it and the sandbox can simulate an hour."""
+"""Time as a port, so that tests freeze it, machines share one, and the sandbox can simulate an hour.
+
+What several processes compare is told by one clock, PostgreSQL's (docs/decisions/clocks.md): each process reads it over the
+connections that it has anyway, and counts on by itself in between. Its machine's own clock may be wrong, and may jump.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -14,14 +20,66 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
-    """The machine's clock, moved by `offset` (zero but in the sandbox's simulated hour)."""
+class MovedClock:
+    """Another clock, moved by `offset` (zero but in the sandbox's simulated hour)."""
 
-    def __init__(self, offset: timedelta = timedelta(0)) -> None:
+    def __init__(self, base: Clock, offset: timedelta = timedelta(0)) -> None:
+        self.base = base
         self.offset = offset
 
     def now(self) -> datetime:
-        return datetime.now(timezone.utc) + self.offset
+        return self.base.now() + self.offset
+
+
+class _Machine:
+    """What the machine's clock says."""
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+
+class SystemClock(MovedClock):
+    """The machine's clock, moved by `offset`: for what no other process compares."""
+
+    def __init__(self, offset: timedelta = timedelta(0)) -> None:
+        super().__init__(_Machine(), offset)
+
+
+def steady() -> float:
+    """Seconds since some moment: no correction of the hour moves them, and a machine that slept counts its sleep."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)  # Linux alone has it
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
+
+
+class SharedClock:
+    """Follows a clock elsewhere by its readings, and counts on by `steady` in between; until the first reading it goes by the
+    machine's `wall` (seconds since the epoch).
+
+    A reading says that the other clock showed `at` somewhere between two moments of ours. While that agrees with what we tell,
+    nothing moves, however long the answer took; else we move as far as it takes to agree.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = steady) -> None:
+        self._wall = wall
+        self.steady = steady
+        self._zero = wall() - steady()  # what we tell, less `steady`
+        self.read = False  # whether there was a reading
+
+    @property
+    def skew(self) -> float:
+        """Seconds that the machine's own clock is ahead of what we tell (negative: behind)."""
+        return self._wall() - self._zero - self.steady()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._zero + self.steady(), timezone.utc)
+
+    def hear(self, at: float, before: float, after: float) -> float:
+        """The other clock showed `at` (seconds since the epoch) between `before` and `after` of `steady`. Returns by how many
+        seconds what we tell has moved."""
+        least, most, told = at - after, at - before, self._zero
+        self._zero = min(max(told, least), most) if self.read else (least + most) / 2
+        self.read = True
+        return self._zero - told
 
 
 class FrozenClock:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from bot.store import alerts
+from bot.core.clock import SharedClock
+from bot.store import alerts, its_clock
 from bot.store.db import ITS, OURS
 
 Row = dict[str, Any]
@@ -30,9 +31,9 @@ class Away(Exception):
 class _Session:
     """A connection with its lock; one thread uses it at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: SharedClock) -> None:
         self.leads = False
-        self._url = url
+        self._url, self._clock = url, clock
         self._connection: psycopg.Connection[Row] | None = None
 
     def connected(self) -> psycopg.Connection[Row]:
@@ -46,6 +47,7 @@ class _Session:
                 options=" ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()),
                 **OURS,
             )
+        its_clock.hear(self._connection, self._clock)
         if not self.leads:
             self.leads = alerts.lead(self._connection)
         return self._connection
@@ -62,10 +64,11 @@ def _is_away(error: Exception) -> bool:
 
 
 class Board:
-    """One connection, kept: the lock of who tells lives as long as it does."""
+    """One connection, kept: the lock of who tells lives as long as it does. `clock` hears PostgreSQL's each time."""
 
-    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, patience: float = PATIENCE, clock: SharedClock | None = None) -> None:
         self._url = url
+        self._clock = clock or SharedClock()
         self._patience = patience
         self._session: _Session | None = None
 
@@ -74,7 +77,7 @@ class Board:
 
         Raises Away where no connection is to be had or the work takes too long, and what the work raises; after each of
         them the next question connects anew."""
-        session = self._session = self._session or _Session(self._url)
+        session = self._session = self._session or _Session(self._url, self._clock)
         outcome: list[T] = []
         failure: list[Exception] = []
         left = threading.Event()

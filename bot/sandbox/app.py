@@ -13,7 +13,7 @@ import secrets
 import struct
 import wave
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse, empty, html, raw, redirect
 from sanic.response import json as json_response
 
-from bot.core.clock import SystemClock
+from bot.core.clock import MovedClock
 from bot.core.messages import Platform
 from bot.policy.night import Night, hour_text
 from bot.sandbox import hours, wording
@@ -69,7 +69,7 @@ class SandboxDeps:
 
     database: Database
     codec: Codec
-    clock: SystemClock  # its offset is set here; the other processes read it from the database
+    clock: MovedClock  # its offset is set here; the other processes read it from the database
     night: Night  # its zone is the page's
     graph_server: GraphServer
     gateway_url: str
@@ -270,7 +270,7 @@ class Sandbox:
         if choice is None:
             return json_response({"erreur": "Cette heure n’est pas proposée."}, status=400)
         clock, database = self._deps.clock, self._deps.database
-        before, real = clock.now(), datetime.now(timezone.utc)
+        before, real = clock.now(), clock.base.now()
         offset = hours.offset_for(choice, before, real, self._deps.night.zone)
         back = offset < clock.offset - timedelta(seconds=1)
         await demo.set_clock_offset(database, offset, real + offset if back else None)

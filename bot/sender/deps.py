@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from bot.core.clock import Clock
@@ -53,6 +54,10 @@ class Timing:
     grace: float = 5.0  # for what is under way when the sender ends
 
 
+async def _at_once() -> None:
+    """Nothing is waited for."""
+
+
 @dataclass(frozen=True)
 class SenderDeps:
     """Everything the sender needs; it reads no settings itself. `emergency_store` has connections of its own."""
@@ -72,4 +77,5 @@ class SenderDeps:
     timing: Timing = field(default_factory=Timing)
     rng: random.Random = field(default_factory=random.Random)
     metrics: SenderMetrics = field(default_factory=SenderMetrics)
+    sure: Callable[[], Awaitable[None]] = _at_once  # before the first claim: until `clock` is known to be right
     older_keys: tuple[bytes, ...] = field(default=(), repr=False)  # also open the door, during a rotation of SECRET_KEY

@@ -178,6 +178,7 @@ class Sender:
         poll = timing.emergency_poll if urgent else timing.poll
         lease, lane = self._lease(urgent), _Lane(slots)
         last = 0.0
+        await self._deps.sure()
         while True:
             free = min(lane.free(), _BATCH if urgent else min(_BATCH, self._budget.share()))
             full = () if urgent else self._budget.full()

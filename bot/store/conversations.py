@@ -29,6 +29,7 @@ from bot.store.codec import Codec
 from bot.store.db import CONSOLE, OUTBOX, Database, Note
 from bot.store.outcome import Outcome
 from bot.store.satisfaction import answered
+from bot.store.stale import FREE
 from bot.store.workbench import readings
 from bot.store.workbench.readings import TOPIC, NewReading
 
@@ -167,7 +168,7 @@ _FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts,
     c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state"""
 NUMBERS = 3  # replies of a turn, at most, for which no further question is asked
 _BY_PRIORITY = f"unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)"
-_LEASABLE = "due_priority = p.priority AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+_LEASABLE = f"due_priority = p.priority AND {FREE}"
 
 # One index range a priority, so that thousands which wait for the morning cost nothing. A crash of the server may forget
 # a lease, so that the commit need not wait for the disk. Without anything due, one row that says when something will be.

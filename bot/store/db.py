@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 if TYPE_CHECKING:
     from alembic.config import Config  # whoever migrates imports it: every role would wait for it
 
+from bot.core.clock import SharedClock
 from bot.core.errors import SetupError
-from bot.store import granting
+from bot.store import granting, its_clock
 from bot.store.plain import PLANS, Plain, PlainPool
 
 MIGRATION_LOCK = 7_109_301  # advisory lock held while migrating
@@ -104,10 +106,12 @@ class SchemaWaits(SetupError):
 
 
 class Database:
-    """A pool of connections to one PostgreSQL. `url`: a libpq URI or conninfo string."""
+    """A pool of connections to one PostgreSQL. `url`: a libpq URI or conninfo string. `clock` follows PostgreSQL's, which is
+    read over each connection before anything else is asked over it."""
 
-    def __init__(self, url: str, size: int = 8, name: str = "planton") -> None:
+    def __init__(self, url: str, size: int = 8, name: str = "planton", clock: SharedClock | None = None) -> None:
         self.url = url
+        self.clock = clock or SharedClock()
         self._name = name
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+psycopg://",
@@ -123,10 +127,10 @@ class Database:
         self._notices = Notices(PlainPool(self._connect_plain, 1))
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await connect(self.url, self._name, prepare_threshold=3)
+        return await connect(self.url, self._name, prepare_threshold=3, clock=self.clock)
 
     async def _connect_plain(self) -> psycopg.AsyncConnection[Any]:
-        return await connect(self.url, self._name, autocommit=True, prepare_threshold=1)
+        return await connect(self.url, self._name, autocommit=True, prepare_threshold=1, clock=self.clock)
 
     @contextlib.asynccontextmanager
     async def begin(self, durable: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -158,6 +162,12 @@ class Database:
     def tell(self, notes: Iterable[Note]) -> None:
         """Notify what a statement of `plain` has changed."""
         self._notices.add(notes)
+
+    async def now(self) -> datetime:
+        """What PostgreSQL's clock shows; for what is done once. Raises what the database raises."""
+        async with self.plain() as connection:
+            await its_clock.ask(connection, self.clock)
+        return self.clock.now()
 
     async def ping(self) -> bool:
         """Whether the database answers within a second."""
@@ -209,7 +219,7 @@ class Notices:
     def __init__(self, pool: PlainPool) -> None:
         self._pool = pool
         self._notes: dict[Note, None] = {}
-        self._last = 0.0
+        self._last = float("-inf")
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -262,9 +272,14 @@ class Notices:
 
 
 async def connect(
-    url: str, name: str, autocommit: bool = False, prepare_threshold: int | None = 5
+    url: str,
+    name: str,
+    autocommit: bool = False,
+    prepare_threshold: int | None = 5,
+    clock: SharedClock | None = None,
 ) -> psycopg.AsyncConnection[Any]:
-    """A connection that notices within SILENCE seconds that the other end is gone. What the URL says itself goes first."""
+    """A connection that notices within SILENCE seconds that the other end is gone. What the URL says itself goes first.
+    `clock`: hears what PostgreSQL's shows."""
     given = conninfo_to_dict(url)
     wanted = {option: value for option, value in OURS.items() if option not in given}
     connection = await psycopg.AsyncConnection.connect(
@@ -278,6 +293,8 @@ async def connect(
     try:
         if not connection.info.host.startswith("/"):  # over the network
             await connection.execute(_SET_ITS, (json.dumps(ITS),), prepare=False)
+        if clock is not None:
+            await its_clock.ask_raw(connection, clock)
         await connection.set_autocommit(autocommit)
     except BaseException:
         await connection.close()

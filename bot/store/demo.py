@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -62,7 +62,7 @@ async def login_link(database: Database, name: str, role: str, now: datetime) ->
         if user is None:
             user = (await insert(connection, now, name, role, None)).id
         # The simulated hour may lie on either side of the machine's.
-        token = await links.make(connection, int(user), "login", max(now, datetime.now(UTC)))
+        token = await links.make(connection, int(user), "login", max(now, database.clock.now()))
         await notify(connection, CONSOLE)
     return token
 

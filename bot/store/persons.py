@@ -152,6 +152,7 @@ class Persons:
 
     def __init__(self, database: Database, codec: Codec) -> None:
         self._db = database
+        self.now = database.now
         self._codec = codec
 
     async def find(self, person: str, platform: str | None = None, account: str | None = None) -> Found:

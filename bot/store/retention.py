@@ -55,6 +55,7 @@ WITHOUT_PERSON: Mapping[str, str] = {
     "alerts": "what is wrong with the service; our words, numbers of things",
     "audit": "numbers of conversations; never words (its own limit applies)",
     "canned_replies": "ours",
+    "clocks": "processes; how far their machines’ clocks are apart",
     "crises": "ours",
     "deadlines": "ours",
     "deletions": "counts",

@@ -9,6 +9,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+from bot.core.clock import SharedClock
+from bot.store import its_clock
 from bot.store.emergencies import UNREAD
 from bot.watch.site import Queue, Site
 
@@ -72,8 +74,9 @@ def _age(first: datetime | None, now: datetime) -> float:
 class SiteLook:
     """Looks on a connection of its own, which it opens when it is first asked and after a fault."""
 
-    def __init__(self, url: str, name: str = "planton-watch") -> None:
-        self._url, self._name = url, name
+    def __init__(self, url: str, name: str = "planton-watch", clock: SharedClock | None = None) -> None:
+        """`clock`: hears PostgreSQL's with each new connection."""
+        self._url, self._name, self._clock = url, name, clock
         self._connection: psycopg.AsyncConnection[dict[str, Any]] | None = None
         self._lock = asyncio.Lock()
 
@@ -104,7 +107,14 @@ class SiteLook:
                 row_factory=dict_row,
                 options="-c default_transaction_read_only=on -c statement_timeout=1500",
             )
+            if self._clock is not None:
+                await its_clock.ask_raw(self._connection, self._clock)
         return self._connection
+
+    async def connect(self) -> None:
+        """Open the connection, if it is not. Raises what the database raises."""
+        async with self._lock:
+            await self._open()
 
     async def close(self) -> None:
         """Close the connection."""

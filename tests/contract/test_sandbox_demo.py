@@ -10,6 +10,7 @@ import pytest
 
 from bot.app import demo
 from bot.app.required import ROLES, faults
+from bot.core.clock import SystemClock
 from bot.core.errors import SettingsError
 from bot.core.messages import Platform
 from bot.meta.send_api import GraphError, Outgoing, SendApi
@@ -81,7 +82,7 @@ async def test_sandbox_and_sender_agree_on_the_token(tmp_path: Path, database: D
     settings = demo.demo_settings(given(tmp_path))
     token = settings.accounts(with_tokens=True)[0].token
     without = {name: value for name, value in settings.environ.items() if name != "PLANTON_META_PAGE_TOKEN"}
-    app = demo.sandbox_app(Settings(without), database, codec)  # as the launcher starts it
+    app = demo.sandbox_app(Settings(without), database, codec, SystemClock())  # as the launcher starts it
     listening = socket.create_server(("127.0.0.1", 0))
     server = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
     assert server is not None

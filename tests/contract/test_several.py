@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from bot.app import several
+from bot.store import its_clock
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.fakes.console import Browser, RunningConsole, running_console
@@ -22,6 +25,27 @@ def test_a_clock_that_differs_is_told(database_url: str, seconds: float, said: l
         found = list(several.clock(connection, lambda: datetime.now(UTC) + timedelta(seconds=seconds)))
     assert len(found) == len(said)
     assert all(words in problem.what for words, problem in zip(said, found, strict=True))
+
+
+async def test_what_the_roles_of_other_machines_tell_is_told(database: Database, database_url: str) -> None:
+    async with database.plain() as plain:
+        for host, role, skew in (
+            ("front-1", "gateway", 3600.2),
+            ("front-1", "sender", 3599.0),
+            ("front-2", "worker", -1.9),
+            ("atelier", "trainer", -45.0),
+            (socket.gethostname(), "worker", 77.0),  # this machine is looked at itself
+        ):
+            with patch.object(its_clock.socket, "gethostname", return_value=host):
+                await its_clock.tell(plain, role, skew)
+    with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
+        found = [(one.key, one.what.partition(" celle")[0]) for one in several.machines(connection)]
+        assert found == [
+            ("clock:atelier", "L’horloge de atelier retarde de 45 s sur"),
+            ("clock:front-1", "L’horloge de front-1 avance de 3600 s sur"),
+        ]
+        connection.execute("UPDATE clocks SET at = at - interval '6 minutes'")
+        assert not list(several.machines(connection)), "a machine that was taken away is told of for ever"
 
 
 def test_a_slow_answer_is_no_wrong_clock(database_url: str) -> None:
