@@ -149,7 +149,7 @@ def _span(length: timedelta) -> str:
 
 def unread(connection: psycopg.Connection[Row], now: datetime, minutes: int) -> Iterator[Problem]:
     """Emergencies that no agent has opened, by day and by night."""
-    row = connection.execute(UNREAD, {"before": now - timedelta(minutes=minutes)}).fetchone()
+    row = connection.execute(UNREAD, {"before": now - timedelta(minutes=minutes), "now": now}).fetchone()
     if row and row["n"]:
         many = row["n"] > 1
         yield Problem(

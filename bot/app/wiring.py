@@ -297,7 +297,7 @@ async def worker(settings: Settings, url: str) -> None:
     ):
         registry = measures.registry()
         metrics = WorkerMetrics(registry)
-        client = EngineClient(settings.engine_urls)
+        client = EngineClient(settings.engine_urls, now=lambda: opened.clock.now().timestamp())
         engine = MeasuredEngine(client, metrics)
         conversations = MeasuredConversations(opened.database, opened.codec, metrics)
         notice, handoff = settings.engine_patience

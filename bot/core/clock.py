@@ -9,7 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
+from typing import Optional, Protocol
+
+AHEAD = timedelta(
+    minutes=1
+)  # how far a moment that was written down may lie ahead of who reads it, whatever was under way
+
+
+def plausible(at: Optional[datetime], now: datetime) -> Optional[datetime]:
+    """A moment that should be past; None where a clock that was wrong wrote it: what has not happened yet holds nothing back."""
+    return at if at is not None and at - now <= AHEAD else None
 
 
 class Clock(Protocol):

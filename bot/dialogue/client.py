@@ -74,9 +74,17 @@ class Circuit:
 class EngineClient:
     """bot.core.dialogue.Engine over HTTP."""
 
-    def __init__(self, urls: Sequence[str], timeout: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        timeout: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock`: of pauses; `now`: seconds since the epoch, which all machines must agree on: a dialogue's state is dated."""
         if not urls:
             raise ValueError("no engine")
+        self._now = now
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout))
         self._circuits = {url: Circuit(clock) for url in self._urls}
@@ -96,7 +104,7 @@ class EngineClient:
         self, sender: str, text: str, state: Optional[dict[str, Any]], payload: Optional[str] = None
     ) -> Turn:
         """Run one turn of a conversation."""
-        body = {"sender": sender, "text": text, "state": state, "payload": payload}
+        body = {"sender": sender, "text": text, "state": state, "payload": payload, "at": self._now()}
         return answers.turn(await self._ask("/turn", body, sender))
 
     async def ready(self) -> bool:

@@ -98,14 +98,17 @@ class Runtime:
             "score": self._explainer.danger(words),
         }
 
-    async def turn(self, text: str, dialogue: Any, payload: Optional[str] = None) -> dict[str, Any]:
-        """Run one turn. Raises EmptyText, EmptyOutcome."""
+    async def turn(
+        self, text: str, dialogue: Any, payload: Optional[str] = None, at: Optional[float] = None
+    ) -> dict[str, Any]:
+        """Run one turn. `at`: when, by the clock of who asks (seconds since the epoch). Raises EmptyText, EmptyOutcome."""
+        now = time.time() if at is None else at
         request_id = f"r{next(self._ids)}"
-        tracker = state.load(dialogue, request_id, self.domain)
+        tracker = state.load(dialogue, request_id, self.domain, now)
         asked = str(tracker.get_slot("question") or "")
         read = self._read(text, payload, asked)
         words = "" if read.lead.get("tapped") else text
-        told = values(keep(dialogue, words, time.time()))
+        told = values(keep(dialogue, words, now))
         output = TurnOutput(self._choices)
         self._store.begin(tracker)
         try:
@@ -124,7 +127,7 @@ class Runtime:
             "handoff": output.handoff,
             "clarify": output.clarify,
             "silence": output.silence,
-            "state": state.dump(tracker, dialogue, words=words),
+            "state": state.dump(tracker, dialogue, now, words),
         }
 
     def _read(self, text: str, payload: Optional[str], asked: str) -> Reading:

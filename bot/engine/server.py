@@ -94,7 +94,8 @@ class Server:
     async def turn(self, request: web.Request) -> web.Response:
         """One turn of a conversation whose state comes along."""
         body = await _body(request)
-        return web.json_response(await self.runtime.turn(_text(body), body.get("state"), body.get("payload")))
+        outcome = await self.runtime.turn(_text(body), body.get("state"), body.get("payload"), _moment(body))
+        return web.json_response(outcome)
 
     async def drain(self) -> None:
         """Answer what still comes over connections that are open, each time for the last time, until it is quiet."""
@@ -171,6 +172,12 @@ def _text(body: dict[str, Any]) -> str:
     if not isinstance(text, str):
         raise _error(400, "no text")
     return text
+
+
+def _moment(body: dict[str, Any]) -> Optional[float]:
+    """When the turn is, by the clock of who asks; None: it does not say."""
+    at = body.get("at")
+    return float(at) if isinstance(at, (int, float)) and not isinstance(at, bool) and 0 <= at < 1e11 else None
 
 
 async def serve(port: int, model: Path) -> int:

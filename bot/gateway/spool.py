@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from bot.core.clock import Clock
+from bot.core.clock import Clock, plausible
 from bot.core.messages import Edit, Event, Message, Platform
 from bot.gateway.ports import EmergencySend, Item, Mark
 from bot.gateway.waiting import within
@@ -233,7 +233,7 @@ class EmergencyLane:
         whom = (mark.platform, mark.account, mark.person, mark.danger)
         for other in self._spool.marks():
             same = (other.platform, other.account, other.person, other.danger) == whom
-            if same and mark.answered - other.answered < SAME_REPLY:
+            if same and plausible(other.answered, mark.answered) and mark.answered - other.answered < SAME_REPLY:
                 return other
         return None
 

@@ -132,6 +132,12 @@ class _Step:
         self.kept[alert.key] = alert
 
 
+def _past(alert: Alert, now: datetime) -> Alert:
+    """What a clock that was wrong dated ahead has happened by now: else it would not ring, or not be told again, until then."""
+    moments = {name: getattr(alert, name) for name in ("since", "opened_at", "told_at", "gone_at", "closed_at")}
+    return replace(alert, **{name: min(at, now) for name, at in moments.items() if at is not None})
+
+
 def confirm_of(key: str, slower: Mapping[str, timedelta] | None = None) -> timedelta:
     """How long a trouble of this key must last before it rings."""
     family = key.partition(":")[0]
@@ -148,7 +154,7 @@ def step(
     """The alerts after one look, and what to tell. `unknown`: families of keys that could not be looked at: theirs stay.
 
     A key's family is what stands before its first colon."""
-    before = {alert.key: alert for alert in alerts}
+    before = {alert.key: _past(alert, now) for alert in alerts}
     found = {problem.key: problem for problem in problems if problem.key and not problem.advice}
     at = _Step(now)
     for key, problem in found.items():

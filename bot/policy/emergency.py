@@ -6,10 +6,11 @@ Pure: the lexicon, the score and the texts are loaded elsewhere and passed in; t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, Optional
 
+from bot.core.clock import plausible
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
@@ -174,6 +175,7 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
 
     None when the message is none of the emergency's business.
     """
+    situation = _plausible(situation)
     if detection is None and (not situation.since_full(WATCH) or situation.agent_since):
         return None
     if situation.age > TOO_OLD:
@@ -190,6 +192,16 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
     if situation.night_until is not None:
         keys.append(NUIT)
     return EmergencyAction("full", tuple(keys), hour=situation.night_until or "")
+
+
+def _plausible(situation: Situation) -> Situation:
+    """Without what has not happened yet: a clock that was wrong wrote it, and it must not keep a reply back."""
+    return replace(
+        situation,
+        last_full_at=plausible(situation.last_full_at, situation.now),
+        last_short_at=plausible(situation.last_short_at, situation.now),
+        last_agent_at=plausible(situation.last_agent_at, situation.now),
+    )
 
 
 def _says_more(kind: Kind, last: Optional[Kind]) -> bool:

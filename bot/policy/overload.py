@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
+from bot.core.clock import plausible
 from bot.policy import owner as owners
 from bot.policy.night import Night
 from bot.policy.patience import TOLD_AGAIN
@@ -49,5 +50,5 @@ def is_told(waiter: Waiter, night: Night, now: datetime) -> bool:
         return False
     if waiter.last_person_at is None or now - waiter.last_person_at >= STANDARD:
         return False
-    recent = [at for at in (waiter.told_at, waiter.last_agent_at) if at is not None]
-    return all(now - at >= TOLD_AGAIN for at in recent)
+    recent = (plausible(waiter.told_at, now), plausible(waiter.last_agent_at, now))
+    return all(at is None or now - at >= TOLD_AGAIN for at in recent)

@@ -9,10 +9,17 @@ from typing import Optional
 
 SILENT_WAITING = frozenset({"complaint", "witness", "sensitive", "urgent", "emergency"})
 INBOX_FOR = timedelta(hours=24)
+INBOX_MARGIN = timedelta(hours=1)  # Meta's clock may be ahead of ours
 ECHO_HOLD = timedelta(seconds=10)
 AUTOMATION_WITHIN = timedelta(seconds=3)
 LOOP_WITHIN = timedelta(minutes=10)
 LOOP_REPLIES = 10
+
+
+def inbox_is_over(until: Optional[datetime], now: datetime) -> bool:
+    """Whether the human in Meta's inbox has said nothing for so long that the conversation is nobody's; also where `until` lies
+    further ahead than any human there keeps it."""
+    return until is None or until <= now or until > now + INBOX_FOR + INBOX_MARGIN
 
 
 def bot_may_answer(owner: str, category: str) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
+from bot.core.clock import plausible
+
 TOLD_AGAIN = timedelta(hours=1)  # an engine that comes and goes does not make the same apology each time
 
 
@@ -44,7 +46,8 @@ def step(outage: Outage, patience: Patience) -> Step:
     waited = outage.now - outage.since
     if waited >= patience.handoff:
         return Step.HAND_OVER
-    told = outage.told_at is not None and outage.now - outage.told_at < TOLD_AGAIN
+    told_at = plausible(outage.told_at, outage.now)
+    told = told_at is not None and outage.now - told_at < TOLD_AGAIN
     if waited >= patience.notice and outage.may_speak and not told:
         return Step.TELL
     return Step.WAIT
@@ -53,6 +56,7 @@ def step(outage: Outage, patience: Patience) -> Step:
 def was_told(since: Optional[datetime], told_at: Optional[datetime], now: datetime, handed_over: bool) -> bool:
     """Whether the hand-over needs no apology of its own: the person was told of this very outage, or (`handed_over`: agents
     have an earlier message already) lately of one."""
+    told_at = plausible(told_at, now)
     if told_at is None:
         return False
     return (since is not None and told_at >= since) or (handed_over and now - told_at < TOLD_AGAIN)

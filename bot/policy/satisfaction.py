@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Optional
 
+from bot.core.clock import plausible
+
 QUESTION, THANKS = "utter_satisfaction", "utter_satisfaction_merci"  # replies of domain.yml
 UP, DOWN = "up", "down"
 # The payloads of the question's two quick replies.
@@ -50,4 +52,5 @@ def answer(payload: Optional[str]) -> Optional[str]:
 
 
 def _recent(at: Optional[datetime], within: timedelta, now: datetime) -> bool:
+    at = plausible(at, now)
     return at is not None and now - at < within

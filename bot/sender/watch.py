@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bot.core.clock import Clock
+from bot.core.clock import Clock, plausible
 from bot.meta.send_api import SendApi
 from bot.sender.catchup import CatchUp, Outcome
 from bot.sender.deps import SenderAccount
@@ -120,9 +120,11 @@ class Watch:
 
     def _rest(self, flow: Flow) -> float:
         """Seconds until the next walk, where another sender ended one lately."""
-        if flow.walked_at is None or flow.walk_error is not None:
+        now = self._clock.now()
+        walked = plausible(flow.walked_at, now)
+        if walked is None or flow.walk_error is not None:
             return 0.0
-        return self._timing.walk_every * 0.9 - (self._clock.now() - flow.walked_at).total_seconds()
+        return self._timing.walk_every * 0.9 - (now - walked).total_seconds()
 
     async def _flow(self, account: str) -> Flow | None:
         async with self._db.begin(durable=False) as connection:

@@ -21,7 +21,7 @@ from bot.store.codec import Codec
 
 # Open emergencies that no agent has looked at since: how many, the newest hand-off, since when. A function of the owner's: who asks
 # reads neither the audit nor agents' replies.
-UNREAD = "SELECT n, newest, since FROM unread_emergencies(%(before)s)"
+UNREAD = "SELECT n, newest, since FROM unread_emergencies(%(before)s, %(now)s)"
 
 
 @dataclass(frozen=True)

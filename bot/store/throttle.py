@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.clock import AHEAD
 from bot.store.db import Database
 
 WITHIN = timedelta(minutes=15)  # failures are counted over this long
@@ -80,8 +81,11 @@ async def _shut(connection: AsyncConnection, kind: str, subject: str, now: datet
     times: Sequence[datetime] = (
         (
             await connection.execute(
-                text("SELECT at FROM login_failures WHERE subject = :s AND at > :since ORDER BY at DESC LIMIT :limit"),
-                {"s": subject, "since": now - WITHIN, "limit": limit},
+                text("""
+                    SELECT at FROM login_failures WHERE subject = :s AND at > :since AND at <= :ahead
+                    ORDER BY at DESC LIMIT :limit
+                """),
+                {"s": subject, "since": now - WITHIN, "ahead": now + AHEAD, "limit": limit},
             )
         )
         .scalars()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.clean import for_understanding
-from bot.core.clock import Clock
+from bot.core.clock import Clock, plausible
 from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback
@@ -185,7 +185,7 @@ class TurnTaker:
         draft = _Draft(before=known(conversation.state, now.timestamp()))
         await self._echoes(conversation, draft, now)
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
-        since = conversation.engine_away_since or now
+        since = plausible(conversation.engine_away_since, now) or now
         may_speak = bool(messages) and self._bot_speaks(conversation, messages, draft, now)
         step = patience.step(Outage(since, now, conversation.engine_told_at, may_speak), self._rules.patience)
         if step is Step.HAND_OVER:
@@ -222,7 +222,7 @@ class TurnTaker:
     def _owner(self, conversation: Conversation, draft: _Draft, now: datetime) -> str:
         """Who has the conversation now: the human in Meta's inbox gives it back by saying nothing for long."""
         owner: str = draft.sets.get("owner", conversation.owner)
-        if owner == "inbox" and "owner" not in draft.sets and (conversation.owner_until or now) <= now:
+        if owner == "inbox" and "owner" not in draft.sets and owners.inbox_is_over(conversation.owner_until, now):
             # What waits for an agent goes on waiting: the human in the inbox did not close it.
             owner = "bot" if conversation.category == "none" else "waiting"
             draft.sets.update(owner=owner, owner_until=None)
@@ -230,7 +230,7 @@ class TurnTaker:
 
     def _given_up(self, conversation: Conversation, now: datetime) -> bool:
         """Whether the engine has been away for so long that agents get what it should have understood."""
-        since = conversation.engine_away_since or now
+        since = plausible(conversation.engine_away_since, now) or now
         return patience.step(Outage(since, now, None, False), self._rules.patience) is Step.HAND_OVER
 
     # -- what came in --------------------------------------------------------------------------------------------
@@ -734,7 +734,9 @@ def _judged_again(echo: Pending, now: datetime) -> datetime:
 
 
 def _take_over(conversation: Conversation, at: datetime, draft: _Draft, now: datetime) -> None:
-    """A human wrote in Meta's inbox at `at`. Echoes come in any order: an older one shortens nothing."""
+    """A human wrote in Meta's inbox at `at`. Echoes come in any order: an older one shortens nothing. By Meta's clock, which may
+    be ahead of ours: what came in has been written."""
+    at = min(at, now)
     wrote = [at, conversation.last_agent_at, draft.sets.get("last_agent_at")]
     draft.sets["last_agent_at"] = max(moment for moment in wrote if moment is not None)
     ends = [at + owners.INBOX_FOR, conversation.owner_until, draft.sets.get("owner_until")]

@@ -43,7 +43,9 @@ class Model:
         found = {"intent": self._kept["word"], "confidence": 1.0, "ranking": [], "entities": {}}
         return {**found, "danger": 0.0, "french": True, "pid": os.getpid()}
 
-    async def turn(self, text: str, state: dict[str, Any] | None, payload: str | None) -> dict[str, Any]:
+    async def turn(
+        self, text: str, state: dict[str, Any] | None, payload: str | None, at: float | None = None
+    ) -> dict[str, Any]:
         """One answer, counted in the dialogue's state."""
         count = int((state or {}).get("turns", 0)) + 1
         reply = {"text": f"{self._kept['word']} n° {count}", "quick_replies": []}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ import signal
 import subprocess
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,16 @@ ALARM_EVERY = 20  # one message in so many is a cry for help
 ENGINE_STARTS = 300.0  # at most, on a busy machine
 GIVES_UP = 240.0  # seconds after which something that is not settled is not going to be
 CRIES = 2  # emergency replies under way when all died at once: sent again rather than risked
+EMERGENCY_WITHIN = 2.0  # seconds
+# Seconds by which machines' clocks are ahead: whoever hands something over has another hour than who takes it.
+APART = {
+    "gateway": 3600.0,
+    "worker": -3600.0,
+    "sender": 3600.0,
+    "console": -3600.0,
+    "trainer": 3600.0,
+    "monitor": -3600.0,
+}
 DISK = 1500  # MB of a disk that can be filled
 
 
@@ -45,6 +56,7 @@ class World:
     graph: ScriptedGraph
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     disk: bool = False  # whether its folder is a small disk of its own
+    hours: Mapping[str, float] = field(default_factory=dict)  # role → seconds that its machine's clock is always ahead
 
     def calm(self) -> None:
         """Meta as it should be."""
@@ -52,6 +64,7 @@ class World:
         self.graph.graph.answer_delay = 0.0
         self.meta.copies, self.meta.hold, self.meta.skew = 1, lambda: 0.0, lambda: 0.0
         self.meta.echoes, self.meta.echo_hold = True, 0.0
+        self.planton.clocks(**self.hours)
 
 
 Make = Callable[[World], Awaitable[None]]
@@ -261,6 +274,55 @@ async def wrong_clock(world: World) -> None:
     world.meta.skew = lambda: 0.0
 
 
+def starting(ahead: float) -> Make:
+    """Gateway, worker and sender start on machines whose clocks are wrong; then the clocks are put right while they run."""
+
+    async def make(world: World) -> None:
+        await _wrong_from_the_start(world, gateway=ahead, worker=ahead, sender=ahead)
+        world.planton.clocks(**world.hours)
+        await _answered_in_time(world)
+
+    return make
+
+
+async def jumping(world: World) -> None:
+    """Each machine's clock jumps, an hour or two at a time, each its own way; each is ahead once and behind once at least."""
+    rounds = [APART, *({role: world.rng.choice((-3600.0, 0.0, 3600.0)) for role in APART} for _ in range(3))]
+    for ahead in (*rounds, {role: -seconds for role, seconds in APART.items()}):
+        world.planton.clocks(**ahead)
+        await _told_apart(world, ahead)
+        await _answered_in_time(world)
+
+
+async def _wrong_from_the_start(world: World, **ahead: float) -> None:
+    world.planton.clocks(**ahead)
+    for role in ahead:
+        await world.planton.restart(role)
+    await world.planton.ready()
+    await _told_apart(world, ahead)
+    await _answered_in_time(world)
+
+
+async def _told_apart(world: World, ahead: Mapping[str, float]) -> None:
+    """Each role has noticed, and told so."""
+
+    async def noticed() -> bool:
+        told = {row["role"]: row["skew"] for row in await world.planton.rows("SELECT role, skew FROM clocks")}
+        return all(abs(told.get(role, math.inf) - ahead[role]) < 60 for role in ("gateway", "worker", "sender"))
+
+    await until(noticed, 60, "every role tells how far its machine's clock is", every=0.2)
+
+
+async def _answered_in_time(world: World) -> None:
+    """A cry for help is answered within two seconds; more where others keep the machine busy."""
+    person = f"hour{len(world.meta.messages)}"
+    message = world.meta.write(person, HELP)
+    limit = EMERGENCY_WITHIN * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    await until(lambda: world.meta.delays([message])[0] != math.inf, 60, "a cry for help answered")
+    [delay] = world.meta.delays([message])
+    assert delay <= limit, f"a cry for help was answered after {delay:.1f} s"
+
+
 async def all_at_once(world: World) -> None:
     """Database, engine, Meta and sender away together; they come back in any order."""
     planton = world.planton
@@ -323,6 +385,9 @@ FAULTS = (
     Fault("webhooks shuffled", shuffle, 200),
     Fault("webhooks an hour late", an_hour_late, 200),
     Fault("webhooks with a wrong clock", wrong_clock, 200),
+    Fault("clocks an hour ahead", starting(3600.0), 260),
+    Fault("clocks an hour behind", starting(-3600.0), 260),
+    Fault("clocks jumping", jumping, 260, short=60),
     Fault("all down at once", all_at_once, 460),
     Fault("kill -9 launcher, start 1 s later", kill_launcher, 300, short=80, doubled=CRIES),
     Fault("Rasa: kill -9 engine", killing("engine"), 300, rasa=True),

@@ -42,6 +42,7 @@ from tests.fakes.leaks import check
 from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+SKEWED = ROOT / "tests" / "fakes" / "skewed"
 ROLES = ("gateway", "worker", "sender", "console")
 QUESTIONS = (
     "bonjour, comment porter plainte pour un vol de vélo ?",
@@ -105,7 +106,12 @@ class Planton:
         self.folder, self.light = folder, light
         self.var = folder / "var"
         self.var.mkdir(exist_ok=True)
-        self.environ = environment(self.var, graph_url, **changes)
+        self._clocks = folder / "clocks.json"
+        path = os.pathsep.join(filter(None, (str(SKEWED), os.environ.get("PYTHONPATH"))))
+        self.environ = environment(self.var, graph_url, **changes) | {
+            "PYTHONPATH": path,
+            "SKEW_FILE": str(self._clocks),
+        }
         self.database = Embedded(self.var).url
         self.url = f"http://127.0.0.1:{self.environ['PLANTON_GATEWAY_PORT']}"
         self.sender_url = f"http://127.0.0.1:{self.environ['PLANTON_SENDER_PORT']}"
@@ -138,6 +144,18 @@ class Planton:
         models = self.folder / "models"
         models.mkdir(exist_ok=True)
         (models / "light.tar.gz").write_text(json.dumps({"word": "procuration", "fail": not well}))
+
+    def clocks(self, **ahead: float) -> None:
+        """The machine's clock of each of these roles is so many seconds ahead from now on, that of all others is right."""
+        draft = self._clocks.with_suffix(".new")
+        draft.write_text(json.dumps(ahead))
+        draft.replace(self._clocks)
+
+    async def restart(self, role: str) -> None:
+        """As an administrator does: it ends what it is at, and is started again."""
+        [old] = self.tree()[role]
+        old.terminate()
+        await until(lambda: any(one.pid != old.pid for one in self.tree()[role]), 60, f"{role} started again")
 
     def start(self) -> None:
         """Start the launcher; it answers a little later."""

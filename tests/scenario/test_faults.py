@@ -6,6 +6,7 @@ One system serves most tests, in the order of this file. A table of what was los
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from tests.fakes.collector import collector, spans_of
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
 from tests.fakes.ports import free_ports
 from tests.scenario import leaking
-from tests.scenario.faults import BY_NAME, FAULTS, Fault, World, sane, strike
+from tests.scenario.faults import APART, BY_NAME, FAULTS, Fault, World, sane, strike
 from tests.scenario.processes import (
     HELP,
     QUESTIONS,
@@ -61,18 +62,21 @@ def table(pytestconfig: pytest.Config) -> Iterator[Table]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """Everything, over a light engine."""
+    """Everything, over a light engine, on machines whose clocks are an hour ahead or behind from the start."""
     folder = tmp_path_factory.mktemp("faults")
     told = {"METRICS_PORT": str(free_ports(2)), "LOG_LEVEL": "debug"}
     async with (
         collector() as (traces_url, got),
         ScriptedGraph(latency=0.05) as graph,
-        Planton(folder, graph.url, light=True, TRACES_URL=traces_url, **told) as planton,
+        contextlib.AsyncExitStack() as stack,
     ):
+        planton = Planton(folder, graph.url, light=True, TRACES_URL=traces_url, **told)
+        planton.clocks(**APART)
+        await stack.enter_async_context(planton)
         spans[planton] = got
         meta = Meta(planton, graph)
         try:
-            yield World(planton, meta, graph)
+            yield World(planton, meta, graph, hours=APART)
         finally:
             await meta.close()
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
+from bot.core.clock import AHEAD
 from bot.policy.rights import Capability
 from bot.store import news
 from bot.store.accounts import User
@@ -40,10 +41,17 @@ class PresenceStore:
                 text("""
                     SELECT p.user_id, u.name, coalesce(p.writing_at > :writes, false) AS writes
                     FROM presence p JOIN users u ON u.id = p.user_id
-                    WHERE p.conversation_id = :id AND p.user_id <> :user AND p.seen_at > :here
+                    WHERE p.conversation_id = :id AND p.user_id <> :user
+                      AND p.seen_at > :here AND p.seen_at <= :ahead
                     ORDER BY writes DESC, u.name
                 """),
-                {"id": conversation_id, "user": user.id, "here": now - HERE_FOR, "writes": now - WRITES_FOR},
+                {
+                    "id": conversation_id,
+                    "user": user.id,
+                    "here": now - HERE_FOR,
+                    "writes": now - WRITES_FOR,
+                    "ahead": now + AHEAD,
+                },
             )
             return [Present(row.user_id, row.name, row.writes) for row in rows]
 

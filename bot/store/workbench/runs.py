@@ -24,6 +24,7 @@ LIVING = (QUEUED, TRAINING, MEASURING)
 ENDED = (DONE, FAILED, STOPPED)
 NEWS = "training"  # token, with the run's number
 LEASE = timedelta(seconds=20)
+STALE = timedelta(minutes=5)  # ahead of now: no lease is so long, a clock that was wrong wrote it
 TRIES = 2
 KEPT_RESULTS = 20  # comparisons; of older runs the line stays
 LEARNT_FROM = 5  # runs whose durations tell the next one's
@@ -133,9 +134,10 @@ class Runs:
                     UPDATE trainings SET state = 'failed', ended_at = :now, lease_until = NULL,
                         what = 'L’entraînement a été interrompu deux fois.',
                         remedy = 'Vérifiez la mémoire et la place sur le disque, puis relancez un essai.'
-                    WHERE state IN ('training', 'measuring') AND lease_until < :now AND attempts >= :tries RETURNING id
+                    WHERE state IN ('training', 'measuring') AND (lease_until < :now OR lease_until > :stale)
+                      AND attempts >= :tries RETURNING id
                 """),
-                {"now": now, "tries": TRIES},
+                {"now": now, "stale": now + STALE, "tries": TRIES},
             )
             for (number,) in given_up.all():
                 await self._tell(connection, number)
@@ -146,13 +148,15 @@ class Runs:
                             share = 0, stages = '{{}}', stage_since = :now, started_at = :now
                         WHERE id = (
                             SELECT id FROM trainings
-                            WHERE state = 'queued' OR (state IN ('training', 'measuring') AND lease_until < :now)
+                            WHERE state = 'queued'
+                                OR (state IN ('training', 'measuring') AND (lease_until < :now OR lease_until > :stale))
                             ORDER BY id FOR UPDATE SKIP LOCKED LIMIT 1)
                         AND NOT EXISTS (
-                            SELECT 1 FROM trainings o WHERE o.state IN ('training', 'measuring') AND o.lease_until >= :now)
+                            SELECT 1 FROM trainings o WHERE o.state IN ('training', 'measuring')
+                                AND o.lease_until BETWEEN :now AND :stale)
                         RETURNING {_COLUMNS}
                     """),  # noqa: S608 (names of ours)
-                    {"now": now, "until": now + LEASE},
+                    {"now": now, "until": now + LEASE, "stale": now + STALE},
                 )
             ).first()
             if row is None:

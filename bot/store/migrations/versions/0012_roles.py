@@ -6,7 +6,7 @@ Grants themselves stand in `bot.store.grants` and are applied after each migrati
 from alembic import op
 
 revision = "0012"
-down_revision = "0006"
+down_revision = "0011"
 SERVES_SINCE = "0004"  # code made for this schema, and newer, may run with the tables as they are here
 
 _OWNERS = "SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS"
@@ -80,17 +80,21 @@ END $$;
 
 UNREAD = f"""
 -- Open emergencies that no agent has looked at since: a count for whoever watches, who reads neither the audit nor who writes.
--- The first moment is the opening, else a danger told after the last look.
-CREATE FUNCTION unread_emergencies(before timestamptz) RETURNS TABLE (n bigint, newest bigint, since timestamptz)
-    LANGUAGE sql STABLE {_OWNERS} $$
+-- The first moment is the opening, else a danger told after the last look. A look that lies ahead of `asked` is none: a clock that
+-- was wrong wrote it.
+CREATE FUNCTION unread_emergencies(before timestamptz, asked timestamptz)
+    RETURNS TABLE (n bigint, newest bigint, since timestamptz) LANGUAGE sql STABLE {_OWNERS} $$
     SELECT count(*), max(h.id), min(u.since)
     FROM public.handoffs h
-    CROSS JOIN LATERAL (SELECT greatest(h.taken_at, h.replied_at,
+    CROSS JOIN (SELECT asked + interval '1 minute' AS at) latest
+    CROSS JOIN LATERAL (SELECT greatest(CASE WHEN h.taken_at <= latest.at THEN h.taken_at END,
+        CASE WHEN h.replied_at <= latest.at THEN h.replied_at END,
         (SELECT max(a.at) FROM public.audit a WHERE a.conversation_id = h.conversation_id AND a.action = 'view'
-            AND a.at >= h.opened_at),
-        (SELECT max(p.seen_at) FROM public.presence p WHERE p.conversation_id = h.conversation_id AND p.seen_at >= h.opened_at),
+            AND a.at BETWEEN h.opened_at AND latest.at),
+        (SELECT max(p.seen_at) FROM public.presence p WHERE p.conversation_id = h.conversation_id
+            AND p.seen_at BETWEEN h.opened_at AND latest.at),
         (SELECT max(o.created_at) FROM public.outbox o WHERE o.conversation_id = h.conversation_id AND o.author = 'agent'
-            AND o.created_at >= h.opened_at)) AS at) look
+            AND o.created_at BETWEEN h.opened_at AND latest.at)) AS at) look
     CROSS JOIN LATERAL (SELECT CASE WHEN look.at IS NULL THEN h.opened_at ELSE
         (SELECT min(e.received_at) FROM public.events e WHERE e.conversation_id = h.conversation_id
             AND e.disposition = 'emergency' AND e.received_at > look.at) END AS since) u
