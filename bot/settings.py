@@ -143,7 +143,11 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     "METRICS_PORT": (None, "port des mesures du traitement ; celles de la console : le suivant ; sans lui, aucun"),
     "SECRET_KEY": (
         None,
-        "clé des formulaires de la console et de la signature des envois (deux pendant une rotation, la nouvelle d’abord)",
+        "clé des formulaires de la console (deux pendant une rotation, la nouvelle d’abord)",
+    ),
+    "SENDER_KEY": (
+        None,
+        "clé de la porte de l’expéditeur et des marques de nos messages (deux pendant une rotation, la nouvelle d’abord)",
     ),
     "DATA_KEY": (
         None,
@@ -158,6 +162,7 @@ SECRETS = (
     "META_PAGE_TOKEN",
     "METRICS_TOKEN",
     "SECRET_KEY",
+    "SENDER_KEY",
     "DATA_KEY",
     "DATABASE_URL",  # may hold a password
     *DATABASE_URLS,
@@ -176,6 +181,7 @@ _RECIPIENTS = {"age": r"age1[0-9a-z]{50,}", "gpg": r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]
 _GENERATED = {
     "METRICS_TOKEN": lambda: secrets.token_urlsafe(32),
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "SENDER_KEY": lambda: secrets.token_urlsafe(48),
     "DATA_KEY": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
 }
 
@@ -352,12 +358,12 @@ class Settings:
         return self.database_url is None
 
     def secret(self, name: str) -> str:
-        """The METRICS_TOKEN or SECRET_KEY that is made with now; of DATA_KEY all, as `Codec` takes them."""
+        """The METRICS_TOKEN, SECRET_KEY or SENDER_KEY that is made with now; of DATA_KEY all, as `Codec` takes them."""
         both = self.secrets(name)
         return ",".join(both) if name == "DATA_KEY" else both[0]
 
     def secrets(self, name: str) -> list[str]:
-        """METRICS_TOKEN, SECRET_KEY or DATA_KEY, given or generated: one, or two during a rotation (the first makes)."""
+        """METRICS_TOKEN, SECRET_KEY, SENDER_KEY or DATA_KEY, given or generated: one, or two in a rotation (the first makes)."""
         return _one_or_two(name, self._given_or_made(name))
 
     def _given_or_made(self, name: str) -> str:
@@ -365,11 +371,18 @@ class Settings:
         given = self.raw(name)
         if given is not None:
             return given
+        if self.lacks_sender_key and name == "SENDER_KEY":
+            return ",".join(self.secrets("SECRET_KEY"))
         if not self.embedded:
             raise _wrong(
                 name, "ce réglage est obligatoire avec PLANTON_DATABASE_URL.", f"Donnez-le\u00a0: {KNOWN[name][1]}."
             )
         return _generated(self.var_dir / "secrets" / name.lower(), name)
+
+    @property
+    def lacks_sender_key(self) -> bool:
+        """Whether SECRET_KEY still stands for it, as before there was one: an update must not shut the sender's door."""
+        return not self.has("SENDER_KEY") and self.has("SECRET_KEY")
 
     # -- listeners -----------------------------------------------------------------------------------------------
 
@@ -856,10 +869,18 @@ def _make(path: Path, name: str) -> None:
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(_GENERATED[name]())
+            file.write(",".join([_GENERATED[name](), *_before(path, name)]))
         try:
             os.link(draft, path)
         except FileExistsError:
             pass
         finally:
             draft.unlink()
+
+
+def _before(path: Path, name: str) -> list[str]:
+    """What did a generated secret's work in an installation that is older than it: marks of what was just sent stay ours."""
+    older = path.with_name("secret_key")
+    if name != "SENDER_KEY" or not older.exists() or not (path.parent.parent / "postgres" / "PG_VERSION").exists():
+        return []
+    return secret_files.read(older).split(",")[:1]

@@ -194,7 +194,7 @@ class Taker:
         self._clock = clock
         self._live: Live | None = None
         self._read_at = 0.0
-        self._keys = [key.encode() for key in settings.secrets("SECRET_KEY")]
+        self._keys = [key.encode() for key in settings.secrets("SENDER_KEY")]
 
     async def take(self, raw: bytes, events: Sequence[Event], listed: Sequence[str], simulate: bool) -> list[Event]:
         """Those of these events that were new."""

@@ -15,9 +15,9 @@ from bot.settings import ADDRESSES, CREDENTIALS, DATABASE_URLS, INTERNAL, KNOWN,
 
 _STORED = ("DATABASE_URL", "DATA_KEY")
 NEEDS: Mapping[str, tuple[str, ...]] = {
-    "gateway": (*_STORED, "SECRET_KEY", "METRICS_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN"),
-    "worker": (*_STORED, "SECRET_KEY"),
-    "sender": (*_STORED, "SECRET_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"),
+    "gateway": (*_STORED, "SENDER_KEY", "METRICS_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN"),
+    "worker": (*_STORED, "SENDER_KEY"),
+    "sender": (*_STORED, "SENDER_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"),
     "console": (*_STORED, "SECRET_KEY", "OIDC_CLIENT_SECRET"),
     "trainer": _STORED,
     "sandbox": (*_STORED, "SECRET_KEY", "META_APP_SECRET"),  # it plays Meta in the demonstration
@@ -25,7 +25,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "migrate": ("DATABASE_URL", *DATABASE_URLS),
 }
 _OTHERS = {"ACCOUNTS", *ADDRESSES, "ALERT_URLS_FILE"}  # hold secrets, or say where they are
-_MADE = ("METRICS_TOKEN", "SECRET_KEY", "DATA_KEY")  # by the launcher, if they are not given
+_MADE = ("METRICS_TOKEN", "SECRET_KEY", "SENDER_KEY", "DATA_KEY")  # by the launcher, if they are not given
 _PAGES = ("gateway", "worker")  # they know our pages by their ids
 _PR_SET_DUMPABLE = 4
 

@@ -128,7 +128,7 @@ class Policy:
                 at=at,
                 now=now,
                 french=emergency.is_french(words) and not _foreign(detection),
-                night_until=hour_text(self.night.end) if self.night.contains(now) else None,
+                night_until=self._night_until(now),
                 last_full_at=seen.emergency_at,
                 last_kind=seen.emergency_kind,
                 last_short_at=seen.emergency_short_at,
@@ -138,7 +138,12 @@ class Policy:
         )
         if action is None:
             return None
-        return EmergencyPlan(emergency.compose(self.texts, action), action.send == "short", action.handoff, action.old)
+        return EmergencyPlan(
+            emergency.compose(self.texts, action), action.send == "short", action.handoff, action.old, action.answer
+        )
+
+    def _night_until(self, now: datetime) -> str | None:
+        return hour_text(self.night.end) if self.night.contains(now) else None
 
 
 def _digest(words: str) -> bytes:

@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
@@ -31,6 +31,21 @@ log = logging.getLogger("planton.reload")
 LOOK = 60.0  # seconds between looks when no news comes
 AGAIN = 2.0  # seconds before what could not be written down is tried again
 T = TypeVar("T")
+
+
+class Follows(Protocol):
+    """What `following` keeps up to date. `model`: the hash of what it read; `fault`: French, why it could not."""
+
+    model: str
+    fault: str
+
+    def in_service(self) -> Model | None:
+        """The model that answers now."""
+        ...
+
+    async def reload(self) -> None:
+        """Read again."""
+        ...
 
 
 class Live:
@@ -123,7 +138,9 @@ def _name(model: Model | None) -> str:
 
 
 @contextlib.asynccontextmanager
-async def following(live: Live, role: str, database: Database, listener: Listener, clock: Clock) -> AsyncIterator[None]:
+async def following(
+    live: Follows, role: str, database: Database, listener: Listener, clock: Clock
+) -> AsyncIterator[None]:
     """While inside, the policy follows publications. `listener` listens on the channel MODELS."""
     task = asyncio.create_task(_follow(live, role, database, listener, clock), name="reload")
     try:
@@ -133,7 +150,7 @@ async def following(live: Live, role: str, database: Database, listener: Listene
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(live: Live, role: str, database: Database, listener: Listener, clock: Clock) -> None:
+async def _follow(live: Follows, role: str, database: Database, listener: Listener, clock: Clock) -> None:
     """Say with what we decide, then read again at each publication, also when the news of it was missed, and when the engines
     were started with another model."""
     seen: str | None = None
@@ -158,7 +175,7 @@ async def _asked(database: Database) -> str | None:
         return None
 
 
-async def _say(live: Live, role: str, database: Database, clock: Clock) -> None:
+async def _say(live: Follows, role: str, database: Database, clock: Clock) -> None:
     host = socket.gethostname()
     while True:
         try:

@@ -28,12 +28,13 @@ def _wall(name: str) -> Check:
     return lambda settings: settings.wall(name)
 
 
-_STORED: tuple[Check, ...] = (lambda s: (s.database_url, s.part_urls), _data_key, _secret("SECRET_KEY"))
+_STORED: tuple[Check, ...] = (lambda s: (s.database_url, s.part_urls), _data_key)
 _HOURS: tuple[Check, ...] = (lambda s: s.zone, _wall("NIGHT_START"), _wall("NIGHT_END"), lambda s: s.desk_hours)
 
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "gateway": (
         *_STORED,
+        _secret("SENDER_KEY"),
         _secret("METRICS_TOKEN"),
         lambda s: s.app_secrets,
         lambda s: s.verify_token,
@@ -45,6 +46,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     ),
     "worker": (
         *_STORED,
+        _secret("SENDER_KEY"),
         lambda s: s.accounts(),
         lambda s: s.engine_urls,
         lambda s: s.sender_url,
@@ -56,6 +58,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     ),
     "sender": (
         *_STORED,
+        _secret("SENDER_KEY"),
         lambda s: s.app_secrets,
         lambda s: s.accounts(with_tokens=True),
         lambda s: s.debounce_ms,  # what it catches up with is taken in as the gateway does
@@ -66,6 +69,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "engine": (lambda s: s.engine_urls,),
     "console": (
         *_STORED,
+        _secret("SECRET_KEY"),
         *_HOURS,
         lambda s: s.console_url,
         lambda s: s.console_proxies,
@@ -73,7 +77,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.attachment_hosts,
         lambda s: s.retention,
     ),
-    "trainer": _STORED[:2],
+    "trainer": _STORED,
     "monitor": (
         lambda s: (s.database_url, s.part_urls),
         lambda s: s.zone,
@@ -86,7 +90,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         lambda s: s.console_url,
         lambda s: s.engine_urls,
     ),
-    "sandbox": (*_STORED, lambda s: s.app_secrets),
+    "sandbox": (*_STORED, _secret("SECRET_KEY"), lambda s: s.app_secrets),
 }
 
 

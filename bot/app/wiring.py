@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -28,6 +28,7 @@ from bot.app.policy import Policy
 from bot.app.reload import Live, following
 from bot.app.tracing import tracing
 from bot.core.clock import MovedClock, SharedClock
+from bot.app.words import EmergencyTexts
 from bot.core.errors import SetupError
 from bot.core.messages import Event, Platform
 from bot.dialogue.client import EngineClient
@@ -45,7 +46,7 @@ from bot.settings import Account, Settings
 from bot.store import binding, facts, its_clock, stale
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
-from bot.store.emergencies import Seen
+from bot.store.emergencies import EmergencyPlan, Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.overload import Late
@@ -169,8 +170,13 @@ def ids_of(accounts: Sequence[Account]) -> frozenset[str]:
     return frozenset(i for a in accounts for i in (a.page_id, a.ig_id) if i)
 
 
+def _sender_keys(settings: Settings) -> list[bytes]:
+    """What opens the sender's door and marks our messages; the first makes."""
+    return [key.encode() for key in settings.secrets("SENDER_KEY")]
+
+
 def _echo_of(settings: Settings) -> Callable[[str], tuple[int, int] | None]:
-    keys = [key.encode() for key in settings.secrets("SECRET_KEY")]
+    keys = _sender_keys(settings)
 
     def read(mark: str) -> tuple[int, int] | None:
         found = metadata.verify(keys, mark)
@@ -204,6 +210,22 @@ async def _accounts_work(session: aiohttp.ClientSession, url: str) -> bool:
     return all(state in ("ok", "paused") for state in states.values())
 
 
+def asked_of(event: Event, detection: Detection, plan: EmergencyPlan | None, now: datetime) -> direct.Asked | None:
+    """What the sender is asked while the database is away; None where nothing is to be sent."""
+    if plan is None or plan.answer is None or event.person is None:
+        return None
+    return direct.Asked(
+        event.platform,
+        event.account,
+        event.person,
+        event.key,
+        detection.kind,
+        event.at,
+        now - event.at,
+        plan.answer.french,
+    )
+
+
 async def gateway(settings: Settings, url: str) -> None:
     """The part that faces the internet."""
     policy = Live(settings)
@@ -224,19 +246,15 @@ async def gateway(settings: Settings, url: str) -> None:
             gather=GATHER,
         )
         inbox = Inbox(opened.database, opened.codec, rules)
-        secret = settings.secret("SECRET_KEY").encode()
-        sender_url = settings.sender_url
+        keys, sender_url = _sender_keys(settings), settings.sender_url
 
         async def emergency_send(event: Event, detection: Detection) -> bool:
-            words = getattr(event.body, "text", "")
-            plan = policy.plan(
-                detection, words, event.at, opened.clock.now(), Seen(None, None, None, None, event.standby)
-            )
-            if plan is None or plan.text is None or event.person is None:
+            words, now = getattr(event.body, "text", ""), opened.clock.now()
+            plan = policy.plan(detection, words, event.at, now, Seen(None, None, None, None, event.standby))
+            asked = asked_of(event, detection, plan, now)
+            if plan is None or asked is None:
                 return False
-            mid = await direct.send_emergency(
-                session, sender_url, secret, event.platform, event.account, event.person, plan.text, event.key
-            )
+            mid = await direct.send_emergency(session, sender_url, keys, asked, text=plan.text)
             return mid is not None
 
         async def tell(marks: Sequence[Mark]) -> None:
@@ -318,14 +336,14 @@ async def worker(settings: Settings, url: str) -> None:
 
         work = Worker(WorkerDeps(conversations, turns(live.policy), opened.listener, opened.clock))
         live.tell(lambda policy: work.use(turns(policy)))
-        secret, sender_url = settings.secret("SECRET_KEY").encode(), settings.sender_url
+        keys, sender_url = _sender_keys(settings), settings.sender_url
         async with (
             aiohttp.ClientSession() as session,
             telling(registry, settings.host("METRICS_HOST"), settings.metrics_port("worker")),
         ):
 
             async def ask(platform: Platform, account: str, person: str) -> str | None:
-                return await direct.ask_name(session, sender_url, secret, platform, account, person)
+                return await direct.ask_name(session, sender_url, keys, platform, account, person)
 
             names = asyncio.create_task(Names(People(opened.database, opened.codec), ask).run())
             counters = (RollUp(opened.database), Drift(opened.database, settings.zone))
@@ -371,10 +389,11 @@ async def purging(settings: Settings, opened: Store, counters: Sequence[Counting
 
 async def sender(settings: Settings, url: str) -> None:
     """Empties the outbox; alone in holding page tokens."""
-    secret, *older = (key.encode() for key in settings.secrets("SECRET_KEY"))
+    secret, *older = _sender_keys(settings)
+    words = EmergencyTexts(settings)
     accounts = catching.sender_accounts(settings)
     async with (
-        store(settings, url, "sender", 8, (OUTBOX,)) as opened,
+        store(settings, url, "sender", 8, (OUTBOX, MODELS)) as opened,
         store(settings, url, "sender-emergency", 4, (EMERGENCY,), beside=opened) as lane,
     ):
         ceiling = settings.send_ceiling
@@ -389,6 +408,8 @@ async def sender(settings: Settings, url: str) -> None:
                 older_keys=tuple(older),
                 clock=opened.clock,
                 sure=lambda: its_clock.first(opened.wall),
+                words=words,
+                answered=settings.var_dir / "answered.log",
                 host=settings.host("SENDER_HOST"),
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
@@ -397,6 +418,7 @@ async def sender(settings: Settings, url: str) -> None:
             )
         )
         await service.start()
+        await words.reload()
         pages = {a.access for a in accounts if a.access is not None}
         beside = [
             asyncio.create_task(_watching(settings, url, opened, accounts)),
@@ -404,7 +426,8 @@ async def sender(settings: Settings, url: str) -> None:
             asyncio.create_task(rotation.keep_telling(opened.database, tuple(pages), opened.clock)),
         ]
         try:
-            await asyncio.Event().wait()
+            async with following(words, "sender", opened.database, opened.listener, opened.clock):
+                await asyncio.Event().wait()
         finally:
             for task in beside:
                 task.cancel()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Optional
 
 from bot.core.dialogue import QuickReply
+from bot.core.emergency import Answer
 from bot.core.messages import Platform
 
 EMERGENCY, REPLY, AGENT = "emergency", "reply", "agent"
@@ -40,6 +41,7 @@ class OutboxRow:
     last_error: Optional[str] = None
     priority: int = 9
     trace: str = ""  # of the message that it answers; bot.core.trace
+    answer: Optional[Answer] = None  # of an emergency reply; None: worded by a version that kept nothing of it
     since: Optional[float] = None  # when that message came, in seconds since the epoch; None: unknown, or a night ago
 
 

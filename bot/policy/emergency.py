@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Optional
 
 from bot.core.clock import plausible
+from bot.core.emergency import Answer
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
@@ -18,9 +19,11 @@ from bot.policy.score import Assessment, LinearScore
 __all__ = [
     "MOST_BYTES",
     "TEXT_KEYS",
+    "Answer",
     "Detection",
     "EmergencyAction",
     "Glance",
+    "Leaving",
     "Situation",
     "check_texts",
     "compose",
@@ -28,6 +31,9 @@ __all__ = [
     "detect",
     "glance",
     "is_french",
+    "leaving",
+    "reply",
+    "stands",
 ]
 
 NO_REPEAT = timedelta(minutes=10)  # the same reply is not sent again within this time
@@ -103,6 +109,14 @@ class Situation:
 
 
 @dataclass(frozen=True)
+class Leaving:
+    """A reply as it may leave now. `text` None: it is too old, and an agent's. `answer`: goes with the new words."""
+
+    text: Optional[str]
+    answer: Optional[Answer] = None
+
+
+@dataclass(frozen=True)
 class EmergencyAction:
     """What to do: the message to send, made of the texts `text_keys`, and the hand-off to open or raise (`old`: stale)."""
 
@@ -111,6 +125,7 @@ class EmergencyAction:
     handoff: bool = True
     old: bool = False
     hour: str = ""
+    answer: Optional[Answer] = None
 
 
 @dataclass(frozen=True)
@@ -184,14 +199,68 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
         return EmergencyAction("none")
     if detection is None or (situation.since_full(NO_REPEAT) and not _says_more(detection.kind, situation.last_kind)):
         return _short(situation)
-    keys = [_MAIN[detection.kind]]
-    if situation.age > LATE:
-        keys.insert(0, RETARD)
-    if not situation.french:
-        keys.append(_ENGLISH[detection.kind])
-    if situation.night_until is not None:
-        keys.append(NUIT)
-    return EmergencyAction("full", tuple(keys), hour=situation.night_until or "")
+    return _says("full", Answer(detection.kind, situation.at, situation.french), situation.age, situation.night_until)
+
+
+def _says(
+    send: Literal["full", "short"], answer: Answer, age: timedelta, night_until: Optional[str]
+) -> EmergencyAction:
+    keys = _keys(answer, age, night_until)
+    hour = night_until or "" if NUIT in keys else ""
+    return EmergencyAction(send, keys, hour=hour, answer=replace(answer, keys=keys, hour=hour))
+
+
+def _keys(answer: Answer, age: timedelta, night_until: Optional[str]) -> tuple[str, ...]:
+    """The texts that answer a message of this age."""
+    late = (RETARD,) if age > LATE else ()
+    if answer.kind is None:
+        return (*late, RAPPEL)
+    english = () if answer.french else (_ENGLISH[answer.kind],)
+    night = () if night_until is None else (NUIT,)
+    return (*late, _MAIN[answer.kind], *english, *night)
+
+
+def reply(texts: Mapping[str, str], answer: Answer, age: timedelta, night_until: Optional[str]) -> Optional[str]:
+    """The words for a message of this age; None when it is too old for any."""
+    if age > TOO_OLD:
+        return None
+    return compose(texts, _says("short" if answer.kind is None else "full", answer, age, night_until))
+
+
+def stands(answer: Optional[Answer], queued_at: datetime, now: datetime, night_until: Optional[str]) -> bool:
+    """Whether a reply that was worded earlier may leave at `now` as it is. `answer` None: worded by an earlier version; its age
+    is counted from `queued_at`."""
+    if answer is None:
+        return now - queued_at <= LATE
+    if now - answer.at > TOO_OLD:
+        return False
+    action = _now(answer, now, night_until)
+    return (action.text_keys, action.hour) == (answer.keys, answer.hour)
+
+
+def leaving(
+    texts: Optional[Mapping[str, str]],
+    said: str,
+    answer: Optional[Answer],
+    queued_at: datetime,
+    now: datetime,
+    night_until: Optional[str],
+) -> Leaving:
+    """What a reply that was worded earlier (`said`) says when it leaves at `now`: the same, unless it has become late, or night
+    has begun or ended. `texts` None: they cannot be read, and what is worded must do."""
+    if now - (queued_at if answer is None else answer.at) > TOO_OLD:
+        return Leaving(None)
+    if texts is None or stands(answer, queued_at, now, night_until):
+        return Leaving(said, answer)
+    if answer is None:
+        late = texts[RETARD].strip()
+        return Leaving(said if said.startswith(late) else f"{late}\n\n{said}")
+    action = _now(answer, now, night_until)
+    return Leaving(compose(texts, action), action.answer)
+
+
+def _now(answer: Answer, now: datetime, night_until: Optional[str]) -> EmergencyAction:
+    return _says("short" if answer.kind is None else "full", answer, now - answer.at, night_until)
 
 
 def _plausible(situation: Situation) -> Situation:
@@ -214,7 +283,7 @@ def _short(situation: Situation) -> EmergencyAction:
     last = situation.last_short_at
     if situation.agent_since or (last is not None and situation.now - last < SHORT_EVERY):
         return EmergencyAction("none")
-    return EmergencyAction("short", (RAPPEL,))
+    return _says("short", Answer(None, situation.at), situation.age, None)
 
 
 def check_texts(texts: Mapping[str, str]) -> None:

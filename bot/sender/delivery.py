@@ -8,6 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -203,12 +204,15 @@ class _Attempt:
         self._d, self._row, self._api, self._parts, self._probe = delivery, row, api, parts, probe
         self._judged = time.monotonic()
         self._courteous = False
+        self._unwritten = False  # what leaves is not what stands in the outbox
         self.done = asyncio.Event()
 
     async def run(self) -> None:
-        for index in range(self._row.parts_sent, len(self._parts)):
+        index = self._row.parts_sent
+        while index < len(self._parts):  # new words may have another number of parts
             if not await self._part(index):
                 return
+            index += 1
 
     async def _part(self, index: int) -> bool:
         """Send one part; True to go on with the next."""
@@ -220,6 +224,8 @@ class _Attempt:
             if mid:
                 return await self._went(index, mid)
         if not await self._may_leave():
+            return False
+        if row.lane == EMERGENCY and not await self._words(index):
             return False
         try:
             mid = await self._send(index)
@@ -259,6 +265,30 @@ class _Attempt:
             self._judged = time.monotonic()
         return True
 
+    async def _words(self, index: int) -> bool:
+        """What an emergency reply says now, after all that may have held it up; False: it is too old, or no longer ours."""
+        row, d = self._row, self._d
+        now = d._clock.now()
+        fresh = await d._deps.words.leaving(row.text, row.answer, row.created_at, now)
+        if fresh.text is None:
+            d._count(row, "too_old")
+            log.warning("row %d: a day late, left to an agent", row.id)
+            await d._keep(row, lambda: d._store.too_old(row, now))
+            return False
+        if index or fresh.text == row.text:  # what begins otherwise must not go on with these
+            return True
+        self._row = row = replace(row, text=fresh.text, answer=fresh.answer)
+        self._parts = split(row.text, row.platform)
+        log.info("row %d: worded anew, it leaves late", row.id)
+        try:
+            return await d._store.reworded(row)
+        except (
+            Exception
+        ) as error:  # whatever ails the store, the person gets the right words, and agents see them later
+            log.warning("row %d: new words not written yet (%s)", row.id, type(error).__name__)
+            self._unwritten = True
+            return True
+
     def _open(self) -> bool:
         accounts, account = self._d._accounts, self._row.account
         closed = account in accounts.stopped or accounts.paused_until(account) is not None
@@ -273,6 +303,9 @@ class _Attempt:
 
     async def _went(self, index: int, mid: str) -> bool:
         row, d = self._row, self._d
+        if self._unwritten:
+            self._unwritten = False
+            await d._keep(row, lambda: d._store.reworded(row))
         if index < len(self._parts) - 1:
             await d._keep(row, lambda: d._store.part_sent(row, index, mid))
         else:

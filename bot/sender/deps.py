@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bot.core.clock import Clock
 from bot.meta.access import Access
-from bot.sender.ports import OutboxStore
+from bot.sender.ports import EmergencyWords, OutboxStore
 from bot.watch.sender import SenderMetrics
 
 
@@ -66,9 +67,10 @@ class SenderDeps:
     graph_url: str
     store: OutboxStore
     emergency_store: OutboxStore
-    secret_key: bytes = field(repr=False)  # protects the loopback door
+    secret_key: bytes = field(repr=False)  # opens the inner door
     metadata_key: bytes = field(repr=False)  # signs our messages' marks
     clock: Clock
+    words: EmergencyWords
     host: str = "127.0.0.1"
     port: int = 8060  # 0: any free one
     ceiling: int = 40  # messages a second and account; the store shares it among senders
@@ -78,4 +80,5 @@ class SenderDeps:
     rng: random.Random = field(default_factory=random.Random)
     metrics: SenderMetrics = field(default_factory=SenderMetrics)
     sure: Callable[[], Awaitable[None]] = _at_once  # before the first claim: until `clock` is known to be right
-    older_keys: tuple[bytes, ...] = field(default=(), repr=False)  # also open the door, during a rotation of SECRET_KEY
+    older_keys: tuple[bytes, ...] = field(default=(), repr=False)  # also open the door, during a rotation of SENDER_KEY
+    answered: Path | None = None  # file of what the door has answered; None: it forgets that when it ends

@@ -23,9 +23,23 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from bot.core.emergency import Answer
 from bot.core.outbox import OutboxRow, Permits
+from bot.policy.emergency import Leaving
 
 Row = OutboxRow
+
+
+class EmergencyWords(Protocol):
+    """What emergency replies say, by the texts and the night of this moment."""
+
+    async def leaving(self, said: str, answer: Answer | None, queued_at: datetime, now: datetime) -> Leaving:
+        """What a reply of the outbox says when it leaves now (`bot.policy.emergency.leaving`)."""
+        ...
+
+    async def reply(self, answer: Answer, age: timedelta, now: datetime) -> str | None:
+        """The reply to a message of this age; None when there is none: it is too old, or no texts can be read."""
+        ...
 
 
 class OutboxStore(Protocol):
@@ -46,6 +60,14 @@ class OutboxStore(Protocol):
 
     async def renew(self, row: Row, now: datetime, lease: timedelta) -> bool:
         """Lengthen the lease and check owner and window again; False: the row was lost or cancelled, do not send."""
+        ...
+
+    async def reworded(self, row: Row) -> bool:
+        """An emergency reply leaves with the words (and `answer`) of `row`, which agents see from now on."""
+        ...
+
+    async def too_old(self, row: Row, now: datetime) -> bool:
+        """An emergency reply comes a day late: it is cancelled, and an agent has the danger, marked as old."""
         ...
 
     async def hold(self, rows: Collection[Row], lease: timedelta) -> None:

@@ -114,7 +114,7 @@ class Sender:
             lambda: self._stopping,
         )
         tell = functools.partial(written, deps.metrics.registry)
-        door = Door(deps, self._door_clients, self._accounts, budget, self._healthy, tell)
+        door = self._door = Door(deps, self._door_clients, self._accounts, budget, self._healthy, tell)
         self._runner = web.AppRunner(door.app(), access_log=None, shutdown_timeout=timing.grace)
         await self._runner.setup()
         await web.TCPSite(self._runner, deps.host, deps.port).start()
@@ -143,6 +143,7 @@ class Sender:
             await asyncio.gather(*late, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
+            await self._door.close()
             await self._delivery.close()
             await self._accounts.close()
             await self._budget.close()

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Reply
-from bot.policy.emergency import Detection
+from bot.policy.emergency import Answer, Detection
 from bot.policy.lexicon import Kind
 from bot.store import handoffs, outbox
 from bot.store.codec import Codec
@@ -37,12 +37,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class EmergencyPlan:
-    """What is done: `text` is sent now unless None; `short`: it is the reminder; `handoff`: open or raise; `old`: over a day."""
+    """What is done: `text` is sent now unless None; `short`: it is the reminder; `handoff`: open or raise; `old`: over a day.
+
+    `answer`: what the text was made for; the sender judges it again by that when it leaves."""
 
     text: str | None
     short: bool
     handoff: bool
     old: bool
+    answer: Answer | None = None
 
 
 class EmergencyPlanner(Protocol):
@@ -84,7 +87,14 @@ async def carry_out(
             connection,
             codec,
             outbox.NewRow(
-                conversation_id, "emergency", "emergency", Reply(plan.text), now, priority=0, id=numbers and numbers[0]
+                conversation_id,
+                "emergency",
+                "emergency",
+                Reply(plan.text),
+                now,
+                priority=0,
+                id=numbers and numbers[0],
+                answer=plan.answer,
             ),
         )
     if plan.handoff:

@@ -127,6 +127,14 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     return int(handoff), row is None
 
 
+async def told_late(connection: AsyncConnection, handoff_id: int) -> None:
+    """What the person was to be told at once has not left: the open hand-off says so, whatever opened it."""
+    await connection.execute(
+        text("UPDATE handoffs SET old = true, reason = 'emergency_old' WHERE id = :id AND closed_at IS NULL"),
+        {"id": handoff_id},
+    )
+
+
 async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: int, slots: Mapping[str, Any]) -> None:
     """Fill fields of the open hand-off with what the person has said since."""
     row = (

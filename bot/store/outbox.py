@@ -1,7 +1,8 @@
 """The outbox: what is to be said, claimed by the senders in order of conversation.
 
 Shape of a stored message (encrypted, column `outbox.message`): {"text": str, "quick_replies": [[title, payload], …]}, and
-for what answers a message its trace and when it came: {"trace": str, "since": seconds since the epoch}.
+for what answers a message its trace and when it came: {"trace": str, "since": seconds since the epoch}; for emergency replies
+what they answer: {"answer": as `bot.core.emergency`}.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import QuickReply, Reply
+from bot.core.emergency import Answer, of_stored
 from bot.core.errors import Explained
 from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, OutboxRow
@@ -53,6 +55,7 @@ class NewRow:
     user_id: int | None = None
     dedup: str | None = None
     id: int | None = None  # of `places.numbers`; None: it takes one
+    answer: Answer | None = None
 
 
 _INSERT = text("""
@@ -64,10 +67,12 @@ _INSERT = text("""
 """)
 
 
-def sealed(codec: Codec, reply: Reply, conversation_id: int, number: int) -> bytes:
+def sealed(codec: Codec, reply: Reply, conversation_id: int, number: int, answer: Answer | None = None) -> bytes:
     """A message as it is stored. `number`: the row's."""
     buttons = [[q.title, q.payload] for q in reply.quick_replies]
-    return codec.seal_json({"text": reply.text, "quick_replies": buttons, **stored()}, _COLUMN, conversation_id, number)
+    answers = {} if answer is None else {"answer": answer.stored()}
+    message = {"text": reply.text, "quick_replies": buttons, **stored(), **answers}
+    return codec.seal_json(message, _COLUMN, conversation_id, number)
 
 
 async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
@@ -81,7 +86,7 @@ async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | N
             "lane": row.lane,
             "author": row.author,
             "user_id": row.user_id,
-            "message": sealed(codec, row.reply, row.conversation_id, number),
+            "message": sealed(codec, row.reply, row.conversation_id, number, row.answer),
             "priority": row.priority,
             "owner_version": row.owner_version,
             "created_at": row.created_at,
@@ -264,6 +269,7 @@ class OutboxStore(Ceiling):
             last_error=row.error_slug,
             priority=row.priority,
             trace=message.get("trace", ""),
+            answer=of_stored(message.get("answer")),
             since=message.get("since"),
         )
 
@@ -335,6 +341,46 @@ class OutboxStore(Ceiling):
                 text("UPDATE outbox SET lease_until = clock_timestamp() + :lease WHERE id = :id"),
                 {"id": row.id, "lease": lease},
             )
+            return True
+
+    async def reworded(self, row: OutboxRow) -> bool:
+        """`row.text` and `row.answer` are what leaves now: they take the place of what stands there, in the search too."""
+        async with self._db.begin() as connection:
+            kept = await connection.scalar(
+                text("SELECT message FROM outbox WHERE id = :id AND lease = :lease AND status = 'queued' FOR UPDATE"),
+                {"id": row.id, "lease": int(row.lease)},
+            )
+            if kept is None:
+                return False
+            message = {**self._codec.open_json(kept, _COLUMN), "text": row.text}
+            if row.answer is not None:
+                message["answer"] = row.answer.stored()
+            await connection.execute(
+                text("UPDATE outbox SET message = :message WHERE id = :id"),
+                {"id": row.id, "message": self._codec.seal_json(message, _COLUMN)},
+            )
+            said = search.of_outbox(row.id, row.conversation_id, row.created_at, row.author, row.text)
+            await search.index(connection, self._codec, [said])
+            await notify(connection, CONSOLE, str(row.conversation_id))
+            return True
+
+    async def too_old(self, row: OutboxRow, now: datetime) -> bool:
+        """An emergency reply that comes a day late stays here: the danger is an agent's, told as an old one."""
+        async with self._db.begin() as connection:
+            done = await connection.execute(
+                text("""
+                    UPDATE outbox SET status = 'cancelled', error_slug = 'emergency_old', lease_until = NULL
+                    WHERE id = :id AND lease = :lease AND status = 'queued'
+                """),
+                {"id": row.id, "lease": int(row.lease)},
+            )
+            if done.rowcount != 1:
+                return False
+            danger = handoffs.NewHandoff(row.conversation_id, "emergency", "emergency_old", old=True)
+            number, _ = await handoffs.open_(connection, self._codec, danger, now)
+            await handoffs.told_late(connection, number)
+            await _give_up(connection, [row.id], "emergency_old", now)
+            await notify(connection, EMERGENCY_CHANNEL)  # the next one may go
             return True
 
     async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:

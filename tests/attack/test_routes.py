@@ -385,7 +385,13 @@ async def test_every_route_of_the_gateway(tmp_path: Path) -> None:
         assert gateway.inbox.taken == []
 
 
-SENDER = {("POST", "/emergency"): 403, ("POST", "/profile"): 403, ("GET", "/healthz"): 200, ("GET", "/metrics"): 200}
+SENDER = {
+    ("POST", "/emergency"): 403,
+    ("POST", "/profile"): 403,
+    ("GET", "/stamp"): 200,  # good for nothing without the key
+    ("GET", "/healthz"): 200,
+    ("GET", "/metrics"): 200,
+}
 
 
 async def test_every_route_of_the_sender() -> None:

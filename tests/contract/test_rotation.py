@@ -16,7 +16,6 @@ from psycopg.rows import dict_row
 from bot.app import rotation
 from bot.app.catchup import sender_accounts
 from bot.core.clock import FrozenClock, SystemClock
-from bot.core.messages import Platform
 from bot.meta import direct, metadata
 from bot.meta.signature import HEADER, sign
 from bot.sender import Sender, SenderDeps
@@ -29,10 +28,11 @@ from bot.store.secret_uses import SecretUses
 from bot.store.throttle import Throttle
 from tests.conftest import of_part
 from tests.contract.test_gateway import Setup
-from tests.contract.test_sender_loops import KEY, MARK_KEY, QUICK, World
+from tests.contract.test_sender_loops import KEY, MARK_KEY, QUICK, World, asked
 from tests.fakes.console import PASSWORD, Browser, running_console
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.outbox import FakeOutbox
+from tests.fakes.words import FixedWords
 
 NEW = "EAAnew-token-of-the-page"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -93,7 +93,7 @@ async def _with_file(path: Path, graph: ScriptedGraph, session: aiohttp.ClientSe
     )
     outbox = FakeOutbox(SystemClock(), 1000)
     deps = SenderDeps(
-        sender_accounts(settings), graph.url, outbox, outbox, KEY, MARK_KEY, SystemClock(), port=0, ceiling=1000,
+        sender_accounts(settings), graph.url, outbox, outbox, KEY, MARK_KEY, SystemClock(), FixedWords(), port=0, ceiling=1000,
         timing=replace(QUICK, probe_every=0.2),
     )  # fmt: skip
     sender = Sender(deps)
@@ -172,7 +172,7 @@ async def test_the_proof_goes_over_to_the_other_secret_of_the_application() -> N
     outbox = FakeOutbox(SystemClock(), 1000)
     async with ScriptedGraph() as graph, aiohttp.ClientSession() as session:
         deps = SenderDeps(
-            sender_accounts(settings), graph.url, outbox, outbox, KEY, MARK_KEY, SystemClock(), port=0,
+            sender_accounts(settings), graph.url, outbox, outbox, KEY, MARK_KEY, SystemClock(), FixedWords(), port=0,
             timing=QUICK, older_keys=(b"older",),
         )  # fmt: skip
         sender = Sender(deps)
@@ -182,11 +182,9 @@ async def test_the_proof_goes_over_to_the_other_secret_of_the_application() -> N
             kept = w.outbox.add("Bonjour")
             await w.settled(kept)
             assert [sent.text for sent in graph.sent] == ["Bonjour"]
-            # SECRET_KEY: the door opens to who signs with either.
+            # SENDER_KEY: the door opens to who signs with either.
             for key, opened in ((KEY, True), (b"older", True), (b"third", False)):
-                mid = await direct.send_emergency(
-                    session, sender.url, key, Platform.MESSENGER, PAGE, "42", "17", str(key)
-                )
+                mid = await direct.send_emergency(session, sender.url, [key], asked(str(key)))
                 assert (mid is not None) == opened
         finally:
             await sender.stop()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import itertools
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bot.core.clock import SystemClock
 from bot.core.dialogue import QuickReply
@@ -23,8 +29,10 @@ from bot.meta import direct, metadata
 from bot.meta.send_api import Usage
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
 from bot.sender.budget import Budget
+from bot.sender.stamps import Stamps
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
 from tests.fakes.outbox import FakeOutbox, Kept
+from tests.fakes.words import FixedWords
 
 KEY, MARK_KEY = b"secret-key", b"mark-key"
 QUICK = Timing(
@@ -61,17 +69,26 @@ class World:
     async def settled(self, *rows: Kept, timeout: float = 60.0) -> None:
         await self.until(lambda: all(kept.status != "queued" for kept in rows), timeout)
 
-    async def emergency(
-        self, text: str = "Appelez le 17.", key: str = "m1", person: str = "42", **more: Any
-    ) -> str | None:
-        return await direct.send_emergency(
-            self.session, self.sender.url, KEY, Platform.MESSENGER, more.get("account", PAGE), person, text, key
-        )
+    async def emergency(self, key: str = "m1", person: str = "42", **more: Any) -> str | None:
+        return await direct.send_emergency(self.session, self.sender.url, [KEY], asked(key, person, **more))
+
+
+def asked(key: str = "m1", person: str = "42", age: timedelta = timedelta(), **more: Any) -> direct.Asked:
+    """A danger that is `age` old by the asker's clock, and by ours."""
+    at = more.pop("at", SystemClock().now() - age)
+    known = {"platform": Platform.MESSENGER, "account": PAGE, "kind": "danger", **more}
+    return direct.Asked(person=person, key=key, at=at, age=age, **known)
 
 
 @asynccontextmanager
 async def running(
-    timing: Timing = QUICK, ceiling: int = 1000, latency: float = 0.0, concurrency: int = 64, token: str = TOKEN
+    timing: Timing = QUICK,
+    ceiling: int = 1000,
+    latency: float = 0.0,
+    concurrency: int = 64,
+    token: str = TOKEN,
+    answered: Path | None = None,
+    words: FixedWords | None = None,
 ) -> AsyncIterator[World]:
     clock = SystemClock()
     outbox = FakeOutbox(clock, ceiling)
@@ -91,6 +108,8 @@ async def running(
             secret_key=KEY,
             metadata_key=MARK_KEY,
             clock=clock,
+            words=words or FixedWords(),
+            answered=answered,
             port=0,
             ceiling=ceiling,
             concurrency=concurrency,
@@ -656,13 +675,140 @@ async def test_door_sends_an_emergency_without_any_database() -> None:
         assert metadata.verify(MARK_KEY, w.graph.sent[0].metadata) == metadata.Mark(metadata.unrowed_ref("m1"))
 
 
-async def test_door_sends_each_key_once() -> None:
-    async with running(latency=0.1) as w:
-        mids = await asyncio.gather(*(w.emergency() for _ in range(5)))
+async def test_door_sends_each_key_once(tmp_path: Path) -> None:
+    file, at = tmp_path / "answered.log", SystemClock().now()
+    async with running(latency=0.1, answered=file) as w:
+        mids = await asyncio.gather(*(w.emergency(at=at) for _ in range(5)))
         assert len(set(mids)) == 1
-        assert await w.emergency() == mids[0]
+        assert await w.emergency(at=at) == mids[0]
         assert w.graph.tried("42") == ["Appelez le 17."]
         assert await w.emergency(key="m2") != mids[0]
+        assert await w.emergency(at=at, person="43") is None  # the key is another person's
+        assert w.graph.tried("43") == []
+    with file.open("ab") as torn:
+        torn.write(b'{"key": "cut sh')
+    async with running(answered=file) as again:
+        assert await again.emergency(at=at) == mids[0]
+        assert again.graph.sent == []
+        assert await again.emergency(key="m3", at=at)
+    assert b"42" not in b"".join(line for line in file.read_bytes().split(b'"') if line.isdigit())
+    async with running(answered=file) as third:
+        for key in ("m1", "m3"):
+            assert await third.emergency(key=key, at=at)
+        assert third.graph.sent == []
+
+
+async def test_a_disk_that_takes_nothing_keeps_nobody_from_being_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    async with running(answered=tmp_path / "file" / "answered.log") as w:
+        assert await w.emergency()
+    assert "answered emergencies not written" in caplog.text
+
+
+AGES = [
+    ({}, "Appelez le 17."),
+    ({"kind": "distress"}, "Le 3114 vous écoute."),
+    ({"french": False}, "Appelez le 17.\n\nCall 17."),
+    ({"age": timedelta(hours=2)}, "Si vous êtes toujours en danger :\n\nAppelez le 17."),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), AGES)
+async def test_door_writes_the_words_itself(more: dict[str, Any], words: str) -> None:
+    async with running() as w:
+        assert await w.emergency(**more)
+        assert w.graph.texts("42") == [words]
+
+
+async def test_a_clock_that_is_wrong_keeps_no_emergency_back() -> None:
+    """Neither the asker's nor ours: the smaller of both ages counts."""
+    now = SystemClock().now()
+    async with running() as w:
+        assert await w.emergency(key="a", age=timedelta(days=3), at=now)  # the asker's runs three days ahead
+        assert await w.emergency(key="b", age=timedelta(), at=now - timedelta(days=3))  # or ours does
+        assert await w.emergency(key="c", age=timedelta(seconds=-5), at=now + timedelta(days=3))
+        assert w.graph.texts("42") == ["Appelez le 17."] * 3
+        assert await w.emergency(key="d", age=timedelta(hours=25)) is None  # both agree that it is an agent's
+
+
+async def test_a_free_text_opens_nothing() -> None:
+    """Whoever stole a gateway cannot have its own words said, neither as the version before asked nor beside what is asked now."""
+    async with running() as w:
+        old = {"platform": "messenger", "account": PAGE, "person": "42", "text": "Payez ici.", "key": "k"}
+        body = json.dumps(old).encode()
+        mark = "sha256=" + hmac.new(KEY, b"planton-sender\n" + body, hashlib.sha256).hexdigest()
+        assert await knock(w, "/emergency", body, mark) == 403
+        assert await knock(w, "/emergency", body) == 400
+        fields = {**old, "kind": "danger", "at": 1.0, "age": 0, "language": "fr", "stamp": await stamp(w)}
+        assert await knock(w, "/emergency", json.dumps(fields).encode()) == 200
+        assert w.graph.texts("42") == ["Appelez le 17."]
+
+
+async def test_what_was_overheard_opens_the_door_no_second_time() -> None:
+    async with running() as w:
+        w.graph.graph.person_wrote("42", name="Anne Durand")
+        who = {"platform": "messenger", "account": PAGE, "person": "42"}
+        body = json.dumps({**who, "stamp": await stamp(w)}).encode()
+        assert [await knock(w, "/profile", body) for _ in range(2)] == [200, 409]
+        late = {**who, "stamp": await stamp(w), "key": "k", "kind": "danger", "at": 1, "age": 0, "language": "fr"}
+        kept = json.dumps(late).encode()
+        assert await knock(w, "/profile", kept, direct.sign(KEY, "/emergency", kept)) == 403  # signed for another door
+    async with running() as again:  # or another sender
+        assert await knock(again, "/emergency", kept) == 409
+        assert again.graph.sent == []
+
+
+def test_a_stamp_lasts_a_minute_and_serves_once() -> None:
+    now = [1000.0]
+    stamps = Stamps(lambda: now[0])
+    first, second = stamps.make(), stamps.make()
+    assert [stamps.use(first), stamps.use(first)] == [True, False]
+    now[0] += 61
+    assert not stamps.use(second)
+    assert not stamps.use(first)  # forgotten by now, and too old
+    assert not Stamps().use(stamps.make())
+    assert not any(stamps.use(forged) for forged in ("", "-", "--", second.replace("-", "--"), "é-é-é"))
+
+
+async def test_a_sender_of_the_version_before_is_asked_as_it_knows() -> None:
+    """It has no stamps, and is told the words."""
+    heard = []
+
+    async def emergency(request: web.Request) -> web.Response:
+        raw = await request.read()
+        mark = "sha256=" + hmac.new(KEY, b"planton-sender\n" + raw, hashlib.sha256).hexdigest()
+        if request.headers[direct.SIGNATURE_HEADER] != mark:
+            return web.Response(status=403)
+        heard.append(json.loads(raw))
+        return web.json_response({"sent": True, "mid": "m_old"})
+
+    app = web.Application()
+    app.router.add_post("/emergency", emergency)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        url, danger = str(server.make_url("")), asked()
+        assert await direct.send_emergency(session, url, [b"new", KEY], danger, text="Appelez.") == "m_old"
+        assert heard == [{"platform": "messenger", "account": PAGE, "person": "42", "key": "m1", "text": "Appelez."}]
+        assert await direct.send_emergency(session, url, [KEY], danger) is None
+
+
+async def test_any_of_the_askers_keys_opens_during_a_rotation() -> None:
+    async with running() as w:
+        assert await direct.send_emergency(w.session, w.sender.url, [b"not there yet", KEY], asked())
+        assert await direct.send_emergency(w.session, w.sender.url, [b"a thief's"], asked("m2")) is None
+        assert len(w.graph.sent) == 1
+
+
+async def stamp(w: World) -> str:
+    async with w.session.get(f"{w.sender.url}/stamp") as response:
+        return str((await response.json())["stamp"])
+
+
+async def knock(w: World, path: str, body: bytes, mark: str | None = None) -> int:
+    headers = {direct.SIGNATURE_HEADER: direct.sign(KEY, path, body) if mark is None else mark}
+    async with w.session.post(w.sender.url + path, data=body, headers=headers) as response:
+        return response.status
 
 
 async def test_a_sender_that_is_gone_keeps_nobody_from_being_answered_by_another() -> None:
@@ -670,13 +816,13 @@ async def test_a_sender_that_is_gone_keeps_nobody_from_being_answered_by_another
         away = gone.sender.url
     async with running(token="revoked") as mute, running() as w:
         several = f"{away}/,{mute.sender.url},{w.sender.url}"
-        mid = await direct.send_emergency(
-            w.session, several, KEY, Platform.MESSENGER, PAGE, "42", "Appelez le 17.", "m1"
-        )
+        mid = await direct.send_emergency(w.session, several, [KEY], asked())
         assert mid == w.graph.sent[0].mid
-        assert await direct.ask_name(w.session, several, KEY, Platform.MESSENGER, PAGE, "42") is None  # nobody knows it
+        assert (
+            await direct.ask_name(w.session, several, [KEY], Platform.MESSENGER, PAGE, "42") is None
+        )  # nobody knows it
         w.graph.graph.person_wrote("42", name="Anne Durand")
-        assert await direct.ask_name(w.session, several, KEY, Platform.MESSENGER, PAGE, "42") == "Anne Durand"
+        assert await direct.ask_name(w.session, several, [KEY], Platform.MESSENGER, PAGE, "42") == "Anne Durand"
         assert [len(world.graph.sent) for world in (gone, mute, w)] == [0, 0, 1]
 
 
@@ -697,27 +843,32 @@ async def test_door_says_what_did_not_leave_and_can_be_asked_again() -> None:
 
 async def test_door_is_locked() -> None:
     async with running() as w:
-        for headers in ({}, {direct.SIGNATURE_HEADER: direct.sign(b"other", b"{}")}):
-            async with w.session.post(f"{w.sender.url}/emergency", data=b"{}", headers=headers) as response:
-                assert response.status == 403
-        for body in (
+        assert await knock(w, "/emergency", b"{}", "") == 403
+        assert await knock(w, "/emergency", b"{}", direct.sign(b"other", "/emergency", b"{}")) == 403
+        good = {"platform": "messenger", "account": "1", "person": "2", "key": "k", "stamp": "s"}
+        good |= {"kind": "danger", "language": "fr"}
+        bodies = [
             b"{}",
             b"[]",
             b"no",
-            b'{"platform": "fax", "account": "1", "person": "2", "text": "x", "key": "k"}',
-        ):
-            headers = {direct.SIGNATURE_HEADER: direct.sign(KEY, body)}
-            async with w.session.post(f"{w.sender.url}/emergency", data=body, headers=headers) as response:
-                assert response.status == 400
+            *(json.dumps({**good, "at": 1, "age": age}).encode() for age in (-1, "1", True, 1e12)),
+        ]
+        bodies += [json.dumps({**good, "at": 10**400, "age": 1}).encode(), json.dumps({**good, "at": 1}).encode()]
+        bodies += [b'{"platform": "fax", "account": "1", "person": "2", "key": "k"}']
+        for body in bodies:
+            assert await knock(w, "/emergency", body) == 400
+        for wrong in ({"kind": "joke"}, {"language": "de"}, {"kind": ""}):
+            fields = {**good, "at": 1, "age": 1, "stamp": await stamp(w), **wrong}
+            assert await knock(w, "/emergency", json.dumps(fields).encode()) == 400
         assert w.graph.calls == []
 
 
 async def test_door_gives_names() -> None:
     async with running() as w:
         w.graph.graph.person_wrote("42", name="Anne Durand")
-        assert await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "42") == "Anne Durand"
-        assert await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "43") is None
-        assert await direct.ask_name(w.session, w.sender.url, b"x", Platform.MESSENGER, PAGE, "42") is None
+        assert await direct.ask_name(w.session, w.sender.url, [KEY], Platform.MESSENGER, PAGE, "42") == "Anne Durand"
+        assert await direct.ask_name(w.session, w.sender.url, [KEY], Platform.MESSENGER, PAGE, "43") is None
+        assert await direct.ask_name(w.session, w.sender.url, [b"x"], Platform.MESSENGER, PAGE, "42") is None
 
 
 async def test_metrics_count_rows() -> None:

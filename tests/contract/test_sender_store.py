@@ -29,6 +29,7 @@ from bot.store.emergencies import EmergencyPlan, carry_out
 from bot.store.outbox import OutboxStore
 from tests.conftest import as_part, of_part
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+from tests.fakes.words import FixedWords
 
 QUICK = Timing(first_retry=0.05, longest_retry=0.4, echo_wait=0.2, probe_every=0.2, poll=0.2, send_timeout=2.0)
 
@@ -98,6 +99,7 @@ async def sending(
         secret_key=b"secret",
         metadata_key=b"mark",
         clock=clock or SystemClock(),
+        words=FixedWords(),
         port=0,
         ceiling=ceiling,
         timing=timing,

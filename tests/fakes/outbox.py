@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.core.clock import Clock
 from bot.core.dialogue import QuickReply
+from bot.core.emergency import Answer
 from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, REPLY, OutboxRow, Permits
 from bot.policy import window
@@ -65,6 +66,7 @@ class FakeOutbox:
         attempts: int = 0,
         created: datetime | None = None,
         author: str = "bot",
+        answer: Answer | None = None,
     ) -> Kept:
         """Queue a message; a person is a conversation."""
         now = self.clock.now()
@@ -85,6 +87,7 @@ class FakeOutbox:
             parts_sent=parts_sent,
             maybe_sent=maybe_sent,
             attempts=attempts,
+            answer=answer,
         )
         kept = self.rows[row.id] = Kept(row, now)
         self._changed.set()
@@ -153,6 +156,18 @@ class FakeOutbox:
             return False
         kept.leased_until = now + lease
         return True
+
+    async def reworded(self, row: OutboxRow) -> bool:
+        kept = self._held(row)
+        if kept is not None:
+            kept.row = replace(kept.row, text=row.text, answer=row.answer)
+        return kept is not None
+
+    async def too_old(self, row: OutboxRow, now: datetime) -> bool:
+        kept = self._held(row)
+        if kept is not None:
+            kept.status, kept.slug = "cancelled", "emergency_old"
+        return kept is not None
 
     async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:
         for kept in [kept for row in rows if (kept := self._held(row))]:

@@ -17,7 +17,8 @@ from sqlalchemy import text
 
 from bot.app import policy as policies
 from bot.app.measured import MeasuredConversations, MeasuredTurns
-from bot.app.wiring import serve
+from bot.app.wiring import asked_of, serve
+from bot.app.words import EmergencyTexts
 from bot.core.clock import SystemClock
 from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps
@@ -187,6 +188,8 @@ async def running(
     clock = SystemClock(at - datetime.now(timezone.utc))
     settings = Settings({"PLANTON_DEBOUNCE_MS": str(debounce_ms)})
     policy = policies.build(settings)
+    words = EmergencyTexts(settings)
+    await words.reload()
     debounce = timedelta(milliseconds=debounce_ms)
     engine = ScriptedEngine(lambda: clock.now().timestamp())
     registry, counted = measures.registry(), measures.registry()
@@ -233,14 +236,10 @@ async def running(
         sender_url = f"http://127.0.0.1:{sender_port}"
 
         async def emergency_send(event: Any, detection: Any) -> bool:
-            words = getattr(event.body, "text", "")
-            plan = policy.plan(detection, words, event.at, clock.now(), Seen(None, None, None, None, event.standby))
-            if plan is None or plan.text is None:
-                return False
-            sent = await direct.send_emergency(
-                session, sender_url, KEY, event.platform, event.account, event.person, plan.text, event.key
-            )
-            return sent is not None
+            said, now = getattr(event.body, "text", ""), clock.now()
+            plan = policy.plan(detection, said, event.at, now, Seen(None, None, None, None, event.standby))
+            asked = asked_of(event, detection, plan, now)
+            return asked is not None and await direct.send_emergency(session, sender_url, [KEY], asked) is not None
 
         deps = GatewayDeps(
             inbox=inbox,
@@ -266,6 +265,8 @@ async def running(
                 secret_key=KEY,
                 metadata_key=KEY,
                 clock=clock,
+                words=words,
+                answered=tmp_path / "answered.log",
                 port=sender_port,
                 ceiling=10_000,
                 timing=timing or Timing(),

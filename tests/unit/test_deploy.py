@@ -209,6 +209,7 @@ def test_an_update_renews_or_compares_every_file_that_the_installation_put(tmp_p
 GIVEN = {
     "DATA_KEY": "clé",
     "SECRET_KEY": "neuve\nancienne",
+    "SENDER_KEY": "neuve\nancienne",
     "META_APP_SECRET": "secret d’application",
     "META_PAGE_TOKEN": "jeton",
     "METRICS_TOKEN": "mesures",
@@ -246,11 +247,11 @@ def machine(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("command", "account", "secrets"),
     [
-        ("doctor --json", "planton", {"DATA_KEY", "SECRET_KEY"}),
+        ("doctor --json", "planton", {"DATA_KEY", "SECRET_KEY", "SENDER_KEY"}),
         ("users add x --role agent --password-stdin", "planton", {"DATA_KEY"}),
         ("backup", "planton", {"DATA_KEY"}),
-        ("meta status", "planton-sender", {"DATA_KEY", "SECRET_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"}),
-        ("catchup", "planton-sender", {"DATA_KEY", "SECRET_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"}),
+        ("meta status", "planton-sender", {"DATA_KEY", "SENDER_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"}),
+        ("catchup", "planton-sender", {"DATA_KEY", "SENDER_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"}),
         ("person export 1", "planton-gateway", {"DATA_KEY"}),
         ("alert test", "planton-monitor", set()),
         ("train", "planton-console", {"DATA_KEY"}),
@@ -274,8 +275,8 @@ def test_a_command_runs_under_the_account_it_needs_with_its_secrets(
     assert ("PLANTON_ALERT_URLS" in given) == (account == "planton-monitor")
     assert "PLANTON_ROOT" not in given
     assert given["PLANTON_PROJECT_DIR"] == "/srv/planton"
-    if "SECRET_KEY" in secrets:
-        assert Settings(given).secrets("SECRET_KEY") == ["neuve", "ancienne"]
+    for name in {"SECRET_KEY", "SENDER_KEY"} & secrets:
+        assert Settings(given).secrets(name) == ["neuve", "ancienne"]
     assert (given.get("PLANTON_META_PAGE_TOKEN") == "(donné)") == (command == "doctor --json")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import aiohttp
 import pytest
 from aiohttp import web
@@ -24,8 +26,12 @@ async def test_a_redirection_is_not_followed(status: int) -> None:
     async def pointing(request: web.Request) -> web.Response:
         return web.Response(status=status, headers={"Location": "/trap"})
 
+    async def stamp(_request: web.Request) -> web.Response:
+        return web.json_response({"stamp": "s"})
+
     app = web.Application()
     app.router.add_route("*", "/trap", trap)
+    app.router.add_get("/sender/stamp", stamp)
     app.router.add_route("*", "/{any:.*}", pointing)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = str(server.make_url("")).rstrip("/")
@@ -36,5 +42,9 @@ async def test_a_redirection_is_not_followed(status: int) -> None:
             assert not await engine.ready()
         finally:
             await engine.close()
-        assert await direct.send_emergency(session, url, b"k", Platform.MESSENGER, "1", "2", "17", "key") is None
+        danger = direct.Asked(
+            Platform.MESSENGER, "1", "2", "key", "danger", datetime(2026, 1, 1, tzinfo=UTC), timedelta()
+        )
+        for door in (url, f"{url}/sender"):
+            assert await direct.send_emergency(session, door, [b"k"], danger, text="17") is None
     assert elsewhere == []

@@ -218,11 +218,32 @@ def test_secrets_are_made_once_beside_the_embedded_database(tmp_path: Path) -> N
 
 def test_secrets_are_required_with_a_given_database(tmp_path: Path) -> None:
     given = settings(VAR_DIR=str(tmp_path / "var"), DATABASE_URL="postgresql://u@h/d")
-    for name in ("METRICS_TOKEN", "SECRET_KEY", "DATA_KEY"):
+    for name in ("METRICS_TOKEN", "SECRET_KEY", "SENDER_KEY", "DATA_KEY"):
         with pytest.raises(SettingsError) as wrong:
             given.secret(name)
         assert f"PLANTON_{name}" in wrong.value.what
     assert not (tmp_path / "var").exists()
+
+
+def test_an_update_shuts_nobody_out_before_there_is_a_sender_key(tmp_path: Path) -> None:
+    given = settings(VAR_DIR=str(tmp_path / "var"), DATABASE_URL="postgresql://u@h/d", SECRET_KEY="neuve,ancienne")
+    assert given.lacks_sender_key
+    assert given.secrets("SENDER_KEY") == ["neuve", "ancienne"]
+    own = settings(SECRET_KEY="neuve", SENDER_KEY="porte")
+    assert (own.lacks_sender_key, own.secrets("SENDER_KEY")) == (False, ["porte"])
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_sender_key_is_made_with_the_key_of_older_marks_beside_it(tmp_path: Path, older: bool) -> None:
+    """Meta tells us what the version before sent: an echo that is not known for ours would read as a human's."""
+    given = settings(VAR_DIR=str(tmp_path))
+    console = given.secret("SECRET_KEY")
+    if older:
+        (tmp_path / "postgres").mkdir()
+        (tmp_path / "postgres" / "PG_VERSION").write_text("17")
+    made = given.secrets("SENDER_KEY")
+    assert made[1:] == ([console] if older else [])
+    assert made[0] != console
 
 
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""What an emergency reply answers: kept with it, so that its words are judged again when they leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal, Optional
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`kind`: of the danger; None: the short reminder. `at`: Meta's timestamp of the message, aware. `french`: of its words.
+
+    `keys`, `hour`: the texts that the words were made of, and the hour that they name ("" where they name none).
+    """
+
+    kind: Optional[Literal["danger", "distress"]]
+    at: datetime
+    french: bool = True
+    keys: tuple[str, ...] = ()
+    hour: str = ""
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        kept = {"kind": self.kind, "at": self.at.timestamp(), "french": self.french}
+        return {**kept, "keys": list(self.keys), "hour": self.hour}
+
+
+def of_stored(data: Any) -> Optional[Answer]:
+    """The answer of `Answer.stored`; None for anything else, as versions before it have it."""
+    try:
+        kind, at = data["kind"], datetime.fromtimestamp(data["at"], tz=timezone.utc)
+        keys, hour = tuple(str(key) for key in data["keys"]), str(data["hour"])
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+    return (
+        None
+        if kind not in ("danger", "distress", None)
+        else Answer(kind, at, data.get("french") is not False, keys, hour)
+    )

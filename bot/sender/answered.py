@@ -1,0 +1,163 @@
+"""Which emergencies the door has answered: each once, across restarts.
+
+In memory, and in a file of JSON lines that is only appended to until it is written anew without what is over. It holds digests and
+the ids of our own messages, nothing of who wrote. The reply leaves first and is noted after, beside the answer to who asked: a disk
+that is full, slow or read-only costs the memory of a restart, and holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from bot.core.clock import Clock
+
+log = logging.getLogger("planton.sender")
+REMEMBERED = timedelta(hours=25)  # an older message gets no automatic reply, however often it is sent again
+MOST = 100_000  # entries, some 20 MB
+_SPARE = 1_000  # lines that are over, from which on the file may be written anew
+
+
+class OtherRequest(Exception):
+    """The key belongs to another request, which was answered."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    key: str
+    asked: str
+    mid: str
+    at: float  # seconds since the epoch
+
+
+def digest(*parts: str) -> str:
+    """What stands for these words in the file."""
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class Answered:
+    """Of one sender. `path` None: nothing outlives the process."""
+
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+        self._clock, self._path = clock, path
+        self._entries: dict[str, _Entry] = {}  # oldest first
+        self._sending: dict[str, tuple[str, asyncio.Task[str]]] = {}
+        self._unwritten: list[_Entry] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._lines, self._torn = 0, False
+
+    def load(self) -> None:
+        """Read the file. What a crash cut short is dropped; one that cannot be read at all may cost a doubled reply."""
+        if self._path is None:
+            return
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._torn = True
+            log.error("answered emergencies not readable: %s", type(error).__name__)
+            return
+        found = sorted(filter(None, map(_of_line, lines)), key=lambda entry: entry.at)
+        self._entries = {entry.key: entry for entry in found}
+        self._lines, self._torn = len(lines), True  # the last line may be cut short
+        self._forget()
+
+    async def run(self, key: str, asked: str, send: Callable[[], Coroutine[Any, Any, str]]) -> str:
+        """The mid of the reply under this key: sent now, under way, or sent earlier. `asked`: what else names the request.
+        Raises OtherRequest, and what `send` raises."""
+        self._forget()
+        known = self._entries.get(key)
+        if known is None and key not in self._sending:
+            task = asyncio.create_task(send())
+            self._sending[key] = asked, task
+            task.add_done_callback(lambda done: self._settle(key, asked, done))
+        first = known.asked if known is not None else self._sending[key][0]
+        if first != asked:
+            raise OtherRequest
+        # An asker that goes away must not stop the send.
+        return known.mid if known is not None else await asyncio.shield(self._sending[key][1])
+
+    async def close(self) -> None:
+        """Write what is not written yet."""
+        if self._writer is not None:
+            await self._writer
+
+    def _settle(self, key: str, asked: str, task: asyncio.Task[str]) -> None:
+        self._sending.pop(key, None)
+        if task.cancelled() or task.exception() is not None:
+            return  # may be asked again
+        entry = _Entry(key, asked, task.result(), self._clock.now().timestamp())
+        self._entries[key] = entry
+        if self._path is not None:
+            self._unwritten.append(entry)
+            if self._writer is None or self._writer.done():
+                self._writer = asyncio.create_task(self._write(self._path))
+
+    def _forget(self) -> None:
+        until = (self._clock.now() - REMEMBERED).timestamp()
+        for key, entry in list(self._entries.items()):
+            if entry.at >= until and len(self._entries) <= MOST:
+                break
+            del self._entries[key]
+
+    async def _write(self, path: Path) -> None:
+        while self._unwritten:
+            some, self._unwritten = self._unwritten, []
+            anew = self._lines + len(some) > len(self._entries) + _SPARE
+            try:
+                if anew:
+                    await asyncio.to_thread(_rewrite, path, list(self._entries.values()))
+                else:
+                    await asyncio.to_thread(_append, path, some, self._torn)
+            except OSError as error:
+                self._torn = True
+                log.error("answered emergencies not written: %s", type(error).__name__)
+            else:
+                self._lines = len(self._entries) if anew else self._lines + len(some)
+                self._torn = False
+
+
+def _of_line(line: bytes) -> _Entry | None:
+    try:
+        data = json.loads(line)
+        entry = _Entry(str(data["key"]), str(data["asked"]), str(data["mid"]), float(data["at"]))
+        datetime.fromtimestamp(entry.at, tz=timezone.utc)
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
+        return None
+    return entry
+
+
+def _to_lines(entries: Iterable[_Entry]) -> bytes:
+    return b"".join(json.dumps(asdict(entry)).encode() + b"\n" for entry in entries)
+
+
+def _append(path: Path, entries: Iterable[_Entry], torn: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
+        # After a write that failed half-way the next line must not continue it.
+        file.write(b"\n" * torn + _to_lines(entries))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rewrite(path: Path, entries: Iterable[_Entry]) -> None:
+    fresh = path.with_name(path.name + ".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(_to_lines(entries))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else a crash could bring the old file back
+    finally:
+        os.close(folder)
