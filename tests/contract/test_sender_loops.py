@@ -23,10 +23,12 @@ from aiohttp.test_utils import TestServer
 
 from bot.core.clock import SystemClock
 from bot.core.dialogue import QuickReply
+from bot.core.emergency import Answer
 from bot.core.messages import Platform
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.meta import direct, metadata
 from bot.meta.send_api import Usage
+from bot.policy import emergency
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
 from bot.sender.budget import Budget
 from bot.sender.stamps import Stamps
@@ -662,6 +664,73 @@ async def test_stop_lets_what_is_under_way_end_and_hands_back_the_rest() -> None
         for kept in rows:
             assert kept.status == ("sent" if kept.row.person in tried else "queued")
             assert kept.leased_until is None
+
+
+# Emergency replies that leave late
+
+
+LATE = "Si vous êtes toujours en danger :\n\nAppelez le 17."
+
+
+def waited(w: World, **age: float) -> Kept:
+    at = SystemClock().now() - timedelta(**age)
+    answer = Answer("danger", at, True, (emergency.URGENCE,))
+    return w.outbox.add("Appelez le 17.", lane=EMERGENCY, created=at, answer=answer)
+
+
+async def test_words_are_judged_again_at_each_attempt() -> None:
+    """Meta is away while the message grows old: what leaves at last says so, and agents see what was said."""
+    async with running() as w:
+        w.graph.script(Script(Mood.ERROR, status=503, times=10_000))
+        kept = waited(w)
+        await w.until(lambda: kept.retries)
+        w.sender._deps.clock.offset += timedelta(hours=2)  # type: ignore[attr-defined]
+        await w.until(lambda: LATE in w.graph.tried("42"))
+        w.graph.graph._scripts.clear()
+        await w.settled(kept)
+        assert w.graph.tried("42")[0] == "Appelez le 17."
+        assert w.graph.texts("42") == [LATE] == [kept.row.text]
+
+
+async def test_a_day_late_it_is_an_agents() -> None:
+    async with running() as w:
+        kept = waited(w, hours=25)
+        await w.settled(kept)
+        assert (kept.status, kept.slug) == ("cancelled", "emergency_old")
+        assert w.graph.calls == []
+
+
+async def test_the_right_words_leave_although_they_cannot_be_written_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as w:
+        write, tries = w.outbox.reworded, []
+
+        async def away(row: Any) -> bool:
+            tries.append(row.text)
+            if len(tries) == 1:
+                raise ConnectionError("the database is down")
+            return await write(row)
+
+        monkeypatch.setattr(w.outbox, "reworded", away)
+        kept = waited(w, hours=2)
+        await w.settled(kept)
+        assert w.graph.texts("42") == [LATE] == [kept.row.text]
+        assert tries == [LATE] * 2
+
+
+async def test_what_may_have_left_is_not_worded_anew() -> None:
+    """Its echo tells that it did: agents go on seeing what the person got."""
+    async with running() as w:
+        kept = w.outbox.add(
+            "Appelez le 17.", lane=EMERGENCY, created=SystemClock().now() - timedelta(hours=2), maybe_sent=True
+        )
+        w.outbox.echoes[kept.row.id, 0] = "m_before"
+        await w.settled(kept)
+        assert (kept.status, kept.mids, kept.row.text) == ("sent", ["m_before"], "Appelez le 17.")
+        rest = w.outbox.add(
+            "a" * 2000 + " Appelez.", lane=EMERGENCY, created=SystemClock().now() - timedelta(hours=2), parts_sent=1
+        )
+        await w.settled(rest)
+        assert w.graph.texts("42") == ["Appelez."]
 
 
 # The door

@@ -17,11 +17,12 @@ from sqlalchemy import text
 from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Reply
 from bot.core.outbox import EMERGENCY, REPLY, Permits
+from bot.policy import search as words
 from bot.policy.emergency import Detection
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing
 from bot.sender.delivery import Dangers
 from bot.store import ceiling as ceilings
-from bot.store import outbox
+from bot.store import handoffs, outbox, search
 from bot.store.codec import Codec
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
 from bot.store.db import OUTBOX, Database, Listener
@@ -56,9 +57,9 @@ class World:
     async def add(self, conversation: int, *texts: str, lane: str = REPLY, owner_version: int | None = None) -> None:
         now = SystemClock().now()
         async with self.database.begin() as connection:
-            for words in texts:
+            for said in texts:
                 author = "emergency" if lane == EMERGENCY else "bot"
-                row = outbox.NewRow(conversation, lane, author, Reply(words), now, owner_version=owner_version)
+                row = outbox.NewRow(conversation, lane, author, Reply(said), now, owner_version=owner_version)
                 await outbox.add(connection, self.codec, row)
 
     async def statuses(self) -> dict[str, int]:
@@ -244,6 +245,56 @@ async def test_emergency_wakes_its_own_loop_at_once(database: Database, codec: C
             await w.add(danger, "Appelez le 17", lane=EMERGENCY)
             await w.graph.wait_for("danger", timeout=30)
             assert sum(call.text == "Bonjour" for call in w.graph.calls) < 300
+
+
+async def test_an_emergency_reply_that_leaves_late_is_worded_and_shown_as_it_left(
+    database: Database, codec: Codec
+) -> None:
+    """Rows of the version before hold nothing but their words; their age is counted from when they were queued."""
+    async with world(database, codec) as w:
+        talk = await w.talk("42")
+        await w.add(talk, "Appelez le 17.", lane=EMERGENCY)
+        async with sending(w, clock=SystemClock(timedelta(hours=2))):
+            assert await w.settled() == {"sent": 1}
+        said = "Si vous êtes toujours en danger :\n\nAppelez le 17."
+        assert w.graph.texts("42") == [said]
+        async with database.begin() as connection:
+            row = (await connection.execute(text("SELECT message FROM outbox"))).one()
+            assert codec.open_json(row.message, "outbox.message")["text"] == said
+            tokens = await connection.scalar(text("SELECT tokens FROM search_documents WHERE kind = 'outbox'"))
+            assert search.fingerprint(codec, words.stem("danger")) in tokens
+
+
+async def test_a_day_late_an_emergency_reply_stays_and_an_agent_has_the_danger(
+    database: Database, codec: Codec
+) -> None:
+    async with world(database, codec) as w:
+        talks = [await w.talk("42"), await w.talk("43")]
+        async with database.begin() as connection:  # one of them waits already, for something else
+            await handoffs.open_(
+                connection, codec, handoffs.NewHandoff(talks[1], "request", "incompris"), SystemClock().now()
+            )
+        for talk in talks:
+            await w.add(talk, "Appelez le 17.", lane=EMERGENCY)
+        async with database.begin() as connection:
+            await connection.execute(
+                text("""
+                    INSERT INTO events (platform, account, key, kind, channel, at, received_at, body, disposition, outbox_id,
+                        conversation_id)
+                    SELECT 'messenger', '1000', 'm_' || id, 'text', 'messaging', now(), now(), '', 'emergency', id, conversation_id
+                    FROM outbox
+                """)
+            )
+        async with sending(w, clock=SystemClock(timedelta(hours=25))):
+            assert await w.settled() == {"cancelled": 2}
+        assert w.graph.calls == []
+        async with database.begin() as connection:
+            rows = await connection.execute(
+                text("SELECT category, priority, reason, old FROM handoffs WHERE closed_at IS NULL ORDER BY id")
+            )
+            assert [tuple(row) for row in rows] == [("emergency", 0, "emergency_old", True)] * 2
+            rows = await connection.execute(text("SELECT disposition, reason FROM events"))
+            assert [tuple(row) for row in rows] == [("to_agent", "emergency_old")] * 2
 
 
 async def test_a_changed_owner_cancels_what_waits(database: Database, codec: Codec) -> None:

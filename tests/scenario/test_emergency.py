@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from bot.sender.deps import Timing
 from bot.store.codec import Codec
-from tests.fakes.graph import Script
+from tests.fakes.graph import Mood, Script
 from tests.fakes.sealed import opened_json
 from tests.scenario.system import DAY, System, running
 
@@ -208,6 +208,40 @@ async def test_an_hour_late_and_a_day_late(system: System) -> None:
     assert system.graph.texts("p2") == []
     [handoff] = await system.handoffs("p2")
     assert (handoff.priority, handoff.old) == (0, True)
+
+
+async def test_a_reply_that_waited_is_worded_for_the_moment_at_which_it_leaves(
+    database_url: str, codec: Codec, tmp_path: Path
+) -> None:
+    """Meta is away: what leaves two hours later says so, and is what agents see; what would leave a day later is theirs."""
+    quick = Timing(longest_emergency_retry=0.2)
+    async with running(database_url, codec, tmp_path, at=DAY, timing=quick) as system:
+        for late, person in ((timedelta(hours=2), "p1"), (timedelta(hours=25), "p2")):
+            system.graph.script(Script(Mood.ERROR, status=503, times=10_000))
+            await system.say(person, "help me he has a knife")
+            async with asyncio.timeout(60):
+                while not system.graph.tried(person):
+                    await asyncio.sleep(0.01)
+            assert system.graph.tried(person)[0].startswith("Écrire ici")
+            # Nothing is tried on the way to the later hour, at which Meta is back.
+            system.graph.graph._scripts.clear()
+            system.graph.script(Script(Mood.ERROR, status=503, times=1))
+            system.clock.offset += late
+            await system.settled()
+        [reply] = system.graph.texts("p1")
+        assert reply.startswith("Si vous êtes toujours en danger")
+        assert is_emergency(reply.partition("\n\n")[2]) and "Writing here does not alert anyone" in reply
+        [row] = await system.rows("SELECT message FROM outbox WHERE status = 'sent' AND author = 'emergency'")
+        assert codec.open_json(row.message, "outbox.message")["text"] == reply
+        assert system.graph.texts("p2") == []
+        assert await system.dispositions("p2") == [("text", "to_agent")]
+        [handoff] = await system.handoffs("p2")
+        assert (handoff.category, handoff.priority, handoff.reason, handoff.old) == (
+            "emergency",
+            0,
+            "emergency_old",
+            True,
+        )
 
 
 async def test_the_engine_sees_what_the_words_hide(system: System) -> None:

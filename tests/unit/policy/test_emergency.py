@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Optional
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.emergency import Answer, of_stored
 from bot.policy.emergency import (
     EDGE,
     MOST_BYTES,
@@ -23,6 +25,8 @@ from bot.policy.emergency import (
     detect,
     glance,
     is_french,
+    leaving,
+    stands,
 )
 from bot.policy.lexicon import Lexicon
 
@@ -188,7 +192,9 @@ def test_an_ordinary_message_is_none_of_the_emergencys_business(situation: dict[
 
 
 def test_within_thirty_minutes_it_still_is() -> None:
-    assert act(None, last_full_at=ago(minutes=29)) == EmergencyAction("short", ("utter_urgence_rappel",))
+    action = act(None, last_full_at=ago(minutes=29))
+    assert action is not None
+    assert (action.send, action.text_keys) == ("short", ("utter_urgence_rappel",))
 
 
 def test_a_message_over_a_day_old_gets_no_reply() -> None:
@@ -210,6 +216,79 @@ def test_compose_fills_the_hour_and_keeps_the_order() -> None:
     assert text.endswith("à partir de 6 h.")
     assert "{" not in text
     assert text.index("Personne") < text.index("Nobody")
+
+
+WORDED = [
+    ("danger", True, None, timedelta(minutes=59), None, ("utter_urgence",)),
+    ("danger", True, None, timedelta(minutes=61), None, ("utter_urgence_retard", "utter_urgence")),
+    (
+        "danger",
+        False,
+        None,
+        timedelta(hours=23),
+        None,
+        ("utter_urgence_retard", "utter_urgence", "utter_urgence_anglais"),
+    ),
+    ("distress", True, None, timedelta(minutes=10), "6 h", ("utter_detresse", "utter_urgence_nuit")),  # night began
+    ("distress", True, "6 h", timedelta(minutes=10), None, ("utter_detresse",)),  # or is over
+    (None, True, None, timedelta(minutes=61), "6 h", ("utter_urgence_retard", "utter_urgence_rappel")),
+    ("danger", True, "6 h", timedelta(hours=25), "6 h", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "french", "night", "waited", "now_night", "keys"), WORDED)
+def test_what_waited_is_judged_again_when_it_leaves(
+    kind: Any, french: bool, night: Optional[str], waited: timedelta, now_night: Optional[str], keys: Any
+) -> None:
+    if kind is None:
+        worded = act(None, last_full_at=ago(minutes=5), night_until=night)
+    else:
+        worded = act(Detection(kind, "score"), french=french, night_until=night)
+    assert worded is not None and worded.answer is not None
+    said = compose(TEXTS, worded)
+    assert said is not None
+    found = leaving(TEXTS, said, worded.answer, NOW, NOW + waited, now_night)
+    assert stands(worded.answer, NOW, NOW + waited, now_night) == (found.text == said)
+    if keys is None:
+        assert found.text is None
+        return
+    assert found.text == "\n\n".join(TEXTS[key].replace("{heure}", now_night or "") for key in keys)
+    assert found.answer is not None and found.answer.keys == keys
+    # Judged once more at the same moment, it stays as it is, and what a publication changed meanwhile does not touch it.
+    assert leaving({}, found.text, found.answer, NOW, NOW + waited, now_night) == found
+
+
+def test_what_the_version_before_worded_says_that_it_is_late_and_says_it_once() -> None:
+    said, late = "Appelez le 17.", "Si vous êtes toujours en danger :\n\nAppelez le 17."
+    for words, waited, expected in (
+        (said, timedelta(minutes=59), said),
+        (said, timedelta(minutes=61), late),
+        (late, timedelta(hours=20), late),
+        (said, timedelta(hours=25), None),
+    ):
+        assert leaving(TEXTS, words, None, NOW, NOW + waited, "6 h").text == expected
+
+
+def test_without_texts_what_is_worded_leaves_unless_it_is_too_old() -> None:
+    worded = act(DANGER)
+    assert worded is not None
+    assert leaving(None, "17", worded.answer, NOW, NOW + timedelta(hours=2), None).text == "17"
+    assert leaving(None, "17", worded.answer, NOW, NOW + timedelta(hours=25), None).text is None
+
+
+def test_an_answer_is_kept_with_the_reply_and_read_back() -> None:
+    kept = Answer("distress", NOW, False, ("utter_detresse",), "6 h")
+    assert of_stored(json.loads(json.dumps(kept.stored()))) == kept
+    for odd in (
+        None,
+        {},
+        [],
+        "x",
+        {**kept.stored(), "at": 1e300},
+        {**kept.stored(), "kind": "joke"},
+        {**kept.stored(), "keys": 1},
+    ):
+        assert of_stored(odd) is None
 
 
 def test_nothing_sent_composes_nothing() -> None:
