@@ -338,7 +338,7 @@ def _tell(target: Path, made: Inventory, seal: Sealing, proved: bool) -> None:
         say("elle est chiffrée pour des clés qui ne sont pas ici : essayez de la restaurer de temps en temps.")
     say(
         "n’y sont pas, et sont indispensables pour restaurer : la clé PLANTON_DATA_KEY (sans elle rien ne se relit), SECRET_KEY, "
-        "les secrets et jetons de Meta, la clé qui ouvre cette sauvegarde, le dossier models/. Gardez-les ailleurs."
+        "SENDER_KEY, les secrets et jetons de Meta, la clé qui ouvre cette sauvegarde, le dossier models/. Gardez-les ailleurs."
     )
 
 

@@ -122,6 +122,8 @@ def examine(settings: Settings, at: datetime | None = None, root: Path = PROJECT
     report.problems += _permissions(settings)
     report.problems += graph_version(settings, now.date())
     report.problems += proxies(settings)
+    with contextlib.suppress(SettingsError):  # told by `faults`
+        report.problems += rotation.sender_key(settings)
     report.problems += _surroundings(settings, now)
     report.problems += _database(settings, report, at)
     report.problems += asyncio.run(listening(settings))

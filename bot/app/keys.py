@@ -35,7 +35,7 @@ def main(parsed: argparse.Namespace) -> int:
     with reach(settings) as url, interrupted("La commande s’est interrompue", "rien n’a été changé."):
         if parsed.action == "bind":
             return asyncio.run(_bind(url, codec, settings.var_dir))
-        return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(url, codec))
+        return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(settings, url, codec))
 
 
 async def _rotate(url: str, codec: Codec) -> int:
@@ -92,7 +92,7 @@ async def _once(steps: AsyncIterator[Step], title: str) -> tuple[Counter[str], i
     return done, unreadable
 
 
-async def _status(url: str, codec: Codec) -> int:
+async def _status(settings: Settings, url: str, codec: Codec) -> int:
     database = Database(url, size=2, name="planton-keys")
     try:
         async with database.begin() as connection:
@@ -118,6 +118,7 @@ async def _status(url: str, codec: Codec) -> int:
         )
     with psycopg.connect(url, row_factory=dict_row) as told:
         now = its_clock.shown(told)
-        for problem in (*rotation.problems(told, now), *bound.problems(told, now)):
+        problems = (*rotation.sender_key(settings), *rotation.problems(told, now), *bound.problems(told, now))
+        for problem in problems:
             print(typeset(f"{problem.what} {problem.remedy}"))
     return int(still)

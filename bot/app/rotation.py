@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.core.clock import Clock
 from bot.meta.access import Access
 from bot.monitor.finding import Problem
+from bot.settings import Settings
 from bot.store.db import Database
 from bot.store.secret_uses import SecretUses, keep_token
 
@@ -55,6 +56,22 @@ def problems(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pro
     ).fetchone()
     if secrets and secrets["secrets"] == 2:
         yield _app_secret(secrets, now)
+
+
+def sender_key(settings: Settings) -> Iterator[Problem]:
+    """Whether SENDER_KEY is there, and alone. Raises SettingsError."""
+    if settings.lacks_sender_key:
+        yield Problem(
+            "SENDER_KEY manque : passerelle et traitement reçoivent à sa place la clé de la console.",
+            "Créez-le : docs/exploitation.md, « Mettre à jour ».",
+            advice=True,
+        )
+    elif len(settings.secrets("SENDER_KEY")) == 2:
+        yield Problem(
+            "SENDER_KEY contient deux clés.",
+            "Un jour après le changement, retirez l’ancienne, puis relancez gateway, worker et sender.",
+            advice=True,
+        )
 
 
 def _token(row: Row) -> Problem:

@@ -111,6 +111,15 @@ def test_each_role_gets_its_own_secrets_and_no_other(tmp_path: Path) -> None:
         assert environ["PLANTON_TIMEZONE"] == "valeur-TIMEZONE"
 
 
+def test_who_speaks_to_the_sender_does_not_hold_the_consoles_key(tmp_path: Path) -> None:
+    """Nor the console theirs: what a stolen gateway signs opens the sender's door, and nothing of the console's."""
+    given = settings(SECRET_KEY="console", SENDER_KEY="porte", VAR_DIR=str(tmp_path))
+    for role in NEEDS:
+        environ = environ_of(role, given, "postgresql://u@h/d")
+        assert ("console" in environ.values()) == (role in ("console", "sandbox")), role
+        assert ("porte" in environ.values()) == (role in ("gateway", "worker", "sender")), role
+
+
 def test_only_the_sender_is_told_where_tokens_are(tmp_path: Path) -> None:
     pages = tmp_path / "pages.toml"
     pages.write_text('[[page]]\nid = "1"\ninstagram = "9"\ntoken = "jeton-1"\n[[page]]\nid = "2"\ntoken = "jeton-2"\n')
