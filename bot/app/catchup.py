@@ -15,6 +15,7 @@ import aiohttp
 from sqlalchemy.exc import DBAPIError
 
 from bot.app.access import check_key, reach, unreachable
+from bot.app.interrupted import told as told_in_french
 from bot.app.policy import Policy
 from bot.app.reload import Live
 from bot.app.say import typeset
@@ -34,6 +35,7 @@ from bot.store import erased
 from bot.store.catchup import Shelf
 from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.store.faults import passes
 from bot.store.inbox import Inbox, InboxRules
 
 log = logging.getLogger("planton.catchup")
@@ -73,7 +75,10 @@ def away() -> Iterator[None]:
     """A database that leaves in the middle is told in one line."""
     try:
         yield
-    except (DBAPIError, OSError):
+    except (DBAPIError, OSError) as error:
+        if isinstance(error, DBAPIError) and not passes(error):
+            cause, remedy = told_in_french(error)
+            raise SetupError(f"Le rattrapage s’est arrêté : {cause}.", f"{remedy}.") from None
         raise unreachable() from None
 
 

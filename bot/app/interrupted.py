@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import SetupError
-from bot.store.db import MET, sqlstate
+from bot.store.faults import Fault, fault_of, sqlstate
 
 _OTHERS = "d’autres opérations tenaient les mêmes lignes de la base", "Relancez dans un moment"
 _AWAY = "la base de données ne répond plus", "Vérifiez-la (planton doctor), puis relancez"
@@ -18,15 +18,15 @@ _RIGHTS = "l’utilisateur de la base n’en a pas le droit", "Donnez-lui ses dr
 
 def told(error: DBAPIError) -> tuple[str, str]:
     """(cause, remedy), French, nothing of a statement or its values in them; the remedy goes on with « : » or ends there."""
-    state = sqlstate(error)
-    if state in MET or state in ("55P03", "57014"):
+    state, fault = sqlstate(error), fault_of(error)
+    if fault is Fault.MET:
         return _OTHERS
-    if error.connection_invalidated or not state or state.startswith(("08", "57P")):
-        return _AWAY
     if state.startswith("53"):
         return _FULL
     if state in ("42501", "25006"):
         return _RIGHTS
+    if fault is Fault.AWAY:
+        return _AWAY
     return f"la base a refusé une opération (code {state})", "Vérifiez-la (planton doctor), puis relancez"
 
 

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 from bot.core.errors import EngineDown, EngineRefused, LeaseLost
 from bot.core.trace import trace_id
 from bot.store.codec import Codec
 from bot.store.conversations import Conversation, Conversations, Finish
 from bot.store.db import Database
+from bot.store.faults import passes
 from bot.watch import spans
 from bot.watch.worker import WorkerMetrics
 from bot.worker.turn import TurnTaker
@@ -78,7 +77,7 @@ def outcome_of(error: BaseException) -> str:
         return "engine_away"
     if isinstance(error, EngineRefused):
         return "engine_refused"
-    return "database_away" if isinstance(error, DBAPIError | OSError | TimeoutError) else "error"
+    return "database_away" if passes(error) else "error"
 
 
 class MeasuredTurns(TurnTaker):

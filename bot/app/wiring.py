@@ -27,8 +27,8 @@ from bot.app.places import PROJECT
 from bot.app.policy import Policy
 from bot.app.reload import Live, following
 from bot.app.tracing import tracing
-from bot.core.clock import MovedClock, SharedClock
 from bot.app.words import EmergencyTexts
+from bot.core.clock import MovedClock, SharedClock
 from bot.core.errors import SetupError
 from bot.core.messages import Event, Platform
 from bot.dialogue.client import EngineClient
@@ -47,6 +47,7 @@ from bot.store import binding, facts, its_clock, stale
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
 from bot.store.emergencies import EmergencyPlan, Seen
+from bot.store.faults import passes, told
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.overload import Late
@@ -608,7 +609,9 @@ async def _key_fits(settings: Settings, url: str) -> None:
             try:
                 async with database.begin() as connection:
                     await facts.check_key(connection, codec)
-            except (DBAPIError, psycopg.Error, OSError, TimeoutError):
+            except (DBAPIError, psycopg.Error, OSError, TimeoutError) as error:
+                if not passes(error):
+                    log.error("the key is not held against the database yet: %s", told(error))
                 await asyncio.sleep(1)
             else:
                 return

@@ -65,6 +65,7 @@ from bot.console.site import Site
 from bot.store.accounts import AccountError, Accounts
 from bot.store.desk.access import Desk
 from bot.store.desk.errors import DeskError, NoSuchConversation, NotAllowed
+from bot.store.faults import passes
 
 log = logging.getLogger("planton.console")
 
@@ -277,5 +278,4 @@ def _refused(request: Request, exception: Exception) -> None:
 
 
 def _database_away(exception: Exception) -> bool:
-    cause = exception.orig if isinstance(exception, DBAPIError) else exception
-    return isinstance(cause, psycopg.OperationalError)
+    return isinstance(exception, DBAPIError | psycopg.Error) and passes(exception)

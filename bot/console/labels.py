@@ -64,6 +64,7 @@ REASONS = {
     "emergency_score": "Danger reconnu à l’ensemble du message",
     "emergency_engine": "Danger reconnu par l’assistant",
     "emergency_old": "Danger signalé il y a plus d’un jour",
+    "unstorable": "Message que Planton n’a pas pu enregistrer\u00a0: à lire dans la messagerie de Meta",
     "untraced": "Répondu sans que Planton en garde trace (restauration ou panne)\u00a0: à vérifier",
     "emergency_follow_up": "Nouveau message après une alerte",
     "window_closed": "Délai de 24 h dépassé pour l’assistant",

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sanic import Blueprint, Sanic
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bot.store.faults import level, told
 
 log = logging.getLogger("planton.console")
 
@@ -55,10 +55,8 @@ class Periodic:
         while True:
             try:
                 await self._step()
-            except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
-                log.warning("%s: not looked at: %s", self._name, type(error).__name__)
             except Exception as error:
-                log.error("%s: not looked at: %s", self._name, type(error).__name__)
+                log.log(level(error), "%s: not looked at: %s", self._name, told(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.every):
                     await self._woken.wait()

@@ -10,10 +10,13 @@ PlantonError
 │   ├── EngineDown       it could not be reached, or timed out
 │   └── EngineRefused    it answered with an error, or with an empty outcome
 ├── LeaseLost            another claimer took the conversation; nothing of this turn was kept
+├── Unstorable           some events of a webhook can never be stored; the others are
 └── SendError            the Graph API refused or lost a message (see bot/meta/send_api.py)
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 
 class PlantonError(Exception):
@@ -63,6 +66,18 @@ class EngineRefused(EngineError):
 
 class LeaseLost(PlantonError):
     """The conversation's lease ran out and another claimer has it."""
+
+
+class Unstorable(PlantonError):
+    """Some events of a webhook can never be stored as they are: they were kept as failed, and the others stored.
+
+    `keys`: of those events. `why`: for logs, without a citizen's word.
+    """
+
+    def __init__(self, keys: Collection[str], why: str) -> None:
+        super().__init__(why)
+        self.keys = frozenset(keys)
+        self.why = why
 
 
 class SendError(PlantonError):

@@ -27,7 +27,7 @@ from sanic.response import raw as raw_response
 from sanic.response import text as text_response
 from sanic.signals import SignalRouter
 
-from bot.core.errors import BadPayload, BadSignature
+from bot.core.errors import BadPayload, BadSignature, Unstorable
 from bot.core.messages import Event
 from bot.gateway.metrics import GatewayMetrics
 from bot.gateway.pieces import Pieces
@@ -40,6 +40,7 @@ from bot.gateway.spool import EmergencyLane, Spool
 from bot.gateway.telling import named, tell
 from bot.gateway.waiting import within
 from bot.meta.signature import HEADER, verify
+from bot.store.faults import told
 
 log = logging.getLogger(__name__)
 
@@ -264,8 +265,15 @@ class Gateway:
     async def _store(self, raw: bytes, items: list[Item], begun: int) -> HTTPResponse:
         events, storing = [event for event, _ in items], time.time_ns()
         with self._metrics.storing.track_inprogress():
+            stuck: frozenset[str] = frozenset()
             try:
                 await self._in_turn(raw, items)
+            except Unstorable as error:
+                stuck = error.keys
+                await self._lane.answer([item for item in items if item[0].key in stuck], self._deps.emergency_wait)
+                log.error("webhook stored but for %d events, kept as failed: %s", len(stuck), error.why)
+                if self._lane.owes(items, stuck):  # Meta sends it again, and the sender is asked again
+                    return self._answer("unavailable", 503)
             except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
                 # Who is in danger first: nothing that is only told about it comes before, as it could fail.
                 joined = await asyncio.to_thread(self._pieces.joined, items)
@@ -273,14 +281,17 @@ class Gateway:
                 _tell(events, begun, storing, "unavailable")
                 log.error(
                     "webhook not stored: %s, %d events",
-                    type(error).__name__,
+                    told(error),
                     len(items),
                     extra={"traces": named(events)},
                 )
                 return self._answer("unavailable", 503)
         _tell(events, begun, storing, "accepted")
-        self._metrics.stored(events, self._deps.clock.now())
-        await self._spool.forget(events)
+        stored = [
+            event for event in events if event.key not in stuck
+        ]  # of the rest, the recall tells who was in danger
+        self._metrics.stored(stored, self._deps.clock.now())
+        await self._spool.forget(stored)
         self._pieces.clear()
         return self._answer("accepted", 200)
 

@@ -35,7 +35,8 @@ class Inbox(Protocol):
     """The store's side of a webhook."""
 
     async def take(self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str]) -> None:
-        """Store the body and its events, and mark the emergencies, in one transaction; an exception keeps nothing.
+        """Store the body and its events, and mark the emergencies, in one transaction; an exception keeps nothing,
+        but Unstorable: all is kept then, less the events that it names, which the database refuses for good.
 
         `items` may hold the same key twice. `answered`: the keys of those events whose emergency reply left while the
         database was down; their hand-off opens, no second reply is sent.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.core.clock import Clock
 from bot.gateway.ports import Erased, Mark, Tell
 from bot.gateway.spool import KEEP, Spool
 from bot.gateway.waiting import within
+from bot.store.faults import level, passes, told
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +43,28 @@ class Recall:
         marks = self._spool.marks()
         due = [mark for mark in marks if mark not in self._told and now - mark.answered >= self._after]
         if due and self._tell is not None:
-            try:
-                await within(self._timeout, self._tell(due))
-            except Exception as error:  # the store's errors are many, and this loop must outlive all of them
-                log.info("hand-offs of %d emergencies still wait: %s", len(due), type(error).__name__)
+            done = await self._tell_of(due)
+            self._told.update(done)
+            if done:
+                log.warning("hand-offs opened for %d emergencies that Meta did not send again", len(done))
+            if len(done) < len(due):
                 return
-            self._told.update(due)
-            log.warning("hand-offs opened for %d emergencies that Meta did not send again", len(due))
         await self._spool.forget(
             [mark for mark in marks if now - mark.answered >= KEEP and (mark in self._told or self._tell is None)]
         )
         self._told.intersection_update(self._spool.marks())
+
+    async def _tell_of(self, due: Sequence[Mark]) -> Sequence[Mark]:
+        """Those of which the store knows now. Where one stands in the way of the others, each is told alone."""
+        assert self._tell is not None
+        try:
+            await within(self._timeout, self._tell(due))
+        except Exception as error:  # the store's errors are many, and this loop must outlive all of them
+            log.log(level(error, logging.INFO), "hand-offs of %d emergencies still wait: %s", len(due), told(error))
+            if len(due) == 1 or passes(error):
+                return ()
+            return [mark for one in due for mark in await self._tell_of([one])]
+        return due
 
     async def _forget_erased(self) -> None:
         """Nothing stays of a person who was erased since (`planton person erase`)."""

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -188,6 +188,13 @@ class EmergencyLane:
         ]
         if tasks:
             await asyncio.wait(tasks, timeout=wait)
+
+    def owes(self, items: Sequence[Item], keys: Set[str]) -> bool:
+        """Whether one of these events tells of a danger that is to be answered and was not yet."""
+        return any(
+            detection is not None and event.key in keys and self._due(event) and not self._spool.knows(event)
+            for event, detection in items
+        )
 
     async def drain(self, wait: float) -> None:
         """Before the process ends: let what is under way finish."""

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from bot.store.faults import Fault, fault_of
 
 T = TypeVar("T")
 
@@ -196,7 +195,7 @@ class Batches(Generic[T]):
 
     async def _failed(self, batch: list[_Waiting[T]], error: Exception) -> None:
         for one in batch:
-            if len(batch) == 1 or _away(error):
+            if len(batch) == 1 or fault_of(error) is Fault.AWAY:  # which one alone would meet as well
                 _settle(one.done, error)
                 continue
             if one.done.done():
@@ -209,13 +208,6 @@ class Batches(Generic[T]):
                 _settle(one.done, own)
             else:
                 _settle(one.done)
-
-
-def _away(error: Exception) -> bool:
-    """Whether the database is what failed, which one entry alone would meet as well."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or error.statement is None  # no statement: no connection
-    return isinstance(error, (OSError, TimeoutError, PoolTimeout))
 
 
 def _settle(done: asyncio.Future[None], error: Exception | None = None) -> None:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
@@ -27,6 +27,7 @@ from bot.store import blocks, emergencies, handoffs, news, places, search, snooz
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, OUTBOX, Database, Note
+from bot.store.faults import Fault, fault_of, told
 from bot.store.outcome import Outcome
 from bot.store.satisfaction import answered
 from bot.store.stale import FREE
@@ -431,13 +432,15 @@ class Conversations:
 
         Raises LeaseLost when another worker has the conversation, or its owner changed meanwhile: nothing is kept.
         """
-        try:
-            await self._finish(conversation, finish, now)
-        except DataError as error:  # what trainers look at must never cost a person's reply
-            if not finish.readings:
-                raise
-            log.error("conversation %s: reading not kept: %s", conversation.id, type(error).__name__)
-            await self._finish(conversation, replace(finish, readings=()), now)
+        less = _less(finish)
+        while True:
+            try:
+                return await self._finish(conversation, finish, now)
+            except DBAPIError as error:
+                if not less or fault_of(error) is not Fault.DEFECT:
+                    raise
+                what, finish = less.pop(0)
+                log.error("conversation %s: %s not kept: %s", conversation.id, what, told(error))
 
     async def _finish(self, conversation: Conversation, finish: Finish, now: datetime) -> None:
         outcome = Outcome(conversation, finish, now, self._codec)
@@ -541,6 +544,20 @@ class Conversations:
         )
         await _settle(connection, settlement, [reply], now)
         await understandings.keep(connection, self._codec, settlement.events, settlement.understanding)
+
+
+def _less(finish: Finish) -> list[tuple[str, Finish]]:
+    """What to write instead where the database refuses it, and what is left out then: what trainers look at must never cost a
+    person's reply, nor what else happened in a turn the reply to a danger."""
+    less = [("reading", replace(finish, readings=()))] if finish.readings else []
+    if finish.emergency is not None:
+        bare = replace(finish.emergency, understanding=None, slots={})
+        settled = tuple(replace(one, understanding=None, reply=None) for one in finish.settlements)
+        rest = Finish(
+            settled, finish.waiting, emergency=bare, next_due=finish.next_due, next_priority=finish.next_priority
+        )
+        less.append(("all but the emergency", rest))
+    return less
 
 
 async def _settle(

@@ -45,14 +45,6 @@ GATHER = 0.05  # seconds for which what is to be notified is gathered while much
 
 LAST = 1.0  # seconds that a process which ends has for what it still has to notify
 
-MET = frozenset({"40001", "40P01"})  # SQL states of a transaction that met others: trying it again helps
-
-
-def sqlstate(error: DBAPIError) -> str:
-    """The five characters by which PostgreSQL names an error; "" where the connection broke."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
-
-
 LOCK_PATIENCE = "2s"  # how long a migration may make others queue behind the lock that it waits for
 
 # A host or network that vanishes says no goodbye. Both ends of a connection notice within about this many seconds: ours, so

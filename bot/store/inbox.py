@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.errors import Unstorable
 from bot.core.messages import (
     Channel,
     Delivery,
@@ -38,11 +39,24 @@ from bot.core.trace import Trace, about, of_event
 from bot.policy.emergency import TOO_OLD, Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
-from bot.store import caught, emergencies, erased, handoffs, intake, meta_flow, places, raw_bodies, search, snoozes
+from bot.store import (
+    caught,
+    emergencies,
+    erased,
+    handoffs,
+    intake,
+    meta_flow,
+    places,
+    raw_bodies,
+    search,
+    snoozes,
+    unstorable,
+)
 from bot.store.batches import Batches
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, STATE
 from bot.store.db import CONSOLE, DUE, Database, notify
+from bot.store.faults import Fault, fault_of, sqlstate, told
 from bot.store.together import Sent, Together, named, rows, together
 from bot.store.withdrawal import withdraw
 
@@ -171,11 +185,28 @@ class Inbox:
         """Store a verified webhook. `answered`: keys whose emergency reply left already, while the database was away.
 
         Webhooks that come at once are stored together: the busier it is, the more share one transaction. Those that tell of a
-        danger wait for nobody. Duplicates (same platform, account and key) change nothing. Raises what the database raises.
+        danger wait for nobody. Duplicates (same platform, account and key) change nothing. Raises what the database raises, with
+        nothing kept; Unstorable where it refuses single events for good: those are kept as failed, all others as usual.
         """
-        danger = any(detection is not None for _, detection in items)
-        await self._batches.add(_Delivered(raw, tuple(items), received_at, frozenset(answered)), urgent=danger)
+        stuck = await self._apart(_Delivered(raw, tuple(items), received_at, frozenset(answered)))
         self._note(items, received_at)
+        if stuck:
+            for event, error in stuck:
+                await unstorable.keep(self._db, self._codec, event, self._talks(event), sqlstate(error), received_at)
+            raise Unstorable([event.key for event, _ in stuck], told(stuck[0][1]))
+
+    async def _apart(self, one: _Delivered) -> list[tuple[Event, DBAPIError]]:
+        """Store a webhook, in halves where it can never be stored as a whole; what is left over, and why."""
+        try:
+            await self._batches.add(one, urgent=any(detection is not None for _, detection in one.items))
+        except DBAPIError as error:
+            if fault_of(error) is not Fault.DEFECT or not one.items:
+                raise
+            if len(one.items) == 1:
+                return [(one.items[0][0], error)]
+        else:
+            return []
+        return [left for half in _halves(one) for left in await self._apart(half)]
 
     async def catch_up(
         self, raw: bytes, items: Sequence[Item], listed: Sequence[str], now: datetime, simulate: bool = False
@@ -870,6 +901,19 @@ def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:
     cut = [event for event, _ in one.items if (event.platform.value, event.account, event.key) in gone]
     raw = raw_bodies.without(one.raw, {event.person for event in cut if event.person})
     return replace(one, raw=raw or b"{}", items=tuple(kept))
+
+
+def _halves(one: _Delivered) -> tuple[_Delivered, _Delivered]:
+    """Between two people where there are several: what is kept raw of one says nothing of the others."""
+    whose = [intake.where_of(event) for event, _ in one.items]
+    people = list(dict.fromkeys(whose))
+    if len(people) > 1:
+        first = set(people[: len(people) // 2])
+        keys = [intake.key_of(event) for event, _ in one.items]
+        theirs = {key for key, where in zip(keys, whose, strict=True) if where in first}
+        return _without(one, set(keys) - theirs), _without(one, theirs)
+    middle = len(one.items) // 2
+    return replace(one, items=one.items[:middle]), replace(one, items=one.items[middle:])
 
 
 def _people(one: _Delivered) -> set[intake.Where]:

@@ -32,6 +32,7 @@ from bot.store.codec import Codec
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.db import EMERGENCY as EMERGENCY_CHANNEL
 from bot.store.db import OUTBOX as OUTBOX_CHANNEL
+from bot.store.faults import level, told
 from bot.store.receipts import Receipts, as_echo
 
 log = logging.getLogger("planton.outbox")
@@ -237,7 +238,7 @@ class OutboxStore(Ceiling):
             # It holds back its own conversation, and no other.
             log.error("row %d cannot be read: %s", row.id, type(error).__name__)
         except (DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on their way
-            log.warning("row %d is judged again later: %s", row.id, type(error).__name__)
+            log.log(level(error), "row %d is judged again later: %s", row.id, told(error))
         return None
 
     async def _let_go(self, leased: Sequence[Any]) -> None:

@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.errors import SettingsError
 from bot.store import binding, erased, facts, search
 from bot.store.codec import Codec, Part
-from bot.store.db import MET, Database, sqlstate
+from bot.store.db import Database
+from bot.store.faults import Fault, fault_of
 from bot.store.places import COLUMNS, Column, part
 from bot.store.reindex import documents
 from bot.store.workbench import readings
@@ -147,7 +148,7 @@ class Resealing:
                 async with self._db.begin() as connection:
                     return await do(connection)
             except DBAPIError as error:
-                if tried == TRIES or sqlstate(error) not in MET:
+                if tried == TRIES or fault_of(error) is not Fault.MET:
                     raise
             await asyncio.sleep(_PAUSE * 2 ** (tried - 1))
         raise AssertionError

@@ -19,12 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
 from bot.core import program, served
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Explained
+from bot.store.faults import passes
 from bot.store.workbench.publications import PUBLISH, Publication, Publications
 from bot.trainer import conduct, engines, gate, record, yardstick
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
@@ -176,9 +174,9 @@ class Publisher:
 
 def _away(error: Exception) -> bool:
     """Whether the database is not there, or not able: nothing is wrong with the publication."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    return isinstance(error, TimeoutError | ConnectionError | PoolTimeout)
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+        return False  # a file of the project
+    return passes(error)
 
 
 def _stuck(why: _Why, error: Exception) -> _Why:

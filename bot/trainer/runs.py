@@ -17,11 +17,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.clock import Clock
 from bot.core.errors import Explained
 from bot.policy.intents import policy_of
+from bot.store import faults
 from bot.store.codec import Codec
 from bot.store.db import TRAINER, Database, Listener
 from bot.store.workbench import readings
@@ -65,11 +66,12 @@ async def keep_taking(takers: Sequence[Taker], listener: Listener) -> None:
                     break
             else:
                 await listener.wait(TRAINER, POLL)
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.warning("database away (%s); trying again", type(error).__name__)
-            await asyncio.sleep(POLL)
         except Exception as error:
-            log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+            if faults.passes(error):
+                log.warning("%s; trying again", faults.told(error))
+                await asyncio.sleep(POLL)
+                continue
+            log.error("%s\n%s", faults.told(error), "".join(traceback.format_tb(error.__traceback__)))
             await asyncio.sleep(POLL)
 
 
@@ -196,8 +198,8 @@ class Trainings:
                     halt.stop()
                     return
                 told = now
-            except (DBAPIError, OSError, TimeoutError) as error:
-                log.warning("training %s: database away (%s)", run.id, type(error).__name__)
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                log.log(faults.level(error), "training %s: %s", run.id, faults.told(error))
             await self._listener.wait(TRAINER, BEAT)
 
 

@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError
-
 from bot.core.clock import Clock
 from bot.core.dialogue import Engine
 from bot.core.errors import EngineDown, EngineRefused
+from bot.store.faults import Fault, fault_of, level, told
 from bot.store.workbench.alarms import Alarm, Alarms
 
 log = logging.getLogger("planton.worker")
@@ -49,10 +48,12 @@ class AlarmReader:
         """Whether a reading of it stands now. One that cannot be read is told once and passed over: others wait behind it."""
         try:
             return await self._read(alarm)
-        except (DBAPIError, EngineDown, OSError, TimeoutError):
-            raise  # it is not to blame
+        except EngineDown:
+            raise  # the alarm is not to blame
         except Exception as error:
-            log.warning("event %d passed over: %s", alarm.event, type(error).__name__)
+            if fault_of(error) is not Fault.DEFECT:
+                raise  # nor here
+            log.warning("event %d passed over: %s", alarm.event, told(error))
             return False
 
     async def _read(self, alarm: Alarm) -> bool:
@@ -72,8 +73,8 @@ async def keep_reading(reader: AlarmReader) -> None:
         try:
             while await reader.step():
                 pass
-        except (DBAPIError, EngineDown, OSError, TimeoutError) as error:
-            log.info("the reading of alarms waits: %s", type(error).__name__)
+        except EngineDown:
+            log.info("the reading of alarms waits: EngineDown")
         except Exception as error:  # a task that ended here would end unheard
-            log.warning("the reading of alarms waits: %s", type(error).__name__)
+            log.log(level(error, logging.INFO), "the reading of alarms waits: %s", told(error))
         await asyncio.sleep(EVERY)

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.messages import Platform
+from bot.store.faults import level, told
 from bot.store.people import Nameless, People
 
 log = logging.getLogger("planton.worker")
@@ -31,8 +32,8 @@ class Names:
         while True:
             try:
                 await self.once()
-            except (DBAPIError, OSError, TimeoutError) as error:
-                log.info("names wait: %s", type(error).__name__)
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                log.log(level(error, logging.INFO), "names wait: %s", told(error))
             await asyncio.sleep(EVERY)
 
     async def once(self) -> int:

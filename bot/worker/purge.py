@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.core.clock import Clock
+from bot.store.faults import level, told
 from bot.store.purge import Busy, Origin, Purge, Report, late, nightly, nightly_done
 
 log = logging.getLogger("planton.worker")
@@ -73,5 +74,5 @@ async def keep_purging(night: NightPurge) -> None:
         try:
             await night.step()
         except Exception as error:  # a task that ended here would end unheard, and with it every further night
-            log.warning("the purge waits: %s", type(error).__name__)
+            log.log(level(error), "the purge waits: %s", told(error))
         await asyncio.sleep(EVERY)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
+from bot.store.faults import level, told
 from bot.store.reindex import Reindex
 
 log = logging.getLogger("planton.worker")
@@ -21,6 +22,6 @@ async def keep_indexing(reindex: Reindex, rest: float = REST, again: float = AGA
         try:
             while await reindex.step():  # noqa: ASYNC110 (it is work, not waiting)
                 await asyncio.sleep(rest)
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.info("the search's index waits: %s", type(error).__name__)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.log(level(error, logging.INFO), "the search's index waits: %s", told(error))
         await asyncio.sleep(again)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.clock import Clock
+from bot.store.faults import level, told
 
 log = logging.getLogger("planton.worker")
 
@@ -31,6 +32,6 @@ async def keep_counting(counting: Sequence[Counting], clock: Clock) -> None:
                 counted = await one.catch_up(clock.now())
                 if counted > 1:
                     log.info("%s: %d periods counted", type(one).__name__, counted)
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.info("counting waits: %s", type(error).__name__)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.log(level(error, logging.INFO), "counting waits: %s", told(error))
         await asyncio.sleep(EVERY)

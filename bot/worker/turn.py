@@ -618,6 +618,19 @@ class TurnTaker:
             draft.settle(rest, "ignored", "unjudged_echo")
         await self._store.finish(conversation, draft.finish(), now)
 
+    async def give_in_silence(self, conversation: Conversation) -> None:
+        """As give_to_human where that failed: not a word to the person, nothing of what was read, only the hand-off."""
+        draft = _Draft()
+        heard = [event.id for event in conversation.pending if not isinstance(event.body, Echo)]
+        if conversation.blocked:
+            draft.settle(heard, "ignored" if conversation.owner in ("bot", "closed") else "to_agent", "blocked")
+        else:
+            draft.settle(heard, "to_agent" if conversation.handed else "handed_off", "moteur")
+            if not conversation.handed:
+                draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
+        draft.settle([e.id for e in conversation.pending if isinstance(e.body, Echo)], "ignored", "unjudged_echo")
+        await self._store.finish(conversation, draft.finish(), self._clock.now())
+
     # -- pieces --------------------------------------------------------------------------------------------------
 
     async def _understand(self, message: Pending, draft: _Draft, may_fail: bool) -> Understanding | None:

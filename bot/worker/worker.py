@@ -10,13 +10,14 @@ import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.clock import Clock
 from bot.core.errors import EngineDown, EngineRefused, LeaseLost
 from bot.core.trace import begin
 from bot.store.conversations import Conversation, Conversations
 from bot.store.db import DUE, Listener
+from bot.store.faults import Fault, fault_of, level, passes, told
 from bot.worker.turn import TurnTaker
 
 log = logging.getLogger("planton.worker")
@@ -26,6 +27,9 @@ POLL = 1.0  # seconds between looks when nothing wakes us
 GATHER = 0.06  # seconds between claims of a worker that has work: a wake-up costs more than its work (docs/vitesse.md)
 GATHER_MUCH = 0.03  # of one that has nearly all that it can have at once
 ENGINE_RETRY_MAX = 5.0  # seconds
+SETUP_TRIES = 4  # looks at a conversation, half a minute, while something is missing in the database's set-up
+PAUSE_MAX = 300.0  # seconds between two looks at a conversation with which nothing can be done
+_STUCK_MOST = 1000  # conversations of that kind that are remembered
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Worker:
         self._deps = deps
         self._turns = deps.turns
         self._running: dict[asyncio.Task[None], _Held] = {}
+        self._stuck: dict[int, int] = {}  # conversation → how often nothing could be done with it
         self._room = asyncio.Event()
         self._sleeps_until: datetime | None = None
 
@@ -69,9 +74,13 @@ class Worker:
                 try:
                     if await self._claim():
                         await self._sleep()
-                except (DBAPIError, OSError, TimeoutError) as error:
-                    log.warning("database away (%s); trying again", type(error).__name__)
-                    await asyncio.sleep(0.5)
+                except (
+                    SQLAlchemyError,
+                    OSError,
+                    TimeoutError,
+                ) as error:  # it concerns all conversations, whatever it is
+                    log.log(level(error), "no conversation can be claimed: %s; trying again", told(error))
+                    await asyncio.sleep(0.5 if passes(error) else 5.0)
         finally:
             keeper.cancel()
             for task in self._running:
@@ -133,21 +142,69 @@ class Worker:
             with contextlib.suppress(Exception):
                 await self._release(conversation, 0, conversation.attempts, "retry")
             raise
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.warning("conversation %s: database away (%s)", conversation.id, type(error).__name__)
-        except Exception as error:  # a defect of ours must not stop the other conversations
-            # The frames, not the message: an error's own text may quote a citizen.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("conversation %s: %s\n%s", conversation.id, type(error).__name__, frames)
+        except Exception as error:
+            if passes(error):
+                await self._wait_for(conversation, error)
+            elif fault_of(error) is Fault.SETUP and self._stuck.get(conversation.id, 0) < SETUP_TRIES:
+                await self._put_off(conversation, error)  # it is about to be mended, and would fill the agents' queue
+            else:
+                await self._broke(conversation, error)
+        else:
+            self._stuck.pop(conversation.id, None)
+
+    async def _wait_for(self, conversation: Conversation, error: Exception) -> None:
+        """The database is away, or others were met: the conversation is taken up again when its lease ends, or at once."""
+        log.warning("conversation %s: %s", conversation.id, told(error))
+        if fault_of(error) is Fault.MET:
             with contextlib.suppress(Exception):
-                await self._turns.give_to_human(conversation)
+                await self._release(conversation, random.uniform(0.1, 0.5), conversation.attempts, "retry")  # noqa: S311
+
+    async def _broke(self, conversation: Conversation, error: Exception) -> None:
+        """A defect, of ours or in what this conversation holds: it must not stop the others, and a human takes this one."""
+        # The frames, not the message: an error's own text may quote a citizen.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        log.error("conversation %s: %s\n%s", conversation.id, told(error), frames)
+        for give in (self._turns.give_to_human, self._turns.give_in_silence):
+            try:
+                await give(conversation)
+            except LeaseLost:
+                return  # whoever changed it has it looked at again
+            except Exception as again:
+                error = again
+                if passes(again):
+                    return await self._wait_for(conversation, again)
+            else:
+                self._stuck.pop(conversation.id, None)
+                return None
+        return await self._put_off(conversation, error)
+
+    async def _put_off(self, conversation: Conversation, error: Exception) -> None:
+        """Not even the hand-off can be written: this conversation alone waits, longer each time, and operators are told."""
+        tries = self._stuck.pop(conversation.id, 0)
+        if len(self._stuck) >= _STUCK_MOST:
+            self._stuck.pop(next(iter(self._stuck)))
+        self._stuck[conversation.id] = tries + 1
+        pause = min(PAUSE_MAX, 2.0 ** min(tries + 1, 10))
+        log.error(
+            "conversation %s: neither answered nor handed to a human: %s; looked at again in %.0f s",
+            conversation.id,
+            told(error),
+            pause,
+        )
+        try:
+            await self._release(conversation, pause, conversation.attempts, "retry")
+        except Exception:  # its messages cannot be touched; its lease can
+            with contextlib.suppress(Exception):
+                await self._deps.conversations.renew([conversation], timedelta(seconds=pause))
 
     async def _keep(self) -> None:
         """Lengthen the leases of turns that take long: a slow engine, many messages."""
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 9)
-            with contextlib.suppress(DBAPIError, OSError, TimeoutError):  # the end of each turn will tell
+            try:
                 await self._renew()
+            except (SQLAlchemyError, OSError, TimeoutError) as error:  # the end of each turn will tell
+                log.log(level(error, logging.DEBUG), "leases not lengthened: %s", told(error))
 
     async def _renew(self) -> None:
         """All that have lasted for a third of their time, together; who is left out is tried again at the next look."""

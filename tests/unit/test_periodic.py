@@ -25,7 +25,7 @@ async def test_a_step_that_fails_is_made_up_for_by_the_next(caplog: pytest.LogCa
     await periodic.stop(cast(Any, None))
     assert [record.getMessage() for record in caplog.records] == [
         "drafts: not looked at: ValueError",
-        "drafts: not looked at: OSError",
+        "drafts: not looked at: database away (OSError)",
     ]
 
 

@@ -1,0 +1,186 @@
+"""What the database refuses for good, in one conversation or one event: a human gets it, and nobody else waits for it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.dialogue import Turn
+from bot.store.codec import Codec
+from bot.worker import worker as claim_loop
+from tests.scenario.system import System
+
+# A trigger that refuses what concerns one person, as a defect of the database or of ours would.
+_REFUSES = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.conversation_id IN (SELECT id FROM conversations WHERE person = 'poison') {also} THEN
+            RAISE 'refused' USING ERRCODE = '{state}';
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+async def refuse(system: System, table: str, event: str, state: str = "23514", also: str = "") -> None:
+    """Make a table refuse what concerns « poison »."""
+    async with system.database.begin() as connection:
+        statement = _REFUSES.format(table=table, event=event, state=state, also=also)
+        await connection.exec_driver_sql(statement)
+
+
+async def unstorable(system: System) -> None:
+    """The database refuses a message, and a person."""
+    async with system.database.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE events ADD CHECK (mid IS DISTINCT FROM 'm_poison')")
+        await connection.exec_driver_sql("ALTER TABLE conversations ADD CHECK (person <> 'nobody')")
+
+
+async def permit(system: System) -> None:
+    """The defect is mended."""
+    async with system.database.begin() as connection:
+        await connection.exec_driver_sql("DROP FUNCTION refuse CASCADE")
+
+
+def poisoned(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine reads a byte that no text of PostgreSQL may hold."""
+    turn = system.engine.turn
+
+    async def says(sender: str, text: str, state: Any, payload: str | None = None) -> Turn:
+        said = await turn(sender, text, state, payload)
+        if "poison" not in text:
+            return said
+        return replace(said, understanding=replace(said.understanding, intent="plainte\0comment"))
+
+    monkeypatch.setattr(system.engine, "turn", says)
+
+
+@pytest.mark.parametrize("what", ["data", "check", "replies"])
+async def test_a_turn_that_can_never_be_written_is_a_humans(
+    system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    if what == "data":
+        poisoned(system, monkeypatch)
+    elif what == "check":
+        await refuse(system, "events", "UPDATE", also="AND NEW.disposition = 'answered'")
+    else:  # not even the word that a human takes it from here
+        await refuse(system, "outbox", "INSERT", state="22003")
+    assert await system.say("poison", "plainte poison") == 200
+    assert await system.say("other", "plainte pour un vélo") == 200
+    await system.settled()
+    assert await system.dispositions("poison") == [("text", "handed_off")]
+    (handoff,) = await system.handoffs("poison")
+    assert (handoff.category, handoff.reason) == ("request", "moteur")
+    assert await system.dispositions("other") == [("text", "answered")]
+    assert "the database refuses this" in caplog.text
+    assert "vélo" not in caplog.text
+
+
+async def test_a_conversation_with_which_nothing_can_be_done_waits_alone_and_longer_each_time(
+    system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    paused: list[float] = []
+    put_off = system.worker._put_off
+
+    async def count(*given: Any) -> None:
+        await put_off(*given)
+        (row,) = await system.rows(
+            "SELECT lease_until - clock_timestamp() AS left FROM conversations WHERE person = 'poison'"
+        )
+        paused.append(row.left.total_seconds())
+        if len(paused) < 3:  # as if the time had passed
+            await system.rows("UPDATE conversations SET lease_until = NULL WHERE person = 'poison' RETURNING 1")
+
+    monkeypatch.setattr(system.worker, "_put_off", count)
+    await refuse(system, "events", "UPDATE")
+    assert await system.say("poison", "plainte poison") == 200
+    while len(paused) < 3:
+        await system.say("other", "plainte pour un vélo")
+    assert paused[0] < 2 < paused[1] < 4 < paused[2] < 8
+    assert all(record.levelno == logging.ERROR for record in caplog.records if "nor handed" in record.getMessage())
+    assert caplog.text.count("neither answered nor handed to a human") >= 3
+    await permit(system)
+    await system.rows("UPDATE conversations SET lease_until = NULL WHERE person = 'poison' RETURNING 1")
+    await system.settled()
+    assert await system.dispositions("poison") == [("text", "answered")]
+
+
+async def test_a_missing_privilege_is_waited_for_a_moment_and_told(
+    system: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the set-up's, and every conversation's: agents get it only where nobody mends it."""
+    monkeypatch.setattr(claim_loop, "PAUSE_MAX", 0.01)
+    await refuse(system, "outbox", "INSERT", state="42501")
+    assert await system.say("poison", "plainte poison") == 200
+    await system.settled()
+    assert await system.dispositions("poison") == [("text", "handed_off")]
+    assert caplog.text.count("neither answered nor handed to a human") == claim_loop.SETUP_TRIES
+    assert "it lacks a privilege: GRANT it" in caplog.text
+
+
+async def test_a_danger_that_the_engine_found_is_answered_whatever_else_the_turn_held(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = system.engine.turn
+
+    async def says(sender: str, text: str, state: Any, payload: str | None = None) -> Turn:
+        said = await turn(sender, text, state, payload)
+        return replace(said, understanding=replace(said.understanding, intent="danger\0immediat"))
+
+    monkeypatch.setattr(system.engine, "turn", says)
+    assert await system.say("poison", "ma voisine est voilee") == 200
+    await system.settled()
+    (handoff,) = await system.handoffs("poison")
+    assert handoff.category == "emergency"
+    assert any("17" in str(sent) for sent in system.graph.texts("poison"))
+
+
+async def test_an_event_that_can_never_be_stored_costs_its_neighbours_nothing(
+    system: System, codec: Codec, caplog: pytest.LogCaptureFixture
+) -> None:
+    await unstorable(system)
+    for person in ("before", "poison", "after"):
+        system.graph.graph.person_wrote(person, system.clock.now())
+    body = system.body(
+        system.message("before", "plainte pour un vélo"),
+        system.message("poison", "plainte", mid="m_poison"),
+        system.message("poison", "procuration"),
+        system.message("nobody", "bonjour"),
+        system.message("after", "concours"),
+    )
+    for _ in range(2):  # and again, as Meta may
+        assert await system.post(body) == 200
+    await system.settled()
+    assert await system.dispositions("before") == [("text", "answered")]
+    assert await system.dispositions("after") == [("text", "answered")]
+    (text, failed) = sorted(await system.dispositions("poison"))
+    assert failed == ("unknown", "failed")
+    assert text in (("text", "answered"), ("text", "to_agent"))  # the worker may have been there first
+    (handoff,) = await system.handoffs("poison")
+    assert (handoff.category, handoff.reason) == ("request", "unstorable")
+    lost = await system.rows("SELECT conversation_id FROM events WHERE disposition = 'failed' ORDER BY id")
+    assert [row.conversation_id is None for row in lost] == [False, True]
+    kept = await system.rows("""
+        SELECT d.raw, c.person FROM deliveries d JOIN events e ON e.delivery_id = d.id
+        JOIN conversations c ON c.id = e.conversation_id
+    """)
+    for row in kept:
+        raw = codec.open(row.raw, "deliveries.raw").decode()
+        assert row.person in raw
+        assert ("before" in raw) == (row.person == "before")  # nobody's words lie where another's are looked for
+    assert "2 events, kept as failed" in caplog.text
+    assert "vélo" not in caplog.text
+
+
+async def test_a_danger_in_an_event_that_can_never_be_stored_is_answered_by_the_senders_door(system: System) -> None:
+    await unstorable(system)
+    system.graph.graph.person_wrote("poison", system.clock.now())
+    body = system.body(system.message("poison", "au secours il me frappe avec un couteau", mid="m_poison"))
+    assert await system.post(body) == 200
+    assert await system.post(body) == 200
+    assert len(system.graph.texts("poison")) == 1
+    (handoff,) = await system.handoffs("poison")
+    assert handoff.reason == "unstorable"
