@@ -68,6 +68,7 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     ),
     "ENGINE_URL": ("http://127.0.0.1:5005", "adresse du moteur, ou plusieurs séparées par des virgules"),
     "ENGINE_HOST": (None, "adresse d’écoute des moteurs lancés ici ; sans elle, celle de ENGINE_URL"),
+    "ENGINE_WALL": ("auto", "ce qui isole les moteurs de l’atelier : auto, bwrap, compte ou aucun"),
     "ENGINES_DIR": (
         None,
         "dossier où le lanceur des moteurs et l’atelier se parlent ; sans lui, VAR_DIR",
@@ -480,6 +481,14 @@ class Settings:
             if not _is_http(url):
                 raise _wrong("SENDER_URL", f"« {url} » n’est pas une adresse http.", "Exemple : http://127.0.0.1:8060")
         return ",".join(urls)
+
+    @property
+    def engine_wall(self) -> str:
+        """What isolates the engines that the trainer and the console start (bot/trainer/wall.py)."""
+        given = self.require("ENGINE_WALL")
+        if given not in ("auto", "bwrap", "compte", "aucun"):
+            raise _wrong("ENGINE_WALL", f"« {given} » n’en est pas une valeur.", "Donnez auto, bwrap, compte ou aucun.")
+        return given
 
     @property
     def engines_dir(self) -> Path:

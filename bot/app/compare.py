@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import getpass
 import json
 import os
@@ -19,6 +20,7 @@ from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import PROJECT
 from bot.app.report import LABELS, percent, points
 from bot.app.say import say, typeset
+from bot.app.wall import wall
 from bot.app.workbench import measure
 from bot.core.errors import Explained, SetupError
 from bot.policy.intents import policy_of
@@ -73,6 +75,7 @@ def main(parsed: argparse.Namespace) -> int:
         _progress(),
         frugal=parsed.frugal,
         var=settings.engines_dir,
+        wall=functools.partial(wall, settings),
     )
     outcome = conductor.run(order)
     if parsed.json:

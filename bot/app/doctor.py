@@ -41,9 +41,10 @@ from bot.app.vitals import (
     told_to_nobody,
     unread,
 )
+from bot.app.wall import wall
 from bot.app.wiring import provider_of
 from bot.core.clock import SystemClock
-from bot.core.errors import Explained, SettingsError
+from bot.core.errors import Explained, SettingsError, SetupError
 from bot.monitor.finding import Grade, Problem
 from bot.settings import GIVEN, GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store import facts, its_clock, places
@@ -55,6 +56,7 @@ from bot.trainer.errors import BadFile, NoGit
 from bot.trainer.project import Project
 from bot.trainer.replies import Replies
 from bot.trainer.reply_rules import stale
+from bot.trainer.wall import NONE
 
 DISPOSITIONS = {
     "answered": "répondus",
@@ -132,6 +134,7 @@ def examine(settings: Settings, at: datetime | None = None, root: Path = PROJECT
     report.problems += _unchecked(root / "domain.yml")
     report.problems += _stale(root, now.date())
     report.problems += _git(root)
+    report.problems += _walled(settings)
     report.problems = list({(one.what, one.remedy): one for one in report.problems}.values())  # each once
     return report
 
@@ -203,6 +206,26 @@ def _model(root: Path) -> Iterator[Problem]:
         yield Problem(
             "Le modèle est plus ancien que ses données : il reste des changements à publier.",
             "Atelier : lancez un essai, puis publiez-le. Sans console : planton train, puis relancez Planton.",
+            advice=True,
+        )
+
+
+def _walled(settings: Settings) -> Iterator[Problem]:
+    """What isolates the workbench's engines, by a try."""
+    if not engine_python().exists():
+        return  # told already
+    try:
+        found = wall(settings)
+    except SettingsError:
+        return  # told already
+    except SetupError as error:
+        yield Problem(error.what, error.remedy)
+        return
+    if not found.whole:
+        told = "ne sont pas isolés" if found.kind == NONE else "gardent le réseau"
+        yield Problem(
+            f"Les moteurs que lance l’atelier {told} : {found.missing}.",
+            "Faites : apt install bubblewrap (docs/exploitation.md, « Les moteurs de l’atelier »).",
             advice=True,
         )
 

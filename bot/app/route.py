@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -17,8 +16,11 @@ from typing import Any, BinaryIO
 
 from bot.app import policy as policies
 from bot.app.child import ROOT
+from bot.app.launcher import engine_environ
 from bot.app.places import MODELS, PROJECT
 from bot.app.policy import Policy
+from bot.app.wall import wall
+from bot.core import served
 from bot.core.clean import clean
 from bot.core.dialogue import Reply, Turn
 from bot.core.errors import SetupError
@@ -30,6 +32,7 @@ from bot.policy.intents import CLARIFY
 from bot.settings import Settings
 from bot.store.emergencies import Seen
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
+from bot.trainer.wall import Given
 
 ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 _NOTHING_SEEN = Seen(None, None, None, None, False)
@@ -112,14 +115,19 @@ def _batch(
 ) -> Iterator[Turn]:
     if not ENGINE_PYTHON.exists():
         raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    environment["PLANTON_PDEATHSIG"] = "1"  # the engine leaves with us, whatever ends us
+    # The engine leaves with us, whatever ends us.
+    environment = {**engine_environ(), "PLANTON_PDEATHSIG": "1"}
     chosen = ["--model", str(model.archive if model else MODELS)]
+    start = wall().start(
+        [ENGINE_PYTHON, "-m", "bot.engine", "batch", *chosen],
+        environment,
+        Given(model.parts if model else [MODELS, *_beside()], cwd=ROOT),
+    )
     with subprocess.Popen(
-        [str(ENGINE_PYTHON), "-m", "bot.engine", "batch", *chosen],
+        start.words,
         cwd=ROOT,
-        env=environment,
+        env=start.environ,
+        preexec_fn=start.prepare,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -145,6 +153,11 @@ def _batch(
     if count < len(texts):
         said = b"".join(complaints).decode(errors="replace").strip().splitlines()
         raise SetupError(said[-1] if said else "Le moteur s’est arrêté.", "Faites : make train")
+
+
+def _beside() -> list[Path]:
+    """What a model of before its own copies is read with."""
+    return [PROJECT / name for name in served.NAMES if (PROJECT / name).exists()]
 
 
 def _drain(pipe: BinaryIO | Any, lines: list[bytes]) -> None:

@@ -15,6 +15,7 @@ from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import MODELS
 from bot.app.policy import Policy
 from bot.app.route import decision
+from bot.app.wall import wall
 from bot.core import served
 from bot.core.clock import Clock
 from bot.core.dialogue import Turn
@@ -43,14 +44,15 @@ def trial(
                 await news.topic(connection, NEWS)
 
     engine = CandidateEngine(
-        lambda port, archive: [
+        lambda address, archive: [
             *(str(engine_python()), "-m", "bot.engine", "serve"),
-            *("--port", str(port), "--model", str(archive)),
+            *("--unix", str(address), "--model", str(archive)),
         ],
         {**engine_environ(settings.environ), PREFIX + "PDEATHSIG": "1"},
         MODELS,
         functools.partial(room, Runs(database)),
         tell,
+        wall=functools.partial(wall, settings),
     )
     return Trial(engine, functools.partial(judge, settings, clock.now, present)), engine
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from bot.app.evaluate import judge
 from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import PROJECT
+from bot.app.wall import wall
 from bot.app.wiring import store
 from bot.core.clock import Clock
 from bot.settings import Settings
@@ -28,7 +30,8 @@ async def trainer(settings: Settings, url: str) -> None:
     lowest_priority()
     project = Project(PROJECT)
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
-        make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.engines_dir)
+        behind = functools.partial(wall, settings)
+        make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.engines_dir, wall=behind)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
         publisher = publisher_of(settings, project, opened.database, opened.clock)
         # Who publishes waits for no training that has not begun.

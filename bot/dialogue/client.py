@@ -80,11 +80,14 @@ class EngineClient:
         timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        unix: Optional[str] = None,
     ) -> None:
-        """`clock`: of pauses; `now`: seconds since the epoch, which all machines must agree on: a dialogue's state is dated."""
+        """`clock`: of pauses; `now`: seconds since the epoch, which all machines must agree on: a dialogue's state is dated.
+        `unix`: the path of a Unix socket, where the engine has no network; the URL is a mere name then."""
         if not urls:
             raise ValueError("no engine")
         self._now = now
+        self._unix = unix
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout))
         self._circuits = {url: Circuit(clock) for url in self._urls}
@@ -179,16 +182,19 @@ class EngineClient:
 
     def _get_fresh(self) -> aiohttp.ClientSession:
         if self._fresh is None:
-            connector = aiohttp.TCPConnector(force_close=True, socket_factory=_socket)
-            self._fresh = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
+            self._fresh = aiohttp.ClientSession(timeout=self._timeout, connector=self._connector(force_close=True))
         return self._fresh
 
     def _get_session(self) -> aiohttp.ClientSession:
         """Made on first use, since it belongs to the running loop."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(socket_factory=_socket)
-            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
+            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=self._connector())
         return self._session
+
+    def _connector(self, force_close: bool = False) -> aiohttp.BaseConnector:
+        if self._unix is not None:
+            return aiohttp.UnixConnector(self._unix, force_close=force_close)
+        return aiohttp.TCPConnector(force_close=force_close, socket_factory=_socket)
 
 
 def _socket(address: Any) -> socket.socket:

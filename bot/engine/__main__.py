@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace, root: Path, stdout: int) -> int:
         return batch.run(model, stdout)
     if options.fd is not None:  # under `planton run`, whose socket it is
         return asyncio.run(server.take_over(options.fd, options.ready, model))
-    return asyncio.run(server.serve(options.port, model))
+    return asyncio.run(server.serve(options.port, model, options.unix))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="répond en HTTP sur 127.0.0.1")
     serve.add_argument("--port", type=int, default=5005)
+    serve.add_argument("--unix", type=Path, help="un socket Unix à la place du port")
     serve.add_argument("--fd", type=int, help="un socket déjà ouvert, donné par « planton run »")
     serve.add_argument("--ready", type=int, default=-1, help="où dire que le modèle est chargé")
     batch = commands.add_parser("batch", help="lit un objet JSON par ligne, en écrit un par ligne")

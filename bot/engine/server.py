@@ -1,6 +1,7 @@
 """The engine over HTTP, on loopback: POST /understand, POST /turn, GET /healthz.
 
-Alone (`--port`) it opens its own port and answers 503 until its model is loaded. Under `planton run` (`--fd`) the socket is
+Alone (`--port`, or `--unix` for one that has no network) it opens its own socket and answers 503 until its model is loaded.
+Under `planton run` (`--fd`) the socket is
 the launcher's: another engine may answer there meanwhile, so that this one accepts only once its model is loaded and warm,
 and says so on `--ready`: one line, `{"model": …}` or `{"failed": …}`. At SIGTERM it stops accepting, finishes, and leaves.
 """
@@ -180,14 +181,17 @@ def _moment(body: dict[str, Any]) -> Optional[float]:
     return float(at) if isinstance(at, (int, float)) and not isinstance(at, bool) and 0 <= at < 1e11 else None
 
 
-async def serve(port: int, model: Path) -> int:
-    """Serve on a port of our own until SIGTERM or SIGINT; returns the exit code."""
+async def serve(port: int, model: Path, unix: Optional[Path] = None) -> int:
+    """Serve on a port of our own, or on a Unix socket, until SIGTERM or SIGINT; returns the exit code."""
     stopping = _stopping()
     server = Server(model)
     runner = await _runner(server)
-    await _listen(runner, port)
+    if unix is None:
+        await _listen(runner, port)
+    else:
+        await web.UnixSite(runner, str(unix)).start()
     if await _loaded(server, stopping):
-        log.info("ready: %s on port %d", server.runtime.model.name, port)
+        log.info("ready: %s on %s", server.runtime.model.name, unix or f"port {port}")
         await stopping
     await _end(runner)
     return 0

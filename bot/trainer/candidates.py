@@ -53,6 +53,13 @@ class Model:
         """The folder of what is read beside it: `domain.yml`, `data/danger.yml`, `data/precisions.yml`."""
         return served.beside(self.archive, self.root)
 
+    @property
+    def parts(self) -> list[Path]:
+        """All that an engine reads of it."""
+        own = served.folder(self.archive)
+        beside = [own] if own.is_dir() else [self.root / name for name in served.NAMES]
+        return [path for path in (self.archive, self.score, *beside) if path.exists()]
+
     def folds(self) -> list[Fold] | None:
         """Its cross-validation; None when it was trained before that was kept. Reads the archive: a second."""
         try:

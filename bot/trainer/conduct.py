@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +28,7 @@ from bot.trainer.figures import Judged
 from bot.trainer.gold import Case, known_intents, read
 from bot.trainer.memory import Peak
 from bot.trainer.project import RECORDED, Project
+from bot.trainer.wall import OPEN, Given, Wall
 from bot.trainer.yardstick import deciding, digest
 
 SIGN = "\x1e"  # bot/engine/train.py: begins a line for the program that reads it
@@ -43,6 +46,7 @@ STAGES: Mapping[str, float] = {
 GOLD = {INTENTS: "tests/gold/intents.tsv", EMERGENCY: "tests/gold/emergency.tsv"}
 MEASURED = ".measured"  # what the model in service made of each set, in `models/`
 KEPT_MEASURES = 6
+KEPT = 5  # candidates
 ABANDONED = 6 * 3600  # seconds
 CODE = ("bot", "actions")  # the program: the same for every folder
 
@@ -161,7 +165,7 @@ def inputs(project: Project) -> Inputs:
 
 class Conductor:
     """Trains and compares. `python`: the engine's interpreter; `environ`: its environment; `frugal`: spare memory; `var`: VAR_DIR,
-    where the launcher says which model serves."""
+    where the launcher says which model serves; `wall`: what the engine runs behind, asked for at each start."""
 
     def __init__(
         self,
@@ -172,7 +176,9 @@ class Conductor:
         halt: Halt | None = None,
         frugal: bool = True,
         var: Path | None = None,
+        wall: Callable[[], Wall] = lambda: OPEN,
     ) -> None:
+        self._wall = wall
         self._python = python
         self._var = var
         self._environ = {**environ, "PLANTON_PDEATHSIG": "1"}
@@ -209,7 +215,7 @@ class Conductor:
             if serving is not None and serving.hash == name:
                 self._stage("")
                 return Outcome(name, name, None, self._seconds)
-            archive = self._train(snapshot, root / "models" / CANDIDATES, name)
+            archive = self._train(snapshot, folder / "made", name)
             candidate = Model(archive, snapshot)
             before = (
                 Model(serving.archive, self._served(order.project, serving, folder / "current")) if serving else None
@@ -258,10 +264,18 @@ class Conductor:
 
     # -- training --------------------------------------------------------------------------------------------------
 
-    def _train(self, snapshot: Path, out: Path, name: str) -> Path:
+    def _train(self, snapshot: Path, made: Path, name: str) -> Path:
+        """Into `made`, the one folder that the engine may write to; what it left there is looked at, and taken in by us."""
+        candidates = made.parents[1]
+        there = candidates / f"{name}.tar.gz"
+        if there.exists() and Model(there, snapshot).score.exists() and tarfile.is_tarfile(there):
+            served.mend(there, served.read(snapshot))
+            os.utime(there)
+            return there  # trained already
+        made.mkdir()
         wrong: dict[str, Any] = {}
-        command = ["train", "--out", str(out), "--signs", *(["--frugal"] if self._frugal else [])]
-        for line in self._engine(snapshot, *command, wrong=wrong):
+        command = ["train", "--out", str(made), "--signs", *(["--frugal"] if self._frugal else [])]
+        for line in self._engine(snapshot, *command, wrong=wrong, write=made):
             if not line.startswith(SIGN):
                 continue
             sign = json.loads(line[1:])
@@ -271,22 +285,26 @@ class Conductor:
             elif stage in STAGES:
                 self._examples = sign.get("examples", self._examples)
                 self._stage(stage, **sign)
-        archive = out / f"{name}.tar.gz"
-        if not archive.exists():
-            raise TrainerError(
-                "L’entraînement n’a pas laissé de modèle.", "Relancez l’essai ; vérifiez la place sur le disque."
-            )
-        return archive
+        return take_in(made, there, served.read(snapshot))
 
-    def _engine(self, root: Path, *arguments: str, wrong: Mapping[str, Any] | None = None) -> Iterator[str]:
+    def _engine(
+        self, root: Path, *arguments: str, wrong: Mapping[str, Any] | None = None, write: Path | None = None
+    ) -> Iterator[str]:
         """Lines that the engine prints. Raises TrainerError when it fails, with its own words."""
         self._halt.check()
         if not self._python.exists():
             raise TrainerError("Le moteur n’est pas installé sur cette machine.", "Faites : make install")
+        linked = [(root / name).resolve() for name in CODE]
+        start = self._wall().start(
+            [self._python, "-m", "bot.engine", *arguments, "--root", str(root)],
+            self._environ,
+            Given([root, *linked], write, root),
+        )
         with subprocess.Popen(
-            [str(self._python), "-m", "bot.engine", *arguments, "--root", str(root)],
+            start.words,
             cwd=root,
-            env=self._environ,
+            env=start.environ,
+            preexec_fn=start.prepare,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -305,7 +323,8 @@ class Conductor:
                     yield from process.stdout
                     code = process.wait()
             finally:
-                _sweep(root.parent.parent, process)
+                process.kill()
+                process.wait()
             self._memory = max(self._memory, peak.highest)
             drain.join()
         self._halt.check()
@@ -413,12 +432,45 @@ class Conductor:
             self._tell(stage, 0.0, more)
 
 
-def _sweep(candidates: Path, process: subprocess.Popen[str]) -> None:
-    """What a training that was ended left behind: it had no time to see to it."""
-    process.kill()
-    process.wait()
-    for folder in candidates.glob(f".training-{process.pid}-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+def take_in(made: Path, there: Path, files: Mapping[str, bytes]) -> Path:
+    """Move a model from the folder of who trained it to the candidates, the archive last; the oldest are forgotten. `files`: what
+    it was made from, of our own copy. Raises TrainerError where something else lies there than two plain files."""
+    score = Model(there, made).score
+    drafts = {target: there.with_name(f".{target.name}.part") for target in (score, there)}
+    try:
+        for target, draft in drafts.items():
+            _copy(made / target.name, draft)
+        os.replace(drafts[score], score)
+        served.mend(there, files)
+        os.replace(drafts[there], there)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+    found = sorted(there.parent.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in found[KEPT:]:
+        model = Model(old, made)
+        for path in (old, model.score, model.card):
+            path.unlink(missing_ok=True)
+        served.forget(old)
+    return there
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Of a plain file, whatever is done to its folder meanwhile: whoever left it there is not believed."""
+    try:
+        fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        raise _nothing() from None
+    with open(fd, "rb") as given, target.open("wb") as out:
+        if not stat.S_ISREG(os.fstat(given.fileno()).st_mode):
+            raise _nothing()
+        shutil.copyfileobj(given, out, 1 << 20)
+
+
+def _nothing() -> TrainerError:
+    return TrainerError(
+        "L’entraînement n’a pas laissé de modèle.", "Relancez l’essai ; vérifiez la place sur le disque."
+    )
 
 
 def _forget_abandoned(candidates: Path) -> None:

@@ -31,6 +31,7 @@ from bot.trainer.comparison import Comparison
 from bot.trainer.conduct import Conductor, Halt, Measure, Order, Outcome, Stopped, inputs
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
+from bot.trainer.wall import OPEN, Wall
 
 log = logging.getLogger("planton.trainer")
 
@@ -261,7 +262,12 @@ def summary(comparison: Comparison) -> dict[str, Any]:
 
 
 def conductor_of(
-    python: Path, environ: Mapping[str, str], measure: Measure, frugal: bool = True, var: Path | None = None
+    python: Path,
+    environ: Mapping[str, str],
+    measure: Measure,
+    frugal: bool = True,
+    var: Path | None = None,
+    wall: Callable[[], Wall] = lambda: OPEN,
 ) -> Any:
     """What `Trainings` builds its conductors with."""
-    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var)
+    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var, wall)

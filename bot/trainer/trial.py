@@ -1,6 +1,7 @@
 """The candidate model that trainers try in a chat: one engine of its own, started on demand, gone after ten idle minutes.
 
-It is a child of the console, at a lower priority, and dies with it. Two never run at once on a machine: whoever has one holds
+It is a child of the console, behind a wall (`bot.trainer.wall`), at a lower priority, and dies with it.
+Two never run at once on a machine: whoever has one holds
 `models/.trial.lock`. What is typed to it is kept nowhere: the dialogue's state travels with each turn, as to any engine.
 """
 
@@ -11,22 +12,25 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from bot.core import program
 from bot.core.dialogue import Reply, Turn
+from bot.core.errors import SetupError
 from bot.core.system_errors import reason
 from bot.dialogue.client import EngineClient
 from bot.store.embedded import die_with_parent
 from bot.trainer.candidates import Model
 from bot.trainer.errors import Changed, TrainerError
+from bot.trainer.wall import OPEN, Given, Wall
 
 log = logging.getLogger("planton.trial")
 
@@ -38,7 +42,7 @@ NICE = 5  # behind the service
 GRACE = 5.0  # seconds to end in
 OFF, STARTING, READY, FAILED = "off", "starting", "ready", "failed"
 
-Command = Callable[[int, Path], Sequence[str]]  # (port, archive) → what starts an engine
+Command = Callable[[Path, Path], Sequence[str]]  # (Unix socket, archive) → what starts an engine
 Room = Callable[
     [bool], Awaitable[str | None]
 ]  # (whether it still has to start) → why there is no memory for it, in French
@@ -85,6 +89,7 @@ class State:
     since: float = 0.0
     used: float = 0.0
     failure: str = ""
+    wall: str = ""  # what holds for the process that runs, in French
 
     @property
     def lives(self) -> bool:
@@ -125,7 +130,11 @@ class CandidateEngine:
         tell: Tell,
         idle: float = IDLE,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], Wall] = lambda: OPEN,
     ) -> None:
+        """`wall`: what the engine runs behind; asked for at each start, blocks. Raises SetupError."""
+        self._wall = wall
+        self._place: Path | None = None
         self._command, self._environ, self._folder = command, environ, folder
         self._room, self._tell, self._idle, self._clock = room, tell, idle, clock
         self._state = State()
@@ -161,7 +170,11 @@ class CandidateEngine:
                 raise TrialError("Ce candidat n’existe plus.", "Choisissez-en un autre.")
             if (why := await self._room(True)) is not None:
                 raise TrialError(why, "Réessayez un peu plus tard.")
-            self._launch(model, who)
+            try:
+                wall = await asyncio.to_thread(self._wall)
+            except SetupError as error:
+                raise TrialError(error.what, error.remedy) from None
+            self._launch(model, who, wall)
         await self._tell()
 
     async def stop(self) -> None:
@@ -185,31 +198,32 @@ class CandidateEngine:
 
     # -- the process ---------------------------------------------------------------------------------------------
 
-    def _launch(self, model: Model, who: str) -> None:
+    def _launch(self, model: Model, who: str, wall: Wall) -> None:
         self._lock = _locked(self._folder)
-        port = _free_port()
+        self._place = Path(tempfile.mkdtemp(prefix="planton-essai-"))  # all that it writes to, its socket among it
+        address = self._place / "moteur"
+        start = wall.start(
+            self._command(address, model.archive),
+            self._environ,
+            Given(model.parts, self._place, program.ROOT),
+            _prepared(),
+        )
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (read when it failed, closed with the process)
-        tied = die_with_parent(signal.SIGKILL)
-
-        def prepare() -> None:
-            os.nice(NICE)
-            tied()
-
         try:
             self._process = subprocess.Popen(
-                list(self._command(port, model.archive)),
-                env=dict(self._environ),
+                start.words,
+                env=start.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
-                preexec_fn=prepare,
+                preexec_fn=start.prepare,
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             self._unlock()
             raise TrialError(f"Le moteur ne démarre pas ({reason(error)}).", "Prévenez l’exploitant.") from None
-        self._client = EngineClient([f"http://127.0.0.1:{port}"], timeout=20.0)
+        self._client = EngineClient(["http://moteur"], timeout=20.0, unix=str(address))
         now = self._clock()
-        self._state = State(STARTING, model, who, now, now)
+        self._state = State(STARTING, model, who, now, now, wall=wall.told)
         self._watching = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
@@ -226,7 +240,7 @@ class CandidateEngine:
                 return
             if self._state.phase == STARTING and self._client is not None and await self._client.ready():
                 now = self._clock()
-                self._state = State(READY, self._state.model, self._state.who, now, now)
+                self._state = replace(self._state, phase=READY, since=now, used=now)
                 await self._tell()
 
     async def _over(self) -> str | None:
@@ -274,13 +288,17 @@ class CandidateEngine:
         self._unlock()
 
     def _unlock(self) -> None:
+        """Nothing of it is left."""
+        if self._place is not None:
+            shutil.rmtree(self._place, ignore_errors=True)
+            self._place = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def _touch(self) -> None:
         state = self._state
-        self._state = State(state.phase, state.model, state.who, state.since, self._clock(), state.failure)
+        self._state = replace(state, used=self._clock())
 
 
 def _locked(folder: Path) -> IO[bytes]:
@@ -297,10 +315,15 @@ def _locked(folder: Path) -> IO[bytes]:
     return held
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _prepared() -> Callable[[], None]:
+    """What the process does first: it comes after the service, and dies with the console."""
+    tied = die_with_parent(signal.SIGKILL)
+
+    def prepare() -> None:
+        os.nice(NICE)
+        tied()
+
+    return prepare
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:

@@ -242,7 +242,8 @@ async def test_a_long_exchange_fits_the_page_and_goes_on(console: RunningConsole
 
 SERVER = """
 import json, sys, time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import UnixStreamServer
 time.sleep(float(sys.argv[2]))
 if sys.argv[2] == "0.01":
     sys.exit("Le modèle ne convient pas à ce programme.")
@@ -258,7 +259,7 @@ class Engine(BaseHTTPRequestHandler):
         self.send_response(200); self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw))); self.end_headers(); self.wfile.write(raw)
     def log_message(self, *a): pass
-HTTPServer(("127.0.0.1", int(sys.argv[1])), Engine).serve_forever()
+UnixStreamServer(sys.argv[1], Engine).serve_forever()
 """
 
 
@@ -279,7 +280,7 @@ class Machine:
             self.told += 1
 
         self.engine = CandidateEngine(
-            lambda port, archive: [sys.executable, "-c", SERVER, str(port), delay],
+            lambda address, archive: [sys.executable, "-c", SERVER, str(address), delay],
             dict(os.environ),
             folder,
             room,

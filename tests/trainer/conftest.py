@@ -14,6 +14,7 @@ import pytest
 
 from bot.app.evaluate import judge
 from bot.app.launcher import engine_environ, engine_python
+from bot.app.wall import wall
 from bot.trainer.candidates import Model
 from bot.trainer.conduct import Conductor, Halt, Order, Outcome
 from bot.trainer.figures import Judged
@@ -69,8 +70,8 @@ def clone(trained: Trained, folder: Path) -> Project:
 
 
 def conductor_of(report: Callable[[str, float, Mapping[str, Any]], None], halt: Halt | None = None) -> Conductor:
-    """Trains and measures with the real engine."""
-    return Conductor(engine_python(), engine_environ(os.environ), measured, report, halt, frugal=False)
+    """Trains and measures with the real engine, behind the wall of this machine."""
+    return Conductor(engine_python(), engine_environ(os.environ), measured, report, halt, frugal=False, wall=wall)
 
 
 def measured(cases: Sequence[Case], model: Model, started: Any, seen: Any) -> list[Judged]:
