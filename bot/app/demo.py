@@ -26,6 +26,7 @@ from bot.policy.night import Night
 from bot.sandbox.app import SandboxDeps, create_sandbox
 from bot.sandbox.graph import OWN_APP, Graph, GraphAccount, GraphServer
 from bot.settings import KNOWN, PREFIX, Settings
+from bot.store.bearer import Bearer
 from bot.store.codec import Codec
 from bot.store.db import Database
 
@@ -165,6 +166,7 @@ def sandbox_app(settings: Settings, database: Database, codec: Codec, clock: Mov
         console_url=_url(settings, "console"),
         sandbox_url=_url(settings, "sandbox"),
         app_secret=app_secret,
+        bearer=Bearer(settings.secret("SECRET_KEY")),
         page_id=PAGE_ID,
         ig_id=IG_ID,
     )

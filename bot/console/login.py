@@ -98,13 +98,17 @@ class LoginViews:
         except AccountError as error:
             return self.page(request, suite, str(error), name, 401)
         if isinstance(found, timedelta):
-            wait = duration(found) if found >= timedelta(minutes=1) else "quelques secondes"
-            response = self.page(request, suite, f"Trop d’essais manqués. Réessayez dans {wait}.", name, 429)
-            response.headers["Retry-After"] = str(int(found.total_seconds()) + 1)
-            return response
+            return self.shut(request, suite, found, name)
         if found is None:
             return self.page(request, suite, WRONG, name, 401)
         return await self._entry.let_in(request, found, suite)
+
+    def shut(self, request: Request, suite: str, wait: timedelta, name: str = "") -> HTTPResponse:
+        """The form, and for how long nothing typed there counts."""
+        told = duration(wait) if wait >= timedelta(minutes=1) else "quelques secondes"
+        response = self.page(request, suite, f"Trop d’essais manqués. Réessayez dans {told}.", name, 429)
+        response.headers["Retry-After"] = str(int(wait.total_seconds()) + 1)
+        return response
 
     async def log_out(self, request: Request) -> HTTPResponse:
         """End the session here and in the browser."""

@@ -115,7 +115,7 @@ class MeViews:
 
     async def _enrol(self, request: Request, error: str = "", status: int = 200) -> HTTPResponse:
         user = request.ctx.user
-        secret = await self._factors.pending(user, self._deps.wall.now())
+        secret = await self._factors.pending(user, request.ctx.session.id, self._deps.wall.now())
         address = self._factors.address(user, secret)
         return self._page(
             request,

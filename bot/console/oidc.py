@@ -17,6 +17,7 @@ from bot.console.provider import Provider, ProviderAway, ProviderError
 from bot.console.site import Open, Site, Topic
 from bot.store.accounts import AccountError
 from bot.store.oidc import ON_THE_WAY, Claim, Identities, Journey
+from bot.store.throttle import place
 
 log = logging.getLogger("planton.console")
 
@@ -40,7 +41,8 @@ class ProviderViews:
     def __init__(self, site: Site, entry: Entry, provider: Provider | None) -> None:
         self._deps = site.deps
         self._provider = provider
-        self._identities = Identities(site.deps.database, site.deps.codec)
+        self._throttle = site.accounts.throttle
+        self._identities = Identities(site.deps.database, site.deps.codec, site.accounts.bearer)
         self._login = LoginViews(site, entry, provider)
         self._entry = entry
         self._cookie = ("__Host-" if site.deps.secure_cookies else "") + "planton_trajet"
@@ -53,10 +55,12 @@ class ProviderViews:
     async def depart(self, request: Request) -> HTTPResponse:
         """To the provider."""
         provider, browser = self._present(), secrets.token_urlsafe(24)
+        if (shut := await self._brake(request)) is not None:
+            return shut
         try:
             departure = await provider.depart(self._entry.base(request) + BACK)
         except ProviderError as error:
-            return self._refused(request, error)
+            return await self._refused(request, error)
         journey = Journey(
             departure.nonce,
             departure.verifier,
@@ -72,6 +76,8 @@ class ProviderViews:
     async def arrive(self, request: Request) -> HTTPResponse:
         """Back from the provider."""
         provider, now = self._present(), self._deps.wall.now()
+        if (shut := await self._brake(request)) is not None:
+            return shut
         given = {name: str(values[0]) for name, values in request.args.items() if values}
         journey = await self._identities.arrive(given.get("state", ""), now)
         browser = _digest(request.cookies.get(self._cookie) or "")
@@ -83,15 +89,27 @@ class ProviderViews:
             claim = Claim(identity.issuer, identity.subject, identity.name, identity.email)
             user = await self._identities.account(claim, journey.invitation, provider.config.new_role, now)
         except (ProviderError, AccountError) as error:
-            return self._refused(request, error)
+            return await self._refused(request, error)
+        await self._throttle.take_back(self._subject(request), 2)  # the way out and the way back
         response = await self._entry.let_in(request, user, journey.suite, "oidc", identity.factor)
         self._entry.set(response, self._cookie, "", 0)
         return response
 
-    def _refused(self, request: Request, error: ProviderError | AccountError) -> HTTPResponse:
+    # -- the brake ---------------------------------------------------------------------------------------------------
+
+    def _subject(self, request: Request) -> str:
+        return self._throttle.subject("journey", place(request.remote_addr or request.ip or ""))
+
+    async def _brake(self, request: Request) -> HTTPResponse | None:
+        """Each way counts until somebody is let in: nobody fills the database here, or guesses at the provider's answers."""
+        wait = await self._throttle.reserve({"journey": self._subject(request)}, self._deps.wall.now())
+        return None if wait is None else self._login.shut(request, wanted(request), wait)
+
+    async def _refused(self, request: Request, error: ProviderError | AccountError) -> HTTPResponse:
         away = isinstance(error, ProviderAway)
         if isinstance(error, ProviderAway):
             log.warning("identity provider: %s", error.detail)
+            await self._throttle.take_back(self._subject(request))  # not theirs
         return self._login.page(request, wanted(request), str(error), status=502 if away else 403)
 
 

@@ -89,7 +89,7 @@ class StageViews:
 
     async def _enrol(self, request: Request, error: str = "", status: int = 200) -> HTTPResponse:
         user = request.ctx.session.user
-        secret = await self._factors.pending(user, self._deps.wall.now())
+        secret = await self._factors.pending(user, request.ctx.session.id, self._deps.wall.now())
         address = self._factors.address(user, secret)
         return self._page(
             request, "login/enrol.html", status, error=error, qr=qr(address), secret=grouped(secret), address=address

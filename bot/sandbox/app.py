@@ -33,6 +33,7 @@ from bot.sandbox.citizen import Citizen, Impossible
 from bot.sandbox.graph import GraphServer
 from bot.sandbox.webhooks import Carrier
 from bot.store import demo
+from bot.store.bearer import Bearer
 from bot.store.codec import Codec
 from bot.store.db import Database
 
@@ -76,6 +77,7 @@ class SandboxDeps:
     console_url: str
     sandbox_url: str
     app_secret: str = field(repr=False)
+    bearer: Bearer = field(repr=False)  # makes the console's one-time links
     page_id: str
     ig_id: str
 
@@ -287,7 +289,7 @@ class Sandbox:
         """Make a log-in link for the demo's agent, or trainer, and go there."""
         asked = request.form.get("role") if request.form else None
         name, role, page = PEOPLE.get(str(asked or ""), PEOPLE["agent"])
-        token = await demo.login_link(self._deps.database, name, role, self._deps.clock.now())
+        token = await demo.login_link(self._deps.database, self._deps.bearer, name, role, self._deps.clock.now())
         return redirect(f"{self._deps.console_url}/entrer?jeton={token}&suite={page}", status=303)
 
     # -- the panel -----------------------------------------------------------------------------------------------

@@ -16,11 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import audit, links, passwords
+from bot.store.bearer import Bearer
 from bot.store.db import Database
 from bot.store.passwords import AccountError as AccountError
 from bot.store.passwords import Hashing
 from bot.store.sessions import Sessions, end, restage
-from bot.store.throttle import Throttle
+from bot.store.throttle import Throttle, place
 from bot.store.user import NAME_AT_MOST as NAME_AT_MOST
 from bot.store.user import USER, checked_name, checked_role, user_of
 from bot.store.user import User as User
@@ -29,7 +30,7 @@ TEMPORARY_FOR = timedelta(hours=72)  # how long a password that an administrator
 
 
 class Accounts:
-    """Accounts and their passwords. `secret_key` keys what is counted by name and the proof of a known browser.
+    """Accounts and their passwords. `secret_key` keys tokens, what is counted by name and the proof of a known browser.
 
     `older_key`: the one before, during its rotation.
     """
@@ -39,7 +40,8 @@ class Accounts:
         self._keys = [key.encode() for key in (secret_key, older_key) if key]
         self.hashing = Hashing()
         self.throttle = Throttle(database, secret_key)
-        self.sessions = Sessions(database)
+        self.bearer = Bearer(secret_key, older_key)
+        self.sessions = Sessions(database, self.bearer)
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class Accounts:
             )
 
     def _subjects(self, name: str, address: str, device: str | None) -> dict[str, str]:
-        name, subject = name.lower(), self.throttle.subject
+        name, address, subject = name.lower(), place(address), self.throttle.subject
         if device is not None:
             return {"device": subject("device", name, device)}
         return {
@@ -173,18 +175,18 @@ class Accounts:
     async def login_link(self, user_id: int, now: datetime) -> str:
         """A token that logs this user in once (the demo alone offers it)."""
         async with self._db.begin() as connection:
-            return await links.make(connection, user_id, "login", now)
+            return await links.make(connection, self.bearer, user_id, "login", now)
 
     async def use_login_link(self, token: str, now: datetime) -> User | None:
         """The user of a log-in link, which is spent by this; None when it was spent, is too old or never was."""
         async with self._db.begin() as connection:
-            found = await links.spend(connection, token, "login", now)
+            found = await links.spend(connection, self.bearer, token, "login", now)
             return None if found is None else await by_id(connection, found)
 
     async def invited(self, token: str, now: datetime) -> User | None:
         """Whose password the link would set; it stays as it is."""
         async with self._db.begin() as connection:
-            found = await links.holder(connection, token, "password", now)
+            found = await links.holder(connection, self.bearer, token, "password", now)
             return None if found is None else await by_id(connection, found)
 
     async def accept(self, token: str, password: str, now: datetime) -> User:
@@ -194,7 +196,7 @@ class Accounts:
             raise gone()
         hashed = await self.hashing.hash(passwords.checked(password, user.name))
         async with self._db.begin() as connection:
-            if await links.spend(connection, token, "password", now) is None:
+            if await links.spend(connection, self.bearer, token, "password", now) is None:
                 raise gone()
             await set_password(connection, user.id, hashed, now)
             await audit.record(connection, now, user.id, "password_changed", subject_id=user.id, by_link=True)
@@ -278,10 +280,14 @@ async def by_id(connection: AsyncConnection, user_id: int) -> User | None:
 async def set_password(
     connection: AsyncConnection, user_id: int, hashed: str | None, now: datetime, temporary: bool = False
 ) -> None:
-    """Keep a password's hash, or None: none opens the door."""
+    """Keep a password's hash, or None: none opens the door. A second factor that is being set up begins anew."""
     await connection.execute(
         text("""
             UPDATE users SET password_hash = :hash, password_at = :now, password_temporary = :temporary WHERE id = :id
         """),
         {"hash": hashed, "now": now, "temporary": temporary, "id": user_id},
+    )
+    await connection.execute(
+        text("UPDATE second_factors SET pending = NULL, pending_at = NULL, pending_session = NULL WHERE user_id = :id"),
+        {"id": user_id},
     )

@@ -85,6 +85,7 @@ class Administration:
     def __init__(self, database: Database, accounts: Accounts) -> None:
         self._db = database
         self._hashing = accounts.hashing
+        self._bearer = accounts.bearer
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Administration:
                         u.password_hash IS NOT NULL AS has_password,
                         EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS factor,
                         (SELECT count(*) FROM recovery_codes r WHERE r.user_id = u.id AND r.used_at IS NULL) AS codes,
-                        (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL
+                        (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.seal IS NOT NULL
                             AND s.seen_at > :idle AND s.created_at > :old) AS sessions,
                         ARRAY(SELECT t.name FROM team_members m JOIN teams t ON t.id = m.team_id
                             WHERE m.user_id = u.id AND t.archived_at IS NULL ORDER BY t.name) AS teams,
@@ -130,7 +131,7 @@ class Administration:
                 connection, now, wish.name, wish.role, hashed, by.id, level, email, temporary=given is not None
             )
             await _put_into(connection, user.id, teams)
-            secret = given or await links.make(connection, user.id, "password", now)
+            secret = given or await links.make(connection, self._bearer, user.id, "password", now)
         return Entry(user, way, secret)
 
     async def change(self, by: User, user_id: int, wish: Wish, teams: Collection[int], now: datetime) -> None:
@@ -204,7 +205,7 @@ class Administration:
                 text("DELETE FROM login_links WHERE user_id = :id AND purpose = 'password'"), {"id": user_id}
             )
             await _must_leave_one(connection, old)
-            secret = given or await links.make(connection, user_id, "password", now)
+            secret = given or await links.make(connection, self._bearer, user_id, "password", now)
             await audit.record(connection, now, by.id, "user_reset", subject_id=user_id, what="password", way=way)
             await end(connection, by.id, user_id, now)
         return Entry(user_of(old), way, secret)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.messages import Attachment, Platform, body_from_json
 from bot.store import facts, links, places
 from bot.store.accounts import insert
+from bot.store.bearer import Bearer
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, notify
@@ -55,14 +56,14 @@ async def _rewind(connection: AsyncConnection, now: datetime) -> None:
         await connection.execute(text(statement), {"now": now} if ":now" in statement else {})
 
 
-async def login_link(database: Database, name: str, role: str, now: datetime) -> str:
+async def login_link(database: Database, bearer: Bearer, name: str, role: str, now: datetime) -> str:
     """A token that logs `name` in once within ten minutes; the user is made if need be."""
     async with database.begin() as connection:
         user = await connection.scalar(text("SELECT id FROM users WHERE lower(name) = lower(:name)"), {"name": name})
         if user is None:
             user = (await insert(connection, now, name, role, None)).id
         # The simulated hour may lie on either side of the machine's.
-        token = await links.make(connection, int(user), "login", max(now, database.clock.now()))
+        token = await links.make(connection, bearer, int(user), "login", max(now, database.clock.now()))
         await notify(connection, CONSOLE)
     return token
 

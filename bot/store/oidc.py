@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import audit, links
 from bot.store.accounts import by_id, gone, insert
+from bot.store.bearer import Bearer
 from bot.store.codec import Codec
 from bot.store.db import Database
-from bot.store.links import digest
 from bot.store.passwords import AccountError
 from bot.store.user import USER, User, user_of
 
@@ -48,19 +48,21 @@ class Claim:
 class Identities:
     """Identities at the provider."""
 
-    def __init__(self, database: Database, codec: Codec) -> None:
+    def __init__(self, database: Database, codec: Codec, bearer: Bearer) -> None:
         self._db = database
         self._codec = codec
+        self._bearer = bearer
 
     async def depart(self, state: str, journey: Journey, now: datetime) -> None:
         """Remember a log-in until it is back."""
+        mark = self._bearer.mark("provider", state)
         async with self._db.begin() as connection:
             await connection.execute(text("DELETE FROM oidc_logins WHERE expires_at < :now"), {"now": now})
             await connection.execute(
                 text("INSERT INTO oidc_logins (state_hash, value, expires_at) VALUES (:hash, :value, :until)"),
                 {
-                    "hash": digest(state),
-                    "value": self._codec.seal_json(asdict(journey), _COLUMN, digest(state).hex()),
+                    "hash": mark,
+                    "value": self._codec.seal_json(asdict(journey), _COLUMN, mark.hex()),
                     "until": now + ON_THE_WAY,
                 },
             )
@@ -70,13 +72,15 @@ class Identities:
         async with self._db.begin() as connection:
             row = (
                 await connection.execute(
-                    text("DELETE FROM oidc_logins WHERE state_hash = :hash RETURNING value, expires_at"),
-                    {"hash": digest(state)},
+                    text(
+                        "DELETE FROM oidc_logins WHERE state_hash = ANY(:marks) RETURNING value, expires_at, state_hash"
+                    ),
+                    {"marks": self._bearer.marks("provider", state)},
                 )
             ).one_or_none()
         if row is None or row.expires_at <= now:
             return None
-        return Journey(**self._codec.open_json(row.value, _COLUMN, digest(state).hex()))
+        return Journey(**self._codec.open_json(row.value, _COLUMN, bytes(row.state_hash).hex()))
 
     async def account(self, claim: Claim, invitation: str, new_role: str | None, now: datetime) -> User:
         """The account that this identity opens; bound or made now if it may be. Raises AccountError."""
@@ -97,7 +101,10 @@ class Identities:
             if user is None:
                 user = await self._find(connection, claim, invitation, new_role, now)
                 await _bind(connection, claim, user, now)
-            elif invitation and await links.holder(connection, invitation, "password", now) not in (None, user.id):
+            elif invitation and await links.holder(connection, self._bearer, invitation, "password", now) not in (
+                None,
+                user.id,
+            ):
                 raise AccountError(
                     "Votre identité ouvre déjà un autre compte.",
                     "Demandez à un administrateur de la détacher de ce compte, puis suivez de nouveau le lien.",
@@ -129,7 +136,7 @@ class Identities:
         self, connection: AsyncConnection, claim: Claim, invitation: str, new_role: str | None, now: datetime
     ) -> User:
         if invitation:
-            invited = await links.spend(connection, invitation, "password", now)
+            invited = await links.spend(connection, self._bearer, invitation, "password", now)
             user = None if invited is None else await by_id(connection, invited)
             if user is None:
                 raise gone()

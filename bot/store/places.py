@@ -67,7 +67,9 @@ COLUMNS = (
 # Binary columns that the codec does not fill: hashes.
 OTHERS = {
     "sessions.token_hash",
+    "sessions.seal",
     "login_links.token_hash",
+    "login_links.seal",
     "recovery_codes.code_hash",
     "oidc_logins.state_hash",
     "deletions.previous",

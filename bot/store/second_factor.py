@@ -1,6 +1,7 @@
 """The second factor: time-based one-time passwords (RFC 6238) and recovery codes.
 
-The secret is encrypted; recovery codes are kept as keyed hashes. No code opens twice, and guessing is braked.
+The secret is encrypted; recovery codes are kept as keyed hashes. No code opens twice, and guessing is braked. A secret that is
+being set up is one session's, for ten minutes: who saw the page elsewhere does not come to know the one that will count.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from bot.store.user import User
 
 ISSUER = "Planton"
 CODES = 10
+PENDING_FOR = timedelta(minutes=10)  # how long a secret that is shown waits for its first code
 _COLUMN = "second_factors.secret"
 _STEP = 30  # seconds
 _AROUND = (0, -1, 1)  # a clock may be half a minute off
@@ -35,6 +37,11 @@ _AROUND = (0, -1, 1)  # a clock may be half a minute off
 _ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
 WRONG = "Ce code n’est pas le bon, ou a déjà servi."
+LATE = (
+    "Ce code à scanner n’est plus valable\u00a0: il l’est dix minutes, dans cette session seulement.",
+    "Scannez celui qui s’affiche maintenant, puis saisissez le code de l’application.",
+)
+_WAITS = "f.pending IS NOT NULL AND f.pending_at > :early AND f.pending_at < :late AND f.pending_session = :session"
 
 
 class WrongCode(AccountError):
@@ -85,19 +92,34 @@ class SecondFactors:
 
     # -- setting up ----------------------------------------------------------------------------------------------
 
-    async def pending(self, user: User, now: datetime) -> str:
-        """The secret (base32) that is shown to this person until a code confirms it; made if there is none."""
+    async def pending(self, user: User, session_id: int, now: datetime) -> str:
+        """The secret (base32) that is shown in this session until a code confirms it; made if none is valid."""
         fresh = self._codec.seal(pyotp.random_base32().encode(), _COLUMN, user.id)
         async with self._db.begin() as connection:
             kept = await connection.scalar(
-                text("""
-                    INSERT INTO second_factors (user_id, pending, created_at) VALUES (:user, :fresh, :now)
-                    ON CONFLICT (user_id) DO UPDATE SET pending = coalesce(second_factors.pending, excluded.pending)
+                text(f"""
+                    INSERT INTO second_factors AS f (user_id, pending, pending_at, pending_session, created_at)
+                    VALUES (:user, :fresh, :now, :session, :now)
+                    ON CONFLICT (user_id) DO UPDATE SET
+                        pending = CASE WHEN {_WAITS} THEN f.pending ELSE excluded.pending END,
+                        pending_at = CASE WHEN {_WAITS} THEN f.pending_at ELSE excluded.pending_at END,
+                        pending_session = excluded.pending_session
                     RETURNING pending
-                """),
-                {"user": user.id, "fresh": fresh, "now": now},
+                """),  # noqa: S608
+                {"user": user.id, "fresh": fresh, "now": now, **_waiting(session_id, now)},
             )
         return self._open(user, kept)
+
+    async def _shown_here(self, user: User, session_id: int, now: datetime) -> bytes:
+        """The sealed secret that waits for its first code in this session. Raises WrongCode when none does any more."""
+        async with self._db.begin() as connection:
+            kept = await connection.scalar(
+                text(f"SELECT f.pending FROM second_factors f WHERE f.user_id = :user AND {_WAITS}"),  # noqa: S608
+                {"user": user.id, **_waiting(session_id, now)},
+            )
+        if kept is None:
+            raise WrongCode(*LATE)
+        return bytes(kept)
 
     @staticmethod
     def address(user: User, secret: str) -> str:
@@ -112,10 +134,10 @@ class SecondFactors:
         """
         if (await self.of(user.id)).set_at is not None:
             await self._check(user, current, now)
-        secret = await self.pending(user, now)
+        pending = await self._shown_here(user, session_id, now)
         subjects = self._subjects(user)
         await self._brake(subjects, now)
-        step = _step_of(secret, code, now)
+        step = _step_of(self._open(pending), code, now)
         if step is None:
             raise WrongCode(
                 "Ce code ne correspond pas.",
@@ -123,13 +145,16 @@ class SecondFactors:
             )
         await self._throttle.forgive(subjects, now)
         async with self._db.begin() as connection:
-            await connection.execute(
+            done = await connection.execute(
                 text("""
-                    UPDATE second_factors SET secret = pending, pending = NULL, confirmed_at = :now, last_step = :step
-                    WHERE user_id = :user AND pending IS NOT NULL
+                    UPDATE second_factors SET secret = pending, pending = NULL, pending_at = NULL, pending_session = NULL,
+                        confirmed_at = :now, last_step = :step
+                    WHERE user_id = :user AND pending = :pending AND pending_session = :session
                 """),
-                {"user": user.id, "now": now, "step": step},
+                {"user": user.id, "now": now, "step": step, "pending": pending, "session": session_id},
             )
+            if done.rowcount != 1:  # ended meanwhile: a new password, an administrator's reset
+                raise WrongCode(*LATE)
             codes = await self._new_codes(connection, user)
             await audit.record(connection, now, user.id, "second_factor_set", subject_id=user.id)
             await _shown(connection, session_id, now)
@@ -256,13 +281,18 @@ class SecondFactors:
         return self._codec.open(sealed, _COLUMN, user.id).decode()
 
 
+def _waiting(session_id: int, now: datetime) -> dict[str, Any]:
+    return {"early": now - PENDING_FOR, "late": now + PENDING_FOR, "session": session_id}
+
+
 async def forget(connection: AsyncConnection, user_id: int) -> bool:
-    """Remove the second factor of an account with its recovery codes; whether there was one."""
+    """Remove the second factor of an account with its recovery codes, and one that is being set up; whether there was one."""
     await connection.execute(text("DELETE FROM recovery_codes WHERE user_id = :user"), {"user": user_id})
     removed = await connection.execute(
-        text("DELETE FROM second_factors WHERE user_id = :user RETURNING confirmed_at"), {"user": user_id}
+        text("DELETE FROM second_factors WHERE user_id = :user AND coalesce(secret, pending) IS NOT NULL"),
+        {"user": user_id},
     )
-    return any(row.confirmed_at is not None for row in removed)
+    return removed.rowcount > 0
 
 
 async def _shown(connection: AsyncConnection, session_id: int, now: datetime) -> None:

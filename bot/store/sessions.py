@@ -1,8 +1,9 @@
 """Sessions of the console: how they begin, what is still asked of them, how they end.
 
 A session's stage says what it lacks: `factor` (show the second one), `password` (choose one's own), `enrol` (set up a
-second factor), or `open`. `restage` works it out from the account, whenever either changes. Only a SHA-256 of the
-cookie's token is stored.
+second factor), or `open`. `restage` works it out from the account, whenever either changes. Only a keyed hash of the
+cookie's token is stored, bound to the account, the beginning and the way in (`bearer`): a row that another hand wrote, pointed
+at another account or prolonged opens nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.rights import SECOND_FACTOR
 from bot.store import audit, news
+from bot.store.bearer import Bearer
 from bot.store.db import Database
-from bot.store.links import digest
 from bot.store.user import USER, User, user_of
 
 IDLE = timedelta(minutes=30)
@@ -27,7 +28,8 @@ _TOUCH_EVERY = timedelta(minutes=1)
 
 Method = Literal["password", "link", "oidc"]
 
-_ALIVE = "s.seen_at > :idle AND s.created_at > :old AND s.ended_at IS NULL"
+# Without a seal: begun by a version before there were seals, and open to nobody.
+_ALIVE = "s.seen_at > :idle AND s.created_at > :old AND s.ended_at IS NULL AND s.seal IS NOT NULL"
 _RESTAGE = text("""
     UPDATE sessions s SET stage = CASE
         WHEN f.confirmed_at IS NOT NULL AND s.factor_at IS NULL THEN 'factor'
@@ -65,25 +67,28 @@ class Seen:
 class Sessions:
     """All sessions."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bearer: Bearer) -> None:
         self._db = database
+        self._bearer = bearer
 
     async def begin(
         self, user: User, now: datetime, method: Method = "password", device: str = "", factor: bool = False
     ) -> str:
         """A new session; the token for the cookie. `factor`: the way in counts as the second factor as well."""
         token = secrets.token_urlsafe(32)
+        mark = self._bearer.mark("session", token)
         async with self._db.begin() as connection:
             await connection.execute(
                 text("DELETE FROM sessions WHERE seen_at < :idle OR created_at < :old"), _ages(now)
             )
             await connection.execute(
                 text("""
-                    INSERT INTO sessions (token_hash, user_id, csrf, created_at, seen_at, method, device, factor_at, stage)
-                    VALUES (:hash, :user, :csrf, :now, :now, :method, :device, :factor, 'factor')
+                    INSERT INTO sessions (token_hash, user_id, csrf, created_at, seen_at, method, device, factor_at, stage, seal)
+                    VALUES (:hash, :user, :csrf, :now, :now, :method, :device, :factor, 'factor', :seal)
                 """),
-                {"hash": digest(token), "user": user.id, "csrf": secrets.token_urlsafe(32), "now": now,
-                 "method": method, "device": device or None, "factor": now if factor else None},
+                {"hash": mark, "user": user.id, "csrf": secrets.token_urlsafe(32), "now": now,
+                 "method": method, "device": device or None, "factor": now if factor else None,
+                 "seal": self._bearer.seal(mark, user.id, now, method)},
             )  # fmt: skip
             await _restage(connection, user.id)
             await connection.execute(
@@ -98,14 +103,14 @@ class Sessions:
             row = (
                 await connection.execute(
                     text(f"""
-                        SELECT s.csrf, s.seen_at, s.id AS session, s.stage, s.method, {USER}
+                        SELECT s.csrf, s.seen_at, s.id AS session, s.stage, s.method, s.token_hash, s.seal, s.created_at, {USER}
                         FROM sessions s JOIN users u ON u.id = s.user_id
-                        WHERE s.token_hash = :hash AND {_ALIVE} AND u.disabled_at IS NULL
+                        WHERE s.token_hash = ANY(:marks) AND {_ALIVE} AND u.disabled_at IS NULL
                     """),  # noqa: S608
-                    {"hash": digest(token), **_ages(now)},
+                    {"marks": self._bearer.marks("session", token), **_ages(now)},
                 )
             ).one_or_none()
-            if row is None:
+            if row is None or not self._bearer.fits(row.seal, row.token_hash, row.id, row.created_at, row.method):
                 return None
             if touch and now - row.seen_at >= _TOUCH_EVERY:
                 await connection.execute(
@@ -116,18 +121,32 @@ class Sessions:
     async def renew(self, session_id: int) -> str:
         """A new token for a session that has just been opened: one seen before opens nothing."""
         token = secrets.token_urlsafe(32)
+        mark = self._bearer.mark("session", token)
         async with self._db.begin() as connection:
+            row = (
+                await connection.execute(
+                    text("""
+                        SELECT token_hash, seal, user_id, created_at, method FROM sessions
+                        WHERE id = :id AND seal IS NOT NULL FOR UPDATE
+                    """),
+                    {"id": session_id},
+                )
+            ).one_or_none()
+            if row is None or not self._bearer.fits(row.seal, row.token_hash, row.user_id, row.created_at, row.method):
+                return token  # it has gone meanwhile: this opens nothing
             await connection.execute(
-                text("UPDATE sessions SET token_hash = :hash, csrf = :csrf WHERE id = :id"),
-                {"hash": digest(token), "csrf": secrets.token_urlsafe(32), "id": session_id},
-            )
+                text("UPDATE sessions SET token_hash = :hash, csrf = :csrf, seal = :seal WHERE id = :id"),
+                {"hash": mark, "csrf": secrets.token_urlsafe(32), "id": session_id,
+                 "seal": self._bearer.seal(mark, row.user_id, row.created_at, row.method)},
+            )  # fmt: skip
         return token
 
     async def close(self, token: str, now: datetime) -> None:
         """Log out."""
         async with self._db.begin() as connection:
             user = await connection.scalar(
-                text("DELETE FROM sessions WHERE token_hash = :hash RETURNING user_id"), {"hash": digest(token)}
+                text("DELETE FROM sessions WHERE token_hash = ANY(:marks) RETURNING user_id"),
+                {"marks": self._bearer.marks("session", token)},
             )
             if user is not None:
                 await audit.record(connection, now, int(user), "logout")
@@ -179,6 +198,13 @@ async def end(
         )
     ).all()
     if ended:
+        await connection.execute(
+            text("""
+                UPDATE second_factors SET pending = NULL, pending_at = NULL, pending_session = NULL
+                WHERE user_id = :user AND pending_session = ANY(:ended)
+            """),
+            {"user": user_id, "ended": [row.id for row in ended]},
+        )
         await audit.record(connection, now, by, "sessions_ended", subject_id=user_id, count=len(ended))
         await news.topic(connection, "sessions")
     return len(ended)

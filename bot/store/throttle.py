@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -19,11 +20,32 @@ PER_ADDRESS = 30  # one address, whatever the account
 PER_ACCOUNT = 50  # one account from everywhere: beyond, one try every SLOW
 PER_DEVICE = 10  # a browser that this account used before; beyond, it is treated as any other
 PER_CODES = 10  # second factors of one account, from everywhere: whoever gets there knows the password
+PER_JOURNEYS = 300  # one address, to the identity provider and back, until the log-in; a whole service may share it and begin at once
 SLOW = timedelta(seconds=10)
 
-_LIMITS = {"pair": PER_PAIR, "address": PER_ADDRESS, "account": PER_ACCOUNT, "device": PER_DEVICE, "code": PER_CODES}
+_LIMITS = {
+    "pair": PER_PAIR,
+    "address": PER_ADDRESS,
+    "account": PER_ACCOUNT,
+    "device": PER_DEVICE,
+    "code": PER_CODES,
+    "journey": PER_JOURNEYS,
+}
 _OWN = ("pair", "device", "code")  # begin anew with a success; the others keep the failures of others
-_ORDER = ("device", "pair", "address", "account", "code")
+_ORDER = ("device", "pair", "address", "account", "code", "journey")
+
+
+def place(address: str) -> str:
+    """Where somebody is, to count by: whoever has an IPv6 address has the 2⁶⁴ of its network."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), 64), strict=False))
 
 
 class Throttle:
@@ -74,6 +96,17 @@ class Throttle:
                     """),
                     {"subject": subject, "now": now},
                 )
+
+    async def take_back(self, subject: str, tries: int = 1) -> None:
+        """The last `tries` of that subject were no failures after all."""
+        async with self._db.begin() as connection:
+            await connection.execute(
+                text("""
+                    DELETE FROM login_failures WHERE ctid = ANY(ARRAY(
+                        SELECT ctid FROM login_failures WHERE subject = :subject ORDER BY at DESC LIMIT :tries))
+                """),
+                {"subject": subject, "tries": tries},
+            )
 
 
 async def _shut(connection: AsyncConnection, kind: str, subject: str, now: datetime) -> timedelta | None:

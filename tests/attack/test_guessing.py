@@ -44,6 +44,19 @@ async def test_an_address_that_sprays_is_stopped_and_those_it_knew_come_in(
     assert not isinstance(await console.accounts.check_password("Yanis", PASSWORD, "192.0.2.7", wall.now()), timedelta)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "again"), [("2001:db8:7:1::{:x}", "2001:db8:7:1:ffff::9"), ("::ffff:192.0.2.7", "192.0.2.7")]
+)
+async def test_a_whole_network_is_one_address(
+    console: RunningConsole, wall: FrozenClock, theirs: str, again: str
+) -> None:
+    """Whoever rents an IPv6 address has 2⁶⁴ of them."""
+    for i in range(throttle.PER_ADDRESS):
+        assert await console.accounts.check_password(f"n{i}", "Printemps2026!", theirs.format(i), wall.now()) is None
+    assert isinstance(await console.accounts.check_password("n", "x", again, wall.now()), timedelta)
+    assert await console.accounts.check_password("n", "x", "2001:db8:7:2::1", wall.now()) is None
+
+
 async def test_no_header_makes_another_address(console: RunningConsole, someone: Browser) -> None:
     await console.user("Claire")
     statuses = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -12,11 +13,13 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from bot.core.clock import FrozenClock
+from bot.store.accounts import AccountError, Accounts
+from bot.store.administration import Administration
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.browser.conftest import ARGUMENTS, by_day, chromium_path  # noqa: F401 (fixture)
 from tests.browser.helpers import NAMES, enter
-from tests.fakes.console import PASSWORD, Browser, RunningConsole, running_console
+from tests.fakes.console import KEY, PASSWORD, Browser, RunningConsole, running_console
 
 PLANTED = "jeton-choisi-par-un-autre"
 
@@ -52,6 +55,65 @@ async def test_a_stolen_cookie_dies_with_the_session(console: RunningConsole, cl
         assert out.headers["Cache-Control"] == "no-store"
         assert (await thief.get("/file")).path.startswith("/connexion")
         assert (await thief.post("/mon-compte/preferences", csrf=csrf)).status == 303
+
+
+async def test_who_writes_into_the_database_makes_no_session(console: RunningConsole, claire: Browser) -> None:
+    """Neither a thief of the database nor whoever may write its rows has the key that a token is stored with."""
+    chief = (await console.user("Alix", "administrator")).id
+    sessions, now = console.accounts.sessions, console.wall.now()
+    mine = session_of(claire)
+    made_up = hashlib.sha256(PLANTED.encode()).digest()  # what an earlier version stored of a token
+    for seal in ("NULL", "seal"):
+        await console.execute(
+            f"""INSERT INTO sessions (token_hash, user_id, csrf, created_at, seen_at, method, stage, seal)
+                SELECT :mark, :who, csrf, created_at, seen_at, method, 'open', {seal} FROM sessions LIMIT 1""",
+            mark=made_up,
+            who=chief,
+        )
+        assert await sessions.of_token(PLANTED, now) is None
+        await console.execute("DELETE FROM sessions WHERE token_hash = :mark", mark=made_up)
+    for change, back in (
+        (f"user_id = {chief}", f"user_id = {console.users['Claire'].id}"),
+        ("created_at = created_at + interval '1 hour'", "created_at = created_at - interval '1 hour'"),
+        ("method = 'link'", "method = 'password'"),
+        ("seal = NULL", "seal = seal"),
+    ):
+        assert await sessions.of_token(mine, now) is not None
+        await console.execute(f"UPDATE sessions SET {change}")
+        assert await sessions.of_token(mine, now) is None, change
+        await console.execute(f"UPDATE sessions SET {back}")
+    assert (await claire.get("/file")).path.startswith("/connexion")
+
+
+@pytest.mark.parametrize("change", ["user_id = :chief", "expires_at = expires_at + interval '1 hour'", "seal = NULL"])
+async def test_who_writes_into_the_database_makes_no_invitation(console: RunningConsole, change: str) -> None:
+    """An invitation that was sent to oneself does not become another's, nor one that lasts."""
+    users, now = console.users, console.wall.now()
+    await console.user("Alix", "administrator")
+    await console.user("Claire")
+    store = Administration(console.database, console.accounts)
+    made = await store.reset_password(users["Alix"], users["Claire"].id, "link", now)
+    assert (await console.accounts.invited(made.secret, now)) == users["Claire"]
+    await console.execute(
+        f"UPDATE login_links SET {change}", **({"chief": users["Alix"].id} if ":chief" in change else {})
+    )
+    assert await console.accounts.invited(made.secret, now) is None
+    with pytest.raises(AccountError):
+        await console.accounts.accept(made.secret, "girafe tambour lundi", now)
+
+
+async def test_sessions_and_invitations_outlive_a_new_key_while_the_old_one_is_told(console: RunningConsole) -> None:
+    user, now = await console.user("Claire"), console.wall.now()
+    token = await console.accounts.sessions.begin(user, now)
+    link = await console.accounts.login_link(user.id, now)
+    turning, turned = (Accounts(console.database, *keys) for keys in (("new", KEY), ("new",)))
+    assert await turned.sessions.of_token(token, now) is None
+    assert await turned.use_login_link(link, now) is None
+    session = await turning.sessions.of_token(token, now)
+    assert session is not None
+    assert await turning.use_login_link(link, now) == user
+    renewed = await turning.sessions.renew(session.id)
+    assert await turned.sessions.of_token(renewed, now) is not None
 
 
 @pytest.mark.parametrize("secure", [True, False])

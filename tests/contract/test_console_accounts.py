@@ -177,6 +177,48 @@ async def test_an_agent_may_have_one_replace_it_and_go_without(
         assert (await again.log_in("Claire", second_factor=True)).headers["Location"] == "/file"
 
 
+async def test_a_secret_that_is_set_up_ends_with_time_session_and_password(
+    console: RunningConsole, alix: Browser, someone: Browser, wall: FrozenClock
+) -> None:
+    await console.user("Denis", "validator")
+
+    async def shown(browser: Browser) -> Answer:
+        return await browser.get("/connexion/second-facteur")
+
+    async def given(browser: Browser, page: Answer) -> Answer:
+        code = code_of(secret_in(page.page), wall)
+        return await browser.post("/connexion/second-facteur", csrf=page.hidden("csrf"), code=code)
+
+    await someone.log_in("Denis", second_factor=True)
+    first = await shown(someone)
+    wall.advance(minutes=9)
+    assert secret_in((await shown(someone)).page) == secret_in(first.page)  # a reload changes nothing
+    wall.advance(minutes=1)
+    late = await given(someone, first)
+    assert late.status == 422
+    assert "n’est plus valable" in late.page
+    assert secret_in(late.page) != secret_in(first.page)
+    # Whoever had the password, and saw a secret in a session of their own, does not know the one that counts.
+    async with Browser(console) as thief:
+        await thief.log_in("Denis", second_factor=True)
+        seen = secret_in((await shown(thief)).page)
+        owner = await shown(someone)
+        assert secret_in(owner.page) != seen
+        assert (await given(thief, await shown(someone))).status in (403, 422)
+    # A new password, and an administrator's reset, leave nothing of it.
+    for reset, fields in (("mot-de-passe", {"acces": "lien"}), ("second-facteur", {})):
+        await someone.log_in("Denis", second_factor=True)
+        await shown(someone)
+        path = f"/comptes/{console.users['Denis'].id}"
+        await act(alix, f"{path}/{reset}", path, **fields)
+        assert (await console.rows("SELECT 1 FROM second_factors WHERE pending IS NOT NULL")) == [], reset
+        await console.execute(
+            "UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE name = 'Alix'), password_temporary = false"
+        )
+    await someone.log_in("Denis", second_factor=True)
+    assert (await given(someone, await shown(someone))).status == 200
+
+
 async def test_whoever_owes_a_factor_cannot_go_without(
     console: RunningConsole, someone: Browser, wall: FrozenClock
 ) -> None:

@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet, OctKey, RSAKey
 
 from bot.console.provider import Provider, ProviderAway, ProviderConfig, ProviderError, ProviderUntrue
 from bot.core.clock import FrozenClock, SystemClock
+from bot.store import throttle
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.fakes.console import PASSWORD, Answer, Browser, RunningConsole, running_console
@@ -171,6 +172,28 @@ async def test_the_answer_counts_once_and_in_the_browser_where_it_began(
     denied = await someone.get(await server.agree(await out(someone), "s-3", "deny"), follow=False)
     assert (denied.status, "refusée ou abandonnée" in denied.page) == (403, True)
     assert await console.rows("SELECT 1 FROM oidc_logins") == []
+
+
+async def test_the_way_to_the_provider_is_limited_and_who_comes_in_does_not_count(
+    console: RunningConsole, someone: Browser, server: OidcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(throttle._LIMITS, "journey", 6)
+    await console.user("Claire")
+    await has_email(console, "Claire", "claire@exemple.fr")
+    await server.user("s-4", email="claire@exemple.fr", email_verified=True)
+    for _ in range(4):
+        assert (await through(someone, server, "s-4")).status == 303
+    assert await console.rows("SELECT 1 FROM login_failures") == []
+    for _ in range(3):
+        await out(someone)
+        assert (await someone.get(BACK + "?state=x&code=y", follow=False)).status == 403
+    kept = await console.rows("SELECT count(*) AS n FROM oidc_logins")
+    for address in ("/connexion/fournisseur", BACK + "?state=x&code=y"):
+        shut = await someone.get(address, follow=False)
+        assert (shut.status, "Trop d’essais manqués" in shut.page) == (429, True)
+        assert 1 <= int(shut.headers["Retry-After"]) <= 901
+    assert await console.rows("SELECT count(*) AS n FROM oidc_logins") == kept
+    assert (await someone.log_in("Claire")).headers["Location"] == "/file"  # the password has its own count
 
 
 async def test_the_provider_s_second_factor_counts_if_the_site_says_so(

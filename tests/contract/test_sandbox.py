@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
@@ -22,7 +21,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 from bot.store.inbox import Inbox, InboxRules
 from tests.conftest import of_part
-from tests.fakes.sandbox import IG, PAGE, RunningSandbox, running_sandbox
+from tests.fakes.sandbox import BEARER, IG, PAGE, RunningSandbox, running_sandbox
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -337,7 +336,7 @@ async def test_the_console_link_works_once_for_the_demo_agent(box: RunningSandbo
                 """)
             )
         ).all()
-    assert {bytes(row.token_hash) for row in rows} == {hashlib.sha256(t.encode()).digest() for t in tokens}
+    assert {bytes(row.token_hash) for row in rows} == {BEARER.mark("link", token) for token in tokens}
     assert {(row.name, row.role) for row in rows} == {("agent.demo", "agent")}
     assert all(timedelta(0) < row.lasts <= timedelta(minutes=10) for row in rows)
 

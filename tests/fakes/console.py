@@ -35,6 +35,7 @@ BACK = "L’agent a terminé. Je suis de nouveau là."
 THUMBS = "Avez-vous été bien renseigné\u202f?"
 TAPS = {"satisfaction:oui": "👍 Oui", "satisfaction:non": "👎 Non"}
 PASSWORD = "une phrase de passe"
+KEY = "secret of the tests"
 PAGE = "1000"
 HALF = ("/connexion/code", "/connexion/second-facteur")  # where a session waits for its second factor
 
@@ -202,7 +203,7 @@ async def running_console(
         codec=codec,
         listener=listener,
         clock=clock,
-        secret_key="secret of the tests",
+        secret_key=KEY,
         secure_cookies=False,
         texts={"utter_agent_arrive": ARRIVES, "utter_assistant_revient": BACK, "utter_satisfaction": THUMBS},
         buttons={"utter_satisfaction": [QuickReply(title, payload) for payload, title in TAPS.items()]},

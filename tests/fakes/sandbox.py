@@ -23,10 +23,12 @@ from bot.meta.signature import HEADER, verify
 from bot.policy.night import Night
 from bot.sandbox.app import Sandbox, SandboxDeps, create_sandbox
 from bot.sandbox.graph import Graph, GraphAccount, GraphServer
+from bot.store.bearer import Bearer
 from bot.store.codec import Codec
 from bot.store.db import Database
 
 PAGE, IG = "104090000000001", "17841400000000001"
+BEARER = Bearer("the sandbox's key")
 SECRET, TOKEN = "secret-of-the-demo", "EAAtoken-of-the-demo"
 
 
@@ -111,6 +113,7 @@ async def running_sandbox(
         console_url=console_url,
         sandbox_url="http://127.0.0.1:8070",
         app_secret=SECRET,
+        bearer=BEARER,
         page_id=PAGE,
         ig_id=IG,
     )

@@ -1,0 +1,26 @@
+"""Accounts: tokens under a keyed hash, secrets that are set up in time, publications that a second person reads."""
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0006"
+SERVES_SINCE = "0004"  # code made for this schema, and newer, may run with the tables as they are here
+
+TOKENS = """
+-- Marks of tokens are keyed hashes now, and a seal binds each to its row. What the version before stored (a plain SHA-256) is found
+-- by nobody any more: who was logged in logs in again, an invitation that was not followed is sent again. It stays until it is
+-- purged, since that version may still serve. To take such rows over would let in whoever writes them.
+ALTER TABLE sessions ADD COLUMN seal bytea;    -- HMAC of mark, user, beginning and method
+ALTER TABLE login_links ADD COLUMN seal bytea; -- HMAC of mark, user, purpose and end
+"""
+
+FACTOR = """
+-- Since when and in which session (sessions.id) a secret waits for its first code. NULL, from before, counts as ended.
+ALTER TABLE second_factors ADD COLUMN pending_at timestamptz, ADD COLUMN pending_session bigint;
+"""
+
+
+def upgrade() -> None:
+    """Create everything."""
+    for section in (TOKENS, FACTOR):
+        op.execute(section)
