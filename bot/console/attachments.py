@@ -25,6 +25,8 @@ _BIGGEST = 2**63 - 1
 SANDBOX = (
     "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 )
+# What a browser asks for, and what it may get: frames and players unfold what they are given, whatever type it is called.
+_FITS = {"image": ("image",), "audio": ("audio", "video"), "video": ("audio", "video")}
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -59,6 +61,8 @@ class AttachmentViews:
         except AttachmentError as error:
             return self._refused(request, error)
         kind = sniff(data, item.type)
+        if kind.family not in _FITS.get(request.headers.get("sec-fetch-dest", ""), (kind.family,)):
+            return text("Cette pièce ne se montre pas dans la page. Téléchargez-la.", 415)
         download = "telecharger" in request.args or not kind.inline
         now = self._site.deps.clock.now()
         await self._store.attachment_seen(

@@ -6,12 +6,12 @@ in the page; everything else, HTML and SVG included, is a file to download.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-HEAD = 64  # bytes that are looked at
-SEGMENTS = 2_000  # of a JPEG before its frame; real ones have a dozen
+from bot.console.attachments_size import pixels
+
+BRANDS = 512  # bytes of a box of brands; browsers take a picture for what any of them says
 PIXELS_AT_MOST = 100_000_000  # a small file may unfold into a picture that takes the browser down
 
 
@@ -77,7 +77,11 @@ def _mpeg(head: bytes) -> Kind | None:
 
 
 def _boxes(head: bytes) -> Kind | None:
-    return _BRANDS.get(head[8:12], _MP4_VIDEO) if head[4:8] == b"ftyp" else None
+    if head[4:8] != b"ftyp":
+        return None
+    brands = head[8 : min(int.from_bytes(head[:4], "big"), BRANDS)]
+    others = {brands[at : at + 4] for at in range(8, len(brands), 4)}
+    return _AVIF if others & {b"avif", b"avis"} else _BRANDS.get(head[8:12], _MP4_VIDEO)
 
 
 def _riff(head: bytes) -> Kind | None:
@@ -93,52 +97,17 @@ _TESTS: tuple[Callable[[bytes], Kind | None], ...] = (_begins, _riff, _boxes, _m
 
 def sniff(data: bytes, said: str = "") -> Kind:
     """What the file is. `said`: Meta's word for the attachment; a voice message comes in the same box as a video."""
-    head = data[:HEAD]
+    head = data[:BRANDS]
     kind = next((found for test in _TESTS if (found := test(head))), FILE)
-    if _pixels(kind, data) > PIXELS_AT_MOST:
+    if not _bearable(kind, data):
         return Kind(FILE.mime, FILE.family, kind.extension)
     return _MP4_AUDIO if kind is _MP4_VIDEO and said == "audio" else kind
 
 
-def _pixels(kind: Kind, data: bytes) -> int:
-    """How many pixels the picture says that it has; 0 where it does not say."""
-    try:
-        width, height = _SIZES.get(kind.extension, _unsaid)(data)
-    except (struct.error, IndexError):
-        return 0
-    return width * height
-
-
-def _unsaid(data: bytes) -> tuple[int, int]:
-    return 0, 0
-
-
-def _png(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", data, 16)
-    return width, height
-
-
-def _gif(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", data, 6)
-    return width, height
-
-
-def _jpeg(data: bytes) -> tuple[int, int]:
-    """From the frame's header: the first SOF marker among the segments."""
-    at = 2
-    for _ in range(SEGMENTS):
-        if data[at] != 0xFF:
-            break
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        if marker == 0xFF:  # filling
-            at += 1
-        else:
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return 0, 0
-
-
-# WebP holds at most 16,383 pixels a side.
-_SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {"png": _png, "gif": _gif, "jpg": _jpeg}
+def _bearable(kind: Kind, data: bytes) -> bool:
+    """Whether a browser may unfold it. A picture that does not say how large it is may be of any size; a film is decoded piece by
+    piece, in bounds of the browser's own, so that one whose size we cannot read is let through."""
+    if kind.family not in ("image", "video"):
+        return True
+    found = pixels(kind.extension, data)
+    return kind.family == "video" if found is None else found <= PIXELS_AT_MOST

@@ -20,7 +20,9 @@ PER_ADDRESS = 30  # one address, whatever the account
 PER_ACCOUNT = 50  # one account from everywhere: beyond, one try every SLOW
 PER_DEVICE = 10  # a browser that this account used before; beyond, it is treated as any other
 PER_CODES = 10  # second factors of one account, from everywhere: whoever gets there knows the password
-PER_JOURNEYS = 300  # one address, to the identity provider and back, until the log-in; a whole service may share it and begin at once
+PER_JOURNEYS = (
+    300  # one address, to the identity provider and back, until the log-in: a whole service may begin at once
+)
 SLOW = timedelta(seconds=10)
 
 _LIMITS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -176,11 +177,74 @@ async def test_one_file_is_fetched_once_for_those_who_ask_together(media: Media)
 # -- what it is -------------------------------------------------------------------------------------------------------
 
 
+_JFIF = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_FTYP = b"\0\0\0\x18ftyp%bmif1miaf%b"
+
+
+def jpeg(width: int, height: int) -> bytes:
+    return _JFIF + b"\xff\xc2\x00\x11\x08" + struct.pack(">HH", height, width)
+
+
+def gif(screen: tuple[int, int], *frames: tuple[int, int]) -> bytes:
+    """A screen, a comment, and frames without a palette."""
+    drawn = b"".join(b"," + struct.pack("<HHHHB", 0, 0, *frame, 0) + b"\x02\x02L\x01\x00" for frame in frames)
+    return b"GIF89a" + struct.pack("<HHB", *screen, 0) + b"\0\0!\xfe\x03abc\0" + drawn + b";"
+
+
+def webp(*chunks: bytes) -> bytes:
+    body = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def lossy(width: int, height: int) -> bytes:
+    return chunk(b"VP8 ", b"\x30\x01\x00\x9d\x01\x2a" + struct.pack("<HH", width, height) + b"\0" * 9)
+
+
+def lossless(width: int, height: int) -> bytes:
+    return chunk(b"VP8L", b"/" + struct.pack("<I", width - 1 | height - 1 << 14) + b"\0" * 4)
+
+
+def canvas(width: int, height: int) -> bytes:
+    return chunk(b"VP8X", b"\2\0\0\0" + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"))
+
+
+def frame(width: int, height: int) -> bytes:
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return chunk(b"ANMF", b"\0" * 6 + sides + b"\0" * 4 + lossy(16, 16))
+
+
+def box(name: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return struct.pack(">I", len(body) + 8) + name + body
+
+
+def ispe(width: int, height: int) -> bytes:
+    return box(b"ispe", b"\0" * 4, struct.pack(">II", width, height))
+
+
+def avif(*properties: bytes, brand: bytes = b"avif", other: bytes = b"avif") -> bytes:
+    meta = box(b"meta", b"\0" * 4, box(b"hdlr", b"\0" * 25), box(b"iprp", box(b"ipco", *properties), box(b"ipma")))
+    return _FTYP % (brand, other) + meta + box(b"mdat", b"\0" * 9)
+
+
+def sequence(width: int, height: int, brand: bytes = b"avis") -> bytes:
+    """A track, whose sample entry says the size."""
+    entry = box(b"av01", b"\0" * 24, struct.pack(">HH", width, height), b"\0" * 50)
+    table = box(b"stbl", box(b"stsd", b"\0" * 7 + b"\1", entry))
+    track = box(b"trak", box(b"tkhd", b"\0" * 84), box(b"mdia", box(b"minf", table)))
+    return _FTYP % (brand, brand) + box(b"moov", track)
+
+
 @pytest.mark.parametrize(
     ("head", "mime"),
     [
-        (b"\xff\xd8\xff\xe0", "image/jpeg"), (png()[:40], "image/png"), (b"GIF89a..", "image/gif"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"), (b"\0\0\0\x20ftypavif", "image/avif"),
+        (jpeg(9, 9), "image/jpeg"), (png()[:40], "image/png"), (gif((9, 9)), "image/gif"),
+        (webp(lossy(9, 9)), "image/webp"), (avif(ispe(9, 9)), "image/avif"),
+        (avif(ispe(9, 9), brand=b"isom"), "image/avif"),
         (b"\0\0\0\x20ftypisom", "video/mp4"), (b"\0\0\0\x20ftypM4A ", "audio/mp4"), (b"\x1aE\xdf\xa3", "video/webm"),
         (wav()[:40], "audio/wav"), (b"OggS\0\2", "audio/ogg"), (b"ID3\4", "audio/mpeg"),
         (b"\xff\xfb\x90\x00", "audio/mpeg"), (b"\xff\xf1\x50\x80", "audio/aac"),
@@ -201,25 +265,48 @@ def test_a_voice_message_in_a_films_box_is_a_sound() -> None:
     assert sniff(b"\0\0\0\x20ftypisom", "audio").mime == "audio/mp4"
 
 
-_JFIF = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-
-
+# Ten thousand a side is as much as a browser is given.
 @pytest.mark.parametrize(
     ("data", "inline"),
     [
         (png()[:16] + b"\x00\x00\xc3\x50" * 2 + png()[24:], False),  # 50,000 a side
         (png()[:16] + b"\x00\x00\x20\x00" * 2 + png()[24:], True),  # 8,192 a side
-        (b"GIF89a" + b"\xff\xff" * 2, False),
-        (_JFIF + b"\xff\xff\xc2\x00\x11\x08\xff\xff\xff\xff", False),
-        (_JFIF + b"\xff\xc0\x00\x11\x08\x0b\xb8\x0f\xa0", True),
-        (_JFIF + b"\xff\xc0\x00", True),  # cut off: the browser shows nothing
-        (_JFIF + b"\xff\xe1\xff\xff", True),
-        (_JFIF + b"\x00", True),
-        (_JFIF + b"\xff" * 100_000, True),
+        (gif((65535, 65535), (9, 9)), False), (gif((9, 9), (9, 9), (10_000, 10_000)), True),
+        (gif((9, 9), (9, 9), (10_000, 10_001)), False),  # a frame that is larger than the screen
+        (gif((9, 9), (9, 9))[:-1], True),  # its end mark is left out
+        (jpeg(65535, 65535), False), (jpeg(4000, 3000), True),
+        (webp(lossy(10_000, 10_000)), True), (webp(lossy(10_001, 10_000)), False),
+        (webp(lossless(10_000, 10_000)), True), (webp(lossless(16_383, 16_383)), False),
+        (webp(canvas(300, 200), lossy(300, 200)), True), (webp(canvas(1 << 24, 1 << 24), lossy(9, 9)), False),
+        (webp(canvas(9, 9), lossless(16_383, 16_383)), False),  # the canvas lies
+        (webp(canvas(9, 9), frame(9, 9), frame(9, 9)), True), (webp(canvas(9, 9), frame(9, 9), frame(1 << 14, 1 << 14)), False),
+        (avif(ispe(10_000, 10_000)), True), (avif(ispe(10_001, 10_000)), False),
+        (avif(ispe(512, 512), ispe(40_000, 40_000), ispe(9, 9)), False),  # a grid: its tiles are small
+        (avif(ispe(40_000, 40_000), brand=b"isom"), False),  # for a browser any brand makes a picture of it
+        (sequence(9, 9), True), (sequence(20_000, 20_000), False),
+        (sequence(3840, 2160, b"isom"), True), (sequence(20_000, 20_000, b"isom"), False),  # a film
     ],
-)
+)  # fmt: skip
 def test_a_picture_that_would_take_the_browser_down_is_a_download(data: bytes, inline: bool) -> None:
     assert sniff(data).inline is inline
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff", _JFIF + b"\xff\xc0\x00", _JFIF + b"\xff\xe1\xff\xff", _JFIF + b"\x00", _JFIF + b"\xff" * 100_000,
+        jpeg(0, 9), png()[:20], b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"GIF89a\x09", gif((0, 0)), gif((9, 9))[:-1] + b"?",
+        b"GIF89a\x09\0\x09\0\0\0\0!\xfe" + b"\1x" * 200_000,  # a long way through small blocks
+        webp(), webp(b"VP8 \xff\xff\xff\xff"), webp(chunk(b"VP8 ", b"\0" * 20)), webp(chunk(b"VP8L", b"\0" * 9)),
+        webp(chunk(b"VP8X", b"\0" * 5)), webp(*[b"JUNK\0\0\0\0"] * 3_000),
+        avif(), avif(ispe(9, 9))[:60], _FTYP % (b"avif", b"avif"), avif(ispe(0, 0)), avif(b"\0\0\0\1ispe"),
+        avif(b"\0\0\0\x08free" * 200_000), _FTYP % (b"avis", b"avis") + b"\0\0\0\1moov" + b"\xff" * 8,
+        _FTYP % (b"avif", b"avif") + b"\0\0\0\0meta" * 100,
+    ],
+    ids=lambda data: f"{len(data)} bytes",
+)  # fmt: skip
+def test_a_picture_that_does_not_say_its_size_is_a_download(data: bytes) -> None:
+    assert not sniff(data).inline
 
 
 # -- what the browser gets, and who saw it ----------------------------------------------------------------------------
@@ -278,6 +365,12 @@ async def test_pieces(console: RunningConsole, claire: Browser, odile: Browser, 
         assert (status, body) == (200, FILES[names[n]][0])
         assert headers["content-type"] == "application/octet-stream"
         assert headers["content-disposition"].startswith("attachment")
+
+    # A picture's frame draws what it is given, whatever its type: a bomb called a file is one still.
+    for n, dest, expected in (
+        (0, "image", 200), (0, "document", 200), (0, "video", 415), (2, "image", 415), (2, "audio", 200), (3, "image", 415),
+    ):  # fmt: skip
+        assert (await get(claire, console, f"{base}/{n}", **{"Sec-Fetch-Dest": dest}))[0] == expected, (n, dest)
 
     sound = wav()
     for asked, first, last in (
