@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 import bot.store
-from bot.app import bound, ports, rights, rotation, several
+from bot.app import bound, ports, rights, rotation, several, validators
 from bot.app.access import reach
 from bot.app.child import ROOT
 from bot.app.launcher import FRENCH, engine_environ, engine_python, recall
@@ -378,7 +378,12 @@ def _database(settings: Settings, report: Report, at: datetime | None) -> list[P
                     folder = data_directory(connection)
                     if folder is not None and not settings.embedded:
                         found += [p for p in disk(settings, [folder]) if p.key == f"disk:{folder}"]
-                found += [*_administrators(connection), *reloads(connection), *_purge(connection, settings, now)]
+                found += [
+                    *_administrators(connection),
+                    *validators.problems(connection),
+                    *reloads(connection),
+                    *_purge(connection, settings, now),
+                ]
                 return [
                     *found,
                     *_server_log(connection),

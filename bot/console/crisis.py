@@ -105,6 +105,7 @@ class CrisisViews:
             error=error,
             draft=draft,
             most=mode.MESSAGE_BYTES,
+            fits=mode.fits,
         )
         return html(page, status)
 

@@ -14,6 +14,8 @@ REASON = "crise"  # of a hand-off: why a message that nobody understood went str
 # Read by a human before any group's reply reaches them; the rest of what is pressing is never in a group at all.
 LOOKED_AT = frozenset({"sensitive", "complaint", "witness"})
 NEVER_GROUPED = frozenset({"emergency", "urgent"})
+# Whom the crisis's message reaches (`notice`): what is asked for before any of them is answered is asked for before all are.
+TOLD = frozenset(category for category, priority in PRIORITY.items() if priority > PRIORITY["sensitive"])
 SUSPECT = 0.25  # confidence from which a grave intent keeps a message out, as at night
 SAME_INTENT = 0.6  # confidence from which an intent says what a message wants
 # Intents that do not say what somebody wants.

@@ -6,7 +6,7 @@ A rule is a sequence of steps, each the level whose agreement is asked for, in o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Optional
@@ -51,6 +51,11 @@ def bar(
 def decidable(role: str, level: Optional[str]) -> Steps:
     """The steps that someone of that role and level may decide."""
     return tuple(step for step in LEVELS if reaches(role, level, step))
+
+
+def highest(rules: Iterable[Sequence[str]]) -> Optional[str]:
+    """The highest level that any of these rules asks for; None when none asks for anybody."""
+    return max((step for steps in rules for step in steps), key=LEVELS.index, default=None)
 
 
 def after(steps: Sequence[str], step: int, role: str, level: Optional[str], amended: bool) -> int:

@@ -137,7 +137,7 @@ class SecondFactors:
         pending = await self._shown_here(user, session_id, now)
         subjects = self._subjects(user)
         await self._brake(subjects, now)
-        step = _step_of(self._open(pending), code, now)
+        step = _step_of(self._open(user, pending), code, now)
         if step is None:
             raise WrongCode(
                 "Ce code ne correspond pas.",

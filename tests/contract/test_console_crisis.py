@@ -102,6 +102,33 @@ async def test_one_writes_another_validates_an_administrator_opens(
     ]
 
 
+async def test_a_message_to_everybody_needs_the_level_that_the_rules_ask_for(
+    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
+) -> None:
+    async def rule(category: str, steps: str) -> None:
+        await console.execute("UPDATE validation_rules SET steps = :s WHERE category = :c", s=steps.split(), c=category)
+
+    await rule("sensitive", "service cabinet")  # whom it never reaches
+    await rule("request", "service")
+    assert await press(claire, "/crise/message", message=MESSAGE) == 303
+    assert "(chef de service, d’après les règles de validation)" in (await claire.get("/crise")).page
+    refused = await alix.post(
+        "/crise/valider", csrf=(await alix.get("/crise")).hidden("csrf"), crise="1"
+    )  # of no level
+    assert (refused.status, "l’accord d’un chef de service" in refused.page) == (409, True)
+    assert "Votre niveau de validation ne suffit pas" in refused.page
+    assert 'action="/crise/valider"' not in refused.page
+    assert await press(denis, "/crise/valider") == 303
+    await rule("witness", "service cabinet")  # meanwhile somebody asks for more
+    assert 'action="/crise/ouvrir"' not in (await alix.get("/crise")).page
+    assert await press(alix, "/crise/ouvrir", crise="1") == 409
+    assert await press(denis, "/crise/valider", crise="1") == 409
+    await console.execute("UPDATE users SET validation_level = 'cabinet' WHERE name = 'Alix'")
+    assert await press(alix, "/crise/valider") == 303
+    assert await press(alix, "/crise/ouvrir") == 303
+    assert "validé par <bdi>Alix</bdi>" in (await denis.get("/crise")).page
+
+
 async def test_who_says_the_same_is_grouped_and_what_is_sensitive_is_read_first(
     console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
 ) -> None:

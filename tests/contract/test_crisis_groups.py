@@ -190,6 +190,20 @@ async def test_a_rule_of_validation_asks_for_the_cabinet(crisis: Crisis) -> None
     await crisis.groups.validate(cabinet, 1, now.isoformat(), now)
 
 
+async def test_a_rule_that_asks_for_more_is_met_without_writing_the_reply_anew(crisis: Crisis) -> None:
+    for person in ("p1", "p2"):
+        await crisis.console.waiting(person, ASKED)
+    await crisis.look()
+    now = crisis.console.clock.now()
+    await crisis.groups.write(crisis.claire, 1, REPLY, now)
+    await crisis.groups.validate(crisis.denis, 1, now.isoformat(), now)
+    await crisis.console.execute("UPDATE validation_rules SET steps = '{cabinet}' WHERE category = 'request'")
+    cabinet = User(crisis.alix.id, "Alix", "administrator", "cabinet")
+    await crisis.groups.validate(cabinet, 1, now.isoformat(), now)
+    page = await crisis.groups.page(crisis.alix, 1)
+    assert (page.group.validated_by, page.group.validated_level) == ("Alix", "cabinet")
+
+
 async def test_what_a_crash_leaves_is_taken_up_and_nobody_is_answered_twice(
     crisis: Crisis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

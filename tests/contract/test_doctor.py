@@ -433,6 +433,40 @@ def test_a_console_without_administrator_is_told(environ: dict[str, str], root: 
     assert told() == []
 
 
+def test_rules_of_validation_that_ask_for_nobody_or_that_nobody_meets_are_told(
+    environ: dict[str, str], root: Path, database_url: str
+) -> None:
+    def told() -> list[tuple[bool, str]]:
+        problems = examine(Settings(environ), NOW, root).problems
+        return [(p.advice, p.what) for p in problems if "validation" in p.remedy or "valid" in p.what]
+
+    def change(statement: str) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(statement)
+
+    assert told() == []  # nobody works here yet
+    users.add(database_url, "Denis", "validator", "mot de passe long")
+    [(advice, what)] = told()
+    assert advice
+    assert "(urgence vitale, urgent, sensible, réclamation, témoignage, demande, remerciements, sans catégorie)" in what
+    change("UPDATE validation_rules SET steps = '{service}' WHERE category <> 'complaint'")
+    change("UPDATE validation_rules SET steps = '{service,cabinet}' WHERE category = 'complaint'")
+    nobody = [
+        "témoignage, demande, remerciements, sans catégorie) : aucun compte actif n’a le niveau « chef de service »",
+        "(réclamation) : aucun compte actif n’a le niveau « cabinet »",
+    ]
+    found = told()
+    assert [advice for advice, _ in found] == [False, False]
+    assert all(part in what for part, (_, what) in zip(nobody, found, strict=True))
+    change("UPDATE users SET validation_level = 'service'")
+    assert [nobody[1] in what for _, what in told()] == [True]
+    change("UPDATE users SET validation_level = 'cabinet'")
+    assert told() == []
+    change("UPDATE users SET disabled_at = now()")
+    users.add(database_url, "Claire", "agent", "mot de passe long")
+    assert len(told()) == 3  # nor could anybody agree to the crisis's message
+
+
 # -- users -------------------------------------------------------------------------------------------------------
 
 

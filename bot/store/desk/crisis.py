@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.policy.rights import Capability
+from bot.policy.crisis import TOLD
+from bot.policy.rights import LEVELS, Capability
+from bot.policy.validation import highest
 from bot.store import audit, crisis, news
 from bot.store.desk import groups
 from bot.store.desk.access import SPOKEN, Desk
@@ -33,6 +35,7 @@ class Crisis:
     written_at: datetime
     validated_by: str | None
     validated_at: datetime | None
+    validated_level: str | None
     opened_by: str | None
     opened_at: datetime | None
     closed_by: str | None
@@ -63,11 +66,12 @@ class Overview:
     told: Told
     last_hour: int  # messages of people
     waiting: int  # hand-offs that are open
+    needs: str | None = None  # the level whose word the message needs, by the rules of validation
 
 
 _CRISES = """
-    SELECT c.id, c.message, c.written_at, c.validated_at, c.opened_at, c.closed_at, c.written_by AS written_by_id,
-        w.name AS written_by, v.name AS validated_by, o.name AS opened_by, x.name AS closed_by
+    SELECT c.id, c.message, c.written_at, c.validated_at, c.validated_level, c.opened_at, c.closed_at,
+        c.written_by AS written_by_id, w.name AS written_by, v.name AS validated_by, o.name AS opened_by, x.name AS closed_by
     FROM crises c JOIN users w ON w.id = c.written_by LEFT JOIN users v ON v.id = c.validated_by
     LEFT JOIN users o ON o.id = c.opened_by LEFT JOIN users x ON x.id = c.closed_by
 """
@@ -97,6 +101,7 @@ class CrisisStore:
                 Told() if current is None else await _told(connection, current.id),
                 await _count(connection, _LAST_HOUR, since=now - HOUR, kinds=list(SPOKEN)),
                 await _count(connection, "SELECT count(*) FROM handoffs WHERE closed_at IS NULL"),
+                await _needs(connection),
             )
 
     async def write(self, user: User, written: str, now: datetime) -> int:
@@ -123,18 +128,27 @@ class CrisisStore:
             return int(number)
 
     async def validate(self, user: User, crisis_id: int, now: datetime) -> None:
-        """Agree to a message that somebody else wrote. Raises NotAllowed, Conflict."""
+        """Agree to a message that somebody else wrote. Raises NotAllowed (one's own message, or a level that the rules of
+        validation ask for is missing), Conflict."""
         _must(user, Capability.VALIDATE)
         async with self._desk.database.begin() as connection:
             await _lock(connection)
             draft = await self._draft(connection, crisis_id)
             if draft.written_by_id == user.id:
                 raise NotAllowed("Vous avez écrit ce message\u00a0: une autre personne le valide.")
-            if draft.validated_at is not None:
+            needs = await _needs(connection)
+            if not fits(user.level, needs):
+                raise NotAllowed(
+                    "Ce message s’adresse à tous, et une règle de validation demande l’accord "
+                    + ("du cabinet." if needs == "cabinet" else "d’un chef de service.")
+                )
+            if draft.validated_at is not None and fits(draft.validated_level, needs):
                 return
             await connection.execute(
-                text("UPDATE crises SET validated_by = :user, validated_at = :now WHERE id = :id"),
-                {"user": user.id, "now": now, "id": crisis_id},
+                text(
+                    "UPDATE crises SET validated_by = :user, validated_at = :now, validated_level = :level WHERE id = :id"
+                ),
+                {"user": user.id, "now": now, "level": user.level, "id": crisis_id},
             )
             await _done(connection, now, user, "crisis_validated", crisis_id)
 
@@ -154,6 +168,11 @@ class CrisisStore:
                 raise Conflict(
                     "Ce message n’est pas encore validé\u00a0: le mode crise n’a pas été ouvert.",
                     "Demandez à une autre personne que son auteur de le valider.",
+                )
+            if not fits(draft.validated_level, await _needs(connection)):
+                raise Conflict(
+                    "Une règle de validation demande maintenant un accord plus élevé\u00a0: le mode crise n’a pas été ouvert.",
+                    "Faites valider ce message de nouveau.",
                 )
             if current is not None:
                 await self._close(connection, user, current.id, now)
@@ -227,6 +246,19 @@ def message(written: str) -> str:
 def _must(user: User, capability: Capability) -> None:
     if not user.may(capability):
         raise NotAllowed()
+
+
+def fits(level: str | None, needs: str | None) -> bool:
+    """Whether the word of somebody of that level is enough where `needs` is asked for."""
+    return needs is None or (level in LEVELS and LEVELS.index(level) >= LEVELS.index(needs))
+
+
+async def _needs(connection: AsyncConnection) -> str | None:
+    """The highest level that the rules ask for, over all whom the message reaches."""
+    rows = await connection.execute(
+        text("SELECT steps FROM validation_rules WHERE category = ANY(:told)"), {"told": sorted(TOLD)}
+    )
+    return highest(row.steps for row in rows)
 
 
 async def _lock(connection: AsyncConnection) -> None:

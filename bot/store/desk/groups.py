@@ -348,7 +348,7 @@ class GroupStore:
                     "Une catégorie de ce groupe demande la validation "
                     + ("du cabinet." if needs == "cabinet" else "d’un chef de service.")
                 )
-            if group.validated_at is not None:
+            if group.validated_at is not None and (needs is None or reaches(user.role, group.validated_level, needs)):
                 return
             await connection.execute(
                 text("""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from bot.policy.validation import RULES, Bar, Pressure, after, asked, bar, decidable, pressure, to_raise
+from bot.policy.validation import RULES, Bar, Pressure, after, asked, bar, decidable, highest, pressure, to_raise
 
 AT = datetime(2026, 1, 15, 11, 0, tzinfo=timezone.utc)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -102,3 +102,10 @@ def test_nobody_who_never_wrote_is_written_to() -> None:
 def test_when_a_draft_is_raised(age: timedelta, raised: timedelta | None, expected: bool) -> None:
     person = AT - age
     assert to_raise(person, None if raised is None else person + raised, AT) is expected
+
+
+def test_the_highest_of_several_rules() -> None:
+    assert highest([]) is None
+    assert highest([(), ()]) is None
+    assert highest([(), ("service",)]) == "service"
+    assert highest([("service", "cabinet"), ("service",)]) == "cabinet"

@@ -19,8 +19,12 @@ FACTOR = """
 ALTER TABLE second_factors ADD COLUMN pending_at timestamptz, ADD COLUMN pending_session bigint;
 """
 
+CRISIS = """
+ALTER TABLE crises ADD COLUMN validated_level text; -- of who agreed; NULL: none, or agreed before it was asked for
+"""
+
 
 def upgrade() -> None:
     """Create everything."""
-    for section in (TOKENS, FACTOR):
+    for section in (TOKENS, FACTOR, CRISIS):
         op.execute(section)
