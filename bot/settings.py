@@ -112,6 +112,10 @@ KNOWN: dict[str, tuple[str | None, str]] = {
         "fbcdn.net,fbsbx.com,cdninstagram.com",
         "hôtes d’où la console ouvre les pièces jointes, par https seulement (les noms au-dessous aussi ; * : tous)",
     ),
+    "PUBLICATION_SECOND": (
+        "oui",
+        "« oui » : une seconde personne relit ce qui change les réponses aux victimes et aux urgences ; « non » : personne",
+    ),
     "RETENTION_EVERYDAY": ("180", "jours de conservation des conversations courantes (docs/rgpd.md)"),
     "RETENTION_COMPLAINTS": ("730", "jours de conservation des conversations avec une réclamation"),
     "RETENTION_SENSITIVE": ("365", "jours de conservation des conversations sensibles, urgentes ou avec un témoignage"),
@@ -710,6 +714,14 @@ class Settings:
                     "ATTACHMENT_HOSTS", f"« {host} » n’est pas un nom d’hôte.", "Exemple : fbcdn.net,fbsbx.com"
                 )
         return hosts
+
+    @property
+    def publication_second(self) -> bool:
+        """Whether a publication that changes what victims and people in danger are told waits for a second person."""
+        value = self.require("PUBLICATION_SECOND")
+        if value not in ("oui", "non"):
+            raise _wrong("PUBLICATION_SECOND", f"« {value} » n’est pas possible.", "Donnez oui ou non.")
+        return value == "oui"
 
     # -- policy --------------------------------------------------------------------------------------------------
 

@@ -527,6 +527,7 @@ async def console(settings: Settings, url: str) -> None:
             var=settings.engines_dir,
             trial=trial,
             retention=settings.retention,
+            second=settings.publication_second,
         )
         try:
             registry = measures.registry()

@@ -45,7 +45,8 @@ def publisher_of(settings: Settings, project: Project, database: Database, clock
     async def comparison(candidate: str) -> Comparison | None:
         return await comparison_of(database, candidate)
 
-    return Publisher(project, Publications(database), comparison, settings.engines_dir, clock=clock)
+    second = settings.publication_second
+    return Publisher(project, Publications(database), comparison, settings.engines_dir, clock=clock, second=second)
 
 
 def measure(

@@ -104,6 +104,10 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "model_published": "modèle publié",
             "model_rolled_back": "retour à un modèle d’avant",
             "gate_overridden": "contrôle outrepassé avant publication",
+            "publication_proposed": "publication soumise à une seconde personne",
+            "publication_approved": "publication approuvée par une seconde personne",
+            "publication_refused": "publication refusée par une seconde personne",
+            "publication_withdrawn": "publication retirée avant sa relecture",
         },
     ),
     "reglages": (

@@ -42,6 +42,7 @@ class ConsoleDeps:
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
     `older_key`: the SECRET_KEY before this one, during its rotation: what was signed with it stays good.
     `retention`: how long each class is kept, as the page shows it.
+    `second`: whether a second person reads publications that change what victims and people in danger are told.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
 
@@ -71,3 +72,4 @@ class ConsoleDeps:
     engine_ready: Callable[[], Awaitable[bool]] | None = None
     engine_notice: timedelta = timedelta(seconds=60)  # a restart takes half of it, and nobody needs to hear of that
     older_key: str = field(default="", repr=False)
+    second: bool = True

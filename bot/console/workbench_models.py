@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from sanic.response import html, redirect
 
 from bot.console import workbench_models_words as says
 from bot.console.door import LIVE_HEADER
-from bot.console.forms import field
+from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
 from bot.console.workbench_pseudonyms import KINDS, Personal, confirmed, still_personal
 from bot.core.errors import Explained
 from bot.policy.rights import Capability
+from bot.store.workbench.proposals import Proposal, Proposals
 from bot.store.workbench.publications import (
     MESSAGE_AT_MOST,
     PUBLISH,
@@ -31,10 +32,11 @@ from bot.store.workbench.publications import (
     Publications,
 )
 from bot.store.workbench.runs import Runs
-from bot.trainer import engines, yardstick
+from bot.trainer import engines, grave, yardstick
 from bot.trainer.candidates import Card, Model, candidates, current
 from bot.trainer.comparison import Comparison
 from bot.trainer.gate import Verdict
+from bot.trainer.grave import Touch
 from bot.trainer.project import Project
 from bot.trainer.pseudonyms import Replacement
 from bot.trainer.publishing import AGAIN, BASELINE, judged, shares, since
@@ -44,12 +46,15 @@ SHOWN = 5  # candidates
 
 
 def routes(site: Site) -> Blueprint:
-    """The page and its three buttons."""
+    """The page and its buttons."""
     views, topic = ModelViews(site), Topic("workbench-models")
     topic.page(PATH, views.show, Capability.SEE_WORKBENCH, "show")
     topic.form(f"{PATH}/<name:str>/publier", views.publish, Capability.PUBLISH, "publish")
     topic.form(f"{PATH}/<name:str>/passer-outre", views.override, Capability.OVERRIDE_GATE, "override")
     topic.form(f"{PATH}/<name:str>/revenir", views.back, Capability.PUBLISH, "back")
+    topic.form(f"{PATH}/relecture/approuver", views.approve, Capability.PUBLISH, "approve")
+    topic.form(f"{PATH}/relecture/refuser", views.refuse, Capability.PUBLISH, "refuse")
+    topic.form(f"{PATH}/relecture/retirer", views.withdraw, Capability.PUBLISH, "withdraw")
     return topic.blueprint
 
 
@@ -89,6 +94,18 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Second:
+    """A publication that waits for a second person. `touches`: what it changes; `seen`: a name of that, as the page showed it;
+    `readers`: how many others may agree; `stale`: another model serves by now."""
+
+    proposal: Proposal
+    touches: tuple[Touch, ...]
+    seen: str
+    readers: int
+    stale: bool
+
+
+@dataclass(frozen=True)
 class Typed:
     """What somebody typed to publish a candidate, which stands there again when it is refused. `reason`: None where the gate is
     open; `left`: what of it looks personal; `said`: what they say is not."""
@@ -98,6 +115,7 @@ class Typed:
     reason: str | None = None
     left: Sequence[Replacement] = ()
     said: frozenset[str] = frozenset()
+    refuses: bool = False  # it is why somebody else's publication is refused
 
 
 class ModelViews:
@@ -107,6 +125,7 @@ class ModelViews:
         self._site = site
         self._deps = site.deps
         self._store = Publications(site.deps.database)
+        self._proposals = Proposals(site.deps.database)
         self._runs = Runs(site.deps.database)
         self._judged: dict[tuple[int, str, int, str], tuple[Verdict, Mapping[str, Mapping[str, float | None]]]] = {}
 
@@ -161,14 +180,87 @@ class ModelViews:
         assert found is not None
         reason = "" if found.open else typed.reason or ""
         asked = Asked(PUBLISH, typed.hash, now_serving, typed.message, reason, found.to_json(), figures)
-        return await self._ask(request, asked, typed)
+        touched = await self._touched(now_serving, known) if self._deps.second else ()
+        return await self._ask(request, asked, typed, touched)
 
-    async def _ask(self, request: Request, asked: Asked, typed: Typed | None = None) -> HTTPResponse:
+    async def _ask(
+        self, request: Request, asked: Asked, typed: Typed | None = None, touched: tuple[Touch, ...] = ()
+    ) -> HTTPResponse:
+        now, user = self._deps.clock.now(), request.ctx.user
         try:
-            await self._store.ask(self._deps.clock.now(), request.ctx.user, asked)
+            if touched:
+                await self._proposals.propose(now, user, asked, [one.name for one in touched])
+            else:
+                await self._store.ask(now, user, asked)
         except PublicationError as error:
             return await self._page(request, 409, error, typed)
         return redirect(PATH, status=303)
+
+    # -- a second person -------------------------------------------------------------------------------------------
+
+    async def approve(self, request: Request) -> HTTPResponse:
+        """Agree to what the page showed: the publication begins."""
+        waits = await self._second()
+        if waits is None or waits.proposal.id != whole(field(request, "demande"), 0):
+            return await self._page(request, 409, _GONE)
+        if waits.stale:
+            return await self._page(request, 409, _STALE)
+        if waits.seen != field(request, "vu"):
+            return await self._page(
+                request, 409, _Wrong("Ce qui change n’est plus ce que vous avez lu.", "Relisez-le, puis décidez.")
+            )
+        found, _ = await self._judge(waits.proposal.model, waits.proposal.previous)
+        if error := _shut(found, Typed(waits.proposal.model, waits.proposal.message, waits.proposal.reason)):
+            return await self._page(request, 409, error)
+        return await self._decide(
+            request, self._proposals.approve(self._deps.clock.now(), request.ctx.user, waits.proposal.id)
+        )
+
+    async def refuse(self, request: Request) -> HTTPResponse:
+        """Say no, and why."""
+        word, number = " ".join(field(request, "motif").split()), whole(field(request, "demande"), 0)
+        waits = await self._proposals.open()
+        if waits is None or waits.id != number:
+            return await self._page(request, 409, _GONE)
+        typed = Typed(waits.model, "", word, said=confirmed(request), refuses=True)
+        if not word or len(word) > REASON_AT_MOST:
+            what = "Ce motif est trop long." if word else "Le motif manque."
+            remedy = f"Dites en {says.number(REASON_AT_MOST)} caractères au plus ce qu’il faut changer."
+            return await self._page(request, 422, _Wrong(what, remedy), typed)
+        if left := await still_personal(request, word):
+            return await self._page(request, 422, Personal(left), replace(typed, left=left))
+        return await self._decide(
+            request, self._proposals.refuse(self._deps.clock.now(), request.ctx.user, number, word), typed
+        )
+
+    async def withdraw(self, request: Request) -> HTTPResponse:
+        """Take one's own wish back."""
+        number = whole(field(request, "demande"), 0)
+        return await self._decide(request, self._proposals.withdraw(self._deps.clock.now(), request.ctx.user, number))
+
+    async def _decide(self, request: Request, decision: Awaitable[object], typed: Typed | None = None) -> HTTPResponse:
+        try:
+            await decision
+        except PublicationError as error:
+            return await self._page(request, 409, error, typed)
+        return redirect(PATH, status=303)
+
+    async def _touched(self, serving: str, candidate: Path) -> tuple[Touch, ...]:
+        project = self._project()
+        return await asyncio.to_thread(grave.touches, project, project.root / "models", serving, candidate)
+
+    async def _second(self) -> Second | None:
+        """What waits, with what it changes; empty where its candidate has gone."""
+        proposal = await self._proposals.open()
+        if proposal is None:
+            return None
+        root = self._project().root
+        serving = await asyncio.to_thread(current, root, self._deps.var)
+        archive = await asyncio.to_thread(_archive, root / "models" / "candidates", proposal.model)
+        stale = archive is None or serving is None or serving.hash != proposal.previous
+        touched = () if archive is None or stale else await self._touched(proposal.previous, archive)
+        readers = await self._proposals.readers(proposal.user_id)
+        return Second(proposal, touched, grave.digest(touched), readers, stale)
 
     # -- showing -------------------------------------------------------------------------------------------------
 
@@ -193,6 +285,8 @@ class ModelViews:
         values["next"] = await asyncio.to_thread(_next, root, serving) if values["open"] is None else ""
         values["candidates"] = await self._candidates(root, values["serving"])
         values["last"] = await self._store.last()
+        values["second"], values["decided"] = await self._second(), await self._proposals.last()
+        values["differing"] = says.differing
         values["reloads"] = await self._store.reloads()
         values["launcher"], values["held"] = await asyncio.to_thread(_engines, self._deps.var)
         values["message_at_most"], values["reason_at_most"] = MESSAGE_AT_MOST, REASON_AT_MOST
@@ -236,6 +330,13 @@ class ModelViews:
 
 class _Wrong(Explained):
     """What was typed cannot be used."""
+
+
+_GONE = _Wrong("Cette demande n’attend plus : rien n’a changé.", "Regardez ci-dessous ce qu’il en est.")
+_STALE = _Wrong(
+    "Le modèle en service n’est plus celui auquel ce candidat a été comparé.",
+    "Retirez la demande, puis lancez un nouvel essai.",
+)
 
 
 def _wrong(typed: Typed) -> Explained | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, datetime
 
 from bot.console.workbench_trainings_words import NB, number, share, typeset
 from bot.store.workbench.publications import Publication
 from bot.trainer.comparison import EMERGENCY, INTENTS
+from bot.trainer.grave import Touch
 
 __all__ = ["NB", "number", "share", "typeset"]
 
@@ -46,3 +48,33 @@ def counted(n: int, one: str, many: str) -> str:
 def moment(seconds: float) -> datetime:
     """A moment that is told in seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+KINDS = {
+    "reply": "Réponse",
+    "lexicon": "Lexique des urgences",
+    "precision": "Réponse plus précise",
+    "rule": "Réponse à l’intention",
+    "unreadable": "Fichier qui ne se lit pas",
+}
+
+
+def differing(touch: Touch) -> list[tuple[str, str]]:
+    """What changes, line by line: (« - » went, « + » came, «   » stays; the line)."""
+    if touch.kind == "lexicon":
+        return [(line[:1], line[1:]) for line in touch.after.split("\n")]
+    before, after = (text.split("\n") if text else [] for text in (touch.before, touch.after))
+    return [(line[:1], line[2:]) for line in difflib.ndiff(before, after) if line[:1] != "?"]
+
+
+def waiting_for(readers: int, mine: bool) -> str:
+    """Who may read it, for its author or for the others."""
+    if not readers:
+        return (
+            "Aucun autre compte actif ne peut publier : demandez à un administrateur de créer celui d’un second formateur, ou de "
+            "relire lui-même. Une équipe d’une seule personne peut s’en passer par un réglage "
+            "(PLANTON_PUBLICATION_SECOND=non), qui relève de l’exploitant."
+        )
+    if mine:
+        return "Demandez à un autre formateur, ou à un administrateur, d’ouvrir cette page : vous ne l’approuvez pas vous-même."
+    return "Lisez chaque changement comme une personne en danger le lirait, puis décidez."

@@ -68,6 +68,7 @@ WITHOUT_PERSON: Mapping[str, str] = {
     "oidc_identities": "accounts of the console",
     "oidc_logins": "accounts of the console",
     "page_tokens": "our pages; which token Meta takes, never the token",
+    "proposals": "models",
     "publications": "models",
     "reading_days": "counts",
     "reading_days_until": "counts",

@@ -24,7 +24,7 @@ from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Explained
 from bot.store.faults import passes
 from bot.store.workbench.publications import PUBLISH, Publication, Publications
-from bot.trainer import conduct, engines, gate, record, yardstick
+from bot.trainer import conduct, engines, gate, grave, record, yardstick
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
 from bot.trainer.comparison import Comparison, Figures
 from bot.trainer.errors import BadFile, Changed, TrainerError
@@ -98,6 +98,9 @@ class Publisher:
     fingerprint: Callable[[Project], str] = field(default_factory=lambda: fingerprint)
     patience: float = SWITCH
     pause: float = 1.0
+    second: bool = (
+        True  # what victims and people in danger are told is read by a second person (`bot/trainer/grave.py`)
+    )
     _stopped: dict[int, _Why] = field(default_factory=dict)  # why those stopped that are not settled yet
     _tried: dict[int, int] = field(default_factory=dict)
 
@@ -225,6 +228,7 @@ class _Run:
         if not candidate.archive.is_file():
             raise Refused("Ce candidat n’est plus là.", "Lancez un nouvel essai.")
         await self._gate()
+        await self._second_person(candidate)
         await self._step("record")
         commit = await asyncio.to_thread(self._record)
         await self._store.step(self._publication.id, "engines", commit_id=commit)
@@ -245,6 +249,17 @@ class _Run:
             return
         remedy = AGAIN if verdict.stale else "Corrigez les exemples, puis refaites un essai."
         raise Refused(" ".join(reason.what for reason in verdict.reasons), remedy)
+
+    async def _second_person(self, candidate: Model) -> None:
+        """Asked again here, whoever wrote the wish down."""
+        if not self._it.second or await self._store.seconded(self._publication.id):
+            return
+        touched = await asyncio.to_thread(grave.touches, self._project, self._models, self._previous, candidate.archive)
+        if touched:
+            raise Refused(
+                "Cette publication change ce qui est répondu aux victimes ou aux urgences, et personne d’autre ne l’a relue.",
+                "Demandez-la de nouveau dans « Modèles » : une seconde personne l’y relit.",
+            )
 
     def _record(self) -> str:
         candidate = self._models / CANDIDATES / f"{self._publication.model}{SUFFIX}"

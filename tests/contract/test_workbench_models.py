@@ -116,6 +116,78 @@ async def test_a_candidate_that_passes_is_published(trainer: Browser, world: Wor
     assert "model_published" in actions
 
 
+async def test_what_victims_are_told_waits_for_a_second_person(
+    trainer: Browser, world: World, console: RunningConsole
+) -> None:
+    world.reword("le 119 les enfants.", "le 118 les enfants.")
+    wrong = await world.candidate()
+    assert (await press(trainer, wrong, "publier", message="Numéros relus")).status == 303
+    assert await console.rows("SELECT 1 FROM publications") == []
+    page = await trainer.get(PATH)
+    said = text(page)
+    assert "Attend une seconde personne" in said
+    assert "Aucun autre compte actif ne peut publier" in said
+    assert "<del>" in page.page
+    assert "le 118 les enfants." in page.page
+    assert 'data-testid="models-approve"' not in page.page
+    waits = {"demande": page.hidden("demande")}
+    assert (await press(trainer, "relecture", "approuver", **waits, vu="x")).status == 409
+    assert (await press(trainer, "relecture", "refuser", **waits, motif="Non")).status == 409
+    async with await inside(console, world, "Malo", "trainer") as malo:
+        page = await malo.get(PATH)
+        assert "Réponse utter_violences_sexuelles" in text(page)
+        assert 'data-testid="models-withdraw"' not in page.page
+        assert (await press(malo, "relecture", "retirer", **waits)).status == 409
+        assert (await press(malo, "relecture", "refuser", **waits, motif=" ")).status == 422
+        personal = await press(malo, "relecture", "refuser", **waits, motif="Voyez avec Léa Morel au 06 12 34 56 78.")
+        assert (personal.status, "06 12 34 56 78" in personal.page) == (422, True)
+        assert (
+            await press(malo, "relecture", "refuser", **waits, motif="L’enfance en danger, c’est le 119.")
+        ).status == 303
+        assert (await press(malo, "relecture", "refuser", **waits, motif="Encore")).status == 409
+    said = text(await trainer.get(PATH))
+    assert "refusée par Malo" in said
+    assert "c’est le 119." in said
+    # What is right now is read by an administrator, and begins with the agreement.
+    world.reword("le 118 les enfants.", "le 119 les enfants et les adolescents.")
+    right = await world.candidate()
+    assert (await press(trainer, right, "publier", message="Le 119 se lit mieux")).status == 303
+    async with await inside(console, world, "Alix", "administrator") as alix:
+        page = await alix.get(PATH)
+        seen = {"demande": page.hidden("demande"), "vu": page.hidden("vu")}
+        assert (await press(alix, "relecture", "approuver", **{**seen, "vu": "0" * 16})).status == 409
+        assert (await press(alix, "relecture", "approuver", **{**seen, "demande": waits["demande"]})).status == 409
+        assert (await press(alix, "relecture", "approuver", **seen)).status == 303
+        assert "Publication en cours" in text(await alix.get(PATH))
+        assert await world.publisher.work()
+        assert f"Modèle {right} publié par Inès" in text(await alix.get(PATH))
+        assert (await press(trainer, world.first, "revenir")).status == 303  # a return waits for nobody
+    assert await world.publisher.work()
+    assert world.serving == world.first
+    told = [row.action for row in await console.rows("SELECT action FROM audit ORDER BY id") if "publi" in row.action]
+    assert told == [
+        "publication_proposed", "publication_refused", "publication_proposed", "publication_approved", "model_published",
+    ]  # fmt: skip
+
+
+async def test_an_agreement_is_to_what_serves_now(trainer: Browser, world: World, console: RunningConsole) -> None:
+    plain = await world.candidate()
+    world.reword("le 119 les enfants.", "le 119 les enfants et les adolescents.")
+    grave = await world.candidate()
+    assert (await press(trainer, grave, "publier", message="Le 119")).status == 303
+    world.project.git("stash", "--quiet", "--", "domain.yml")
+    assert (await press(trainer, plain, "publier", message="Vélos volés")).status == 303  # nothing else is held up
+    assert await world.publisher.work()
+    assert world.serving == plain
+    async with await inside(console, world, "Alix", "administrator") as alix:
+        page = await alix.get(PATH)
+        assert "ne peut plus être approuvée" in text(page)
+        waits = {"demande": page.hidden("demande"), "vu": "0" * 16}
+        assert (await press(alix, "relecture", "approuver", **waits)).status == 409
+        assert (await press(alix, "relecture", "retirer", **waits)).status == 303
+    assert "Attend une seconde personne" not in text(await trainer.get(PATH))
+
+
 async def test_the_gates_reasons_stand_there_and_nobody_gets_past_them(
     trainer: Browser, world: World, console: RunningConsole
 ) -> None:

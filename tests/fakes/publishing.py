@@ -106,6 +106,7 @@ class World:
         self.models = project.root / "models"
         self.publications = Publications(of_part(database, "trainer"))
         self.user: User | None = None
+        self.alone = False  # the site does without a second person
         self._minutes = 0
         self.first = self._model(self.models, fingerprint(project))
 
@@ -122,7 +123,16 @@ class World:
         async def compared(candidate: str) -> Comparison | None:
             return await comparison_of(self.database, candidate)
 
-        return Publisher(self.project, self.publications, compared, self.var, self.clock, patience=20, pause=0.001)
+        return Publisher(
+            self.project,
+            self.publications,
+            compared,
+            self.var,
+            self.clock,
+            patience=20,
+            pause=0.001,
+            second=not self.alone,
+        )
 
     def _model(self, folder: Path, name: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +150,12 @@ class World:
         nlu = self.project.read("data/nlu.yml")
         assert head in nlu
         self.project.write("data/nlu.yml", nlu.replace(head, f"{head}      - {example}\n", 1))
+
+    def reword(self, old: str, new: str, file: str = "domain.yml") -> None:
+        """Somebody changes the words of a file."""
+        text = self.project.read(file)
+        assert old in text
+        self.project.write(file, text.replace(old, new, 1))
 
     async def candidate(self, missed: bool = False, fallen: bool = False) -> str:
         """A training of the files as they stand, compared to the model in service."""

@@ -16,8 +16,9 @@ from sqlalchemy.exc import OperationalError
 from bot.core.clock import FrozenClock
 from bot.store.accounts import Accounts
 from bot.store.db import Database
-from bot.store.workbench.publications import PublicationError, reloaded
-from bot.trainer import engines, publishing
+from bot.store.workbench.proposals import Proposals
+from bot.store.workbench.publications import PUBLISH, Asked, PublicationError, reloaded
+from bot.trainer import engines, grave, publishing
 from bot.trainer.candidates import CANDIDATES, SUFFIX
 from bot.trainer.project import Project
 from tests.fakes.project import copied
@@ -75,6 +76,93 @@ async def test_a_publication_records_moves_and_hands_over(world: World, launcher
     async with database.begin() as connection:
         lines = (await connection.exec_driver_sql("SELECT action, detail->>'model' FROM audit")).all()
     assert ("model_published", candidate) in [tuple(line) for line in lines]
+
+
+DOMAIN = """responses:
+  utter_plainte_comment:
+  - text: |-
+      Allez au commissariat.
+      En danger, appelez le 17.
+    buttons:
+    - title: Autre
+      payload: /autre
+  utter_violences_conjugales:
+  - text: Appelez le 3919.
+  utter_nuit_grave:
+  - text: Un agent vous lira.
+"""
+LEXICON = "# remarque\ndangers:\n- nom: couteau\n"
+PRECISIONS = "precisions:\n- reponse: utter_nuit_grave\n  au_lieu_de: [utter_plainte_comment]\n  mots: [a]\n"
+RULES = "rules:\n- rule: r\n  steps:\n  - intent: violences_conjugales\n  - action: utter_violences_conjugales\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "touched"),
+    [
+        ("domain.yml", "Allez au", "Venez au", []), ("domain.yml", "le 17.", "le 18.", ["utter_plainte_comment"]),
+        ("domain.yml", "\n      En danger, appelez le 17.", "", ["utter_plainte_comment"]),
+        ("domain.yml", "Allez", "Pour un jeune de 17 à 25 ans, allez", []),
+        ("domain.yml", "Allez", "Perdu ? Le 116 000. Allez", ["utter_plainte_comment"]),
+        ("domain.yml", "Appelez le 3919", "Téléphonez au 3919", ["utter_violences_conjugales"]),
+        ("domain.yml", "vous lira", "lira", ["utter_nuit_grave"]),
+        ("domain.yml", "utter_nuit_grave", "utter_autre", ["utter_nuit_grave"]),
+        ("domain.yml", "responses:", "responses: [", ["domain.yml"]),
+        ("data/danger.yml", "remarque", "autre remarque", []), ("data/danger.yml", "couteau", "lame", ["data/danger.yml"]),
+        ("data/precisions.yml", "[a]", "[b]", ["utter_nuit_grave"]), ("data/precisions.yml", "mots", "# une ligne\n  mots", []),
+        ("data/rules.yml", "action: utter_violences_conjugales", "action: utter_plainte_comment", ["violences_conjugales"]),
+        ("data/rules.yml", "rule: r", "rule: s", []),
+    ],
+)  # fmt: skip
+def test_what_victims_and_people_in_danger_are_told_is_noticed(
+    file: str, old: str, new: str, touched: list[str]
+) -> None:
+    before = {
+        "domain.yml": DOMAIN,
+        "data/danger.yml": LEXICON,
+        "data/precisions.yml": PRECISIONS,
+        "data/rules.yml": RULES,
+    }
+    assert old in before[file]
+    after = {**before, file: before[file].replace(old, new, 1)}
+    raw = [{name: text.encode() for name, text in files.items()} for files in (before, after)]
+    found = grave.found(raw[0], raw[1], before["data/rules.yml"], after["data/rules.yml"])
+    assert [one.name for one in found] == touched
+    assert (grave.digest(found) == grave.digest(())) is not touched
+
+
+async def test_whatever_asks_for_it_nothing_grave_serves_that_one_person_alone_has_read(
+    world: World, launcher: Launcher, database: Database
+) -> None:
+    world.reword("le 119 les enfants.", "le 118 les enfants.")
+    candidate = await world.candidate()
+    failed = await world.publish(candidate)  # as a console would that knows nothing of second persons
+    assert failed.state == "failed"
+    assert "personne d’autre ne l’a relue" in failed.failure
+    assert (world.serving, launcher.wished) == (world.first, [])
+    assert world.user is not None
+    second, now, proposals = (
+        await Accounts(database, "secret").add("Malo", "trainer", None),
+        world.clock.now(),
+        Proposals(database),
+    )
+    asked = Asked(PUBLISH, candidate, world.first, "Un numéro")
+    number = await proposals.propose(now, world.user, asked, ["utter_violences_conjugales"])
+    with pytest.raises(PublicationError):
+        await proposals.propose(now, world.user, asked, ["utter_violences_conjugales"])
+    with pytest.raises(PublicationError):
+        await proposals.approve(now, world.user, number)
+    done = await world._done(await proposals.approve(now, second, number))
+    assert (done.state, done.failure, done.author) == ("done", "", "Inès")
+    with pytest.raises(PublicationError):
+        await proposals.approve(now, second, number)
+    assert (await world.back(world.first)).state == "done"  # at once, by whoever sees what is wrong
+    assert "le 119 les enfants." in world.project.read("domain.yml")
+    world.reword("le 119 les enfants.", "le 118 les enfants.")
+    assert world.project.git("diff", "--name-only", "HEAD").split() == ["domain.yml"]
+    again = await world.candidate()
+    assert (await world.publish(again)).state == "failed"  # what was agreed to once is read again
+    world.alone = True
+    assert (await world.publish(again)).state == "done"
 
 
 async def test_files_that_changed_since_the_training_stop_it(world: World, launcher: Launcher) -> None:

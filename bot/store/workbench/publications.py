@@ -102,41 +102,12 @@ class Publications:
     async def ask(self, now: datetime, user: User, asked: Asked) -> int:
         """Keep a wish; its number. Raises PublicationError when another one is under way, or when a shut gate may not be
         overridden by this person."""
-        if asked.reason and not user.may(Capability.OVERRIDE_GATE):
-            raise PublicationError("Seul un administrateur passe outre au contrôle.", "Demandez-lui de publier.")
+        must_be_able(user, asked)
         try:
             async with self._db.begin() as connection:
-                number = await connection.scalar(
-                    text("""
-                        INSERT INTO publications
-                            (kind, model, previous, user_id, author, message, reason, verdict, figures, asked_at)
-                        VALUES (:kind, :model, :previous, :user, :author, :message, :reason, CAST(:verdict AS jsonb),
-                            CAST(:figures AS jsonb), :now) RETURNING id
-                    """),
-                    {
-                        "kind": asked.kind,
-                        "model": asked.model,
-                        "previous": asked.previous,
-                        "user": user.id,
-                        "author": user.name,
-                        "message": asked.message[:MESSAGE_AT_MOST],
-                        "reason": asked.reason[:REASON_AT_MOST],
-                        "verdict": json.dumps(list(asked.verdict)),
-                        "figures": json.dumps(dict(asked.figures)),
-                        "now": now,
-                    },
-                )
-                if asked.reason:
-                    # The reason's words stay in the row: an audit line is for ever, and holds no free text.
-                    intents = [row.get("intent", "") for row in asked.verdict]
-                    await audit.record(connection, now, user.id, "gate_overridden", model=asked.model, intents=intents)
-                await notify(connection, TRAINER)
-                await news.topic(connection, NEWS)
+                return await insert(connection, now, user.id, user.name, asked)
         except IntegrityError:
-            raise PublicationError(
-                "Une publication est déjà en cours.", "Attendez qu’elle se termine, puis recommencez."
-            ) from None
-        return int(number or 0)
+            raise busy() from None
 
     async def take(self, now: datetime) -> Publication | None:
         """The one that waits, which is running from now on."""
@@ -154,6 +125,20 @@ class Publications:
             if row is not None:
                 await news.topic(connection, NEWS)
         return None if row is None else _publication(row)
+
+    async def seconded(self, number: int) -> bool:
+        """Whether somebody else than its author read what it changes, and agreed to this very model in place of that very one."""
+        async with self._db.begin() as connection:
+            return bool(
+                await connection.scalar(
+                    text("""
+                        SELECT EXISTS (SELECT FROM publications b JOIN proposals p ON p.id = b.proposal_id
+                            WHERE b.id = :number AND p.state = 'approved' AND p.decided_by <> p.user_id
+                              AND p.user_id = b.user_id AND p.model = b.model AND p.previous = b.previous)
+                    """),
+                    {"number": number},
+                )
+            )
 
     async def running(self) -> Publication | None:
         """The one that is being done, or that whoever did it left half-done."""
@@ -249,6 +234,52 @@ class Publications:
                 await connection.execute(text(f"SELECT {_COLUMNS} FROM publications WHERE {where}"), values)  # noqa: S608
             ).first()
         return None if row is None else _publication(row)
+
+
+def must_be_able(user: User, asked: Asked) -> None:
+    """Raises PublicationError when a shut gate may not be overridden by this person."""
+    if asked.reason and not user.may(Capability.OVERRIDE_GATE):
+        raise PublicationError("Seul un administrateur passe outre au contrôle.", "Demandez-lui de publier.")
+
+
+def busy() -> PublicationError:
+    """The database knows one open publication at most."""
+    return PublicationError("Une publication est déjà en cours.", "Attendez qu’elle se termine, puis recommencez.")
+
+
+async def insert(
+    connection: AsyncConnection, now: datetime, user_id: int, author: str, asked: Asked, proposal: int | None = None
+) -> int:
+    """A publication that waits to be done; its number. `proposal`: where a second person agreed. Raises IntegrityError when
+    another one is open."""
+    number = await connection.scalar(
+        text("""
+            INSERT INTO publications
+                (kind, model, previous, user_id, author, message, reason, verdict, figures, asked_at, proposal_id)
+            VALUES (:kind, :model, :previous, :user, :author, :message, :reason, CAST(:verdict AS jsonb),
+                CAST(:figures AS jsonb), :now, :proposal) RETURNING id
+        """),
+        {**kept(asked), "kind": asked.kind, "user": user_id, "author": author, "now": now, "proposal": proposal},
+    )
+    if asked.reason:
+        # The reason's words stay in the row: an audit line is for ever, and holds no free text.
+        intents = [row.get("intent", "") for row in asked.verdict]
+        await audit.record(connection, now, user_id, "gate_overridden", model=asked.model, intents=intents)
+    await notify(connection, TRAINER)
+    await news.topic(connection, NEWS)
+    return int(number or 0)
+
+
+def kept(asked: Asked) -> dict[str, Any]:
+    """What of a wish is stored, as columns."""
+    return {
+        "model": asked.model,
+        "previous": asked.previous,
+        "message": asked.message[:MESSAGE_AT_MOST],
+        "reason": asked.reason[:REASON_AT_MOST],
+        "verdict": json.dumps(list(asked.verdict)),
+        "figures": json.dumps(dict(asked.figures)),
+    }
 
 
 async def reloaded(connection: AsyncConnection, role: str, host: str, now: datetime, model: str, fault: str) -> None:

@@ -23,8 +23,33 @@ CRISIS = """
 ALTER TABLE crises ADD COLUMN validated_level text; -- of who agreed; NULL: none, or agreed before it was asked for
 """
 
+PROPOSALS = """
+CREATE TABLE proposals (                    -- publications that a second person reads first (bot/trainer/grave.py)
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model text NOT NULL,                    -- hash of the candidate
+    previous text NOT NULL,                 -- hash of the model in service, which it was held against
+    user_id bigint NOT NULL REFERENCES users,
+    author text NOT NULL,                   -- the account's name, as the commit will bear it
+    message text NOT NULL,
+    reason text NOT NULL DEFAULT '',        -- why an administrator went on although the gate was shut
+    verdict jsonb NOT NULL DEFAULT '[]',
+    figures jsonb NOT NULL DEFAULT '{}',
+    touches text[] NOT NULL,                -- names of replies and files that are not as they were
+    asked_at timestamptz NOT NULL,
+    state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'approved', 'refused', 'withdrawn')),
+    decided_by bigint REFERENCES users,
+    decider text NOT NULL DEFAULT '',
+    decided_at timestamptz,
+    word text NOT NULL DEFAULT '',          -- why it was refused
+    CHECK ((state = 'open') = (decided_by IS NULL)),
+    CHECK (state = 'withdrawn' OR decided_by <> user_id)
+);
+CREATE UNIQUE INDEX proposals_one ON proposals ((true)) WHERE state = 'open';
+ALTER TABLE publications ADD COLUMN proposal_id bigint REFERENCES proposals;
+"""
+
 
 def upgrade() -> None:
     """Create everything."""
-    for section in (TOKENS, FACTOR, CRISIS):
+    for section in (TOKENS, FACTOR, CRISIS, PROPOSALS):
         op.execute(section)
