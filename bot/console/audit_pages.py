@@ -23,7 +23,18 @@ from bot.store.desk.thread import mark, moment
 SYSTEM = "planton"  # in the filter of people
 _BIGGEST = 2**63 - 1
 _FIELDS = ("personne", "action", "conversation", "du", "au")
-HEADER = ("Numéro", "Date et heure", "Personne", "Rôle", "Action", "Code", "Conversation", "Compte concerné", "Détail")
+HEADER = (
+    "Numéro",
+    "Date et heure",
+    "Personne",
+    "Rôle",
+    "Action",
+    "Code",
+    "Conversations",
+    "Compte concerné",
+    "Détail",
+    "Vaut jusqu’à",
+)
 
 
 def routes(site: Site) -> Blueprint:
@@ -103,9 +114,10 @@ class AuditViews:
                     labels.ROLES.get(line.role or "", ""),
                     says.action(line.action),
                     line.action,
-                    line.conversation,
+                    says.conversations(line),
                     line.about,
                     says.detail(line, zone),
+                    end.astimezone(zone) if (end := says.until(line)) else None,
                 )
                 for line in lines
             ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.console import labels, retention_words, search_words, steering_words, words, work_words
+from bot.store.audit import REPEATED, SPAN
 from bot.store.audit_log import Line
 
 NB = "\u00a0"
+MINUTES = SPAN // timedelta(minutes=1)
 
 # Every action that the audit records (`bot.store.audit.ACTIONS`, a test compares):
 # family of the filter → (its words, action → its words).
@@ -19,6 +21,9 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "Consultations",
         {
             "view": "conversation ouverte",
+            "queue_viewed": "file d’attente vue",
+            "drafts_viewed": "liste des réponses à valider vue",
+            "groups_viewed": "liste des groupes vue",
             "attachment_viewed": "pièce jointe ouverte",
             "group_viewed": "groupe ouvert",
             "talk_read": "conversation lue dans l’atelier",
@@ -213,6 +218,7 @@ _KEYS = {
     "operator": "par l’exploitant",
     "origin": "par",
     "outbox": "envoi n°",
+    "page": "dans",
     "people": "personnes",
     "person": "compte cherché n°",
     "previous": "avant",
@@ -257,6 +263,13 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "level": labels.LEVELS,
     "method": {"password": "mot de passe", "link": "lien", "oidc": "fournisseur d’identité"},
     "origin": retention_words.ORIGINS,
+    "page": {
+        "file": "la file",
+        "alertes": "les alertes au-dessus d’une page",
+        "validation": "la page de validation",
+        "reponses-types": "les réponses types proposées",
+        "suggestion": "la réponse suggérée",
+    },
     "priority": {str(number): name for number, name in steering_words.PRIORITIES.items()},
     "reason": {**work_words.CLOSE, **work_words.BLOCK},
     "role": labels.ROLES,
@@ -293,6 +306,16 @@ def action(name: str) -> str:
     """« Conversation ouverte »."""
     words = ACTIONS.get(name, name)
     return words[:1].upper() + words[1:]
+
+
+def conversations(line: Line) -> str:
+    """The numbers of those that the line is about: « 12, 15 », "" when it is about none."""
+    return ", ".join(str(one) for one in ((line.conversation,) if line.conversation else line.conversations))
+
+
+def until(line: Line) -> datetime | None:
+    """Until when the line tells of what was shown again; None for what happened once (docs/decisions/audit.md)."""
+    return line.at + SPAN if line.action in REPEATED else None
 
 
 def who(line: Line) -> str:

@@ -91,7 +91,7 @@ class CrisisViews:
         overview = await self._mode.overview(user, self._deps.clock.now())
         shown = overview.current or (overview.past[0] if overview.past else None)
         skip = whole(request.args.get("suite"), 0)
-        groups, more = await self._groups.groups(user, shown.id, skip) if shown else ([], False)
+        groups, more = await self._groups.groups(user, shown.id, self._deps.clock.now(), skip) if shown else ([], False)
         page = self._renderer.page(
             "crisis/_live.html" if LIVE_HEADER in request.headers else "crisis/page.html",
             user=user,
@@ -166,11 +166,9 @@ class CrisisViews:
         which = which if which in crisis_words.FILTERS else "tous"
         after = whole(request.args.get("apres"), 0)
         try:
-            shown = await self._groups.page(user, number, crisis_words.FILTERS[which][1], after)
+            shown = await self._groups.page(user, number, self._deps.clock.now(), crisis_words.FILTERS[which][1], after)
         except NoSuchGroup as missing:
             raise NotFound(missing.what) from None
-        if not live and request.method == "GET":
-            await self._groups.seen_page(user, number, self._deps.clock.now())
         page = self._renderer.page(
             "crisis/_group_live.html" if live else "crisis/group.html",
             user=user,

@@ -68,16 +68,16 @@ class QueueViews:
         asked = Address(request.args, user, self._deps.zone)
         if LIVE_HEADER in request.headers:
             return html(await self._fragment(user, asked))
-        done = just.done(request)
+        done, now = just.done(request), self._deps.clock.now()
+        queue = await self._store.page(user, asked.wanted, now, asked.after)
+        await self._store.seen(user, queue, now, "file")
         page = self._renderer.page(
             "queue/page.html",
             done=done,
             csrf=request.ctx.csrf,
             choices=await self._store.choices(),
             again="visite" in request.args,
-            **self._values(
-                user, asked, await self._store.page(user, asked.wanted, self._deps.clock.now(), asked.after)
-            ),
+            **self._values(user, asked, queue),
         )
         return just.told(html(page), self._deps.secure_cookies) if done else html(page)
 
@@ -105,6 +105,7 @@ class QueueViews:
         own = user.id if asked.which == MINE else None
         key = asked.wanted, asked.after, tuple(asked.chosen.items()), user.may(Capability.READ), own
         seen = await self._together.ask(key, look)
+        await self._store.seen(user, seen.queue, self._deps.clock.now(), "file")
         mine = seen.held.get(user.id, 0)
         drawn = mine, user.may(Capability.SET_DEADLINES)
         if drawn not in seen.heads:
@@ -114,9 +115,11 @@ class QueueViews:
 
     async def alerts(self, request: Request) -> HTTPResponse:
         """What is late or about to be, for the person at hand: a fragment that any page shows above itself."""
-        pressing = await self._store.pressing(request.ctx.user, self._deps.clock.now())
+        user, now = request.ctx.user, self._deps.clock.now()
+        pressing = await self._store.pressing(user, now)
+        await self._store.seen(user, pressing, now, "alertes")
         page = self._renderer.page(
-            "queue/_alerts.html", user=request.ctx.user, csrf=request.ctx.csrf, pressing=pressing, says=queue_words
+            "queue/_alerts.html", user=user, csrf=request.ctx.csrf, pressing=pressing, says=queue_words
         )
         return html(page)
 

@@ -128,7 +128,7 @@ class ValidationViews:
     ) -> HTTPResponse:
         """`written`, `word`, `form`: what a refused form gives back, and which of the three it was."""
         user, conversation = request.ctx.user, draft.conversation
-        _, thread = await self._threads.thread(user, conversation.id, self._now())
+        _, thread = await self._threads.thread(user, conversation.id, self._now(), page="validation")
         return self._page(
             request,
             template,

@@ -87,6 +87,7 @@ class WritingViews:
             offered.append(
                 {"id": one.id, "shortcut": one.shortcut, "title": one.title, "text": text, "missing": missing}
             )
+        await self._seen(request, number, "reponses-types")
         return json(offered)
 
     async def canned_used(self, request: Request, number: int, canned: int) -> HTTPResponse:
@@ -103,6 +104,7 @@ class WritingViews:
         found = await self._suggestions.of(request.ctx.user, checked(number))
         if found is None:
             return empty(204)
+        await self._seen(request, number, "suggestion")
         self._answers.shown(request.ctx.user.id, number, found.text, self._deps.clock.now())
         from_us = found.source != "assistant"
         return json(
@@ -113,6 +115,11 @@ class WritingViews:
                 "missing": found.missing,
             }
         )
+
+    async def _seen(self, request: Request, number: int, page: str) -> None:
+        """What is offered holds the person's name, or what they said."""
+        now = self._deps.clock.now()
+        await self._site.desk.sightings.record(request.ctx.user.id, "view", now, (number,), page=page)
 
     async def suggestion_used(self, request: Request, number: int) -> HTTPResponse:
         """Record that a suggestion was taken into the composer."""

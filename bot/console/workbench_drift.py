@@ -23,8 +23,8 @@ from bot.policy.intents import DANGER_INTENTS, INTENTS
 from bot.policy.rights import Capability
 from bot.policy.topics import topics
 from bot.store import audit, news
+from bot.store.sightings import Sightings
 from bot.store.workbench.drift import Drift, Understood, Unknown, Week, opened
-from bot.store.workbench.review import VIEW_AGAIN
 from bot.trainer.corpus import Corpus
 from bot.trainer.errors import TrainerError
 from bot.trainer.project import Project
@@ -33,6 +33,7 @@ log = logging.getLogger("planton.console")
 
 DAYS = 28  # of subjects and of new topics
 SHOWN = 15  # new topics
+QUOTED = 6  # messages of each
 EXAMPLES = 5  # further messages of a topic
 PATIENCE = 0.5  # seconds that a page waits for the topics before it comes without them
 REST = 20  # topics that took a second to make are shown so many seconds although messages came since
@@ -91,6 +92,7 @@ class DriftViews:
         self._site = site
         self._deps = site.deps
         self._store = Drift(site.deps.database, site.deps.zone)
+        self._sightings = Sightings(site.deps.database)
         self._found: Found | None = None
         self._making: asyncio.Task[None] | None = None
 
@@ -101,7 +103,14 @@ class DriftViews:
         await self._seen(request, found)
         if LIVE_HEADER in request.headers:
             page = self._site.renderer.page(
-                "workbench/_drift_topics.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN
+                "workbench/_drift_topics.html",
+                user=user,
+                csrf=csrf,
+                says=says,
+                found=found,
+                days=DAYS,
+                shown=SHOWN,
+                quoted=QUOTED,
             )
             return html(page)
         span = str(request.args.get("periode") or "12")
@@ -109,7 +118,8 @@ class DriftViews:
         weeks = await self._store.weeks(now, int(span))
         subjects = await self._subjects(now)
         page = self._site.renderer.page(
-            "workbench/drift.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN, span=span, weeks=weeks,
+            "workbench/drift.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN, quoted=QUOTED,
+            span=span, weeks=weeks,
             charts={measure: _chart(weeks, measure) for measure in says.MEASURES},
             current=weeks[-1], before=weeks[-2], subjects=subjects,
             never=[one for one in subjects if not one.quarter], rare=[one for one in subjects if one.quarter and not one.month],
@@ -129,18 +139,11 @@ class DriftViews:
         return csv_safe.file(f"suivi-{now.astimezone(self._deps.zone).date()}", HEADER, rows)
 
     async def _seen(self, request: Request, found: Found | None) -> None:
-        """Citizens' words were on the screen; a page that refreshes itself is one look."""
-        if found is not None and found.topics:
-            async with self._deps.database.begin() as connection:
-                await audit.record_once(
-                    connection,
-                    self._deps.wall.now(),
-                    VIEW_AGAIN,
-                    request.ctx.user.id,
-                    "drift_viewed",
-                    None,
-                    count=len(found.topics[:SHOWN]),
-                )
+        """Citizens' words are about to be on the screen."""
+        if found is not None:
+            shown = (one.conversation for topic in found.topics[:SHOWN] for one in topic.messages[:QUOTED])
+            user, now = request.ctx.user, self._deps.wall.now()
+            await self._sightings.record(user.id, "drift_viewed", now, shown)
 
     # -- subjects ------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+SPAN = timedelta(minutes=5)  # what a page shows again within that time after a line is told by that line
 
 # Every action there is. The console has French words for each (`audit_words.ACTIONS`, a test compares).
 ACTIONS = frozenset(
@@ -36,6 +39,7 @@ ACTIONS = frozenset(
         "team_archived",
         # conversations
         "view",
+        "queue_viewed",
         "attachment_viewed",
         "take",
         "assign",
@@ -59,6 +63,7 @@ ACTIONS = frozenset(
         "canned_changed",
         "canned_archived",
         # validation
+        "drafts_viewed",
         "submit",
         "confirm",
         "withdraw",
@@ -78,6 +83,7 @@ ACTIONS = frozenset(
         "group_stopped",
         "group_member_removed",
         "group_member_admitted",
+        "groups_viewed",
         "group_viewed",
         # the workbench
         "reading_viewed",
@@ -119,9 +125,24 @@ ACTIONS = frozenset(
     }
 )
 
+# Of what shows words again and again, a line tells for SPAN; every other line of something that happened once.
+REPEATED = frozenset(
+    {
+        "view",
+        "queue_viewed",
+        "attachment_viewed",
+        "drafts_viewed",
+        "groups_viewed",
+        "group_viewed",
+        "reading_viewed",
+        "drift_viewed",
+        "talk_read",
+    }
+)
+
 _INSERT = text("""
-    INSERT INTO audit (at, user_id, action, conversation_id, subject_id, detail)
-    VALUES (:at, :user, :action, :conversation, :subject, CAST(:detail AS jsonb))
+    INSERT INTO audit (at, user_id, action, conversation_id, subject_id, conversations, detail)
+    VALUES (:at, :user, :action, :conversation, :subject, CAST(:seen AS bigint[]), CAST(:detail AS jsonb))
 """)
 
 
@@ -132,9 +153,11 @@ async def record(
     action: str,
     conversation_id: int | None = None,
     subject_id: int | None = None,
+    seen: Sequence[int] = (),
     **detail: Any,
 ) -> None:
-    """One line of the audit. `subject_id`: the account acted upon; `detail`: JSON types, never a citizen's words.
+    """One line of the audit. `subject_id`: the account acted upon; `seen`: conversations of which words were shown
+    in a list; `detail`: JSON types, never a citizen's words.
 
     Raises ValueError for an action that is not in ACTIONS.
     """
@@ -148,6 +171,7 @@ async def record(
             "action": action,
             "conversation": conversation_id,
             "subject": subject_id,
+            "seen": sorted(set(seen)) or None,
             "detail": json.dumps(detail),
         },
     )
@@ -155,32 +179,24 @@ async def record(
 
 _RECENT = text("""
     SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = :action AND conversation_id = :conversation
-        AND at > :after AND at <= :at AND detail @> CAST(:detail AS jsonb))
-""")
-_RECENT_LIST = text("""
-    SELECT EXISTS (SELECT FROM audit WHERE user_id = :user AND action = :action AND conversation_id IS NULL
-        AND at > :after AND at <= :at)
+        AND at > :after AND at <= :at AND detail = CAST(:detail AS jsonb))
 """)
 
 
 async def record_once(
-    connection: AsyncConnection,
-    at: datetime,
-    within: timedelta,
-    user_id: int,
-    action: str,
-    conversation_id: int | None,
-    **detail: Any,
+    connection: AsyncConnection, at: datetime, user_id: int, action: str, conversation_id: int, **detail: Any
 ) -> None:
-    """As `record`, unless the same user did the same to that conversation within that time before.
+    """As `record`, unless the same user did the same to that conversation within SPAN before: that line tells of it.
 
-    Without a conversation a list was looked at: then the details (how much it showed) do not tell one look from another.
+    Lists are told by `bot.store.sightings`.
     """
-    values: dict[str, Any] = {"user": user_id, "action": action, "at": at, "after": at - within}
-    if conversation_id is None:
-        recent = await connection.scalar(_RECENT_LIST, values)
-    else:
-        values |= {"conversation": conversation_id, "detail": json.dumps(detail)}
-        recent = await connection.scalar(_RECENT, values)
-    if not recent:
+    values = {
+        "user": user_id,
+        "action": action,
+        "conversation": conversation_id,
+        "at": at,
+        "after": at - SPAN,
+        "detail": json.dumps(detail),
+    }
+    if not await connection.scalar(_RECENT, values):
         await record(connection, at, user_id, action, conversation_id, **detail)

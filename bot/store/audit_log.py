@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was done. `who` None: the system, or somebody before the door; `about`: the account acted upon."""
+    """One thing that was done, or seen. `who` None: the system, or somebody before the door; `about`: the account acted upon."""
 
     id: int
     at: datetime
@@ -55,6 +55,7 @@ class Line:
     action: str
     conversation: int | None
     about: str | None
+    conversations: tuple[int, ...] = ()  # those that a list showed
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -96,7 +97,7 @@ class AuditLog:
         _must_read(user)
         async with self._database.begin() as connection:
             rows = await _read(connection, wanted, after, size + 1)
-            further = {"further": True} if after else {}
+            further: dict[str, Any] = {"further": True} if after else {}
             await audit.record(connection, now, user.id, "audit_read", **wanted.as_detail(), **further)
         lines = tuple(_line(row) for row in rows[:size])
         return LogPage(lines, Cursor(lines[-1].at, lines[-1].id) if len(rows) > size else None)
@@ -140,12 +141,18 @@ async def _read(connection: AsyncConnection, wanted: Wanted, after: Cursor | Non
     # The page is cut first, so that names are looked up for its lines alone.
     query = f"""
         SELECT p.*, u.name AS who, u.role, s.name AS about FROM (
-            SELECT a.id, a.at, a.user_id, a.action, a.conversation_id, a.subject_id, a.detail FROM audit a
+            SELECT a.id, a.at, a.user_id, a.action, a.conversation_id, a.subject_id, a.conversations, a.detail FROM audit a
             WHERE {where} ORDER BY a.at DESC, a.id DESC LIMIT :limit) p
         LEFT JOIN users u ON u.id = p.user_id LEFT JOIN users s ON s.id = p.subject_id
         ORDER BY p.at DESC, p.id DESC
     """  # noqa: S608
     return (await connection.execute(text(query), {**values, "limit": limit})).all()
+
+
+# Two indexes, each asked for itself: a condition with OR would read the lines one by one, newest first.
+_OF_CONVERSATION = """a.id IN (
+    SELECT id FROM audit WHERE conversation_id = :conversation
+    UNION ALL SELECT id FROM audit WHERE conversations @> ARRAY[CAST(:conversation AS bigint)])"""
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
@@ -154,7 +161,6 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
     values: dict[str, Any] = {}
     given = {
         "a.user_id = :person": wanted.person,
-        "a.conversation_id = :conversation": wanted.conversation,
         "a.at >= :since": wanted.since,
         "a.at < :until": wanted.until,
     }
@@ -162,6 +168,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
         if value is not None:
             conditions.append(condition)
             values[condition.rpartition(":")[2]] = value
+    if wanted.conversation is not None:
+        conditions.append(_OF_CONVERSATION)
+        values["conversation"] = wanted.conversation
     if wanted.system:
         conditions.append("a.user_id IS NULL")
     if len(wanted.actions) == 1:
@@ -174,4 +183,14 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
 
 
 def _line(row: Row[Any]) -> Line:
-    return Line(row.id, row.at, row.who, row.role, row.action, row.conversation_id, row.about, row.detail or {})
+    return Line(
+        row.id,
+        row.at,
+        row.who,
+        row.role,
+        row.action,
+        row.conversation_id,
+        row.about,
+        tuple(row.conversations or ()),
+        row.detail or {},
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -68,7 +69,7 @@ class Deadlines:
                     """),
                     {"within": within, "before": before, "now": now, "by": by.id, "priority": old.priority},
                 )
-                minutes = {
+                minutes: dict[str, Any] = {
                     "within": _minutes(within),
                     "alert_before": _minutes(before),
                     "within_was": _minutes(old.within),

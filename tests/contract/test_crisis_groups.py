@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -40,6 +40,11 @@ class Crisis:
     alix: User
     id: int = 0
 
+    @property
+    def now(self) -> datetime:
+        """The desk's time."""
+        return self.console.clock.now()
+
     async def look(self) -> int:
         """What the keeper does, once; returns how many people joined a group."""
         now = self.console.clock.now()
@@ -59,7 +64,7 @@ class Crisis:
         """A reply is written, validated and let go."""
         now = self.console.clock.now()
         await self.groups.write(self.claire, group, REPLY, now)
-        page = await self.groups.page(self.alix, group)
+        page = await self.groups.page(self.alix, group, self.now)
         assert page.group.reply_at is not None
         await self.groups.validate(self.denis, group, page.group.reply_at.isoformat(), now)
         await self.groups.start(self.alix, group, page.group.counts.latest, now)
@@ -105,7 +110,7 @@ async def test_a_message_takes_the_place_of_the_open_one_and_keeps_its_groups(cr
     assert overview.current is not None
     assert overview.current.message.endswith("Le métro reprend.")
     assert [past.id for past in overview.past] == [crisis.id]
-    assert [group.counts.total for group in (await crisis.groups.groups(crisis.alix, new))[0]] == [2]
+    assert [group.counts.total for group in (await crisis.groups.groups(crisis.alix, new, crisis.now))[0]] == [2]
     await crisis.groups.write(crisis.claire, 1, REPLY, now)
 
 
@@ -125,7 +130,7 @@ async def test_those_who_want_the_same_are_grouped_by_intent(crisis: Crisis) -> 
         if i == 1:
             assert await crisis.look() == 0  # two are no group of an intent
     assert await crisis.look() == 3
-    [group] = (await crisis.groups.groups(crisis.alix, crisis.id))[0]
+    [group] = (await crisis.groups.groups(crisis.alix, crisis.id, crisis.now))[0]
     assert (group.kind, group.intent, group.counts.total) == ("same_intent", "parler_humain", 3)
 
 
@@ -181,7 +186,7 @@ async def test_a_rule_of_validation_asks_for_the_cabinet(crisis: Crisis) -> None
     await crisis.look()
     now = crisis.console.clock.now()
     await crisis.groups.write(crisis.claire, 1, REPLY, now)
-    page = await crisis.groups.page(crisis.denis, 1)
+    page = await crisis.groups.page(crisis.denis, 1, crisis.now)
     assert page.needs == "cabinet"
     head = User(crisis.denis.id, "Denis", "validator", "service")
     cabinet = User(crisis.denis.id, "Denis", "validator", "cabinet")
@@ -230,7 +235,7 @@ async def test_what_a_crash_leaves_is_taken_up_and_nobody_is_answered_twice(
     assert set((await crisis.statuses()).values()) == {("sent", None)}
     for number in numbers:
         assert [words for *_, words in await crisis.console.outgoing(number)] == [REPLY]
-    [group] = (await crisis.groups.groups(crisis.alix, crisis.id))[0]
+    [group] = (await crisis.groups.groups(crisis.alix, crisis.id, crisis.now))[0]
     assert group.state == "done"
 
 

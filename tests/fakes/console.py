@@ -21,7 +21,7 @@ from bot.console.deps import ConsoleDeps
 from bot.core.clock import FrozenClock, SystemClock
 from bot.core.dialogue import QuickReply, Reply
 from bot.core.messages import Attachment, Body, Event, Message, Platform
-from bot.store import handoffs, outbox
+from bot.store import audit, handoffs, outbox
 from bot.store.accounts import Accounts, User
 from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
@@ -177,9 +177,10 @@ class RunningConsole:
         return rows[0]
 
     async def audit(self) -> list[tuple[str, int | None]]:
-        """(action, conversation) in order, views and the fixtures' accounts aside."""
+        """(action, conversation) in order, what was merely seen and the fixtures' accounts aside."""
         rows = await self.rows(
-            "SELECT action, conversation_id FROM audit WHERE action NOT IN ('view', 'user_added') ORDER BY id"
+            "SELECT action, conversation_id FROM audit WHERE NOT action = ANY(:seen) ORDER BY id",
+            seen=[*audit.REPEATED, "user_added"],
         )
         return [(row.action, row.conversation_id) for row in rows]
 

@@ -20,6 +20,7 @@ from bot.store.codec import Codec
 from bot.store.conversations import PROFILE
 from bot.store.db import Database
 from bot.store.desk.errors import Conflict, NoSuchConversation, NotAllowed
+from bot.store.sightings import Sightings
 
 AGENT_PRIORITY = 2  # before the bot's replies; emergencies have their own lane
 
@@ -111,6 +112,7 @@ class Desk:
     ) -> None:
         self.database = database
         self.codec = codec
+        self.sightings = Sightings(database)
         self._texts = texts
         self._buttons = buttons or {}
 

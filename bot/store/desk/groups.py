@@ -76,6 +76,7 @@ class Group:
     intent: str | None
     created_at: datetime
     words: Said | None
+    words_of: int | None  # the conversation that they come from
     reply: str | None
     reply_by: str | None
     reply_by_id: int | None
@@ -139,7 +140,7 @@ class GroupPage:
 
 _GROUP = f"""
     SELECT g.*, r.name AS reply_by_name, v.name AS validated_by_name, s.name AS started_by_name, x.name AS stopped_by_name,
-        e.kind AS sample_kind, e.body AS sample, {places.event("e", "sample_place")},
+        e.kind AS sample_kind, e.body AS sample, {places.event("e", "sample_place")}, e.conversation_id AS sample_of,
         EXISTS (SELECT FROM crises c WHERE c.id = g.crisis_id AND c.opened_at IS NOT NULL AND c.closed_at IS NULL) AS is_current
     FROM message_groups g LEFT JOIN users r ON r.id = g.reply_by LEFT JOIN users v ON v.id = g.validated_by
     LEFT JOIN users s ON s.id = g.started_by LEFT JOIN users x ON x.id = g.stopped_by
@@ -183,8 +184,11 @@ class GroupStore:
 
     # -- what is seen --------------------------------------------------------------------------------------------
 
-    async def groups(self, user: User, crisis_id: int, skip: int = 0) -> tuple[Sequence[Group], bool]:
-        """A page of the groups of a crisis, those with most people waiting first; whether more follow."""
+    async def groups(self, user: User, crisis_id: int, now: datetime, skip: int = 0) -> tuple[Sequence[Group], bool]:
+        """A page of the groups of a crisis, those with most people waiting first; whether more follow.
+
+        That it was shown is recorded, as in `page`.
+        """
         _must(user, Capability.SEE_CRISIS)
         async with self._desk.database.begin() as connection:
             rows = (
@@ -194,7 +198,11 @@ class GroupStore:
                 )
             ).all()
             counts = await _counts(connection, [row.id for row in rows])
-        return [self._group(row, counts) for row in rows[:GROUPS]], len(rows) > GROUPS
+        shown = [self._group(row, counts) for row in rows[:GROUPS]]
+        await self._desk.sightings.record(
+            user.id, "groups_viewed", now, (one.words_of for one in shown if one.words_of), crisis=crisis_id
+        )
+        return shown, len(rows) > GROUPS
 
     async def totals(self, user: User, crisis_id: int) -> Counts:
         """Members of all groups of a crisis by status."""
@@ -210,9 +218,15 @@ class GroupStore:
             return Counts({row.status: row.n for row in rows})
 
     async def page(
-        self, user: User, group_id: int, statuses: Sequence[str] = STATUSES, after: int = 0, size: int = PAGE
+        self,
+        user: User,
+        group_id: int,
+        now: datetime,
+        statuses: Sequence[str] = STATUSES,
+        after: int = 0,
+        size: int = PAGE,
     ) -> GroupPage:
-        """A group with a page of its members. Raises NotAllowed, NoSuchGroup."""
+        """A group with a page of its members; that it was shown is recorded. Raises NotAllowed, NoSuchGroup."""
         _must(user, Capability.SEE_CRISIS)
         async with self._desk.database.begin() as connection:
             group = await self._one(connection, group_id)
@@ -224,6 +238,8 @@ class GroupStore:
             said = await self._said(connection, group_id, [row.conversation_id for row in rows[:size]])
             needs = await _needs(connection, group_id)
         members = tuple(self._member(row, said.get(row.conversation_id, [])) for row in rows[:size])
+        shown = [member.conversation_id for member in members] + ([group.words_of] if group.words_of else [])
+        await self._desk.sightings.record(user.id, "group_viewed", now, shown, group=group_id)
         return GroupPage(group, members, members[-1].conversation_id if len(rows) > size else None, needs)
 
     async def of_conversation(self, user: User, conversation_id: int) -> tuple[int, str, str | None] | None:
@@ -243,11 +259,6 @@ class GroupStore:
                 )
             ).one_or_none()
         return None if row is None else (row.group_id, row.status, row.why)
-
-    async def seen_page(self, user: User, group_id: int, now: datetime) -> None:
-        """Somebody opened the page, which shows citizens' words."""
-        async with self._desk.database.begin() as connection:
-            await audit.record(connection, now, user.id, "group_viewed", group=group_id)
 
     async def _said(self, connection: AsyncConnection, group_id: int, ids: Sequence[int]) -> dict[int, list[Said]]:
         said: dict[int, list[Said]] = {}
@@ -271,6 +282,7 @@ class GroupStore:
             words=None
             if row.sample is None
             else said_of(self._desk.codec, row.sample_kind, row.sample, row.sample_place),
+            words_of=row.sample_of,
             reply=row.reply,
             reply_by=row.reply_by_name,
             reply_by_id=row.reply_by,

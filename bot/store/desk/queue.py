@@ -271,6 +271,16 @@ class QueueStore:
             tuple(self._row(row, user, now, terms) for row in rising),
         )
 
+    async def seen(self, user: User, queue: Queue | Pressing, now: datetime, page: str) -> None:
+        """Record that this user is about to be shown these lines, which may have been read for several at once.
+
+        `page`: file, or alertes. Nothing is recorded of who sees neither names nor words.
+        """
+        if user.may(Capability.READ):
+            rows = (*queue.rows, *queue.rising) if isinstance(queue, Queue) else queue.rows
+            shown = [row.conversation.id for row in rows]
+            await self._desk.sightings.record(user.id, "queue_viewed", now, shown, page=page)
+
     async def held(self, now: datetime) -> Mapping[int, int]:
         """Agent → how many hand-offs they have in hand."""
         async with self._desk.database.begin() as connection:

@@ -202,6 +202,7 @@ class SearchStore:
             await audit.record(
                 connection, now, user.id, "search", results=len(results.found), names=len(results.names),
                 author=filters.author or "tous", further=after is not None,
+                seen=[one.conversation.id for one in (*results.found, *results.names)],
             )  # fmt: skip
         return results
 

@@ -255,13 +255,18 @@ class Submissions:
         self._desk = desk
 
     async def listing(self, user: User, which: str, now: datetime, page: int = 1, size: int = PAGE) -> Listing:
-        """A page of the list: what presses first, then by priority and what is left of the window."""
+        """A page of the list: what presses first, then by priority and what is left of the window.
+
+        That it was shown is recorded.
+        """
         values = {**_values(user, now), "limit": size + 1, "offset": (page - 1) * size}
         clauses = f"WHERE {_WHERE[which]} ORDER BY {_ORDER[which]} LIMIT :limit OFFSET :offset"
         async with self._desk.database.begin() as connection:
             rows = await _rows(connection, self._desk, clauses, values)
             counts = await self._counts(connection, user, now)
-        return Listing(rows[:size], counts, len(rows) > size)
+        shown = rows[:size]
+        await self._desk.sightings.record(user.id, "drafts_viewed", now, (row.conversation.id for row in shown))
+        return Listing(shown, counts, len(rows) > size)
 
     async def counts(self, user: User, now: datetime) -> Counts:
         """How many drafts wait for what."""

@@ -22,7 +22,6 @@ from bot.store.desk.said import UNREADABLE, Said, said_of
 PAGE = 100  # entries that are read at once
 GROWS_TO = 400  # a page that stays open grows with what is said, up to here
 EARLIER = 20  # hand-offs before the present one
-VIEW_AGAIN = timedelta(minutes=5)  # a page that refreshes itself is one look
 
 _SHOWN = (
     "text", "quick_reply", "attachment", "postback", "edit", "unsupported", "empty", "echo", "reaction"
@@ -199,12 +198,16 @@ class ThreadStore:
         self._desk = desk
 
     async def thread(
-        self, user: User, conversation_id: int, now: datetime, part: Part | None = None
+        self, user: User, conversation_id: int, now: datetime, part: Part | None = None, page: str = ""
     ) -> tuple[Conversation, Thread]:
-        """The conversation with a part of its thread; that this user saw it is recorded, once in a while."""
+        """The conversation with a part of its thread; that this user saw it is recorded, once in a while.
+
+        `page`: the one that shows it, where that is not its own.
+        """
         async with self._desk.database.begin() as connection:
             conversation = await self._desk.access(connection, user, conversation_id, Capability.READ)
-            await audit.record_once(connection, now, VIEW_AGAIN, user.id, "view", conversation_id)
+            through = {"page": page} if page else {}
+            await audit.record_once(connection, now, user.id, "view", conversation_id, **through)
             found = await self._rows(connection, conversation_id, part or Part())
             entries = await self._entries(connection, conversation_id, found.rows)
             seen = await last_seen(connection, conversation_id)
@@ -239,7 +242,6 @@ class ThreadStore:
             await audit.record_once(
                 connection,
                 now,
-                VIEW_AGAIN,
                 user.id,
                 "attachment_viewed",
                 conversation_id,

@@ -19,12 +19,12 @@ from bot.store import audit, news
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.desk.errors import Conflict, DeskError, NotAllowed
+from bot.store.sightings import Sightings
 from bot.store.user import User
 from bot.store.workbench.readings import TOPIC, WORDS
 
 PAGE = 25  # groups of a page
 MEMBERS = 50  # messages of a group that are shown beside the first
-VIEW_AGAIN = timedelta(minutes=5)  # within which the same person's looking is recorded once
 UNDO_WITHIN = timedelta(days=7)
 _HIGHEST = 2**63 - 1
 
@@ -205,13 +205,14 @@ class ReviewStore:
     def __init__(self, database: Database, codec: Codec) -> None:
         self._db = database
         self._codec = codec
+        self._sightings = Sightings(database)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     async def page(self, user: User, filters: Filters, page: int, now: datetime) -> list[Group]:
         """One page of groups, what is worth most first; one more than PAGE when another page follows.
 
-        That citizens' words were shown is recorded, once in five minutes.
+        That citizens' words were shown is recorded.
         """
         _must(user, Capability.SEE_WORKBENCH)
         where, values = _where(filters)
@@ -228,8 +229,7 @@ class ReviewStore:
             ).all()
             leads = await self._leads(connection, [row.leader or row.newest for row in found])
             reasons = await self._reasons(connection, [row.group_id for row in found], where, values)
-            if found:
-                await audit.record_once(connection, now, VIEW_AGAIN, user.id, "reading_viewed", None, groups=len(found))
+        await self._sightings.record(user.id, "reading_viewed", now, (one.conversation for one in leads.values()))
         return [
             Group(leads[row.leader or row.newest], row.size, reasons.get(row.group_id, ()))
             for row in found
@@ -304,7 +304,7 @@ class ReviewStore:
         return None if found is None else int(found)
 
     async def open_(self, user: User, event: int, now: datetime) -> Opened:
-        """One message and its group. Raises NoSuchReading. That it was shown is recorded, once in five minutes."""
+        """One message and its group. Raises NoSuchReading. That they were shown is recorded."""
         _must(user, Capability.SEE_WORKBENCH)
         async with self._db.begin() as connection:
             # All of it as it was at one moment: `shown` must not tell of more than the page does.
@@ -341,9 +341,8 @@ class ReviewStore:
                 author,
                 alarm,
             )
-            await audit.record_once(
-                connection, now, VIEW_AGAIN, user.id, "reading_viewed", row.conversation_id, event=event
-            )
+        shown = (one.conversation for one in (opened.reading, *opened.others))
+        await self._sightings.record(user.id, "reading_viewed", now, shown, event=event)
         return opened
 
     async def _reply(self, connection: AsyncConnection, event: int) -> tuple[str, str, str]:

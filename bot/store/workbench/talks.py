@@ -23,7 +23,7 @@ from bot.store.codec import Codec
 from bot.store.conversations import BODY, STATE
 from bot.store.desk.access import Desk
 from bot.store.desk.errors import Conflict, NoSuchConversation, NotAllowed
-from bot.store.desk.thread import VIEW_AGAIN, Entry, Part, ThreadStore
+from bot.store.desk.thread import Entry, Part, ThreadStore
 from bot.store.user import User
 from bot.store.workbench.readings import WORDS
 
@@ -272,7 +272,7 @@ class TalkStore:
             row = await self.access(connection, user, conversation_id)
             at = await connection.scalar(_MOMENT, {"id": conversation_id, "events": [event]}) if event else None
             part = Part(start=at) if at is not None else part
-            await audit.record_once(connection, now, VIEW_AGAIN, user.id, "talk_read", conversation_id)
+            await audit.record_once(connection, now, user.id, "talk_read", conversation_id)
             entries, older, newer = await self._threads.part(connection, conversation_id, part or Part())
             items = await self._items(connection, conversation_id, entries)
         state = self._desk.codec.open_json(row.state, STATE, row.id) if row.state is not None else None
@@ -284,7 +284,7 @@ class TalkStore:
         wanted = set(events)
         async with self._desk.database.begin() as connection:
             await self.access(connection, user, conversation_id)
-            await audit.record_once(connection, now, VIEW_AGAIN, user.id, "talk_read", conversation_id)
+            await audit.record_once(connection, now, user.id, "talk_read", conversation_id)
             since = await connection.scalar(_MOMENT, {"id": conversation_id, "events": sorted(wanted)})
             if since is None:
                 return []
