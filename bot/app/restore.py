@@ -36,7 +36,7 @@ from bot.app.sealing import Opening
 from bot.core.errors import SettingsError, SetupError
 from bot.core.system_errors import reason
 from bot.settings import Settings
-from bot.store import erased, facts, places, readable
+from bot.store import erased, facts, places, readable, reindex
 from bot.store.clients import Clients, clients
 from bot.store.codec import Codec
 from bot.store.db import MIGRATION_LOCK, Database, schemas
@@ -454,7 +454,13 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
             Purge(database, codec, settings.retention, (RollUp(database), Drift(database, settings.zone)), share=0), now
         )
         async with database.begin() as connection:
+            again = await reindex.restart(connection)
             await facts.drop(connection, facts.RESTORING)
+        if again:
+            say(
+                "l’index de la recherche n’est pas dans une sauvegarde : planton run le reconstruit, les messages récents d’abord. "
+                "La page de recherche dit où il en est."
+            )
         if closed:
             say(closed)
     finally:

@@ -486,9 +486,9 @@ class Stories:
 
     def _document(self, kind: str, ref: int, conversation: int, at: datetime, author: str, said: str) -> dict[str, Any]:
         """A row of the index, as `search.tokens` would make it; sentences come again, so their words are kept."""
-        found = self._tokens(said, kind == search.NAME)
+        found = self._tokens(said, kind == search.NAME, search.PURPOSES[author])
         tokens = search.literal([*found, *search.facets(at, author)]) if found else ""
         return {"kind": kind, "ref": ref, "conversation_id": conversation, "at": at, "tokens": tokens}
 
-    def _stems(self, said: str, whole: bool) -> tuple[int, ...]:
-        return tuple(search.fingerprint(self._codec, stem) for stem in sorted(terms.stems(said, whole)))
+    def _stems(self, said: str, whole: bool, purpose: str) -> tuple[int, ...]:
+        return tuple(search.fingerprint(self._codec, stem, purpose) for stem in sorted(terms.stems(said, whole)))

@@ -157,7 +157,8 @@ def statement(shape: Shape) -> Statement:
 @lru_cache(maxsize=2_000)
 def _hashes(codec: Codec, said: str) -> tuple[int, ...]:
     """What a text of ours is found by; the same ones are said over and over."""
-    return tuple(search.fingerprint(codec, stem) for stem in sorted(stems(said)))
+    purpose = search.PURPOSES["automatic"]
+    return tuple(search.fingerprint(codec, stem, purpose) for stem in sorted(stems(said)))
 
 
 class Outcome:

@@ -1,11 +1,15 @@
-"""Brings what was stored before there was a search into its index: newest first, in small transactions, once.
+"""Brings what is stored and not in the search's index into it: what was written before there was a search, and everything
+after a restoration, for back-ups leave the index out. Newest first, in small transactions, once.
 
-Where it stands is a fact (`search_backfill`: table → the id that is looked at next; 0: done), so that it goes on after a
-restart. What is indexed already is passed over. Any number of processes may call it: one works at a time.
+Then it gives what stands in the index under a former purpose (`search.FORMER`) the tokens of its own.
+
+Where it stands are two facts (`search_backfill`, `search_purposes`: table → the id that is looked at next; 0: done), so that
+it goes on after a restart. What is indexed already is passed over. Any number of processes may call it: one works at a time.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +27,10 @@ from bot.store.db import Database
 from bot.store.search import Document
 
 BATCH = 400  # ids looked at in one transaction
-FACT = "search_backfill"
+FACT, PURPOSES = "search_backfill", "search_purposes"
+SWEEP = (
+    3600.0  # seconds between looks for what the release before, as long as it still ran, wrote under a former purpose
+)
 _LOCK = 7_109_303  # advisory: one process works at a time
 
 # Rows are locked while they are read: a message that is withdrawn meanwhile must not come back through here.
@@ -52,6 +59,25 @@ _TABLES = {
     ),
 }
 _SOURCES = {table: (kind, text(query.format(_MISSING))) for table, (kind, query) in _TABLES.items()}
+# Documents of a range of ids that do not have the tokens of today: of a former purpose, and the titles of buttons.
+_FORMER = {
+    "events": text("""
+        SELECT d.ref FROM search_documents d JOIN events e ON e.id = d.ref
+        WHERE d.kind = 'event' AND d.ref > :low AND d.ref <= :high
+          AND (d.tokens && CAST(:former AS bigint[]) OR e.kind = 'quick_reply')
+    """),
+    **{
+        table: text(f"""
+            SELECT ref FROM search_documents
+            WHERE kind = '{_TABLES[table][0]}' AND ref > :low AND ref <= :high AND tokens && CAST(:former AS bigint[])
+        """)  # noqa: S608 (a name of ours)
+        for table in ("outbox", "notes")
+    },
+}
+_BY_KEY = text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
+_LEFT = text("""
+    SELECT kind, ref FROM search_documents WHERE tokens && CAST(:former AS bigint[]) LIMIT :most
+""")
 _NAMED = {kind: text(query.format("t.id = ANY(:ids)")) for kind, query in _TABLES.values()}
 
 
@@ -100,9 +126,13 @@ class Reindex:
     def __init__(self, database: Database, codec: Codec) -> None:
         self._db = database
         self._codec = codec
+        self._swept = -SWEEP
 
     async def step(self) -> bool:
         """Look at the next rows; False when there are none left, or another process is at it."""
+        return await self._missing() or await self._former() or await self._sweep()
+
+    async def _missing(self) -> bool:
         async with self._db.begin(durable=False) as connection:
             if not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
                 return False
@@ -117,19 +147,74 @@ class Reindex:
                 await facts.put(connection, FACT, state)
         return table is not None
 
+    async def _former(self) -> bool:
+        """Walk over the index as `_missing` does over the tables, in the primary key's order: the index of tokens would gather all
+        that is left for every batch."""
+        async with self._db.begin(durable=False) as connection:
+            if not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+                return False
+            known = await facts.get(connection, PURPOSES)
+            state = known or {"next": await _last(connection)}
+            table = next((name for name in _FORMER if state["next"].get(name)), None)
+            if table is not None:
+                high = int(state["next"][table])
+                state["next"][table] = low = max(0, high - BATCH)
+                await connection.execute(_BY_KEY)
+                values = {"low": low, "high": high, "former": list(search.FORMER.values())}
+                found = (await connection.execute(_FORMER[table], values)).scalars().all()
+                await self._renew(connection, _TABLES[table][0], found)
+            if known is None or table is not None:
+                await facts.put(connection, PURPOSES, state)
+        return table is not None
+
+    async def _sweep(self) -> bool:
+        if time.monotonic() - self._swept < SWEEP:
+            return False
+        async with self._db.begin(durable=False) as connection:
+            values = {"former": list(search.FORMER.values()), "most": BATCH}
+            found = (await connection.execute(_LEFT, values)).all()
+            for kind in dict.fromkeys(row.kind for row in found):
+                await self._renew(connection, kind, [row.ref for row in found if row.kind == kind])
+        if not found:
+            self._swept = time.monotonic()
+        return bool(found)
+
+    async def _renew(self, connection: AsyncConnection, kind: str, refs: Sequence[int]) -> None:
+        """Give these the tokens of today; what is not to be found any longer, such as the title of a button, goes."""
+        if not refs:
+            return
+        codecs = await search.writers(connection, self._codec)
+        again = [one for one in await documents(connection, self._codec, kind, refs) if one is not None]
+        again = [one for one in again if search.tokens(codecs, one)]
+        await search.renew(connection, codecs, again)
+        for ref in set(refs) - {one.ref for one in again}:
+            await search.forget(connection, kind, ref)
+
     async def _index(self, connection: AsyncConnection, table: str, low: int, high: int) -> None:
         kind, query = _SOURCES[table]
         rows = (await connection.execute(query, {"low": low, "high": high, "kind": kind})).all()
         await search.index(connection, self._codec, [_document(self._codec, kind, row) for row in rows])
 
 
+async def restart(connection: AsyncConnection) -> bool:
+    """Have everything looked at anew, as a back-up comes without the index; whether there is anything to look at."""
+    state = await _begin(connection)
+    await facts.put(connection, FACT, state)
+    await facts.drop(connection, PURPOSES)
+    return any(state["total"].values())
+
+
 async def _begin(connection: AsyncConnection) -> dict[str, Any]:
     """Everything that is stored now is older than the search, as far as this process knows."""
-    last = {
+    last = await _last(connection)
+    return {"next": dict(last), "total": last}
+
+
+async def _last(connection: AsyncConnection) -> dict[str, int]:
+    return {
         table: int(await connection.scalar(text(f"SELECT coalesce(max(id), 0) FROM {table}")) or 0)  # noqa: S608
         for table in _SOURCES
     }
-    return {"next": dict(last), "total": last}
 
 
 def _document(codec: Codec, kind: str, row: Row[Any]) -> Document | None:

@@ -4,6 +4,9 @@ A document's `tokens` hold besides the stems a few small numbers of our own: who
 it falls in. The GIN index can so meet « this word, by an agent, that week » by itself, and the search walks back through
 time without ever gathering a frequent word's whole list (`bot.store.desk.search`).
 
+The hash of a stem has the author's own purpose (PURPOSES): what the assistant and agents write is known or guessable, and
+must not tell a thief of the index what people wrote with the same words (docs/decisions/search.md).
+
 Indexed in the transaction that stores the words; removed by triggers when these go or change (migration 0003).
 """
 
@@ -27,7 +30,19 @@ from bot.store.together import named
 
 EVENT, OUTBOX, NOTE, NAME = "event", "outbox", "note", "name"
 # Who wrote it, as a token. Hashes are 64 bits wide: numbers this small are never one.
-AUTHORS = {"person": 1, "inbox": 2, "agent": 3, "note": 4, "name": 5, "automatic": 6}
+AUTHORS = {"person": 1, "name": 5, "automatic": 7, "agent": 8, "inbox": 9, "note": 10}
+# As they were when all had one purpose, that of PERSON; `bot.store.reindex` gives such documents their own tokens.
+FORMER = {"inbox": 2, "agent": 3, "note": 4, "automatic": 6}
+# The purpose of a hash, by author.
+PERSON = "search"
+PURPOSES = {
+    "person": PERSON,
+    "name": PERSON,
+    "automatic": "search.automatic",
+    "agent": "search.agent",
+    "inbox": "search.agent",
+    "note": "search.note",
+}
 _HOUR, _DAY, _MONTH = 1_000_000_000, 2_000_000_000, 3_000_000_000
 DAYS_A_MONTH = 32
 
@@ -45,9 +60,9 @@ class Document:
 
 
 @lru_cache(maxsize=100_000)
-def fingerprint(codec: Codec, stem: str) -> int:
-    """The token of a stem."""
-    return codec.fingerprint("search", stem)
+def fingerprint(codec: Codec, stem: str, purpose: str = PERSON) -> int:
+    """The token of a stem. `purpose`: of PURPOSES."""
+    return codec.fingerprint(purpose, stem)
 
 
 def hours(at: datetime) -> int:
@@ -67,6 +82,16 @@ def facets(at: datetime, author: str) -> list[int]:
     return [AUTHORS[author], _HOUR + hour, _DAY + day, _MONTH + day // DAYS_A_MONTH]
 
 
+def sought(names: Sequence[str]) -> dict[str, list[int]]:
+    """Purpose → the tokens of those authors whose words it hashes; documents of before with those of PERSON."""
+    found: dict[str, list[int]] = {}
+    for name in names:
+        found.setdefault(PURPOSES[name], []).append(AUTHORS[name])
+        if name in FORMER:
+            found.setdefault(PERSON, []).append(FORMER[name])
+    return found
+
+
 def span(first: int, last: int) -> list[int]:
     """The fewest time tokens that cover the hours `first` … `last`, both included."""
     tokens = []
@@ -84,13 +109,16 @@ def tokens(codecs: Sequence[Codec], document: Document) -> list[int]:
     found = words.stems(document.text, whole=document.kind == NAME)
     if not found:
         return []
-    hashes = [fingerprint(codec, stem) for codec in codecs for stem in sorted(found)]
+    purpose = PURPOSES[document.author]
+    hashes = [fingerprint(codec, stem, purpose) for codec in codecs for stem in sorted(found)]
     return [*hashes, *facets(document.at, document.author)]
 
 
 def of_event(ref: int, conversation_id: int, at: datetime, body: Body) -> Document | None:
     """What a person, or a human in Meta's inbox, wrote; None for what has no words of its own (a button's are ours)."""
     if not isinstance(body, (Message, Edit, Echo)) or not body.text:
+        return None
+    if isinstance(body, Message) and body.quick_reply is not None:
         return None
     author = "inbox" if isinstance(body, Echo) else "person"
     return Document(EVENT, ref, conversation_id, at, author, clean(body.text))

@@ -8,6 +8,7 @@ so that no earlier line stands for it.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,9 @@ from bot.trainer.project import Project
 from tests.attack.test_routes import VERDICTS, address, routes
 from tests.attack.world import World, furnished
 from tests.contract.test_console_crisis import ASKED, grouped, opened
+from tests.contract.test_console_suggestion import Engine
 from tests.fakes import talks
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
-from tests.fakes.engine import ScriptedEngine
 from tests.fakes.media import media_server
 from tests.fakes.project import copied
 
@@ -129,7 +130,16 @@ CHANGES = ("POST /crise/fermer", "POST /mon-compte/sessions", "POST /deconnexion
 WRONG: Mapping[str, Mapping[str, str]] = {
     "POST /crise/message": {"message": "é" * 600},
     "POST /crise/groupes/<number:int>/envoyer": {"jusqua": "1"},
-    "POST /atelier/messages/<event:int>/decider": {"sens": "intention:procuration", "lu": "procuration", "vu": "ancien"},
+    "POST /atelier/messages/<event:int>/decider": {
+        "sens": "intention:procuration",
+        "lu": "procuration",
+        "vu": "ancien",
+    },
+    "POST /atelier/conversations/<number:int>/ajouter": {
+        "message": "{reading}",
+        "mots_{reading}": "zqm2wk",
+        "sorte": "test",
+    },
 }
 
 
@@ -143,6 +153,8 @@ class Marked:
     group: str
     conversations: Mapping[str, int]
     shown: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    untold: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -163,10 +175,14 @@ async def marked(
     """One console with everything that shows words, each conversation with its mark."""
     monkeypatch.setattr("bot.console.queue.LOOK_EVERY", 3600.0)
     monkeypatch.setattr("bot.console.validation.WATCH_EVERY", 3600.0)
+    engine = Engine()
+    engine.says = (
+        "Vous parlez de zqm1wk : demandez votre procuration en ligne."  # it repeats what it found in their words
+    )
     async with (
         media_server() as media,
         running_console(
-            database, database_url, codec, frozen_clock, wall, project=project, engine=ScriptedEngine(),
+            database, database_url, codec, frozen_clock, wall, project=project, engine=engine,
             attachments=AttachmentRules(origins=(media.url,), seconds=2.0),
         ) as console,
     ):  # fmt: skip
@@ -214,10 +230,12 @@ async def _world(console: RunningConsole, media: str) -> Marked:
     async with console.database.begin() as connection:
         await connection.execute(
             text("INSERT INTO facts (name, value) VALUES ('search_backfill', CAST(:value AS jsonb))"),
-            {"value": __import__("json").dumps(finished())},
+            {"value": json.dumps(finished())},
         )
     # One that is about to be late.
-    await console.execute("UPDATE handoffs SET due_at = :at WHERE conversation_id = :id", at=console.clock.now(), id=world.free)
+    await console.execute(
+        "UPDATE handoffs SET due_at = :at WHERE conversation_id = :id", at=console.clock.now(), id=world.free
+    )
     event = int((await console.rows("SELECT max(id) AS id FROM events WHERE conversation_id = :id", id=attached))[0].id)
     for person in people:
         await person.__aexit__()
@@ -258,14 +276,27 @@ class Walker:
     async def walk(self, wanted: Sequence[str], csrf: str) -> None:
         """Each of the routes, in every way that may show something."""
         for route in wanted:
-            method, _, pattern = route.partition(" ")
+            method = route.partition(" ")[0]
             for path in _addresses(self._marked, route):
                 if method == "GET":
                     await self.ask(route, self._browser.get, path, follow=False)
-                    if pattern != "/recherche":
+                    if route in SHOWS or self._first(route + " live"):
                         await self.ask(route, self._browser.get, path, follow=False, X_Planton_Live="1")
-                else:
-                    await self.ask(route, self._browser.post, path, csrf=csrf, **WRONG.get(route, {}))
+                elif route in SHOWS or self._first(route):
+                    await self.ask(route, self._browser.post, path, csrf=csrf, **self._wrong(route))
+
+    def _first(self, way: str) -> bool:
+        """What shows nothing as a page is asked in other ways too, by one of those who may: the first one."""
+        new = way not in self._marked.asked
+        self._marked.asked.add(way)
+        return new
+
+    def _wrong(self, route: str) -> Mapping[str, str]:
+        number = str(self._marked.world.reading)
+        return {
+            name.replace("{reading}", number): value.replace("{reading}", number)
+            for name, value in WRONG.get(route, {}).items()
+        }
 
     async def search(self, csrf: str) -> None:
         """What the form leads to."""
@@ -284,17 +315,19 @@ class Walker:
         try:
             answer: Answer = await send(path, **more)  # type: ignore[operator]
         except UnicodeDecodeError:  # a picture
-            answer = Answer(200, f"zqm{next(m for m, n in self._marked.conversations.items() if n == self._marked.attached[0])}wk", {}, path)
+            answer = Answer(200, "zqm8wk", {}, path)
         seen = {self._marked.conversations[mark] for mark in MARK.findall(answer.page + str(answer.headers))}
-        assert not seen or route in SHOWS, f"{self.name} {route} ({answer.status}) shows words, and tells of none"
-        if seen:
+        if seen and route not in SHOWS:
+            self._marked.untold.append(f"{self.name} {route} ({answer.status}) shows words, and is not among SHOWS")
+        elif seen:
             rows = await console.rows(
                 """SELECT conversation_id AS one, conversations AS many FROM audit
                    WHERE user_id = :user AND action = :action AND at = ANY(:ats)""",
                 user=self._user, action=SHOWS[route], ats=[console.clock.now(), console.wall.now()],
             )  # fmt: skip
             told = {row.one for row in rows} | {one for row in rows for one in row.many or ()}
-            assert seen <= told, f"{self.name} {path} ({answer.status}): nothing tells that {seen - told} were shown"
+            if not seen <= told:
+                self._marked.untold.append(f"{self.name} {route} ({answer.status}): no {SHOWS[route]} of {seen - told}")
             self._marked.shown.add(route)
         return answer
 
@@ -321,6 +354,7 @@ async def test_whatever_shows_words_is_in_the_audit(marked: Marked) -> None:
                     await walker.search(csrf)
         for _, walker, csrf, _ in walkers:
             await walker.walk(CHANGES[:1], csrf)
+        assert not marked.untold, "\n".join(marked.untold)
         assert marked.shown == set(SHOWS), f"never showed anything: {sorted(set(SHOWS) - marked.shown)}"
         await console.listens()
         for _, _, _, browser in walkers:

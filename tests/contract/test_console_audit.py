@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import csv
 import html
 import io
@@ -47,7 +48,7 @@ def test_every_detail_that_is_recorded_has_french_words() -> None:
             if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in RECORDS:
                 recorded |= {keyword.arg for keyword in call.keywords if keyword.arg}
     assert {"results", "names", "handoff"} <= recorded
-    assert recorded - {"subject_id"} <= set(audit_words._KEYS)
+    assert recorded - {"subject_id", "seen"} <= set(audit_words._KEYS)
 
 
 async def many(console: RunningConsole, size: int) -> None:
@@ -203,3 +204,60 @@ async def _tries(database: Database, *statements: str) -> None:
     async with database.begin() as connection:
         for statement in filter(None, statements):
             await connection.execute(text(statement))
+
+
+# -- what lists showed -----------------------------------------------------------------------------------------------
+
+
+async def _lines(console: RunningConsole) -> list[tuple[str, datetime, list[int]]]:
+    found = await console.rows(
+        """SELECT u.name, a.at, a.conversations FROM audit a JOIN users u ON u.id = a.user_id
+           WHERE action = 'queue_viewed' ORDER BY a.id"""
+    )
+    return [(row.name, row.at, list(row.conversations)) for row in found]
+
+
+async def test_a_list_that_refreshes_itself_tells_what_is_new_and_each_showing_lies_in_a_lines_span(
+    console: RunningConsole, claire: Browser, yanis: Browser, odile: Browser
+) -> None:
+    first, second = await console.waiting("p1", name="Zoé"), await console.waiting("p2")
+    begin = console.clock.now()
+    for _ in range(4):
+        await claire.get("/file", X_Planton_Live="1")
+    assert await _lines(console) == [("Claire", begin, [first, second])]
+    third = await console.waiting("p3")
+    later = after(console, seconds=299)
+    await asyncio.gather(*(who.get("/file", X_Planton_Live="1") for who in (claire, yanis, claire)))
+    assert sorted((await _lines(console))[1:]) == [("Claire", later, [third]), ("Yanis", later, [first, second, third])]
+    again = after(console, seconds=1)  # the first line's span is over, not that of the second
+    await claire.get("/file", X_Planton_Live="1")
+    assert (await _lines(console))[3:] == [("Claire", again, [first, second])]
+    after(console, minutes=-3)  # a clock that was set back: the lines that lie ahead say nothing of now
+    await claire.get("/file", X_Planton_Live="1")
+    assert len(await _lines(console)) == 5
+
+    page = (await odile.get(f"/journal?conversation={third}")).page
+    assert actions(page) == ["queue_viewed"] * 3
+    assert "File d’attente vue" in page
+    assert "dans : la file" in rows(page)[0].replace("\xa0", " ")
+    assert f'href="/conversations/{third}"' in page
+    lines = list(csv.reader(io.StringIO((await odile.get("/journal.csv?action=queue_viewed")).page[1:]), delimiter=";"))
+    assert lines[0][6] == "Conversations"
+    assert {f"{first}, {second}", f"{first}, {second}, {third}", f"{third}"} <= {line[6] for line in lines[1:]}
+    ends = [datetime.fromisoformat(line[9]) - datetime.fromisoformat(line[1]) for line in lines[1:]]
+    assert set(ends) == {audit.SPAN}
+
+
+async def test_nothing_is_shown_whose_line_was_not_written(
+    console: RunningConsole, claire: Browser, yanis: Browser
+) -> None:
+    await console.waiting("p1", name="Zoé")
+    await console.execute("ALTER TABLE audit ADD CONSTRAINT shut CHECK (action <> 'queue_viewed') NOT VALID")
+    for who in (claire, yanis):
+        refused = await who.get("/file")
+        assert (refused.status, "Zoé" in refused.page) == (500, False)
+    await console.execute("ALTER TABLE audit DROP CONSTRAINT shut")
+    assert "Zoé" in (await claire.get("/file")).page
+    assert {name for name, _, _ in await _lines(console)} >= {"Claire"}, (
+        "what was rolled back is not remembered as written"
+    )

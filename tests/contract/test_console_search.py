@@ -9,7 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.messages import Echo, Edit, Platform, Unsend
+from bot.core.messages import Echo, Edit, Message, Platform, Unsend
+from bot.policy.search import stems
+from bot.store import search
 from bot.store.people import People
 from bot.store.reindex import Reindex, progress
 from tests.conftest import of_part
@@ -275,6 +277,74 @@ async def test_what_is_purged_is_not_found(console: RunningConsole, claire: Brow
     assert await console.rows("SELECT 1 FROM search_documents") == []
 
 
+async def test_what_a_citizen_wrote_has_no_token_of_what_anybody_else_may_have(
+    console: RunningConsole, claire: Browser
+) -> None:
+    """Replies are public, canned ones lie in the same database: with the same tokens they would be a dictionary."""
+    number = await console.waiting("p1", "un vélo volé")
+    await claire.act(number, "prendre")
+    await claire.act(number, "repondre", message="votre vélo, volé ?")
+    await claire.act(number, "note", note="vélo volé")
+    await console.bot_says(number, "le vélo volé")
+    tapped = await console.event("p2", Message("Vélo volé", quick_reply="intent:vol"))
+    assert [row.conversation_id for row in await console.rows("SELECT * FROM search_documents")].count(tapped) == 0
+
+    async def hashes() -> dict[str, set[int]]:
+        found = await console.rows("SELECT kind, tokens FROM search_documents WHERE tokens && CAST(:all AS bigint[])",
+                                   all=[*search.AUTHORS.values(), *search.FORMER.values()])  # fmt: skip
+        kinds: dict[str, set[int]] = {}
+        for row in found:
+            kinds.setdefault(row.kind, set()).update(one for one in row.tokens if not 0 < one < 4_000_000_000)
+        return kinds
+
+    async def found() -> list[int]:
+        return [
+            len(rows(await look(claire, "vélo", auteur=who))) for who in ("", "citoyen", "agent", "note", "assistant")
+        ]
+
+    now = await hashes()
+    wanted = await found()
+    assert min(wanted) >= 1
+    assert not now["event"] & now["outbox"]
+    assert not now["event"] & now["note"]
+    assert not now["outbox"] & now["note"]
+
+    # As the release before wrote them: one purpose for all. They are found, and get the tokens of today.
+    former = [search.fingerprint(console.codec, stem) for stem in stems("vélo volé")]
+    for kind, author in (("outbox", "agent"), ("note", "note")):
+        for row in await console.rows("SELECT ref, at FROM search_documents WHERE kind = :kind", kind=kind):
+            is_bot = kind == "outbox" and "agent" not in [
+                one.author for one in await console.rows("SELECT author FROM outbox WHERE id = :id", id=row.ref)
+            ]
+            code = search.FORMER["automatic" if is_bot else author]
+            tokens = [*former, code, *search.facets(row.at, "person")[1:]]
+            await console.execute(
+                "UPDATE search_documents SET tokens = CAST(:tokens AS bigint[]) WHERE kind = :kind AND ref = :ref",
+                tokens=search.literal(tokens), kind=kind, ref=row.ref,
+            )  # fmt: skip
+    tap = (await console.rows("SELECT id, at FROM events WHERE kind = 'quick_reply'"))[0]
+    await console.execute(
+        """INSERT INTO search_documents (kind, ref, conversation_id, at, tokens)
+           VALUES ('event', :id, :c, :at, CAST(:t AS bigint[]))""",
+        id=tap.id, c=tapped, at=tap.at, t=search.literal([*former, *search.facets(tap.at, "person")]),
+    )  # fmt: skip
+    assert (await hashes())["event"] & (await hashes())["outbox"]
+    assert [got >= had for got, had in zip(await found(), wanted, strict=True)] == [True] * 5
+    reindex = Reindex(console.database, console.codec)
+    while await reindex.step():
+        pass
+    assert await hashes() == now
+    assert await found() == wanted
+    # The release before, still running elsewhere, writes one more.
+    await console.execute(
+        "UPDATE search_documents SET tokens = CAST(:tokens AS bigint[]) WHERE kind = 'note'",
+        tokens=search.literal([*former, search.FORMER["note"]]),
+    )
+    while await Reindex(console.database, console.codec).step():
+        pass
+    assert await hashes() == now
+
+
 async def test_older_messages_are_brought_in_once_and_resumed(console: RunningConsole, claire: Browser) -> None:
     number = await console.waiting("p1", "un vélo volé", "Anaïs Le Goff")
     await claire.act(number, "note", note="vélo bleu")
@@ -288,13 +358,13 @@ async def test_older_messages_are_brought_in_once_and_resumed(console: RunningCo
     halfway = await progress(console.database)
     assert halfway is not None
     assert not halfway.over
-    assert "en cours d’ajout" in (await look(claire, "vélo")).page
+    assert "se reconstruit" in (await look(claire, "vélo")).page
     while await Reindex(of_part(console.database, "worker"), console.codec).step():
         pass
     done = await progress(console.database)
     assert done is not None
     assert done.over
-    assert "en cours d’ajout" not in (await look(claire, "vélo")).page
+    assert "se reconstruit" not in (await look(claire, "vélo")).page
     assert len(rows(await look(claire, "vélo"))) == 2
     assert len(rows(await look(claire, "vélo", auteur="assistant"))) == 1
     assert 'data-testid="search-name"' in (await look(claire, "goff")).page

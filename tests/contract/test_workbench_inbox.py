@@ -584,8 +584,11 @@ async def test_looking_is_recorded_without_words(desk: Desk, ines: Browser) -> N
     for _ in range(2):
         await ines.get("/atelier")
         await ines.get(f"/atelier/messages/{event}")
-    rows = await desk.console.rows("SELECT detail FROM audit WHERE action = 'reading_viewed' ORDER BY id")
-    assert [row.detail for row in rows] == [{"groups": 1}, {"event": event}]
+    rows = await desk.console.rows(
+        "SELECT detail, conversations FROM audit WHERE action = 'reading_viewed' ORDER BY id"
+    )
+    assert [row.detail for row in rows] == [{}, {"event": event}]
+    assert all(row.conversations for row in rows)
 
 
 async def test_a_broken_file_is_said_and_nothing_is_decided(desk: Desk, ines: Browser) -> None:

@@ -103,13 +103,17 @@ class Results:
     reached: datetime | None = None
 
 
-def _sql(conditions: str, joined: str, spanned: bool) -> TextClause:
+def _sql(conditions: str, joined: str, purposes: int, spanned: bool) -> TextClause:
+    """`purposes`: in how many ways the words are hashed. Each is looked for in the index by itself, span included."""
     span = "AND tokens && CAST(:span AS bigint[])" if spanned else ""
+    found = " OR ".join(
+        f"tokens @> CAST(:terms{i} AS bigint[]) {span} AND tokens && CAST(:authors{i} AS bigint[])"
+        for i in range(purposes)
+    )
     return text(f"""
         WITH m AS MATERIALIZED (
             SELECT kind, ref, conversation_id, at FROM search_documents
-            WHERE tokens @> CAST(:terms AS bigint[]) {span}
-              AND tokens && CAST(:authors AS bigint[]) AND NOT tokens && CAST(:without AS bigint[])
+            WHERE ({found}) AND NOT tokens && CAST(:without AS bigint[])
             LIMIT :most)
         SELECT (SELECT count(*) FROM m) AS candidates, f.*
         FROM (SELECT 1) AS one LEFT JOIN LATERAL (
@@ -220,8 +224,8 @@ class SearchStore:
         until = newest + timedelta(microseconds=1)
         if filters.until:
             until = min(until, self._midnight(filters.until + timedelta(days=1)))
-        tokens = [search.fingerprint(codec, term) for term in query.terms]
-        without = [search.fingerprint(codec, term) for term in query.without]
+        purposes = search.sought(AUTHORS[filters.author])
+        without = [search.fingerprint(codec, term, purpose) for term in query.without for purpose in purposes]
         conditions = ""
         if filters.platform:
             conditions += " AND c.platform = :platform"
@@ -229,13 +233,14 @@ class SearchStore:
             conditions += " AND h.category = :category"
         if filters.state:
             conditions += " AND h.state IS NULL" if filters.state == "none" else " AND h.state = :state"
-        values = {
-            "terms": tokens,
-            "authors": [search.AUTHORS[name] for name in AUTHORS[filters.author]],
+        values: dict[str, Any] = {
             "without": without,
             "since": max(since, oldest),
             "until": until,
         }
+        for i, (purpose, authors) in enumerate(purposes.items()):
+            values[f"terms{i}"] = [search.fingerprint(codec, term, purpose) for term in query.terms]
+            values[f"authors{i}"] = authors
         for name in ("platform", "category", "state"):
             if f":{name}" in conditions:
                 values[name] = getattr(filters, name)
@@ -243,7 +248,7 @@ class SearchStore:
         if after is not None and filters.near:
             start = Cursor(after.at)
         joined = _JOINED if conditions else ""
-        queries = _sql(conditions, joined, False), _sql(conditions, joined, True)
+        queries = tuple(_sql(conditions, joined, len(purposes), spanned) for spanned in (False, True))
         if len(self._frequent) > MOST_FREQUENT:
             self._frequent.clear()
         return _Walk(connection, queries, values, start, self._frequent)
@@ -376,7 +381,7 @@ class _Walk:
     def __init__(
         self,
         connection: AsyncConnection,
-        queries: tuple[TextClause, TextClause],
+        queries: tuple[TextClause, ...],
         values: dict[str, Any],
         start: Cursor,
         frequent: set[tuple[int, ...]],
@@ -388,7 +393,7 @@ class _Walk:
         self._hour = search.hours(min(start.at, values["until"]))
         self._first = search.hours(values["since"])
         self._frequent = frequent
-        self._key = (*values["terms"], *values["authors"])
+        self._key = (*values["terms0"], *values["authors0"])
         self._rare = self._key not in frequent
         self._width = 6  # hours
         self._effort = 0

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0011"
-down_revision = "0006"
+down_revision = "0010"
 SERVES_SINCE = "0004"  # code made for this schema, and newer, may run with the tables as they are here
 
 AUDIT = """
