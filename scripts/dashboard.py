@@ -216,7 +216,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 "Plafond et limites",
                 {
                     "sum(planton_sender_ceiling_used_ratio)": "plafond utilisé, tous expéditeurs",
-                    "max(planton_sender_meta_usage_ratio)": "usage annoncé par Meta",
+                    "max by (account) (planton_sender_meta_usage_ratio)": "usage annoncé par Meta, {{account}}",
                 },
                 "percentunit",
                 "Du compte le plus chargé.",

@@ -285,6 +285,10 @@ def parser() -> Parser:
     asks = meta.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, parser_class=Parser)
     asks.add_parser("status", help="demande à Meta si l’abonnement est complet")
     asks.add_parser("subscribe", help="abonne de nouveau chaque page à tous ses champs")
+    resume = asks.add_parser("resume", help="essaie de nouveau les envois d’un compte arrêté")
+    resume.add_argument(
+        "--compte", metavar="NUMÉRO", help="ce compte seulement (par défaut, tous ceux qui sont arrêtés)"
+    )
 
     alert = commands.add_parser("alert", help="essaie les alertes")
     alert.description = "Envoie un message d’essai à chaque adresse de ALERT_URLS, et dit si elle l’a pris."

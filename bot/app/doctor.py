@@ -45,6 +45,7 @@ from bot.app.wall import wall
 from bot.app.wiring import provider_of
 from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError, SetupError
+from bot.meta.limits import REMEDIES
 from bot.monitor.finding import Grade, Problem
 from bot.settings import GIVEN, GRAPH_VERSION_ENDS, PREFIX, Settings
 from bot.store import facts, its_clock, places
@@ -70,6 +71,7 @@ OUTBOX = {"queued": "en attente", "sent": "partis", "failed": "en échec", "canc
 SERVICES = ("gateway", "sender", "console", "engine")  # those that listen; the engine last
 ENDS_SOON = timedelta(days=60)
 LATE = timedelta(seconds=60)
+USAGE_ALERT = 80  # percent of Meta's limits
 UNPURGED = timedelta(days=3)  # without a purge that came to its end
 CAUGHT_UP = timedelta(hours=2)  # the sender catches up every quarter of an hour
 STALE_SHOWN = 5  # names
@@ -552,7 +554,11 @@ def balance(connection: psycopg.Connection[Row], report: Report) -> Iterator[Pro
 
 def accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
     """Accounts from which nothing leaves, and what Meta told our pages."""
-    for row in connection.execute("SELECT * FROM accounts ORDER BY account"):
+    for row in connection.execute(
+        "SELECT *, trouble_at > clock_timestamp() - interval '1 day' AS recent_trouble,"
+        " CASE WHEN usage_at > clock_timestamp() - interval '5 minutes' THEN usage_percent END AS usage"
+        " FROM accounts ORDER BY account"
+    ):
         if row["stopped_at"] is not None:
             yield Problem(
                 f"Le compte {row['account']} n’envoie plus rien ({row['stopped_slug']}).",
@@ -560,12 +566,30 @@ def accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
                 key=f"stopped:{row['account']}",
                 grade=Grade.CRITICAL,
             )
+        yield from _meta_limits(row)
         if row["notice"]:
             yield Problem(
                 f"Meta a averti le compte {row['account']} : {row['notice']}",
                 "Ouvrez la « Qualité de la Page » dans Meta Business Suite et suivez ce qui y est demandé.",
                 key=f"notice:{row['account']}",
             )
+
+
+def _meta_limits(row: Row) -> Iterator[Problem]:
+    """What Meta refused with a code that asks for an operator, and how much of its limits is used. `row`: of `accounts`."""
+    if row["recent_trouble"]:
+        yield Problem(
+            f"Meta a refusé des envois du compte {row['account']} (code {row['trouble_code']}, {row['trouble_slug']}).",
+            REMEDIES.get(row["trouble_slug"], "Voyez le journal de l’expéditeur."),
+            key=f"trouble:{row['account']}:{row['trouble_code']}",
+        )
+    if (percent := row["usage"] or 0) >= USAGE_ALERT:
+        slowed = f" : les réponses ralentissent à {row['slowed_to']} par seconde" if row["slowed_to"] else ""
+        yield Problem(
+            f"Meta compte {percent} % de ses limites pour le compte {row['account']}{slowed}.",
+            "Baissez SEND_CEILING ; à 100 %, Meta bloque tout, urgences comprises.",
+            key=f"usage:{row['account']}",
+        )
 
 
 def _administrators(connection: psycopg.Connection[Row]) -> Iterator[Problem]:

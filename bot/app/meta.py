@@ -1,4 +1,5 @@
-"""`planton meta status` and `planton meta subscribe`: whether Meta sends its webhooks, and having it send them again."""
+"""`planton meta status` and `planton meta subscribe`: whether Meta sends its webhooks, and having it send them again;
+`planton meta resume`: having a stopped account try again to send."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from bot.app.say import typeset
 from bot.sender.deps import SenderAccount
 from bot.sender.subscriptions import Found, Subscriptions
 from bot.settings import Settings
-from bot.store import meta_flow
+from bot.store import ceiling, meta_flow
 from bot.store.db import Database
 from bot.store.meta_flow import Flow
 
@@ -21,9 +22,27 @@ from bot.store.meta_flow import Flow
 def main(parsed: argparse.Namespace) -> int:
     """Ask, or restore; 0 when every account is subscribed to every field, else 1. Raises SettingsError or SetupError."""
     settings = Settings()
+    if parsed.action == "resume":
+        with reach(settings) as url, away():
+            return asyncio.run(_resume(url, parsed.compte))
     accounts = sender_accounts(settings)
     with reach(settings) as url, away():
         return asyncio.run(_run(settings, url, accounts, parsed.action == "subscribe"))
+
+
+async def _resume(url: str, account: str | None) -> int:
+    """0 where an account was stopped, else 1."""
+    database = Database(url, size=1, name="planton-meta")
+    try:
+        resumed = await ceiling.resume(database, account)
+    finally:
+        await database.close()
+    for one in resumed:
+        print(typeset(f"Compte {one} : les envois sont essayés de nouveau dans les dix secondes."))
+    if not resumed:
+        which = f"Le compte {account} n’est pas arrêté." if account else "Aucun compte n’est arrêté."
+        print(typeset(f"{which} Rien à faire ; planton doctor dit l’état de chacun."))
+    return 0 if resumed else 1
 
 
 async def _run(settings: Settings, url: str, accounts: Sequence[SenderAccount], restore: bool) -> int:

@@ -228,4 +228,4 @@ def _quantile(of: Buckets, edges: list[float], rank: float) -> float:
 
 def _value(text: str, metric: str) -> float | None:
     families = text_string_to_metric_families(text)
-    return max((float(one.samples[0].value) for one in families if one.name == metric), default=None)
+    return max((float(s.value) for one in families if one.name == metric for s in one.samples), default=None)

@@ -22,6 +22,7 @@ DELAYS = {
 }
 SERVICES = {"gateway": "passerelle", "sender": "expéditeur", "console": "console"}
 STATES = {"ok": "", "paused": "en pause, demandée par Meta", "stopped": "ARRÊTÉ : planton doctor"}
+URGENT = 80  # percent of Meta's limits
 LATE = 60.0  # seconds after which what is due is late
 _NONE = "—"
 HELP = (
@@ -118,17 +119,21 @@ def _accounts(frame: Frame) -> Iterator[str]:
     told = "" if frame.usage is None else f"   usage annoncé par Meta : {frame.usage:.0%}".replace("%", " %")
     yield f"PLAFONDS  {_n(frame.ceiling)} messages par seconde et par compte{told}"
     for one in frame.live.accounts[:4]:
-        yield _account(one, frame.ceiling)
+        yield from _account(one, frame.ceiling)
     if len(frame.live.accounts) > 4:
         yield f"  … et {len(frame.live.accounts) - 4} autres comptes"
 
 
-def _account(one: AccountUse, ceiling: int) -> str:
+def _account(one: AccountUse, ceiling: int) -> Iterator[str]:
     share = min(1.0, one.used / ceiling)
     bar = "#" * round(20 * share)
     name = f"{FRENCH_PLATFORMS.get(one.platform, one.platform or 'compte')} {one.account}"
-    mark = "" if one.state == "ok" else "! "
-    return f"  {mark}{name:<30.30} [{bar:<20}] {one.used}/{ceiling}  {STATES[one.state]}"
+    usage = "" if one.usage is None else f"Meta {one.usage}\u00a0%"
+    mark = "" if one.state == "ok" and (one.usage or 0) < URGENT else "! "
+    yield f"  {mark}{name:<30.30} [{bar:<20}] {one.used}/{ceiling}  {STATES[one.state] or usage}"
+    if one.slowed is not None and one.slowed < ceiling:
+        why = f", Meta compte {one.usage}\u00a0% de ses limites" if usage else ", à la demande de Meta"
+        yield f"    réponses ralenties à {_n(one.slowed)} par seconde{why}"
 
 
 def _services(frame: Frame) -> Iterator[str]:

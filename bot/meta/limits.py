@@ -116,7 +116,7 @@ _USER = (
 _VOLUME = "Meta trouve étrange la variation du nombre d’appels : l’envoi va deux fois moins vite pendant une heure."
 _POLICY = (
     "Meta bloque la page pour un comportement qu’il juge abusif. Ouvrez « Qualité de la page » chez Meta et faites appel ; "
-    "au bout de quelques heures, faites : planton meta resume"
+    "au bout de quelques heures, faites : planton meta resume."
 )
 _PROOF = "Meta refuse la preuve faite avec le secret de l’application. Corrigez META_APP_SECRET, puis redémarrez l’expéditeur."
 

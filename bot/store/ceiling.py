@@ -8,7 +8,7 @@ from typing import LiteralString
 from sqlalchemy import text
 
 from bot.core.outbox import NO_PERMIT, Permits
-from bot.store.db import Database
+from bot.store.db import OUTBOX, Database, notify
 
 # $1 account, $2 how many are asked for, $3 the limit, $4 whether it is an emergency, which nothing slows down. The second is this
 # database's own. A stored one that lies ahead by more than who waited for the row's lock can be late was written by a clock
@@ -30,6 +30,21 @@ _TAKE_BUDGET: LiteralString = f"""
     RETURNING a.granted, a.second, (a.second + 1 - extract(epoch FROM t.at))::float8 AS lasts, t.durable
 """  # noqa: S608
 _NEW_ACCOUNT: LiteralString = "INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING RETURNING account"
+
+
+async def resume(database: Database, account: str | None) -> list[str]:
+    """Let a stopped account send again, or all that are stopped; which ones that were."""
+    async with database.begin() as connection:
+        rows = await connection.execute(
+            text("""
+                UPDATE accounts SET stopped_slug = NULL, stopped_remedy = NULL, stopped_at = NULL, paused_until = NULL
+                WHERE stopped_at IS NOT NULL AND account = coalesce(CAST(:account AS text), account) RETURNING account
+            """),
+            {"account": account},
+        )
+        resumed = sorted(rows.scalars())
+        await notify(connection, OUTBOX)
+        return resumed
 
 
 class Ceiling:

@@ -404,7 +404,7 @@ class Conversations:
         async with self._db.begin() as connection:
             done = await connection.execute(
                 text("""
-                    UPDATE conversations SET lease_until = NULL, due_at = :due, attempts = :attempts,
+                    UPDATE conversations SET lease_until = NULL, due_at = :due, attempts = least(:attempts, 32000),
                         engine_away_since = coalesce(:away, engine_away_since)
                     WHERE id = :id AND lease = :lease
                 """),

@@ -108,7 +108,7 @@ DUE = f"""
                       OR due_priority > {LIVE} THEN %(due)s ELSE due_at END,
         due_priority = least(due_priority, CASE WHEN c.id = ANY(%(suspects)s) THEN {DANGER}
                                                 WHEN introduced_at IS NULL THEN {NEW} ELSE {LIVE} END),
-        debounce_resets = debounce_resets + 1
+        debounce_resets = least(debounce_resets + 1, 32000)
     FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(ats)s AS timestamptz[])) AS i(id, at) WHERE c.id = i.id
 """  # noqa: S608
 # What was caught up with: after people who write now.

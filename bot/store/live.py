@@ -23,7 +23,9 @@ FROM outbox WHERE created_at > %(now)s - interval '600 seconds' AND sent_at > %(
 ACCOUNTS = """
 SELECT a.account, coalesce((SELECT c.platform FROM conversations c WHERE c.account = a.account LIMIT 1), '') AS platform,
     CASE WHEN a.stopped_at IS NOT NULL THEN 'stopped' WHEN a.paused_until > %(now)s THEN 'paused' ELSE 'ok' END AS state,
-    CASE WHEN a.second >= extract(epoch FROM %(now)s::timestamptz)::bigint - 1 THEN a.used ELSE 0 END AS used
+    CASE WHEN a.second - floor(extract(epoch FROM clock_timestamp())) BETWEEN -1 AND 1 THEN a.used ELSE 0 END AS used,
+    CASE WHEN a.usage_at > clock_timestamp() - interval '5 minutes' THEN a.usage_percent END AS usage,
+    CASE WHEN a.slowed_until > clock_timestamp() THEN a.slowed_to END AS slowed
 FROM accounts a ORDER BY used DESC, a.account LIMIT 20
 """
 CONNECTED = """
@@ -36,12 +38,17 @@ SELECT grade, what FROM alerts WHERE opened_at IS NOT NULL AND closed_at IS NULL
 
 @dataclass(frozen=True)
 class AccountUse:
-    """An account and what left from it in the present second, over all senders."""
+    """An account and what left from it in the present second, over all senders.
+
+    `usage`: percent of what Meta allows, as it said within five minutes; `slowed`: replies a second that this leaves, where it
+    takes away from the ceiling."""
 
     account: str
     platform: str
     state: str
     used: int
+    usage: int | None = None
+    slowed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,10 @@ async def live(look: SiteLook, now: datetime) -> Live:
         site(counts, unread[0] if unread else None, now),
         by_what["in"],
         by_what["out"],
-        tuple(AccountUse(row["account"], row["platform"], row["state"], row["used"]) for row in accounts),
+        tuple(
+            AccountUse(row["account"], row["platform"], row["state"], row["used"], row["usage"], row["slowed"])
+            for row in accounts
+        ),
         (worker["connections"], worker["machines"]),
         tuple((row["grade"], row["what"]) for row in alerts),
     )

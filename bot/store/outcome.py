@@ -43,7 +43,7 @@ _SETS = {
 # What came in meanwhile (wake moved) keeps the due time that the gateway gave it, if that is earlier.
 _FENCE = """
     fenced AS (
-        UPDATE conversations c SET {sets} {waits} lease = c.lease + 1, lease_until = NULL, attempts = CAST(:attempts AS smallint),
+        UPDATE conversations c SET {sets} {waits} lease = c.lease + 1, lease_until = NULL, attempts = least(:attempts, 32000),
             debounce_resets = CASE WHEN c.wake = CAST(:wake AS bigint) THEN 0 ELSE c.debounce_resets END,
             due_at = CASE WHEN c.wake = CAST(:wake AS bigint) THEN CAST(:next AS timestamptz)
                           ELSE least(c.due_at, coalesce(CAST(:next AS timestamptz), c.due_at)) END,

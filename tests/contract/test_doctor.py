@@ -213,6 +213,25 @@ def test_a_stopped_account_and_a_notice(environ: dict[str, str], database_url: s
     ]
 
 
+def test_what_meta_limits_or_refuses_with_a_strange_code(
+    environ: dict[str, str], database_url: str, root: Path
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO accounts (account, usage_percent, usage_at, slowed_to, trouble_slug, trouble_code, trouble_at) VALUES"
+            " ('42', 80, now(), 17, 'unknown', '98765/12', now() - interval '23 hours'),"
+            " ('43', 79, now(), 18, 'unknown', '98765/12', now() - interval '25 hours'),"
+            " ('44', 99, now() - interval '6 minutes', 1, NULL, NULL, NULL)"
+        )
+    told = [p for p in examine(Settings(environ), NOW, root).problems if "Meta" in p.what]
+    assert [p.what.replace("\u00a0", " ") for p in told] == [
+        "Meta a refusé des envois du compte 42 (code 98765/12, unknown).",
+        "Meta compte 80 % de ses limites pour le compte 42 : les réponses ralentissent à 17 par seconde.",
+    ]
+    assert "Signalez ce code" in told[0].remedy
+    assert [p.key for p in told] == ["trouble:42:98765/12", "usage:42"]  # alerts too
+
+
 def test_meta_s_own_automation_is_told(environ: dict[str, str], database_url: str, root: Path) -> None:
     event(database_url, converse(database_url), "1", disposition="ignored", reason="inbox_automation", kind="echo")
     assert any("réponses automatiques de Meta" in what for what in found(environ, root))

@@ -248,6 +248,14 @@ async def test_two_messages_of_one_person_in_a_batch_are_one_look_and_are_read_t
     assert await world.rows(told) == [("m_4",), ("m_3",)]
 
 
+async def test_whoever_writes_without_end_while_nobody_reads_is_kept(world: World) -> None:
+    assert await world.together([world.webhook("64", "m_5", "bonjour")]) == [None]
+    async with world.database.begin() as connection:
+        await connection.execute(text("UPDATE conversations SET debounce_resets = 32767"))
+    assert await world.together([world.webhook("64", "m_6", "il veut me tuer")]) == [None]
+    assert await world.rows("SELECT disposition FROM events WHERE mid = 'm_6'") == [("emergency",)]
+
+
 async def test_halves_of_a_danger_in_one_batch_are_seen(world: World) -> None:
     halves = ("il veut", "me tuer")
     assert not any(world.policy.triage(half) for half in halves) and world.policy.triage(" ".join(halves))

@@ -241,3 +241,19 @@ async def test_without_a_token_the_command_says_what_is_missing(
     monkeypatch.delenv("PLANTON_META_PAGE_TOKEN")
     assert await run("meta", "status") == 2
     assert "PLANTON_META_PAGE_TOKEN" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("shell")
+async def test_a_stopped_account_is_tried_again_by_hand(database_url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO accounts (account, stopped_slug, stopped_at) VALUES ('1', 'policy_block', now()), ('2', 'token', now())"
+        )
+        assert await run("meta", "resume", "--compte", "1") == 0
+        assert "Compte 1" in capfd.readouterr().out
+        stopped = connection.execute("SELECT account FROM accounts WHERE stopped_at IS NOT NULL").fetchall()
+        assert stopped == [("2",)]
+        assert await run("meta", "resume", "--compte", "1") == 1
+        assert "Le compte 1 n’est pas arrêté" in capfd.readouterr().out
+        assert await run("meta", "resume") == 0
+        assert await run("meta", "resume") == 1

@@ -42,7 +42,10 @@ def waiting(database_url: str) -> None:
     """A conversation that is two minutes late, one that a person's words put off, a message that just left."""
     now = datetime.now(UTC)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("INSERT INTO accounts (account, second, used) VALUES ('1000', extract(epoch FROM now()), 7)")
+        connection.execute(
+            "INSERT INTO accounts (account, second, used, usage_percent, usage_at, slowed_to, slowed_until)"
+            " VALUES ('1000', extract(epoch FROM now()) + 3600, 7, 85, now(), 11, now() + interval '5 minutes')"
+        )
         for person, due in (("a", now - timedelta(minutes=2)), ("b", now + timedelta(minutes=2))):
             connection.execute(
                 "INSERT INTO conversations (platform, account, person, due_at) VALUES ('messenger', '1000', %s, %s)",
@@ -69,7 +72,9 @@ def test_one_frame(capsys: pytest.CaptureFixture[str]) -> None:
         "en direct                  1   !2 min",
         "attendent leur heure         1",
         "urgences que personne n’a lues : 1, depuis 10 min",
-        "Messenger 1000",
+        "! Messenger 1000",
+        "0/40  Meta 85\u00a0%",  # what stands in a second to come is not now's
+        "ralenties à 11 par seconde",
         "SERVICES  base\n",
         "! manquent : passerelle, expéditeur, console, moteurs 0/1, traitement",
         "ALERTES   aucune",

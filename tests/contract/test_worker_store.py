@@ -197,6 +197,18 @@ async def test_a_row_that_somebody_writes_to_costs_no_neighbour_its_lease(desk: 
         await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.parametrize("how", ["release", "finish"])
+async def test_attempts_without_end(desk: Desk, how: str) -> None:
+    await desk.says()
+    await desk.run("UPDATE conversations SET attempts = 32767")
+    (claimed,) = await desk.claim()
+    if how == "release":
+        await desk.store.release(claimed, desk.now, claimed.attempts + 1, "retry")
+    else:
+        await desk.end(claimed, attempts=claimed.attempts + 1)
+    assert [tuple(row) for row in await desk.run("SELECT attempts, lease_until FROM conversations")] == [(32000, None)]
+
+
 async def test_another_owner_meanwhile_ends_the_turn(desk: Desk) -> None:
     await desk.says()
     (claimed,) = await desk.claim()

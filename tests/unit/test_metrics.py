@@ -38,7 +38,8 @@ LABELS = {
     "platform": {"messenger", "instagram"},
     "kind": {"text"},
     "channel": {"messaging"},
-    "reason": {"budget", "error"},
+    "reason": {"budget", "error", "ceiling", "store"},
+    "account": {"1000"},  # a page of ours, of which there are a handful
     "call": {"turn", "understand", "explain"},
     "disposition": {"answered", "emergency", "handed_off", "to_agent", "ignored", "failed"},
     "lane": {"emergency", "reply", "agent", "door"},
@@ -90,9 +91,10 @@ async def told() -> str:
     WorkerMetrics(registry)
     sender = SenderMetrics(registry)
     for lane in LANES:
-        sender.asked(lane, OK, 0.1, 3)
+        sender.asked(lane, OK, 0.1)
         sender.sent(lane, 0.1, 0.2)
-    sender.watch({("reply", "sent"): 1}, 40, lambda: 0.5, lambda: 2)
+    sender.told("1000", 3)
+    sender.watch({("reply", "sent"): 1}, 40, lambda: 0.5, lambda: 2, lambda: {"1000": 12.0}, {"ceiling": 1})
     await SiteMetrics(registry, _look, _engines, _yes).refresh()
     measure(Sanic(f"metrics_{next(_numbers)}", configure_logging=False), registry)
     return measures.written(registry).decode()
@@ -204,9 +206,10 @@ def test_metas_highest_use_within_a_minute_is_told(monkeypatch: pytest.MonkeyPat
     metrics = SenderMetrics()
 
     def use() -> float | None:
-        return metrics.registry.get_sample_value("planton_sender_meta_usage_ratio")
+        return metrics.registry.get_sample_value("planton_sender_meta_usage_ratio", {"account": "1000"})
 
-    assert use() == 0
+    assert use() is None  # Meta has told nothing
+    metrics.told("2000", 99)
     for at, percent, highest in (
         (1000.0, 40, 0.4),
         (1010.0, 80, 0.8),
@@ -215,7 +218,7 @@ def test_metas_highest_use_within_a_minute_is_told(monkeypatch: pytest.MonkeyPat
         (1071.0, 5, 0.3),
     ):
         moment = at
-        metrics.asked("reply", OK, 0.1, percent)
+        metrics.told("1000", percent)
         assert use() == highest
     moment = 1200.0
     assert use() == 0

@@ -85,6 +85,14 @@ def test_a_screen_of_80_by_24_says_everything() -> None:
         assert words in text, words
 
 
+def test_what_meta_counts_and_how_much_it_slows_replies_down_is_said_by_account() -> None:
+    use = (AccountUse("1", "messenger", "ok", 9, 92, 3), AccountUse("2", "messenger", "ok", 9, 42, None))
+    text = said(replace(FRAME, live=replace(LIVE, accounts=use)), height=100)
+    assert "! Messenger 1                    [####                ] 9/40  Meta 92\u00a0%\n" in text
+    assert "réponses ralenties à 3 par seconde, Meta compte 92\u00a0% de ses limites\n" in text
+    assert "  Messenger 2                    [####                ] 9/40  Meta 42\u00a0%\n" in text
+
+
 def test_a_database_that_is_away_is_said_and_the_rest_stays() -> None:
     text = said(replace(FRAME, live=None))
     assert "! La base de données ne répond pas" in text
