@@ -975,6 +975,45 @@ async def test_replies_slow_down_before_meta_refuses_them() -> None:
         assert not w.sender._budget.gap(PAGE)
 
 
+@pytest.mark.parametrize("asked", ["refused", "courtesy", "door", "profile"])
+async def test_every_answer_tells_of_our_use(asked: str) -> None:
+    much, little = ({"X-App-Usage": f'{{"call_count": {percent}}}'} for percent in (90, 1))
+    async with running(ceiling=100) as w:
+        if asked == "refused":
+            w.graph.script(error(551, headers=much))
+            await w.settled(w.outbox.add("Bonjour"))
+        elif asked == "courtesy":
+            w.graph.graph.usage_headers = much
+            w.graph.script(Script(headers=little))
+            await w.settled(w.outbox.add("Bonjour"))
+        elif asked == "door":
+            w.graph.graph.usage_headers = much
+            assert await w.emergency()
+        else:
+            w.graph.graph.usage_headers = much
+            w.graph.graph.person_wrote("42", name="Anne Durand")
+            await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "42")
+        registry = w.sender._deps.metrics.registry
+        account = {"account": PAGE}
+        await w.until(lambda: registry.get_sample_value("planton_sender_meta_usage_ratio", account) == 0.9)
+        if asked != "courtesy":  # the message's own answer said less
+            assert registry.get_sample_value("planton_sender_pace_messages", account) == pytest.approx(100**0.4)
+            await w.until(lambda: w.outbox.usage.get(PAGE) == (90, 6))  # the other senders too
+
+
+async def test_reading_a_profile_pauses_no_message() -> None:
+    """Its limit is another one, which the same header tells."""
+    pages = '{"type": "pages", "call_count": 100, "estimated_time_to_regain_access": 9}'
+    usage = f'{{"1": [{pages}, {{"type": "messenger", "call_count": 5}}]}}'
+    async with running() as w:
+        w.graph.graph.usage_headers = {"X-Business-Use-Case-Usage": usage}
+        w.graph.graph.person_wrote("42", name="Anne Durand")
+        assert await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "42")
+        assert (w.outbox.paused, w.sender._budget.gap(PAGE)) == ({}, 0)
+        await w.settled(w.outbox.add("Bonjour"))
+        await w.until(lambda: PAGE in w.outbox.paused)
+
+
 def test_how_much_replies_slow_down() -> None:
     budget = Budget(FakeOutbox(SystemClock()), FakeOutbox(SystemClock()), QUICK, 100)
     gaps = []
