@@ -101,6 +101,21 @@ async def test_a_clock_may_be_half_a_minute_off(console: RunningConsole, someone
             assert (await give_code(again, code_of(secret, wall, steps))).status == status, steps
 
 
+async def test_a_code_told_while_the_clock_was_ahead_shuts_no_door(
+    console: RunningConsole, someone: Browser, wall: FrozenClock
+) -> None:
+    """The clock is put right again: the hours until then are not waited for, and no code opens twice."""
+    await console.user("Denis", "validator")
+    wall.advance(hours=1)
+    secret, _ = await enrolled(console, someone, wall, "Denis")
+    wall.advance(hours=-1)
+    code = code_of(secret, wall)
+    for status in (303, 401):
+        async with Browser(console) as again:
+            await again.log_in("Denis", second_factor=True)
+            assert (await give_code(again, code)).status == status
+
+
 async def test_a_code_opens_one_of_two_sessions_that_show_it_at_once(
     console: RunningConsole, someone: Browser, wall: FrozenClock
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.monitor.finding import Grade, Problem
@@ -30,3 +31,16 @@ def test_a_service_that_dies_soon_after_each_start_rings() -> None:
 
 def test_a_hiccup_does_not_ring() -> None:
     assert rings(([True] + [False] * 5) * 20) is None
+
+
+def test_an_alert_of_the_future_rings_and_is_told_again() -> None:
+    """A machine whose clock was ahead kept it: the others do not wait for that hour."""
+    later, reminder = START + timedelta(days=3), START + timedelta(hours=1)
+    unconfirmed = Alert(DOWN.key, DOWN.grade, DOWN.what, DOWN.remedy, later)
+    alerts, _ = step([unconfirmed], [DOWN], START)
+    _, notice = step(alerts, [DOWN], START + timedelta(minutes=2))
+    assert [alert.key for alert in notice.opened] == [DOWN.key]
+    told = replace(unconfirmed, opened_at=later, told_at=later, told=1)
+    alerts, _ = step([told], [DOWN], START)
+    _, notice = step(alerts, [DOWN], reminder)
+    assert [alert.key for alert in notice.reminded] == [DOWN.key]

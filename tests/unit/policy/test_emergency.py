@@ -390,3 +390,19 @@ def test_language_never_raises(text: str) -> None:
     assert is_french(text) in (True, False)
     assert is_french("a" * 100_000) is True
     assert is_french("я" * 100_000) is False
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(hours=1), timedelta(days=400)])
+def test_what_has_not_happened_yet_keeps_no_reply_back(ahead: timedelta) -> None:
+    """A clock that was wrong wrote it: the reply to somebody in danger does not wait until it has come."""
+    later = NOW + ahead
+    full = act(last_full_at=later, last_short_at=later, last_agent_at=later, last_kind="danger")
+    assert full is not None and full.send == "full"
+    short = act(None, last_full_at=ago(minutes=5), last_short_at=later, last_agent_at=later, last_kind="danger")
+    assert short is not None and short.send == "short"
+
+
+def test_what_another_process_wrote_in_this_very_moment_counts() -> None:
+    """It began later and was faster: the same reply does not leave twice."""
+    repeated = act(last_full_at=NOW + timedelta(seconds=3), last_kind="danger")
+    assert repeated is not None and repeated.send == "short"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Optional
 
 import pytest
 
-from bot.policy.owner import EchoContext, EchoOf, bot_may_answer, in_loop, whose_echo
+from bot.policy.owner import EchoContext, EchoOf, bot_may_answer, in_loop, inbox_is_over, whose_echo
 
 AT = datetime(2026, 1, 15, 9, 0, tzinfo=timezone.utc)
 ECHO = EchoContext(
@@ -63,3 +64,17 @@ def test_ten_replies_are_enough() -> None:
 )
 def test_whose_echo(context: EchoContext, expected: EchoOf) -> None:
     assert whose_echo(context) is expected
+
+
+@pytest.mark.parametrize(
+    ("until", "over"),
+    [
+        (None, True),
+        (timedelta(minutes=-1), True),
+        (timedelta(hours=23), False),
+        (timedelta(hours=24, minutes=30), False),  # by Meta's clock, which may be ahead
+        (timedelta(days=3), True),  # by a clock that was wrong
+    ],
+)
+def test_the_inbox_keeps_a_conversation_for_a_day(until: Optional[timedelta], over: bool) -> None:
+    assert inbox_is_over(None if until is None else AT + until, AT) is over

@@ -31,6 +31,7 @@ def ago(seconds: float) -> datetime:
         (300, True, None, Step.HAND_OVER),
         (300, False, None, Step.HAND_OVER),
         (300, True, 240, Step.HAND_OVER),
+        (70, True, -3600, Step.TELL),  # told in an hour, says a clock that was wrong
     ],
 )
 def test_what_is_due(waited: float, may_speak: bool, told: float | None, due: Step) -> None:
