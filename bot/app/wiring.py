@@ -265,7 +265,7 @@ async def gateway(settings: Settings, url: str) -> None:
             return await inbox.answered_to_nobody(marks, opened.clock.now())
 
         engines = settings.engine_urls
-        registry, look = measures.registry(), SiteLook(url)
+        registry, look = measures.registry(opened.wall), SiteLook(url)
 
         async def engines_by_state() -> tuple[int, int]:
             ready = sum(await asyncio.gather(*(_answers(session, f"{engine}/healthz") for engine in engines)))
@@ -314,7 +314,7 @@ async def worker(settings: Settings, url: str) -> None:
         store(settings, url, "worker", 12, (DUE, MODELS)) as opened,
         following(live, "worker", opened.database, opened.listener, opened.clock),
     ):
-        registry = measures.registry()
+        registry = measures.registry(opened.wall)
         metrics = WorkerMetrics(registry)
         client = EngineClient(settings.engine_urls, now=lambda: opened.clock.now().timestamp())
         engine = MeasuredEngine(client, metrics)
@@ -415,7 +415,7 @@ async def sender(settings: Settings, url: str) -> None:
                 port=settings.port("SENDER_PORT"),
                 ceiling=ceiling,
                 concurrency=max(64, min(256, ceiling // 2)),  # keeps up with the ceiling at half a second a call
-                metrics=SenderMetrics(measures.registry()),
+                metrics=SenderMetrics(measures.registry(opened.wall)),
             )
         )
         await service.start()
@@ -530,7 +530,7 @@ async def console(settings: Settings, url: str) -> None:
             second=settings.publication_second,
         )
         try:
-            registry = measures.registry()
+            registry = measures.registry(opened.wall)
             app = create_console(deps)
             measure(app, registry)
             async with telling(registry, settings.host("METRICS_HOST"), settings.metrics_port("console")):

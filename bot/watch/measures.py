@@ -19,6 +19,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bot.core.clock import SharedClock
+
 disable_created_metrics()  # type: ignore[no-untyped-call] # a second series beside each counter, which nobody reads
 
 VERSION = "0.1.0"
@@ -48,10 +50,25 @@ class Build(Gathered):
         yield family
 
 
-def registry() -> CollectorRegistry:
-    """A registry with what every process tells."""
+class Skew(Gathered):
+    """How far the machine's clock is from PostgreSQL's, once that was read."""
+
+    def __init__(self, clock: SharedClock) -> None:
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        """One family, or none."""
+        if self._clock.read:
+            what = "By how much this machine's clock is ahead of PostgreSQL's."
+            yield GaugeMetricFamily("planton_clock_skew_seconds", what, self._clock.skew)
+
+
+def registry(clock: SharedClock | None = None) -> CollectorRegistry:
+    """A registry with what every process tells. `clock`: PostgreSQL's, as the process follows it."""
     made = CollectorRegistry(auto_describe=False)
     made.register(Build())
+    if clock is not None:
+        made.register(Skew(clock))
     ProcessCollector(registry=made)
     return made
 

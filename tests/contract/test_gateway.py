@@ -652,6 +652,16 @@ async def test_two_cries_of_one_person_get_one_reply_until_ten_minutes_passed(se
             assert len(setup.sender.asked) == sent
 
 
+async def test_a_reply_that_a_wrong_clock_dated_ahead_stands_for_no_other(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        setup.clock.advance(hours=1)
+        await running.post(page(item("m_1", "au secours")))
+        setup.clock.advance(hours=-1)
+        await running.post(page(item("m_2", "au secours")))
+        assert len(setup.sender.asked) == 2
+
+
 @pytest.mark.parametrize("late", [timedelta(hours=24, minutes=1), timedelta(days=3)])
 async def test_no_direct_reply_a_day_late(setup: Setup, late: timedelta) -> None:
     setup.inbox.down = True

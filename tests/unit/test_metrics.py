@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sanic import Sanic
 from sanic.response import text
 
+from bot.core.clock import SharedClock
 from bot.gateway.metrics import GatewayMetrics
 from bot.watch import measures
 from bot.watch.console import measure
@@ -82,7 +83,9 @@ async def _no() -> bool:
 
 async def told() -> str:
     """Everything that any process may tell, each counter once."""
-    registry = measures.registry()
+    clock = SharedClock()
+    clock.read = True
+    registry = measures.registry(clock)
     gateway = GatewayMetrics(registry, lambda: 0)
     gateway.webhooks.labels("accepted").inc()
     gateway.events.labels("messenger", "text", "messaging").inc()
