@@ -13,6 +13,8 @@ from bot.monitor.finding import Problem
 from bot.store import its_clock
 
 APART = timedelta(seconds=its_clock.APART)  # between a machine's hour and the database's
+ENOUGH = 10  # messages that tell something of Meta's clock
+LATE = timedelta(minutes=5)  # later than Meta delivers even when much happens
 Row = dict[str, Any]
 
 
@@ -20,6 +22,7 @@ def problems(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pro
     """All of them. `now` may be simulated, hence is not what is compared."""
     yield from clock(connection)
     yield from machines(connection)
+    yield from meta(connection)
     yield from workbenches(connection)
 
 
@@ -58,6 +61,35 @@ def _apart(host: str, skew: float) -> Problem:
         "Réglez l’heure par NTP (chronyd ou systemd-timesyncd ; voyez timedatectl). Si toutes les machines s’écartent autant, "
         "c’est celle de la base qui se trompe : réglez-la d’abord.",
         key=f"clock:{host}",
+    )
+
+
+# Of the last messages that people wrote, when they came less when Meta says that they were written: seconds.
+_FROM_META = """
+    SELECT count(*) AS n, min(late) AS least, percentile_cont(0.5) WITHIN GROUP (ORDER BY late) AS middle FROM (
+        SELECT extract(epoch FROM received_at - at)::float8 AS late FROM (
+            SELECT kind, received_at, at FROM events ORDER BY id DESC LIMIT 100) last
+        WHERE kind IN ('text', 'postback') AND received_at > clock_timestamp() - interval '15 minutes') AS lately
+"""
+
+
+def meta(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
+    """The database's clock against Meta's: one message may be dated anyhow, many are not. By it the window is judged, and whether
+    somebody's danger is a day old."""
+    row = connection.execute(_FROM_META).fetchone()
+    if row is None or row["n"] < ENOUGH:
+        return
+    if row["middle"] < -APART.total_seconds():
+        what = f"L’horloge de la base retarde d’environ {-row['middle']:.0f} s sur celle de Meta."
+    elif row["least"] > LATE.total_seconds():
+        minutes = row["least"] / 60
+        what = f"L’horloge de la base avance sur celle de Meta, ou Meta livre les messages {minutes:.0f} minutes trop tard."
+    else:
+        return
+    yield Problem(
+        what,
+        "Sur la machine de PostgreSQL, vérifiez l’heure (timedatectl) et réglez-la par NTP (chronyd ou systemd-timesyncd).",
+        key="clock:meta",
     )
 
 

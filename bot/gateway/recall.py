@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from bot.core.clock import Clock
+from bot.core.clock import Clock, plausible
 from bot.gateway.ports import Erased, Mark, Tell
 from bot.gateway.spool import KEEP, Spool
 from bot.gateway.waiting import within
@@ -41,7 +41,7 @@ class Recall:
         await self._forget_erased()
         now = self._clock.now()
         marks = self._spool.marks()
-        due = [mark for mark in marks if mark not in self._told and now - mark.answered >= self._after]
+        due = [mark for mark in marks if mark not in self._told and self._is_due(mark, now)]
         if due and self._tell is not None:
             done = await self._tell_of(due)
             self._told.update(done)
@@ -65,6 +65,10 @@ class Recall:
                 return ()
             return [mark for one in due for mark in await self._tell_of([one])]
         return due
+
+    def _is_due(self, mark: Mark, now: datetime) -> bool:
+        """Meta has not sent it again for long; one that a clock which was wrong dated ahead waits no longer."""
+        return plausible(mark.answered, now) is None or now - mark.answered >= self._after
 
     async def _forget_erased(self) -> None:
         """Nothing stays of a person who was erased since (`planton person erase`)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -54,7 +54,7 @@ class Accounts:
         if password is not None:
             hashed = await self.hashing.hash(passwords.checked(password, name, advise_only=True))
         async with self._db.begin() as connection:
-            return await insert(connection, now or datetime.now(UTC), name, role, hashed)
+            return await insert(connection, now or self._db.clock.now(), name, role, hashed)
 
     async def find(self, name: str) -> User | None:
         """The enabled account of that name, however it is capitalised."""

@@ -717,6 +717,16 @@ async def test_the_hand_off_opens_even_if_meta_does_not_send_again(setup: Setup)
         assert setup.lines() == []
 
 
+async def test_the_hand_off_of_a_mark_that_a_wrong_clock_dated_ahead_opens(setup: Setup) -> None:
+    setup.inbox.down = True
+    async with setup.run() as running:
+        setup.clock.advance(hours=1)
+        await running.post(CRY)
+        setup.clock.advance(hours=-1)
+        setup.inbox.down = False
+        await until(lambda: [mark.key for mark in setup.inbox.recalled] == ["m_cry"])
+
+
 async def test_marks_are_kept_as_long_as_a_reply_would_still_be_sent(setup: Setup) -> None:
     setup.inbox.down = True
     async with setup.run() as running:

@@ -48,6 +48,32 @@ async def test_what_the_roles_of_other_machines_tell_is_told(database: Database,
         assert not list(several.machines(connection)), "a machine that was taken away is told of for ever"
 
 
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        ([0.3] * 12, None),
+        ([0.3] * 9 + [-7200.0, 7200.0, 9e6], None),  # Meta's own dates may be anything, now and then
+        ([-3600.0] * 12, "retarde d’environ 3600 s sur celle de Meta"),
+        ([3600.0] * 12, "avance sur celle de Meta, ou Meta livre les messages 60 minutes trop tard"),
+        ([3600.0] * 11 + [0.5], None),  # what is caught up is old
+        ([-3600.0] * 9, None),  # too few to tell
+    ],
+)
+def test_the_database_s_clock_is_held_against_meta_s(database_url: str, ages: list[float], said: str | None) -> None:
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        connection.execute("INSERT INTO conversations (platform, account, person) VALUES ('messenger', 'page', 'p')")
+        for number, age in enumerate(ages):
+            connection.execute(
+                """INSERT INTO events (conversation_id, platform, account, key, kind, channel, at, received_at, body)
+                   SELECT id, 'messenger', 'page', %s, 'text', 'messaging', now() - make_interval(secs => %s), now(), ''
+                   FROM conversations""",
+                (str(number), age),
+            )
+        found = list(several.meta(connection))
+    assert [said in problem.what for problem in found if said] == ([True] if said else [])
+    assert len(found) == (said is not None)
+
+
 def test_a_slow_answer_is_no_wrong_clock(database_url: str) -> None:
     moments = iter([datetime.now(UTC) - timedelta(seconds=9), datetime.now(UTC) + timedelta(seconds=1)])
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
