@@ -118,7 +118,7 @@ class Site:
         self.graph_url = ""
         self._started: dict[str, float] = {}
         self.engines = list(ENGINES)  # those that workers that start from now on are told of
-        self._secrets = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "METRICS_TOKEN")}
+        self._secrets = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "SENDER_KEY", "METRICS_TOKEN")}
         self._secrets["DATA_KEY"] = base64.b64encode(secrets.token_bytes(32)).decode()
 
     # -- starting ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from bot.app.interrupted import interrupted
 from bot.app.launcher import recall
 from bot.app.say import say, typeset
 from bot.core.errors import SettingsError
+from bot.monitor.finding import Problem
 from bot.settings import Settings
 from bot.store import binding, facts, its_clock
 from bot.store.codec import Codec
@@ -116,9 +118,12 @@ async def _status(settings: Settings, url: str, codec: Codec) -> int:
                 f"Valeurs liées à leur ligne : {done} sur {total}. Tous les services à jour, faites : planton keys bind"
             )
         )
+    problems: list[Problem] = []
+    with contextlib.suppress(SettingsError):  # whoever has neither key asks for DATA_KEY alone
+        problems += rotation.sender_key(settings)
     with psycopg.connect(url, row_factory=dict_row) as told:
         now = its_clock.shown(told)
-        problems = (*rotation.sender_key(settings), *rotation.problems(told, now), *bound.problems(told, now))
-        for problem in problems:
-            print(typeset(f"{problem.what} {problem.remedy}"))
+        problems += [*rotation.problems(told, now), *bound.problems(told, now)]
+    for problem in problems:
+        print(typeset(f"{problem.what} {problem.remedy}"))
     return int(still)

@@ -80,6 +80,7 @@ def environ(database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
             "PLANTON_META_PAGE_ID": "1",
             "PLANTON_META_PAGE_TOKEN": "t",
             "PLANTON_SECRET_KEY": "k" * 40,
+            "PLANTON_SENDER_KEY": "d" * 40,
             "PLANTON_METRICS_TOKEN": "m",
             "PLANTON_DATA_KEY": KEY,
             "PLANTON_GATEWAY_PORT": str(one),

@@ -193,6 +193,21 @@ async def test_the_proof_goes_over_to_the_other_secret_of_the_application() -> N
 # SECRET_KEY and METRICS_TOKEN
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"SECRET_KEY": "a"}, "SENDER_KEY manque"),
+        ({"SECRET_KEY": "a", "SENDER_KEY": "b,a"}, "SENDER_KEY contient deux clés"),
+        ({"SECRET_KEY": "a", "SENDER_KEY": "b"}, None),
+    ],
+)
+def test_doctor_says_what_the_senders_door_still_lacks(given: dict[str, str], told: str | None) -> None:
+    environ = {"PLANTON_DATABASE_URL": "postgresql://u@h/d", **{f"PLANTON_{name}": one for name, one in given.items()}}
+    problems = list(rotation.sender_key(Settings(environ)))
+    assert [problem.what.partition(":")[0].strip(" .") for problem in problems] == ([told] if told else [])
+    assert all(problem.remedy and problem.advice for problem in problems)
+
+
 def test_marks_of_sends_in_flight_stay_valid() -> None:
     old, new = b"old-key", b"new-key"
     mark = metadata.make(old, 17, 2)
