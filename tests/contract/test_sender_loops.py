@@ -727,7 +727,7 @@ async def test_what_may_have_left_is_not_worded_anew() -> None:
         await w.settled(kept)
         assert (kept.status, kept.mids, kept.row.text) == ("sent", ["m_before"], "Appelez le 17.")
         rest = w.outbox.add(
-            "a" * 2000 + " Appelez.", lane=EMERGENCY, created=SystemClock().now() - timedelta(hours=2), parts_sent=1
+            "a" * 1995 + " Appelez.", lane=EMERGENCY, created=SystemClock().now() - timedelta(hours=2), parts_sent=1
         )
         await w.settled(rest)
         assert w.graph.texts("42") == ["Appelez."]
