@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -36,10 +37,18 @@ def problems(connection: psycopg.Connection[Row], now: datetime) -> Iterator[Pro
     )
 
 
-def unfinished(connection: psycopg.Connection[Row], codec: Codec) -> Iterator[Problem]:
-    """Whether values that are bound to no row are still taken."""
+def unfinished(connection: psycopg.Connection[Row], codec: Codec, folder: Path) -> Iterator[Problem]:
+    """Whether values that are bound to no row are still taken. `folder`: where this machine keeps that none are."""
+    binding.floor(codec, folder)
     row = connection.execute("SELECT value FROM facts WHERE name = %s", (binding.SEALING,)).fetchone()
-    if not binding.finished(codec, None if row is None else row["value"]):
+    if binding.finished(codec, None if row is None else row["value"]):
+        return
+    if codec.binding.only:
+        yield Problem(
+            "Alerte de sécurité : la base ne dit plus que chaque valeur chiffrée est liée à sa ligne ; elle le disait.",
+            "Suivez docs/pannes.md, « Une valeur déplacée ». planton keys bind le lui fait dire de nouveau.",
+        )
+    else:
         yield Problem(
             "Les valeurs chiffrées d’avant cette version ne sont pas encore liées à leur ligne.",
             "Quand tous les services sont à jour : planton keys bind",

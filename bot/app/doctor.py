@@ -725,7 +725,7 @@ def _key(connection: psycopg.Connection[Row], settings: Settings) -> Iterator[Pr
         yield Problem(error.what, error.remedy)
         return
     if canary is not None:
-        yield from bound.unfinished(connection, codec)
+        yield from bound.unfinished(connection, codec, settings.var_dir)
     if len(codec.parts) == 2 and canary is not None:
         done = known["used"] == [codec.names[0]] if known else facts.of_canary(codec, canary) == codec.names[0]
         remedy = "L’ancienne ne sert plus : retirez-la, puis relancez." if done else "Faites : planton keys rotate"

@@ -64,6 +64,9 @@ async def _rotate(url: str, codec: Codec) -> int:
 
 
 async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SETTLE) -> int:
+    binding.floor(
+        codec, folder
+    )  # what was bound once is not bound again, whatever the database says: it may have been changed
     database = Database(url, size=3, name="planton-keys")
     try:
         with interrupted("La liaison des valeurs s’est interrompue", BOUND):

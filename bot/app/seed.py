@@ -17,6 +17,7 @@ from psycopg.types.json import Json
 
 from bot.app import demo, policy, seed_words
 from bot.app.access import reach
+from bot.app.backup import check_key
 from bot.app.places import PROJECT
 from bot.app.say import say
 from bot.app.seed_stories import TABLES, Desk, Stories
@@ -64,9 +65,11 @@ def main(parsed: argparse.Namespace) -> int:
     settings = given if given.raw("DATABASE_URL") is not None else demo.demo_settings(given)
     with reach(settings) as url:
         started = time.monotonic()
+        codec = Codec(settings.secret("DATA_KEY"))
+        check_key(url, codec)  # and how values are sealed here
         fill(
             url,
-            Codec(settings.secret("DATA_KEY")),
+            codec,
             conversations,
             messages,
             seed=parsed.graine,

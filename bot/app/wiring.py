@@ -118,7 +118,9 @@ async def store(
         tasks.append(asyncio.create_task(its_clock.follow(database, name)))
         if os.environ.get("PLANTON_DEMO") == "1":
             tasks.append(asyncio.create_task(_follow(database, clock)))
-    await binding.look(database, codec, settings.var_dir)  # before anything is sealed, if the database answers
+    with contextlib.suppress(TimeoutError):  # before anything is sealed, if the database answers
+        async with asyncio.timeout(2):
+            await binding.look(database, codec, settings.var_dir)
     tasks.append(asyncio.create_task(binding.follow(database, codec, settings.var_dir)))
     listener.start()
     try:

@@ -84,6 +84,7 @@ class Resealing:
         SettingsError."""
         async with self._alone(check):
             if self._codec.binding.only:
+                await self._state(only=True)  # somebody may have taken the fact away
                 return
             await self._state(only=False)
             await asyncio.sleep(settle)

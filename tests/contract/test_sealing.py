@@ -177,7 +177,7 @@ async def test_agents_see_that_something_cannot_be_read_and_nothing_of_others(
         assert "sésame" not in page and f"note de {anne}" not in page
         assert "illisible" in page and "Cette note ne s’ouvre pas" in page
         assert "sésame" in (await claire.get(f"/conversations/{anne}")).page
-        assert "Message illisible" in (await claire.get("/file?onglet=moi")).page
+        assert "Message illisible" in (await claire.get("/file?etat=a-moi")).page
 
 
 async def _plant(console: RunningConsole) -> dict[str, int]:
@@ -286,6 +286,14 @@ async def test_a_new_installation_is_bound_from_the_start_and_an_older_one_waits
     )
     assert await asyncio.to_thread(_run, command._bind(database_url, Codec(KEY), tmp_path, settle=0)) == 0
     assert advice() == "" and (tmp_path / binding.FLOOR).exists()
+    # Somebody takes the fact away, and hopes that what they planted is bound anew.
+    planted = Codec(KEY).seal(b'{"kind":"message","text":"autre"}', "events.body")
+    await desk.run("DELETE FROM facts WHERE name = 'sealing'")
+    await desk.run("UPDATE events SET body = :planted", planted=planted)
+    assert "ne dit plus" in advice()
+    assert await asyncio.to_thread(_run, command._bind(database_url, Codec(KEY), tmp_path, settle=0)) == 0
+    (row,) = await desk.run("SELECT body FROM events")
+    assert row.body == planted and "ne dit plus" not in advice()
     assert await asyncio.to_thread(_run, command._status(database_url, Codec(KEY))) == 0
     assert "Chaque valeur chiffrée est liée à sa ligne" in capsys.readouterr().out
     with pytest.raises(SettingsError):
