@@ -308,6 +308,9 @@ def parser() -> Parser:
         "ne s’ouvre plus que dans sa ligne. À faire une fois, quand tous les services de toutes les machines sont à jour : ceux "
         "d’avant ne lisent pas ces valeurs. Interrompue, la commande reprend où elle en était."
     )
+    bind.add_argument(
+        "--abandonner", action="store_true", help="même si des valeurs d’avant ne s’ouvrent avec aucune clé"
+    )
     turns.add_parser("status", help="dit quelles clés et quels secrets servent encore")
 
     live = commands.add_parser("top", help="montre ce qui se passe, dans un terminal : file, débits, délais, plafonds")

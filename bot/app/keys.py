@@ -36,7 +36,7 @@ def main(parsed: argparse.Namespace) -> int:
     codec = Codec(settings.secret("DATA_KEY"))
     with reach(settings) as url, interrupted("La commande s’est interrompue", "rien n’a été changé."):
         if parsed.action == "bind":
-            return asyncio.run(_bind(url, codec, settings.var_dir))
+            return asyncio.run(_bind(url, codec, settings.var_dir, lost=parsed.abandonner))
         return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(settings, url, codec))
 
 
@@ -63,14 +63,16 @@ async def _rotate(url: str, codec: Codec) -> int:
     return 0
 
 
-async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SETTLE) -> int:
+async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SETTLE, lost: bool = False) -> int:
     binding.floor(
         codec, folder
     )  # what was bound once is not bound again, whatever the database says: it may have been changed
     database = Database(url, size=3, name="planton-keys")
     try:
         with interrupted("La liaison des valeurs s’est interrompue", BOUND):
-            done, unreadable = await _once(Resealing(database, codec).bind(settle), "liaison des valeurs à leur ligne")
+            done, unreadable = await _once(
+                Resealing(database, codec).bind(settle, lost=lost), "liaison des valeurs à leur ligne"
+            )
         await binding.look(database, codec, folder)  # this machine will not go back, and what was refused is told
     finally:
         await database.close()

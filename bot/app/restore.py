@@ -36,7 +36,7 @@ from bot.app.sealing import Opening
 from bot.core.errors import SettingsError, SetupError
 from bot.core.system_errors import reason
 from bot.settings import Settings
-from bot.store import erased, facts, places, readable, reindex
+from bot.store import binding, erased, facts, places, readable, reindex
 from bot.store.clients import Clients, clients
 from bot.store.codec import Codec
 from bot.store.db import MIGRATION_LOCK, Database, schemas
@@ -445,10 +445,7 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
         async with database.begin() as connection:
             await facts.check_canary(connection, codec)
             closed = _check_readable(await readable.samples(connection, codec))
-        async for _ in Resealing(database, codec).bind(
-            settle=0, check=facts.check_canary
-        ):  # of a back-up older than that; nobody else is at it
-            pass
+        unbound = await _bind(database, codec, settings)
         await _erase_again(database, codec, register, now)
         await _purge(
             Purge(database, codec, settings.retention, (RollUp(database), Drift(database, settings.zone)), share=0), now
@@ -461,10 +458,25 @@ async def _finish(url: str, settings: Settings, codec: Codec, register: Register
                 "l’index de la recherche n’est pas dans une sauvegarde : planton run le reconstruit, les messages récents d’abord. "
                 "La page de recherche dit où il en est."
             )
-        if closed:
-            say(closed)
+        for told in (closed, unbound):
+            if told:
+                say(told)
     finally:
         await database.close()
+
+
+async def _bind(database: Database, codec: Codec, settings: Settings) -> str:
+    """A back-up may be older than the binding of values to their rows; nobody else is at it now. What to tell where it stays
+    undone: then this machine must not go on refusing what is not bound."""
+    try:
+        async for _ in Resealing(database, codec).bind(settle=0, check=facts.check_canary):
+            pass
+    except SettingsError as error:
+        binding.unlearn(settings.var_dir)
+        return (
+            f"attention : la sauvegarde date d’avant la liaison des valeurs à leur ligne. {error.what} {error.remedy}"
+        )
+    return ""
 
 
 def _check_readable(samples: Sequence[Sample]) -> str:

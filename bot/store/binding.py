@@ -109,6 +109,12 @@ def floor(codec: Codec, folder: Path) -> None:
             draft.replace(file)
 
 
+def unlearn(folder: Path) -> None:
+    """This machine's data were replaced by older ones, on purpose."""
+    with contextlib.suppress(OSError):
+        (folder / FLOOR).unlink(missing_ok=True)
+
+
 async def keep_refused(connection: AsyncConnection, codec: Codec) -> None:
     """Write down which values were refused."""
     refused, codec.binding.refused = codec.binding.refused, type(codec.binding.refused)()

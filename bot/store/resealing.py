@@ -78,10 +78,12 @@ class Resealing:
                 yield step
             await self._end()
 
-    async def bind(self, settle: float = binding.SETTLE, check: Check = facts.check_key) -> AsyncGenerator[Step]:
+    async def bind(
+        self, settle: float = binding.SETTLE, check: Check = facts.check_key, lost: bool = False
+    ) -> AsyncGenerator[Step]:
         """Have every value bound to its row, then refuse the others; nothing where that is so. All processes must be of a release
-        that opens bound values. `settle`: seconds until each of them knows; `check`: what is asked before. Raises Busy,
-        SettingsError."""
+        that opens bound values. `settle`: seconds until each of them knows; `check`: what is asked before; `lost`: give up
+        what no key opens. Raises Busy, SettingsError."""
         async with self._alone(check):
             if self._codec.binding.only:
                 await self._state(only=True)  # somebody may have taken the fact away
@@ -89,8 +91,10 @@ class Resealing:
             await self._state(only=False)
             await asyncio.sleep(settle)
             for _ in range(PASSES):
+                closed = 0
                 for column in COLUMNS:
                     async for step in self._column(column):
+                        closed += step.unreadable
                         yield step
                 if not await self.unbound():
                     break
@@ -98,6 +102,11 @@ class Resealing:
                 raise SettingsError(
                     "Un service de la version d’avant écrit encore.",
                     "Mettez tous les services à jour, relancez-les, puis refaites : planton keys bind",
+                )
+            if closed and not lost:  # bound to no row, they would be refused even with their key
+                raise SettingsError(
+                    f"{closed} valeur(s) d’avant ne s’ouvrent avec aucune clé donnée : elles seraient perdues.",
+                    "Ajoutez leur clé dans DATA_KEY, après la vôtre, et refaites ; sinon : planton keys bind --abandonner",
                 )
             await self._state(only=True)
 
