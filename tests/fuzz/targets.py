@@ -188,7 +188,7 @@ CODEC = Codec(base64.b64encode(bytes(range(32))).decode())
 def codec(raw: bytes) -> str:
     """Stored values that nobody sealed: SettingsError, and nothing else; never content."""
     try:
-        CODEC.open_json(raw, "events.body")
+        CODEC.open_json(raw, "events.body", *([] if raw[:1] != b"\x03" else [7, "m_1"]))
     except SettingsError:
         return "refused"
     return "opened"
@@ -356,7 +356,9 @@ def _signed() -> list[bytes]:
 
 def _sealed() -> list[bytes]:
     whole = CODEC.seal_json({"text": "bonjour"}, "events.body")
-    return [b"", whole[:1], whole[:9], whole[:13], whole[:-1], whole, whole + b"\0", b"\x02" + whole[1:], bytes(29)]
+    bound = CODEC.seal_json({"text": "bonjour"}, "events.body", 7, "m_1")
+    cut = [whole[:1], whole[:9], whole[:13], whole[:-1], bound[:5], bound[:17]]
+    return [b"", *cut, whole, bound, whole + b"\0", b"\x02" + whole[1:], b"\x02" + bound[1:], bytes(29)]
 
 
 def _files() -> list[bytes]:

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from bot.core.errors import SettingsError
+from bot.core.errors import SealedElsewhere, SettingsError
 from bot.store.codec import Codec
 
 COLUMN = "events.body"
@@ -35,6 +35,26 @@ def test_a_changed_byte_anywhere_is_told(rotating: bool) -> None:
         sealed[place] ^= 1
         with pytest.raises(SettingsError):
             codec.open(bytes(sealed), COLUMN)
+
+
+def test_a_changed_byte_of_a_value_that_is_bound_to_its_row_is_told(codec: Codec) -> None:
+    whole = codec.seal(b"bonjour", COLUMN, 7, "messenger", "1000", "m_1")
+    assert codec.open(whole, COLUMN, "7\x1fmessenger\x1f1000\x1fm_1") == b"bonjour"  # as SQL writes it, in one
+    for at in range(len(whole)):
+        sealed = bytearray(whole)
+        sealed[at] ^= 1
+        with pytest.raises(SettingsError):
+            codec.open(bytes(sealed), COLUMN, 7, "messenger", "1000", "m_1")
+    for other in ((8, "messenger", "1000", "m_1"), (7, "messenger", "1000", "m_2"), (None, "messenger", "1000", "m_1")):
+        with pytest.raises(SealedElsewhere, match="pas à sa place"):
+            codec.open(whole, COLUMN, *other)
+
+
+def test_only_a_key_of_ours_makes_an_alarm(codec: Codec) -> None:
+    other = Codec(base64.b64encode(bytes(32)).decode())
+    with pytest.raises(SettingsError) as raised:
+        codec.open(other.seal(b"bonjour", COLUMN, 7), COLUMN, 7)
+    assert not isinstance(raised.value, SealedElsewhere) and codec.binding.refused == {}
 
 
 def test_another_columns_value_is_told(codec: Codec) -> None:
