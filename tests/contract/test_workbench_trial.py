@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import html
 import os
 import re
@@ -22,9 +23,12 @@ from bot.store.db import Database
 from bot.trainer.candidates import Model
 from bot.trainer.project import Project
 from bot.trainer.trial import FAILED, OFF, READY, STARTING, CandidateEngine, State, Taken, Trial, TrialError
+from bot.trainer.wall import BWRAP, OPEN, Program, Wall, choose
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
+from tests.fakes.project import ROOT
 from tests.fakes.trial import ScriptedCandidate, candidate, scripted_judge
+from tests.trainer.test_wall import apart
 
 PAGE = "/atelier/essayer"
 NAME = "0123456789abcdef"
@@ -263,6 +267,12 @@ UnixStreamServer(sys.argv[1], Engine).serve_forever()
 """
 
 
+@functools.cache
+def behind() -> Wall:
+    """What holds for a small server as it does for an engine."""
+    return choose(BWRAP, Program(Path(sys.executable), [ROOT / "bot"]))
+
+
 class Machine:
     """A candidate's engine over a small server, with a clock and a memory of the test's own."""
 
@@ -286,6 +296,7 @@ class Machine:
             room,
             tell,
             clock=lambda: self.now,
+            wall=behind,
         )
 
     async def becomes(self, phase: str) -> State:
@@ -328,6 +339,36 @@ async def test_it_starts_answers_and_leaves_when_nobody_uses_it(machine: Machine
         await asyncio.sleep(0.1)
     assert process.poll() is not None
     assert machine.told >= 3
+
+
+async def test_the_page_says_what_the_process_has(
+    machine: Machine,
+    database: Database,
+    database_url: str,
+    codec: Codec,
+    frozen_clock: FrozenClock,
+    wall: FrozenClock,
+    tmp_path: Path,
+) -> None:
+    project = Project(tmp_path)
+    candidate(project, NAME)
+    trial = Trial(machine.engine, scripted_judge())
+    async with running_console(
+        database, database_url, codec, frozen_clock, wall, project=project, trial=trial, engine=ScriptedEngine()
+    ) as console:
+        await console.user("Inès", "trainer")
+        async with Browser(console) as browser:
+            await browser.log_in("Inès")
+            assert 'data-testid="trial-wall"' not in (await browser.get(PAGE)).page
+            await started(browser)
+            await machine.becomes(READY)
+            assert "sans réseau, sans secret et sans la base de données" in plain((await browser.get(PAGE)).page)
+            assert apart(machine.engine.state, machine.engine._process)
+            await machine.engine.stop()
+            machine.engine._wall = lambda: OPEN
+            await started(browser)
+            await machine.becomes(READY)
+            assert "Attention : ce moteur n’est pas isolé sur cette machine" in plain((await browser.get(PAGE)).page)
 
 
 async def test_two_never_run_at_once(machine: Machine, tmp_path: Path) -> None:
