@@ -30,6 +30,7 @@ PROCESSES, DESCRIPTORS = 512, 1024
 PATIENCE = 20  # seconds for the try
 # What every program needs of the machine. No /etc as such, no /var, /run, /home, /root, /srv.
 _MACHINE = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
+_PROCESSOR = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat")  # without which ONNX does not start
 _NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -120,10 +121,11 @@ class Wall:
         return Start([*self._bwrap(given), "--", *words], own, functools.partial(_prepare, then))
 
     def _bwrap(self, given: Given) -> list[str]:
-        found = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        found = ["bwrap", "--unshare-user-try", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
+        found += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         found += ["--proc", "/proc"] if self.proc else ["--tmpfs", "/proc"]
         found += ["--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"]  # noqa: S108
-        for place in _MACHINE:
+        for place in (*_MACHINE, *(() if self.proc else _PROCESSOR)):
             found += ["--ro-bind-try", place, place]
         for path in [*(self.program.files if self.program else ()), *given.read]:
             found += ["--ro-bind", str(path), str(path)]
