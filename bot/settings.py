@@ -114,7 +114,7 @@ KNOWN: dict[str, tuple[str | None, str]] = {
     ),
     "PUBLICATION_SECOND": (
         "oui",
-        "« oui » : une seconde personne relit ce qui change les réponses aux victimes et aux urgences ; « non » : personne",
+        "oui : une seconde personne relit ce qui change les réponses aux victimes et aux urgences ; non : personne",
     ),
     "RETENTION_EVERYDAY": ("180", "jours de conservation des conversations courantes (docs/rgpd.md)"),
     "RETENTION_COMPLAINTS": ("730", "jours de conservation des conversations avec une réclamation"),

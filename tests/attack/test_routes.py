@@ -104,6 +104,9 @@ NEEDS: Mapping[Capability | Open, str] = {
     Capability.PUBLISH: """
         POST /atelier/modeles/<name:str>/publier
         POST /atelier/modeles/<name:str>/revenir
+        POST /atelier/modeles/relecture/approuver
+        POST /atelier/modeles/relecture/refuser
+        POST /atelier/modeles/relecture/retirer
     """,
     Capability.MANAGE_ACCOUNTS: """
         GET /comptes

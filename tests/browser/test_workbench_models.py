@@ -99,6 +99,42 @@ async def test_publishing_and_going_back(
         await picture(page, "workbench-models-narrow")
 
 
+async def test_a_second_person_reads_what_victims_are_told(
+    browser: Browser, console: RunningConsole, world: World
+) -> None:
+    world.reword("le 119 les enfants.", "le 119 les enfants et les adolescents.")
+    world.reword("  - nom: adieux\n", "  - nom: adieux_ecrits\n", "data/danger.yml")
+    async with someone(browser, console, "trainer") as page:
+        world.user = next(iter(console.users.values()))
+        candidate = await world.candidate()
+        await page.goto(f"{console.url}/atelier/modeles")
+        await page.get_by_label("Ce qui change, en une phrase").fill("Le 119 vaut aussi pour les adolescents")
+        await page.keyboard.press("Enter")
+        waits = page.get_by_test_id("models-second")
+        await expect(waits).to_contain_text("Attend une seconde personne")
+        await expect(page.get_by_test_id("models-second-who")).to_contain_text("Aucun autre compte actif")
+        await expect(page.get_by_test_id("models-approve")).to_have_count(0)
+        await accessible(page)
+        async with someone(browser, console, "administrator") as other:
+            await other.goto(f"{console.url}/atelier/modeles")
+            await expect(other.get_by_test_id("models-second").locator("ins").last).to_contain_text("les adolescents")
+            await expect(other.get_by_test_id("models-second").locator("del").first).to_have_text(
+                "- nom: adieux", use_inner_text=True
+            )
+            await other.get_by_test_id("models-refusing").focus()
+            await other.keyboard.press("Enter")
+            await expect(other.get_by_label("Ce qu’il faut changer")).to_be_visible()
+            await accessible(other)
+            await picture(other, "workbench-models-second")
+            await other.set_viewport_size({"width": 320, "height": 900})
+            await accessible(other)
+            await picture(other, "workbench-models-second-narrow")
+            await other.get_by_test_id("models-approve").click()
+            await expect(other.get_by_test_id("models-progress")).to_contain_text("En attente")
+        assert await world.publisher.work()
+        await expect(page.get_by_test_id("models-current")).to_have_text(candidate)  # the author's page, by itself
+
+
 async def refused(page: Page) -> None:
     """What looks personal stands below what was typed, with a box for each piece; at any width."""
     context = await page.context.browser.new_context(storage_state=await page.context.storage_state())  # type: ignore[union-attr]
