@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.workbench.publications import reloaded
+from bot.trainer import grave
 from bot.trainer.pseudonyms import pseudonymiser
 from tests.browser.conftest import by_day
 from tests.browser.helpers import accessible, live, part, picture, someone
@@ -107,6 +108,9 @@ async def test_a_second_person_reads_what_victims_are_told(
     async with someone(browser, console, "trainer") as page:
         world.user = next(iter(console.users.values()))
         candidate = await world.candidate()
+        archive = world.models / "candidates" / f"{candidate}.tar.gz"
+        await asyncio.to_thread(pseudonymiser().leftovers, "bonjour")  # both are read once a process
+        await asyncio.to_thread(grave.touches, world.project, world.models, world.first, archive)
         await page.goto(f"{console.url}/atelier/modeles")
         await page.get_by_label("Ce qui change, en une phrase").fill("Le 119 vaut aussi pour les adolescents")
         await page.keyboard.press("Enter")

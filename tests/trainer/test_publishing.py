@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from bot.app import train
 from bot.core.clock import FrozenClock
 from bot.store.accounts import Accounts
 from bot.store.db import Database
@@ -135,6 +136,10 @@ async def test_whatever_asks_for_it_nothing_grave_serves_that_one_person_alone_h
 ) -> None:
     world.reword("le 119 les enfants.", "le 118 les enfants.")
     candidate = await world.candidate()
+    made = world.models / CANDIDATES / f"{candidate}{SUFFIX}"
+    first = world.models / f"{world.first}{SUFFIX}"
+    assert "utter_violences_sexuelles" in train.unread(world.project, first, made)[0]  # by `planton train`: it is said
+    assert train.unread(world.project, first, first) == []
     failed = await world.publish(candidate)  # as a console would that knows nothing of second persons
     assert failed.state == "failed"
     assert "personne d’autre ne l’a relue" in failed.failure
