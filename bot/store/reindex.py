@@ -218,14 +218,14 @@ async def _last(connection: AsyncConnection) -> dict[str, int]:
 
 
 def _document(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
-    """None where nothing is to be found, or what is there cannot be read."""
+    """What is to be found of a row; None of one that no key opens: nobody can be shown it, and it must not hold up the others."""
     try:
-        return _read(codec, kind, row)
+        return _opened(codec, kind, row)
     except SettingsError:
         return None
 
 
-def _read(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
+def _opened(codec: Codec, kind: str, row: Row[Any]) -> Document | None:
     if kind == search.EVENT:
         body = body_from_json(codec.open_json(row.body, BODY, row.place))
         return search.of_event(row.id, row.conversation_id, row.at, body)

@@ -24,7 +24,7 @@ from bot.app import backup, doctor, inventory, launcher, restore, sealing, seed
 from bot.app.cli import main
 from bot.core.errors import SetupError
 from bot.settings import Settings
-from bot.store import clients, facts, readable
+from bot.store import clients, facts, readable, reindex
 from bot.store.codec import Codec
 from bot.store.db import Database, schemas
 from bot.store.embedded import Embedded
@@ -198,11 +198,11 @@ def came_back(machine: Machine) -> dict[str, list[dict[str, Any]]]:
 
 
 def assert_same(after: dict[str, list[dict[str, Any]]], before: dict[str, list[dict[str, Any]]]) -> None:
-    """Row by row, but for the doors that are closed and the note of what is left to do."""
+    """Row by row, but for the doors that are closed, what is left out, and the note of what is left to do."""
     assert after.keys() == before.keys()
     for table, kept in before.items():
         found = [row for row in after[table] if table != "facts" or row["name"] != facts.RESTORING]
-        assert found == ([] if table in restore.DOORS else kept), table
+        assert found == ([] if table in (*restore.DOORS, *backup.LEFT_OUT) else kept), table
 
 
 def test_every_row_comes_back_on_a_fresh_machine(machine: Machine, full: str, keys: Path) -> None:
@@ -214,8 +214,47 @@ def test_every_row_comes_back_on_a_fresh_machine(machine: Machine, full: str, ke
     assert code == 0, said
     assert "planton person erase" in said and "compte des messages" in said
     assert_same(after, before)
+    assert all(before[table] for table in backup.LEFT_OUT), "there was something to leave out"
+    assert "l’index de la recherche n’est pas dans une sauvegarde" in said
     with server:
         assert words(server.url) == said_before != []
+        asyncio.run(_reindexed(server.url, before["search_documents"]))
+
+
+async def _reindexed(url: str, before: list[dict[str, Any]]) -> None:
+    """The worker's task makes the index anew: the search says so meanwhile, and then finds what it found before."""
+    database = Database(url, size=2)
+    begun = await reindex.progress(database)
+    assert begun is not None and not begun.over
+    work = reindex.Reindex(database, Codec(KEY))
+    while await work.step():
+        pass
+    done = await reindex.progress(database)
+    assert done is not None and done.over
+    await database.close()
+    with psycopg.connect(url) as connection:
+        again = {
+            (row[0], row[1]): set(row[2])
+            for row in connection.execute("SELECT kind, ref, tokens FROM search_documents")
+        }
+    told = {(row["kind"], row["ref"]): set(row["tokens"]) for row in before}
+    assert len(again) > 50
+    assert {key: value for key, value in again.items() if key in told} == {
+        key: value for key, value in told.items() if key in again
+    }
+    assert len(again.keys() & told.keys()) > 50
+
+
+def test_an_older_back_up_that_holds_the_index_is_restored_with_it(
+    machine: Machine, full: str, database_url: str, keys: Path
+) -> None:
+    machine.patch.setattr(backup, "LEFT_OUT", ())
+    machine.set(DATABASE_URL=full)
+    made, after = machine.backup(), came_back(machine)
+    machine.set(DATABASE_URL=database_url)
+    code, said = machine.run("restore", made, "--identite", keys / "age", "--oui")
+    assert code == 0, said
+    assert_same(after, content(full))
 
 
 def test_a_gpg_key_that_lies_elsewhere_opens_it_too(machine: Machine, full: str, database_url: str, keys: Path) -> None:
