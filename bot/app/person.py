@@ -127,6 +127,7 @@ def _kept(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
         kept["reason"] = "non communiqué"
     if table == "audit":  # details name accounts, teams, other conversations
         kept.pop("detail", None)
+        kept.pop("conversations", None)
     return kept
 
 

@@ -33,7 +33,6 @@ log = logging.getLogger("planton.console")
 
 DAYS = 28  # of subjects and of new topics
 SHOWN = 15  # new topics
-QUOTED = 6  # messages of each
 EXAMPLES = 5  # further messages of a topic
 PATIENCE = 0.5  # seconds that a page waits for the topics before it comes without them
 REST = 20  # topics that took a second to make are shown so many seconds although messages came since
@@ -110,7 +109,7 @@ class DriftViews:
                 found=found,
                 days=DAYS,
                 shown=SHOWN,
-                quoted=QUOTED,
+                examples=EXAMPLES,
             )
             return html(page)
         span = str(request.args.get("periode") or "12")
@@ -118,7 +117,7 @@ class DriftViews:
         weeks = await self._store.weeks(now, int(span))
         subjects = await self._subjects(now)
         page = self._site.renderer.page(
-            "workbench/drift.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN, quoted=QUOTED,
+            "workbench/drift.html", user=user, csrf=csrf, says=says, found=found, days=DAYS, shown=SHOWN, examples=EXAMPLES,
             span=span, weeks=weeks,
             charts={measure: _chart(weeks, measure) for measure in says.MEASURES},
             current=weeks[-1], before=weeks[-2], subjects=subjects,
@@ -141,7 +140,7 @@ class DriftViews:
     async def _seen(self, request: Request, found: Found | None) -> None:
         """Citizens' words are about to be on the screen."""
         if found is not None:
-            shown = (one.conversation for topic in found.topics[:SHOWN] for one in topic.messages[:QUOTED])
+            shown = (one.conversation for topic in found.topics[:SHOWN] for one in topic.messages[: EXAMPLES + 1])
             user, now = request.ctx.user, self._deps.wall.now()
             await self._sightings.record(user.id, "drift_viewed", now, shown)
 

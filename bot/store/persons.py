@@ -56,6 +56,9 @@ _STORIES = text("SELECT kind, file, name FROM stories_made WHERE conversation_id
 # Events that belong to no conversation, whose webhook named the person all the same.
 _NOBODYS = "conversation_id IS NULL AND delivery_id = ANY(:deliveries) AND mid = ANY(:mids)"
 
+# What was done to a conversation, and the lists that showed it among others: two indexes.
+_LINES = """t.id IN (SELECT id FROM audit WHERE conversation_id = ANY(:ids)
+    UNION ALL SELECT id FROM audit WHERE conversations && CAST(:ids AS bigint[]))"""
 # How the rows of a table belong to conversations `:ids`; by default by their column `conversation_id`.
 _BY: Mapping[str, str] = {
     "conversations": "t.id = ANY(:ids)",
@@ -64,7 +67,7 @@ _BY: Mapping[str, str] = {
     "message_groups": "t.sample_id IN (SELECT id FROM events WHERE conversation_id = ANY(:ids))",
     "validations": "t.submission_id IN (SELECT id FROM submissions WHERE conversation_id = ANY(:ids))",
     "corrections": "t.events && ARRAY(SELECT id FROM events WHERE conversation_id = ANY(:ids))::bigint[]",
-    "audit": "t.conversation_id = ANY(:ids)",
+    "audit": _LINES,
 }
 
 
@@ -292,9 +295,7 @@ class Persons:
         ids = {"ids": found.ids}
         into.examples = [(row.kind, row.file, row.intent) for row in await connection.execute(_EXAMPLES, ids)]
         into.stories = [(row.kind, row.file, row.name) for row in await connection.execute(_STORIES, ids)]
-        into.audit = int(
-            await connection.scalar(text("SELECT count(*) FROM audit WHERE conversation_id = ANY(:ids)"), ids) or 0
-        )
+        into.audit = int(await connection.scalar(text(f"SELECT count(*) FROM audit t WHERE {_LINES}"), ids) or 0)
 
     async def erase(
         self,

@@ -24,6 +24,7 @@ from bot.store import retention
 from bot.store.erased import KEPT
 from bot.store.persons import Persons, Standing
 from bot.store.purge import verify
+from bot.store.sightings import Sightings
 from tests.fakes.console import PAGE, RunningConsole
 from tests.fakes.retention import MARKER, deliver, dump, everywhere, plant
 from tests.fakes.sealed import opened
@@ -267,11 +268,15 @@ async def test_everything_is_handed_over(
     console: RunningConsole, planton: Planton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = await whole_person(console)
+    seen = Sightings(console.database)  # a list that showed this person among others
+    await seen.record(console.users["Claire"].id, "queue_viewed", console.clock.now(), [number, 987_654], page="file")
     target = tmp_path / "demande.json"
     code, said = await planton("export", "--conversation", str(number), "--vers", str(target))
     assert code == 0 and MARKER not in said
     document = json.loads(target.read_text())
     assert {p.stat().st_mode & 0o777 for p in files(tmp_path) if p.stem == "demande"} == {0o600}
+    lines = document["tables"]["audit"]["lignes"]
+    assert "queue_viewed" in json.dumps(lines) and "987654" not in json.dumps(lines)
     everything = set(retention.TABLES) - {"message_groups"}
     assert set(document["tables"]) >= everything
     spoken = {name for name, one in document["tables"].items() if MARKER in json.dumps(one, ensure_ascii=False)}
