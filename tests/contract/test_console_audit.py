@@ -8,18 +8,21 @@ import csv
 import html
 import io
 import re
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.console import audit_words
 from bot.core.clock import FrozenClock
 from bot.store import audit
 from bot.store.audit_log import BATCH, PAGE
 from bot.store.db import Database
+from bot.store.sightings import Sightings
 from tests.fakes.console import Browser, RunningConsole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -261,3 +264,34 @@ async def test_nothing_is_shown_whose_line_was_not_written(
     assert {name for name, _, _ in await _lines(console)} >= {"Claire"}, (
         "what was rolled back is not remembered as written"
     )
+
+
+async def test_fifty_who_hear_of_a_change_share_a_transaction_and_a_refresh_asks_nothing(
+    console: RunningConsole, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, now = await console.user("Claire"), console.clock.now()
+    own = Database(database_url, size=2)
+    transactions, real = 0, own.begin
+
+    def counted(durable: bool = True) -> AbstractAsyncContextManager[AsyncConnection]:
+        nonlocal transactions
+        transactions += 1
+        return real(durable)
+
+    monkeypatch.setattr(own, "begin", counted)
+    seen = Sightings(own)
+
+    async def everybody(shown: range) -> None:
+        await asyncio.gather(*(seen.record(user.id, "queue_viewed", now, shown, page=str(n)) for n in range(50)))
+
+    await everybody(range(1, 31))
+    assert transactions == 2, "the first one's, and that of all who came meanwhile"
+    assert len(await _lines(console)) == 50
+    await everybody(range(1, 31))
+    assert transactions == 2
+    await everybody(range(2, 32))
+    assert transactions == 4
+    assert {tuple(shown) for _, _, shown in (await _lines(console))[50:]} == {(31,)}
+    with pytest.raises(ValueError, match="no such action"):
+        await seen.record(user.id, "looked", now, [1])
+    await own.close()
