@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.clock import AHEAD
 from bot.store import audit, news
 from bot.store.accounts import User
 from bot.store.db import Database
 from bot.store.desk.errors import DeskError
+from bot.store.snoozes import SNOOZE_AT_MOST
 
 AT_LEAST, AT_MOST = timedelta(minutes=1), timedelta(days=30)
 ALERT, CHANGED = "alert", "deadlines"  # news tokens
@@ -116,11 +118,12 @@ async def _wake(connection: AsyncConnection, now: datetime) -> int:
         await connection.execute(
             text("""
                 UPDATE handoffs SET snoozed_until = NULL WHERE id IN (
-                    SELECT id FROM handoffs WHERE closed_at IS NULL AND snoozed_until <= :now
+                    SELECT id FROM handoffs
+                    WHERE closed_at IS NULL AND (snoozed_until <= :now OR snoozed_until > :stale)
                     ORDER BY snoozed_until LIMIT :most FOR UPDATE SKIP LOCKED)
                 RETURNING id, conversation_id, priority
             """),
-            {"now": now, "most": AT_ONCE},
+            {"now": now, "stale": now + SNOOZE_AT_MOST + AHEAD, "most": AT_ONCE},
         )
     ).all()
     for row in woken:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import audit, news
+
+SNOOZE_AT_MOST = timedelta(days=30)
 
 
 async def snooze(connection: AsyncConnection, conversation_id: int, handoff_id: int, until: datetime, by: int) -> None:

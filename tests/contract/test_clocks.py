@@ -23,6 +23,7 @@ from bot.store import its_clock, meta_flow, outbox, stale
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, Conversations
 from bot.store.db import Database, Listener
+from bot.store.deadlines import Deadlines
 from bot.store.outbox import OutboxStore
 from bot.store.workbench.runs import Runs
 from bot.worker.worker import ENGINE_RETRY_MAX
@@ -227,6 +228,20 @@ async def test_a_look_of_the_future_hides_no_emergency(database: Database, datab
 
 
 # What lies ahead: the rest
+
+
+@pytest.mark.parametrize(("days", "woken"), [(20, 0), (40, 1)])
+async def test_a_snooze_that_nobody_can_have_chosen_ends(database: Database, days: int, woken: int) -> None:
+    await run(
+        database,
+        """INSERT INTO handoffs
+               (conversation_id, category, priority, reason, opened_at, raised_at, due_at, platform, snoozed_until)
+           VALUES (:id, 'urgent', 2, 'x', now(), now(), now() + interval '1 day', 'messenger',
+               now() + make_interval(days => :days))""",
+        id=await talk(database),
+        days=days,
+    )
+    assert (await Deadlines(database).look(await database.now()))[0] == woken
 
 
 async def test_a_training_of_the_future_does_not_shut_the_workbench(database: Database) -> None:

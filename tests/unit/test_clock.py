@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from bot.core.clock import SharedClock
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0
 
@@ -87,3 +90,17 @@ def test_a_first_answer_that_was_slow_is_made_good_by_the_next() -> None:
     assert abs(machine.off(clock)) == pytest.approx(1.5, abs=0.01)
     machine.reading(clock, 0.001, 0.003)
     assert machine.off(clock) == pytest.approx(0, abs=0.004)
+
+
+def test_who_reads_the_machine_s_clock_is_listed() -> None:
+    """What several processes compare goes by PostgreSQL's: docs/decisions/clocks.md says who does not, and why that is harmless."""
+    page = (ROOT / "docs" / "decisions" / "clocks.md").read_text(encoding="utf-8")
+    listed = set(
+        re.findall(r"`(bot/[\w/]+\.py)`", page.split("## The machine's clock is still read")[1].split("\n## ")[0])
+    )
+    reads = re.compile(
+        r"datetime\.(now|utcnow|today)\b|\btime\.time\b(?!_ns)|\bSystemClock\(|=SystemClock\b|date\.today\("
+    )
+    files = [*(ROOT / "bot").rglob("*.py"), *(ROOT / "actions").rglob("*.py")]
+    found = {str(file.relative_to(ROOT)) for file in files if reads.search(file.read_text(encoding="utf-8"))}
+    assert found == listed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,6 @@ from bot.store.desk.access import Conversation, Desk, Handoff
 from bot.store.desk.errors import BadChoice, Conflict
 from bot.store.desk.holding import end, may_put_aside, must_have_read, must_hold, open_handoff
 
-SNOOZE_AT_MOST = timedelta(days=30)
 # Why somebody is blocked; the console has words for each.
 BLOCK_REASONS = ("injures", "menaces", "envois_repetes", "publicite", "autre")
 
@@ -223,7 +222,7 @@ async def _must_exist(connection: AsyncConnection, to: Target, conversation: Con
 def _must_be_sensible(conversation: Conversation, until: datetime, now: datetime) -> None:
     if until <= now:
         raise BadChoice("Ce moment est déjà passé.", "Choisissez un moment à venir.")
-    if until - now > SNOOZE_AT_MOST:
+    if until - now > snoozes.SNOOZE_AT_MOST:
         raise BadChoice("C’est trop loin\u00a0: 30\u00a0jours au plus.", "Choisissez un moment plus proche.")
     last = conversation.last_person_at
     closes = None if last is None else window.closes_at("agent", last)
