@@ -87,16 +87,20 @@ class Desk:
         """At once; `each`: messages a person. Returns how many rows."""
         people = await self.people(max(1, rows // each))
         now = datetime.now(timezone.utc)
-        sealed = [
-            self.codec.seal_json({"text": f"{n} {WORDS}", "quick_replies": []}, "outbox.message") for n in range(each)
-        ]
         async with await psycopg.AsyncConnection.connect(self.url, application_name="bench") as connection:
             cursor = connection.cursor()
-            await cursor.executemany(
-                "INSERT INTO outbox (conversation_id, lane, author, message, owner_version, created_at, due_at)"
-                " SELECT id, 'reply', 'bot', %s, owner_version, %s, %s FROM conversations WHERE id = ANY(%s) ORDER BY id",
-                [(sealed[n], now, now, people) for n in range(each)],
+            numbers = await cursor.execute(
+                "SELECT nextval('outbox_id_seq') FROM generate_series(1, %s)", (each * len(people),)
             )
+            places = [(n, person) for n in range(each) for person in sorted(people)]
+            lines = zip((row[0] for row in await numbers.fetchall()), places, strict=True)
+            async with cursor.copy(
+                "COPY outbox (id, conversation_id, account, lane, author, message, owner_version, created_at, due_at) FROM STDIN"
+            ) as copy:
+                for number, (n, person) in lines:
+                    message = {"text": f"{n} {WORDS}", "quick_replies": []}
+                    sealed = self.codec.seal_json(message, "outbox.message", person, number)
+                    await copy.write_row((number, person, PAGE, REPLY, "bot", sealed, 0, now, now))
             await cursor.execute("SELECT pg_notify(%s, '')", (OUTBOX,))
         return len(people) * each
 
