@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.store.grants import FUNCTIONS, PARTS, READS_ALL, TABLES, role_of
+from bot.store.grants import FUNCTIONS, PARTS, READS_ALL, SEQUENCES, TABLES, role_of
 
 TABLE_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 ROLES = tuple(role_of(part) for part in PARTS)
@@ -53,6 +53,8 @@ def wanted(tables: Iterable[str], sequences: Iterable[str], database: str) -> se
         if part in READS_ALL:
             rights |= {Right(role, "table", table, "", "SELECT") for table in tables}
             rights |= {Right(role, "sequence", name, "", "SELECT") for name in sequences}
+    for name, parts in SEQUENCES.items():
+        rights |= {Right(role_of(part), "sequence", name, "", "USAGE") for part in parts}
     for name, parts in FUNCTIONS.items():
         rights |= {Right(role_of(part), "function", name, "", "EXECUTE") for part in parts}
     return rights

@@ -34,43 +34,47 @@ _TAKES_IN = {
     "caught": "SELECT",
     "conversations": (
         "SELECT (id, platform, account, person, due_at, due_priority, wake, debounce_resets, lease, lease_until, owner, owner_version, "
-        "category, standby, last_person_at, last_agent_at, introduced_at, emergency_at, emergency_kind, emergency_short_at, state), "
-        "INSERT (platform, account, person, due_at, due_priority, wake, last_person_at, last_agent_at, owner, owner_version, standby, "
-        f"category), UPDATE ({_WAKES}, {_TELLS}, standby, last_agent_at, owner_until)"
+        "category, standby, last_person_at, last_agent_at, introduced_at, emergency_at, emergency_kind, emergency_short_at, state, xmax), "
+        "INSERT (platform, account, person, last_person_at, due_at, due_priority, wake, debounce_resets), "
+        f"UPDATE ({_WAKES}, {_TELLS}, standby)"
     ),
     "deadlines": "SELECT (priority, within)",
-    "deliveries": "SELECT, INSERT, UPDATE (raw), DELETE",
+    "deliveries": "SELECT (id, raw), INSERT (received_at, raw), UPDATE (raw), DELETE",
     "erased_messages": "SELECT (print, at, until)",
     "events": (
-        "SELECT, INSERT, UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, outbox_id, reason, route, "
-        "settled_at, waiting)"
+        "SELECT (id, delivery_id, conversation_id, platform, account, key, kind, mid, target, at, received_at, body, disposition, reason, "
+        "settled_at, outbox_id, entities, again), "
+        "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, received_at, body), "
+        "UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, outbox_id, reason, route, settled_at, waiting)"
     ),
     "handoffs": (
         "SELECT (id, conversation_id, category, priority, intent, reason, slots, opened_at, raised_at, taken_at, closed_at, due_at, "
-        "alerted_at, snoozed_until), INSERT, UPDATE (category, priority, intent, reason, slots, raised_at, due_at, alerted_at, "
-        "snoozed_until)"
+        "alerted_at, snoozed_until), "
+        "INSERT (conversation_id, platform, category, priority, intent, reason, old, opened_at, raised_at, due_at, slots), "
+        "UPDATE (category, priority, intent, reason, slots, raised_at, due_at, alerted_at, snoozed_until)"
     ),
     "legal_holds": "SELECT (conversation_id, lifted_at)",
     "likenesses": "SELECT (event_id, conversation_id), DELETE",
     "message_groups": "SELECT (sample_id, bands), UPDATE (bands)",  # of what a person takes back, nothing stays
     "readings": "SELECT (event_id, also, conversation_id, decision_id), DELETE",
-    "search_documents": "SELECT (kind, ref), INSERT, UPDATE (tokens, at), DELETE",
+    "search_documents": "SELECT (kind, ref, at, tokens), INSERT (kind, ref, conversation_id, at, tokens), UPDATE (at, tokens), DELETE",
 }
+# An emergency's reply is written where its message is taken in; the words of others are not read there.
 _OUTBOX_EDGE = (
     "SELECT (id, conversation_id, lane, author, status, priority, owner_version, due_at, lease_until, mids, echoes, sent_at, "
     "delivered_at, read_at, dedup, account), "
-    "INSERT (conversation_id, lane, author, message, tag, priority, owner_version, created_at, due_at, dedup, account, status, "
-    "mids, sent_at, parts_sent, user_id), UPDATE (delivered_at, echoes, error_slug, error_remedy, owner_version, read_at, status)"
+    "INSERT (conversation_id, lane, author, user_id, message, priority, owner_version, created_at, due_at, dedup, account), "
+    "UPDATE (delivered_at, echoes, error_slug, owner_version, read_at, status)"
 )
 
 GATEWAY: Mapping[str, str] = {
     **_KEYED,
     **_FOLLOWS,
     **_TAKES_IN,
-    "accounts": "SELECT (account, stopped_at, paused_until), INSERT, UPDATE (notice)",
+    "accounts": "SELECT (account, stopped_at, paused_until), INSERT (account, notice), UPDATE (notice)",
     "meta_flow": "SELECT (account, platform, webhook_at), INSERT (account, platform, webhook_at), UPDATE (webhook_at)",
     "outbox": _OUTBOX_EDGE,
-    "secret_uses": "SELECT, INSERT, UPDATE (last_at), DELETE",
+    "secret_uses": "SELECT, INSERT, UPDATE (print, since, last_at), DELETE",
 }
 SENDER: Mapping[str, str] = {
     **_KEYED,
@@ -84,7 +88,7 @@ SENDER: Mapping[str, str] = {
         "delivered_at, read_at, error_slug, error_remedy, owner_version, account)"
     ),
     "page_tokens": "SELECT, INSERT, UPDATE, DELETE",
-    "secret_uses": "SELECT, INSERT, UPDATE (last_at), DELETE",
+    "secret_uses": "SELECT, INSERT, UPDATE (print, since, last_at), DELETE",
 }
 WORKER: Mapping[str, str] = {
     **_KEYED,
@@ -219,6 +223,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "trainer": TRAINER,
     "monitor": MONITOR,
 }
+# Sequences that code asks for a number; identity columns take theirs without any right.
+SEQUENCES: Mapping[str, tuple[str, ...]] = {"outbox_id_seq": ("worker",)}
 # Of a function that is not named here, only the owner knows. Those of triggers ask nobody.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "claim_emergencies": ("sender",),
