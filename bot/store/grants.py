@@ -23,8 +23,13 @@ def role_of(part: str) -> str:
 
 
 # What every part needs at its start: whether the schema is its own, whether DATA_KEY is the installation's.
-_STARTS = {"alembic_version": "SELECT"}
-_KEYED = {**_STARTS, "facts": "SELECT, INSERT, UPDATE (value)"}
+# `clocks`: each tells how far its machine's is from PostgreSQL's, and forgets what nobody tells any more.
+_STARTS = {"alembic_version": "SELECT", "clocks": "SELECT, INSERT, UPDATE (skew, at), DELETE"}
+_KEYED = {
+    **_STARTS,
+    "facts": "SELECT, INSERT, UPDATE (value)",
+    "refused_values": "SELECT, INSERT, UPDATE (last_at, times), DELETE",  # sealed values that were not in their place
+}
 _FOLLOWS = {"publications": "SELECT", "reloads": "SELECT, INSERT, UPDATE (at, model, fault)"}  # what is published
 
 # Who takes in what people write, by webhooks or by catching up: the same statements (`bot.store.intake`, `bot.store.inbox`).
@@ -39,18 +44,19 @@ _TAKES_IN = {
         f"UPDATE ({_WAKES}, {_TELLS}, standby)"
     ),
     "deadlines": "SELECT (priority, within)",
-    "deliveries": "SELECT (id, raw), INSERT (received_at, raw), UPDATE (raw), DELETE",
+    "deliveries": "SELECT (id, raw), INSERT (id, received_at, raw), UPDATE (raw), DELETE",
     "erased_messages": "SELECT (print, at, until)",
     "events": (
         "SELECT (id, delivery_id, conversation_id, platform, account, key, kind, mid, target, at, received_at, body, disposition, reason, "
         "settled_at, outbox_id, entities, again), "
-        "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, received_at, body), "
+        "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, received_at, body, disposition, "
+        "reason, settled_at), "
         "UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, outbox_id, reason, route, settled_at, waiting)"
     ),
     "handoffs": (
         "SELECT (id, conversation_id, category, priority, intent, reason, slots, opened_at, raised_at, taken_at, closed_at, due_at, "
         "alerted_at, snoozed_until), "
-        "INSERT (conversation_id, platform, category, priority, intent, reason, old, opened_at, raised_at, due_at, slots), "
+        "INSERT (id, conversation_id, platform, category, priority, intent, reason, old, opened_at, raised_at, due_at, slots), "
         "UPDATE (category, priority, intent, reason, slots, raised_at, due_at, alerted_at, snoozed_until)"
     ),
     "legal_holds": "SELECT (conversation_id, lifted_at)",
@@ -63,7 +69,7 @@ _TAKES_IN = {
 _OUTBOX_EDGE = (
     "SELECT (id, conversation_id, lane, author, status, priority, owner_version, due_at, lease_until, mids, echoes, sent_at, "
     "delivered_at, read_at, dedup, account), "
-    "INSERT (conversation_id, lane, author, user_id, message, priority, owner_version, created_at, due_at, dedup, account), "
+    "INSERT (id, conversation_id, lane, author, user_id, message, priority, owner_version, created_at, due_at, dedup, account), "
     "UPDATE (delivered_at, echoes, error_slug, owner_version, read_at, status)"
 )
 
@@ -84,7 +90,7 @@ SENDER: Mapping[str, str] = {
     "meta_flow": "SELECT, INSERT, UPDATE",
     "meta_tokens": "SELECT, INSERT, UPDATE",
     "outbox": (
-        "SELECT, INSERT, UPDATE (status, due_at, lease, lease_until, attempts, parts_sent, mids, echoes, maybe_sent, sent_at, "
+        "SELECT, INSERT, UPDATE (message, status, due_at, lease, lease_until, attempts, parts_sent, mids, echoes, maybe_sent, sent_at, "
         "delivered_at, read_at, error_slug, error_remedy, owner_version, account)"
     ),
     "page_tokens": "SELECT, INSERT, UPDATE, DELETE",
@@ -169,6 +175,7 @@ CONSOLE: Mapping[str, str] = {
     "oidc_logins": "SELECT, INSERT, DELETE",
     "outbox": "SELECT, INSERT, UPDATE (dedup, error_slug, error_remedy, owner_version, status)",
     "presence": "SELECT, INSERT, UPDATE, DELETE",
+    "proposals": "SELECT, INSERT, UPDATE",
     "publications": "SELECT, INSERT, UPDATE",
     "reading_days": "SELECT",
     "reading_days_until": "SELECT",
@@ -194,6 +201,7 @@ CONSOLE: Mapping[str, str] = {
 }
 TRAINER: Mapping[str, str] = {
     **_KEYED,
+    "proposals": "SELECT, INSERT, UPDATE",
     "publications": "SELECT, INSERT, UPDATE",
     "reloads": "SELECT",
     "trainings": "SELECT, UPDATE",
@@ -201,6 +209,7 @@ TRAINER: Mapping[str, str] = {
 MONITOR: Mapping[str, str] = {
     **_STARTS,
     "accounts": "SELECT",
+    "refused_values": "SELECT",
     "alerts": "SELECT, INSERT, UPDATE, DELETE",
     "conversations": "SELECT (id, platform, account, due_at, due_priority, lease_until, created_at, engine_away_since)",
     "events": "SELECT (id, conversation_id, platform, received_at, disposition, reason, waiting, outbox_id)",
@@ -224,7 +233,14 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "monitor": MONITOR,
 }
 # Sequences that code asks for a number; identity columns take theirs without any right.
-SEQUENCES: Mapping[str, tuple[str, ...]] = {"outbox_id_seq": ("worker",)}
+SEQUENCES: Mapping[str, tuple[str, ...]] = {
+    "deliveries_id_seq": ("gateway", "sender"),
+    "handoffs_id_seq": ("gateway", "worker", "sender", "console"),
+    "legal_holds_id_seq": ("console",),
+    "notes_id_seq": ("console",),
+    "outbox_id_seq": ("gateway", "worker", "sender", "console"),
+    "submissions_id_seq": ("console",),
+}
 # Of a function that is not named here, only the owner knows. Those of triggers ask nobody.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "claim_emergencies": ("sender",),

@@ -353,12 +353,13 @@ class OutboxStore(Ceiling):
             )
             if kept is None:
                 return False
-            message = {**self._codec.open_json(kept, _COLUMN), "text": row.text}
+            place = row.conversation_id, row.id
+            message = {**self._codec.open_json(kept, _COLUMN, *place), "text": row.text}
             if row.answer is not None:
                 message["answer"] = row.answer.stored()
             await connection.execute(
                 text("UPDATE outbox SET message = :message WHERE id = :id"),
-                {"id": row.id, "message": self._codec.seal_json(message, _COLUMN)},
+                {"id": row.id, "message": self._codec.seal_json(message, _COLUMN, *place)},
             )
             said = search.of_outbox(row.id, row.conversation_id, row.created_at, row.author, row.text)
             await search.index(connection, self._codec, [said])

@@ -46,7 +46,8 @@ async def _keep(
     connection: AsyncConnection, codec: Codec, event: Event, handed: bool, state: str, now: datetime
 ) -> None:
     conversation = await _conversation(connection, event, now) if handed else None
-    key = hashlib.sha256("\0".join((event.platform.value, event.account, event.key)).encode()).hexdigest()
+    platform, account = event.platform.value, _clean(event.account)
+    key = "failed:" + hashlib.sha256("\0".join((platform, event.account, event.key)).encode()).hexdigest()
     new = await connection.scalar(
         text("""
             INSERT INTO events (conversation_id, platform, account, key, kind, channel, at, received_at, body, disposition, reason,
@@ -56,12 +57,12 @@ async def _keep(
         """),
         {
             "conversation": conversation,
-            "platform": event.platform.value,
-            "account": _clean(event.account),
-            "key": f"failed:{key}",
+            "platform": platform,
+            "account": account,
+            "key": key,
             "channel": event.channel.value,
             "now": now,
-            "body": codec.seal_json(body_to_json(Unknown(REASON)), BODY),
+            "body": codec.seal_json(body_to_json(Unknown(REASON)), BODY, conversation, platform, account, key),
             "reason": f"{REASON} {state}".strip(),
         },
     )
