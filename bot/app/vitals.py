@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 from cryptography import x509
 
-from bot.meta.limits import TABLE
+from bot.meta.limits import REMEDIES
 from bot.monitor import silence
 from bot.monitor.finding import Grade, Problem
 from bot.monitor.memory import Memory
@@ -25,13 +25,20 @@ from bot.store.emergencies import UNREAD
 MEMORY = "alerts.json"  # in VAR_DIR
 Row = dict[str, Any]
 FRENCH_PLATFORMS = {"messenger": "Messenger", "instagram": "Instagram"}
-ACCESS = ("token", "permission", "instagram_unlinked", "page_blocked")  # slugs that need an operator
+ACCESS = (
+    "token",
+    "permission",
+    "instagram_unlinked",
+    "page_blocked",
+    "policy_block",
+    "app_secret",
+)  # slugs that need an operator
 EXPIRES_SOON, EXPIRES_NOW = timedelta(days=14), timedelta(days=3)
 RENEW_SOON, RENEW_NOW = timedelta(days=21), timedelta(days=7)
 _RENEW = (
     "Faites renouveler le jeton par un détenteur du compte, remplacez META_PAGE_TOKEN, puis redémarrez l’expéditeur."
 )
-_REMEDIES = {row.slug: row.remedy for row in TABLE if row.slug in ACCESS}
+_REMEDIES = {slug: REMEDIES[slug] for slug in ACCESS}
 
 
 def account_name(row: Row) -> str:

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.console import labels, words, work_words
-from bot.meta.limits import TABLE, UNKNOWN
+from bot.meta.limits import REMEDIES
 from bot.policy import window
 from bot.store.desk.access import Handoff
 from bot.store.desk.thread import Entry, Past, Thread, mark
 
 NB = "\u00a0"
 _LED_TO_IT = timedelta(minutes=15)
-_REMEDIES = {row.slug: row.remedy for row in (*TABLE, UNKNOWN)}
 _WHY = {
     "outside_window": "délai de Meta dépassé",
     "window_closed": "délai de Meta dépassé",
+    "too_old": "n’a pas pu partir à temps",
     "person_unavailable": "personne injoignable",
     "no_such_user": "compte inconnu de Meta",
     "page_blocked": "page bloquée par Meta",
@@ -28,7 +28,12 @@ _WHY = {
     "other_owner": "une autre application a la main",
     "token": "accès de la page à renouveler",
     "rate_limit": "Meta demande de ralentir",
+    "rate_limit_app": "Meta demande de ralentir",
+    "rate_limit_user": "Meta demande de ralentir",
+    "volume": "Meta demande de ralentir",
     "tag_abuse": "Meta demande de ralentir",
+    "policy_block": "page bloquée par Meta",
+    "app_secret": "secret de l’application refusé par Meta",
     "temporary": "panne passagère chez Meta",
     "graph_down": "Meta ne répond pas",
     "timeout": "réponse de Meta perdue",
@@ -53,7 +58,7 @@ def delivery(entry: Entry, zone: ZoneInfo) -> Delivery:
     slug = entry.error_slug or ""
     if entry.status == "failed":
         why = _WHY.get(slug) or _lower(labels.REASONS.get(slug, "")) or "raison inconnue"
-        remedy = entry.error_remedy or _REMEDIES.get(slug, UNKNOWN.remedy)
+        remedy = entry.error_remedy or REMEDIES.get(slug, UNKNOWN.remedy)
         return Delivery("failed", f"échec{NB}: {why}", _spaced(remedy))
     if entry.status == "cancelled":
         why = _WHY.get(slug) or _lower(labels.REASONS.get(slug, ""))
@@ -62,7 +67,7 @@ def delivery(entry: Entry, zone: ZoneInfo) -> Delivery:
         if not slug:
             return Delivery("queued", "en attente d’envoi")
         why = _WHY.get(slug, "premier essai manqué")
-        return Delivery("queued", f"en attente d’un nouvel essai{NB}: {why}", _spaced(_REMEDIES.get(slug)))
+        return Delivery("queued", f"en attente d’un nouvel essai{NB}: {why}", _spaced(REMEDIES.get(slug)))
     if entry.read_at:
         return Delivery("read", f"lu à{NB}{words.clock_time(entry.read_at, zone)}")
     if entry.delivered_at:

@@ -29,6 +29,7 @@ from sanic.signals import SignalRouter
 
 from bot.core.errors import BadPayload, BadSignature, Unstorable
 from bot.core.messages import Event
+from bot.core.waiting import within
 from bot.gateway.metrics import GatewayMetrics
 from bot.gateway.pieces import Pieces
 from bot.gateway.ports import GatewayDeps, Item, Probe
@@ -38,7 +39,6 @@ from bot.gateway.room import SMALL, Room, Share, whose
 from bot.gateway.slots import Slots
 from bot.gateway.spool import EmergencyLane, Spool
 from bot.gateway.telling import named, tell
-from bot.gateway.waiting import within
 from bot.meta.signature import HEADER, verify
 from bot.store.faults import told
 

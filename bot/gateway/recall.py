@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.core.clock import Clock, plausible
+from bot.core.waiting import within
 from bot.gateway.ports import Erased, Mark, Tell
 from bot.gateway.spool import KEEP, Spool
-from bot.gateway.waiting import within
 from bot.store.faults import level, passes, told
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from weakref import WeakValueDictionary
 
 from bot.core.clock import Clock, plausible
 from bot.core.messages import Edit, Event, Message, Platform
+from bot.core.waiting import within
 from bot.gateway.ports import EmergencySend, Item, Mark
-from bot.gateway.waiting import within
 from bot.policy.emergency import Detection
 
 log = logging.getLogger(__name__)

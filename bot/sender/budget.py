@@ -13,8 +13,8 @@ import logging
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from typing import Any
 
+from bot.core.waiting import within
 from bot.meta.send_api import Usage
 from bot.sender.deps import Timing
 from bot.sender.ports import OutboxStore
@@ -44,7 +44,7 @@ class Budget:
         self._recent: dict[str, deque[float]] = defaultdict(deque)
         self._next: dict[str, float] = {}
         self._told: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def note(self, account: str) -> None:
         """A message leaves now."""
@@ -186,31 +186,17 @@ class Budget:
         """Empty, or why there was none."""
         end = time.monotonic() + self._timing.emergency_budget_wait
         while True:
-            # Not `asyncio.timeout`: a connection that hangs may take its time to be cancelled, and is not waited for.
-            asking = asyncio.create_task(self._asked(account))
-            self._tasks.add(asking)
-            asking.add_done_callback(self._tasks.discard)
+            why = "ceiling"
             try:
-                await asyncio.wait((asking,), timeout=max(0.0, end - time.monotonic()))
-            finally:
-                hangs = not asking.done() and asking.cancel()
-            granted = None if hangs else asking.result()
-            if granted:
-                return ""
-            why = "store" if granted is None else "ceiling"
-            if hangs:
-                return why
+                asking = self._emergency_store.take_budget(account, 1, True)
+                if (await within(max(0.0, end - time.monotonic()), asking)).count:
+                    return ""
+            except Exception as error:  # a store that is away or hangs: the emergency goes on all the same
+                why = "store"
+                log.warning("account %s: no permit asked for (%s)", account, type(error).__name__)
             if time.monotonic() + self._timing.budget_step >= end:
                 return why
             await asyncio.sleep(self._timing.budget_step)
-
-    async def _asked(self, account: str) -> int | None:
-        """How many permits (0 or 1) the store gave; None: it failed."""
-        try:
-            return (await self._emergency_store.take_budget(account, 1, True)).count
-        except Exception as error:  # the emergency goes on all the same
-            log.warning("account %s: no permit asked for (%s)", account, type(error).__name__)
-            return None
 
     async def take_alone(self, account: str) -> None:
         """Without any store: keeps this process alone under the ceiling, for as long as an emergency waits for it."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from bot.core.errors import SendError
 from bot.core.outbox import EMERGENCY
+from bot.core.waiting import within
 from bot.meta import metadata
 from bot.meta.limits import Verdict
 from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi
@@ -258,8 +259,7 @@ class _Attempt:
         # A danger that comes up takes back what has not left; of what was claimed before, only a second look tells.
         overtaken = row.lane != EMERGENCY and d._dangers.lately(row.conversation_id)
         if overtaken or time.monotonic() - self._judged > d._timing.renew_after:
-            lease = timedelta(seconds=d._timing.lease)
-            if not await d._store.renew(row, d._clock.now(), lease):
+            if not await self._still():
                 log.info("row %d: no longer to be sent", row.id)
                 return False
             self._judged = time.monotonic()
@@ -281,13 +281,35 @@ class _Attempt:
         self._parts = split(row.text, row.platform)
         log.info("row %d: worded anew, it leaves late", row.id)
         try:
-            return await d._store.reworded(row)
-        except (
-            Exception
-        ) as error:  # whatever ails the store, the person gets the right words, and agents see them later
+            return await within(d._timing.emergency_store_wait, d._store.reworded(row))
+        except Exception as error:  # whatever ails the store: the person gets the right words, agents see them later
             log.warning("row %d: new words not written yet (%s)", row.id, type(error).__name__)
             self._unwritten = True
             return True
+
+    async def _still(self) -> bool:
+        """Judge the row again. A store that does not answer holds no emergency back."""
+        row, d = self._row, self._d
+        judging = d._store.renew(row, d._clock.now(), timedelta(seconds=d._timing.lease))
+        if row.lane != EMERGENCY:
+            return await judging
+        try:
+            return await within(d._timing.emergency_store_wait, judging)
+        except Exception as error:
+            log.warning("row %d: not judged again (%s)", row.id, type(error).__name__)
+            return True
+
+    async def _seen(self, index: int) -> str | None:
+        """Whether its echo has come; of an emergency, a store that does not answer is taken for « no »: better twice."""
+        row, d = self._row, self._d
+        looking = d._store.echo_seen(row.id, index)
+        if row.lane != EMERGENCY:
+            return await looking
+        try:
+            return await within(d._timing.emergency_store_wait, looking)
+        except Exception as error:
+            log.warning("row %d: no echo looked for (%s)", row.id, type(error).__name__)
+            return None
 
     def _open(self) -> bool:
         accounts, account = self._d._accounts, self._row.account
@@ -334,7 +356,7 @@ class _Attempt:
         """The mid of its echo. `wait`: how many times the usual wait."""
         end = time.monotonic() + self._d._timing.echo_wait * wait
         while True:
-            mid = await self._d._store.echo_seen(self._row.id, index)
+            mid = await self._seen(index)
             if mid or time.monotonic() >= end:
                 return mid
             await asyncio.sleep(self._d._timing.echo_step)

@@ -575,6 +575,16 @@ async def test_an_emergency_waits_two_seconds_for_the_ceiling_and_no_longer(ails
     await budget.close()
 
 
+async def test_a_database_that_hangs_while_an_emergency_is_in_hand_does_not_hold_it() -> None:
+    """Its permit, its lease and the echo of an earlier try are asked for, and no answer comes."""
+    timing = replace(QUICK, emergency_budget_wait=0.2, emergency_store_wait=0.2, renew_after=0.0)
+    async with running(timing) as w:
+        w.outbox.hangs = True
+        danger = w.outbox.add("17", lane=EMERGENCY, attempts=3, maybe_sent=True)
+        await w.settled(danger)
+        assert w.graph.texts("42") == ["17"]
+
+
 async def test_without_a_store_too() -> None:
     budget = Budget(FakeOutbox(SystemClock()), FakeOutbox(SystemClock()), replace(QUICK, emergency_budget_wait=0.2), 2)
     for _ in range(2):

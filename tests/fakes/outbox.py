@@ -45,7 +45,7 @@ class FakeOutbox:
         self.used: dict[tuple[str, int], int] = {}
         self.renewed: list[int] = []
         self.broken = False
-        self.hangs = False  # a permit is asked for, and no answer comes
+        self.hangs = False  # what is asked before a row leaves gets no answer
         self.usage: dict[str, tuple[int | None, int | None]] = {}
         self.troubles: list[tuple[str, str, str]] = []
         self._ids, self._leases = itertools.count(1), itertools.count(1)
@@ -138,6 +138,11 @@ class FakeOutbox:
         free = own not in self.stopped and self.paused.get(own, now) <= now
         return kept.row.lane == EMERGENCY or free
 
+    async def _answers(self) -> None:
+        self._check()
+        if self.hangs:
+            await asyncio.Event().wait()
+
     def _check(self) -> None:
         if self.broken:
             raise ConnectionError("the database is down")
@@ -148,6 +153,7 @@ class FakeOutbox:
         return kept if kept.status == "queued" and kept.row.lease == row.lease and kept.leased_until else None
 
     async def renew(self, row: OutboxRow, now: datetime, lease: timedelta) -> bool:
+        await self._answers()
         kept = self._held(row)
         self.renewed.append(row.id)
         if kept is None or not kept.owner_ok:
@@ -242,13 +248,11 @@ class FakeOutbox:
         self.paused[account] = max(until, self.paused.get(account, until))
 
     async def echo_seen(self, outbox_id: int, part: int) -> str | None:
-        self._check()
+        await self._answers()
         return self.echoes.get((outbox_id, part))
 
     async def take_budget(self, account: str, n: int, emergency: bool) -> Permits:
-        self._check()
-        if self.hangs:
-            await asyncio.Event().wait()
+        await self._answers()
         now = self.clock.now().timestamp()
         key = (account, int(now))
         limit = self.ceiling if emergency else max(1, self.ceiling * 9 // 10)

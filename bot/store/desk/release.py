@@ -161,7 +161,7 @@ class Release:
             if row.outcome != "sent":
                 await give_back(connection, row.outbox_id)
                 status, why = "failed", row.error_slug
-                if why in ("owner_changed", "window_closed"):  # the sender judged once more
+                if why in ("owner_changed", "window_closed", "too_old"):  # the sender judged once more
                     status, why = "skipped", await self._why(connection, row, now)
                 await _mark(connection, row.group_id, row.conversation_id, status, why, now)
                 return
@@ -182,7 +182,7 @@ class Release:
     async def _why(connection: AsyncConnection, row: Row[Any], now: datetime) -> str:
         values = {"group": row.group_id, "conversation": row.conversation_id, **judging(now)}
         judged = (await connection.execute(_JUDGED, values)).one()
-        return judged.why or ("window_closed" if row.error_slug == "window_closed" else "taken")
+        return judged.why or ("taken" if row.error_slug == "owner_changed" else "window_closed")
 
     async def _finish(self, group: _Running, now: datetime) -> None:
         """The group is done when nobody who was in it at the start is left to answer or on the way."""
