@@ -58,7 +58,7 @@ def delivery(entry: Entry, zone: ZoneInfo) -> Delivery:
     slug = entry.error_slug or ""
     if entry.status == "failed":
         why = _WHY.get(slug) or _lower(labels.REASONS.get(slug, "")) or "raison inconnue"
-        remedy = entry.error_remedy or REMEDIES.get(slug, UNKNOWN.remedy)
+        remedy = entry.error_remedy or REMEDIES.get(slug, REMEDIES["unknown"])
         return Delivery("failed", f"échec{NB}: {why}", _spaced(remedy))
     if entry.status == "cancelled":
         why = _WHY.get(slug) or _lower(labels.REASONS.get(slug, ""))
