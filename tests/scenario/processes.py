@@ -155,7 +155,7 @@ class Planton:
         """As an administrator does: it ends what it is at, and is started again."""
         [old] = self.tree()[role]
         old.terminate()
-        await until(lambda: any(one.pid != old.pid for one in self.tree()[role]), 60, f"{role} started again")
+        await until(lambda: any(one.pid != old.pid for one in self.tree()[role]), 240, f"{role} started again")
 
     def start(self) -> None:
         """Start the launcher; it answers a little later."""
