@@ -26,6 +26,7 @@ from bot.policy.emergency import (
     glance,
     is_french,
     leaving,
+    reply,
     stands,
 )
 from bot.policy.lexicon import Lexicon
@@ -256,6 +257,15 @@ def test_what_waited_is_judged_again_when_it_leaves(
     assert found.answer is not None and found.answer.keys == keys
     # Judged once more at the same moment, it stays as it is, and what a publication changed meanwhile does not touch it.
     assert leaving({}, found.text, found.answer, NOW, NOW + waited, now_night) == found
+
+
+def test_the_reply_without_a_database_is_that_of_its_age() -> None:
+    danger, reminder = Answer("danger", NOW, False), Answer(None, NOW)
+    assert reply(TEXTS, danger, timedelta(), "6 h") == compose(
+        TEXTS, act(french=False, night_until="6 h") or EmergencyAction("none")
+    )
+    assert (reply(TEXTS, reminder, timedelta(hours=2), None) or "").startswith("Si vous êtes toujours en danger :")
+    assert reply(TEXTS, danger, timedelta(hours=25), None) is None
 
 
 def test_what_the_version_before_worded_says_that_it_is_late_and_says_it_once() -> None:
