@@ -488,6 +488,9 @@ class Conversations:
                 await self._hold(connection, conversation)
                 for answer in finish.thumbs:
                     await answered(connection, self._codec, conversation.id, answer, finish.thanks, now)
+                # The thanks leave first: what the claim brought are earlier numbers.
+                numbers = tuple(await places.numbers(connection, "outbox", outcome.says))
+                conversation = replace(conversation, numbers=numbers)
             codecs = await search.writers(connection, self._codec)
             values = outcome.values(codecs, conversation.numbers, conversation.handoff_number)
             done = (await connection.execute(outcome.statement(alone=False).text, values)).first()
@@ -495,9 +498,11 @@ class Conversations:
                 raise LeaseLost(f"conversation {conversation.id}")
             self._due_again(done.due_at)
             if finish.emergency is not None:
-                await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now)
+                spare = conversation.numbers[outcome.says :]
+                await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now, spare)
             if outcome.handoff is not None:
-                await handoffs.open_(connection, self._codec, outcome.handoff, now)
+                new = replace(outcome.handoff, number=conversation.handoff_number)
+                await handoffs.open_(connection, self._codec, new, now)
             elif finish.handoff_slots:
                 await handoffs.add_slots(connection, self._codec, conversation.id, finish.handoff_slots)
             if not outcome.reads:
@@ -523,7 +528,10 @@ class Conversations:
         emergency: Emergency,
         before: Mapping[str, str],
         now: datetime,
+        spare: Sequence[int],
     ) -> None:
+        """`spare`: numbers of the outbox that nothing of the turn uses."""
+        handoff = conversation.handoff_number
         reply = await emergencies.carry_out(
             connection,
             self._codec,
@@ -533,6 +541,7 @@ class Conversations:
             now,
             emergency.slots,
             before,
+            numbers=(spare[0], handoff) if spare and handoff is not None else None,
         )
         settlement = Settlement(
             emergency.events,

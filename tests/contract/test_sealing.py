@@ -321,3 +321,21 @@ async def test_webhooks_wait_for_no_number_of_theirs(
             await console.inbox.take(b"{}", [(event, None)], now)
         rows = await console.rows("SELECT * FROM deliveries ORDER BY id")
         assert len(rows) == 61 and {opened(codec, "deliveries.raw", row) for row in rows} == {b"{}"}
+
+
+async def test_numbers_taken_with_the_claim_change_no_order(desk: Desk) -> None:
+    """The thanks for a tap leave before what the turn says, which took its numbers earlier."""
+    (anne,) = await talks(desk, "anne")
+    async with desk.database.begin() as connection:
+        handoff, _ = await open_(connection, desk.codec, NewHandoff(anne, "request", "incompris"), desk.now)
+    await desk.run("UPDATE handoffs SET closed_at = now() WHERE id = :id", id=handoff)
+    await desk.run(
+        "INSERT INTO satisfaction (conversation_id, handoff_id, asked_at) VALUES (:id, :h, now())", id=anne, h=handoff
+    )
+    (claimed,) = await desk.claim()
+    await desk.end(claimed, thumbs=("up",), thanks="Merci.")
+    rows = await desk.run("SELECT * FROM outbox ORDER BY id")
+    assert [opened_json(desk.codec, "outbox.message", row)["text"] for row in rows] == [
+        "Merci.",
+        "Allez au commissariat.",
+    ]
