@@ -170,11 +170,12 @@ async def test_agents_see_that_something_cannot_be_read_and_nothing_of_others(
             await claire.act(number, "prendre")
             await claire.act(number, "note", note=f"note de {number}")
             await claire.act(number, "brouillon", message=f"brouillon de {number}")
-        for table, column in (("events", "body"), ("notes", "body")):
+        assert len(await console.rows("SELECT FROM drafts")) == 2
+        for table, column in (("events", "body"), ("notes", "body"), ("drafts", "body")):
             query = f"UPDATE {table} SET {column} = (SELECT {column} FROM {table} WHERE conversation_id = :a LIMIT 1)"
             await console.execute(f"{query} WHERE conversation_id = :b", a=anne, b=bob)
         page = (await claire.get(f"/conversations/{bob}")).page
-        assert "sésame" not in page and f"note de {anne}" not in page
+        assert "sésame" not in page and f"note de {anne}" not in page and f"brouillon de {anne}" not in page
         assert "illisible" in page and "Cette note ne s’ouvre pas" in page
         assert "sésame" in (await claire.get(f"/conversations/{anne}")).page
         assert "Message illisible" in (await claire.get("/file?etat=a-moi")).page

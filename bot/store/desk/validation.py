@@ -6,6 +6,7 @@ as the first left it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
+from bot.core.errors import SettingsError
 from bot.policy import window
 from bot.policy.rights import Capability
 from bot.policy.validation import RULES, SOON, Bar, Pressure, Steps, after, asked, pressure, to_raise
@@ -486,10 +488,12 @@ class ValidationStore:
             {"id": draft.conversation.id, "user": user_id},
         )
         if row is not None:
-            written = codec.open(row, drafts.COLUMN, draft.conversation.id, user_id).decode()
-            if not asked or words in written:
+            written = ""
+            with contextlib.suppress(SettingsError):  # what cannot be read gives way
+                written = codec.open(row, drafts.COLUMN, draft.conversation.id, user_id).decode()
+            if written and (not asked or words in written):
                 return
-            words = f"{words}\n\n{written}"
+            words = f"{words}\n\n{written}" if written else words
         await connection.execute(
             text("""
                 INSERT INTO drafts (conversation_id, user_id, body, seen, updated_at)
