@@ -149,7 +149,7 @@ def families(site: Site) -> Iterable[Metric]:
         "planton_emergencies_unread_oldest_seconds", "Age of the first unread emergency.", site.unread.oldest
     )
     yield GaugeMetricFamily(
-        "planton_refused_values",
+        "planton_refused_rows",
         "Sealed values found in another row than theirs, or altered, within a day.",
         site.refused,
     )

@@ -72,7 +72,7 @@ def test_each_alert_rings_and_falls_silent(promtool: str) -> None:
 
 
 def test_each_alert_says_in_french_what_to_do_and_where_it_is_written() -> None:
-    assert len(ALERTS) == 24 + 5
+    assert len(ALERTS) == 25 + 5
     for rule in ALERTS:
         said, name = rule["annotations"], rule["alert"]
         assert rule["labels"]["severity"] in ("critical", "warning")
