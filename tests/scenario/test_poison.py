@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
@@ -97,8 +98,9 @@ async def test_a_conversation_with_which_nothing_can_be_done_waits_alone_and_lon
     monkeypatch.setattr(system.worker, "_put_off", count)
     await refuse(system, "events", "UPDATE")
     assert await system.say("poison", "plainte poison") == 200
-    while len(paused) < 3:
-        await system.say("other", "plainte pour un vélo")
+    async with asyncio.timeout(60):
+        while len(paused) < 3:
+            await system.say("other", "plainte pour un vélo")
     assert paused[0] < 2 < paused[1] < 4 < paused[2] < 8
     assert all(record.levelno == logging.ERROR for record in caplog.records if "nor handed" in record.getMessage())
     assert caplog.text.count("neither answered nor handed to a human") >= 3
