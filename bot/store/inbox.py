@@ -215,8 +215,24 @@ class Inbox:
 
         `raw`: the body that a webhook would have had; `listed`: every message id that Meta named, these or others.
         `simulate`: say what would be new, and keep nothing. What the page answered without the database knowing of it
-        becomes history: it is read by agents, and answered by nobody.
+        becomes history: it is read by agents, and answered by nobody. What the database refuses for good is kept as failed, as of
+        webhooks: the walk goes on.
         """
+        try:
+            return await self._catch_up(raw, items, listed, now, simulate)
+        except DBAPIError as error:
+            if fault_of(error) is not Fault.DEFECT or simulate or not items:
+                raise
+            if len(items) > 1:
+                return [new for one in items for new in await self.catch_up(raw, [one], listed, now)]
+            log.error("a message that was caught up with is kept as failed: %s", told(error))
+            event = items[0][0]
+            await unstorable.keep(self._db, self._codec, event, self._talks(event), sqlstate(error), now)
+            return []
+
+    async def _catch_up(
+        self, raw: bytes, items: Sequence[Item], listed: Sequence[str], now: datetime, simulate: bool
+    ) -> list[Item]:
         events = [event for event, _ in items]
         async with self._db.begin() as connection:
             locked = await self._lock(connection, events, now, late=True)
@@ -241,7 +257,7 @@ class Inbox:
                 await self._write(connection, writing, now)
                 return fresh
         less = _without(_Delivered(raw, tuple(items), now, frozenset()), locked.gone)
-        return await self.catch_up(less.raw, less.items, listed, now, simulate) if less.items else []
+        return await self._catch_up(less.raw, less.items, listed, now, simulate) if less.items else []
 
     def _note(self, items: Sequence[Item], now: datetime) -> None:
         """That webhooks of these accounts come: now and then, and without an answer to Meta waiting for it."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 
 from bot.core.clock import FrozenClock
@@ -724,6 +725,23 @@ async def test_the_hand_off_of_a_mark_that_a_wrong_clock_dated_ahead_opens(setup
         await running.post(CRY)
         setup.clock.advance(hours=-1)
         setup.inbox.down = False
+        await until(lambda: [mark.key for mark in setup.inbox.recalled] == ["m_cry"])
+
+
+async def test_a_mark_that_can_never_be_told_holds_back_no_other(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    recall = setup.inbox.recall
+
+    async def refuses(marks: Sequence[Mark]) -> None:
+        if any(mark.key == "m_bad" for mark in marks):
+            raise psycopg.errors.CheckViolation
+        await recall(marks)
+
+    monkeypatch.setattr(setup.inbox, "recall", refuses)
+    setup.inbox.down = True
+    async with setup.run() as running:
+        await running.post(page(item("m_bad", "au secours", "1"), item("m_cry", "au secours", "2")))
+        setup.inbox.down = False
+        setup.clock.advance(seconds=61)
         await until(lambda: [mark.key for mark in setup.inbox.recalled] == ["m_cry"])
 
 

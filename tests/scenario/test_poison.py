@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.core.dialogue import Turn
+from bot.meta.payloads import parse
 from bot.store.codec import Codec
 from bot.worker import worker as claim_loop
 from tests.scenario.system import System
@@ -175,6 +177,20 @@ async def test_an_event_that_can_never_be_stored_costs_its_neighbours_nothing(
         assert ("before" in raw) == (row.person == "before")  # nobody's words lie where another's are looked for
     assert "2 events, kept as failed" in caplog.text
     assert "vélo" not in caplog.text
+
+
+async def test_what_is_caught_up_with_goes_on_past_what_can_never_be_stored(system: System) -> None:
+    await unstorable(system)
+    now = system.clock.now()
+    body = system.body(
+        system.message("poison", "plainte", mid="m_poison"), system.message("poison", "concours", mid="m_good")
+    )
+    events = [(event, None) for event in parse(json.dumps(body).encode(), now)]
+    for new in (["m_good"], []):  # and nothing at the next walk
+        found = await system.inbox.catch_up(json.dumps(body).encode(), events, ["m_poison", "m_good"], now)
+        assert [event.mid for event, _ in found] == new
+    assert ("unknown", "failed") in await system.dispositions("poison")
+    assert len(await system.handoffs("poison")) == 1
 
 
 async def test_a_danger_in_an_event_that_can_never_be_stored_is_answered_by_the_senders_door(system: System) -> None:
