@@ -46,8 +46,11 @@ class Proposal:
     word: str
 
 
-_COLUMNS = """id, model, previous, user_id, author, message, reason, verdict, figures, touches, asked_at, state, decider,
-    decided_at, word"""
+_PROPOSALS = """
+    SELECT p.id, p.model, p.previous, p.user_id, a.name AS author, p.message, p.reason, p.verdict, p.figures, p.touches, p.asked_at,
+        p.state, coalesce(d.name, '') AS decider, p.decided_at, p.word
+    FROM proposals p JOIN users a ON a.id = p.user_id LEFT JOIN users d ON d.id = p.decided_by
+"""
 
 
 class Proposals:
@@ -63,15 +66,13 @@ class Proposals:
             async with self._db.begin() as connection:
                 number = await connection.scalar(
                     text("""
-                        INSERT INTO proposals (model, previous, user_id, author, message, reason, verdict, figures, touches,
-                            asked_at)
-                        VALUES (:model, :previous, :user, :author, :message, :reason, CAST(:verdict AS jsonb),
+                        INSERT INTO proposals (model, previous, user_id, message, reason, verdict, figures, touches, asked_at)
+                        VALUES (:model, :previous, :user, :message, :reason, CAST(:verdict AS jsonb),
                             CAST(:figures AS jsonb), :touches, :now) RETURNING id
                     """),
                     {
                         **publications.kept(asked),
                         "user": user.id,
-                        "author": user.name,
                         "touches": list(touches),
                         "now": now,
                     },
@@ -85,11 +86,11 @@ class Proposals:
 
     async def open(self) -> Proposal | None:
         """The one that waits."""
-        return await self._one("state = 'open'")
+        return await self._one("p.state = 'open'")
 
     async def last(self) -> Proposal | None:
         """The last one that somebody decided on or took back."""
-        return await self._one("state <> 'open' ORDER BY decided_at DESC, id DESC LIMIT 1")
+        return await self._one("p.state <> 'open' ORDER BY p.decided_at DESC, p.id DESC LIMIT 1")
 
     async def readers(self, author_id: int) -> int:
         """How many others may agree: enabled accounts that may publish and can log in."""
@@ -137,7 +138,7 @@ class Proposals:
 
     async def _one(self, where: str) -> Proposal | None:
         async with self._db.begin() as connection:
-            row = (await connection.execute(text(f"SELECT {_COLUMNS} FROM proposals WHERE {where}"))).first()  # noqa: S608
+            row = (await connection.execute(text(f"{_PROPOSALS} WHERE {where}"))).first()
         return None if row is None else _proposal(row)
 
 
@@ -156,7 +157,7 @@ def _must_be_another(user: User, found: Proposal) -> None:
 async def _locked(connection: AsyncConnection, number: int) -> Proposal:
     row = (
         await connection.execute(
-            text(f"SELECT {_COLUMNS} FROM proposals WHERE id = :number AND state = 'open' FOR UPDATE"),  # noqa: S608
+            text(f"{_PROPOSALS} WHERE p.id = :number AND p.state = 'open' FOR UPDATE OF p"),
             {"number": number},
         )
     ).first()
@@ -170,10 +171,9 @@ async def _decide(
 ) -> None:
     await connection.execute(
         text("""
-            UPDATE proposals SET state = :state, decided_by = :user, decider = :name, decided_at = :now, word = :word
-            WHERE id = :id
+            UPDATE proposals SET state = :state, decided_by = :user, decided_at = :now, word = :word WHERE id = :id
         """),
-        {"state": state, "user": user.id, "name": user.name, "now": now, "word": word, "id": found.id},
+        {"state": state, "user": user.id, "now": now, "word": word, "id": found.id},
     )
     await _done(connection, now, user, f"publication_{state}", found.model)
 

@@ -28,8 +28,7 @@ CREATE TABLE proposals (                    -- publications that a second person
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model text NOT NULL,                    -- hash of the candidate
     previous text NOT NULL,                 -- hash of the model in service, which it was held against
-    user_id bigint NOT NULL REFERENCES users,
-    author text NOT NULL,                   -- the account's name, as the commit will bear it
+    user_id bigint NOT NULL REFERENCES users, -- who asks
     message text NOT NULL,
     reason text NOT NULL DEFAULT '',        -- why an administrator went on although the gate was shut
     verdict jsonb NOT NULL DEFAULT '[]',
@@ -38,7 +37,6 @@ CREATE TABLE proposals (                    -- publications that a second person
     asked_at timestamptz NOT NULL,
     state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'approved', 'refused', 'withdrawn')),
     decided_by bigint REFERENCES users,
-    decider text NOT NULL DEFAULT '',
     decided_at timestamptz,
     word text NOT NULL DEFAULT '',          -- why it was refused
     CHECK ((state = 'open') = (decided_by IS NULL)),
