@@ -16,7 +16,8 @@ import pytest
 from bot.app.entitled import NEEDS, environ_of
 from bot.app.launcher import engine_environ
 from bot.app.required import ROLES
-from bot.settings import KNOWN, PREFIX, SECRETS, Settings
+from bot.settings import DATABASE_URLS, KNOWN, PREFIX, SECRETS, Settings
+from bot.store.grants import PARTS, role_of
 from scripts import deploy_walk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,8 +166,10 @@ def test_the_settings_of_all_parts_are_known_and_no_secret() -> None:
     text = (DEPLOY / "planton.env").read_text(encoding="utf-8")
     given = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
     assert {name.removeprefix(PREFIX) for name in given} <= set(KNOWN)
-    assert set(SECRETS) & {name.removeprefix(PREFIX) for name in given} == {"DATABASE_URL"}
-    assert "@/planton?host=/run/postgresql" in given[f"{PREFIX}DATABASE_URL"]  # by the account, without a password
+    assert set(SECRETS) & {name.removeprefix(PREFIX) for name in given} == {"DATABASE_URL", *DATABASE_URLS}
+    for part in ("", *PARTS):  # by the account, without a password
+        url = given[f"{PREFIX}DATABASE_URL{part and '_' + part.upper()}"]
+        assert url == f"postgresql://{role_of(part) if part else 'planton'}@/planton?host=/run/postgresql"
     assert Settings(given).console_proxies == 1
 
 
@@ -264,7 +267,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
         ("backup", "planton", {"DATA_KEY"}),
         ("meta status", "planton-sender", {"DATA_KEY", "SENDER_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"}),
         ("catchup", "planton-sender", {"DATA_KEY", "SENDER_KEY", "META_APP_SECRET", "META_PAGE_TOKEN"}),
-        ("person export 1", "planton-gateway", {"DATA_KEY"}),
+        ("person export 1", "planton", {"DATA_KEY"}),
         ("alert test", "planton-monitor", set()),
         ("train", "planton-console", {"DATA_KEY"}),
         ("top --once", "planton", {"METRICS_TOKEN"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from ruamel.yaml import YAML
 from bot.app.entitled import NEEDS
 from bot.app.required import ROLES
 from bot.settings import ADDRESSES, KNOWN, METERED, PREFIX, SECRETS, Settings
+from bot.store.grants import PARTS, role_of
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE = YAML(typ="safe").load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(set(SERVICES) & set(ROLES))
+ROLE_NAMES = [role_of(part) for part in PARTS if part != "trainer"]
 OUT = {"sender", "console", "monitor"}  # Meta; attachments and log-ins; alerts
 OPTIONAL = {"OIDC_CLIENT_SECRET"}
 CLOSED = {*SECRETS, *ADDRESSES}
@@ -78,6 +81,9 @@ def test_a_container_is_given_its_roles_secrets_as_files_and_no_others(role: str
     service = SERVICES[role]
     mounted = set(service.get("secrets", ()))
     needed = set(NEEDS.get(role, ())) & set(SECRETS) - OPTIONAL
+    if "DATABASE_URL" in needed:  # under its own PostgreSQL role; the owner's is for `migrate` alone
+        needed = needed - {"DATABASE_URL"} | {f"DATABASE_URL_{role.upper()}"}
+        assert service["environment"][f"{PREFIX}DATABASE_URL_FILE"] == f"/run/secrets/DATABASE_URL_{role.upper()}"
     assert mounted == (needed | {"ALERT_URLS"} if role == "monitor" else needed)
     said: dict[str, str] = service.get("environment", {})
     files = {value.removeprefix("/run/secrets/") for name, value in said.items() if name.endswith("_FILE")}
@@ -91,7 +97,7 @@ def test_a_backup_has_what_it_needs_and_reaches_nobody_else() -> None:
     service = SERVICES["backup"]
     assert service["command"][0] == "backup"
     assert service["profiles"] == ["backup"] and service["restart"] == "no"  # it runs when it is asked for
-    assert set(service["secrets"]) == {"DATABASE_URL", "DATA_KEY"}
+    assert set(service["secrets"]) == {"DATABASE_URL_BACKUP", "DATA_KEY"}
     assert service["networks"] == ["data"]
     folder = service["environment"][f"{PREFIX}BACKUP_DIR"]
     assert [one.rpartition(":")[2] for one in service["volumes"]] == [folder]  # all else is read-only
@@ -104,6 +110,32 @@ def test_a_backup_has_what_it_needs_and_reaches_nobody_else() -> None:
     )
     packages = re.search(r"apt-get install -y --no-install-recommends (.+) \\", app)
     assert packages is not None and "age" in packages[1].split()
+
+
+def test_the_owner_of_the_database_migrates_and_no_part_is_a_superuser(tmp_path: Path) -> None:
+    owners = [name for name, service in SERVICES.items() if "DATABASE_URL" in service.get("secrets", ())]
+    assert owners == ["migrate"]
+    assert SERVICES["migrate"]["command"] == ["migrate"] and SERVICES["migrate"]["restart"] == "no"
+    database = SERVICES["database"]
+    assert database["environment"]["POSTGRES_USER"] == "postgres"  # the image's superuser
+    assert "POSTGRES_PASSWORD" not in {one for name in (*OURS, "migrate", "backup") for one in SERVICES[name].get("secrets", ())}
+    for name in (*OURS, "backup"):
+        if name != "engine":
+            assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    # What the image runs on an empty volume.
+    assert any(str(one).endswith("roles.sh:/docker-entrypoint-initdb.d/roles.sh:ro") for one in database["volumes"])
+    (passwords := tmp_path / "passwords").write_text("".join(f"{one} 0a1b\n" for one in ("planton", *ROLE_NAMES)))
+    (psql := tmp_path / "psql").write_text("#!/bin/sh\ncat\n")
+    psql.chmod(0o755)
+    given = {"POSTGRES_USER": "postgres", "POSTGRES_DB": "planton", "DATABASE_PASSWORDS_FILE": str(passwords)}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    script = ["sh", str(DEPLOY / "postgresql" / "roles.sh")]
+    done = subprocess.run(script, capture_output=True, text=True, env={"PATH": path, **given}, check=True)
+    created = re.findall(r"CREATE ROLE (\w+) LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '0a1b';", done.stdout)
+    assert created == ["planton", *ROLE_NAMES]
+    assert f"GRANT {', '.join(ROLE_NAMES)} TO planton;\nALTER DATABASE planton OWNER TO planton;" in done.stdout
+    passwords.write_text("planton x';DROP\n")
+    assert subprocess.run(script, capture_output=True, env={"PATH": path, **given}, check=False).returncode == 1
 
 
 @pytest.mark.parametrize("service", TOLD)
