@@ -421,7 +421,6 @@ async def sender(settings: Settings, url: str) -> None:
             )
         )
         await service.start()
-        await words.reload()
         pages = {a.access for a in accounts if a.access is not None}
         beside = [
             asyncio.create_task(_watching(settings, url, opened, accounts)),
@@ -429,6 +428,7 @@ async def sender(settings: Settings, url: str) -> None:
             asyncio.create_task(rotation.keep_telling(opened.database, tuple(pages), opened.clock)),
         ]
         try:
+            await words.begin()
             async with following(words, "sender", opened.database, opened.listener, opened.clock):
                 await asyncio.Event().wait()
         finally:

@@ -25,6 +25,7 @@ from bot.settings import Settings
 from bot.trainer.candidates import Model
 
 log = logging.getLogger("planton.reload")
+BEGIN = 3.0  # seconds after its start in which a sender has better to do: half a second of work, which its first sends would share
 PATIENCE = 10.0  # seconds that a reply waits for texts that are being read
 
 
@@ -50,12 +51,18 @@ class EmergencyTexts:
         self._settings, self._load = settings, load_
         self._night = Night(settings.zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END"))
         self._texts: Mapping[str, str] | None = None
-        self._read = asyncio.Event()
+        self._wanted, self._read = asyncio.Event(), asyncio.Event()
         self.model = self.fault = ""
 
     def in_service(self) -> Model | None:
         """The model that answers now."""
         return policies.in_service(self._settings.engines_dir)
+
+    async def begin(self, within: float = BEGIN) -> None:
+        """Read for the first time: when a reply needs it, at the latest after `within` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), within)
+        await self.reload()
 
     async def reload(self) -> None:
         """Read in a thread; keep what we have when nothing can be read."""
@@ -82,6 +89,7 @@ class EmergencyTexts:
         return self.model, kept, f"{fault} L’ancienne version y reste en usage."
 
     async def _known(self) -> Mapping[str, str] | None:
+        self._wanted.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._read.wait(), PATIENCE)
         return self._texts
