@@ -575,12 +575,18 @@ def accounts(connection: psycopg.Connection[Row]) -> Iterator[Problem]:
             )
 
 
+_TROUBLES = {
+    "unknown": "Cherchez ce code dans la documentation de Meta, et signalez-le ; d’ici là, les envois sont répétés.",
+}
+
+
 def _meta_limits(row: Row) -> Iterator[Problem]:
     """What Meta refused with a code that asks for an operator, and how much of its limits is used. `row`: of `accounts`."""
     if row["recent_trouble"]:
         yield Problem(
             f"Meta a refusé des envois du compte {row['account']} (code {row['trouble_code']}, {row['trouble_slug']}).",
-            REMEDIES.get(row["trouble_slug"], "Voyez le journal de l’expéditeur."),
+            _TROUBLES.get(row["trouble_slug"])
+            or REMEDIES.get(row["trouble_slug"], "Voyez le journal de l’expéditeur."),
             key=f"trouble:{row['account']}:{row['trouble_code']}",
         )
     if (percent := row["usage"] or 0) >= USAGE_ALERT:

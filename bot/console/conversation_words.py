@@ -14,6 +14,7 @@ from bot.store.desk.thread import Entry, Past, Thread, mark
 
 NB = "\u00a0"
 _LED_TO_IT = timedelta(minutes=15)
+_UNSAID = "Signalez-le à l’exploitant, avec l’heure du message."
 _WHY = {
     "outside_window": "délai de Meta dépassé",
     "window_closed": "délai de Meta dépassé",
@@ -58,7 +59,7 @@ def delivery(entry: Entry, zone: ZoneInfo) -> Delivery:
     slug = entry.error_slug or ""
     if entry.status == "failed":
         why = _WHY.get(slug) or _lower(labels.REASONS.get(slug, "")) or "raison inconnue"
-        remedy = entry.error_remedy or REMEDIES.get(slug, REMEDIES["unknown"])
+        remedy = entry.error_remedy or REMEDIES.get(slug, _UNSAID)
         return Delivery("failed", f"échec{NB}: {why}", _spaced(remedy))
     if entry.status == "cancelled":
         why = _WHY.get(slug) or _lower(labels.REASONS.get(slug, ""))

@@ -105,8 +105,8 @@ _PERMISSION = (
 )
 _BLOCKED = "Meta interdit à la page d’envoyer des messages. Ouvrez « Qualité de la page » chez Meta et faites appel."
 _UNKNOWN = (
-    "Meta refuse des messages avec un code que Planton ne connaît pas : l’envoi est répété, de plus en plus rarement. "
-    "Signalez ce code, et cherchez-le dans la documentation de Meta."
+    "Meta refuse le message avec un code que Planton ne connaît pas : l’envoi est répété, de plus en plus rarement. "
+    "Signalez-le à l’exploitant."
 )
 _APP = "Meta limite toute l’application : tous ses comptes attendent, l’envoi reprend tout seul."
 _USER = (

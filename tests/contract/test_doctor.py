@@ -229,7 +229,7 @@ def test_what_meta_limits_or_refuses_with_a_strange_code(
         "Meta a refusé des envois du compte 42 (code 98765/12, unknown).",
         "Meta compte 80 % de ses limites pour le compte 42 : les réponses ralentissent à 17 par seconde.",
     ]
-    assert "Signalez ce code" in told[0].remedy
+    assert "Cherchez ce code" in told[0].remedy
     assert [p.key for p in told] == ["trouble:42:98765/12", "usage:42"]  # alerts too
 
 
