@@ -86,7 +86,11 @@ async def test_every_part_counts_what_it_did(system: System) -> None:
 
     labels = {label for part in parts.values() for by_labels in part.values() for label in by_labels}
     for secret in ("7301", "7302", PAGE, "m_"):
-        assert not [label for label in labels if secret in label.split("=", 1)[-1].split(",")[0]]
+        assert not [
+            label
+            for label in labels - {f"account={PAGE}"}  # a page of ours may be named, of which there are a handful
+            if secret in label.split("=", 1)[-1].split(",")[0]
+        ]
 
 
 async def test_a_reply_carries_the_id_of_the_message_that_it_answers(system: System) -> None:

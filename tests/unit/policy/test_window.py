@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from bot.policy.window import CLOSED_AGENT, CLOSED_BOT, WindowClosed, closes_at, tag
+from bot.policy.window import CLOSED_AGENT, CLOSED_BOT, WindowClosed, closes_at, outlived, tag
 
 NOW = datetime(2026, 3, 29, 12, 0, tzinfo=timezone.utc)
 
@@ -38,3 +38,18 @@ def test_nobody_wrote() -> None:
 def test_closing_times() -> None:
     assert closes_at("bot", NOW) == NOW + timedelta(hours=24)
     assert closes_at("agent", NOW) == NOW + timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("author", "hours", "over"),
+    [
+        ("bot", 23.9, False),
+        ("bot", 24, True),
+        ("emergency", 23.9, False),
+        ("emergency", 24, True),
+        ("agent", 24, False),
+        ("agent", 24 * 7, True),
+    ],
+)
+def test_a_message_outlives_every_window(author: str, hours: float, over: bool) -> None:
+    assert outlived(author, NOW - timedelta(hours=hours), NOW) is over
