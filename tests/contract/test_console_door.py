@@ -15,7 +15,7 @@ from bot.console.navigation import OWN, PLACES
 from bot.console.site import Open, Site
 from bot.core.clock import FrozenClock
 from bot.policy.rights import LEVELS, LOOKS, Capability, Role, may
-from bot.store import audit
+from bot.store import audit, places
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.fakes.console import Browser, RunningConsole, running_console
@@ -295,7 +295,8 @@ async def test_error_pages_are_french_and_tell_nothing(console: RunningConsole, 
     csrf = (await someone.get("/file")).hidden("csrf")
     assert "Demande impossible" in (await someone.post("/file", csrf=csrf)).page
     number = await console.says("p", "des mots secrets")
-    await console.execute("UPDATE events SET body = 'x'")  # what no key opens
+    (row,) = await console.rows(f"SELECT {places.event('events')} FROM events")
+    await console.execute("UPDATE events SET body = :b", b=console.codec.seal(b"{", "events.body", row.place))
     broken = await someone.get(f"/conversations/{number}")
     assert broken.status == 500
     assert "Une erreur est survenue" in broken.page
