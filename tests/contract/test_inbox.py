@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
 from bot.core.clock import FrozenClock
+from bot.core.errors import Unstorable
 from bot.core.messages import Event
 from bot.meta.payloads import parse
 from bot.policy.emergency import Detection
@@ -130,7 +130,7 @@ async def world(
     return made
 
 
-async def test_one_batch_of_everything_and_only_the_poisonous_one_is_refused(world: World) -> None:
+async def test_one_batch_of_everything_and_only_the_poisonous_one_is_kept_as_failed(world: World) -> None:
     await world.say("41", "m_old", "je voudrais un rendez-vous")
     poison = world.webhook("46", "m_poison", "bonjour")
     # A key that fits no index, as no parser lets through: what PostgreSQL refuses for reasons of its own.
@@ -149,7 +149,8 @@ async def test_one_batch_of_everything_and_only_the_poisonous_one_is_refused(wor
     results = await world.together(batch)
 
     assert [type(one) is type(None) for one in results] == [True, True, True, False, True, True]
-    assert isinstance(results[3], DBAPIError)
+    assert isinstance(results[3], Unstorable)
+    assert results[3].keys == {noise}
     assert world.batches[0] == 6  # all of them; then each alone
     kept = await world.rows("""
         SELECT c.person, e.kind, e.mid, e.disposition, cardinality(coalesce(e.again, '{}'))
@@ -161,9 +162,10 @@ async def test_one_batch_of_everything_and_only_the_poisonous_one_is_refused(wor
         ("42", "text", "m_2", None, 1),
         ("43", "echo", "m_3", None, 0),
         ("44", "text", "m_4", None, 0),
+        ("46", "unknown", None, "failed", 0),  # without its words
     ]
     assert (await world.rows("SELECT count(*) FROM deliveries"))[0][0] == 2 + 1 + 5  # the poisonous one's is not kept
-    assert (await world.rows("SELECT count(*) FROM conversations WHERE person = '46'"))[0][0] == 0
+    assert await world.rows("SELECT reason FROM handoffs") == [("unstorable",)]
 
 
 async def test_a_danger_waits_for_nobody_and_is_answered_in_its_own_transaction(world: World) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -428,7 +429,7 @@ async def test_cut_short_before_the_model_serves_it_is_undone_at_the_next_start(
     assert (await world.publish(candidate)).state == "done"
 
 
-AWAY = OperationalError("UPDATE publications", {}, Exception("server closed the connection"))
+AWAY = OperationalError("UPDATE publications", {}, psycopg.OperationalError("server closed the connection"))
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
