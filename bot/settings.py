@@ -47,7 +47,10 @@ DATABASE_URLS = tuple(f"DATABASE_URL_{part.upper()}" for part in DATABASE_PARTS)
 KNOWN: dict[str, tuple[str | None, str]] = {
     "DATABASE_URL": (None, "adresse PostgreSQL (URI libpq) ; sans elle, un serveur embarqué démarre"),
     **{
-        f"DATABASE_URL_{part.upper()}": (None, f"la même base pour {what}, sous son rôle PostgreSQL ; sans elle, DATABASE_URL")
+        f"DATABASE_URL_{part.upper()}": (
+            None,
+            f"la même base pour {what}, sous son rôle PostgreSQL ; sans elle, DATABASE_URL",
+        )
         for part, what in DATABASE_PARTS.items()
     },
     "VAR_DIR": ("var", "dossier de la base embarquée, des secrets créés et des journaux"),

@@ -107,15 +107,15 @@ def parser() -> Parser:
     run.add_argument("roles", nargs="*", metavar="RÔLE", choices=ROLES, help=f"{', '.join(ROLES)} ; sinon tous")
 
     commands.add_parser("migrate", help="met à jour le schéma de la base et les droits de ses rôles").description = (
-        "Met à jour, avec l’adresse du propriétaire de la base (DATABASE_URL), son schéma et les droits de chaque rôle, puis s’arrête. "
+        "Met à jour, avec l’adresse du propriétaire de la base (DATABASE_URL), son schéma et les droits de chaque rôle. "
         "Les services n’ont alors besoin que de leur propre rôle. Peut être lancé pendant que Planton tourne."
     )
 
-    rights = commands.add_parser("roles", help="vérifie les droits des rôles PostgreSQL, un par service")
-    rights.description = (
+    roles = commands.add_parser("roles", help="vérifie les droits des rôles PostgreSQL, un par service")
+    roles.description = (
         "Dit si chaque rôle PostgreSQL a les droits qu’il lui faut et aucun autre. Code de sortie : 0 si oui, 1 sinon."
     )
-    rights.add_argument(
+    roles.add_argument(
         "--sql", action="store_true", help="écrit ce que l’administrateur de PostgreSQL exécute pour les créer"
     )
 

@@ -60,9 +60,10 @@ def wanted(tables: Iterable[str], sequences: Iterable[str], database: str) -> se
     return rights
 
 
-_HELD = """
+_HELD = f"""
     WITH ours AS (
-        SELECT 0::oid AS oid, 'PUBLIC' AS name UNION ALL SELECT oid, rolname FROM pg_roles WHERE rolname = ANY('{%s}')
+        SELECT 0::oid AS oid, 'PUBLIC' AS name
+        UNION ALL SELECT oid, rolname FROM pg_roles WHERE rolname = ANY('{{{",".join(ROLES)}}}')
     ), rights AS (
         SELECT a.grantee, CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind, c.relname::text AS object, '' AS col,
             a.privilege_type AS verb
@@ -84,13 +85,13 @@ _HELD = """
         FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a WHERE d.datname = current_database()
     )
     SELECT o.name, r.kind, r.object, r.col, r.verb FROM rights r JOIN ours o ON o.oid = r.grantee
-""" % ",".join(ROLES)
+"""  # noqa: S608 (names of ours)
 
 _THERE = """
     SELECT CASE relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, relname FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
 """
-_KNOWN = "SELECT rolname FROM pg_roles WHERE rolname = ANY('{%s}')" % ",".join(ROLES)
+_KNOWN = f"SELECT rolname FROM pg_roles WHERE rolname = ANY('{{{','.join(ROLES)}}}')"  # noqa: S608
 _SELF = """
     SELECT current_database(), rolsuper OR rolcreaterole, rolsuper,
         pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'),
@@ -210,9 +211,6 @@ def _quoted(name: str) -> str:
 def matrix(tables: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
     """table → part → what it may do there, as the table says it."""
     return {
-        table: {
-            part: TABLES.get(part, {}).get(table, "SELECT" if part in READS_ALL else "")
-            for part in PARTS
-        }
+        table: {part: TABLES.get(part, {}).get(table, "SELECT" if part in READS_ALL else "") for part in PARTS}
         for table in sorted(tables)
     }

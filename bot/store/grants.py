@@ -1,11 +1,11 @@
 """Which PostgreSQL role may do what: a role for each part, with what its code needs and nothing else.
 
-The owner (`planton`, or whoever owns the database) migrates and grants; every part runs under a role of its own, which owns nothing,
-creates nothing and is no superuser. `bot.store.granting` applies this table after each migration, docs/roles-postgresql.md is made of
-it (python -m scripts.roles --write), and a test tries every cell that is not granted.
+The owner (`planton`, or whoever owns the database) migrates and grants; every part runs under a role of its own, which owns
+nothing, creates nothing and is no superuser. `bot.store.granting` applies this table after each migration,
+docs/roles-postgresql.md is made of it (python -m scripts.roles --write), and a test tries every cell that is not granted.
 
-A new table or column is nobody's until a line here names it. A grant is written as in SQL: a verb, and columns where not all of them
-are meant. Whoever locks rows (FOR UPDATE) needs to be allowed to change one column of them.
+A new table or column is nobody's until a line here names it. A grant is written as in SQL: a verb, and columns where not all of
+them are meant. Whoever locks rows (FOR UPDATE) needs to be allowed to change one column of them.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ _TELLS = "emergency_at, emergency_kind, emergency_short_at"
 _TAKES_IN = {
     "caught": "SELECT",
     "conversations": (
-        "SELECT (id, platform, account, person, due_at, due_priority, wake, debounce_resets, lease, lease_until, owner, owner_version, "
-        "category, standby, last_person_at, last_agent_at, introduced_at, emergency_at, emergency_kind, emergency_short_at, state, xmax), "
+        "SELECT (id, platform, account, person, due_at, due_priority, wake, debounce_resets, lease, lease_until, owner, "
+        "owner_version, "
+        "category, standby, last_person_at, last_agent_at, introduced_at, emergency_at, emergency_kind, emergency_short_at, "
+        "state, xmax), "
         "INSERT (platform, account, person, last_person_at, due_at, due_priority, wake, debounce_resets), "
         f"UPDATE ({_WAKES}, {_TELLS}, standby)"
     ),
@@ -47,14 +49,16 @@ _TAKES_IN = {
     "deliveries": "SELECT (id, raw), INSERT (id, received_at, raw), UPDATE (raw), DELETE",
     "erased_messages": "SELECT (print, at, until)",
     "events": (
-        "SELECT (id, delivery_id, conversation_id, platform, account, key, kind, mid, target, at, received_at, body, disposition, reason, "
+        "SELECT (id, delivery_id, conversation_id, platform, account, key, kind, mid, target, at, received_at, body, "
+        "disposition, reason, "
         "settled_at, outbox_id, entities, again), "
         "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, received_at, body, disposition, "
         "reason, settled_at), "
         "UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, outbox_id, reason, route, settled_at, waiting)"
     ),
     "handoffs": (
-        "SELECT (id, conversation_id, category, priority, intent, reason, slots, opened_at, raised_at, taken_at, closed_at, due_at, "
+        "SELECT (id, conversation_id, category, priority, intent, reason, slots, opened_at, raised_at, taken_at, closed_at, "
+        "due_at, "
         "alerted_at, snoozed_until), "
         "INSERT (id, conversation_id, platform, category, priority, intent, reason, old, opened_at, raised_at, due_at, slots), "
         "UPDATE (category, priority, intent, reason, slots, raised_at, due_at, alerted_at, snoozed_until)"
@@ -63,7 +67,8 @@ _TAKES_IN = {
     "likenesses": "SELECT (event_id, conversation_id), DELETE",
     "message_groups": "SELECT (sample_id, bands), UPDATE (bands)",  # of what a person takes back, nothing stays
     "readings": "SELECT (event_id, also, conversation_id, decision_id), DELETE",
-    "search_documents": "SELECT (kind, ref, at, tokens), INSERT (kind, ref, conversation_id, at, tokens), UPDATE (at, tokens), DELETE",
+    "search_documents": "SELECT (kind, ref, at, tokens), INSERT (kind, ref, conversation_id, at, tokens), UPDATE (at, tokens), "
+    "DELETE",
 }
 # An emergency's reply is written where its message is taken in; the words of others are not read there.
 _OUTBOX_EDGE = (
@@ -104,9 +109,11 @@ WORKER: Mapping[str, str] = {
     "blocks": "SELECT, DELETE",
     "caught": "SELECT, DELETE",
     "conversations": (
-        "SELECT, UPDATE (account, attempts, category, created_at, debounce_resets, due_at, due_priority, emergency_at, emergency_kind, "
+        "SELECT, UPDATE (account, attempts, category, created_at, debounce_resets, due_at, due_priority, emergency_at, "
+        "emergency_kind, "
         "emergency_short_at, engine_away_since, engine_told_at, erased_at, introduced_at, last_agent_at, last_person_at, lease, "
-        "lease_until, night, owner, owner_until, owner_version, person, profile, profile_at, standby, state, wake, agent_id), DELETE"
+        "lease_until, night, owner, owner_until, owner_version, person, profile, profile_at, standby, state, wake, agent_id), "
+        "DELETE"
     ),
     "corrections": "SELECT (id, events), UPDATE (events)",
     "crises": "SELECT",
@@ -128,7 +135,8 @@ WORKER: Mapping[str, str] = {
     "message_groups": "SELECT, UPDATE (bands, sample_id)",
     "notes": "SELECT, UPDATE (body), DELETE",
     "outbox": (
-        "SELECT, INSERT, UPDATE (message, status, error_slug, error_remedy, due_at, priority, lease_until, owner_version, dedup), DELETE"
+        "SELECT, INSERT, UPDATE (message, status, error_slug, error_remedy, due_at, priority, lease_until, owner_version, "
+        "dedup), DELETE"
     ),
     "presence": "SELECT, DELETE",
     "reading_days": "SELECT, INSERT, UPDATE, DELETE",
@@ -215,7 +223,8 @@ MONITOR: Mapping[str, str] = {
     "events": "SELECT (id, conversation_id, platform, received_at, disposition, reason, waiting, outbox_id)",
     "meta_flow": "SELECT",
     "meta_tokens": "SELECT",
-    "outbox": "SELECT (id, conversation_id, lane, status, due_at, created_at, sent_at, lease_until, error_slug, error_remedy, author)",
+    "outbox": "SELECT (id, conversation_id, lane, status, due_at, created_at, sent_at, lease_until, error_slug, error_remedy, "
+    "author)",
     "page_tokens": "SELECT",
     "publications": "SELECT (id, state, failure, remedy, finished_at)",
     "reloads": "SELECT",

@@ -344,7 +344,9 @@ async def test_closed_accounts_lose_their_names_with_the_audit(console: RunningC
     never = await a_purge(console, replace(LIMITS, audit=None)).run(now, COMMAND)
     assert (Class.AUDIT, "pseudonymised") not in never.done
     purge = a_purge(console, replace(LIMITS, audit=400))
-    assert (await by_hand(console, replace(LIMITS, audit=400)).preview(now)).done[(Class.AUDIT, "pseudonymised")] == {"users": 1}
+    assert (await by_hand(console, replace(LIMITS, audit=400)).preview(now)).done[(Class.AUDIT, "pseudonymised")] == {
+        "users": 1
+    }
     report = await purge.run(now, COMMAND)
     assert report.done[(Class.AUDIT, "pseudonymised")] == {"users": 1, "team_members": 1}
     rows = await console.rows("SELECT id, name, email, password_hash, preferences FROM users ORDER BY id")

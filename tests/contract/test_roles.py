@@ -1,4 +1,4 @@
-"""One PostgreSQL role for each part: what the table grants is possible, every other cell is refused, and nothing leads around it."""
+"""One PostgreSQL role for each part: what the table grants is possible, all else is refused, nothing leads around it."""
 
 from __future__ import annotations
 
@@ -133,13 +133,18 @@ def test_no_part_gets_around_the_table(part: str, database_url: str) -> None:
     own = role_of(part)
     more = [*(f"SET ROLE {one}" for one in others), *(f"GRANT {one} TO {own}" for one in others)]
     more += [f"ALTER ROLE {own} SUPERUSER", f"ALTER ROLE {own} CREATEROLE", f"GRANT planton TO {own}"]
-    with psycopg.connect(database_url) as owner, psycopg.connect(as_part(database_url, part), autocommit=True) as connection:
+    with (
+        psycopg.connect(database_url) as owner,
+        psycopg.connect(as_part(database_url, part), autocommit=True) as connection,
+    ):
         owner.execute("SELECT 1")
         for statement in (*AROUND, *more):
             with pytest.raises((errors.InsufficientPrivilege, errors.InvalidGrantOperation), match=r".") as caught:
                 connection.execute(cast("LiteralString", statement))
             assert caught.value.sqlstate == "42501", statement
-        row = connection.execute("SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls FROM pg_roles WHERE rolname = %s", (own,))
+        row = connection.execute(
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls FROM pg_roles WHERE rolname = %s", (own,)
+        )
         assert row.fetchone() == (False,)
 
 
@@ -226,7 +231,9 @@ def test_the_purge_lets_only_what_is_old_go(database_url: str) -> None:
             owner.execute("INSERT INTO login_failures (subject, at) VALUES ('a', %s)", (now - timedelta(days=age),))
         with psycopg.connect(as_part(database_url, "worker"), autocommit=True) as worker:
             for kind, gone in (("audit", 1), ("login_failures", 2)):
-                assert worker.execute("SELECT expire(%s, %s, 1000)", (kind, now + timedelta(days=9))).fetchone() == (gone,)
+                assert worker.execute("SELECT expire(%s, %s, 1000)", (kind, now + timedelta(days=9))).fetchone() == (
+                    gone,
+                )
             for kind in ("users", "audit; DROP TABLE users", "notes"):
                 with pytest.raises(errors.InsufficientPrivilege):
                     worker.execute("SELECT expire(%s, %s, 1000)", (kind, now))

@@ -118,7 +118,9 @@ def test_the_owner_of_the_database_migrates_and_no_part_is_a_superuser(tmp_path:
     assert SERVICES["migrate"]["command"] == ["migrate"] and SERVICES["migrate"]["restart"] == "no"
     database = SERVICES["database"]
     assert database["environment"]["POSTGRES_USER"] == "postgres"  # the image's superuser
-    assert "POSTGRES_PASSWORD" not in {one for name in (*OURS, "migrate", "backup") for one in SERVICES[name].get("secrets", ())}
+    assert "POSTGRES_PASSWORD" not in {
+        one for name in (*OURS, "migrate", "backup") for one in SERVICES[name].get("secrets", ())
+    }
     for name in (*OURS, "backup"):
         if name != "engine":
             assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
