@@ -93,7 +93,7 @@ SENDER: Mapping[str, str] = {
     "accounts": "SELECT, INSERT, UPDATE",
     "caught": "SELECT, INSERT, UPDATE (twin), DELETE",
     "meta_flow": "SELECT, INSERT, UPDATE",
-    "meta_tokens": "SELECT, INSERT, UPDATE",
+    "meta_tokens": "SELECT, INSERT, UPDATE, DELETE",
     "outbox": (
         "SELECT, INSERT, UPDATE (message, status, due_at, lease, lease_until, attempts, parts_sent, mids, echoes, maybe_sent, sent_at, "
         "delivered_at, read_at, error_slug, error_remedy, owner_version, account)"
@@ -211,6 +211,8 @@ TRAINER: Mapping[str, str] = {
     **_KEYED,
     "proposals": "SELECT, INSERT, UPDATE",
     "publications": "SELECT, INSERT, UPDATE",
+    "reading_decisions": "SELECT (id, at, kind, intent, undone_at)",  # confirmed messages, against which a candidate is measured
+    "readings": "SELECT (event_id, words, decision_id, read_at, at)",
     "reloads": "SELECT",
     "trainings": "SELECT, UPDATE",
 }

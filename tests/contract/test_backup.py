@@ -30,7 +30,7 @@ from bot.store.db import Database, schemas
 from bot.store.embedded import Embedded
 from bot.store.persons import Persons
 from bot.store.places import event
-from tests.conftest import fresh_database
+from tests.conftest import as_part, fresh_database
 from tests.fakes import rows
 from tests.scenario.system import running
 
@@ -172,7 +172,9 @@ def one(full: str, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     given = {"PLANTON_BACKUP_RECIPIENTS": recipient(keys, "age")}
     target = tmp_path_factory.mktemp("one") / "planton-20260115T023000Z.dump.age"
     seal = sealing.sealing(Settings(given), plain=False)
-    backup.write(full, target, seal, Codec(KEY), None, datetime(2026, 1, 15, 2, 30, tzinfo=timezone.utc))
+    backup.write(
+        as_part(full, "backup"), target, seal, Codec(KEY), None, datetime(2026, 1, 15, 2, 30, tzinfo=timezone.utc)
+    )
     return target
 
 
@@ -261,7 +263,7 @@ def test_a_gpg_key_that_lies_elsewhere_opens_it_too(machine: Machine, full: str,
     machine.set(DATABASE_URL=full, BACKUP_RECIPIENTS=recipient(keys, "gpg"))
     made, after = machine.backup(), came_back(machine)
     assert made.suffix == ".gpg"
-    machine.set(DATABASE_URL=database_url)
+    machine.set(DATABASE_URL=database_url, DATABASE_URL_BACKUP=as_part(database_url, "backup"))
     machine.patch.delenv("GNUPGHOME")
     code, said = machine.run("restore", made, "--identite", keys / "secret.gpg", "--oui")
     assert code == 0, said

@@ -189,6 +189,7 @@ class Planton:
             with contextlib.suppress(psutil.Error):
                 one.kill()
         self.check_written()
+        self.check_rights()
 
     # What it may not write down
 
@@ -198,6 +199,12 @@ class Planton:
         given = {self.environ.get(f"PLANTON_{name}", "") for name in SECRETS}
         made = {path.read_text().strip() for path in (self.var / "secrets").glob("[!.]*")}
         return {secret for secret in given | made if len(secret) > 8 and not secret.startswith("postgresql:")}
+
+    def check_rights(self) -> None:
+        """Every part had the rights that it asked for: it may have swallowed a refusal and tried again."""
+        log = self.var / "postgres.log"
+        refused = set(re.findall(r"permission denied .*", log.read_text(errors="replace"))) if log.exists() else set()
+        assert not refused, f"bot/store/grants.py does not give what a part needs: {sorted(refused)}"
 
     def check_written(self) -> None:
         """Output of all processes, PostgreSQL's log, and what lies in VAR_DIR beside the database hold no secret and

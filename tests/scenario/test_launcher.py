@@ -151,6 +151,10 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             if alive(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+    log = tmp_path / "var" / "postgres.log"
+    assert not log.exists() or "permission denied" not in log.read_text(errors="replace"), (
+        "bot/store/grants.py lacks a right"
+    )
 
 
 def test_everything_starts_says_where_and_ends_at_sigterm(machine: Machine) -> None:
@@ -165,6 +169,15 @@ def test_everything_starts_says_where_and_ends_at_sigterm(machine: Machine) -> N
     postmaster = run.child("bin/postgres")
     roles = [run.child(f"_role {role}") for role in ROLES]
     assert {os.getpgid(pid) for pid in (postmaster, *roles)} == {group}
+
+    with psycopg.connect(Embedded(machine.folder / "var").url, autocommit=True) as owner:
+        rows = owner.execute(
+            "SELECT usename, application_name FROM pg_stat_activity WHERE application_name LIKE 'planton-%'"
+        )
+        found = {(role, name.removeprefix("planton-").partition("-")[0]) for role, name in rows}
+    parts = {(f"planton_{role}", role) for role in ROLES}
+    assert parts <= found  # each under its own PostgreSQL role, what has no part in its name included
+    assert {role for role, _ in found} == {role for role, _ in parts}
 
     run.process.terminate()
     assert run.process.wait(60) == 0
