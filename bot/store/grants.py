@@ -89,6 +89,7 @@ GATEWAY: Mapping[str, str] = {
 }
 SENDER: Mapping[str, str] = {
     **_KEYED,
+    **_FOLLOWS,
     **_TAKES_IN,
     "accounts": "SELECT, INSERT, UPDATE",
     "caught": "SELECT, INSERT, UPDATE (twin), DELETE",
@@ -209,6 +210,7 @@ CONSOLE: Mapping[str, str] = {
 }
 TRAINER: Mapping[str, str] = {
     **_KEYED,
+    "audit": "INSERT",
     "proposals": "SELECT, INSERT, UPDATE",
     "publications": "SELECT, INSERT, UPDATE",
     "reading_decisions": "SELECT (id, at, kind, intent, undone_at)",  # confirmed messages, against which a candidate is measured

@@ -208,7 +208,7 @@ def assert_same(after: dict[str, list[dict[str, Any]]], before: dict[str, list[d
 
 
 def test_every_row_comes_back_on_a_fresh_machine(machine: Machine, full: str, keys: Path) -> None:
-    machine.set(DATABASE_URL=full)
+    machine.set(DATABASE_URL=full, DATABASE_URL_BACKUP=as_part(full, "backup"))
     before, said_before = content(full), words(full)
     made = machine.backup("--garder", 3)
     after, server = came_back(machine), machine.fresh()
@@ -263,7 +263,7 @@ def test_a_gpg_key_that_lies_elsewhere_opens_it_too(machine: Machine, full: str,
     machine.set(DATABASE_URL=full, BACKUP_RECIPIENTS=recipient(keys, "gpg"))
     made, after = machine.backup(), came_back(machine)
     assert made.suffix == ".gpg"
-    machine.set(DATABASE_URL=database_url, DATABASE_URL_BACKUP=as_part(database_url, "backup"))
+    machine.set(DATABASE_URL=database_url)
     machine.patch.delenv("GNUPGHOME")
     code, said = machine.run("restore", made, "--identite", keys / "secret.gpg", "--oui")
     assert code == 0, said
