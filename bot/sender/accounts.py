@@ -130,7 +130,10 @@ class Accounts:
         if self.stopped.get(account) != row_slug:
             log.error("account %s stopped (%s): %s", account, row_slug, remedy)
         self.stopped[account] = row_slug
-        await self._store.stop_account(account, row_slug, remedy)
+        try:
+            await self._store.stop_account(account, row_slug, remedy)
+        except Exception as fault:  # the next refusal notes it; the row's own outcome must not depend on it
+            log.warning("account %s: stop not noted (%s)", account, type(fault).__name__)
 
     async def works(self, account: str) -> None:
         """A send went through."""

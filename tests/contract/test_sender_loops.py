@@ -376,6 +376,22 @@ async def test_after_a_limit_one_message_tries_alone() -> None:
             assert sum(1 for call in w.graph.calls if call.text) - begun <= pauses + 2  # and not thirty each time
 
 
+@pytest.mark.parametrize(("code", "note"), [(190, "stop_account"), (80006, "pause_account"), (98765, "note_trouble")])
+async def test_what_cannot_be_noted_about_an_account_costs_no_message(
+    code: int, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running() as w:
+
+        async def away(*_values: object) -> None:
+            raise ConnectionError("the database is down")
+
+        monkeypatch.setattr(w.outbox, note, away)
+        w.graph.script(error(code))
+        danger = w.outbox.add("17", lane=EMERGENCY)
+        await w.settled(danger)
+        assert (danger.status, [slug != "internal" for _, slug in danger.retries]) == ("sent", [True])
+
+
 async def test_a_volume_that_meta_finds_odd_halves_the_pace_and_is_told() -> None:
     async with running(ceiling=100) as w:
         w.graph.script(error(613, 1996, headers={"Retry-After": "1"}))
