@@ -57,6 +57,7 @@ QUESTIONS = (
     "c'est quoi une main courante",
 )
 HELP = "au secours il est en train de défoncer la porte avec une hache"
+DUE_WITHIN = 2.0  # seconds after which the reply to a cry for help may leave, at most
 _MARK = re.compile(r"pl1\.(\d+)(?:-(\d+))?\.")
 
 
@@ -501,7 +502,9 @@ async def account(fault: str, planton: Planton, meta: Meta, messages: list[Messa
     mids = [m.mid for m in messages]
     people = {m.person for m in messages}
     events = await planton.rows(
-        """SELECT e.mid, e.at, e.id, e.disposition, e.reason, e.outbox_id, c.person, o.status, o.lane
+        """SELECT e.mid, e.at, e.id, e.disposition, e.reason, e.outbox_id, c.person, o.status, o.lane, o.attempts,
+               e.received_at > clock_timestamp() + interval '1 second' AS ahead,
+               extract(epoch FROM o.due_at - e.received_at)::float8 AS waits
            FROM events e JOIN conversations c ON c.id = e.conversation_id LEFT JOIN outbox o ON o.id = e.outbox_id
            WHERE e.mid = ANY(%(mids)s) ORDER BY e.at, e.id""",
         mids=mids,
@@ -509,6 +512,10 @@ async def account(fault: str, planton: Planton, meta: Meta, messages: list[Messa
     by_mid: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events:
         by_mid[event["mid"]].append(event)
+        # A machine's own clock must date nothing, and no cry for help waits for a moment to come.
+        if event["ahead"] or (event["lane"] == "emergency" and event["attempts"] == 0 and event["waits"] > DUE_WITHIN):
+            line.lost += 1
+            line.notes.append(f"{event['mid']}: dated by a clock that is wrong, due after {event['waits']} s")
     received = {mark_of(sent) for sent in meta.graph.sent}
     for message in messages:
         if message.acknowledged is None:

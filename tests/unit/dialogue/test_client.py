@@ -100,12 +100,21 @@ MakeClient = Callable[..., EngineClient]
 
 async def test_what_is_asked(start_engine: StartEngine, make_client: MakeClient) -> None:
     engine = await start_engine()
-    client = make_client(engine.url + "/")
+    client = make_client(engine.url + "/", now=lambda: 1_768_471_200.5)
     turn = await client.turn("p1", "où \ud800 ?", {"v": 1}, "/plainte_comment")
     assert turn.replies[0].text == "Bonjour"
     assert (await client.understand("bonjour")).intent == "plainte_comment"
     assert engine.asked == [
-        ("/turn", {"sender": "p1", "text": "où \ud800 ?", "state": {"v": 1}, "payload": "/plainte_comment"}),
+        (
+            "/turn",
+            {
+                "sender": "p1",
+                "text": "où \ud800 ?",
+                "state": {"v": 1},
+                "payload": "/plainte_comment",
+                "at": 1_768_471_200.5,
+            },
+        ),
         ("/understand", {"text": "bonjour"}),
     ]
 
