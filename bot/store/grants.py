@@ -52,7 +52,8 @@ _TAKES_IN = {
         "SELECT (id, delivery_id, conversation_id, platform, account, key, kind, mid, target, at, received_at, body, "
         "disposition, reason, "
         "settled_at, outbox_id, entities, again), "
-        "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, received_at, body, disposition, "
+        "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, "
+        "received_at, body, disposition, "
         "reason, settled_at), "
         "UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, outbox_id, reason, route, settled_at, waiting)"
     ),
@@ -96,7 +97,8 @@ SENDER: Mapping[str, str] = {
     "meta_flow": "SELECT, INSERT, UPDATE",
     "meta_tokens": "SELECT, INSERT, UPDATE, DELETE",
     "outbox": (
-        "SELECT, INSERT, UPDATE (message, status, due_at, lease, lease_until, attempts, parts_sent, mids, echoes, maybe_sent, sent_at, "
+        "SELECT, INSERT, UPDATE (message, status, due_at, lease, lease_until, attempts, parts_sent, mids, echoes, maybe_sent, "
+        "sent_at, "
         "delivered_at, read_at, error_slug, error_remedy, owner_version, account)"
     ),
     "page_tokens": "SELECT, INSERT, UPDATE, DELETE",
