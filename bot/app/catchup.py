@@ -54,16 +54,19 @@ def main(parsed: argparse.Namespace) -> int:
     """Walk every account; 0 when each was walked to its end, else 1. Raises SettingsError or SetupError."""
     settings = Settings()
     since = _aware(parsed.depuis, settings)
+    if since is not None:
+        # Before anything is asked, with a day to spare: what depends on the hour is judged by PostgreSQL's clock.
+        _check(since, datetime.now(UTC), settings, timedelta(days=1))
     accounts = sender_accounts(settings)
     with reach(settings) as url, away():
         return asyncio.run(_walk(settings, url, accounts, since, parsed.simuler))
 
 
-def _check(since: datetime, now: datetime, settings: Settings) -> None:
-    if since > now:
+def _check(since: datetime, now: datetime, settings: Settings, spare: timedelta = timedelta(0)) -> None:
+    if since > now + spare:
         raise SetupError("La date de --depuis est dans l’avenir.", "Donnez une date passée.")
     kept = min(settings.retention.shortest, erased.KEPT.days)
-    if since < now - timedelta(days=kept):
+    if since < now - timedelta(days=kept) - spare:
         raise SetupError(
             f"La date de --depuis remonte à plus de {kept} jours : ce qui a été effacé depuis reviendrait de chez Meta.",
             "Donnez une date plus proche.",

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ class Store:
     codec: Codec
     listener: Listener
     clock: MovedClock
-    wall: SharedClock
+    wall: SharedClock = field(default_factory=SharedClock)
 
 
 @contextlib.asynccontextmanager

@@ -186,7 +186,7 @@ async def test_nothing_that_anybody_typed_runs(
 
     await enter(page, console, boss.name)
     await page.goto(f"{console.url}/crise")
-    await expect(page.get_by_test_id("crisis-group").first).to_be_visible(timeout=30_000)
+    await expect(page.get_by_test_id("crisis-group").first).to_be_visible(timeout=60_000)
     one["crise/groupes"] = (await console.rows("SELECT min(id) AS id FROM message_groups"))[0].id
     for pattern in pages(console):
         path = address(pattern, one)
@@ -200,11 +200,11 @@ async def test_nothing_that_anybody_typed_runs(
     await page.goto(f"{console.url}/conversations/{mine}")
     await page.wait_for_timeout(300)
     await console.says("z", trap("live"))
-    await expect(page.get_by_test_id("thread")).to_contain_text("alt=live", timeout=15_000)
+    await expect(page.get_by_test_id("thread")).to_contain_text("alt=live", timeout=60_000)
     await look(page)
     await page.get_by_test_id("composer").fill("")
     await page.get_by_test_id("composer").press_sequentially("/att")
-    await expect(page.locator("body")).to_contain_text("alt=canned", timeout=15_000)
+    await expect(page.locator("body")).to_contain_text("alt=canned", timeout=60_000)
     await look(page)
     last = (await console.rows("SELECT conversation_id AS id FROM submissions WHERE status = 'refused'"))[0].id
     await page.goto(f"{console.url}/conversations/{last}")

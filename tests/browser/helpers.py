@@ -18,7 +18,7 @@ WITHOUT_LOOKING_AGAIN = """{
     window.setInterval = (then, time, ...more) => (time < 15_000 ? every(then, time, ...more) : 0);
 }"""
 AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 NAMES = {
     "agent": "Claire Martin",

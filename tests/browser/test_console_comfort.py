@@ -124,7 +124,7 @@ async def test_what_is_about_to_be_late_rises_rings_and_stands_above_any_page(
         await claire.wait_for_timeout(1600)  # the first alarm is over: one tab rings at a time
         await console.execute("UPDATE handoffs SET due_at = due_at - interval '2 minutes'")
         for page in (claire, yanis):
-            await expect(page.get_by_test_id("alerts")).to_contain_text("1 demande arrive à échéance", timeout=15_000)
+            await expect(page.get_by_test_id("alerts")).to_contain_text("1 demande arrive à échéance", timeout=60_000)
             await expect(page.get_by_test_id("alerts")).to_contain_text("Hélène D.")
         await claire.wait_for_function("() => window.tones === 8 && window.notes.length === 2")
         assert "Hélène" not in str(await claire.evaluate("window.notes"))
@@ -188,7 +188,7 @@ async def test_a_form_waits_for_the_line_to_come_back(
         await taken(page, console, number)
         await page.get_by_test_id("composer").fill("à garder")
     lost = page.locator("#lost")
-    await expect(lost).to_contain_text("Connexion perdue", timeout=20_000)
+    await expect(lost).to_contain_text("Connexion perdue", timeout=60_000)
     await page.get_by_test_id("send").click()
     await expect(lost).to_contain_text("n’est pas parti")
     await page.get_by_test_id("give-back").click()
@@ -199,7 +199,7 @@ async def test_a_form_waits_for_the_line_to_come_back(
     async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
         await page.wait_for_function("() => window.back")
         await page.get_by_test_id("send").click()
-        await expect(page.locator(".a-agent")).to_contain_text("à garder", timeout=15_000)
+        await expect(page.locator(".a-agent")).to_contain_text("à garder", timeout=60_000)
         assert len([row for row in await console.outgoing(number) if row[3] == "à garder"]) == 1
 
 

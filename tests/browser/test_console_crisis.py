@@ -173,7 +173,7 @@ async def _paused(console: RunningConsole, until: str) -> None:
 async def _goes_on(alix: Page, citizen: System) -> None:
     """The rest is answered, and those who may not be are counted by reason."""
     await alix.get_by_test_id("group-start").click()
-    await expect(alix.get_by_test_id("group-state")).to_have_text("Envoyée", timeout=60_000)
+    await expect(alix.get_by_test_id("group-state")).to_have_text("Envoyée", timeout=240_000)
     await citizen.settled()
     counts = alix.get_by_test_id("group-counts")
     await expect(counts).to_contain_text("Laissé à la file\u00a0: suivi par un agent")

@@ -75,11 +75,11 @@ async def test_a_lost_line_is_said_and_comes_back(
         await enter(page, console)
         await taken(page, console, number)
         await page.get_by_test_id("composer").fill("à garder")
-    await expect(page.locator("#lost")).to_contain_text("Connexion perdue", timeout=20_000)
+    await expect(page.locator("#lost")).to_contain_text("Connexion perdue", timeout=60_000)
     await expect(page.get_by_test_id("composer")).to_have_value("à garder")
     async with running_console(database, database_url, codec, SystemClock(), port=port) as console:
         await console.says("p1", "écrit pendant la panne", mid="après")
-        await expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
+        await expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
         await expect(page.get_by_test_id("thread")).to_contain_text("écrit pendant la panne")
         await expect(page.get_by_test_id("composer")).to_have_value("à garder")
         await page.get_by_test_id("send").click()

@@ -80,7 +80,7 @@ async def test_a_thumb_reaches_the_steering_page(
         await live(chief)
         await citizen.say("4000", "je veux parler à un humain")
         # what waits is seen by itself
-        await expect(chief.get_by_test_id("steering-now-waiting")).to_have_text("1", timeout=20_000)
+        await expect(chief.get_by_test_id("steering-now-waiting")).to_have_text("1", timeout=60_000)
         await expect(chief.get_by_test_id("steering-now-agents")).to_have_text("2")
         await citizen.settled()
         number = (await console.rows("SELECT id FROM conversations WHERE person = '4000'"))[0].id
@@ -88,7 +88,7 @@ async def test_a_thumb_reaches_the_steering_page(
         await agent.get_by_test_id("composer").fill("Voici la page officielle.")
         await agent.get_by_test_id("send").click()
         await expect(agent.get_by_test_id("thread")).to_contain_text("Voici la page officielle.")
-        await expect(chief.get_by_test_id("steering-now-waiting")).to_have_text("0", timeout=20_000)
+        await expect(chief.get_by_test_id("steering-now-waiting")).to_have_text("0", timeout=60_000)
         await citizen.settled()
         await agent.get_by_test_id("close").click()
         await expect(agent).to_have_url(f"{console.url}/file")

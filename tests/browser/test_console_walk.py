@@ -136,7 +136,7 @@ async def test_every_page_of_the_console(
         one = await furnished(console)
         one["atelier/essais"] = await trained(console, boss, project, database_url)
         await page.goto(f"{console.url}/crise")
-        await expect(page.get_by_test_id("crisis-group").first).to_be_visible(timeout=20_000)
+        await expect(page.get_by_test_id("crisis-group").first).to_be_visible(timeout=60_000)
         one["crise/groupes"] = (await console.rows("SELECT min(id) AS id FROM message_groups"))[0].id
         walked = pages(console)
         assert len(walked) >= 20

@@ -49,12 +49,12 @@ async def test_citizen_and_agent_in_two_windows(sandbox: str, page: Page) -> Non
         await page.get_by_test_id("open-console").click()
     console = await opened.value
     row = console.get_by_test_id("queue-row")
-    await expect(row).to_have_count(1, timeout=15_000)
+    await expect(row).to_have_count(1, timeout=60_000)
     await row.get_by_role("link").first.click()
     await console.get_by_test_id("take").click()
     await console.get_by_test_id("composer").fill("Bonjour, à quelle heure était-ce ?")
     await console.get_by_test_id("send").click()
-    await expect(thread).to_contain_text("à quelle heure était-ce", timeout=15_000)
+    await expect(thread).to_contain_text("à quelle heure était-ce", timeout=60_000)
 
     help_thread = page.get_by_test_id("thread-messenger")
     await say(page, "messenger", "au secours il défonce la porte avec une hache")
@@ -70,5 +70,5 @@ async def test_citizen_and_agent_in_two_windows(sandbox: str, page: Page) -> Non
     await expect(help_thread).to_contain_text("La nuit")
     await page.select_option("#hour-choice", "06:01")
     await page.get_by_role("button", name="Régler").click()
-    await expect(help_thread).to_contain_text("plainte", timeout=20_000)
-    await expect(help_thread).to_contain_text("masecurite", timeout=20_000)
+    await expect(help_thread).to_contain_text("plainte", timeout=60_000)
+    await expect(help_thread).to_contain_text("masecurite", timeout=60_000)

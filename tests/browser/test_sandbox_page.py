@@ -152,7 +152,7 @@ async def test_a_gateway_that_is_away_is_told(opened: Page, box: RunningSandbox)
     phone = opened.get_by_test_id("phone-messenger")
     await expect(phone.get_by_text("La passerelle ne répond pas")).to_be_visible()
     box.gateway.status = 200
-    await expect(phone.get_by_text("La passerelle ne répond pas")).to_be_hidden(timeout=20_000)
+    await expect(phone.get_by_text("La passerelle ne répond pas")).to_be_hidden(timeout=60_000)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])

@@ -53,8 +53,8 @@ async def test_a_trainer_reads_the_findings_and_goes_to_the_example(
     ):
         await page.goto(console.url + PATH)
         # Nobody reloads: the page hears that the run has ended.
-        await expect(page.get_by_test_id("checks-when")).to_be_visible(timeout=60_000)
-        await expect(page.get_by_test_id("checks-state")).not_to_contain_text("en cours", timeout=60_000)
+        await expect(page.get_by_test_id("checks-when")).to_be_visible(timeout=240_000)
+        await expect(page.get_by_test_id("checks-state")).not_to_contain_text("en cours", timeout=240_000)
         families = page.get_by_test_id("checks-family")
         for name in ("Données personnelles", "Doublons et ressemblances", "Listes de mots", "Règles et histoires"):
             await expect(families.filter(has=page.get_by_role("heading", name=name))).to_be_visible()
@@ -77,7 +77,7 @@ async def test_a_trainer_reads_the_findings_and_goes_to_the_example(
         put_right(project)
         await page.goto(console.url + PATH)
         await page.get_by_test_id("checks-run").click()
-        await expect(page.get_by_test_id("checks-errors")).to_contain_text("0", timeout=60_000)
+        await expect(page.get_by_test_id("checks-errors")).to_contain_text("0", timeout=240_000)
         await part(browser)
 
 

@@ -87,7 +87,7 @@ async def test_a_trainer_follows_what_people_ask(console: RunningConsole, browse
         await three_months(console)
         await page.goto(f"{console.url}/atelier/suivi")
         topics = page.get_by_test_id("drift-topic")
-        await expect(topics).to_have_count(2, timeout=20_000)  # they may come a moment later, by themselves
+        await expect(topics).to_have_count(2, timeout=60_000)  # they may come a moment later, by themselves
         await expect(topics.first).to_contain_text("trottinette")
         await expect(topics.first).to_contain_text("4\u00a0messages de 4\u00a0personnes")
         await expect(page.get_by_test_id("drift-now-clarified")).to_contain_text("%")

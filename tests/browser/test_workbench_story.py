@@ -138,7 +138,7 @@ async def says(page: Page, words: str) -> str:
     await expect(bubbles).to_have_count(0)
     await page.get_by_test_id("text-messenger").fill(words)
     await page.get_by_test_id("send-messenger").click()
-    await expect(page.get_by_test_id("thread-messenger").get_by_test_id("reply").first).to_be_visible(timeout=20_000)
+    await expect(page.get_by_test_id("thread-messenger").get_by_test_id("reply").first).to_be_visible(timeout=60_000)
     return await page.get_by_test_id("thread-messenger").inner_text()
 
 

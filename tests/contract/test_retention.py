@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.app.cli import main
 from bot.app.wiring import Store, purging
-from bot.core.clock import FrozenClock
+from bot.core.clock import FrozenClock, MovedClock
 from bot.core.messages import Event, Message, Platform, Unsend
 from bot.policy.retention import Class, Limits
 from bot.settings import Settings
@@ -453,7 +453,7 @@ def test_catching_up_brings_nothing_back_that_was_erased(capsys: pytest.CaptureF
 async def test_a_worker_purges_at_night(console: RunningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     await settled(console, "p1")
     clock = FrozenClock(console.clock.now() + timedelta(days=200))
-    opened = Store(console.database, console.codec, console.listener, clock)
+    opened = Store(console.database, console.codec, console.listener, MovedClock(clock))
     settings = Settings({"PLANTON_PURGE_HOURS": "00:00-23:59"})
     task = asyncio.create_task(
         purging(

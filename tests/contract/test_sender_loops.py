@@ -52,6 +52,7 @@ QUICK = Timing(
     emergency_send_timeout=5.0,
     grace=1.0,
 )
+SILENT = replace(QUICK, send_timeout=900.0, emergency_send_timeout=900.0)  # for answers that do not come in this test
 LOST = replace(QUICK, send_timeout=1.0, emergency_send_timeout=1.0)  # for answers that never come
 
 
@@ -62,13 +63,13 @@ class World:
     sender: Sender
     session: aiohttp.ClientSession
 
-    async def until(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 180.0) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, "waited in vain"
             await asyncio.sleep(0.01)
 
-    async def settled(self, *rows: Kept, timeout: float = 60.0) -> None:
+    async def settled(self, *rows: Kept, timeout: float = 180.0) -> None:
         await self.until(lambda: all(kept.status != "queued" for kept in rows), timeout)
 
     async def emergency(self, key: str = "m1", person: str = "42", **more: Any) -> str | None:
@@ -204,11 +205,10 @@ async def test_order_survives_a_failure_of_the_first() -> None:
 
 
 async def test_many_conversations_go_in_parallel() -> None:
-    async with running(latency=0.2) as w:
-        rows = [w.outbox.add("Bonjour", person=str(n)) for n in range(60)]
-        began = time.monotonic()
-        await w.settled(*rows)
-        assert time.monotonic() - began < 8  # one by one: 12 s
+    async with running(SILENT, latency=600.0) as w:
+        for n in range(60):
+            w.outbox.add("Bonjour", person=str(n))
+        await w.until(lambda: sum(1 for call in w.graph.calls if call.text) == 60)  # and none has its answer
 
 
 async def test_seen_and_typing_when_there_is_room() -> None:
@@ -611,18 +611,13 @@ async def test_without_a_store_too() -> None:
 
 
 async def test_emergency_is_not_delayed_by_a_thousand_rows_and_a_slow_graph() -> None:
-    patient = replace(QUICK, send_timeout=15.0, emergency_send_timeout=15.0)
-    async with running(patient, latency=5.0, ceiling=40) as w:
+    async with running(SILENT, latency=600.0, ceiling=40) as w:
         for n in range(1000):
             w.outbox.add("Bonjour", person=str(n))
         await w.until(lambda: sum(1 for call in w.graph.calls if call.text) >= 64)  # every place is taken
-        delays = []
-        for n in range(3):
-            added = time.monotonic()
+        for n in range(3):  # no reply's place becomes free
             w.outbox.add("Appelez le 17", person=f"d{n}", lane=EMERGENCY, priority=0)
-            await w.until(lambda person=f"d{n}": person in {call.person for call in w.graph.calls})
-            delays.append(time.monotonic() - added)
-        assert max(delays) < 3  # a reply's place is free after 5 s, and the queue is over after 75
+        await w.until(lambda: {"d0", "d1", "d2"} <= {call.person for call in w.graph.calls})
 
 
 async def test_a_row_that_waited_is_judged_again() -> None:
@@ -1018,7 +1013,7 @@ async def test_every_answer_tells_of_our_use(asked: str) -> None:
         else:
             w.graph.graph.usage_headers = much
             w.graph.graph.person_wrote("42", name="Anne Durand")
-            await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "42")
+            await direct.ask_name(w.session, w.sender.url, [KEY], Platform.MESSENGER, PAGE, "42")
         registry = w.sender._deps.metrics.registry
         account = {"account": PAGE}
         await w.until(lambda: registry.get_sample_value("planton_sender_meta_usage_ratio", account) == 0.9)
@@ -1034,7 +1029,7 @@ async def test_reading_a_profile_pauses_no_message() -> None:
     async with running() as w:
         w.graph.graph.usage_headers = {"X-Business-Use-Case-Usage": usage}
         w.graph.graph.person_wrote("42", name="Anne Durand")
-        assert await direct.ask_name(w.session, w.sender.url, KEY, Platform.MESSENGER, PAGE, "42")
+        assert await direct.ask_name(w.session, w.sender.url, [KEY], Platform.MESSENGER, PAGE, "42")
         assert (w.outbox.paused, w.sender._budget.gap(PAGE)) == ({}, 0)
         await w.settled(w.outbox.add("Bonjour"))
         await w.until(lambda: PAGE in w.outbox.paused)

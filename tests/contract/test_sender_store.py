@@ -72,7 +72,7 @@ class World:
             slug: str | None = await connection.scalar(text("SELECT stopped_slug FROM accounts"))
             return slug
 
-    async def settled(self, timeout: float = 60.0) -> dict[str, int]:
+    async def settled(self, timeout: float = 180.0) -> dict[str, int]:
         end = time.monotonic() + timeout
         while "queued" in (found := await self.statuses()):
             assert time.monotonic() < end, found
@@ -193,7 +193,7 @@ async def test_what_another_sender_holds_does_not_follow_an_emergency_reply(data
             holder._dangers._any = float("-inf")  # its connection is new no longer
             async with sending(w, timing=patient):
                 await alarm(w, conversation)
-                await w.graph.wait_for("42", timeout=30)
+                await w.graph.wait_for("42", timeout=180)
             waits.set()
             assert await w.settled() == {"sent": 1, "cancelled": 1}
         assert w.graph.tried("42") == ["Appelez le 17."]
@@ -244,7 +244,7 @@ async def test_emergency_wakes_its_own_loop_at_once(database: Database, codec: C
         async with sending(w, Timing(emergency_poll=60.0), ceiling=40):
             await asyncio.sleep(0.7)
             await w.add(danger, "Appelez le 17", lane=EMERGENCY)
-            await w.graph.wait_for("danger", timeout=30)
+            await w.graph.wait_for("danger", timeout=180)
             assert sum(call.text == "Bonjour" for call in w.graph.calls) < 300
 
 

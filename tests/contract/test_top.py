@@ -132,7 +132,7 @@ def test_a_terminal(environ: dict[str, str]) -> None:
         os.close(ours)
 
 
-def _until(terminal: int, words: str, patience: float = 20.0) -> str:
+def _until(terminal: int, words: str, patience: float = 120.0) -> str:
     seen, end = "", time.monotonic() + patience
     while words not in seen:
         assert time.monotonic() < end, seen

@@ -21,7 +21,7 @@ from bot.app.launcher import engine_environ
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 TRAINING = 600  # seconds, on a busy machine
-START = 90
+START = 300
 
 
 class Answer(NamedTuple):
@@ -62,7 +62,7 @@ class EngineProcess(NamedTuple):
 
 def _fetch(request: urllib.request.Request) -> Answer:
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return Answer(response.status, json.loads(response.read()))
     except urllib.error.HTTPError as error:
         return Answer(error.code, json.loads(error.read()))

@@ -102,7 +102,7 @@ class ScriptedGraph:
         for person in people:
             self.graph.person_wrote(person, platform=Platform.INSTAGRAM)
 
-    async def wait_for(self, person: str, count: int = 1, timeout: float = 60.0) -> list[Any]:
+    async def wait_for(self, person: str, count: int = 1, timeout: float = 180.0) -> list[Any]:
         """Wait until `count` messages reached the person; fails the test after `timeout` seconds."""
         end = time.monotonic() + timeout
         while len(self.texts(person)) < count:

@@ -80,7 +80,7 @@ class RunningSandbox:
         quick = tuple(QuickReply(*reply) for reply in replies)
         return (await self.api.send(Platform(platform), person, Outgoing(text, quick, metadata="mark"))).message_id
 
-    async def until(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 180.0) -> None:
         """Wait for something to become true."""
         end = time.monotonic() + timeout
         while not condition():

@@ -277,7 +277,7 @@ class Planton:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return {}
 
-    async def ready(self, seconds: float = 120) -> float:
+    async def ready(self, seconds: float = 300) -> float:
         """Wait until all parts answer."""
 
         async def all_answer() -> bool:
@@ -308,7 +308,7 @@ class Planton:
                 await asyncio.sleep(0.1)
 
 
-async def command(environ: dict[str, str], *words: str, seconds: float = 60) -> tuple[int, str, str]:
+async def command(environ: dict[str, str], *words: str, seconds: float = 240) -> tuple[int, str, str]:
     """Run `planton …` to its end: code, output, errors."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -141,7 +141,7 @@ class System:
             person=person,
         )
 
-    async def settled(self, timeout: float = 60.0, waiting: bool = False) -> None:
+    async def settled(self, timeout: float = 180.0, waiting: bool = False) -> None:
         """Wait until every event has its disposition (or waits, if `waiting`) and the outbox is empty."""
         end = asyncio.get_running_loop().time() + timeout
         while True:

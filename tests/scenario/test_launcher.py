@@ -85,7 +85,7 @@ class Run:
         """The pid of the child whose command line holds these words."""
         return next(pid for pid, command in self.tree().items() if words in command)
 
-    def ready(self, seconds: float = 90) -> bool:
+    def ready(self, seconds: float = 300) -> bool:
         return eventually(lambda: self.said.count("prêt :") >= 3 and answers(f"{self.gateway}/healthz"), seconds)
 
 

@@ -206,7 +206,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(holds: Callable[[], bool], patience: float = 60) -> None:
+def until(holds: Callable[[], bool], patience: float = 240) -> None:
     """Wait for it."""
     deadline = time.monotonic() + patience
     while not holds():

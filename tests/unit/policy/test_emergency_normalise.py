@@ -73,6 +73,6 @@ def test_nothing_raises_and_once_is_enough(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["a", "é", "a\u0301\u0316", "a.", "'", "1a", "\u0301", "ﷺ", "c ", "quelqu "])
 def test_a_hundred_thousand_characters(unit: str) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     tokens((unit * 100_000)[:100_000])
-    assert time.perf_counter() - before < 5
+    assert time.process_time() - before < 5

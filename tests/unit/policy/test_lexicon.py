@@ -237,16 +237,16 @@ def test_nothing_raises(text: str) -> None:
 )
 def test_a_hundred_thousand_characters(unit: str) -> None:
     text = (unit * 100_000)[:100_000]
-    before = time.perf_counter()
+    before = time.process_time()
     shipped().find(text)
-    assert time.perf_counter() - before < 10  # measured: well under a second; only a quadratic matcher fails here
+    assert time.process_time() - before < 10  # measured: well under a second; only a quadratic matcher fails here
 
 
 def test_a_hundred_thousand_different_words() -> None:
     text = " ".join(f"mot{number:x}enfermée" for number in range(6000))
-    before = time.perf_counter()
+    before = time.process_time()
     shipped().find(text)
-    assert time.perf_counter() - before < 10
+    assert time.process_time() - before < 10
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,6 @@ def test_any_text_has_a_probability_and_every_word_a_window(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["a", "a. ", "couteau ", "é", "ab cd ef. "])
 def test_a_hundred_thousand_characters(unit: str) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     SCORE.assess((unit * 100_000)[:100_000])
-    assert time.perf_counter() - before < 10
+    assert time.process_time() - before < 10
