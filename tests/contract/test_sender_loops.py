@@ -714,8 +714,10 @@ async def test_words_are_judged_again_at_each_attempt() -> None:
 
 
 async def test_a_day_late_it_is_an_agents() -> None:
+    """Of the message, however long it has been in the outbox: it was taken in late."""
     async with running() as w:
         kept = waited(w, hours=25)
+        kept.row = replace(kept.row, created_at=SystemClock().now() - timedelta(hours=1))
         await w.settled(kept)
         assert (kept.status, kept.slug) == ("cancelled", "emergency_old")
         assert w.graph.calls == []

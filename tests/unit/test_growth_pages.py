@@ -62,7 +62,7 @@ def test_connections_are_those_of_the_code() -> None:
     for name, size in opened:
         if name in found or name == "sender-emergency":
             found[name.removesuffix("-emergency")] += most(int(size)) + 1  # and the one that listens
-    [catching_up] = re.findall(r'Database\(url, size=(\d+), name="planton-catchup"\)', code)
+    [catching_up] = re.findall(r'Database\(url, size=(\d+), name="planton-catchup", clock=opened\.wall\)', code)
     found["sender"] += most(int(catching_up))
     assert found == plan.CONNECTIONS
 

@@ -108,7 +108,7 @@ async def test_a_catch_up_that_could_not_begin_begins_later(
             await asyncio.Event().wait()
 
     class Store:
-        codec = clock = None
+        codec = clock = wall = None
 
     class Nothing:
         def __init__(self, *_: object, **__: object) -> None:
