@@ -155,3 +155,17 @@ def test_what_was_told_is_kept_for_a_day(engine: EngineProcess) -> None:
 
 def test_a_button_tells_nothing(engine: EngineProcess) -> None:
     assert engine.turn("place bellecour", None, OFFICER)["state"]["told"] == {}
+
+
+@pytest.mark.parametrize("at", [1_768_471_200.5, 4_102_444_800])
+def test_the_state_is_dated_by_the_clock_of_who_asks(engine: EngineProcess, at: float) -> None:
+    """Engines on two machines never compare their own clocks: docs/decisions/clocks.md."""
+    answer = engine.post("/turn", {"sender": "s", "text": "bonjour", "state": None, "payload": None, "at": at})
+    assert (answer.status, answer.body["state"]["at"]) == (200, at)
+
+
+@pytest.mark.parametrize("at", [None, True, "demain", -1, 10**400])
+def test_a_turn_with_no_good_date_is_dated_by_the_engine(engine: EngineProcess, at: Any) -> None:
+    answer = engine.post("/turn", {"sender": "s", "text": "bonjour", "state": None, "payload": None, "at": at})
+    assert answer.status == 200
+    assert abs(answer.body["state"]["at"] - time.time()) < 600
