@@ -22,9 +22,11 @@ from bot.gateway.recall import Recall
 from bot.gateway.spool import Spool
 from bot.store import retention
 from bot.store.erased import KEPT
+from bot.store.inbox import Inbox
 from bot.store.persons import Persons, Standing
 from bot.store.purge import verify
 from bot.store.sightings import Sightings
+from tests.conftest import of_part
 from tests.fakes.console import PAGE, RunningConsole
 from tests.fakes.retention import MARKER, deliver, dump, everywhere, plant
 from tests.fakes.sealed import opened
@@ -191,15 +193,16 @@ async def test_a_late_webhook_that_others_share_brings_them_alone(gone: RunningC
 
 async def test_the_catch_up_brings_nothing_back(gone: RunningConsole) -> None:
     now = gone.clock.now()
+    inbox = Inbox(of_part(gone.database, "sender"), gone.codec, gone.inbox._rules)  # whose it is
     for mid, body in (
         ("m-1", Message("bonjour")),
         ("autre-1", Message("bonjour")),  # Meta may name it otherwise here
         ("autre-2", Echo("Bonjour")),
     ):
-        assert await gone.inbox.catch_up(b"{}", [(event(gone, "p1", mid, body), None)], [mid], now) == []
+        assert await inbox.catch_up(b"{}", [(event(gone, "p1", mid, body), None)], [mid], now) == []
     assert await gone.rows("SELECT 1 FROM conversations") == []
     # What never came is no erased message: it is taken in.
-    assert await gone.inbox.catch_up(b"{}", [(event(gone, "p1", "m-7", Message("au secours")), None)], [], now)
+    assert await inbox.catch_up(b"{}", [(event(gone, "p1", "m-7", Message("au secours")), None)], [], now)
 
 
 async def test_who_writes_again_begins_anew(gone: RunningConsole) -> None:
