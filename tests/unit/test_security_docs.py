@@ -25,6 +25,16 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
     assert missing == []
 
 
+CANNOT = re.compile(r"\bne peu(?:t|vent)\b|\bimpossible|\bjamais\b")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_whatever_cannot_be_names_its_test(page: Path) -> None:
+    """« Ne peut pas » without a test is a hope. What is known to be open says what can be, not what cannot."""
+    said = page.read_text(encoding="utf-8").partition("\n## Ce que nous savons")[0].splitlines()
+    assert [line for line in said if CANNOT.search(line) and not NAMED.search(line)] == []
+
+
 # -- ASVS 5.0.0 ---------------------------------------------------------------------------------------------------
 
 ASVS = ROOT / "docs" / "asvs.md"
