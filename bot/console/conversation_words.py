@@ -19,6 +19,7 @@ _WHY = {
     "outside_window": "délai de Meta dépassé",
     "window_closed": "délai de Meta dépassé",
     "too_old": "n’a pas pu partir à temps",
+    "emergency_old": "n’a pas pu partir à temps",
     "person_unavailable": "personne injoignable",
     "no_such_user": "compte inconnu de Meta",
     "page_blocked": "page bloquée par Meta",

@@ -36,6 +36,7 @@ _FOLLOWS = {"publications": "SELECT", "reloads": "SELECT, INSERT, UPDATE (at, mo
 _WAKES = "category, debounce_resets, due_at, due_priority, last_person_at, lease, lease_until, owner, owner_version, state, wake"
 _TELLS = "emergency_at, emergency_kind, emergency_short_at"
 _TAKES_IN = {
+    "audit": "INSERT",  # a message wakes a request that sleeps
     "caught": "SELECT",
     "conversations": (
         "SELECT (id, platform, account, person, due_at, due_priority, wake, debounce_resets, lease, lease_until, owner, "
@@ -62,7 +63,7 @@ _TAKES_IN = {
         "due_at, "
         "alerted_at, snoozed_until), "
         "INSERT (id, conversation_id, platform, category, priority, intent, reason, old, opened_at, raised_at, due_at, slots), "
-        "UPDATE (category, priority, intent, reason, slots, raised_at, due_at, alerted_at, snoozed_until)"
+        "UPDATE (category, priority, intent, reason, old, slots, raised_at, due_at, alerted_at, snoozed_until)"
     ),
     "legal_holds": "SELECT (conversation_id, lifted_at)",
     "likenesses": "SELECT (event_id, conversation_id), DELETE",

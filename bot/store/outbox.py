@@ -38,6 +38,7 @@ from bot.store.receipts import Receipts, as_echo
 log = logging.getLogger("planton.outbox")
 _COLUMN = "outbox.message"
 TOO_OLD = "too_old"  # tried for as long as any window lasts
+LATE = "emergency_old"  # the same of an emergency reply: the danger is a day old, and an agent's
 UNSENT = "emergency_unsent"  # why a hand-off was opened or raised
 ATTEMPTS = 32_000  # counted up to here, which a smallint holds: nothing is given up for their number
 
@@ -158,12 +159,12 @@ async def cancel_unsent(
     return len(ids)
 
 
-def _remedy(why: str, human: bool, urgent: bool) -> str | None:
+def _remedy(why: str, human: bool) -> str | None:
     if why == "window_closed":
         return window.CLOSED_AGENT if human else window.CLOSED_BOT
-    if why != TOO_OLD:
-        return None
-    return window.TOO_OLD_AGENT if human else window.TOO_OLD_EMERGENCY if urgent else window.TOO_OLD_BOT
+    if why == TOO_OLD:
+        return window.TOO_OLD_AGENT if human else window.TOO_OLD_BOT
+    return window.TOO_OLD_EMERGENCY if why == LATE else None
 
 
 def _verdict(row: Any, now: datetime) -> tuple[str | None, str | None]:
@@ -171,7 +172,7 @@ def _verdict(row: Any, now: datetime) -> tuple[str | None, str | None]:
     if row.owner_version is not None and row.owner_version != row.current_version:
         return None, "owner_changed"
     if window.outlived(row.author, row.created_at, now):
-        return None, TOO_OLD
+        return None, LATE if row.lane == EMERGENCY else TOO_OLD
     if row.lane == EMERGENCY:  # of Meta's window, Meta itself is the better judge
         return None, None
     try:
@@ -190,6 +191,9 @@ _LET_GO: LiteralString = """
     UPDATE outbox o SET lease_until = NULL, maybe_sent = o.maybe_sent OR free.maybe_sent
     FROM free WHERE o.id = free.id RETURNING o.id
 """
+
+
+_OURS = text("SELECT 1 FROM outbox WHERE id = :id AND lease = :lease AND status = 'queued' FOR UPDATE")
 
 
 class OutboxStore(Ceiling):
@@ -277,36 +281,35 @@ class OutboxStore(Ceiling):
     async def _cancel_claimed(self, row: Any, why: str, now: datetime) -> None:
         """Of a row that was just leased: if it is no longer ours, whoever has it judges it."""
         async with self._db.begin() as connection:
-            ours = await connection.scalar(
-                text("SELECT 1 FROM outbox WHERE id = :id AND lease = :lease AND status = 'queued' FOR UPDATE"),
-                {"id": row.id, "lease": row.lease},
-            )
+            ours = await connection.scalar(_OURS, {"id": row.id, "lease": row.lease})
             if ours:
                 await self._cancel(connection, row, why, now)
 
     async def _cancel(self, connection: AsyncConnection, row: Any, why: str, now: datetime) -> None:
-        human, urgent = row.author == "agent", row.lane == EMERGENCY
+        human = row.author == "agent"
         await connection.execute(
             text("UPDATE outbox SET status = :status, error_slug = :why, error_remedy = :remedy WHERE id = :id"),
             {
                 "id": row.id,
-                "status": "failed" if human or (urgent and why == TOO_OLD) else "cancelled",
+                "status": "failed" if human or why == LATE else "cancelled",
                 "why": why,
-                "remedy": _remedy(why, human, urgent),
+                "remedy": _remedy(why, human),
             },
         )
-        if why == TOO_OLD and urgent:
-            await self._to_an_agent(connection, row.conversation_id, now)
+        if why == LATE:
+            number = await self._to_an_agent(connection, row.conversation_id, LATE, now)
+            await handoffs.told_late(connection, number)
         elif why in ("window_closed", TOO_OLD) and row.author == "bot":
             await handoffs.open_(connection, self._codec, handoffs.NewHandoff(row.conversation_id, "request", why), now)
         await _give_up(connection, [row.id], why, now)
         await notify(connection, CONSOLE, str(row.conversation_id))
         await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)  # the next one may go
 
-    async def _to_an_agent(self, connection: AsyncConnection, conversation_id: int, now: datetime) -> None:
+    async def _to_an_agent(self, connection: AsyncConnection, conversation_id: int, why: str, now: datetime) -> int:
         """Whoever was in danger got no answer, and gets none from us: opened, or raised, and it rings."""
-        new = handoffs.NewHandoff(conversation_id, "emergency", UNSENT)
-        await handoffs.open_(connection, self._codec, new, now)
+        danger = handoffs.NewHandoff(conversation_id, "emergency", why, old=why == LATE)
+        number, _ = await handoffs.open_(connection, self._codec, danger, now)
+        return number
 
     async def _fenced(self, row: OutboxRow, assignments: str, **values: Any) -> bool:
         async with self._db.begin() as connection:
@@ -369,21 +372,10 @@ class OutboxStore(Ceiling):
     async def too_old(self, row: OutboxRow, now: datetime) -> bool:
         """An emergency reply that comes a day late stays here: the danger is an agent's, told as an old one."""
         async with self._db.begin() as connection:
-            done = await connection.execute(
-                text("""
-                    UPDATE outbox SET status = 'cancelled', error_slug = 'emergency_old', lease_until = NULL
-                    WHERE id = :id AND lease = :lease AND status = 'queued'
-                """),
-                {"id": row.id, "lease": int(row.lease)},
-            )
-            if done.rowcount != 1:
-                return False
-            danger = handoffs.NewHandoff(row.conversation_id, "emergency", "emergency_old", old=True)
-            number, _ = await handoffs.open_(connection, self._codec, danger, now)
-            await handoffs.told_late(connection, number)
-            await _give_up(connection, [row.id], "emergency_old", now)
-            await notify(connection, EMERGENCY_CHANNEL)  # the next one may go
-            return True
+            ours = await connection.scalar(_OURS, {"id": row.id, "lease": int(row.lease)})
+            if ours:
+                await self._cancel(connection, row, LATE, now)
+            return bool(ours)
 
     async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:
         """Lengthen the leases of rows that are being delivered; one that somebody is writing to is left for the next time."""
@@ -444,7 +436,7 @@ class OutboxStore(Ceiling):
                 return False
             now = await connection.scalar(text("SELECT now()"))
             if row.lane == EMERGENCY:
-                await self._to_an_agent(connection, row.conversation_id, now)
+                await self._to_an_agent(connection, row.conversation_id, UNSENT, now)
             await _give_up(connection, [row.id], slug, now)
             await notify(connection, CONSOLE, str(row.conversation_id))
             await notify(connection, OUTBOX_CHANNEL)

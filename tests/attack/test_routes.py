@@ -321,6 +321,7 @@ async def test_every_route_by_every_role(console: RunningConsole, world: World, 
 async def test_every_route_without_a_session_and_half_way_in(
     console: RunningConsole, world: World, someone: Browser, claire: Browser
 ) -> None:
+    csrf = (await claire.get("/file")).hidden("csrf")  # which shows words, and is in the audit
     before = await dump(console, ("sessions",))
     for (method, pattern), needs in VERDICTS.items():
         if needs is Open.NOBODY:
@@ -328,7 +329,6 @@ async def test_every_route_without_a_session_and_half_way_in(
         answer = await asked(someone, method, address(pattern, world), "x")
         told = answer.headers.get("Location", "").startswith("/connexion")
         assert answer.status == 401 if pattern == "/flux" else told, pattern
-    csrf = (await claire.get("/file")).hidden("csrf")
     for stage, where in STAGES.items():
         await console.execute("UPDATE sessions SET stage = :stage", stage=stage)
         for (method, pattern), needs in VERDICTS.items():

@@ -117,7 +117,8 @@ SILENT = """
     POST /atelier/exemples/<intent:str> · POST /atelier/exemples/annuler · POST /atelier/exemples/verifier
     GET /atelier/intentions/nouvelle · POST /atelier/intentions/nouvelle · POST /atelier/intentions/<intent:str>/retirer
     GET /atelier/modeles · POST /atelier/modeles/<name:str>/passer-outre · POST /atelier/modeles/<name:str>/publier
-    POST /atelier/modeles/<name:str>/revenir · POST /atelier/pseudonymes
+    POST /atelier/modeles/<name:str>/revenir · POST /atelier/modeles/relecture/approuver
+    POST /atelier/modeles/relecture/refuser · POST /atelier/modeles/relecture/retirer · POST /atelier/pseudonymes
     GET /atelier/reponses · POST /atelier/reponses · GET /atelier/reponses/<name:str> · POST /atelier/reponses/<name:str>
     POST /atelier/reponses/<name:str>/annuler · POST /atelier/reponses/<name:str>/apercu
     POST /atelier/reponses/<name:str>/verifiee · GET /atelier/suivi.csv

@@ -37,8 +37,9 @@ async def test_an_auditor_finds_who_did_what(agent: Page, browser: Browser, cons
         await page.get_by_test_id("audit-clear").click()
         await page.get_by_test_id("filter-conversation").fill(str(second))
         await page.get_by_test_id("audit-apply").click()
-        await expect(rows).to_have_count(1)
-        await expect(rows).to_contain_text("Yanis Morel")
+        opened = rows.filter(has_text="Conversation ouverte")
+        await expect(opened).to_have_count(1)
+        await expect(opened).to_contain_text("Yanis Morel")
         async with page.expect_download() as started:
             await page.get_by_test_id("audit-export").click()
         assert (await started.value).suggested_filename.startswith("journal-")

@@ -140,7 +140,7 @@ async def _sends_and_stops(alix: Page, console: RunningConsole, citizen: System)
     async with asyncio.timeout(60):
         while not _reached(citizen):
             await asyncio.sleep(0.02)
-    await _paused(console, "now() + interval '1 day'")  # Meta has the page wait: there is a middle in which to stop
+    await _paused(console, "now() + interval '1 hour'")  # Meta has the page wait: there is a middle in which to stop
     async with asyncio.timeout(60):  # the next one has its turn, and waits
         while not await console.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
             await asyncio.sleep(0.02)

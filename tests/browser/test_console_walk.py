@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ async def furnished(console: RunningConsole) -> dict[str, int]:
         await console.waiting(f"c{i}", ASKED)
     mode, now = CrisisStore(Desk(console.database, console.codec, {})), console.clock.now()
     crisis = await mode.write(agent, MESSAGE, now)
-    await mode.validate(chief, crisis, now)
+    await mode.validate(replace(chief, level="service"), crisis, now)
     await mode.open_(boss, crisis, now)
     one = {"conversations": number, "comptes": agent.id}
     for place, table in (("equipes", "teams"), ("validation", "submissions"), ("reponses-types", "canned_replies")):

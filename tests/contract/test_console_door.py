@@ -304,15 +304,15 @@ async def test_error_pages_are_french_and_tell_nothing(console: RunningConsole, 
     assert "SettingsError" not in broken.page
 
 
-async def test_the_database_away_is_said(console: RunningConsole, someone: Browser, database: Database) -> None:
+async def test_the_database_away_is_said(console: RunningConsole, someone: Browser) -> None:
     await console.user("Claire")
     await someone.log_in("Claire")
-    url, database.url = database.url, "postgresql://127.0.0.1:1/none"
-    await database.engine.dispose()
+    url, console.own.url = console.own.url, "postgresql://127.0.0.1:1/none"
+    await console.own.engine.dispose()
     away = await someone.get("/file")
     assert away.status == 503
     assert "La base de données ne répond pas" in away.page
-    database.url = url
+    console.own.url = url
     assert (await someone.get("/file")).status == 200
 
 

@@ -205,7 +205,7 @@ async def test_a_rule_that_asks_for_more_is_met_without_writing_the_reply_anew(c
     await crisis.console.execute("UPDATE validation_rules SET steps = '{cabinet}' WHERE category = 'request'")
     cabinet = User(crisis.alix.id, "Alix", "administrator", "cabinet")
     await crisis.groups.validate(cabinet, 1, now.isoformat(), now)
-    page = await crisis.groups.page(crisis.alix, 1)
+    page = await crisis.groups.page(crisis.alix, 1, now)
     assert (page.group.validated_by, page.group.validated_level) == ("Alix", "cabinet")
 
 

@@ -281,7 +281,7 @@ async def test_a_new_installation_is_bound_from_the_start_and_an_older_one_waits
             return " ".join(f"{one.what} {one.remedy}" for one in _key(connection, settings))
 
     assert "planton keys bind" in advice()
-    assert await asyncio.to_thread(_run, command._status(database_url, Codec(KEY))) == 0
+    assert await asyncio.to_thread(_run, command._status(settings, database_url, Codec(KEY))) == 0
     assert "Valeurs liées à leur ligne : 0 sur 1" in capsys.readouterr().out.replace("\u00a0", " ").replace(
         "\u202f", " "
     )
@@ -295,7 +295,7 @@ async def test_a_new_installation_is_bound_from_the_start_and_an_older_one_waits
     assert await asyncio.to_thread(_run, command._bind(database_url, Codec(KEY), tmp_path, settle=0)) == 0
     (row,) = await desk.run("SELECT body FROM events")
     assert row.body == planted and "ne dit plus" not in advice()
-    assert await asyncio.to_thread(_run, command._status(database_url, Codec(KEY))) == 0
+    assert await asyncio.to_thread(_run, command._status(settings, database_url, Codec(KEY))) == 0
     assert "Chaque valeur chiffrée est liée à sa ligne" in capsys.readouterr().out
     with pytest.raises(SettingsError):
         Codec(KEY, older.binding).open(older.seal(b"x", "notes.body"), "drafts.body")

@@ -719,7 +719,7 @@ async def test_a_day_late_it_is_an_agents() -> None:
         kept = waited(w, hours=25)
         kept.row = replace(kept.row, created_at=SystemClock().now() - timedelta(hours=1))
         await w.settled(kept)
-        assert (kept.status, kept.slug) == ("cancelled", "emergency_old")
+        assert (kept.status, kept.slug) == ("failed", "emergency_old")
         assert w.graph.calls == []
 
 

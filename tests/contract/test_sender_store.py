@@ -30,6 +30,7 @@ from bot.store.emergencies import EmergencyPlan, carry_out
 from bot.store.outbox import OutboxStore
 from tests.conftest import as_part, of_part
 from tests.fakes.graph import PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
+from tests.fakes.sealed import opened_json
 from tests.fakes.words import FixedWords
 
 QUICK = Timing(first_retry=0.05, longest_retry=0.4, echo_wait=0.2, probe_every=0.2, poll=0.2, send_timeout=2.0)
@@ -260,10 +261,10 @@ async def test_an_emergency_reply_that_leaves_late_is_worded_and_shown_as_it_lef
         said = "Si vous êtes toujours en danger :\n\nAppelez le 17."
         assert w.graph.texts("42") == [said]
         async with database.begin() as connection:
-            row = (await connection.execute(text("SELECT message FROM outbox"))).one()
-            assert codec.open_json(row.message, "outbox.message")["text"] == said
+            row = (await connection.execute(text("SELECT * FROM outbox"))).one()
+            assert opened_json(codec, "outbox.message", row)["text"] == said
             tokens = await connection.scalar(text("SELECT tokens FROM search_documents WHERE kind = 'outbox'"))
-            assert search.fingerprint(codec, words.stem("danger")) in tokens
+            assert search.fingerprint(codec, words.stem("danger"), search.PURPOSES["automatic"]) in tokens
 
 
 async def test_a_day_late_an_emergency_reply_stays_and_an_agent_has_the_danger(
@@ -287,7 +288,7 @@ async def test_a_day_late_an_emergency_reply_stays_and_an_agent_has_the_danger(
                 """)
             )
         async with sending(w, clock=SystemClock(timedelta(hours=25))):
-            assert await w.settled() == {"cancelled": 2}
+            assert await w.settled() == {"failed": 2}
         assert w.graph.calls == []
         async with database.begin() as connection:
             rows = await connection.execute(

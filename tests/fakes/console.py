@@ -53,6 +53,7 @@ class RunningConsole:
     accounts: Accounts
     inbox: Inbox
     listener: Listener
+    own: Database  # what the console itself asks, under its role
     users: dict[str, User] = field(default_factory=dict)
     _numbers: Any = field(default_factory=itertools.count)
 
@@ -238,6 +239,7 @@ async def running_console(
             Accounts(database, deps.secret_key),
             Inbox(edge, codec, rules),
             listener,
+            own,
         )
     finally:
         await server.before_stop()

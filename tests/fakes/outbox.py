@@ -121,7 +121,8 @@ class FakeOutbox:
         for kept in due[:limit]:
             old = window.outlived(kept.row.author, kept.row.created_at, now)
             if old or not kept.owner_ok:
-                kept.status, kept.slug = ("failed", "too_old") if old else ("cancelled", kept.slug)
+                late = "emergency_old" if kept.row.lane == EMERGENCY else "too_old"
+                kept.status, kept.slug = ("failed", late) if old else ("cancelled", kept.slug)
                 continue
             maybe = kept.row.maybe_sent or kept.leased_until is not None
             kept.leased_until = now + lease
@@ -172,7 +173,7 @@ class FakeOutbox:
     async def too_old(self, row: OutboxRow, now: datetime) -> bool:
         kept = self._held(row)
         if kept is not None:
-            kept.status, kept.slug = "cancelled", "emergency_old"
+            kept.status, kept.slug = "failed", "emergency_old"
         return kept is not None
 
     async def hold(self, rows: Collection[OutboxRow], lease: timedelta) -> None:

@@ -132,7 +132,8 @@ async def test_an_earlier_reply_that_leaves_slowly_does_not_hold_it_up(
 
 async def test_the_bots_unsent_words_are_withdrawn(system: System) -> None:
     async with system.database.begin() as connection:
-        await connection.execute(text("INSERT INTO accounts (account, paused_until) VALUES ('1000', '2030-01-01')"))
+        pause = text("INSERT INTO accounts (account, paused_until) VALUES ('1000', :until)")
+        await connection.execute(pause, {"until": system.clock.now() + timedelta(hours=1)})
     await system.say("p1", "comment porter plainte")
     rows = []
     while not rows:
@@ -231,8 +232,8 @@ async def test_a_reply_that_waited_is_worded_for_the_moment_at_which_it_leaves(
         [reply] = system.graph.texts("p1")
         assert reply.startswith("Si vous êtes toujours en danger")
         assert is_emergency(reply.partition("\n\n")[2]) and "Writing here does not alert anyone" in reply
-        [row] = await system.rows("SELECT message FROM outbox WHERE status = 'sent' AND author = 'emergency'")
-        assert codec.open_json(row.message, "outbox.message")["text"] == reply
+        [row] = await system.rows("SELECT * FROM outbox WHERE status = 'sent' AND author = 'emergency'")
+        assert opened_json(codec, "outbox.message", row)["text"] == reply
         assert system.graph.texts("p2") == []
         assert await system.dispositions("p2") == [("text", "to_agent")]
         [handoff] = await system.handoffs("p2")

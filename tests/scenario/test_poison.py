@@ -13,7 +13,10 @@ import pytest
 from bot.core.dialogue import Turn
 from bot.meta.payloads import parse
 from bot.store.codec import Codec
+from bot.store.inbox import Inbox
 from bot.worker import worker as claim_loop
+from tests.conftest import of_part
+from tests.fakes.sealed import opened
 from tests.scenario.system import System
 
 # A trigger that refuses what concerns one person, as a defect of the database or of ours would.
@@ -168,11 +171,11 @@ async def test_an_event_that_can_never_be_stored_costs_its_neighbours_nothing(
     lost = await system.rows("SELECT conversation_id FROM events WHERE disposition = 'failed' ORDER BY id")
     assert [row.conversation_id is None for row in lost] == [False, True]
     kept = await system.rows("""
-        SELECT d.raw, c.person FROM deliveries d JOIN events e ON e.delivery_id = d.id
+        SELECT d.id, d.raw, c.person FROM deliveries d JOIN events e ON e.delivery_id = d.id
         JOIN conversations c ON c.id = e.conversation_id
     """)
     for row in kept:
-        raw = codec.open(row.raw, "deliveries.raw").decode()
+        raw = opened(codec, "deliveries.raw", row).decode()
         assert row.person in raw
         assert ("before" in raw) == (row.person == "before")  # nobody's words lie where another's are looked for
     assert "2 events, kept as failed" in caplog.text
@@ -186,8 +189,9 @@ async def test_what_is_caught_up_with_goes_on_past_what_can_never_be_stored(syst
         system.message("poison", "plainte", mid="m_poison"), system.message("poison", "concours", mid="m_good")
     )
     events = [(event, None) for event in parse(json.dumps(body).encode(), now)]
+    inbox = Inbox(of_part(system.database, "sender"), system.codec, system.inbox._rules)  # whose it is
     for new in (["m_good"], []):  # and nothing at the next walk
-        found = await system.inbox.catch_up(json.dumps(body).encode(), events, ["m_poison", "m_good"], now)
+        found = await inbox.catch_up(json.dumps(body).encode(), events, ["m_poison", "m_good"], now)
         assert [event.mid for event, _ in found] == new
     assert ("unknown", "failed") in await system.dispositions("poison")
     assert len(await system.handoffs("poison")) == 1

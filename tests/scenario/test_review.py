@@ -37,7 +37,8 @@ def thread(person: str, action: str, at: datetime, **more: Any) -> dict[str, Any
 async def hold_outbox(system: System) -> None:
     """Nothing of the bot leaves the page for now."""
     async with system.database.begin() as connection:
-        await connection.execute(text("INSERT INTO accounts (account, paused_until) VALUES ('1000', '2030-01-01')"))
+        pause = text("INSERT INTO accounts (account, paused_until) VALUES ('1000', :until)")
+        await connection.execute(pause, {"until": system.clock.now() + timedelta(hours=1)})
 
 
 async def free_outbox(system: System) -> None:

@@ -46,6 +46,8 @@ async def world(
     shutil.copytree(template, tmp_path / "projet", symlinks=True)
     made = World(Project(tmp_path / "projet"), tmp_path / "var", database, frozen_clock)
     made.user = await Accounts(database, "secret").add("Inès", "trainer", None)
+    made.alone = True
+    made.alone = True  # nobody reads what the night is told beside
     made.change("on m'a volé mon vélo électrique")
     monkeypatch.setattr(policies, "PROJECT", made.project.root)
     monkeypatch.setattr(policies, "MODELS", made.models)

@@ -8,5 +8,5 @@ from scripts import roles
 def test_the_page_has_the_tables_that_follow_from_the_grants() -> None:
     page = roles.PAGE.read_text(encoding="utf-8")
     assert roles.written(page) == page, "python -m scripts.roles --write"
-    assert "| `audit` | – | A | – | LA | A | – | L |" in page
+    assert "| `audit` | A | A | A | LA | A | – | L |" in page
     assert "| `users` | – | – | – | LAM | – | – | L |" in page
