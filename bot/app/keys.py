@@ -52,8 +52,7 @@ async def _rotate(url: str, codec: Codec) -> int:
             done, unreadable = await _once(Resealing(database, codec).run(), "rotation de la clé")
     finally:
         await database.close()
-    for what, count in done.items():
-        print(typeset(f"  {count:>9,} {what}".replace(",", "\u202f")))
+    _tell(done)
     if unreadable:
         print(
             typeset(f"{unreadable} valeur(s) ne s’ouvrent avec aucune des deux clés : elles restent comme elles sont.")
@@ -76,14 +75,18 @@ async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SE
         await binding.look(database, codec, folder)  # this machine will not go back, and what was refused is told
     finally:
         await database.close()
-    for what, count in done.items():
-        print(typeset(f"  {count:>9,} {what}".replace(",", "\u202f")))
+    _tell(done)
     if unreadable:
         print(
             typeset(f"{unreadable} valeur(s) ne s’ouvrent pas : elles restent comme elles sont. Voyez planton doctor")
         )
     print(typeset("Terminé : chaque valeur chiffrée est liée à sa ligne, les autres sont refusées."))
     return 0
+
+
+def _tell(done: Counter[str]) -> None:
+    for what, count in done.items():
+        print(typeset(f"  {count:>9,} {what}".replace(",", "\u202f")))
 
 
 async def _once(steps: AsyncIterator[Step], title: str) -> tuple[Counter[str], int]:

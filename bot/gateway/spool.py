@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from bot.core.append_only import append, rewrite
 from bot.core.clock import Clock, plausible
 from bot.core.messages import Edit, Event, Message, Platform
 from bot.core.waiting import within
@@ -53,7 +53,7 @@ class Spool:
         try:
             marks = [mark for mark in map(_from_line, self._path.read_bytes().splitlines()) if mark is not None]
             self._marks = {_id(mark): mark for mark in marks}
-            _rewrite(self._path, self._marks.values())
+            rewrite(self._path, _to_lines(self._marks.values()))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -80,7 +80,7 @@ class Spool:
         self._marks[_id(mark)] = mark
         async with self._file:
             try:
-                await asyncio.to_thread(_append, self._path, mark, self._torn)
+                await asyncio.to_thread(append, self._path, _to_lines([mark]), self._torn)
                 self._torn = False
             except OSError as error:
                 self._torn = True
@@ -93,7 +93,7 @@ class Spool:
             return
         async with self._file:
             try:
-                await asyncio.to_thread(_rewrite, self._path, list(self._marks.values()))
+                await asyncio.to_thread(rewrite, self._path, _to_lines(self._marks.values()))
                 self._torn = False
             except OSError as error:
                 log.error("emergency spool not compacted: %s", type(error).__name__)
@@ -112,7 +112,11 @@ def drop(path: Path, person: str) -> None:
     marks = read(path)
     left = [mark for mark in marks if mark.person != person]
     if len(left) < len(marks):
-        _rewrite(path, left)
+        rewrite(path, _to_lines(left))
+
+
+def _to_lines(marks: Iterable[Mark]) -> bytes:
+    return b"".join(map(_to_line, marks))
 
 
 def _to_line(mark: Mark) -> bytes:
@@ -135,29 +139,6 @@ def _from_line(line: bytes) -> Mark | None:
         return Mark(Platform(data.pop("platform")), at=at, answered=answered, **data)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _append(path: Path, mark: Mark, torn: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
-        # After a write that failed half-way the next line must not continue it.
-        file.write(b"\n" * torn + _to_line(mark))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _rewrite(path: Path, marks: Iterable[Mark]) -> None:
-    fresh = path.with_name(path.name + ".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.writelines(map(_to_line, marks))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # else a crash could bring the old file back
-    finally:
-        os.close(folder)
 
 
 class EmergencyLane:

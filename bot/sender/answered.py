@@ -11,13 +11,13 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from bot.core.append_only import append, rewrite
 from bot.core.clock import Clock
 
 log = logging.getLogger("planton.sender")
@@ -115,9 +115,9 @@ class Answered:
             anew = self._lines + len(some) > len(self._entries) + _SPARE
             try:
                 if anew:
-                    await asyncio.to_thread(_rewrite, path, list(self._entries.values()))
+                    await asyncio.to_thread(rewrite, path, _to_lines(list(self._entries.values())))
                 else:
-                    await asyncio.to_thread(_append, path, some, self._torn)
+                    await asyncio.to_thread(append, path, _to_lines(some), self._torn)
             except OSError as error:
                 self._torn = True
                 log.error("answered emergencies not written: %s", type(error).__name__)
@@ -138,26 +138,3 @@ def _of_line(line: bytes) -> _Entry | None:
 
 def _to_lines(entries: Iterable[_Entry]) -> bytes:
     return b"".join(json.dumps(asdict(entry)).encode() + b"\n" for entry in entries)
-
-
-def _append(path: Path, entries: Iterable[_Entry], torn: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
-        # After a write that failed half-way the next line must not continue it.
-        file.write(b"\n" * torn + _to_lines(entries))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _rewrite(path: Path, entries: Iterable[_Entry]) -> None:
-    fresh = path.with_name(path.name + ".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(_to_lines(entries))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # else a crash could bring the old file back
-    finally:
-        os.close(folder)
