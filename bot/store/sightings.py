@@ -72,32 +72,46 @@ class Sightings:
 
     async def _write(self) -> None:
         lines, self._waiting = self._waiting, []
+        news = [(line, new) for line, new in zip(lines, self._news(lines), strict=True) if new]
         try:
-            async with self._db.begin() as connection:
-                await connection.execute(
-                    _INSERT,
-                    {
-                        "ats": [line.at for line in lines],
-                        "users": [line.page[0] for line in lines],
-                        "actions": [line.page[1] for line in lines],
-                        "conversations": ["{" + ",".join(map(str, line.conversations)) + "}" for line in lines],
-                        "details": [line.page[2] for line in lines],
-                    },
-                )
+            if news:
+                async with self._db.begin() as connection:
+                    await connection.execute(
+                        _INSERT,
+                        {
+                            "ats": [line.at for line, _ in news],
+                            "users": [line.page[0] for line, _ in news],
+                            "actions": [line.page[1] for line, _ in news],
+                            "conversations": ["{" + ",".join(map(str, new)) + "}" for _, new in news],
+                            "details": [line.page[2] for line, _ in news],
+                        },
+                    )
         except BaseException:
             self._waiting = lines + self._waiting  # each of the others tries for itself
             raise
         for line in lines:
             line.written = True
-            self._remember(line)
+        for line, new in news:
+            self._remember(line, new)
 
-    def _remember(self, line: _Line) -> None:
+    def _news(self, lines: list[_Line]) -> list[list[int]]:
+        """Of each, what no other look at the same page has told while it waited, or tells with it."""
+        told: dict[_Page, dict[int, datetime]] = {}
+        news = []
+        for line in lines:
+            known = told.setdefault(line.page, dict(self._known.get(line.page, {})))
+            new = [one for one in line.conversations if not _covers(known.get(one), line.at)]
+            known.update(dict.fromkeys(new, line.at))
+            news.append(new)
+        return news
+
+    def _remember(self, line: _Line, new: list[int]) -> None:
         if self._count > REMEMBERED:
             self._known.clear()
             self._count = 0
         before = self._known.get(line.page, {})
         kept = {one: at for one, at in before.items() if _covers(at, line.at)}
-        kept.update(dict.fromkeys(line.conversations, line.at))
+        kept.update(dict.fromkeys(new, line.at))
         self._known[line.page] = kept
         self._count += len(kept) - len(before)
 

@@ -295,3 +295,10 @@ async def test_fifty_who_hear_of_a_change_share_a_transaction_and_a_refresh_asks
     with pytest.raises(ValueError, match="no such action"):
         await seen.record(user.id, "looked", now, [1])
     await own.close()
+
+
+async def test_two_looks_of_one_page_at_once_are_one_line(console: RunningConsole) -> None:
+    seen, user, now = Sightings(console.database), await console.user("Claire"), console.clock.now()
+    await asyncio.gather(*(seen.record(user.id, "queue_viewed", now, shown) for shown in ([1, 2], [2, 1], [2, 3])))
+    told = [one for _, _, shown in await _lines(console) for one in shown]
+    assert sorted(told) == [1, 2, 3]
