@@ -195,11 +195,9 @@ def disk(settings: Settings, others: Iterable[Path] = ()) -> Iterator[Problem]:
 
 def data_directory(connection: psycopg.Connection[Row]) -> Path | None:
     """PostgreSQL's folder, where it is on this machine and we may know it."""
-    try:
-        with connection.transaction():  # it takes pg_read_all_settings: a refusal must not spoil what the caller began
-            row = connection.execute("SELECT current_setting('data_directory', true) AS folder").fetchone()
-    except psycopg.Error:
-        return None
+    row = connection.execute("""
+        SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory', true) END AS folder
+    """).fetchone()
     folder = Path(row["folder"]) if row and row["folder"] else None
     try:
         if (

@@ -46,12 +46,6 @@ async def put(connection: AsyncConnection, codec: Codec, only: bool) -> None:
     codec.binding.only = codec.binding.only or only
 
 
-async def untouched(connection: AsyncConnection) -> bool:
-    """Whether nothing sealed is stored yet."""
-    there = (f'EXISTS (SELECT FROM {one.table} WHERE "{one.column}" IS NOT NULL)' for one in COLUMNS)
-    return not await connection.scalar(text(f"SELECT {' OR '.join(there)}"))
-
-
 async def reseal(connection: AsyncConnection, codec: Codec) -> None:
     """The fact with the current key."""
     if await connection.scalar(_GET, {"name": SEALING}) is not None:

@@ -44,14 +44,16 @@ async def check_canary(connection: AsyncConnection, codec: Codec, notes: bool = 
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEYS_LOCK})
     canary = await get(connection, KEY_CANARY)
     if canary is None:
-        row = (await connection.execute(_NEWEST)).one_or_none()
+        # Of what stands there, not every part may read all: whether there is anything is the owner's to say.
+        anything = await connection.scalar(text("SELECT sealed_anything()"))
+        row = (await connection.execute(_NEWEST)).one_or_none() if anything else None
         check_sealed(
             codec, None, *((row.body, row.place) if row is not None else (None, None))
         )  # data older than the canary
         if not notes:
             return
         canary = await set_canary(connection, codec if row is None else codec.parts[-1])
-        if await binding.untouched(connection):  # a new installation: every value is bound from the start
+        if not anything:  # a new installation: every value is bound from the start
             await binding.put(connection, codec, only=True)
     await binding.learn(connection, codec)
     known = await get(connection, DATA_KEYS)

@@ -265,6 +265,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "deletions_digest": ("worker", "console"),
     "expire": ("worker",),
     "forget_accounts": ("worker",),
+    "sealed_anything": ("gateway", "worker", "sender", "console", "trainer"),
     "resealing": ("gateway", "worker", "sender", "console"),  # asked by triggers
     "unread_emergencies": ("gateway", "monitor"),
     "what_follows": ("sender",),

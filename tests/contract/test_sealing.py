@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -340,3 +341,10 @@ async def test_numbers_taken_with_the_claim_change_no_order(desk: Desk) -> None:
         "Merci.",
         "Allez au commissariat.",
     ]
+
+
+def test_whether_anything_is_sealed_is_asked_of_every_sealed_column() -> None:
+    asked = {
+        (table, column) for table, column in importlib.import_module("bot.store.migrations.versions.0012_roles")._SEALED
+    }
+    assert asked == {(one.table, one.column) for one in places.COLUMNS}

@@ -111,10 +111,36 @@ CREATE FUNCTION connected(part text) RETURNS TABLE (address text) LANGUAGE sql S
 $$;
 """
 
+_SEALED = (
+    ("conversations", "profile"),
+    ("conversations", "state"),
+    ("deliveries", "raw"),
+    ("drafts", "body"),
+    ("events", "body"),
+    ("events", "entities"),
+    ("handoffs", "slots"),
+    ("legal_holds", "reason"),
+    ("notes", "body"),
+    ("oidc_logins", "value"),
+    ("outbox", "message"),
+    ("readings", "words"),
+    ("second_factors", "pending"),
+    ("second_factors", "secret"),
+    ("submissions", "body"),
+    ("validations", "before"),
+    ("validations", "word"),
+)
+_THERE = " OR ".join(f"EXISTS (SELECT FROM public.{table} WHERE {column} IS NOT NULL)" for table, column in _SEALED)  # noqa: S608
+
+SEALED = f"""
+-- Whether anything sealed is stored: the first start asks, before it notes which key is the installation's.
+CREATE FUNCTION sealed_anything() RETURNS boolean LANGUAGE sql STABLE {_OWNERS} $$ SELECT {_THERE} $$;
+"""  # noqa: S608
+
 
 def upgrade() -> None:
     """Add the functions; nobody but the owner may call them until the grants say so."""
-    for section in (EXPIRE, ACCOUNTS, UNREAD, CONNECTED):
+    for section in (EXPIRE, ACCOUNTS, UNREAD, CONNECTED, SEALED):
         op.execute(section)
-    for name in ("expire", "former_accounts", "forget_accounts", "unread_emergencies", "connected"):
+    for name in ("expire", "former_accounts", "forget_accounts", "unread_emergencies", "connected", "sealed_anything"):
         op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
