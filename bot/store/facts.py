@@ -55,9 +55,9 @@ async def check_canary(connection: AsyncConnection, codec: Codec, notes: bool = 
         canary = await set_canary(connection, codec if row is None else codec.parts[-1])
         if not anything:  # a new installation: every value is bound from the start
             await binding.put(connection, codec, only=True)
-    await binding.learn(connection, codec)
     known = await get(connection, DATA_KEYS)
     fits(codec, canary, known)
+    await binding.learn(connection, codec)
     used = known["used"] if known else [of_canary(codec, canary)]
     if notes and codec.names[0] not in used:
         known = {"used": [*used, codec.names[0]], "search": known["search"] if known else used[0]}

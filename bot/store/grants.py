@@ -227,7 +227,7 @@ MONITOR: Mapping[str, str] = {
     "refused_values": "SELECT",
     "alerts": "SELECT, INSERT, UPDATE, DELETE",
     "conversations": "SELECT (id, platform, account, due_at, due_priority, lease_until, created_at, engine_away_since)",
-    "events": "SELECT (id, conversation_id, platform, received_at, disposition, reason, waiting, outbox_id)",
+    "events": "SELECT (id, conversation_id, platform, kind, at, received_at, disposition, reason, waiting, outbox_id)",
     "meta_flow": "SELECT",
     "meta_tokens": "SELECT",
     "outbox": "SELECT (id, conversation_id, lane, status, due_at, created_at, sent_at, lease_until, error_slug, error_remedy, "

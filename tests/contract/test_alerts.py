@@ -48,7 +48,7 @@ from bot.sender.deps import SenderAccount
 from bot.sender.tokens import Tokens
 from bot.settings import Settings
 from bot.store.db import Database
-from tests.conftest import of_part
+from tests.conftest import as_part, of_part
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, ScriptedGraph
 from tests.fakes.receivers import Receiver, receiving
 
@@ -81,15 +81,16 @@ class Desk:
 
     def __init__(self, url: str, folder: Path, phone: Phone, clock: FrozenClock, targets: int = 1) -> None:
         self.url, self.phone, self.clock = url, phone, clock
+        own = as_part(url, "monitor")
         environ = {
-            "PLANTON_DATABASE_URL": url,
+            "PLANTON_DATABASE_URL": own,
             "PLANTON_VAR_DIR": str(folder),
             "PLANTON_ALERT_SERVICES": ",",
             "PLANTON_ALERT_DISK": "1",
         }
         self.settings = Settings(environ)
         self.places = [Target(number, f"json://127.0.0.1/{number}") for number in range(1, targets + 1)]
-        self.board = Board(url, patience=10)
+        self.board = Board(own, patience=10)
         self.open()
 
     def open(self) -> None:
