@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -141,11 +142,12 @@ async def test_the_page_shows_figures_and_new_subjects_and_is_recorded(
         await message(console, console.clock.now() - timedelta(days=i), None, "clarify", 0.2, words, f"q{i}", True)
         for i, words in enumerate(SCOOTERS)
     ]
-    for _ in range(40):  # made in a thread: the page comes first
+    page = await trainer.get("/atelier/suivi?periode=26")
+    end = asyncio.get_running_loop().time() + 180
+    while 'data-testid="drift-topic"' not in page.page and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.2)  # made in a thread, and not anew before it rested in proportion to how long it took
         page = await trainer.get("/atelier/suivi?periode=26")
-        assert page.status == 200
-        if 'data-testid="drift-topic"' in page.page:
-            break
+    assert page.status == 200
     text = unescape(page.page)
     assert text.count('data-testid="drift-topic"') == 1
     assert "trottinette" in text
@@ -170,6 +172,7 @@ async def test_a_page_that_refreshes_itself_is_one_look(
         await message(console, console.clock.now() - timedelta(days=i), None, "clarify", 0.2, words, f"q{i}", True)
     looks = "SELECT detail FROM audit WHERE action = 'drift_viewed' ORDER BY id"
     while not await console.rows(looks):  # made in a thread: the page comes first
+        await asyncio.sleep(0.2)
         await trainer.get("/atelier/suivi")
     await message(console, console.clock.now(), None, "clarify", 0.2, "quel temps fera-t-il", "q9", True)
     for _ in range(2):

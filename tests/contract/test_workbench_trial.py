@@ -333,7 +333,7 @@ async def test_it_starts_answers_and_leaves_when_nobody_uses_it(machine: Machine
     assert machine.engine.state.phase == READY
     machine.now = 1200.0
     await machine.becomes(OFF)
-    for _ in range(100):  # it is off for people as soon as it is asked to leave
+    for _ in range(1200):  # it is off for people as soon as it is asked to leave
         if process.poll() is not None:
             break
         await asyncio.sleep(0.1)
