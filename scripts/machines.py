@@ -443,7 +443,7 @@ async def strike(site: Site, world: World, key: str, rate: float) -> Line:
             line.lost += times == 0
             line.notes.append(f"{cry.person}: {times} replies to a cry for help")
     newcomers = [m for m in storm.messages if "new" in m.person]
-    slowest = max(world.meta.delays(newcomers))
+    slowest = max(since_written for since_written, _ in world.meta.delays(newcomers))
     refused = sum(m.refusals for m in storm.messages)
     return Line(line, ended - began, storm.first_answer_after(began) or 0.0, slowest, refused)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import math
 import os
 import random
@@ -43,6 +44,8 @@ APART = {
     "trainer": 3600.0,
     "monitor": -3600.0,
 }
+UNHEARD_OF = 987_654  # a code of Meta's that nobody knows
+USED = {"X-App-Usage": json.dumps({"call_count": 90, "total_time": 20, "total_cputime": 20})}
 DISK = 1500  # MB of a disk that can be filled
 
 
@@ -71,7 +74,11 @@ Make = Callable[[World], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """`make` makes it and ends it. `doubled`: replies that may come twice, at most, because nothing can tell."""
+    """`make` makes it and ends it, while people write; `before`: what is wrong before they do.
+
+    `doubled`: replies that may come twice, at most, because nothing can tell. `held`: a cry for help that we have is answered
+    in time all the same; not where nothing of ours runs that could, or Meta cannot be reached.
+    """
 
     name: str
     make: Make
@@ -79,6 +86,8 @@ class Fault:
     short: int = 0  # in `make test`; 0: not there
     doubled: int = 0
     rasa: bool = False  # with the real engine, in the long form
+    before: Make | None = None
+    held: bool = True
 
 
 @contextlib.contextmanager
@@ -195,6 +204,11 @@ def _some(world: World, person: str) -> bool:
     return "sos" not in person and zlib.crc32(person.encode()) % 2 == 0
 
 
+def _calm(world: World, person: str) -> bool:
+    """Those who are not in danger: what slows down everybody else does not slow down an emergency that Meta takes."""
+    return "sos" not in person
+
+
 def breaking(seconds: float, mood: Mood, echoes: bool = True) -> Make:
     """Connections break, or answers are no answers: half of the messages were taken all the same."""
 
@@ -274,20 +288,23 @@ async def wrong_clock(world: World) -> None:
 
 
 def starting(ahead: float) -> Make:
-    """Gateway, worker and sender start on machines whose clocks are wrong; then the clocks are put right while they run."""
+    """Gateway, worker and sender start on machines whose clocks are wrong."""
 
-    async def make(world: World) -> None:
+    async def before(world: World) -> None:
         wrong = dict.fromkeys(("gateway", "worker", "sender"), ahead)
         world.planton.clocks(**wrong)
         for role in wrong:
             await world.planton.restart(role)
         await world.planton.ready(ENGINE_STARTS)
         await _told_apart(world, wrong)
-        await asyncio.sleep(4)
-        world.planton.clocks(**world.hours)
-        await asyncio.sleep(4)
 
-    return make
+    return before
+
+
+async def set_right(world: World) -> None:
+    """Those clocks are put right while the roles run."""
+    world.planton.clocks(**world.hours)
+    await asyncio.sleep(4)
 
 
 async def jumping(world: World) -> None:
@@ -358,11 +375,20 @@ FAULTS = (
     Fault("Graph: 500", weather(8, Script(Mood.ERROR, status=500)), 220),
     Fault("Graph: 4", weather(6, Script(Mood.ERROR, code=4)), 200),
     Fault("Graph: 613", weather(6, Script(Mood.ERROR, code=613)), 200),
+    *(
+        Fault(f"Graph: {code}", weather(6, Script(Mood.ERROR, code=code), _calm), 200)
+        for code in (17, 32, 80002, 80006)
+    ),
+    Fault("Graph: 613/1996", weather(6, Script(Mood.ERROR, code=613, subcode=1996), _calm), 200),
+    Fault("Graph: 429, unknown code", weather(6, Script(Mood.ERROR, status=429, code=UNHEARD_OF), _calm), 200),
+    Fault("Graph: unknown code", weather(6, Script(Mood.ERROR, code=UNHEARD_OF), _calm), 200),
+    Fault("Graph: 368", weather(6, Script(Mood.ERROR, code=368), _calm), 200),
+    Fault("Graph: 90 % used", weather(8, Script(headers=USED)), 200),
     Fault("Graph: 190", expire_token, 220),
     Fault("Graph: 10/2018278", weather(8, Script(Mood.ERROR, code=10, subcode=2018278), _some), 200),
     Fault("Graph: 551", weather(8, Script(Mood.ERROR, code=551, subcode=1545041), _some), 200),
     Fault("Graph: garbage, half taken", breaking(6, Mood.GARBAGE), 220),
-    Fault("Graph: connection refused", refuse, 220, short=40),
+    Fault("Graph: connection refused", refuse, 220, short=40, held=False),
     Fault("echoes before the answer", echoes_before, 200),
     Fault("echoes 15 s late", echoes_late, 200),
     Fault("echoes never", echoes_never, 200),
@@ -370,14 +396,14 @@ FAULTS = (
     Fault("webhooks shuffled", shuffle, 200),
     Fault("webhooks an hour late", an_hour_late, 200),
     Fault("webhooks with a wrong clock", wrong_clock, 200),
-    Fault("clocks an hour ahead", starting(3600.0), 260),
-    Fault("clocks an hour behind", starting(-3600.0), 260),
+    Fault("clocks an hour ahead", set_right, 260, before=starting(3600.0)),
+    Fault("clocks an hour behind", set_right, 260, before=starting(-3600.0)),
     Fault("clocks jumping", jumping, 260, short=60),
-    Fault("all down at once", all_at_once, 460),
-    Fault("kill -9 launcher, start 1 s later", kill_launcher, 300, short=80, doubled=CRIES),
+    Fault("all down at once", all_at_once, 460, held=False),
+    Fault("kill -9 launcher, start 1 s later", kill_launcher, 300, short=80, doubled=CRIES, held=False),
     Fault("Rasa: kill -9 engine", killing("engine"), 300, rasa=True),
     Fault("Rasa: engine hangs 30 s", freezing("engine", 30), 700, rasa=True),
-    Fault("Rasa: kill -9 launcher, start 1 s later", kill_launcher, 300, doubled=CRIES, rasa=True),
+    Fault("Rasa: kill -9 launcher, start 1 s later", kill_launcher, 300, doubled=CRIES, rasa=True, held=False),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
@@ -428,6 +454,8 @@ class Storm:
 async def strike(world: World, fault: Fault, messages: int) -> Account:
     """One fault while messages flow; returns its line once everything is settled."""
     await world.planton.ready(ENGINE_STARTS)
+    if fault.before is not None:
+        await fault.before(world)
     storm = Storm(world, fault.name)
     try:
         _, ended = await storm.blow(messages, fault.make)

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import os
 import random
 import re
@@ -444,13 +445,15 @@ class Meta:
         """What this person received, in order."""
         return [sent for sent in self.graph.sent if sent.person == person]
 
-    def delays(self, messages: Iterable[Message]) -> list[float]:
-        """Seconds from each message until a reply to its person came to the Graph API; infinite if none did."""
+    def delays(self, messages: Iterable[Message]) -> list[tuple[float, float]]:
+        """Seconds until a reply to each message's person came to the Graph API: since it was written, and since Meta was
+        told that we have it (0 if the reply was sooner). Infinite if none did."""
         first: dict[str, float] = {}
         for call in self.graph.calls:
             if call.text is not None and call.person is not None:
                 first.setdefault(call.person, call.at)
-        return [first.get(m.person, float("inf")) - m.wrote for m in messages]
+        came = [(m, first.get(m.person, math.inf)) for m in messages]
+        return [(at - m.wrote, max(0.0, at - (m.acknowledged or at))) for m, at in came]
 
     async def acknowledged(self, messages: Iterable[Message], seconds: float) -> None:
         """Wait until Meta was told of all of them."""
@@ -467,7 +470,8 @@ class Account:
     doubled: int = 0
     disordered: int = 0
     seconds: float = 0.0
-    danger: float | None = None  # the slowest reply to a cry for help
+    danger: float | None = None  # the slowest reply to a cry for help, since it was written
+    owed: float | None = None  # likewise, since Meta was told that we have it
     notes: list[str] = field(default_factory=list)
 
 
@@ -558,7 +562,8 @@ async def account(fault: str, planton: Planton, meta: Meta, messages: list[Messa
             )
     await balance(planton)
     delays = meta.delays(m for m in messages if m.words == HELP)
-    line.danger = max(delays) if delays else None
+    if delays:
+        line.danger, line.owed = (max(column) for column in zip(*delays, strict=True))
     return line
 
 
@@ -604,18 +609,18 @@ class Table:
 
     def text(self) -> str:
         """Aligned lines."""
-        rows = [_row("fault", "messages", "lost", "doubled", "disorder", "seconds", "danger")]
+        rows = [_row("fault", "messages", "lost", "doubled", "disorder", "seconds", "danger", "owed")]
         for line in self.lines:
-            danger = "-" if line.danger is None else f"{line.danger:.1f}"
+            dangers = ("-" if one is None else f"{one:.1f}" for one in (line.danger, line.owed))
             counts = (line.messages, line.lost, line.doubled, line.disordered, f"{line.seconds:.1f}")
-            rows.append(_row(line.fault, *counts, danger))
+            rows.append(_row(line.fault, *counts, *dangers))
         sums = (
             sum(getattr(line, name) for line in self.lines) for name in ("messages", "lost", "doubled", "disordered")
         )
-        rows.append(_row("all", *sums, "", ""))
+        rows.append(_row("all", *sums, "", "", ""))
         legend = (
             "seconds: from a kill, or from the end of another fault, until a newcomer was answered",
-            "danger: the slowest reply to a cry for help, in seconds",
+            "danger: the slowest reply to a cry for help, in seconds; owed: since Meta was told that we have it",
             self.title,
         )
         return "\n".join([*rows, *filter(None, legend)])
