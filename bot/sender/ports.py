@@ -67,7 +67,7 @@ class OutboxStore(Protocol):
         ...
 
     async def too_old(self, row: Row, now: datetime) -> bool:
-        """An emergency reply comes a day late: it is cancelled, and an agent has the danger, marked as old."""
+        """An emergency reply comes a day late: it is marked as failed, and an agent has the danger, marked as old."""
         ...
 
     async def hold(self, rows: Collection[Row], lease: timedelta) -> None:

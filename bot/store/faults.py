@@ -62,7 +62,7 @@ _REMEDY = {
     "28": "its account or password is refused: see DATABASE_URL",
     "3D000": "there is no such database: see DATABASE_URL",
 }
-_SCHEMA = "the schema is not of this version: planton db upgrade"
+_SCHEMA = "the schema is not of this version: planton migrate"
 
 
 def sqlstate(error: BaseException) -> str:

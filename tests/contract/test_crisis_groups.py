@@ -293,7 +293,7 @@ async def test_a_danger_that_came_without_a_message_is_not_closed_with_the_group
 
 async def _blocked(crisis: Crisis) -> None:
     """Wait until somebody waits for a lock."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not await crisis.console.rows("SELECT FROM pg_locks WHERE NOT granted AND locktype <> 'advisory'"):
             await asyncio.sleep(0.01)
 

@@ -205,7 +205,7 @@ CRY = page(item("m_cry", "au secours"))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -84,7 +84,7 @@ class World:
     async def waits(self, for_: int = 1) -> None:
         """Until this many transactions wait for a lock."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while (await self.rows(query))[0][0] < for_:
                 await asyncio.sleep(0.01)
 
@@ -189,7 +189,7 @@ async def test_a_danger_that_stands_still_holds_up_no_other(world: World, monkey
     async with world.held("holder"):
         first = asyncio.create_task(world.say("holder", "m_1", DANGER))
         await world.waits()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             await world.say("51", "m_2", DANGER)
         assert not first.done()
     await first

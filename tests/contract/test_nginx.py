@@ -89,7 +89,7 @@ async def test_few_large_bodies_of_one_address_are_held_at_once(edge: Edge) -> N
     assert await edge.post(json.dumps(page(item("m_2", "bonjour"))).encode()) == 200
     for _, writer in held[:4]:
         writer.close()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while await edge.post(large) != 200:
             await asyncio.sleep(0.02)
     for _, writer in held:

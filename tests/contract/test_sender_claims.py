@@ -193,7 +193,7 @@ async def test_a_sender_that_stops_in_the_middle_of_a_claim_leaves_no_lease_behi
     async with database.begin() as other:
         await other.execute(text("SELECT FROM events FOR UPDATE"))
         claiming = asyncio.create_task(claimed(store))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while not await _waits_for_a_lock(database):
                 await asyncio.sleep(0.01)
         claiming.cancel()
@@ -247,7 +247,7 @@ async def stuck(database: Database) -> None:
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while True:
             async with database.begin() as connection:
                 if await connection.scalar(query):

@@ -188,7 +188,7 @@ async def test_what_another_sender_holds_does_not_follow_an_emergency_reply(data
         slow = type("Slow", (OutboxStore,), {"take_budget": late})
         patient = replace(QUICK, renew_after=60.0)
         async with sending(w, timing=patient, store=slow) as holder:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(180):
                 while not holder._held:
                     await asyncio.sleep(0.01)
             holder._dangers._any = float("-inf")  # its connection is new no longer
@@ -218,7 +218,7 @@ async def test_while_nothing_is_heard_every_reply_is_judged_again(database: Data
         listener.start()
         hearing = asyncio.create_task(dangers.listen(store.dangers()))
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(180):
                 while not store.hears():
                     await asyncio.sleep(0.01)
                 conversation = await w.talk("42")
@@ -313,7 +313,7 @@ async def test_stop_and_resume_with_a_new_token(database: Database, codec: Codec
         await w.add(await w.talk("42"), "Bonjour")
         w.graph.graph.accounts[PAGE].token = "other"
         async with sending(w):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(180):
                 while await w.stopped() != "token":
                     await asyncio.sleep(0.02)
             assert await w.statuses() == {"queued": 1}

@@ -52,7 +52,7 @@ async def test_a_row_that_somebody_writes_to_is_left_to_them(
         await other.execute(
             text("SELECT 1 FROM outbox WHERE id = (SELECT min(id) FROM outbox WHERE dedup IS NOT NULL) FOR UPDATE")
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             assert await take_back(database, codec) == 2
         # It holds nothing of what the other is still to write.
         await other.execute(text("UPDATE outbox SET priority = 0"))

@@ -43,7 +43,7 @@ async def inside(console: RunningConsole, name: str, role: str) -> Browser:
 
 async def ended(browser: Browser, address: str = PATH) -> str:
     """The page, once the run that it began has ended."""
-    for _ in range(300):
+    for _ in range(1200):
         page = (await browser.get(address)).page
         if "checks-when" in page and ">en cours<" not in page:
             return plain(page)

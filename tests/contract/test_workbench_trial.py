@@ -300,7 +300,7 @@ class Machine:
         )
 
     async def becomes(self, phase: str) -> State:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while self.engine.state.phase != phase:
                 await asyncio.sleep(0.05)
         return self.engine.state
@@ -425,7 +425,7 @@ asyncio.run(main())
     child = int(await parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
     await parent.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while _lives(child):
             await asyncio.sleep(0.05)
 

@@ -564,6 +564,6 @@ async def _fails_after_notifying(database: Database) -> None:
 
 async def _blocked(desk: Desk) -> None:
     """Wait until some statement waits for a lock."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not await desk.run("SELECT FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.01)

@@ -72,7 +72,7 @@ class RunningConsole:
 
     async def listens(self) -> None:
         """Wait until the database's notifications reach the console."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while not await self.rows(
                 """SELECT 1 FROM pg_stat_activity WHERE application_name = 'planton-listen' AND state = 'idle'
                        AND datname = current_database() AND query = :listens""",
@@ -83,7 +83,7 @@ class RunningConsole:
     async def heard(self) -> None:
         """Wait until they reach a page whose stream is open."""
         await self.listens()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while not self.listener._subscribers:
                 await asyncio.sleep(0.01)
 

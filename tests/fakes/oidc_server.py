@@ -110,7 +110,7 @@ def running_oidc_server() -> Iterator[OidcServer]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(1800):
         assert process.poll() is None, "the provider's process ended"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -127,10 +128,11 @@ async def test_what_is_not_understood_yet_does_not_call_for_the_message(night: S
     assert MESSAGE not in " ".join(night.graph.texts("p1"))
     night.engine.down = False
     await night.later(seconds=10)
-    for _ in range(200):
+    for _ in range(3600):
         if await night.handoffs("p1"):
             break
         await night.later()
+        await asyncio.sleep(0.05)
     assert [h.category for h in await night.handoffs("p1")] == ["urgent"]
     await night.settled(waiting=True)
     assert MESSAGE not in " ".join(night.graph.texts("p1"))

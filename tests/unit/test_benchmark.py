@@ -205,7 +205,7 @@ async def test_the_graph_api_knows_what_was_under_way_to_the_same_person() -> No
             f"POST /v26.0/1/messages HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         door.data_received(head.encode() + body)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while len(answers.written) < 3:
             await asyncio.sleep(0.01)
     assert [(person, mark, under_way) for person, mark, _, _, under_way in book.sent] == [
@@ -240,7 +240,7 @@ async def test_the_graph_api_tells_the_gateway_what_became_of_a_message(monkeypa
         button = {"content_type": "text", "title": "Non", "payload": "/non"}
         message = {"text": "oui", "metadata": "pl1.7.x", "quick_replies": [button]}
         mid = book.accept("42", message, book.begin("42", message))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while len(told) < 3:
                 await asyncio.sleep(0.01)
     assert [(event.kind, event.person) for event in told] == [("echo", "42"), ("delivery", "42"), ("read", "42")]

@@ -31,7 +31,7 @@ class Work:
 async def test_it_goes_on_until_all_is_found() -> None:
     work = Work()
     task = asyncio.create_task(keep_indexing(work, rest=0, again=0))  # type: ignore[arg-type]
-    await asyncio.wait_for(work.done.wait(), 5)
+    await asyncio.wait_for(work.done.wait(), 60)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

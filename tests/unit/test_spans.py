@@ -84,7 +84,7 @@ async def test_a_collector_gets_batches_as_otlp_wants_them(monkeypatch: pytest.M
             assert spans.active is not None
             spans.active.root(ID, "webhook", 1_000, 2_500, kind="text", fresh=True)
             spans.active.past(ID, "store", 1_500, 2_000, tries=2)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(180):
                 while not got:
                     await asyncio.sleep(0.01)
             spans.active.past(ID, "late", 1, 2)  # sent on the way out
