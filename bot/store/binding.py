@@ -56,6 +56,8 @@ async def learn(connection: AsyncConnection, codec: Codec) -> None:
     """Ask how far it is. What is known to be bound stays so, whatever the database says."""
     found = await connection.scalar(_GET, {"name": SEALING})
     if codec.binding.only:
+        if not finished(codec, found):  # somebody took it away, or put an older one back
+            codec.binding.refuse(_COLUMN, SEALING)
         return
     if found is None:
         codec.binding.writes = False

@@ -228,6 +228,9 @@ async def test_older_values_are_bound_while_others_write_and_then_refused(
         await binding.look(database, codec, tmp_path)
         await binding.look(database, other, tmp_path)
         assert codec.binding.only and other.binding.only and other.binding.writes
+        # And whoever knows better says so, each time that he looks.
+        (told,) = await console.rows("SELECT name, place FROM refused_values WHERE name = 'facts.sealing'")
+        assert tuple(told) == ("facts.sealing", "sealing")
 
 
 async def _unbound(console: RunningConsole) -> int:

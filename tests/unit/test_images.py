@@ -114,7 +114,8 @@ def test_a_backup_has_what_it_needs_and_reaches_nobody_else() -> None:
 
 def test_the_owner_of_the_database_migrates_and_no_part_is_a_superuser(tmp_path: Path) -> None:
     owners = [name for name, service in SERVICES.items() if "DATABASE_URL" in service.get("secrets", ())]
-    assert owners == ["migrate"]
+    assert owners == ["migrate", "command"]
+    assert SERVICES["command"]["profiles"] == ["command"]  # only when somebody asks for it
     assert SERVICES["migrate"]["command"] == ["migrate"] and SERVICES["migrate"]["restart"] == "no"
     database = SERVICES["database"]
     assert database["environment"]["POSTGRES_USER"] == "postgres"  # the image's superuser
