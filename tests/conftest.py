@@ -6,11 +6,13 @@ import asyncio
 import base64
 import contextlib
 import functools
+import gc
 import itertools
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from types import CodeType, SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +22,7 @@ from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from jinja2 import Environment, FileSystemBytecodeCache
 from psycopg import sql
+from sanic_routing import router
 from xdist.scheduler import LoadFileScheduling
 
 from bot.console import render
@@ -28,6 +31,7 @@ from bot.store import passwords
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.embedded import Embedded
+from tests.memory import temporary_files
 
 TEMPLATE = "planton_template"
 MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch)\.py))")
@@ -36,6 +40,21 @@ _numbers = itertools.count(1)
 # No verdict by the clock, and the same examples at each run: `make fuzz` looks for new ones.
 settings.register_profile("planton", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("planton")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anybody asks where temporary files go; workers inherit it."""
+    if not hasattr(config, "workerinput"):
+        stack = contextlib.ExitStack()
+        stack.enter_context(temporary_files())
+        config.add_cleanup(stack.close)
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look at them at each of its rounds."""
+    gc.collect()
+    gc.freeze()
 
 
 class Files(LoadFileScheduling):
@@ -73,14 +92,32 @@ def url_of(server: str, database: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What every test would pay again: the cost of a password's hash (its real one has a test), compiled templates."""
+    """What every test would pay again: the cost of a password's hash (its real one has a test), compiled templates, compiled
+    routes."""
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", cheap)
         patch.setattr(passwords, "_NOBODY", passwords._nobody(cheap))
         patch.setattr(render, "Environment", functools.partial(Environment, bytecode_cache=compiled))
+        patch.setattr(router, "ast", SimpleNamespace(parse=_routes, unparse=_shown, fix_missing_locations=_as_it_is))
+        patch.setattr(router, "compile", _as_it_is, raising=False)
         yield
+
+
+@functools.cache
+def _routes(source: str) -> CodeType:
+    """What Sanic's router compiles from a syntax tree; from its source it is the same, and once for equal applications."""
+    return compile(source, "", "exec")
+
+
+def _shown(_: CodeType) -> str:
+    """Its source once more, for people who debug a router."""
+    return ""
+
+
+def _as_it_is(code: CodeType, *_: object) -> CodeType:
+    return code
 
 
 @pytest.fixture(scope="session")
