@@ -22,7 +22,8 @@ from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from jinja2 import Environment, FileSystemBytecodeCache
 from psycopg import sql
-from sanic_routing import router
+from sanic import signals
+from sanic_routing import route, router, utils
 from xdist.scheduler import LoadFileScheduling
 
 from bot.console import render
@@ -102,6 +103,10 @@ def quick_set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(render, "Environment", functools.partial(Environment, bytecode_cache=compiled))
         patch.setattr(router, "ast", SimpleNamespace(parse=_routes, unparse=_shown, fix_missing_locations=_as_it_is))
         patch.setattr(router, "compile", _as_it_is, raising=False)
+        for name, users in {"path_to_parts": (route, router, signals), "parts_to_path": (route, router)}.items():
+            once = functools.cache(getattr(utils, name))
+            for module in users:
+                patch.setattr(module, name, once)
         yield
 
 

@@ -490,8 +490,14 @@ def entity_names(project: Project) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=4)
 def _entity_names(project: Project, stamp: tuple[int, int, int]) -> frozenset[str]:
+    return _named(project.read(DOMAIN))
+
+
+@functools.lru_cache(maxsize=4)
+def _named(domain: str) -> frozenset[str]:
+    """By its text: a file that git or an editor wrote again as it was is not read again."""
     try:
-        root = yaml_text.read(project.read(DOMAIN))
+        root = yaml_text.read(domain)
     except Damaged as error:
         raise BadFile(DOMAIN, error.what, error.remedy, error.line, error.column) from None
     listed = root.get("entities") if isinstance(root, yaml_text.Mapping) else None
