@@ -35,7 +35,7 @@ from bot.store.embedded import Embedded
 from tests.memory import temporary_files
 
 TEMPLATE = "planton_template"
-MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch)\.py))")
+MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch|wall)\.py))")
 _numbers = itertools.count(1)
 
 # No verdict by the clock, and the same examples at each run: `make fuzz` looks for new ones.

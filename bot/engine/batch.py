@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from bot.engine import light
+
 if TYPE_CHECKING:
     from bot.engine.runtime import Runtime
 
@@ -18,6 +20,7 @@ log = logging.getLogger("bot.engine")
 
 def run(model: Path, stdout: int) -> int:
     """Read standard input to its end; `stdout` is the descriptor that nobody else writes to."""
+    light.lighten()
     from bot.engine.runtime import Runtime
 
     runtime = Runtime(model)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from aiohttp import web
 
 from bot.core.errors import SetupError
+from bot.engine import light
 
 if TYPE_CHECKING:
     from bot.engine.runtime import Runtime
@@ -60,6 +61,7 @@ class Server:
 
     def load(self) -> None:
         """Import Rasa, read the model, run one throwaway turn."""
+        light.lighten()
         from bot.engine.runtime import Runtime
 
         runtime = Runtime(self._model)

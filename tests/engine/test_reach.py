@@ -33,5 +33,11 @@ def test_it_opens_nothing_to_write_but_its_output(engine: EngineProcess) -> None
     assert [path for path in written if path != str(engine.output)] == []
 
 
+def test_it_has_not_loaded_what_only_neural_networks_need(engine: EngineProcess) -> None:
+    loaded = _proc(engine, "maps")
+    assert "/onnxruntime/" in loaded
+    assert "/tensorflow/" not in loaded
+
+
 def _proc(engine: EngineProcess, name: str) -> str:
     return (Path("/proc") / str(engine.process.pid) / name).read_text(encoding="utf-8", errors="replace")

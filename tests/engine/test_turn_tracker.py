@@ -93,6 +93,8 @@ print(json.dumps(compared))
 
 RULES = """
 import itertools, json, random
+from bot.engine import light
+light.lighten()
 from rasa.core.policies.rule_policy import RulePolicy
 from bot.engine.lean import possible_keys
 

@@ -1,0 +1,61 @@
+"""Stand-ins for what takes long to import: gone for the next who imports it, and the real thing for whoever uses one."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.engine import light
+
+PACKAGES = next((Path(__file__).resolve().parents[2] / ".venv-engine" / "lib").glob("python3.*/site-packages"))
+HEAVY = "KINDS = {'whole': 8}\n\n\nclass Kind:\n    whole = 8\n\n\ndef made(count):\n    return [Kind.whole] * count\n"
+HELPER = "from tried_heavy import Kind, made\n\n\ndef use():\n    return made(2), Kind.whole\n"
+
+
+@pytest.fixture
+def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module that imports a heavy one for two names."""
+    (tmp_path / "tried_heavy.py").write_text(HEAVY)
+    (tmp_path / "tried_helper.py").write_text(HELPER)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "tried_helper"
+    for name in ("tried_heavy", "tried_helper"):
+        sys.modules.pop(name, None)
+
+
+def test_what_is_heavy_is_imported_by_its_first_use(helper: str) -> None:
+    light._import(helper, {"tried_heavy": ("Kind", "made")})
+    assert "tried_heavy" not in sys.modules
+    assert sys.modules[helper].use() == ([8, 8], 8)
+    assert importlib.import_module("tried_heavy").KINDS == {"whole": 8}
+
+
+def test_a_helper_that_cannot_be_imported_leaves_no_stand_in(helper: str) -> None:
+    with pytest.raises(ImportError):
+        light._import(helper, {"tried_heavy": ("Kind",)})
+    assert "tried_heavy" not in sys.modules
+
+
+def test_a_closer_look_imports_nothing(helper: str) -> None:
+    assert not hasattr(light.Later("tried_heavy", "Kind"), "__wrapped__")
+    assert "tried_heavy" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("module", "names"), [(module, names) for wanted in light.IMPORTS.values() for module, names in wanted.items()]
+)
+def test_what_is_stood_for_exists(module: str, names: tuple[str, ...]) -> None:
+    path = PACKAGES / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    found: set[str] = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    assert found >= set(names)
