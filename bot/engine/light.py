@@ -13,9 +13,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+NETWORKS = "rasa.utils.train_utils"
 # Who imports: what takes long to import, and what is wanted of it.
 IMPORTS = {
-    "rasa.utils.train_utils": {
+    NETWORKS: {
         "rasa.utils.tensorflow.callback": ("RasaTrainingLogger", "RasaModelCheckpoint"),
         "rasa.utils.tensorflow.data_generator": ("RasaBatchDataGenerator",),
     },
@@ -25,14 +26,19 @@ IMPORTS = {
 
 def lighten() -> None:
     """Call this where models are read and none is trained, once Rasa is silent (bot/engine/quiet.py) and before it is imported."""
-    for module, wanted in IMPORTS.items():
-        if module not in sys.modules:
-            _import(module, {name: names for name, names in wanted.items() if name not in sys.modules})
+    for module in IMPORTS:
+        without(module)
     import rasa.shared.utils.validation
     from rasa.engine.storage.storage import ModelMetadata
 
     rasa.shared.utils.validation.validate_yaml_schema = _accepted
     ModelMetadata.from_dict = classmethod(_without_training(ModelMetadata.from_dict.__func__))
+
+
+def without(module: str) -> None:
+    """Import one of these without what is heavy, unless that has been imported already."""
+    if module not in sys.modules:
+        _import(module, {name: names for name, names in IMPORTS[module].items() if name not in sys.modules})
 
 
 def _import(module: str, heavy: dict[str, tuple[str, ...]]) -> None:

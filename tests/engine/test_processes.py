@@ -29,8 +29,11 @@ def batch(lines: list[bytes]) -> list[bytes]:
     return done.stdout.splitlines(keepends=True)
 
 
-def test_batch_answers_each_line(trained: str) -> None:
+def test_batch_answers_each_line_and_a_thousand_in_well_under_a_minute(trained: str) -> None:
+    """Processor time, start included: wall time would measure the neighbours."""
+    thousand = [b'{"text": "comment porter plainte contre mon voisin qui fait du bruit"}\n'] * 1000
     lines = [
+        *thousand,
         b'{"text": "comment porter plainte pour un hippopotame"}\n',
         b'{"text": ""}\n',
         b"not json\n",
@@ -40,25 +43,20 @@ def test_batch_answers_each_line(trained: str) -> None:
         b'{"text": "bonjour", "understand": true}\n',
         b'{"text": "au revoir"}',
     ]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     out = batch(lines)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 45
     assert len(out) == len(lines)
     assert b"".join(out).isascii()
-    answers = [json.loads(line) for line in out]
+    same, answers = out[: len(thousand)], [json.loads(line) for line in out[len(thousand) :]]
+    assert {json.loads(line)["understanding"]["intent"] for line in same} == {"nuisances_sonores"}
     assert answers[0]["understanding"]["intent"] == "plainte_comment"
     assert [a.get("error") for a in answers[1:4]] == ["empty text", "bad json", "no text"]
     assert answers[4]["state"]["v"] == 1
     assert answers[5]["state"]["slots"]["corps"] == "officier"
     assert set(answers[6]) == {"understanding"}
     assert answers[7]["replies"]
-
-
-def test_batch_answers_a_thousand_lines_in_well_under_a_minute(trained: str) -> None:
-    """Processor time, start included: wall time would measure the neighbours."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    out = batch([b'{"text": "comment porter plainte contre mon voisin qui fait du bruit"}\n'] * 1000)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert len(out) == 1000
-    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 45
 
 
 def test_a_second_training_finds_nothing_to_do(trained: str) -> None:
@@ -71,9 +69,10 @@ def test_a_second_training_finds_nothing_to_do(trained: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of what training reads."""
-    for name in ("bot", "actions", "data"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+    """A copy of what trainers write; the program is the same."""
+    for name in ("bot", "actions"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "data", tmp_path / "data")
     for name in ("config.yml", "domain.yml", "endpoints.yml", "credentials.yml"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -82,7 +81,11 @@ def project(tmp_path: Path) -> Path:
 def refusal(project: Path) -> str:
     """What training says before it gives up."""
     done = subprocess.run(
-        [PYTHON, "-m", "bot.engine", "train"], cwd=project, capture_output=True, text=True, timeout=300
+        [PYTHON, "-m", "bot.engine", "train", "--root", project],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
