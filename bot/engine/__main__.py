@@ -40,8 +40,9 @@ def _run(options: argparse.Namespace, root: Path, stdout: int) -> int:
         print(fingerprint(root))
         return 0
     if options.command == "train":
-        from bot.engine import train
+        from bot.engine import light, train
 
+        light.check_once()
         out = options.out.resolve() if options.out else root / "models"
         return train.run(train.Order(root, out, options.force, options.frugal, options.signs))
     from bot.engine import batch, server

@@ -7,6 +7,7 @@ is made. And a model's domain is checked anew, slowly, although no training acce
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable
@@ -69,6 +70,13 @@ class Later:
         if name.startswith("__"):  # whoever looks at it closely (typing) is no reason to import
             raise AttributeError(name)
         return getattr(self._real(), name)
+
+
+def check_once() -> None:
+    """Call this where the trainers' files are read: Rasa reads each up to seven times, and checked its form as often."""
+    from rasa.shared.utils import validation
+
+    validation.validate_yaml_schema = functools.lru_cache(maxsize=None)(validation.validate_yaml_schema)
 
 
 def _accepted(*_: Any, **__: Any) -> None:

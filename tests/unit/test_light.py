@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,27 @@ import pytest
 
 from bot.engine import light
 
-PACKAGES = next((Path(__file__).resolve().parents[2] / ".venv-engine" / "lib").glob("python3.*/site-packages"))
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = next((ROOT / ".venv-engine" / "lib").glob("python3.*/site-packages"))
 HEAVY = "KINDS = {'whole': 8}\n\n\nclass Kind:\n    whole = 8\n\n\ndef made(count):\n    return [Kind.whole] * count\n"
 HELPER = "from tried_heavy import Kind, made\n\n\ndef use():\n    return made(2), Kind.whole\n"
+CHECKED = """
+from unittest import mock
+from rasa.shared.exceptions import YamlException
+from rasa.shared.utils import validation
+from bot.engine import light
+light.check_once()
+schema = "shared/nlu/training_data/schemas/nlu.yml"
+with mock.patch("pykwalify.core.Core.validate") as reads:
+    for _ in range(3):
+        validation.validate_yaml_schema("nlu: []", schema)
+print(reads.call_count)
+for _ in range(2):
+    try:
+        validation.validate_yaml_schema("nlu: 7", schema)
+    except YamlException:
+        print("refused")
+"""
 
 
 @pytest.fixture
@@ -44,6 +63,13 @@ def test_a_helper_that_cannot_be_imported_leaves_no_stand_in(helper: str) -> Non
 def test_a_closer_look_imports_nothing(helper: str) -> None:
     assert not hasattr(light.Later("tried_heavy", "Kind"), "__wrapped__")
     assert "tried_heavy" not in sys.modules
+
+
+def test_what_an_engine_reads_is_checked_once_and_refused_each_time() -> None:
+    ran = subprocess.run(
+        [str(PACKAGES.parents[2] / "bin" / "python"), "-c", CHECKED], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ran.stdout.split() == ["1", "refused", "refused"], ran.stderr
 
 
 @pytest.mark.parametrize(
