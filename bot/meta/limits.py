@@ -186,14 +186,18 @@ _WIDE = 100  # a code of so many meanings that without a subcode that we know it
 def classify(status: int, code: int | None, subcode: int | None, transient: bool = False) -> ErrorRow:
     """The row for an answer of the Graph API; never fails. `transient` is Meta's own `is_transient`.
 
-    Final is only what the table calls so: what is not in it is tried again."""
+    Final is only what the table calls so: what is not in it is tried again. A code alone is final, or to be tried again, only
+    where the status does not say more: that Meta has too much to do is no fault of the message."""
     row = _BY_PAIR.get((code, subcode)) or _BY_SUBCODE.get(subcode or 0)
     if row is None and not (code == _WIDE and subcode):
         row = _BY_PAIR.get((code, None))
+    loose = row is None or (row.subcode is None and row.verdict in (Verdict.FINAL, Verdict.RETRY))
+    if loose and status == 429:
+        return TOO_MANY
+    if row is not None and not (row.verdict is Verdict.FINAL and loose):
+        return row
+    if status >= 500 or (transient and (row is None or code == _WIDE)):
+        return TEMPORARY
     if row is not None:
         return row
-    if status == 429:
-        return TOO_MANY
-    if status >= 500 or transient:
-        return TEMPORARY
     return UNAUTHORIZED if code is None and status == 401 else UNKNOWN

@@ -87,6 +87,29 @@ def test_transient_unknown_is_tried_again() -> None:
     assert classify(400, 551, None, transient=True).verdict is F
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "subcode", "transient", "slug"),
+    [
+        (429, 100, None, False, "rate_limit"),
+        (429, 551, 77, False, "rate_limit"),
+        (429, 2, None, False, "rate_limit"),
+        (429, 10, None, False, "rate_limit"),
+        (500, 100, None, False, "temporary"),
+        (503, 551, None, False, "temporary"),
+        (400, 100, None, True, "temporary"),
+        (429, 4, None, False, "rate_limit_app"),
+        (429, 190, None, False, "token"),
+        (429, 10, 2018278, False, "outside_window"),
+        (500, 551, 1545041, False, "person_unavailable"),
+        (500, 100, 2018001, True, "no_such_user"),
+    ],
+)
+def test_what_the_status_says_of_meta_is_no_fault_of_the_message(
+    status: int, code: int, subcode: int | None, transient: bool, slug: str
+) -> None:
+    assert classify(status, code, subcode, transient).slug == slug
+
+
 def test_table_is_consistent() -> None:
     assert len({(row.code, row.subcode) for row in TABLE}) == len(TABLE)
     rows = (*TABLE, UNKNOWN, PROOF)
