@@ -125,7 +125,7 @@ class OutboxStore(Protocol):
 
     async def note_usage(self, account: str, percent: int | None, slowed_to: int | None, lasts: float) -> None:
         """Meta says that so many percent of our limits are used (None: it said nothing); all senders together send
-        `slowed_to` replies a second for `lasts` seconds (None: as many as ever)."""
+        `slowed_to` replies a second for `lasts` seconds (None: as many as ever). What slows them down as much for longer stays."""
         ...
 
     async def note_trouble(self, account: str, slug: str, code: str) -> None:

@@ -90,7 +90,8 @@ class Use:
         return 0.0 if pace is None else 1 / pace
 
     def news(self, account: str) -> tuple[int | None, int | None, float] | None:
-        """(percent, replies a second of all senders, for so many seconds) where the store does not know it yet."""
+        """(percent, replies a second of all senders, for so many seconds) where the store does not know it yet. None replies a
+        second: as many as ever, but for what another sender slowed down for longer than so many seconds."""
         if (of := self._accounts.get(account)) is None:
             return None
         now = time.monotonic()
@@ -103,8 +104,7 @@ class Use:
         if of.kept is not None and kept[1] == of.kept[1] and now - of.kept_at < AGAIN:
             return None
         of.kept, of.kept_at = kept, now
-        lasts = max(FORGOTTEN, of.halved_until - now) if slowed is not None else 0.0
-        return (*kept, lasts)
+        return (*kept, max(FORGOTTEN, of.halved_until - now))
 
     def _of(self, account: str) -> _Account:
         return self._accounts.setdefault(account, _Account())

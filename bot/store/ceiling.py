@@ -29,6 +29,12 @@ _TAKE_BUDGET: LiteralString = f"""
     WHERE a.account = $1 AND (NOT {_COUNTS} OR a.used < {_LIMIT})
     RETURNING a.granted, a.second, (a.second + 1 - extract(epoch FROM t.at))::float8 AS lasts, t.durable
 """  # noqa: S608
+# What slows an account down for longer than what is told now, and at least as much, stays: another sender that hears of no such
+# thing must not end it. An end that lies further ahead than any can was written by a clock that was wrong.
+_STAYS: LiteralString = """
+    a.slowed_until > clock_timestamp() + :lasts AND a.slowed_until <= clock_timestamp() + interval '2 hours'
+    AND a.slowed_to <= coalesce(excluded.slowed_to, a.slowed_to)
+"""
 _NEW_ACCOUNT: LiteralString = "INSERT INTO accounts (account) VALUES ($1) ON CONFLICT DO NOTHING RETURNING account"
 
 
@@ -66,19 +72,20 @@ class Ceiling:
 
     async def note_usage(self, account: str, percent: int | None, slowed_to: int | None, lasts: float) -> None:
         """What Meta said of our use (None: nothing), and how many replies a second all senders together still send in the
-        next `lasts` seconds (None: as many as ever)."""
+        next `lasts` seconds (None: as many as ever, but for what slows them down for longer)."""
         async with self._db.begin(durable=False) as connection:
             await connection.execute(
-                text("""
+                text(f"""
                     INSERT INTO accounts AS a (account, usage_percent, usage_at, slowed_to, slowed_until)
                     VALUES (:account, CAST(:percent AS integer),
                         CASE WHEN CAST(:percent AS integer) IS NULL THEN NULL ELSE clock_timestamp() END,
                         CAST(:slowed AS integer),
                         CASE WHEN CAST(:slowed AS integer) IS NULL THEN NULL ELSE clock_timestamp() + :lasts END)
                     ON CONFLICT (account) DO UPDATE SET usage_percent = coalesce(excluded.usage_percent, a.usage_percent),
-                        usage_at = coalesce(excluded.usage_at, a.usage_at), slowed_to = excluded.slowed_to,
-                        slowed_until = excluded.slowed_until
-                """),
+                        usage_at = coalesce(excluded.usage_at, a.usage_at),
+                        slowed_to = CASE WHEN {_STAYS} THEN a.slowed_to ELSE excluded.slowed_to END,
+                        slowed_until = CASE WHEN {_STAYS} THEN a.slowed_until ELSE excluded.slowed_until END
+                """),  # noqa: S608
                 {"account": account, "percent": percent, "slowed": slowed_to, "lasts": timedelta(seconds=lasts)},
             )
 

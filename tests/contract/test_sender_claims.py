@@ -16,7 +16,9 @@ from sqlalchemy import text
 from bot.core.clock import SystemClock
 from bot.core.dialogue import Reply
 from bot.core.outbox import AGENT, EMERGENCY, REPLY, OutboxRow
+from bot.meta.send_api import Usage
 from bot.policy.emergency import Detection
+from bot.sender.use import Use
 from bot.store import ceiling, outbox
 from bot.store.codec import Codec
 from bot.store.db import OUTBOX, Database, Listener
@@ -354,6 +356,34 @@ async def test_replies_of_all_senders_slow_down_together_and_emergencies_do_not(
     assert (await second.take_budget("1000", 40, False)).count == 36
     async with database.begin() as connection:
         assert await connection.scalar(text("SELECT usage_percent FROM accounts")) == 60
+
+
+async def test_another_sender_that_hears_less_does_not_end_what_slows_all_down(
+    database: Database, codec: Codec
+) -> None:
+    refused, calm = Use(40), Use(40)  # Meta found the volume odd: one sender alone was told
+    store = OutboxStore(of_part(database, "sender"), codec, Listener(database.url, ()), 40)
+
+    async def slowed() -> tuple[int | None, int | None]:
+        async with database.begin() as connection:
+            row = (await connection.execute(text("SELECT slowed_to, usage_percent FROM accounts"))).one()
+        return row.slowed_to, row.usage_percent
+
+    async def tells(one: Use) -> None:
+        news = one.news("1000")
+        assert news is not None
+        await store.note_usage("1000", *news)
+
+    refused.halve("1000")
+    await tells(refused)
+    assert await slowed() == (20, None)
+    for percent, pace in ((60, 20), (76, 20), (90, 4)):
+        calm.told("1000", Usage(percent=percent, told=True))
+        await tells(calm)
+        assert await slowed() == (pace, percent)
+    calm.told("1000", Usage(percent=60, told=True))
+    await tells(calm)
+    assert await slowed() == (None, 60), "what is told for minutes ends when Meta says so"
 
 
 async def test_attempts_without_end(database: Database, codec: Codec, store: OutboxStore) -> None:
