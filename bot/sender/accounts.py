@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -97,13 +98,14 @@ class Accounts:
         self.stopped: dict[str, str] = {}
         self._paused: dict[str, datetime] = {}
         self._streak: dict[str, int] = {}
+        self._refused: dict[str, float] = {}  # when its last limit or stop was heard of
         self._troubles: dict[tuple[str, str], float] = {}
         self._tasks: set[asyncio.Task[datetime]] = set()
 
     def share(self, other: Accounts) -> None:
         """Know what the other lane's view knows; only the store is one's own."""
         self.stopped, self._paused, self._streak = other.stopped, other._paused, other._streak
-        self._troubles = other._troubles
+        self._troubles, self._refused = other._troubles, other._refused
 
     async def close(self) -> None:
         """Drop what is being noted."""
@@ -113,6 +115,8 @@ class Accounts:
 
     def learn(self, stopped: dict[str, str]) -> None:
         """What all senders know is stopped."""
+        for account in stopped.keys() - self.stopped.keys():
+            self._refused[account] = time.monotonic()
         self.stopped.clear()
         self.stopped.update(stopped)
 
@@ -130,13 +134,16 @@ class Accounts:
         if self.stopped.get(account) != row_slug:
             log.error("account %s stopped (%s): %s", account, row_slug, remedy)
         self.stopped[account] = row_slug
+        self._refused[account] = time.monotonic()
         try:
             await self._store.stop_account(account, row_slug, remedy)
         except Exception as fault:  # the next refusal notes it; the row's own outcome must not depend on it
             log.warning("account %s: stop not noted (%s)", account, type(fault).__name__)
 
-    async def works(self, account: str) -> None:
-        """A send went through."""
+    async def works(self, account: str, begun: float) -> None:
+        """A send that began then (monotonic) went through. One that was under way at the last limit or stop proves nothing."""
+        if begun <= self._refused.get(account, -math.inf):
+            return
         self._streak.pop(account, None)
         self._budget.use.works(account)
         if account in self.stopped:
@@ -181,7 +188,7 @@ class Accounts:
         if not wait and running is not None:
             return running
         for other in (*self._ids, account) if what.whole_app else (account,):
-            self._budget.limited(other)
+            self._limited(other)
             if other != account:
                 await self.pause(other, until)
         return await self.pause(account, until)
@@ -189,10 +196,14 @@ class Accounts:
     def rest(self, account: str, regain: timedelta) -> None:
         """Meta's headers say that nothing more is taken for so long: known here at once, and noted for the others."""
         until = self._clock.now() + min(regain, timedelta(seconds=self._timing.longest_pause))
-        self._budget.limited(account)
+        self._limited(account)
         task = asyncio.get_running_loop().create_task(self.pause(account, until))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _limited(self, account: str) -> None:
+        self._refused[account] = time.monotonic()
+        self._budget.limited(account)
 
     async def pause(self, account: str, until: datetime) -> datetime:
         """No reply before `until`; a longer pause stays."""

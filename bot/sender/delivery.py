@@ -204,6 +204,7 @@ class _Attempt:
     def __init__(self, delivery: Delivery, row: Row, api: SendApi, parts: list[str], probe: bool) -> None:
         self._d, self._row, self._api, self._parts, self._probe = delivery, row, api, parts, probe
         self._judged = time.monotonic()
+        self._begun = -math.inf  # when the last call to Meta set out
         self._courteous = False
         self._unwritten = False  # what leaves is not what stands in the outbox
         self.done = asyncio.Event()
@@ -321,6 +322,7 @@ class _Attempt:
         mark = metadata.make(self._d._deps.metadata_key, row.id, index)
         message = Outgoing(self._parts[index], row.quick_replies if last else (), row.tag, mark)
         self._d._budget.note(row.account)
+        self._begun = time.monotonic()
         return (await self._api.send(row.platform, row.person, message)).message_id
 
     async def _went(self, index: int, mid: str) -> bool:
@@ -340,7 +342,7 @@ class _Attempt:
                 None if row.since is None else now.timestamp() - row.since,
             )
             await d._keep(row, lambda: d._store.sent(row, mid, d._clock.now()))
-        await d._accounts.works(row.account)
+        await d._accounts.works(row.account, self._begun)
         return True
 
     async def _lost(self, index: int) -> bool:

@@ -376,6 +376,35 @@ async def test_after_a_limit_one_message_tries_alone() -> None:
             assert sum(1 for call in w.graph.calls if call.text) - begun <= pauses + 2  # and not thirty each time
 
 
+@pytest.mark.parametrize("code", [80006, 368])
+async def test_what_was_under_way_when_meta_refused_ends_no_pause_and_no_stop(code: int) -> None:
+    async with running() as w:
+        w.graph.script(Script(person="1", latency=2.0), error(code, person="2", headers={"Retry-After": "900"}))
+        slow = w.outbox.add("Bonjour", person="1")
+        await w.until(lambda: w.graph.tried("1"))
+        w.outbox.add("Bonjour", person="2")
+        await w.until(lambda: PAGE in (w.outbox.paused | w.outbox.stopped))
+        await w.settled(slow)
+        await w.until(lambda: not w.sender._held)
+        if code == 368:
+            assert PAGE in w.outbox.stopped
+        else:
+            assert w.sender._budget.gap(PAGE) == 1
+            assert w.sender._accounts._streak[PAGE] == 1
+
+
+async def test_after_a_pause_that_a_success_told_of_one_message_tries_alone() -> None:
+    usage = '{"1000": [{"type": "messenger", "call_count": 5, "estimated_time_to_regain_access": 1}]}'
+    async with running(replace(QUICK, longest_pause=0.3)) as w:
+        w.graph.script(Script(headers={"X-Business-Use-Case-Usage": usage}))
+        await w.settled(w.outbox.add("Bonjour", lane=EMERGENCY))
+        await w.until(lambda: not w.sender._held)
+        assert w.sender._budget.gap(PAGE) == 1
+        await w.settled(w.outbox.add("Bonjour"))
+        await w.until(lambda: not w.sender._held)
+        assert w.sender._budget.gap(PAGE) == 0
+
+
 @pytest.mark.parametrize(("code", "note"), [(190, "stop_account"), (80006, "pause_account"), (98765, "note_trouble")])
 async def test_what_cannot_be_noted_about_an_account_costs_no_message(
     code: int, note: str, monkeypatch: pytest.MonkeyPatch
