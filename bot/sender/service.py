@@ -29,6 +29,7 @@ from bot.watch.measures import written
 
 log = logging.getLogger("planton.sender")
 _BATCH = 32
+_CLAIMING = 1.0  # seconds, amply, from what a claim saw to the beginning of its attempts
 _OWN_FAULT = ("token", "app_secret", UNKNOWN_ACCOUNT)  # a read proves them gone; other stops show at a send only
 
 
@@ -99,7 +100,7 @@ class Sender:
         # Each lane writes stops and pauses through its own store.
         urgent = Accounts(deps.emergency_store, deps.clock, timing, deps.rng, budget, ids)
         urgent.share(self._accounts)
-        dangers = self._dangers = Dangers(timing.renew_after, deps.emergency_store.hears)
+        dangers = self._dangers = Dangers(timing.renew_after + _CLAIMING, deps.emergency_store.hears)
         self._delivery = Delivery(
             deps, deps.store, self._clients, self._accounts, budget, self._counts, dangers, lambda: self._stopping
         )

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -29,7 +30,7 @@ from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.meta import direct, metadata
 from bot.meta.send_api import Usage
 from bot.policy import emergency
-from bot.sender import Sender, SenderAccount, SenderDeps, Timing
+from bot.sender import Sender, SenderAccount, SenderDeps, Timing, delivery
 from bot.sender.budget import Budget
 from bot.sender.stamps import Stamps
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
@@ -668,6 +669,23 @@ async def test_what_a_danger_overtook_is_judged_again_before_more_of_it_leaves()
         await w.settled(long, urgent)
         assert long.status == "cancelled"
         assert w.graph.texts("42") == ["17", "a" * 1999]
+
+
+async def test_a_danger_is_remembered_until_what_was_claimed_before_it_is_judged_again_anyway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A claim may have seen the outbox a moment before its attempts begin, from which on the second look is counted."""
+    now = time.monotonic() + 1000
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: now))
+    async with running() as w:
+        dangers = w.sender._dangers
+        await w.until(lambda: dangers._any == now)  # it listens
+        now += 1000
+        dangers.begins(1)
+        now += QUICK.renew_after + 0.9
+        assert dangers.lately(1)
+        now += 0.2
+        assert not dangers.lately(1)
 
 
 async def test_loops_survive_a_database_outage() -> None:
