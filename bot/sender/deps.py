@@ -34,7 +34,9 @@ class Timing:
         900.0  # what hardly passes by itself: a code that nobody knows, a permission, our own fault
     )
     longest_emergency_retry: float = 5.0
-    blocked_emergency_retry: float = 120.0  # while Meta blocks the page for its conduct: each call may prolong that
+    blocked_emergency_retry: float = (
+        110.0  # while Meta blocks the page for its conduct: each call may prolong that. A claim believes two minutes
+    )
     longest_pause: float = 3600.0  # what is believed of Meta's own headers
     longest_unasked_pause: float = 300.0  # where they say nothing
     control_retry: float = 60.0  # while another app owns the thread

@@ -118,7 +118,7 @@ def test_what_is_taken_for_stale_is_longer_than_anything_lasts() -> None:
     timing = Timing()
     longest = max(timing.longest_retry, timing.longest_pause, timing.control_retry)
     assert timedelta(seconds=longest) < stale.PAUSE == timedelta(hours=2)
-    assert timing.longest_emergency_retry < 120
+    assert max(timing.longest_emergency_retry, timing.blocked_emergency_retry) <= 110  # the claim believes 120
     assert timedelta(seconds=max(timing.lease, timing.emergency_lease)) < stale.LEASE
     assert timedelta(seconds=ENGINE_RETRY_MAX) < stale.RETRY
 
