@@ -23,6 +23,7 @@ from bot.sender.use import Use
 log = logging.getLogger("planton.sender")
 _BATCH = 10
 _AHEAD = 40  # one permit in so many of the ceiling may be taken before its row is there
+GLANCE = 0.2  # seconds that a store which answered so far is given, however late an emergency is
 _TOLD_EVERY = 10.0  # seconds between two lines of the log about the same account
 
 
@@ -172,27 +173,31 @@ class Budget:
         if gap := self.use.gap(account):
             self._next[account] = time.monotonic() + gap
 
-    async def take_emergency(self, account: str) -> None:
-        """Wait for a permit out of the whole ceiling; without one, go on after `emergency_budget_wait` seconds."""
+    async def take_emergency(self, account: str, ask: bool = True) -> bool:
+        """Wait for a permit out of the whole ceiling; without one, go on after `emergency_budget_wait` seconds. `ask` False: the
+        store is known not to answer. False when it did not."""
         self._emergencies[account] += 1
         try:
-            why = await self._emergency_permit(account)
+            why = await self._emergency_permit(account) if ask else "store"
         finally:
             self._emergencies[account] -= 1
         if why:
             self._unpermitted(account, why)
+        return why != "store"
 
     async def _emergency_permit(self, account: str) -> str:
         """Empty, or why there was none."""
-        end = time.monotonic() + self._timing.emergency_budget_wait
+        end, why = time.monotonic() + self._timing.emergency_budget_wait, ""
         while True:
-            why = "ceiling"
+            left = end - time.monotonic()
             try:
                 asking = self._emergency_store.take_budget(account, 1, True)
-                if (await within(max(0.0, end - time.monotonic()), asking)).count:
+                if (await within(max(0.0, left), asking)).count:
                     return ""
+                why = "ceiling"
             except Exception as error:  # a store that is away or hangs: the emergency goes on all the same
-                why = "store"
+                if not why or left >= GLANCE:  # one that answered so far had too little time at the end
+                    why = "store"
                 log.warning("account %s: no permit asked for (%s)", account, type(error).__name__)
             if time.monotonic() + self._timing.budget_step >= end:
                 return why

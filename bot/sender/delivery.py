@@ -7,10 +7,10 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bot.core.errors import SendError
 from bot.core.outbox import EMERGENCY
@@ -20,12 +20,13 @@ from bot.meta.limits import Verdict
 from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi
 from bot.meta.split import split
 from bot.sender.accounts import UNKNOWN_ACCOUNT, UNKNOWN_REMEDY, Accounts, Clients, backoff
-from bot.sender.budget import Budget
+from bot.sender.budget import GLANCE, Budget
 from bot.sender.deps import SenderDeps
 from bot.sender.ports import OutboxStore, Row
 
 log = logging.getLogger("planton.sender")
 T = TypeVar("T")
+U = TypeVar("U")
 _EMPTY = "Le message est vide\u00a0: rien n’a été envoyé."
 _CALM = 5  # messages in the last second and account: from there on, each message is one call
 _AFTER_A_CRASH = 4  # times the usual wait for an echo
@@ -207,6 +208,8 @@ class _Attempt:
         self._begun = -math.inf  # when the last call to Meta set out
         self._courteous = False
         self._unwritten = False  # what leaves is not what stands in the outbox
+        self._mute = False  # the store did not answer, and an emergency asks it nothing more before it leaves
+        self._end = math.inf  # when an emergency has waited long enough for the store
         self.done = asyncio.Event()
 
     async def run(self) -> None:
@@ -219,6 +222,7 @@ class _Attempt:
     async def _part(self, index: int) -> bool:
         """Send one part; True to go on with the next."""
         row, first = self._row, index == self._row.parts_sent
+        self._mute = False
         if first and (row.maybe_sent or row.attempts):
             # A sender died over it. The gateway that takes its echo in may have died with it, and starts only now.
             patience = 1 if row.lane == EMERGENCY else _AFTER_A_CRASH
@@ -248,7 +252,8 @@ class _Attempt:
         row, d = self._row, self._d
         if row.lane == EMERGENCY:
             d._dangers.begins(row.conversation_id)
-            await d._budget.take_emergency(row.account)
+            self._end = time.monotonic() + d._timing.emergency_budget_wait
+            self._mute = not await d._budget.take_emergency(row.account, not self._mute)
         else:
             if self._open() and not self._courteous:
                 self._courteous = True
@@ -281,36 +286,36 @@ class _Attempt:
         self._row = row = replace(row, text=fresh.text, answer=fresh.answer)
         self._parts = split(row.text, row.platform)
         log.info("row %d: worded anew, it leaves late", row.id)
-        try:
-            return await within(d._timing.emergency_store_wait, d._store.reworded(row))
-        except Exception as error:  # whatever ails the store: the person gets the right words, agents see them later
-            log.warning("row %d: new words not written yet (%s)", row.id, type(error).__name__)
-            self._unwritten = True
-            return True
+        kept = await self._answer(lambda: d._store.reworded(row), None, "new words not written yet")
+        self._unwritten = kept is None  # the person gets the right words, agents see them later
+        return kept is not False
 
     async def _still(self) -> bool:
         """Judge the row again. A store that does not answer holds no emergency back."""
         row, d = self._row, self._d
-        judging = d._store.renew(row, d._clock.now(), timedelta(seconds=d._timing.lease))
-        if row.lane != EMERGENCY:
-            return await judging
-        try:
-            return await within(d._timing.emergency_store_wait, judging)
-        except Exception as error:
-            log.warning("row %d: not judged again (%s)", row.id, type(error).__name__)
-            return True
+        return await self._answer(
+            lambda: d._store.renew(row, d._clock.now(), timedelta(seconds=d._timing.lease)), True, "not judged again"
+        )
 
     async def _seen(self, index: int) -> str | None:
         """Whether its echo has come; of an emergency, a store that does not answer is taken for « no »: better twice."""
         row, d = self._row, self._d
-        looking = d._store.echo_seen(row.id, index)
+        return await self._answer(lambda: d._store.echo_seen(row.id, index), None, "no echo looked for")
+
+    async def _answer(self, ask: Callable[[], Coroutine[Any, Any, T]], otherwise: U, without: str) -> T | U:
+        """What the store says; for an emergency, `otherwise` where it does not say it in time."""
+        row, timing = self._row, self._d._timing
         if row.lane != EMERGENCY:
-            return await looking
+            return await ask()
+        if self._mute:
+            return otherwise
+        left = max(GLANCE, self._end - time.monotonic())
         try:
-            return await within(d._timing.emergency_store_wait, looking)
-        except Exception as error:
-            log.warning("row %d: no echo looked for (%s)", row.id, type(error).__name__)
-            return None
+            return await within(min(timing.emergency_store_wait, left), ask())
+        except Exception as error:  # whatever ails the store
+            self._mute = isinstance(error, TimeoutError)
+            log.warning("row %d: %s (%s)", row.id, without, type(error).__name__)
+            return otherwise
 
     def _open(self) -> bool:
         accounts, account = self._d._accounts, self._row.account
@@ -347,6 +352,7 @@ class _Attempt:
 
     async def _lost(self, index: int) -> bool:
         """The answer was lost: its echo says whether the message left; without one it is sent again."""
+        self._mute, self._end = False, math.inf
         mid = await self._echo(index, wait=1)
         if mid:
             return await self._went(index, mid)
@@ -359,6 +365,6 @@ class _Attempt:
         end = time.monotonic() + self._d._timing.echo_wait * wait
         while True:
             mid = await self._seen(index)
-            if mid or time.monotonic() >= end:
+            if mid or self._mute or time.monotonic() >= end:
                 return mid
             await asyncio.sleep(self._d._timing.echo_step)

@@ -52,7 +52,9 @@ class Timing:
     budget_step: float = 0.05
     budget_wait: float = 20.0  # then the row is handed back
     emergency_budget_wait: float = 1.8  # then it is sent all the same
-    emergency_store_wait: float = 1.0  # for anything else that the store is asked before it leaves
+    emergency_store_wait: float = (
+        1.0  # for anything else that the store is asked before it leaves; once unanswered, no more is
+    )
     send_timeout: float = 15.0
     emergency_send_timeout: float = 8.0
     grace: float = 5.0  # for what is under way when the sender ends

@@ -26,7 +26,7 @@ from bot.core.clock import SystemClock
 from bot.core.dialogue import QuickReply
 from bot.core.emergency import Answer
 from bot.core.messages import Platform
-from bot.core.outbox import AGENT, EMERGENCY, REPLY
+from bot.core.outbox import AGENT, EMERGENCY, REPLY, Permits
 from bot.meta import direct, metadata
 from bot.meta.send_api import Usage
 from bot.policy import emergency
@@ -621,12 +621,23 @@ async def test_an_emergency_waits_two_seconds_for_the_ceiling_and_no_longer(ails
     await budget.close()
 
 
-async def test_a_database_that_hangs_while_an_emergency_is_in_hand_does_not_hold_it() -> None:
-    """Its permit, its lease and the echo of an earlier try are asked for, and no answer comes."""
-    timing = replace(QUICK, emergency_budget_wait=0.2, emergency_store_wait=0.2, renew_after=0.0)
-    async with running(timing) as w:
+@pytest.mark.parametrize("first", ["echo", "permit", "second look"])
+async def test_a_database_that_hangs_is_asked_once_while_an_emergency_is_in_hand(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops answering when the echo of an earlier try, the permit or the lease is asked for: after that, nothing is."""
+    waits = replace(QUICK, emergency_budget_wait=900.0, emergency_store_wait=900.0, echo_wait=900.0, renew_after=0.0)
+    short = {"emergency_store_wait" if first == "echo" else "emergency_budget_wait": 0.2}
+    async with running(replace(waits, **short)) as w:
         w.outbox.hangs = True
-        danger = w.outbox.add("17", lane=EMERGENCY, attempts=3, maybe_sent=True)
+        if first == "second look":  # its wait is what is left of the time for the permit
+
+            async def permitted(*_values: object) -> Permits:
+                return Permits(1, 0, 1.0)
+
+            monkeypatch.setattr(w.outbox, "take_budget", permitted)
+        tried = 3 if first == "echo" else 0
+        danger = w.outbox.add("17", lane=EMERGENCY, attempts=tried, maybe_sent=bool(tried))
         await w.settled(danger)
         assert w.graph.texts("42") == ["17"]
 
