@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 FRESH = timedelta(hours=24)  # an older message gets no automatic reply
 SAME_REPLY = timedelta(minutes=10)  # the same reply to one person is not repeated within
 KEEP = FRESH + timedelta(hours=1)  # after that a message sent again would be too old for a reply anyway
-_SEND_TIMEOUT = 10.0
+_SEND_TIMEOUT = 10.0  # seconds; `bot.meta.direct` asks all senders within less
 
 Id = tuple[Platform, str, str]  # platform, account, key
 

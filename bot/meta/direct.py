@@ -18,6 +18,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from bot.core.messages import Platform
 
 SIGNATURE_HEADER = "X-Planton-Signature"
 CONNECT = 1.0  # seconds: a machine that is gone must not keep those waiting whom another sender answers
+STAMP = 2.0  # seconds: nor must one that takes the connection, or had it open, and says nothing
+ALL = 9.0  # seconds for all senders together: less than the gateway waits
 _PURPOSE = b"planton-door\n"
 _OLD_PURPOSE = b"planton-sender\n"  # of senders before SENDER_KEY
 _TRIES = 2  # a sender that restarts in between has forgotten its stamp
@@ -64,13 +67,14 @@ async def send_emergency(
     sender_url: str,
     keys: Sequence[bytes],
     asked: Asked,
-    timeout: float = 20,
+    timeout: float = ALL,
     text: str | None = None,
 ) -> str | None:
     """Have a danger answered at once, and once per `asked.key`. The mid, or None when no sender could; never raises for that.
 
     `sender_url`: one or several, separated by commas; the next is asked where one cannot be reached or cannot send. All who
-    ask have them in the same order, so that the same sender hears of a key again. `keys`: tried in their order, so that a
+    ask have them in the same order, so that the same sender hears of a key again. `timeout`: seconds for all of them; each has
+    its part of what is left, and one that others follow gives its stamp within STAMP. `keys`: tried in their order, so that a
     rotation silences nobody. `text`: for senders of the version before, which have no words of their own.
     """
     whom = {"platform": asked.platform.value, "account": asked.account, "person": asked.person, "key": asked.key}
@@ -81,9 +85,11 @@ async def send_emergency(
         "age": max(0.0, asked.age.total_seconds()),
         "language": "fr" if asked.french else "en",
     }
-    for url in sender_url.split(","):
+    urls, end = sender_url.split(","), time.monotonic() + timeout
+    for follow, url in zip(reversed(range(len(urls))), urls, strict=True):
+        part = (end - time.monotonic()) / (follow + 1)
         old = None if text is None else {**whom, "text": text}
-        data = await _ask(session, url.rstrip("/"), "/emergency", keys, fields, old, timeout)
+        data = await _ask(session, url.rstrip("/"), "/emergency", keys, fields, old, part, STAMP if follow else None)
         if data.get("sent") is True:
             return str(data.get("mid") or "")
     return None
@@ -115,13 +121,15 @@ async def _ask(
     fields: Mapping[str, Any],
     old: Mapping[str, str] | None,
     timeout: float,
+    stamped_within: float | None = None,
 ) -> dict[str, Any]:
-    """What one sender answers; {} where it does not. `old`: how the version before is asked, which knows of no stamp."""
+    """What one sender answers; {} where it does not. `old`: how the version before is asked, which knows of no stamp.
+    `stamped_within`: seconds that its stamp may take; None: as long as the whole."""
     try:
         async with asyncio.timeout(timeout):
             for key in keys:
                 for _ in range(_TRIES):
-                    stamp = await _stamp(session, url)
+                    stamp = await _stamp(session, url, stamped_within)
                     body = json.dumps({**fields, "stamp": stamp} if stamp else old).encode()
                     if not stamp and old is None:
                         return {}
@@ -141,9 +149,9 @@ def _signature(key: bytes, path: str, body: bytes, stamped: bool) -> str:
     return "sha256=" + hmac.new(key, _OLD_PURPOSE + body, hashlib.sha256).hexdigest()
 
 
-async def _stamp(session: aiohttp.ClientSession, url: str) -> str | None:
+async def _stamp(session: aiohttp.ClientSession, url: str, within: float | None) -> str | None:
     """A stamp; None from a sender that has none to give. Raises ValueError for any other answer."""
-    limit = aiohttp.ClientTimeout(sock_connect=CONNECT)
+    limit = aiohttp.ClientTimeout(total=within, sock_connect=CONNECT)
     async with session.get(f"{url}/stamp", timeout=limit, allow_redirects=False) as response:
         if response.status == 404:
             return None

@@ -8,6 +8,7 @@ import hmac
 import itertools
 import json
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from bot.core.dialogue import QuickReply
 from bot.core.emergency import Answer
 from bot.core.messages import Platform
 from bot.core.outbox import AGENT, EMERGENCY, REPLY, Permits
+from bot.gateway import spool
 from bot.meta import direct, metadata
 from bot.meta.send_api import Usage
 from bot.policy import emergency
@@ -972,6 +974,37 @@ async def test_a_sender_that_is_gone_keeps_nobody_from_being_answered_by_another
         w.graph.graph.person_wrote("42", name="Anne Durand")
         assert await direct.ask_name(w.session, several, [KEY], Platform.MESSENGER, PAGE, "42") == "Anne Durand"
         assert [len(world.graph.sent) for world in (gone, mute, w)] == [0, 0, 1]
+
+
+async def test_a_sender_that_says_nothing_keeps_nobody_from_being_answered_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is frozen: it takes the connection, and answers nothing."""
+    monkeypatch.setattr(direct, "STAMP", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        async with running() as w, asyncio.timeout(180):
+            several = f"http://127.0.0.1:{frozen.getsockname()[1]},{w.sender.url}"
+            mid = await direct.send_emergency(w.session, several, [KEY], asked(), timeout=1800)
+            assert mid == w.graph.sent[0].mid
+
+
+async def test_all_senders_together_have_less_time_than_the_gateway_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first gives its stamp and then hangs: the last one's time must not begin when the gateway's is over."""
+    now, given = 0.0, []
+
+    async def hangs(*values: Any) -> dict[str, Any]:
+        nonlocal now
+        now += values[6]
+        given.append((values[1], values[6]))
+        return {}
+
+    monkeypatch.setattr(direct, "_ask", hangs)
+    monkeypatch.setattr(direct, "time", SimpleNamespace(monotonic=lambda: now))
+    async with aiohttp.ClientSession() as session:
+        assert await direct.send_emergency(session, "http://a,http://b,http://c", [KEY], asked()) is None
+    assert [url for url, _ in given] == ["http://a", "http://b", "http://c"]
+    assert min(part for _, part in given) >= 2.9
+    assert now < spool._SEND_TIMEOUT
 
 
 async def test_door_insists_after_a_fault() -> None:
