@@ -47,8 +47,6 @@ class Recall:
             self._told.update(done)
             if done:
                 log.warning("hand-offs opened for %d emergencies that Meta did not send again", len(done))
-            if len(done) < len(due):
-                return
         await self._spool.forget(
             [mark for mark in marks if now - mark.answered >= KEEP and (mark in self._told or self._tell is None)]
         )

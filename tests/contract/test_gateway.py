@@ -743,6 +743,8 @@ async def test_a_mark_that_can_never_be_told_holds_back_no_other(setup: Setup, m
         setup.inbox.down = False
         setup.clock.advance(seconds=61)
         await until(lambda: [mark.key for mark in setup.inbox.recalled] == ["m_cry"])
+        setup.clock.advance(hours=25)
+        await until(lambda: [line["key"] for line in setup.lines()] == ["m_bad"])
 
 
 async def test_marks_are_kept_as_long_as_a_reply_would_still_be_sent(setup: Setup) -> None:
