@@ -20,6 +20,7 @@ _WHY = {
     "window_closed": "délai de Meta dépassé",
     "too_old": "n’a pas pu partir à temps",
     "emergency_old": "n’a pas pu partir à temps",
+    "unreadable": "message illisible",
     "person_unavailable": "personne injoignable",
     "no_such_user": "compte inconnu de Meta",
     "page_blocked": "page bloquée par Meta",

@@ -25,6 +25,9 @@ TOO_OLD_EMERGENCY = (
     "La réponse d’urgence n’a pas pu partir en 24 heures\u00a0: elle n’est plus répétée. "
     "Un agent doit joindre la personne."
 )
+UNREADABLE_EMERGENCY = (
+    "La réponse d’urgence enregistrée est illisible\u00a0: elle ne part pas. Un agent doit joindre la personne."
+)
 
 
 class WindowClosed(ValueError):

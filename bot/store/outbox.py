@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.clock import plausible
 from bot.core.dialogue import QuickReply, Reply
 from bot.core.emergency import Answer, of_stored
 from bot.core.errors import Explained
@@ -40,6 +41,8 @@ _COLUMN = "outbox.message"
 TOO_OLD = "too_old"  # tried for as long as any window lasts
 LATE = "emergency_old"  # the same of an emergency reply: the danger is a day old, and an agent's
 UNSENT = "emergency_unsent"  # why a hand-off was opened or raised
+UNREADABLE = "unreadable"  # an emergency reply that no sender could open holds back those after it no longer than this:
+_UNREADABLE_FOR = timedelta(minutes=1)
 ATTEMPTS = 32_000  # counted up to here, which a smallint holds: nothing is given up for their number
 
 
@@ -164,6 +167,8 @@ def _remedy(why: str, human: bool) -> str | None:
         return window.CLOSED_AGENT if human else window.CLOSED_BOT
     if why == TOO_OLD:
         return window.TOO_OLD_AGENT if human else window.TOO_OLD_BOT
+    if why == UNREADABLE:
+        return window.UNREADABLE_EMERGENCY
     return window.TOO_OLD_EMERGENCY if why == LATE else None
 
 
@@ -181,6 +186,13 @@ def _verdict(row: Any, now: datetime) -> tuple[str | None, str | None]:
         return None, "window_closed"
 
 
+def _given_up(row: Any, now: datetime) -> str | None:
+    """Why a row that cannot be read never leaves. A reply waits to be mended; a danger that comes after an emergency cannot."""
+    at = plausible(row.created_at, now)
+    old = at is None or now - at >= _UNREADABLE_FOR
+    return UNREADABLE if row.lane == EMERGENCY and old else None
+
+
 # What an earlier lease, which ran out, left in doubt stays in doubt: the claim alone has noticed it.
 _LET_GO: LiteralString = """
     WITH free AS MATERIALIZED (
@@ -193,6 +205,7 @@ _LET_GO: LiteralString = """
 """
 
 
+_NOT_READ = (Explained, ValueError, LookupError, TypeError)
 _OURS = text("SELECT 1 FROM outbox WHERE id = :id AND lease = :lease AND status = 'queued' FOR UPDATE")
 
 
@@ -235,13 +248,16 @@ class OutboxStore(Ceiling):
         """Of a row that was just leased: None where it does not leave now."""
         tag, why = _verdict(row, now)
         try:
-            if not why:
-                return self._row(row, tag)
-            await self._cancel_claimed(row, why, now)
-        except (Explained, ValueError, LookupError, TypeError) as error:
-            # It holds back its own conversation, and no other.
-            log.error("row %d cannot be read: %s", row.id, type(error).__name__)
-        except (DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on their way
+            if why is None:
+                try:
+                    return self._row(row, tag)
+                except _NOT_READ as error:
+                    # It holds back its own conversation, and no other.
+                    log.error("row %d cannot be read: %s", row.id, type(error).__name__)
+                    why = _given_up(row, now)
+            if why is not None:
+                await self._cancel_claimed(row, why, now)
+        except (*_NOT_READ, DBAPIError, OSError, TimeoutError) as error:  # the others are leased already, and go on
             log.log(level(error), "row %d is judged again later: %s", row.id, told(error))
         return None
 
@@ -291,7 +307,7 @@ class OutboxStore(Ceiling):
             text("UPDATE outbox SET status = :status, error_slug = :why, error_remedy = :remedy WHERE id = :id"),
             {
                 "id": row.id,
-                "status": "failed" if human or why == LATE else "cancelled",
+                "status": "failed" if human or why in (LATE, UNREADABLE) else "cancelled",
                 "why": why,
                 "remedy": _remedy(why, human),
             },
@@ -299,6 +315,8 @@ class OutboxStore(Ceiling):
         if why == LATE:
             number = await self._to_an_agent(connection, row.conversation_id, LATE, now)
             await handoffs.told_late(connection, number)
+        elif why == UNREADABLE:
+            await self._to_an_agent(connection, row.conversation_id, UNSENT, now)
         elif why in ("window_closed", TOO_OLD) and row.author == "bot":
             await handoffs.open_(connection, self._codec, handoffs.NewHandoff(row.conversation_id, "request", why), now)
         await _give_up(connection, [row.id], why, now)

@@ -21,7 +21,7 @@ from bot.core.clock import FrozenClock, SystemClock
 from bot.core.dialogue import Reply
 from bot.core.errors import SealedElsewhere, SettingsError
 from bot.core.messages import Event, Message, Platform
-from bot.core.outbox import AGENT, REPLY
+from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.settings import Settings
 from bot.store import binding, facts, outbox, places
 from bot.store.codec import BOUND, Codec
@@ -48,6 +48,15 @@ async def add(desk: Desk, conversation: int, said: str) -> int:
     """A reply that is due."""
     async with desk.database.begin() as connection:
         row = outbox.NewRow(conversation, "reply", "bot", Reply(said), desk.now - timedelta(seconds=1))
+        number = await outbox.add(connection, desk.codec, row)
+    assert number is not None
+    return number
+
+
+async def urgent(desk: Desk, conversation: int, said: str, age: timedelta) -> int:
+    """An emergency reply that was queued a while ago."""
+    async with desk.database.begin() as connection:
+        row = outbox.NewRow(conversation, EMERGENCY, "emergency", Reply(said), desk.now - age)
         number = await outbox.add(connection, desk.codec, row)
     assert number is not None
     return number
@@ -119,6 +128,27 @@ async def test_a_message_copied_to_another_person_never_leaves_and_is_told(
     assert desk.codec.binding.refused == {}
     (row,) = await desk.run("SELECT sum(times) AS n FROM refused_values")
     assert row.n >= 2
+
+
+@pytest.mark.parametrize("sealed", ["elsewhere", "with another key"])
+async def test_an_emergency_reply_that_does_not_open_holds_back_the_next_for_a_minute(desk: Desk, sealed: str) -> None:
+    anne, bob = await talks(desk, "anne", "bob")
+    old = await urgent(desk, anne, "Appelez le 17.", timedelta(minutes=2))
+    await urgent(desk, anne, "Appelez le 112.", timedelta())
+    young = await urgent(desk, bob, "Appelez le 17.", timedelta(seconds=30))
+    other = Codec(base64.b64encode(bytes(32)).decode()) if sealed == "with another key" else desk.codec
+    for number in (old, young):
+        value = other.seal_json({"text": "…", "quick_replies": []}, "outbox.message", 0, 0)
+        await desk.run("UPDATE outbox SET message = :value WHERE id = :id", value=value, id=number)
+    sender = OutboxStore(desk.database, desk.codec, Listener(desk.database.url, ()), 40)
+    assert await sender.claim(desk.now, 32, (EMERGENCY,), LEASE) == []
+    (next_one,) = await sender.claim(desk.now, 32, (EMERGENCY,), LEASE)
+    assert next_one.text == "Appelez le 112."
+    assert await desk.run("SELECT id, error_slug FROM outbox WHERE status = 'failed'") == [(old, "unreadable")]
+    handed = await desk.run("SELECT conversation_id, category, reason, priority FROM handoffs")
+    assert handed == [(anne, "emergency", outbox.UNSENT, 0)], (
+        "an agent is told; of the other, a sender may yet get the key"
+    )
 
 
 @pytest.mark.parametrize(("table", "column"), [("events", "body"), ("conversations", "state")])
