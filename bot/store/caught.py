@@ -151,9 +151,9 @@ async def _kept(
         {"id": conversation, "from": first, "to": last},
     )
     heard = [
-        (row.mid or "", row.at, words(body_from_json(codec.open_json(row.body, BODY, row.place))))
+        (row.mid or "", row.at, said)
         for row in rows
-        if row.mid not in mids
+        if row.mid not in mids and (said := _words_of(codec, row)) is not None
     ]
     rows = await connection.execute(
         text(f"""
@@ -165,7 +165,7 @@ async def _kept(
         """),  # noqa: S608
         {"id": conversation, "first": min(ats)},
     )
-    untraced = [(row.at, words(body_from_json(codec.open_json(row.body, BODY, row.place)))) for row in rows]
+    untraced = [(row.at, said) for row in rows if (said := _words_of(codec, row)) is not None]
     last = max([last, *(at + 2 * _SECOND for at, _ in untraced)])
     rows = await connection.execute(
         text("""
@@ -174,8 +174,15 @@ async def _kept(
         """),
         {"id": conversation, "early": first - _OURS_WITHIN, "to": last},
     )
-    told = [_plain(str(codec.open_json(row.message, MESSAGE, conversation, row.id).get("text", ""))) for row in rows]
+    opened = [codec.readable_json(row.message, MESSAGE, conversation, row.id) for row in rows]
+    told = [_plain(str(message.get("text", ""))) for message in opened if message is not None]
     return _Kept(heard, told, [one for one in untraced if not any(one[1] in text_ for text_ in told)])
+
+
+def _words_of(codec: Codec, row: Any) -> str | None:
+    """None where a value does not open: it cannot be compared, and must not keep the rest of the account out."""
+    said = codec.readable_json(row.body, BODY, row.place)
+    return None if said is None else words(body_from_json(said))
 
 
 def _is_kept(event: Event, kept: _Kept) -> bool:
@@ -231,8 +238,8 @@ class Twin:
 
 def twin(codec: Codec, row: Any) -> Twin | None:
     """Of a row of TWINS, whose columns are named as there; None where it cannot be read."""
-    said = codec.readable_json(row.body, BODY, row.place)
-    return None if said is None else Twin(row.event_id, row.conversation_id, row.at, words(body_from_json(said)))
+    said = _words_of(codec, row)
+    return None if said is None else Twin(row.event_id, row.conversation_id, row.at, said)
 
 
 TWINS = f"""

@@ -401,6 +401,27 @@ async def test_a_thread_that_cannot_be_read_does_not_stop_the_walk(world: World)
     assert (await world.walk(since=world.ago(hours=3))).taken == 12
 
 
+async def test_what_does_not_open_keeps_no_later_message_out(world: World) -> None:
+    """Neither a person's words, nor a reply of ours, nor an echo of one that no row explains."""
+    at, wrote = world.ago(minutes=30), world.graph.graph.wrote
+    await world.webhook("41", "Bonjour", "m_hook", at)
+    await world.webhook(
+        "41", "Notre réponse.", "m_echo", at + timedelta(minutes=1), is_echo=True, app_id=512340000000001
+    )
+    [talk] = await world.rows("SELECT id FROM conversations")
+    async with world.database.begin() as connection:
+        row = outbox.NewRow(talk.id, REPLY, "bot", Reply("Réponse."), at)
+        await outbox.add(connection, world.codec, row)
+        elsewhere = {"value": world.codec.seal_json({"text": "…"}, "outbox.message", 0, 0)}
+        await connection.execute(text("UPDATE outbox SET message = :value"), elsewhere)
+        await connection.execute(text("UPDATE events SET body = :value"), elsewhere)
+    for person, minutes in (("40", 40), ("41", 0), ("42", -10)):
+        wrote(person, "Allô", f"m_{person}", at - timedelta(minutes=minutes))
+    outcome = await world.walk()
+    assert (outcome.taken, outcome.people, outcome.error) == (3, {"40", "41", "42"}, "")
+    assert len(world.codec.binding.refused) == 3, "and each is told"
+
+
 async def test_a_meta_that_refuses_its_own_cursors_does_not_hold_the_walk_for_ever(world: World) -> None:
     for n in range(22):
         world.graph.graph.wrote(f"p{n}", "bonjour", f"m_{n}", world.ago(minutes=1 + n))
