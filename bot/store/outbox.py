@@ -26,7 +26,7 @@ from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, OutboxRow
 from bot.core.trace import stored
 from bot.policy import window
-from bot.store import handoffs, places, search
+from bot.store import handoffs, places, search, stale
 from bot.store.ceiling import Ceiling
 from bot.store.claim import EMERGENCIES, REPLIES
 from bot.store.codec import Codec
@@ -494,14 +494,15 @@ class OutboxStore(Ceiling):
             return {row.account: row.stopped_slug for row in rows}
 
     async def pause_account(self, account: str, until: datetime) -> None:
-        """No claim of this account before `until`; a longer pause stays."""
+        """No claim of this account before `until`; a longer pause stays, but for one that a wrong clock wrote."""
         async with self._db.begin() as connection:
             await connection.execute(
                 text("""
                     INSERT INTO accounts (account, paused_until) VALUES (:account, :until)
-                    ON CONFLICT (account) DO UPDATE SET paused_until = greatest(accounts.paused_until, :until)
+                    ON CONFLICT (account) DO UPDATE SET paused_until = greatest(
+                        CASE WHEN accounts.paused_until <= CAST(:latest AS timestamptz) THEN accounts.paused_until END, :until)
                 """),
-                {"account": account, "until": until},
+                {"account": account, "until": until, "latest": until + stale.PAUSE},
             )
 
     async def echo_seen(self, outbox_id: int, part: int) -> str | None:

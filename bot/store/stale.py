@@ -2,7 +2,7 @@
 
 PostgreSQL's own clock may have been set back, and older releases wrote their machines' hours. Claims look past such leases and
 pauses by themselves, and past the due time of an emergency (migration 0008); due times of all else are set right here, a minute
-later at most, since a claim reads its index in their order.
+later at most, since a claim reads its index in their order. Such pauses are taken away too: once near, they would hold.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ _REPLIES = """
     UPDATE outbox SET due_at = $1::timestamptz
     WHERE status = 'queued' AND lane <> 'emergency' AND due_at > $1::timestamptz + $2::interval RETURNING id
 """
+# Each by the clock that writes it.
+_PAUSES = """
+    UPDATE accounts SET
+        paused_until = CASE WHEN paused_until <= $1::timestamptz + $2::interval THEN paused_until END,
+        slowed_to = CASE WHEN slowed_until <= clock_timestamp() + $2::interval THEN slowed_to END,
+        slowed_until = CASE WHEN slowed_until <= clock_timestamp() + $2::interval THEN slowed_until END
+    WHERE paused_until > $1::timestamptz + $2::interval OR slowed_until > clock_timestamp() + $2::interval RETURNING account
+"""
 # A snooze alone may be longer, and has nothing that waits.
 _TURNS = """
     UPDATE conversations c SET due_at = $1::timestamptz
@@ -44,11 +52,15 @@ _TURNS = """
 
 
 async def replies(database: Database, clock: Clock) -> int:
-    """Replies that would wait for longer than any reply waits are due now; how many."""
+    """Replies that would wait for longer than any reply waits are due now; how many. Pauses that long are over."""
     async with database.plain() as connection:
         found = await connection.rows(_REPLIES, (clock.now(), PAUSE))
+        resumed = await connection.rows(_PAUSES, (clock.now(), PAUSE))
     if found:
         log.warning("%d replies were due implausibly late: due now", len(found))
+    for one in resumed:
+        log.warning("account %s was paused or slowed down implausibly long: no more", one.account)
+    if found or resumed:
         database.tell([(OUTBOX, "")])
     return len(found)
 

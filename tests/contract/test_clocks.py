@@ -162,11 +162,20 @@ async def test_no_moment_ahead_holds_a_reply_back(store: OutboxStore, database: 
     leased = await add(database, codec, REPLY, "leased", lease_until="now() + interval '1 hour'")
     await add(database, codec, REPLY, "paused", due_at="now() + interval '50 minutes'")
     await store.pause_account("page", await database.now() + timedelta(hours=3))
+    slowed = "UPDATE accounts SET slowed_to = 1, slowed_until = now() + interval '{} minutes'"
+    await run(database, slowed.format(150))
     assert await claimed(store, database, REPLY, AGENT) == {leased}, "a pause of three hours is no pause"
     assert await stale.replies(database, database.clock) == 1
+    times = "SELECT paused_until, slowed_to, slowed_until FROM accounts"
+    assert await run(database, times) == [(None, None, None)], "nor will it be one in an hour"
     assert await claimed(store, database, REPLY, AGENT) == {late}
     await run(database, "UPDATE outbox SET lease_until = NULL")
-    await run(database, "UPDATE accounts SET paused_until = now() + interval '50 minutes'")
+    await run(database, "UPDATE accounts SET paused_until = now() + interval '26 hours'")
+    asked = await database.now() + timedelta(minutes=50)
+    await store.pause_account("page", asked)
+    await run(database, slowed.format(50))
+    assert await stale.replies(database, database.clock) == 0
+    assert [(row.paused_until, row.slowed_to) for row in await run(database, times)] == [(asked, 1)]
     assert await claimed(store, database, REPLY, AGENT) == set(), "what Meta asked for is kept"
 
 
