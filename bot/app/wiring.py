@@ -46,7 +46,7 @@ from bot.settings import Account, Settings
 from bot.store import binding, facts, its_clock, stale
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, DUE, EMERGENCY, OUTBOX, Database, Listener
-from bot.store.emergencies import EmergencyPlan, Seen
+from bot.store.emergencies import EmergencyPlan, EmergencyPlanner, Seen
 from bot.store.faults import passes, told
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
@@ -213,11 +213,18 @@ async def _accounts_work(session: aiohttp.ClientSession, url: str) -> bool:
     return all(state in ("ok", "paused") for state in states.values())
 
 
-def asked_of(event: Event, detection: Detection, plan: EmergencyPlan | None, now: datetime) -> direct.Asked | None:
-    """What the sender is asked while the database is away; None where nothing is to be sent."""
-    if plan is None or plan.answer is None or event.person is None:
-        return None
-    return direct.Asked(
+def planned(
+    plan: EmergencyPlanner, event: Event, detection: Detection, now: datetime, clock_read: bool
+) -> tuple[EmergencyPlan | None, direct.Asked | None]:
+    """What answers a danger while the database is away, and what the sender is asked; None where nothing is to be sent.
+
+    `clock_read`: whether `now` is PostgreSQL's; while it is the machine's, the plan is that of a message that just came, and
+    whether it is too old is the sender's to judge, by the smaller of the two ages."""
+    words, seen = getattr(event.body, "text", ""), Seen(None, None, None, None, event.standby)
+    found = plan(detection, words, event.at, now if clock_read else event.at, seen)
+    if found is None or found.answer is None or event.person is None:
+        return found, None
+    return found, direct.Asked(
         event.platform,
         event.account,
         event.person,
@@ -225,7 +232,7 @@ def asked_of(event: Event, detection: Detection, plan: EmergencyPlan | None, now
         detection.kind,
         event.at,
         now - event.at,
-        plan.answer.french,
+        found.answer.french,
     )
 
 
@@ -252,9 +259,7 @@ async def gateway(settings: Settings, url: str) -> None:
         keys, sender_url = _sender_keys(settings), settings.sender_url
 
         async def emergency_send(event: Event, detection: Detection) -> bool:
-            words, now = getattr(event.body, "text", ""), opened.clock.now()
-            plan = policy.plan(detection, words, event.at, now, Seen(None, None, None, None, event.standby))
-            asked = asked_of(event, detection, plan, now)
+            plan, asked = planned(policy.plan, event, detection, opened.clock.now(), opened.wall.read)
             if plan is None or asked is None:
                 return False
             mid = await direct.send_emergency(session, sender_url, keys, asked, text=plan.text)
@@ -300,6 +305,7 @@ async def gateway(settings: Settings, url: str) -> None:
             signed=uses.used,
             registry=registry,
             refresh=site.refresh,
+            clock_read=lambda: opened.wall.read,
         )
         noting = asyncio.create_task(rotation.keep_noting(uses, opened.clock))
         try:

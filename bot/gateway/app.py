@@ -153,6 +153,7 @@ class Gateway:
             deps.clock,
             deps.emergency_retries,
             lambda outcome: self._metrics.emergencies.labels(outcome).inc(),
+            deps.clock_read,
         )
         self._recall = Recall(self._spool, deps.recall, deps.clock, deps.recall_after, deps.store_timeout, deps.erased)
         self._slots = Slots(deps.store_slots)

@@ -85,3 +85,4 @@ class GatewayDeps:
     emergency_retries: Sequence[float] = (0, 1, 3)  # seconds before each attempt
     recall_after: float = 60.0  # Meta sends again well before that
     recall_every: float = 10.0
+    clock_read: Callable[[], bool] = lambda: True  # PostgreSQL's clock was read: until then no age of a message counts

@@ -21,13 +21,15 @@ import aiohttp
 import psycopg
 import pytest
 
+from bot.app.wiring import planned
 from bot.core.clock import FrozenClock
 from bot.core.messages import Event
 from bot.gateway.app import WEBHOOK, create_gateway
 from bot.gateway.ports import GatewayDeps, Item, Mark
 from bot.gateway.room import Room
 from bot.meta.signature import HEADER, sign
-from bot.policy.emergency import Detection
+from bot.policy.emergency import Detection, Situation, decide
+from bot.store.emergencies import EmergencyPlan, Seen
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 INDEX = json.loads((PAYLOADS / "index.json").read_text(encoding="utf-8"))
@@ -670,6 +672,24 @@ async def test_no_direct_reply_a_day_late(setup: Setup, late: timedelta) -> None
     async with setup.run() as running:
         assert (await running.post(CRY))[0] == 503
     assert setup.sender.asked == []
+
+
+async def test_a_gateway_that_never_read_postgresql_s_clock_refuses_no_danger_by_its_own(setup: Setup) -> None:
+    """It asks the sender, which has the moment of the message and a clock of its own."""
+    setup.inbox.down = True
+    setup.clock.advance(days=2)
+    async with setup.run(clock_read=lambda: False) as running:
+        await running.post(CRY)
+    [event] = setup.sender.asked
+
+    def plan(detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen) -> EmergencyPlan | None:
+        action = decide(detection, Situation(at, now))
+        assert action is not None
+        return EmergencyPlan(None, False, action.handoff, action.old, action.answer)
+
+    _, asked = planned(plan, event, DANGER, setup.clock.now(), clock_read=False)
+    assert asked is not None and (asked.at, asked.age) == (event.at, setup.clock.now() - event.at)
+    assert planned(plan, event, DANGER, setup.clock.now(), clock_read=True)[1] is None
 
 
 async def test_no_direct_reply_in_standby(setup: Setup) -> None:

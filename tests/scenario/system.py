@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from bot.app import policy as policies
 from bot.app.measured import MeasuredConversations, MeasuredTurns
-from bot.app.wiring import asked_of, serve
+from bot.app.wiring import planned, serve
 from bot.app.words import EmergencyTexts
 from bot.core.clock import SystemClock
 from bot.gateway.app import create_gateway
@@ -32,7 +32,6 @@ from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.conversations import Conversations
 from bot.store.db import DUE, EMERGENCY, OUTBOX, Database, Listener
-from bot.store.emergencies import Seen
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.outbox import OutboxStore
 from bot.store.site import SiteLook
@@ -236,9 +235,7 @@ async def running(
         sender_url = f"http://127.0.0.1:{sender_port}"
 
         async def emergency_send(event: Any, detection: Any) -> bool:
-            said, now = getattr(event.body, "text", ""), clock.now()
-            plan = policy.plan(detection, said, event.at, now, Seen(None, None, None, None, event.standby))
-            asked = asked_of(event, detection, plan, now)
+            _, asked = planned(policy.plan, event, detection, clock.now(), True)
             return asked is not None and await direct.send_emergency(session, sender_url, [KEY], asked) is not None
 
         deps = GatewayDeps(
