@@ -55,6 +55,17 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
             assert (ROOT / link).exists(), link
 
 
+def test_one_order_of_updating_is_told() -> None:
+    """An updated sender refuses what a gateway of before asks (docs/decisions/emergency-lane.md, « Updates »)."""
+    several = (ROOT / "docs" / "passage-a-l-echelle.md").read_text(encoding="utf-8")
+    found = re.search(r"Dans l’ordre : ([^;]+) ;", several)
+    assert found is not None
+    assert found[1].replace("\n", " ").split(", ") == ["workers", "passerelles", "expéditeurs", "consoles"]
+    assert "passerelles et workers d’abord, les expéditeurs ensuite" in OPERATOR
+    assert "workers et passerelles d’abord, expéditeurs ensuite" in OPERATOR
+    assert several.index("planton migrate") < found.start()
+
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
