@@ -1,17 +1,18 @@
 """Which emergencies the door has answered: each once, across restarts.
 
-In memory, and in a file of JSON lines that is only appended to until it is written anew without what is over. It holds digests and
-the ids of our own messages, nothing of who wrote. The reply leaves first and is noted after, beside the answer to who asked: a disk
-that is full, slow or read-only costs the memory of a restart, and holds up nobody.
+In memory, and in a file of JSON lines that is only appended to until it is written anew without what is over, within the hour. It
+holds digests that tell nothing without the key, and the ids of our own messages. The reply leaves first and is noted after, beside
+the answer to who asked: a disk that is full, slow or read-only costs the memory of a restart, and holds up nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import json
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -23,7 +24,8 @@ from bot.core.clock import Clock
 log = logging.getLogger("planton.sender")
 REMEMBERED = timedelta(hours=25)  # an older message gets no automatic reply, however often it is sent again
 MOST = 100_000  # entries, some 20 MB
-_SPARE = 1_000  # lines that are over, from which on the file may be written anew
+_SPARE = 1_000  # lines that are over, from which on the file is written anew at once
+_EVERY = 3600.0  # seconds until it is written anew for any
 
 
 class OtherRequest(Exception):
@@ -38,21 +40,18 @@ class _Entry:
     at: float  # seconds since the epoch
 
 
-def digest(*parts: str) -> str:
-    """What stands for these words in the file."""
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
 class Answered:
-    """Of one sender. `path` None: nothing outlives the process."""
+    """Of one sender. `keys`: its secrets, the present one first; `path` None: nothing outlives the process."""
 
-    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+    def __init__(self, clock: Clock, keys: Sequence[bytes], path: Path | None = None) -> None:
         self._clock, self._path = clock, path
+        self._keys = [hmac.new(key, b"answered", hashlib.sha256).digest() for key in keys]
         self._entries: dict[str, _Entry] = {}  # oldest first
         self._sending: dict[str, tuple[str, asyncio.Task[str]]] = {}
         self._unwritten: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
         self._lines, self._torn = 0, False
+        self._over = self._anew = False  # whether the file holds what is over; whether it is to be written anew
 
     def load(self) -> None:
         """Read the file. What a crash cut short is dropped; one that cannot be read at all may cost a doubled reply."""
@@ -69,22 +68,38 @@ class Answered:
         found = sorted(filter(None, map(_of_line, lines)), key=lambda entry: entry.at)
         self._entries = {entry.key: entry for entry in found}
         self._lines, self._torn = len(lines), True  # the last line may be cut short
+        self._over = len(self._entries) < len(lines)
         self._forget()
 
-    async def run(self, key: str, asked: str, send: Callable[[], Coroutine[Any, Any, str]]) -> str:
+    async def run(self, key: Sequence[str], asked: Sequence[str], send: Callable[[], Coroutine[Any, Any, str]]) -> str:
         """The mid of the reply under this key: sent now, under way, or sent earlier. `asked`: what else names the request.
         Raises OtherRequest, and what `send` raises."""
         self._forget()
-        known = self._entries.get(key)
-        if known is None and key not in self._sending:
+        names = list(zip(self._digests(key), self._digests(asked), strict=True))
+        for name, whom in names:  # of each of our keys, so that a rotation forgets nothing
+            known = self._entries.get(name)
+            if known is not None:
+                if known.asked != whom:
+                    raise OtherRequest
+                return known.mid
+        name, whom = names[0]
+        if name not in self._sending:
             task = asyncio.create_task(send())
-            self._sending[key] = asked, task
-            task.add_done_callback(lambda done: self._settle(key, asked, done))
-        first = known.asked if known is not None else self._sending[key][0]
-        if first != asked:
+            self._sending[name] = whom, task
+            task.add_done_callback(lambda done: self._settle(name, whom, done))
+        first, sending = self._sending[name]
+        if first != whom:
             raise OtherRequest
-        # An asker that goes away must not stop the send.
-        return known.mid if known is not None else await asyncio.shield(self._sending[key][1])
+        return await asyncio.shield(sending)  # an asker that goes away must not stop the send
+
+    async def keep_forgetting(self, every: float = _EVERY) -> None:
+        """What is over leaves the file too; for ever."""
+        while True:
+            self._forget()
+            if self._over and self._path is not None:
+                self._anew = True
+                self._start(self._path)
+            await asyncio.sleep(every)
 
     async def close(self) -> None:
         """Write what is not written yet."""
@@ -99,8 +114,16 @@ class Answered:
         self._entries[key] = entry
         if self._path is not None:
             self._unwritten.append(entry)
-            if self._writer is None or self._writer.done():
-                self._writer = asyncio.create_task(self._write(self._path))
+            self._start(self._path)
+
+    def _digests(self, parts: Sequence[str]) -> list[str]:
+        """What stands for these words in the file, by each key."""
+        said = "\n".join(parts).encode("utf-8", "surrogatepass")
+        return [hmac.new(key, said, hashlib.sha256).hexdigest()[:32] for key in self._keys]
+
+    def _start(self, path: Path) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(path))
 
     def _forget(self) -> None:
         until = (self._clock.now() - REMEMBERED).timestamp()
@@ -108,18 +131,20 @@ class Answered:
             if entry.at >= until and len(self._entries) <= MOST:
                 break
             del self._entries[key]
+            self._over = True
 
     async def _write(self, path: Path) -> None:
-        while self._unwritten:
+        while self._unwritten or self._anew:
             some, self._unwritten = self._unwritten, []
-            anew = self._lines + len(some) > len(self._entries) + _SPARE
+            anew = self._anew or self._lines + len(some) > len(self._entries) + _SPARE
+            self._anew, self._over = False, self._over and not anew
             try:
                 if anew:
                     await asyncio.to_thread(rewrite, path, _to_lines(list(self._entries.values())))
                 else:
                     await asyncio.to_thread(append, path, _to_lines(some), self._torn)
             except OSError as error:
-                self._torn = True
+                self._torn, self._over = True, self._over or anew
                 log.error("answered emergencies not written: %s", type(error).__name__)
             else:
                 self._lines = len(self._entries) if anew else self._lines + len(some)

@@ -24,7 +24,7 @@ from bot.meta.profile import profile
 from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi
 from bot.meta.split import split
 from bot.sender.accounts import Accounts, Clients
-from bot.sender.answered import Answered, OtherRequest, digest
+from bot.sender.answered import Answered, OtherRequest
 from bot.sender.budget import Budget
 from bot.sender.deps import SenderDeps
 from bot.sender.stamps import Stamps
@@ -60,9 +60,14 @@ class Door:
     ) -> None:
         self._deps, self._clients, self._accounts, self._budget = deps, clients, accounts, budget
         self._healthy, self._metrics = healthy, metrics
-        self._answered = Answered(deps.clock, deps.answered)
+        self._answered = Answered(deps.clock, (deps.secret_key, *deps.older_keys), deps.answered)
         self._stamps = Stamps()
         self._answered.load()
+
+    async def forgets(self) -> None:
+        """Forget what was answered long ago, for ever; not by a machine's own clock, which may be days ahead."""
+        await self._deps.sure()
+        await self._answered.keep_forgetting()
 
     async def close(self) -> None:
         """Note what was answered and is not on disk yet."""
@@ -119,9 +124,9 @@ class Door:
         account, api = asked["account"], self._clients.get(asked["account"])
         if api is None:
             return web.json_response({"sent": False, "error": "unknown_account"}, status=404)
-        whom = digest(asked["platform"], asked["person"], str(asked["at"]))
+        whom = asked["platform"], asked["person"], str(asked["at"])
         try:
-            mid = await self._answered.run(digest(account, asked["key"]), whom, lambda: self._send(api, asked))
+            mid = await self._answered.run((account, asked["key"]), whom, lambda: self._send(api, asked))
         except OtherRequest:
             log.error("emergency not sent: account %s, its key was another message's", account)
             return web.json_response({"sent": False, "error": "key"}, status=409)

@@ -127,6 +127,7 @@ class Sender:
             self._keeps(deps.store, False),
             self._probes(),
             self._listens(),
+            door.forgets(),
         )
         self._loops = [asyncio.create_task(lane) for lane in lanes]
         log.info("sender ready, %d accounts", len(deps.accounts))

@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.core.clock import SystemClock
+from bot.core.clock import FrozenClock, SystemClock
 from bot.core.dialogue import QuickReply
 from bot.core.emergency import Answer
 from bot.core.messages import Platform
@@ -33,6 +34,7 @@ from bot.meta import direct, metadata
 from bot.meta.send_api import Usage
 from bot.policy import emergency
 from bot.sender import Sender, SenderAccount, SenderDeps, Timing, delivery
+from bot.sender.answered import Answered, OtherRequest
 from bot.sender.budget import Budget
 from bot.sender.stamps import Stamps
 from tests.fakes.graph import IG, PAGE, SECRET, TOKEN, Mood, Script, ScriptedGraph
@@ -846,6 +848,44 @@ async def test_door_sends_each_key_once(tmp_path: Path) -> None:
         for key in ("m1", "m3"):
             assert await third.emergency(key=key, at=at)
         assert third.graph.sent == []
+
+
+async def test_what_was_answered_is_told_by_the_sender_s_key_alone_and_leaves_the_file_in_time(tmp_path: Path) -> None:
+    file, clock, sent = tmp_path / "answered.log", FrozenClock(SystemClock().now()), Counter[str]()
+    key, whom = ("page", "m1"), ("messenger", "42", "1.0")
+
+    async def send() -> str:
+        sent["m"] += 1
+        return f"mid{sent['m']}"
+
+    def restarted(*keys: bytes) -> Answered:
+        answered = Answered(clock, keys, file)
+        answered.load()
+        return answered
+
+    first = restarted(b"old")
+    assert await first.run(key, whom, send) == "mid1"
+    await first.close()
+    plain = [hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32] for parts in (key, whom)]
+    assert not any(digest in file.read_text() for digest in plain)
+
+    rotated = restarted(b"new", b"old")
+    assert await rotated.run(key, whom, send) == "mid1"
+    with pytest.raises(OtherRequest):
+        await rotated.run(key, ("messenger", "43", "1.0"), send)
+    other = restarted(b"new")
+    assert await other.run(key, whom, send) == "mid2", "without its key, it says nothing"
+    await other.close()
+
+    clock.advance(hours=26)
+    lines = file.read_bytes()
+    for answered in (rotated, restarted(b"new")):  # one that goes on running, and one that starts
+        file.write_bytes(lines)
+        forgetting = asyncio.create_task(answered.keep_forgetting())
+        await asyncio.sleep(0)
+        await answered.close()
+        forgetting.cancel()
+        assert lines and file.read_bytes() == b""
 
 
 async def test_a_disk_that_takes_nothing_keeps_nobody_from_being_answered(
