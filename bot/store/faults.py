@@ -51,6 +51,8 @@ _SETUP = frozenset({
     "42703",
     "42883",
 })  # fmt: skip
+# Numbers of rows that a crash of PostgreSQL or a failover made it hand out again: the next try takes others.
+_NUMBERED = frozenset({"conversations_pkey", "deliveries_pkey", "events_pkey", "handoffs_pkey", "outbox_pkey"})
 _TOLD = {
     Fault.AWAY: "database away",
     Fault.MET: "database busy",
@@ -79,7 +81,7 @@ def fault_of(error: BaseException) -> Fault:
     if not isinstance(error, DBAPIError | psycopg.Error):
         return Fault.DEFECT
     state = sqlstate(error)
-    if _in(_MET, state):
+    if _in(_MET, state) or given_twice(error):
         return Fault.MET
     if _in(_SETUP, state):
         return Fault.SETUP
@@ -89,6 +91,12 @@ def fault_of(error: BaseException) -> Fault:
     if not state and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):  # nobody answered
         return Fault.AWAY
     return Fault.DEFECT
+
+
+def given_twice(error: BaseException) -> bool:
+    """Whether another row has the number that a new one was to get."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, psycopg.errors.UniqueViolation) and cause.diag.constraint_name in _NUMBERED
 
 
 def passes(error: BaseException) -> bool:

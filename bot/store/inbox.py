@@ -56,7 +56,7 @@ from bot.store.batches import Batches
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, STATE
 from bot.store.db import CONSOLE, DUE, Database, notify
-from bot.store.faults import Fault, fault_of, sqlstate, told
+from bot.store.faults import Fault, fault_of, given_twice, sqlstate, told
 from bot.store.together import Sent, Together, named, rows, together
 from bot.store.withdrawal import withdraw
 
@@ -66,6 +66,7 @@ RAW = "deliveries.raw"
 JOIN_WITHIN = timedelta(minutes=3)  # a danger told in several messages is read together
 _JOIN_LAST = 4
 BATCH = 50  # webhooks a transaction, at most
+TRIES = 6  # of one transaction whose numbers others have, or that met a message that came before
 _NOTED_EVERY = timedelta(seconds=10)  # that webhooks come
 _LATE = timedelta(minutes=10)  # what was caught up with after so long comes after people who write now
 
@@ -113,12 +114,14 @@ Conversations = Mapping[intake.Where, Any]
 @dataclass(frozen=True)
 class _Locked:
     """The conversations of a batch, under lock until the transaction ends; the rows of its webhooks, if they were to be
-    written; what of it was erased on a person's request. `set_`: new conversations whose due time stands already."""
+    written; what of it was erased on a person's request. `set_`: new conversations whose due time stands already; `more`: numbers
+    for webhooks to come, ours once the transaction is committed."""
 
     conversations: Conversations
     deliveries: list[int]
     gone: set[erased.Key]
     set_: frozenset[int]
+    more: list[int]
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,11 @@ _WITHDRAWN_RAW = text("""
                     CAST(:deliveries AS bigint[])) AS i(platform, account, key, delivery)
         JOIN events e ON e.platform = i.platform AND e.account = i.account AND e.key = i.key AND e.kind <> 'unsend'
         JOIN events u ON u.conversation_id = e.conversation_id AND u.kind = 'unsend' AND u.target IN (e.mid, e.target))
+""")
+# After a failover to a server that knew less, the sequence stands before what is stored.
+_PASS = text("""
+    SELECT count(nextval('deliveries_id_seq')) FROM generate_series(1, least(100000,
+        (SELECT max(id) FROM deliveries) - coalesce(pg_sequence_last_value('deliveries_id_seq'), 0)))
 """)
 _AGAIN_COLUMNS = ("platforms", "accounts", "keys", "deliveries")
 _AGAIN = text("""
@@ -219,7 +227,13 @@ class Inbox:
         webhooks: the walk goes on.
         """
         try:
-            return await self._catch_up(raw, items, listed, now, simulate)
+            try:
+                return await self._catch_up(raw, items, listed, now, simulate)
+            except IntegrityError as error:
+                if not given_twice(error):
+                    raise
+                await self._other_numbers()
+                return await self._catch_up(raw, items, listed, now, simulate)
         except DBAPIError as error:
             if fault_of(error) is not Fault.DEFECT or simulate or not items:
                 raise
@@ -277,10 +291,26 @@ class Inbox:
             log.warning("arrival not noted: %s", type(error).__name__)
 
     async def _take(self, delivered: Sequence[_Delivered]) -> None:
-        try:
-            await self._take_in(delivered)
-        except IntegrityError:  # the short way met a message that came in another's name before, and kept nothing
-            await self._take_in(delivered, short=False)
+        short = True
+        for tried in range(1, TRIES + 1):
+            try:
+                await self._take_in(delivered, short)
+                return
+            except IntegrityError as error:
+                if tried == TRIES:
+                    raise
+                if given_twice(error):
+                    await self._other_numbers()
+                elif short:  # it met a message that came in another's name before, and kept nothing
+                    short = False
+                else:
+                    raise
+
+    async def _other_numbers(self) -> None:
+        """A crash of PostgreSQL, or a failover, may hand out again what stands in stock here."""
+        self._numbers.clear()
+        async with self._db.begin() as connection:
+            await connection.execute(_PASS)
 
     async def _take_in(self, delivered: Sequence[_Delivered], short: bool = True) -> None:
         now = max(one.received_at for one in delivered)
@@ -293,15 +323,17 @@ class Inbox:
                 stored = list(zip(locked.deliveries, delivered, strict=True))
                 if short and self._plain(delivered, locked.conversations):
                     await self._store_plain(connection, stored, locked.conversations)
-                    return
-                taken, before = await self._store(connection, stored, locked.conversations)
-                answered = frozenset(key for one in delivered for key in one.answered)
-                writing = await self._settle(connection, taken, now, before, answered)
-                for number in locked.set_:
-                    writing.speaks.pop(number, None)
-                await self._write(connection, writing, now, commit=True)
-                return
-        await self._take_in([_without(one, locked.gone) for one in delivered], short)
+                else:
+                    taken, before = await self._store(connection, stored, locked.conversations)
+                    answered = frozenset(key for one in delivered for key in one.answered)
+                    writing = await self._settle(connection, taken, now, before, answered)
+                    for number in locked.set_:
+                        writing.speaks.pop(number, None)
+                    await self._write(connection, writing, now, commit=True)
+        if locked.gone:
+            await self._take_in([_without(one, locked.gone) for one in delivered], short)
+        else:
+            self._numbers.extend(locked.more)
 
     async def _lock(
         self,
@@ -324,7 +356,7 @@ class Inbox:
         deliveries = conversations = standing = more = None
         numbers = await self._taken_numbers(connection, len(delivered))
         async with together(connection) as sending:
-            if len(self._numbers) < BATCH:
+            if delivered and len(self._numbers) < BATCH:
                 more = await sending.send(intake.NUMBERS, {"count": 2 * BATCH})
             if delivered:
                 deliveries = await self._send_deliveries(sending, delivered, numbers)
@@ -332,7 +364,6 @@ class Inbox:
                 conversations = await sending.send(intake.CONVERSATIONS, intake.conversation_values(opened))
             if question.wanted:
                 standing = await sending.send(erased.STANDING, {"prints": question.wanted, "now": now})
-        self._numbers.extend(row.id for row in await rows(more))
         found = {(row.platform, row.account, row.person): row for row in await rows(conversations)}
         strangers = {where for where, row in found.items() if row.fresh}
         return _Locked(
@@ -340,6 +371,7 @@ class Inbox:
             sorted(row.id for row in await rows(deliveries)),
             question.gone({row.print: row.at for row in await rows(standing)}, strangers),
             frozenset(found[where].id for where in strangers if opened[where].due is not None),
+            [row.id for row in await rows(more)],
         )
 
     async def _taken_numbers(self, connection: AsyncConnection, count: int) -> list[int]:

@@ -24,7 +24,7 @@ from bot.core.messages import Event
 from bot.meta.payloads import parse
 from bot.policy.emergency import Detection
 from bot.settings import Settings
-from bot.store import places
+from bot.store import faults, places
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.inbox import Inbox, InboxRules
@@ -433,3 +433,50 @@ async def test_ids_of_any_shape_are_stored_as_they_are(world: World, odd: str) -
     assert (mid, key) == (odd, odd)
     assert world.codec.open_json(body, "events.body", place)["text"] == odd.strip()
     assert world.codec.open(sealed, "deliveries.raw", number) == raw
+
+
+async def test_numbers_that_a_crash_of_the_database_hands_out_again_cost_no_words(world: World) -> None:
+    """The first gateway holds numbers that the sequence, put back, gives to the second: each meets what the other has stored."""
+    await world.say("91", "m_0", "bonjour")
+    other = replace(world, inbox=Inbox(of_part(world.database, "gateway"), world.codec, world.inbox._rules))
+    stock = sorted(world.inbox._numbers)
+    await world.rows("SELECT setval('deliveries_id_seq', :last)", last=stock[0] - 1)
+    for n in range(3):
+        await other.say("91", f"m_other{n}", "je voudrais un rendez-vous")
+    await world.say("91", "m_one", "et pour demain ?")  # of its stock: taken
+    await world.rows("SELECT setval('deliveries_id_seq', :last)", last=stock[0] - 1)
+    third = replace(world, inbox=Inbox(of_part(world.database, "gateway"), world.codec, world.inbox._rules))
+    await third.say("90", "m_two", "bonjour")  # of the sequence: taken as well
+    await world.say("89", "m_danger", DANGER)
+    mids = "'m_one', 'm_two', 'm_danger'"
+    assert await world.rows(
+        f"SELECT count(*) FROM events WHERE mid IN ({mids}) AND disposition IS DISTINCT FROM 'failed'"
+    ) == [(3,)]
+    assert await world.rows("SELECT count(*) FROM events WHERE disposition = 'failed'") == [(0,)]
+
+
+async def test_numbers_of_a_transaction_that_was_rolled_back_are_not_kept_in_stock(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.inbox._numbers.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.store.intake.EVENTS_FOUND", "SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(60)")
+        with pytest.raises(DBAPIError):
+            await world.say("88", "m_1", "bonjour")
+    assert not world.inbox._numbers
+    await world.say("88", "m_1", "bonjour")
+    assert world.inbox._numbers
+
+
+async def test_a_number_given_twice_is_tried_again_and_never_a_defect(world: World) -> None:
+    for column in ("deliveries", "events", "outbox", "handoffs", "conversations"):
+        [(name,)] = await world.rows(
+            "SELECT conname FROM pg_constraint WHERE contype = 'p' AND conrelid = CAST(:t AS regclass)", t=column
+        )
+        assert name in faults._NUMBERED
+    with pytest.raises(DBAPIError) as met:
+        await world.rows(
+            "INSERT INTO deliveries (id, received_at, raw) OVERRIDING SYSTEM VALUE"
+            " SELECT id, received_at, raw FROM deliveries LIMIT 1"
+        )
+    assert faults.fault_of(met.value) is faults.Fault.MET
