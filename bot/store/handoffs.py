@@ -127,11 +127,12 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     return int(handoff), row is None
 
 
-async def told_late(connection: AsyncConnection, handoff_id: int) -> None:
-    """What the person was to be told at once has not left: the open hand-off says so, whatever opened it."""
+async def never_told(connection: AsyncConnection, handoff_id: int, reason: str, old: bool) -> None:
+    """What the person was to be told at once has not left: the open hand-off says so, whatever opened it. `old`: over a day."""
+    also = "old = true, " if old else ""  # a sender may not read it
     await connection.execute(
-        text("UPDATE handoffs SET old = true, reason = 'emergency_old' WHERE id = :id AND closed_at IS NULL"),
-        {"id": handoff_id},
+        text(f"UPDATE handoffs SET {also}reason = :reason WHERE id = :id AND closed_at IS NULL"),  # noqa: S608
+        {"id": handoff_id, "reason": reason},
     )
 
 

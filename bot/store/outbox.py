@@ -313,8 +313,7 @@ class OutboxStore(Ceiling):
             },
         )
         if why == LATE:
-            number = await self._to_an_agent(connection, row.conversation_id, LATE, now)
-            await handoffs.told_late(connection, number)
+            await self._to_an_agent(connection, row.conversation_id, LATE, now)
         elif why == UNREADABLE:
             await self._to_an_agent(connection, row.conversation_id, UNSENT, now)
         elif why in ("window_closed", TOO_OLD) and row.author == "bot":
@@ -323,11 +322,12 @@ class OutboxStore(Ceiling):
         await notify(connection, CONSOLE, str(row.conversation_id))
         await notify(connection, EMERGENCY_CHANNEL if row.lane == EMERGENCY else OUTBOX_CHANNEL)  # the next one may go
 
-    async def _to_an_agent(self, connection: AsyncConnection, conversation_id: int, why: str, now: datetime) -> int:
-        """Whoever was in danger got no answer, and gets none from us: opened, or raised, and it rings."""
+    async def _to_an_agent(self, connection: AsyncConnection, conversation_id: int, why: str, now: datetime) -> None:
+        """Whoever was in danger got no answer, and gets none from us: opened, or raised, and it rings; it says so also where the
+        danger itself opened it."""
         danger = handoffs.NewHandoff(conversation_id, "emergency", why, old=why == LATE)
         number, _ = await handoffs.open_(connection, self._codec, danger, now)
-        return number
+        await handoffs.never_told(connection, number, why, danger.old)
 
     async def _fenced(self, row: OutboxRow, assignments: str, **values: Any) -> bool:
         async with self._db.begin() as connection:

@@ -19,7 +19,7 @@ from bot.core.outbox import AGENT, EMERGENCY, REPLY, OutboxRow
 from bot.meta.send_api import Usage
 from bot.policy.emergency import Detection
 from bot.sender.use import Use
-from bot.store import ceiling, outbox
+from bot.store import ceiling, handoffs, outbox
 from bot.store.codec import Codec
 from bot.store.db import OUTBOX, Database, Listener
 from bot.store.emergencies import EmergencyPlan, carry_out
@@ -421,13 +421,25 @@ async def _answers(database: Database, disposition: str) -> None:
         )
 
 
+_ASKED = text("SELECT n FROM unread_emergencies(now() + interval '1 second', now() + interval '1 second')")
+
+
+@pytest.mark.parametrize("opened", [True, False])
 @pytest.mark.parametrize("ends", ["age", "refusal"])
 async def test_an_emergency_that_cannot_leave_is_an_agents_at_once(
-    database: Database, codec: Codec, store: OutboxStore, ends: str
+    database: Database, codec: Codec, store: OutboxStore, ends: str, opened: bool
 ) -> None:
-    """Whatever the person has written since, and although none had been opened."""
+    """Whatever the person has written since; whether the cry itself had opened a hand-off, at which an agent looked before the
+    reply failed, or none had."""
     await fill(database, codec, "1000", people=1, lane=EMERGENCY)
     await _answers(database, "emergency")
+    if opened:
+        async with database.begin() as connection:
+            talk = await connection.scalar(text("SELECT id FROM conversations"))
+            cry = handoffs.NewHandoff(talk, "emergency", "emergency_lexicon", "danger_immediat")
+            await handoffs.open_(connection, codec, cry, SystemClock().now())
+            await connection.execute(text("UPDATE handoffs SET taken_at = clock_timestamp()"))
+            assert await connection.scalar(_ASKED) == 0
     await _aged(database, author="'emergency'", attempts="32767", created_at="now() - interval '23 hours 59 minutes'")
     (row,) = await claimed(store, lanes=(EMERGENCY,))
     if ends == "age":
@@ -437,9 +449,10 @@ async def test_an_emergency_that_cannot_leave_is_an_agents_at_once(
     else:
         assert await store.failed(row, "person_unavailable", "…")
     async with database.begin() as connection:
-        found = (await connection.execute(text("SELECT priority, category, reason FROM handoffs"))).one()
+        found = (await connection.execute(text("SELECT priority, category, reason, old FROM handoffs"))).one()
         status = await connection.scalar(text("SELECT status FROM outbox"))
-    assert tuple(found) == (0, "emergency", outbox.LATE if ends == "age" else outbox.UNSENT)
+        assert await connection.scalar(_ASKED) == 1  # the alarm rings, although the danger itself was seen
+    assert tuple(found) == (0, "emergency", outbox.LATE if ends == "age" else outbox.UNSENT, ends == "age")
     assert status == "failed"
     assert await _events(database) == ["to_agent"]
 

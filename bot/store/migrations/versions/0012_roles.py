@@ -80,8 +80,8 @@ END $$;
 
 UNREAD = f"""
 -- Open emergencies that no agent has looked at since: a count for whoever watches, who reads neither the audit nor who writes.
--- The first moment is the opening, else a danger told after the last look. A look that lies ahead of `asked` is none: a clock that
--- was wrong wrote it.
+-- The first moment is the opening; after the last look, when a danger was told, or when its reply was given up. A look that lies
+-- ahead of `asked` is none: a clock that was wrong wrote it.
 CREATE FUNCTION unread_emergencies(before timestamptz, asked timestamptz)
     RETURNS TABLE (n bigint, newest bigint, since timestamptz) LANGUAGE sql STABLE {_OWNERS} $$
     SELECT count(*), max(h.id), min(u.since)
@@ -96,8 +96,10 @@ CREATE FUNCTION unread_emergencies(before timestamptz, asked timestamptz)
         (SELECT max(o.created_at) FROM public.outbox o WHERE o.conversation_id = h.conversation_id AND o.author = 'agent'
             AND o.created_at BETWEEN h.opened_at AND latest.at)) AS at) look
     CROSS JOIN LATERAL (SELECT CASE WHEN look.at IS NULL THEN h.opened_at ELSE
-        (SELECT min(e.received_at) FROM public.events e WHERE e.conversation_id = h.conversation_id
-            AND e.disposition = 'emergency' AND e.received_at > look.at) END AS since) u
+        (SELECT min(CASE WHEN e.received_at > look.at THEN e.received_at ELSE e.settled_at END) FROM public.events e
+            LEFT JOIN public.outbox o ON o.id = e.outbox_id AND o.lane = 'emergency' AND o.status = 'failed'
+            WHERE e.conversation_id = h.conversation_id AND (e.disposition = 'emergency' AND e.received_at > look.at
+            OR o.id IS NOT NULL AND e.settled_at > look.at)) END AS since) u
     WHERE h.closed_at IS NULL AND h.priority = 0 AND u.since <= before
 $$;
 """
