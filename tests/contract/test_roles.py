@@ -243,6 +243,22 @@ def test_the_purge_lets_only_what_is_old_go(database_url: str) -> None:
         assert owner.execute("SELECT count(*) FROM audit").fetchone() == (2,)
 
 
+@pytest.mark.parametrize("before", ["infinity", "-infinity", None])
+def test_whoever_asks_takes_no_name_that_the_audit_still_needs(database_url: str, before: str | None) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        for name, closed, named in (("Claire", 30, 1), ("Nadia", 400, 80), ("Paul", 30, 30), ("Ancienne", 400, 300)):
+            owner.execute(
+                "WITH u AS (INSERT INTO users (name, role, disabled_at) VALUES (%s, 'agent', now() - %s * interval '1 day')"
+                " RETURNING id) INSERT INTO audit (at, action, user_id) SELECT now() - %s * interval '1 day', 'view', id FROM u",
+                (name, closed, named),
+            )
+        with psycopg.connect(as_part(database_url, "worker"), autocommit=True) as worker:
+            worker.execute("SELECT * FROM forget_accounts(%s, 1000)", (before,))
+        kept = {row[0] for row in owner.execute("SELECT name FROM users")}
+    assert {"Claire", "Nadia", "Paul"} <= kept
+    assert ("Ancienne" in kept) is (before == "-infinity")
+
+
 # -- how they come to be -------------------------------------------------------------------------------------------
 
 

@@ -47,11 +47,13 @@ _GOES = "\n".join(
 )
 
 ACCOUNTS = f"""
--- Accounts that were closed before that time and that the audit and no legal hold need any more.
+-- Accounts that were closed before that time and that the audit and no legal hold need any more. Whoever asks: none that was closed
+-- these last ninety days, or that the audit has named since.
 CREATE FUNCTION former_accounts(before timestamptz) RETURNS SETOF bigint LANGUAGE sql STABLE {_OWNERS} $$
     SELECT u.id FROM public.users u
-    WHERE u.disabled_at < least(before, now() - interval '10 days') AND u.name <> {_NAME}
-    AND NOT EXISTS (SELECT FROM public.audit a WHERE u.id IN (a.user_id, a.subject_id) AND a.at >= before)
+    WHERE u.disabled_at < least(before, now() - interval '90 days') AND u.name <> {_NAME}
+    AND NOT EXISTS (SELECT FROM public.audit a WHERE u.id IN (a.user_id, a.subject_id)
+        AND a.at >= least(before, now() - interval '90 days'))
     AND NOT EXISTS (SELECT FROM public.legal_holds l WHERE l.lifted_at IS NULL AND (l.placed_by = u.id
         OR EXISTS (SELECT FROM public.outbox o WHERE o.conversation_id = l.conversation_id AND o.user_id = u.id)
         OR EXISTS (SELECT FROM public.notes n WHERE n.conversation_id = l.conversation_id AND n.user_id = u.id)
