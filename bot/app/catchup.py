@@ -31,7 +31,7 @@ from bot.sender.catchup import CatchUp, CatchUpDeps, Outcome
 from bot.sender.deps import SenderAccount
 from bot.sender.pace import Pace
 from bot.settings import Account, Settings
-from bot.store import erased
+from bot.store import binding, erased
 from bot.store.catchup import Shelf
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -103,7 +103,10 @@ async def _walk(
             _check(since, now, settings)
         codec = Codec(settings.secret("DATA_KEY"))
         await check_key(database, codec, keeps=not simulate)
-        async with clients(settings, accounts) as apis:
+        async with (
+            contextlib.nullcontext() if simulate else binding.following(database, codec, settings.var_dir),
+            clients(settings, accounts) as apis,
+        ):
             walker = catch_up(settings, database, codec, database.clock)
             for account, api in apis.items():
                 outcome = await walker.walk(account, api, since, simulate)

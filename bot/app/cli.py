@@ -311,6 +311,11 @@ def parser() -> Parser:
     bind.add_argument(
         "--abandonner", action="store_true", help="même si des valeurs d’avant ne s’ouvrent avec aucune clé"
     )
+    bind.add_argument(
+        "--tardives",
+        action="store_true",
+        help="après la fin, lie aussi ce qu’un service figé ou coupé de la base a encore écrit sous l’ancienne forme",
+    )
     turns.add_parser("status", help="dit quelles clés et quels secrets servent encore")
 
     live = commands.add_parser("top", help="montre ce qui se passe, dans un terminal : file, débits, délais, plafonds")

@@ -36,7 +36,7 @@ def main(parsed: argparse.Namespace) -> int:
     codec = Codec(settings.secret("DATA_KEY"))
     with reach(settings) as url, interrupted("La commande s’est interrompue", "rien n’a été changé."):
         if parsed.action == "bind":
-            return asyncio.run(_bind(url, codec, settings.var_dir, lost=parsed.abandonner))
+            return asyncio.run(_bind(url, codec, settings.var_dir, lost=parsed.abandonner, late=parsed.tardives))
         return asyncio.run(_rotate(url, codec) if parsed.action == "rotate" else _status(settings, url, codec))
 
 
@@ -62,16 +62,20 @@ async def _rotate(url: str, codec: Codec) -> int:
     return 0
 
 
-async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SETTLE, lost: bool = False) -> int:
+async def _bind(
+    url: str, codec: Codec, folder: Path, settle: float = binding.SETTLE, lost: bool = False, late: bool = False
+) -> int:
     binding.floor(
         codec, folder
     )  # what was bound once is not bound again, whatever the database says: it may have been changed
     database = Database(url, size=3, name="planton-keys")
     try:
         with interrupted("La liaison des valeurs s’est interrompue", BOUND):
+            resealing = Resealing(database, codec)
             done, unreadable = await _once(
-                Resealing(database, codec).bind(settle, lost=lost), "liaison des valeurs à leur ligne"
+                resealing.bind(settle, lost=lost, late=late), "liaison des valeurs à leur ligne"
             )
+            refused = await resealing.refused()
         await binding.look(database, codec, folder)  # this machine will not go back, and what was refused is told
     finally:
         await database.close()
@@ -79,6 +83,15 @@ async def _bind(url: str, codec: Codec, folder: Path, settle: float = binding.SE
     if unreadable:
         print(
             typeset(f"{unreadable} valeur(s) ne s’ouvrent pas : elles restent comme elles sont. Voyez planton doctor")
+        )
+    for name, count in refused.items():
+        print(typeset(f"{name} : {count} valeur(s) écrites sous l’ancienne forme sont refusées."))
+    if refused:
+        print(
+            typeset(
+                "Si un service figé ou coupé de la base les a écrites : planton keys bind --tardives. Sinon, quelqu’un a pu les "
+                "y remettre : docs/pannes.md, « Une valeur déplacée »."
+            )
         )
     print(typeset("Terminé : chaque valeur chiffrée est liée à sa ligne, les autres sont refusées."))
     return 0

@@ -22,6 +22,7 @@ from bot.app.say import say, typeset
 from bot.core.errors import Explained, SetupError
 from bot.gateway import spool
 from bot.settings import Settings
+from bot.store import binding
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.persons import Erasure, Found, Persons
@@ -52,7 +53,8 @@ def main(parsed: argparse.Namespace) -> int:
                 if parsed.action == "export":
                     return await _export(persons, found, settings, files)
                 counting = (RollUp(database), Drift(database, settings.zone))
-                return await _erase(persons, found, settings, parsed, counting)
+                async with binding.following(database, codec, settings.var_dir):
+                    return await _erase(persons, found, settings, parsed, counting)
             finally:
                 await database.close()
 

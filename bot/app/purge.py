@@ -10,6 +10,7 @@ from bot.app.interrupted import interrupted
 from bot.app.say import typeset
 from bot.core.errors import SetupError
 from bot.settings import Settings
+from bot.store import binding
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.purge import Busy, Chain, Origin, Purge, Report, nightly_done, verify
@@ -63,7 +64,8 @@ def main(parsed: argparse.Namespace) -> int:
                     _say("Partiraient", await purge.preview(now))
                     return 0
                 with interrupted("La purge s’est interrompue", DONE):
-                    report = await purge.run(now, Origin("command"))
+                    async with binding.following(database, codec, settings.var_dir):
+                        report = await purge.run(now, Origin("command"))
                     if report.stopped is None:
                         await nightly_done(database, now.astimezone(zone).date())
                 _say("Partis", report)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sqlalchemy import text
@@ -135,6 +136,17 @@ async def look(database: Database, codec: Codec, folder: Path) -> bool:
     finally:
         floor(codec, folder)
     return True
+
+
+@contextlib.asynccontextmanager
+async def following(database: Database, codec: Codec, folder: Path) -> AsyncIterator[None]:
+    """Inside, a command that writes for a while looks as every role does: the form of before may come to its end meanwhile."""
+    task = asyncio.create_task(follow(database, codec, folder, EVERY))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def follow(database: Database, codec: Codec, folder: Path, every: float = EVERY) -> None:

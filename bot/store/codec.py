@@ -80,6 +80,10 @@ class Codec:
         """What values that are to be in the database at the end of a resealing begin with."""
         return self.marks[0] if self.binding.writes else self.marks[1]
 
+    def older(self) -> Codec:
+        """The same keys: it also opens what is bound to no row, and binds what it seals. For `planton keys bind` alone."""
+        return Codec(",".join(base64.b64encode(raw).decode() for raw in self._raws), Binding())
+
     @cached_property
     def parts(self) -> tuple[Codec, ...]:
         """A codec for each key, the current one first."""

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, text
@@ -79,36 +79,56 @@ class Resealing:
             await self._end()
 
     async def bind(
-        self, settle: float = binding.SETTLE, check: Check = facts.check_key, lost: bool = False
+        self,
+        settle: float = binding.SETTLE,
+        check: Check = facts.check_key,
+        lost: bool = False,
+        late: bool = False,
     ) -> AsyncGenerator[Step]:
         """Have every value bound to its row, then refuse the others; nothing where that is so. All processes must be of a release
         that opens bound values. `settle`: seconds until each of them knows; `check`: what is asked before; `lost`: give up
-        what no key opens. Raises Busy, SettingsError."""
+        what no key opens; `late`: where it is so, bind what is refused for its form. Raises Busy, SettingsError."""
         async with self._alone(check):
-            if self._codec.binding.only:
-                await self._state(only=True)  # somebody may have taken the fact away
-                return
-            await self._state(only=False)
-            await asyncio.sleep(settle)
-            for _ in range(PASSES):
-                closed = 0
+            first = not self._codec.binding.only
+            if first:
+                async for step in self._bind_all(settle, lost):
+                    yield step
+            await self._state(only=True)  # somebody may have taken the fact away
+            if first:  # whoever had not looked since, frozen or cut off, went on in the form of before
+                await asyncio.sleep(settle)
+            if first or late:
                 for column in COLUMNS:
-                    async for step in self._column(column):
-                        closed += step.unreadable
-                        yield step
-                if not await self.unbound():
-                    break
-            else:
-                raise SettingsError(
-                    "Un service de la version d’avant écrit encore.",
-                    "Mettez tous les services à jour, relancez-les, puis refaites : planton keys bind",
-                )
-            if closed and not lost:  # bound to no row, they would be refused even with their key
-                raise SettingsError(
-                    f"{closed} valeur(s) d’avant ne s’ouvrent avec aucune clé donnée : elles seraient perdues.",
-                    "Ajoutez leur clé dans DATA_KEY, après la vôtre, et refaites ; sinon : planton keys bind --abandonner",
-                )
-            await self._state(only=True)
+                    async for step in self._older()._column(column):
+                        yield replace(step, unreadable=0) if first else step
+
+    async def _bind_all(self, settle: float, lost: bool) -> AsyncIterator[Step]:
+        await self._state(only=False)
+        await asyncio.sleep(settle)
+        for _ in range(PASSES):
+            closed = 0
+            for column in COLUMNS:
+                async for step in self._column(column):
+                    closed += step.unreadable
+                    yield step
+            if not await self.unbound():
+                break
+        else:
+            raise SettingsError(
+                "Un service de la version d’avant écrit encore.",
+                "Mettez tous les services à jour, relancez-les, puis refaites : planton keys bind",
+            )
+        if closed and not lost:  # bound to no row, they would be refused even with their key
+            raise SettingsError(
+                f"{closed} valeur(s) d’avant ne s’ouvrent avec aucune clé donnée : elles seraient perdues.",
+                "Ajoutez leur clé dans DATA_KEY, après la vôtre, et refaites ; sinon : planton keys bind --abandonner",
+            )
+
+    def _older(self) -> Resealing:
+        return Resealing(self._db, self._codec.older(), self._batch)
+
+    async def refused(self) -> dict[str, int]:
+        """Values that would open but for their form of before, by column."""
+        return await self._older().unbound()
 
     async def _state(self, only: bool) -> None:
         async with self._db.begin() as connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
+import contextlib
 import importlib
 import logging
 from datetime import timedelta
@@ -13,13 +15,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from sqlalchemy import text
 
 from bot.app import bound
 from bot.app import keys as command
 from bot.app.doctor import _key
 from bot.core.clock import FrozenClock, SystemClock
 from bot.core.dialogue import Reply
-from bot.core.errors import SealedElsewhere, SettingsError
+from bot.core.errors import SealedElsewhere, SettingsError, SetupError
 from bot.core.messages import Event, Message, Platform
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.settings import Settings
@@ -261,6 +264,83 @@ async def test_older_values_are_bound_while_others_write_and_then_refused(
         # And whoever knows better says so, each time that he looks.
         (told,) = await console.rows("SELECT name, place FROM refused_values WHERE name = 'facts.sealing'")
         assert tuple(told) == ("facts.sealing", "sealing")
+
+
+async def test_what_is_written_in_the_older_form_after_the_end_is_bound_by_the_command_or_on_the_operators_word(
+    database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A process that was frozen, or that had no database, while the command ran."""
+    async with running_console(database, database_url, codec, frozen_clock) as console:
+        await _plant(console)
+        state = Resealing._state
+
+        async def then(self: Resealing, only: bool) -> None:
+            await state(self, only)
+            if only:
+                await console.says("late", "juste après", mid="m-late")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Resealing, "_state", then)
+            async for _ in Resealing(database, Codec(KEY)).bind(settle=0):
+                pass
+        assert await _unbound(console) == 0
+        await console.says("later", "bien plus tard", mid="m-later")
+        count = await _unbound(console)
+        assert count > 0
+        assert await asyncio.to_thread(_run, command._bind(database_url, Codec(KEY), tmp_path, settle=0)) == 0
+        assert await _unbound(console) == count and "--tardives" in capsys.readouterr().out
+        late = command._bind(database_url, Codec(KEY), tmp_path, settle=0, late=True)
+        assert await asyncio.to_thread(_run, late) == 0
+        assert await _unbound(console) == 0 and "--tardives" not in capsys.readouterr().out
+        rows = await console.rows("SELECT * FROM events ORDER BY id DESC LIMIT 2")
+        strict = Codec(KEY)
+        await binding.look(database, strict, tmp_path)
+        said = [opened_json(strict, "events.body", row)["text"] for row in rows]
+        assert strict.binding.only and said == ["bien plus tard", "juste après"]
+
+
+@pytest.mark.parametrize("name", ["catchup", "person", "purge"])
+async def test_commands_that_write_for_long_hear_of_it(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Database, name: str
+) -> None:
+    """`planton keys bind` is started while they run."""
+    async with database.begin() as connection:
+        await facts.set_canary(connection, Codec(KEY))
+        await connection.execute(
+            text("INSERT INTO conversations (platform, account, person) VALUES ('messenger', '1000', '42')")
+        )
+    monkeypatch.setattr(binding, "EVERY", 0.01)
+    for key, value in (("DATABASE_URL", database_url), ("DATA_KEY", KEY), ("VAR_DIR", str(tmp_path))):
+        monkeypatch.setenv(f"PLANTON_{key}", value)
+    codec, module = Codec(KEY), importlib.import_module(f"bot.app.{name}")
+    monkeypatch.setattr(module, "Codec", lambda keys: codec)
+    heard = []
+
+    async def works(*_: Any) -> int:
+        assert not codec.binding.writes
+        other = Database(database_url, size=1)
+        async with other.begin() as connection:
+            await binding.put(connection, Codec(KEY), only=False)
+        await other.close()
+        async with asyncio.timeout(30):
+            while not codec.binding.writes:
+                await asyncio.sleep(0.01)
+        heard.append(True)
+        raise SetupError("Assez.", "Rien.")
+
+    given = {"simuler": False, "verifier": False, "id": "42", "conversation": None, "action": "erase"}
+    parsed = argparse.Namespace(**given, plateforme=None, compte=None, depuis=None)
+    if name == "catchup":
+        walker = argparse.Namespace(walk=works)
+        monkeypatch.setattr(module, "catch_up", lambda *_: walker)
+        monkeypatch.setattr(module, "sender_accounts", lambda _: ())
+        monkeypatch.setattr(module, "clients", lambda *_: contextlib.nullcontext({"1000": None}))
+    else:
+        monkeypatch.setattr(*((module, "_erase") if name == "person" else (module.Purge, "run")), works)
+    with pytest.raises(SetupError, match="Assez"):
+        await asyncio.to_thread(module.main, parsed)
+    assert heard
 
 
 async def _unbound(console: RunningConsole) -> int:
