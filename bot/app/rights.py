@@ -56,17 +56,20 @@ def problems(connection: psycopg.Connection[Row], settings: Settings) -> Iterato
                 f"Ôtez-lui ses attributs (ALTER ROLE {row['name']} NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS), "
                 "ses appartenances et ses tables.",
             )
-    lacking, beyond = granting.differences(run_on(connection))
-    if lacking:
-        yield Problem(
-            f"Des rôles PostgreSQL n’ont pas les droits qu’il leur faut : {_some(lacking)}.",
-            "Lancez, avec l’adresse du propriétaire de la base : planton migrate",
-        )
-    if beyond:
-        yield Problem(
-            f"Des rôles PostgreSQL ont plus de droits qu’il ne leur en faut : {_some(beyond)}.",
-            "Lancez, avec l’adresse du propriétaire de la base : planton migrate",
-        )
+    run = run_on(connection)
+    lacking, beyond = granting.differences(run)
+    others = granting.of_another(run)
+    for theirs, remedy in (
+        (False, "Lancez, avec l’adresse du propriétaire de la base : planton migrate"),
+        (
+            True,
+            f"La base est à un autre compte : planton roles --sql donne ce que son administrateur exécute ({PAGE}).",
+        ),
+    ):
+        if some := {one for one in lacking if (one.kind in others) is theirs}:
+            yield Problem(f"Des rôles PostgreSQL n’ont pas les droits qu’il leur faut : {_some(some)}.", remedy)
+        if some := {one for one in beyond if (one.kind in others) is theirs}:
+            yield Problem(f"Des rôles PostgreSQL ont plus de droits qu’il ne leur en faut : {_some(some)}.", remedy)
     if not settings.embedded:
         yield from _given(connection)
 

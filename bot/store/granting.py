@@ -112,10 +112,17 @@ def differences(run: Run) -> tuple[set[Right], set[Right]]:
     sequences = {name for kind, name in there if kind == "sequence"}
     known = {str(row[0]) for row in run(_KNOWN)}
     right, has = wanted(tables, sequences, str(run(_SELF)[0][0])), held(run)
-    everybody = any((one.role, one.kind, one.verb) == (PUBLIC, "database", "CONNECT") for one in has)
-    lacking = {one for one in right - has if one.role in known and not (everybody and one.kind == "database")}
+    everybody = {(one.kind, one.verb) for one in has if one.role == PUBLIC} & _TOLERATED
+    if not of_another(run):  # given to each all the same: many an administrator takes it from PUBLIC
+        everybody.discard(("schema", "USAGE"))
+    lacking = {one for one in right - has if one.role in known and (one.kind, one.verb) not in everybody}
     beyond = {one for one in has - right if not (one.role == PUBLIC and (one.kind, one.verb) in _TOLERATED)}
     return lacking, beyond
+
+
+def of_another(run: Run) -> frozenset[str]:
+    """Kinds of objects whose rights are not for whoever asks to give: the database, and its schema, may have another owner."""
+    return frozenset() if run(_SELF)[0][3] else frozenset({"schema", "database"})
 
 
 def apply(run: Run) -> list[str]:
@@ -127,7 +134,7 @@ def apply(run: Run) -> list[str]:
     for statement in done:
         run(statement)
     lacking, beyond = differences(run)
-    owns = bool(run(_SELF)[0][3])
+    others = of_another(run)
     changed = {(one.role, one.kind, one.object) for one in lacking | beyond}
     there = [(str(kind), str(name)) for kind, name in run(_THERE)]
     all_rights = wanted(
@@ -136,7 +143,7 @@ def apply(run: Run) -> list[str]:
         str(run(_SELF)[0][0]),
     )
     for role, kind, name in sorted(changed):
-        if kind in ("schema", "database") and not owns:
+        if kind in others:
             continue  # its owner decides: `script` has the line
         gives = [one for one in all_rights if (one.role, one.kind, one.object) == (role, kind, name)]
         takes = [one for one in beyond if (one.role, one.kind, one.object) == (role, kind, name)]
@@ -197,10 +204,12 @@ def script(run: Run) -> list[str]:
         f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;" for role in ROLES
     ]
     lines += [f"GRANT {', '.join(ROLES)} TO {_quoted(str(owner))};"]
+    beyond = [one for one in differences(run)[1] if one.kind in ("schema", "database")]
     lines += [f"REVOKE TEMPORARY ON DATABASE {_quoted(str(database))} FROM PUBLIC;"]
     lines += ["REVOKE CREATE ON SCHEMA public FROM PUBLIC;"]
     for (role, kind, name), gives in itertools.groupby(sorted(rights), lambda one: (one.role, one.kind, one.object)):
-        lines += [f"{line};" for line in _statements(role, kind, name, list(gives), ())]
+        takes = [one for one in beyond if (one.role, one.kind, one.object) == (role, kind, name)]
+        lines += [f"{line};" for line in _statements(role, kind, name, list(gives), takes)]
     return lines
 
 

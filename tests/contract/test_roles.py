@@ -295,6 +295,43 @@ def test_what_differs_is_told_and_mended_and_the_administrators_script_makes_it_
         asyncio.run(migrate())
 
 
+def test_rights_that_only_the_databases_owner_gives_are_told_with_what_its_administrator_runs(
+    database_url: str,
+) -> None:
+    """Where tables are one account's, and the database another's."""
+    settings = Settings({"PLANTON_DATABASE_URL": database_url})
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+        run = rights.run_on(connection)
+
+        def wrong() -> list[tuple[str, str]]:
+            connection.execute("SET ROLE tables_owner")
+            found = [(one.what, one.remedy) for one in rights.problems(connection, settings) if not one.advice]
+            assert not [line for line in granting.apply(run) if "DATABASE" in line or "SCHEMA" in line]
+            connection.execute("RESET ROLE")
+            return found
+
+        name = connection.info.dbname
+        connection.execute("CREATE ROLE tables_owner")
+        try:
+            connection.execute("REVOKE USAGE ON SCHEMA public FROM planton_worker")
+            assert wrong() == []  # everybody has it
+            connection.execute(
+                sql.SQL("GRANT TEMPORARY ON DATABASE {} TO PUBLIC, planton_gateway").format(sql.Identifier(name))
+            )
+            connection.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+            (lacking, first), (beyond, second) = wrong()
+            assert "planton_worker : USAGE public" in lacking
+            assert f"tous : TEMPORARY {name}" in beyond and f"planton_gateway : TEMPORARY {name}" in beyond
+            for remedy in (first, second):
+                assert "planton roles --sql" in remedy and "migrate" not in remedy
+            for line in granting.script(run):
+                connection.execute(cast("LiteralString", line))
+            assert wrong() == []
+        finally:
+            connection.execute("RESET ROLE")
+            connection.execute("DROP ROLE tables_owner")
+
+
 def test_a_part_waits_for_the_owner_to_bring_the_schema_up_to_date(postgres_url: str, template_url: str) -> None:
     with fresh_database(postgres_url) as url:
         part = as_part(url, "gateway")
