@@ -15,6 +15,7 @@ from bot.trainer.checks import families
 from bot.trainer.checks.all import Progress, check_all
 from bot.trainer.checks.finding import Finding
 from bot.trainer.project import Project
+from bot.trainer.wall import AUTO
 
 SHOWN = 8  # warnings of one kind, unless everything is asked for; errors are all shown
 
@@ -23,8 +24,11 @@ def main(parsed: argparse.Namespace) -> int:
     """Print the findings: 1 when there is an error, 0 with warnings only."""
     from bot.app.places import PROJECT
 
-    today = datetime.now(UTC).astimezone(Settings().zone).date()
-    found = check_all(Project(PROJECT), today=today, with_rasa=not parsed.sans_rasa, progress=_tell(parsed.json))
+    settings = Settings()
+    today, told = datetime.now(UTC).astimezone(settings.zone).date(), _tell(parsed.json)
+    with_rasa = not parsed.sans_rasa
+    way = settings.engine_wall if with_rasa else AUTO
+    found = check_all(Project(PROJECT), today=today, with_rasa=with_rasa, progress=told, way=way)
     if parsed.json:
         print(json.dumps(as_json(found), ensure_ascii=False, indent=2))
     else:

@@ -29,6 +29,7 @@ from bot.app.places import MODELS
 from bot.app.ports import Listener, check_free, listeners, local_engines
 from bot.app.required import ROLES, faults
 from bot.app.say import complain, say
+from bot.core import program
 from bot.core.errors import Explained, SetupError
 from bot.settings import ADDRESSES, CREDENTIALS, GIVEN, PREFIX, SECRETS, Settings
 from bot.store import facts
@@ -50,24 +51,8 @@ FRENCH = {
     "postgres": "base de données",
     "migrate": "mise à jour de la base",
 }
-# All that the engine may know. A list of what it may not know would be open to the next secret.
-_ENGINE_NAMES = {
-    *(
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "XDG_CACHE_HOME",
-        "LD_LIBRARY_PATH",
-    ),
-    *(PREFIX + "TIMEZONE", PREFIX + "PDEATHSIG"),
-}
-_ENGINE_FAMILIES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "TF_", "RASA_", "PYTHON", "MPL", "SSL_CERT_", "PYENV_")
+# All that the engine may know beside `program.harmless`. A list of what it may not know would be open to the next secret.
+_ENGINE_NAMES = (PREFIX + "TIMEZONE", PREFIX + "PDEATHSIG")
 
 
 @dataclass
@@ -383,13 +368,9 @@ def check_engine() -> None:
 def engine_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for what runs inside Rasa: only what it needs, so no secret of ours or of others; nothing sent home."""
     given = os.environ if environ is None else environ
-    kept = {
-        name: value
-        for name, value in given.items()
-        if (name in _ENGINE_NAMES or name.startswith(_ENGINE_FAMILIES)) and name != "PYTHONDONTWRITEBYTECODE"
-    }
     return {
-        **kept,
+        **program.harmless(given),
+        **{name: given[name] for name in _ENGINE_NAMES if name in given},
         "RASA_TELEMETRY_ENABLED": "false",
         "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -534,6 +534,7 @@ async def console(settings: Settings, url: str) -> None:
             project=Project(PROJECT),
             var=settings.engines_dir,
             trial=trial,
+            engine_wall=settings.engine_wall,
             retention=settings.retention,
             second=settings.publication_second,
         )

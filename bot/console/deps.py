@@ -17,6 +17,7 @@ from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 from bot.trainer.project import Project
 from bot.trainer.trial import Trial
+from bot.trainer.wall import AUTO
 
 # Filled from npm at installation; the pages keep working without it, plainer and with a reload instead of live parts.
 PARIS = ZoneInfo("Europe/Paris")
@@ -38,6 +39,7 @@ class ConsoleDeps:
     `pace`: how many people a second a group's reply reaches.
     `var`: VAR_DIR, where the launcher says which engines serve.
     `project`: the folder that trainers work on; without it the workbench says that it is not here.
+    `engine_wall`: ENGINE_WALL, what Rasa's look at the trainers' files runs behind.
     `trial`: a candidate model beside the one in service; without it there is no page for that.
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
     `older_key`: the SECRET_KEY before this one, during its rotation: what was signed with it stays good.
@@ -68,6 +70,7 @@ class ConsoleDeps:
     project: Project | None = None
     var: Path | None = None
     trial: Trial | None = None
+    engine_wall: str = AUTO
     retention: Limits = DEFAULT
     engine_ready: Callable[[], Awaitable[bool]] | None = None
     engine_notice: timedelta = timedelta(seconds=60)  # a restart takes half of it, and nobody needs to hear of that

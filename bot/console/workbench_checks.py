@@ -87,7 +87,9 @@ class CheckViews:
     def __init__(self, site: Site) -> None:
         self._site = site
         project = site.deps.project
-        self._runner = None if project is None else Runner(project, site.deps.wall.now, self._tell)
+        self._runner = (
+            None if project is None else Runner(project, site.deps.wall.now, self._tell, site.deps.engine_wall)
+        )
 
     async def stop(self, *_: Any) -> None:
         """The console ends."""

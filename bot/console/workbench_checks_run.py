@@ -55,7 +55,11 @@ def stamp(project: Project) -> Stamp:
 class Runner:
     """One run at a time; its last result stays in memory. `tell` is awaited whenever there is something new to show."""
 
-    def __init__(self, project: Project, now: Callable[[], datetime], tell: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, project: Project, now: Callable[[], datetime], tell: Callable[[], Awaitable[None]], way: str
+    ) -> None:
+        """`way`: ENGINE_WALL, for what Rasa runs."""
+        self._way = way
         self._project = project
         self._now = now
         self._tell = tell
@@ -119,7 +123,7 @@ class Runner:
             "bot.trainer.checks",
             str(self._project.root.resolve()),
             self._now().date().isoformat(),
-            "--rasa",
+            *("--rasa", self._way),
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if not name.startswith("PLANTON_")},
             stdin=asyncio.subprocess.DEVNULL,

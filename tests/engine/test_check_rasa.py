@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from bot.trainer.checks import check_all, rasa
 from tests.fakes.project import copied
+
+HOSTILE = """
+import json, os, pathlib
+from rasa.shared.importers.rasa import RasaFileImporter
+
+def attempt(what):
+    try:
+        return bool(what())
+    except OSError:
+        return False
+
+reached = {
+    "parent": attempt(lambda: pathlib.Path("/proc/%d/environ").read_bytes()),
+    "outside": attempt(lambda: pathlib.Path(%r).read_text()),
+    "write": attempt(lambda: pathlib.Path("data/trace").write_text("x")),
+    "network": os.readlink("/proc/self/ns/net") == %r,
+    "password": "PGPASSWORD" in os.environ,
+}
+
+class Importer(RasaFileImporter):
+    def __init__(self, *arguments, **more):
+        raise ValueError("'" + (" ".join(name for name, there in reached.items() if there) or "rien") + "'")
+"""
 
 MORE = """
 - story: un autre chemin
@@ -47,3 +73,16 @@ def test_what_rasa_really_finds(tmp_path: Path) -> None:
     # What the other checks found with a better place is not told again.
     known = check_all(project, today=date(2026, 1, 15))
     assert [one for one in found if not any(rasa.same(one, other) for other in known)] == []
+
+
+def test_what_config_names_runs_behind_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`importers` makes Rasa import a trainer's file: it reaches nothing of ours."""
+    monkeypatch.setenv("PGPASSWORD", "caché")
+    project = copied(tmp_path / "project")
+    (tmp_path / "secret").write_text("caché")
+    ours = os.readlink("/proc/self/ns/net")
+    (project.root / "data" / "mine.py").write_text(HOSTILE % (os.getpid(), str(tmp_path / "secret"), ours))
+    project.write("config.yml", project.read("config.yml") + "\nimporters:\n- name: data.mine.Importer\n")
+    (crash,) = rasa.check(project)
+    assert crash.severity == "error"
+    assert crash.what == "Rasa ne peut pas lire les fichiers, à cause de « rien » : l’entraînement échouerait."

@@ -1,4 +1,4 @@
-"""`python -m bot.trainer.checks FOLDER DAY [--rasa]`: every check of a project, as lines of JSON. The console runs it aside.
+"""`python -m bot.trainer.checks FOLDER DAY [--rasa WALL]`: every check of a project, as lines of JSON. The console runs it aside.
 
 Lines: `{"step": "…"}` as it goes; `{"findings": […], "whole": true}` at the end, once before it without Rasa's (`whole` false).
 """
@@ -21,7 +21,7 @@ from bot.trainer.project import Project
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check the folder; the day is the second argument (2026-01-31)."""
+    """Check the folder; the day is the second argument (2026-01-31), ENGINE_WALL for Rasa the fourth."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Rasa's process ends with ours
     project, today = Project(Path(arguments[0])), date.fromisoformat(arguments[1])
     found = check_all(project, today=today, progress=_step)
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     if "--rasa" in arguments and readable:
         _found(found, whole=False)
         _step("vérification par Rasa")
-        found = ordered([*found, *rasa.check(project, found)])
+        found = ordered([*found, *rasa.check(project, found, arguments[3])])
     _found(found, whole=True)
     return 0
 

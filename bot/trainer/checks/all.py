@@ -14,6 +14,7 @@ from bot.trainer.corpus import NLU, Example, without_marks
 from bot.trainer.errors import BadFile
 from bot.trainer.neighbours import Neighbours
 from bot.trainer.project import Project
+from bot.trainer.wall import AUTO
 
 Progress = Callable[[str], None]
 
@@ -41,9 +42,15 @@ def _of_one(context: Context, example: Example, instead: Optional[Example]) -> I
 
 
 def check_all(
-    project: Project, *, today: Optional[date] = None, with_rasa: bool = False, progress: Progress = lambda step: None
+    project: Project,
+    *,
+    today: Optional[date] = None,
+    with_rasa: bool = False,
+    progress: Progress = lambda step: None,
+    way: str = AUTO,
 ) -> list[Finding]:
-    """Every finding, errors first. Some seconds, ten more `with_rasa`. Blocks; `progress` hears what is being done, in French.
+    """Every finding, errors first. Some seconds, ten more `with_rasa`, behind the wall of that `way` (ENGINE_WALL). Blocks;
+    `progress` hears what is being done, in French.
 
     A damaged file is one finding; what needs it is left out, everything else goes on.
     """
@@ -73,7 +80,7 @@ def check_all(
     found += _replies(files, today or date.today(), found)  # noqa: DTZ011
     if with_rasa and not files.found:
         progress("vérification par Rasa")
-        found += rasa.check(project, found)
+        found += rasa.check(project, found, way)
     return ordered([*files.found, *found])
 
 

@@ -1,5 +1,7 @@
 """What `rasa data validate` says, in French. It runs in the engine's environment, some ten seconds, and trains nothing.
 
+It imports whatever `config.yml` names, hence runs behind the wall (`bot.trainer.wall`).
+
 Most of what it finds the other checks have found already, with a line; it is asked because it reads the files as the training will.
 """
 
@@ -13,11 +15,13 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from bot.core import program
+from bot.core.errors import SetupError
 from bot.trainer.checks.files import CONFIG, DOMAIN, RULES, STORIES
 from bot.trainer.checks.finding import Finding, error, warning
 from bot.trainer.corpus import NLU
 from bot.trainer.errors import BadFile
 from bot.trainer.project import Project
+from bot.trainer.wall import AUTO, Given, Program, choose
 
 CODE = "rasa"
 PATIENCE = 300.0  # seconds; ten are usual, a minute when the machine is busy
@@ -126,9 +130,11 @@ _RULES = (
 )
 
 
-def check(project: Project, known: Collection[Finding] = ()) -> list[Finding]:
-    """What Rasa finds beside what is `known`. Blocks for ten seconds and more."""
-    python = program.of(project.root) / ".venv-engine" / "bin" / "python"
+def check(project: Project, known: Collection[Finding] = (), way: str = AUTO) -> list[Finding]:
+    """What Rasa finds beside what is `known`. `way`: ENGINE_WALL. Blocks for ten seconds and more."""
+    root = project.root.resolve()
+    code = program.of(root)
+    python = code / ".venv-engine" / "bin" / "python"
     if not python.exists():
         return [
             warning(
@@ -136,10 +142,17 @@ def check(project: Project, known: Collection[Finding] = ()) -> list[Finding]:
             )
         ]
     try:
+        wall = choose(way, Program(python, [code / name for name in ("bot", "actions")]))
+    except SetupError as problem:
+        return [warning(CODE, CONFIG, None, f"Rasa n’a rien vérifié : {problem.what}", problem.remedy)]
+    given = [root / name for name in (CONFIG, DOMAIN, "data") if (root / name).exists()]
+    start = wall.start([python, *QUICK], _environ(code), Given(given, cwd=root))
+    try:
         done = subprocess.run(
-            [str(python), *QUICK],
-            cwd=project.root,
-            env=_environ(program.of(project.root)),
+            start.words,
+            cwd=root,
+            env=start.environ,
+            preexec_fn=start.prepare,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -279,10 +292,8 @@ class _Places:
 
 def _environ(code: Path) -> Mapping[str, str]:
     """Without what is ours to know: settings may hold secrets."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PLANTON_")}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode Rasa starts twice as slowly
     return {
-        **kept,
+        **program.harmless(os.environ),
         "PYTHONPATH": str(code),  # config.yml names parts of it
         "RASA_TELEMETRY_ENABLED": "false",
         "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
