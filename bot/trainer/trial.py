@@ -200,16 +200,16 @@ class CandidateEngine:
 
     def _launch(self, model: Model, who: str, wall: Wall) -> None:
         self._lock = _locked(self._folder)
-        self._place = Path(tempfile.mkdtemp(prefix="planton-essai-"))  # all that it writes to, its socket among it
-        address = self._place / "moteur"
-        start = wall.start(
-            self._command(address, model.archive),
-            self._environ,
-            Given(model.parts, self._place, program.ROOT),
-            _prepared(),
-        )
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (read when it failed, closed with the process)
         try:
+            self._place = Path(tempfile.mkdtemp(prefix="planton-essai-"))  # all that it writes to, its socket among it
+            address = self._place / "moteur"
+            start = wall.start(
+                self._command(address, model.archive),
+                self._environ,
+                Given(model.parts, self._place, program.ROOT),
+                _prepared(),
+            )
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115 (read when it failed, closed with the process)
             self._process = subprocess.Popen(
                 start.words,
                 env=start.environ,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import html
 import os
@@ -12,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -457,3 +459,13 @@ async def test_memory_is_counted_while_a_training_runs(monkeypatch: pytest.Monke
     assert await wired.room(_Runs(learning, done), False) is None  # type: ignore[arg-type]
     monkeypatch.setattr(wired, "_held", lambda: (4_500_000_000, 500_000_000))  # the candidate runs already
     assert await wired.room(_Runs(learning, done), False) is not None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("call", ["mkdtemp", "TemporaryFile"])
+async def test_a_full_disk_leaves_the_place_free(machine: Machine, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(f"bot.trainer.trial.tempfile.{call}", mock.Mock(side_effect=OSError(errno.ENOSPC, "full")))
+        with pytest.raises(TrialError, match="ne démarre pas"):
+            await machine.engine.start(machine.model, "Inès")
+    await machine.engine.start(machine.model, "Inès")
+    assert machine.engine.state.phase == STARTING
