@@ -1,8 +1,9 @@
-"""Which wall the workbench's engines get on this machine: tried once a process, told by `planton doctor` and the pages."""
+"""Which wall the workbench's engines get on this machine: told by `planton doctor` and the pages.
+
+One that isolates is tried once a process. Anything less is tried again for the next engine: the moment may have been a bad one.
+"""
 
 from __future__ import annotations
-
-import functools
 
 from bot.app.launcher import engine_python
 from bot.core import program
@@ -17,9 +18,11 @@ def engine_program() -> Program:
 
 def wall(settings: Settings | None = None) -> Wall:
     """Raises SettingsError, and SetupError where ENGINE_WALL demands one that does not hold here. Blocks at the first call."""
-    return _chosen((settings or Settings()).engine_wall)
+    way = (settings or Settings()).engine_wall
+    found = _whole.get(way) or choose(way, engine_program())
+    if found.whole:
+        _whole[way] = found
+    return found
 
 
-@functools.cache
-def _chosen(way: str) -> Wall:
-    return choose(way, engine_program())
+_whole: dict[str, Wall] = {}

@@ -9,6 +9,7 @@ root; none, which is said wherever it matters. Nothing is believed without a try
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 import pwd
@@ -32,6 +33,7 @@ PATIENCE = 20  # seconds for the try
 _MACHINE = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
 _PROCESSOR = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat")  # without which ONNX does not start
 _NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
+_SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # of something that comes back
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -138,7 +140,7 @@ OPEN = Wall()
 
 
 def choose(way: str, program: Program) -> Wall:
-    """The wall that holds here. Raises SetupError where `way` demands one that does not."""
+    """The wall that holds here. Raises SetupError where `way` demands one that does not, or the machine is too busy to tell."""
     why: list[str] = []
     if way in (AUTO, BWRAP):
         wall, no = _try_bwrap(program)
@@ -199,12 +201,15 @@ def _account() -> pwd.struct_passwd | None:
             if with_tool is None:
                 return None
         options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-        subprocess.run(
-            [with_tool, *options, "--shell", "/usr/sbin/nologin", NAME],
-            check=False,
-            capture_output=True,
-            timeout=PATIENCE,
-        )
+        try:
+            subprocess.run(
+                [with_tool, *options, "--shell", "/usr/sbin/nologin", NAME],
+                check=False,
+                capture_output=True,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            raise _later() from None
     return None
 
 
@@ -227,11 +232,23 @@ def _tried(wall: Wall, program: Program) -> str | None:
             check=False,
             preexec_fn=start.prepare,
         )
+    except subprocess.TimeoutExpired:
+        raise _later() from None
     except (OSError, subprocess.SubprocessError) as error:
+        if isinstance(error, OSError) and error.errno in _SHORT:
+            raise _later() from None
         return type(error).__name__
     if done.returncode == 0:
         return None
     return (done.stderr.strip().splitlines() or ["le programme n’y est pas lisible"])[-1][:200]
+
+
+def _later() -> SetupError:
+    """Nothing is known of a wall that could not be tried: no engine runs without for that."""
+    return SetupError(
+        "L’isolement des moteurs de l’atelier n’a pas pu être essayé : la machine est trop occupée.",
+        "Réessayez plus tard ; si cela dure, voyez docs/exploitation.md, « Les moteurs de l’atelier ».",
+    )
 
 
 # -- in the child ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -12,10 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from bot.app import trial as wired
+from bot.app import wall as settled
 from bot.app.launcher import engine_environ
 from bot.app.wall import engine_program, wall
 from bot.core.clock import SystemClock
@@ -181,6 +184,23 @@ def test_nothing_is_believed_without_a_try(machine: Surroundings, monkeypatch: p
     assert "No permissions" in found.missing
     assert found.told.startswith("Attention : ce moteur n’est pas isolé")
     assert choose(NONE, program).kind == NONE
+
+
+def test_a_bad_moment_is_not_taken_for_a_missing_wall(machine: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program(PYTHON, [machine.folder / "programme"])
+    monkeypatch.setattr(settled, "engine_program", lambda: program)
+    monkeypatch.setattr(settled, "_whole", {})
+    for error in (subprocess.TimeoutExpired("bwrap", 20), OSError(errno.EAGAIN, "fork")):
+        with monkeypatch.context() as busy:
+            busy.setattr(subprocess, "run", mock.Mock(side_effect=error))
+            with pytest.raises(SetupError, match="trop occupée"):
+                wall(Settings({"PLANTON_ENGINE_WALL": "auto"}))
+    with monkeypatch.context() as without:
+        without.setattr(walls, "_tried", lambda wall, program: "no")
+        assert wall(Settings({"PLANTON_ENGINE_WALL": "auto"})).kind == NONE
+    assert wall(Settings({"PLANTON_ENGINE_WALL": "auto"})).whole  # the next engine has it
+    monkeypatch.setattr(settled, "choose", mock.Mock(side_effect=AssertionError))
+    assert wall(Settings({"PLANTON_ENGINE_WALL": "auto"})).whole  # and it is tried once
 
 
 async def test_a_real_candidate_answers_from_behind_the_wall(trained: Trained, tmp_path: Path) -> None:
