@@ -54,7 +54,8 @@ KINDS = {
     "reply": "Réponse",
     "lexicon": "Lexique des urgences",
     "precision": "Réponse plus précise",
-    "rule": "Réponse à l’intention",
+    "rule": "Règle de l’intention",
+    "settings": "Réglages du moteur",
     "unreadable": "Fichier qui ne se lit pas",
 }
 

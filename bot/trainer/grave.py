@@ -1,7 +1,7 @@
 """What of a candidate changes what victims and people in danger are told, or whether a danger is noticed: a second person reads it.
 
-Compared are the files that go with the two models (`bot/core/served.py`), and which reply an intent's rule leads to. What the
-figures measure (examples, the learnt score) is the gate's.
+Compared are the files that go with the two models (`bot/core/served.py`), the rules of grave intents, and how sure the engine has
+to be. What the figures measure (examples, the learnt score, the classifier's settings) is the gate's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from bot.trainer import conduct
 from bot.trainer.errors import BadFile, NoGit
 from bot.trainer.project import Project
 from bot.trainer.replies import Replies, Response
-from bot.trainer.reply_uses import PRECISIONS, RULES, _loaded, rules_of
+from bot.trainer.reply_uses import PRECISIONS, RULES, _loaded
 
-LEXICON, DOMAIN = "data/danger.yml", "domain.yml"
+LEXICON, DOMAIN, CONFIG = "data/danger.yml", "domain.yml", "config.yml"
+CLASSIFIER = "bot.engine.classifier."  # what is set there, the gate measures
 GRAVE = frozenset({"emergency", "urgent", "sensitive"})
-LINES = 400  # of a file's difference that are shown
 # Replies beside those of grave intents: the gateway's own, those of the night, and ways that lead to either.
 _FAMILIES = ("urgence", "detresse", "nuit", "filet", "theme_violences", "reclamation_delai_disparition")
 # Numbers that somebody in danger calls; « 17 ans », « 17 à 45 ans » and « 17cyber » are none.
@@ -39,8 +39,8 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Touch:
-    """Something grave that is not as it was. `kind`: reply, lexicon, precision, rule, unreadable; `before`, `after`: its words,
-    empty where there is none (of the lexicon, `after` holds the lines that changed)."""
+    """Something grave that is not as it was. `kind`: reply, lexicon, precision, rule, settings, unreadable; `before`, `after`: its
+    words, empty where there is none (of the lexicon, `after` holds the lines that changed)."""
 
     kind: str
     name: str
@@ -54,20 +54,23 @@ def touches(project: Project, models: Path, serving: str, candidate: Path) -> tu
     has_own = bool(serving) and served.folder(archive).is_dir()
     before = served.read(served.folder(archive)) if has_own else conduct.recorded(project)
     after = served.read(served.beside(candidate, project.root))
-    return found(before, after, _rules_recorded(project), project.read(RULES))
+    beside = (RULES, CONFIG)  # no model has copies of them: it was made from what git recorded, or will be
+    return found(
+        {**before, **{name: _recorded(project, name).encode() for name in beside}},
+        {**after, **{name: project.read(name).encode() for name in beside}},
+    )
 
 
-def found(
-    before: Mapping[str, bytes], after: Mapping[str, bytes], rules_before: str, rules_after: str
-) -> tuple[Touch, ...]:
-    """The same, of files by name and the text of both rules."""
+def found(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[Touch, ...]:
+    """The same, of files by name."""
     every: list[Touch] = []
-    for name, look in ((DOMAIN, _replies), (LEXICON, _lexicon), (PRECISIONS, _precisions)):
+    looks = (
+        (DOMAIN, _replies), (LEXICON, _lexicon), (PRECISIONS, _precisions), (RULES, _rules), (CONFIG, _settings)
+    )  # fmt: skip
+    for name, look in looks:
         was, now = before.get(name, b""), after.get(name, b"")
         if was != now:
             every += _guarded(name, look, was.decode("utf-8", "replace"), now.decode("utf-8", "replace"))
-    if rules_before != rules_after:
-        every += _guarded(RULES, _rules, rules_before, rules_after)
     return tuple(every)
 
 
@@ -127,52 +130,111 @@ def _lexicon(was: str, now: str) -> Iterator[Touch]:
     lines = [
         line for line in difflib.unified_diff(old, new, lineterm="", n=1) if not line.startswith(("---", "+++", "@@"))
     ]
-    yield Touch("lexicon", LEXICON, "", "\n".join(lines[:LINES]))
+    yield Touch("lexicon", LEXICON, "", "\n".join(lines))
 
 
 def _precisions(was: str, now: str) -> Iterator[Touch]:
-    """Rows by the reply that they lead to, where it or one that it takes the place of is grave."""
-    old, new = _rows(PRECISIONS, was, "precisions"), _rows(PRECISIONS, now, "precisions")
-    for name in dict.fromkeys((*old, *new)):
-        before, after = old.get(name, []), new.get(name, [])
-        if before == after:
-            continue
-        replaced = {str(general) for row in (*before, *after) for general in row.get("au_lieu_de") or []}
-        if any(map(is_grave, {name, *replaced})):
-            yield Touch("precision", name, _told(before), _told(after))
+    """The rows of each reply that they take the place of, in their order, since the first that fits is sent: where it is grave,
+    or one of them."""
+    old, new = _rows(was), _rows(now)
+    for general in dict.fromkeys((*old, *new)):
+        before, after = old.get(general, []), new.get(general, [])
+        if before != after and any(map(is_grave, (general, *(str(row.get("reponse")) for row in (*before, *after))))):
+            yield Touch("precision", general, _told(before), _told(after))
 
 
-def _rows(file: str, text: str, key: str) -> dict[str, list[dict[str, Any]]]:
-    loaded = _loaded(file, text) if text else {}
-    rows = loaded.get(key) if isinstance(loaded, dict) else None
-    by_name: dict[str, list[dict[str, Any]]] = {}
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict):
-            by_name.setdefault(str(row.get("reponse")), []).append(row)
-    return by_name
-
-
-def _told(rows: list[dict[str, Any]]) -> str:
-    return "\n".join(f"{name} : {value}" for row in rows for name, value in row.items())
+def _rows(text: str) -> dict[str, list[dict[str, Any]]]:
+    """Of each general reply, without what else they take the place of."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in _listed(PRECISIONS, text, "precisions"):
+        generals = row.get("au_lieu_de")
+        for general in generals if isinstance(generals, list) else []:
+            found.setdefault(str(general), []).append(_without(row, "au_lieu_de"))
+    return found
 
 
 def _rules(was: str, now: str) -> Iterator[Touch]:
-    """Where a grave intent leads."""
-    old, new = _actions(was), _actions(now)
-    for intent in dict.fromkeys((*old, *new)):
-        before, after = old.get(intent, ""), new.get(intent, "")
-        if before != after and (policy_of(intent).category in GRAVE or is_grave(before) or is_grave(after)):
-            yield Touch("rule", intent, before, after)
+    """The whole rules that name a grave intent, or lead to a grave reply: conditions and every step."""
+    old, new = _by_intents(was), _by_intents(now)
+    for intents in dict.fromkeys((*old, *new)):
+        before, after = old.get(intents, []), new.get(intents, [])
+        if before == after:
+            continue
+        named = {name for rule in (*before, *after) for name in _named(rule, "action")}
+        if any(policy_of(intent).category in GRAVE for intent in intents) or any(map(is_grave, named)):
+            yield Touch("rule", ", ".join(intents), _told(before), _told(after))
 
 
-def _actions(text: str) -> dict[str, str]:
-    loaded = _loaded(RULES, text) if text else {}
-    rules = loaded.get("rules") if isinstance(loaded, dict) else None
-    return rules_of(rules if isinstance(rules, list) else [])
+def _by_intents(text: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for rule in _listed(RULES, text, "rules"):
+        found.setdefault(tuple(_named(rule, "intent")), []).append(_without(rule, "rule"))
+    return found
 
 
-def _rules_recorded(project: Project) -> str:
+def _named(what: Any, key: str) -> Iterator[str]:
+    """What stands under that key, at any depth (steps, « or », conditions)."""
+    if isinstance(what, dict):
+        for name, value in what.items():
+            if name == key:
+                yield str(value)
+            else:
+                yield from _named(value, key)
+    elif isinstance(what, list):
+        for one in what:
+            yield from _named(one, key)
+
+
+def _settings(was: str, now: str) -> Iterator[Touch]:
+    """How sure the engine has to be, and what else decides there; the classifier's settings aside."""
+    before, after = _decisive(was), _decisive(now)
+    if before != after:
+        yield Touch("settings", CONFIG, _told([before]), _told([after]))
+
+
+def _decisive(text: str) -> dict[str, Any]:
+    loaded = _loaded(CONFIG, text) if text else {}
+    settings = dict(loaded) if isinstance(loaded, dict) else {}
+    if isinstance(pipeline := settings.get("pipeline"), list):
+        settings["pipeline"] = [
+            {"name": part["name"]} if isinstance(part, dict) and str(part.get("name")).startswith(CLASSIFIER) else part
+            for part in pipeline
+        ]
+    return settings
+
+
+def _listed(file: str, text: str, key: str) -> list[dict[str, Any]]:
+    loaded = _loaded(file, text) if text else {}
+    rows = loaded.get(key) if isinstance(loaded, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _without(row: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != key}
+
+
+def _told(rows: Sequence[dict[str, Any]]) -> str:
+    """One line for each value, so that a difference shows what it is; rows apart."""
+    return "\n\n".join("\n".join(_lines(row)) for row in rows)
+
+
+def _lines(what: Any, under: str = "") -> Iterator[str]:
+    if isinstance(what, dict):
+        for name, value in what.items():
+            if isinstance(value, dict | list):
+                yield f"{under}{name} :"
+                yield from _lines(value, under + "  ")
+            else:
+                yield f"{under}{name} : {value}"
+    elif isinstance(what, list):
+        for one in what:
+            yield from _lines(one, under)
+    else:
+        yield f"{under}- {what}"
+
+
+def _recorded(project: Project, name: str) -> str:
     try:
-        return project.git("show", f"HEAD:{RULES}")
+        return project.git("show", f"HEAD:{name}")
     except NoGit:
-        return project.read(RULES)
+        return project.read(name)

@@ -94,8 +94,10 @@ DOMAIN = """responses:
   - text: Un agent vous lira.
 """
 LEXICON = "# remarque\ndangers:\n- nom: couteau\n"
-PRECISIONS = "precisions:\n- reponse: utter_nuit_grave\n  au_lieu_de: [utter_plainte_comment]\n  mots: [a]\n"
+PRECISIONS = "precisions:\n- reponse: utter_animaux\n  au_lieu_de: [utter_hors_perimetre]\n  mots: [z]\n"
+PRECISIONS += "- reponse: utter_nuit_grave\n  au_lieu_de: [utter_plainte_comment]\n  mots: [a]\n"
 RULES = "rules:\n- rule: r\n  steps:\n  - intent: violences_conjugales\n  - action: utter_violences_conjugales\n"
+CONFIG = "pipeline:\n- name: bot.engine.classifier.X\n  strength: 1\n- name: f\n  grave_threshold: 0.2\n  doubt: 0.2\n"
 
 
 @pytest.mark.parametrize(
@@ -110,9 +112,16 @@ RULES = "rules:\n- rule: r\n  steps:\n  - intent: violences_conjugales\n  - acti
         ("domain.yml", "utter_nuit_grave", "utter_autre", ["utter_nuit_grave"]),
         ("domain.yml", "responses:", "responses: [", ["domain.yml"]),
         ("data/danger.yml", "remarque", "autre remarque", []), ("data/danger.yml", "couteau", "lame", ["data/danger.yml"]),
-        ("data/precisions.yml", "[a]", "[b]", ["utter_nuit_grave"]), ("data/precisions.yml", "mots", "# une ligne\n  mots", []),
+        ("data/precisions.yml", "[a]", "[b]", ["utter_plainte_comment"]),
+        ("data/precisions.yml", "utter_hors_perimetre", "utter_plainte_comment", ["utter_plainte_comment"]),
+        ("data/precisions.yml", "[z]", "[y]", []), ("data/precisions.yml", "mots", "# une ligne\n  mots", []),
         ("data/rules.yml", "action: utter_violences_conjugales", "action: utter_plainte_comment", ["violences_conjugales"]),
         ("data/rules.yml", "rule: r", "rule: s", []),
+        ("data/rules.yml", "  - action: u", "  - action: action_salutation\n  - action: u", ["violences_conjugales"]),
+        ("data/rules.yml", "  steps", "  condition:\n  - slot_was_set: [a]\n  steps", ["violences_conjugales"]),
+        ("config.yml", "grave_threshold: 0.2", "grave_threshold: 0.9", ["config.yml"]),
+        ("config.yml", "doubt: 0.2", "doubt: 1", ["config.yml"]),
+        ("config.yml", "strength: 1", "strength: 2", []), ("config.yml", "pipeline", "# remarque\npipeline", []),
     ],
 )  # fmt: skip
 def test_what_victims_and_people_in_danger_are_told_is_noticed(
@@ -123,13 +132,24 @@ def test_what_victims_and_people_in_danger_are_told_is_noticed(
         "data/danger.yml": LEXICON,
         "data/precisions.yml": PRECISIONS,
         "data/rules.yml": RULES,
+        "config.yml": CONFIG,
     }
     assert old in before[file]
     after = {**before, file: before[file].replace(old, new, 1)}
     raw = [{name: text.encode() for name, text in files.items()} for files in (before, after)]
-    found = grave.found(raw[0], raw[1], before["data/rules.yml"], after["data/rules.yml"])
+    found = grave.found(raw[0], raw[1])
     assert [one.name for one in found] == touched
     assert (grave.digest(found) == grave.digest(())) is not touched
+
+
+def test_a_lexicon_that_changed_much_is_shown_and_signed_whole() -> None:
+    lexicons = [LEXICON + "".join(f"- nom: {word}{n}\n" for n in range(900)) for word in ("a", "b")]
+    lexicons.append(lexicons[1] + "- nom: dernier\n")
+    first, second, third = ({"data/danger.yml": text.encode()} for text in lexicons)
+    (less,), (more,) = grave.found(first, second), grave.found(first, third)
+    assert more.after.endswith("\n+- nom: dernier")
+    assert len(less.after.split("\n")) >= 1800
+    assert grave.digest((less,)) != grave.digest((more,))
 
 
 async def test_whatever_asks_for_it_nothing_grave_serves_that_one_person_alone_has_read(
