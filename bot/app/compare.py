@@ -28,6 +28,7 @@ from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.workbench import readings
+from bot.store.workbench.publications import Publications
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SETS, Comparison, Judgement, SetComparison
 from bot.trainer.conduct import Conductor, Order, Outcome
 from bot.trainer.gold import Case
@@ -67,6 +68,7 @@ def main(parsed: argparse.Namespace) -> int:
         [Case(one.words, one.intent, one.second or "", policy_of(one.intent).route) for one in confirmed],
         [one.event for one in confirmed],
         no_confirmed=why,
+        waiting=functools.partial(_waiting, settings),
     )
     conductor = Conductor(
         engine_python(),
@@ -106,6 +108,23 @@ def _confirmed(settings: Settings) -> tuple[Sequence[readings.Confirmed], str]:
     except (Explained, psycopg.Error, SQLAlchemyError, OSError) as error:
         return [], error.what.rstrip(".") if isinstance(error, Explained) else "la base de données ne répond pas"
     return [one for one in found if one.words.strip()], "aucun message confirmé ce dernier mois"
+
+
+def _waiting(settings: Settings) -> frozenset[str]:
+    """The candidates that somebody waits for; without a database, nobody does."""
+    try:
+        with reach(settings, create=False) as url:
+            return asyncio.run(_awaited(url))
+    except (Explained, psycopg.Error, SQLAlchemyError, OSError):
+        return frozenset()
+
+
+async def _awaited(url: str) -> frozenset[str]:
+    database = Database(url, size=1, name="planton-compare")
+    try:
+        return await Publications(database).awaited()
+    finally:
+        await database.close()
 
 
 async def _read(url: str, codec: Codec) -> Sequence[readings.Confirmed]:

@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,8 @@ Measure = Callable[
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. `confirmed`: cases from citizens, in memory only, with the numbers of their events."""
+    """What is asked for. `confirmed`: cases from citizens, in memory only, with the numbers of their events. `waiting`: asked just
+    before old candidates are forgotten, the hashes of those that somebody waits for; None: nobody knows. Blocks."""
 
     project: Project
     author: str
@@ -110,6 +111,7 @@ class Order:
     events: Sequence[int] = ()
     training: int = 0
     no_confirmed: str = "aucun message confirmé ce dernier mois"
+    waiting: Callable[[], Collection[str] | None] = lambda: ()
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ class Conductor:
             if serving is not None and serving.hash == name:
                 self._stage("")
                 return Outcome(name, name, None, self._seconds)
-            archive = self._train(snapshot, folder / "made", name)
+            archive = self._train(snapshot, folder / "made", name, order.waiting)
             candidate = Model(archive, snapshot)
             before = (
                 Model(serving.archive, self._served(order.project, serving, folder / "current")) if serving else None
@@ -264,7 +266,7 @@ class Conductor:
 
     # -- training --------------------------------------------------------------------------------------------------
 
-    def _train(self, snapshot: Path, made: Path, name: str) -> Path:
+    def _train(self, snapshot: Path, made: Path, name: str, waiting: Callable[[], Collection[str] | None]) -> Path:
         """Into `made`, the one folder that the engine may write to; what it left there is looked at, and taken in by us."""
         candidates = made.parents[1]
         there = candidates / f"{name}.tar.gz"
@@ -285,7 +287,7 @@ class Conductor:
             elif stage in STAGES:
                 self._examples = sign.get("examples", self._examples)
                 self._stage(stage, **sign)
-        return take_in(made, there, served.read(snapshot))
+        return take_in(made, there, served.read(snapshot), waiting)
 
     def _engine(
         self, root: Path, *arguments: str, wrong: Mapping[str, Any] | None = None, write: Path | None = None
@@ -432,9 +434,14 @@ class Conductor:
             self._tell(stage, 0.0, more)
 
 
-def take_in(made: Path, there: Path, files: Mapping[str, bytes]) -> Path:
-    """Move a model from the folder of who trained it to the candidates, the archive last; the oldest are forgotten. `files`: what
-    it was made from, of our own copy. Raises TrainerError where something else lies there than two plain files."""
+def take_in(
+    made: Path, there: Path, files: Mapping[str, bytes], waiting: Callable[[], Collection[str] | None] = lambda: ()
+) -> Path:
+    """Move a model from the folder of who trained it to the candidates, the archive last; the oldest are forgotten, but for those
+    that somebody waits for (`Order.waiting`). `files`: what it was made from, of our own copy.
+
+    Raises TrainerError where something else lies there than two plain files.
+    """
     score = Model(there, made).score
     drafts = {target: there.with_name(f".{target.name}.part") for target in (score, there)}
     try:
@@ -447,8 +454,11 @@ def take_in(made: Path, there: Path, files: Mapping[str, bytes]) -> Path:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
     found = sorted(there.parent.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    spared = waiting() if found[KEPT:] else ()
     for old in found[KEPT:]:
         model = Model(old, made)
+        if spared is None or model.hash in spared:
+            continue
         for path in (old, model.score, model.card):
             path.unlink(missing_ok=True)
         served.forget(old)

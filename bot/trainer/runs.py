@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import ctypes
 import ctypes.util
+import functools
 import logging
 import os
 import platform
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from bot.store import faults
 from bot.store.codec import Codec
 from bot.store.db import TRAINER, Database, Listener
 from bot.store.workbench import readings
+from bot.store.workbench.publications import Publications
 from bot.store.workbench.runs import MEASURING, TRAINING, Run, Runs, Step
 from bot.trainer.comparison import Comparison
 from bot.trainer.conduct import Conductor, Halt, Measure, Order, Outcome, Stopped, inputs
@@ -178,10 +180,19 @@ class Trainings:
             ],
             [one.event for one in confirmed if one.words.strip()],
             run.id,
+            waiting=functools.partial(self._waiting, asyncio.get_running_loop()),
         )
         conductor = self._make(state.report, halt)
         # A thread of its own: the kernel ends its processes with it, and it is waited for.
         return await _in_thread(lambda: conductor.run(order), halt)
+
+    def _waiting(self, loop: asyncio.AbstractEventLoop) -> Collection[str] | None:
+        """The candidates of open proposals and publications, for the training's thread; None while the database is away."""
+        try:
+            return asyncio.run_coroutine_threadsafe(Publications(self._db).awaited(), loop).result()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.log(faults.level(error), "candidates that are waited for: %s", faults.told(error))
+            return None
 
     async def _confirmed(self) -> Sequence[readings.Confirmed]:
         async with self._db.begin() as connection:

@@ -68,6 +68,27 @@ def text(answer: Answer) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.page)).replace("\u202f", " ")
 
 
+async def test_what_is_waited_for_is_known_when_old_candidates_are_forgotten(
+    trainer: Browser, console: RunningConsole, role: Role
+) -> None:
+    await ask(trainer)
+    scripted = Scripted()
+    assert await role.take(scripted)
+    (order,) = scripted.orders
+    assert await asyncio.to_thread(order.waiting) == frozenset()
+    for state, model in (("open", "a"), ("withdrawn", "b")):
+        await console.execute(
+            "INSERT INTO proposals (model, previous, user_id, message, touches, asked_at, state, decided_by) "
+            f"SELECT '{model}', 'z', max(id), '', '{{}}', now(), '{state}', "
+            f"CASE '{state}' WHEN 'open' THEN NULL ELSE max(id) END FROM users"
+        )
+    await console.execute(
+        "INSERT INTO publications (kind, model, previous, user_id, author, message, asked_at) "
+        "SELECT 'publish', 'c', 'z', max(id), '', '', now() FROM users"
+    )
+    assert await asyncio.to_thread(order.waiting) == {"a", "c"}
+
+
 async def test_one_that_waits_stands_for_all(trainer: Browser, console: RunningConsole, role: Role) -> None:
     assert "Aucun essai" in text(await trainer.get(PATH))
     number = await ask(trainer)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from bot.app.launcher import engine_python
 from bot.core import served
 from bot.trainer.candidates import Card, Model, candidates, current
 from bot.trainer.comparison import Comparison
-from bot.trainer.conduct import Halt, Order, Stopped, inputs
+from bot.trainer.conduct import KEPT, Halt, Order, Stopped, inputs, take_in
 from bot.trainer.errors import TrainerError
 from bot.trainer.project import Project
 from bot.trainer.yardstick import digest
@@ -50,6 +50,24 @@ def test_a_worse_candidate_is_told_as_worse(trained: Trained) -> None:
     assert folds.same_right + folds.same_wrong + len(folds.judgements) < folds.current.n
     assert comparison.set("confirmed").missing == "aucun message confirmé ce dernier mois"
     assert Comparison.from_json(json.loads(json.dumps(comparison.to_json()))) == comparison
+
+
+def test_a_candidate_that_is_waited_for_is_not_forgotten(tmp_path: Path) -> None:
+    def train(number: int, waiting: Callable[[], Collection[str] | None]) -> set[str]:
+        made = tmp_path / f"made-{number}"
+        made.mkdir()
+        for suffix in (".tar.gz", ".danger.json"):
+            (made / f"{number:016}{suffix}").write_bytes(b"x")
+        there = take_in(made, tmp_path / f"{number:016}.tar.gz", {}, waiting)
+        os.utime(there, (number, number))
+        return {path.name for path in tmp_path.glob("*.tar.gz")}
+
+    for number in range(1, KEPT + 2):
+        left = train(number, lambda: {f"{1:016}"})
+    assert f"{1:016}.tar.gz" in left
+    assert len(left) == KEPT + 1
+    assert len(train(KEPT + 2, lambda: None)) == KEPT + 2  # nobody knows: nothing is lost
+    assert len(train(KEPT + 3, lambda: ())) == KEPT
 
 
 def test_it_tells_how_far_it_is_and_leaves_a_card(trained: Trained) -> None:

@@ -140,6 +140,17 @@ class Publications:
                 )
             )
 
+    async def awaited(self) -> frozenset[str]:
+        """The models that wait for a second person or to be published, by their hashes."""
+        async with self._db.begin() as connection:
+            rows = await connection.execute(
+                text("""
+                    SELECT model FROM proposals WHERE state = 'open'
+                    UNION SELECT model FROM publications WHERE state IN ('waiting', 'running')
+                """)
+            )
+            return frozenset(row.model for row in rows)
+
     async def running(self) -> Publication | None:
         """The one that is being done, or that whoever did it left half-done."""
         return await self._one("state = 'running'")
