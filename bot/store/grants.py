@@ -214,8 +214,10 @@ CONSOLE: Mapping[str, str] = {
 TRAINER: Mapping[str, str] = {
     **_KEYED,
     "audit": "INSERT",
-    "proposals": "SELECT, INSERT, UPDATE",
-    "publications": "SELECT, INSERT, UPDATE",
+    "proposals": "SELECT (id, user_id, decided_by, model, previous, state)",  # whoever publishes decides on none
+    "publications": (
+        "SELECT, UPDATE (commit_id, failure, finished_at, previous, remedy, started_at, state, step, undone_by, warning)"
+    ),
     "reading_decisions": "SELECT (id, at, kind, intent, undone_at)",  # confirmed messages, against which a candidate is measured
     "readings": "SELECT (event_id, words, decision_id, read_at, at)",
     "reloads": "SELECT",

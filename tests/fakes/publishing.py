@@ -105,6 +105,7 @@ class World:
         self.project, self.var, self.database, self.clock = project, var, database, clock
         self.models = project.root / "models"
         self.publications = Publications(of_part(database, "trainer"))
+        self.wishes = Publications(of_part(database, "console"))
         self.user: User | None = None
         self.alone = False  # the site does without a second person
         self._minutes = 0
@@ -180,7 +181,7 @@ class World:
         """Somebody presses the button."""
         assert self.user is not None
         asked = Asked(kind, model, self.serving, message, reason, [{"intent": "plainte_comment"}] if reason else [])
-        return await self.publications.ask(self.clock.now(), self.user, asked)
+        return await self.wishes.ask(self.clock.now(), self.user, asked)
 
     async def publish(self, model: str, message: str = "Vélos volés", reason: str = "") -> Publication:
         """Ask, and have it done."""

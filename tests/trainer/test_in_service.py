@@ -286,7 +286,7 @@ async def test_a_model_trained_in_a_terminal_is_not_in_service_while_engines_hav
         found = current(world.project.root, world.var)
         assert found is not None
         assert found.hash == live(world).model == world.first
-        number = await world.publications.ask(
+        number = await world.wishes.ask(
             world.clock.now(),
             world.user,
             publishing_of(candidate, world.first),  # type: ignore[arg-type]
@@ -302,7 +302,7 @@ async def test_another_model_in_service_than_when_it_was_asked_stops_it(world: W
     candidate = await world.candidate()
     asked = publishing_of(candidate, world.first)
     assert world.user is not None
-    number = await world.publications.ask(world.clock.now(), world.user, asked)
+    number = await world.wishes.ask(world.clock.now(), world.user, asked)
     world._model(world.models, "f" * 16)
     async with Launcher(world.var, world.models, "f" * 16).running():  # restarted meanwhile
         assert await world.publisher.work()
