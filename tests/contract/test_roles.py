@@ -200,7 +200,9 @@ def test_a_stolen_gateway_lets_nobody_in_and_reads_nobodys_account(database_url:
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "console"])
-def test_nobody_but_the_console_makes_accounts_or_decides_and_nobody_changes_the_audit(part: str, database_url: str) -> None:
+def test_nobody_but_the_console_makes_accounts_or_decides_and_nobody_changes_the_audit(
+    part: str, database_url: str
+) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute("INSERT INTO users (name, role) VALUES ('Claire', 'agent')")
         owner.execute("INSERT INTO audit (at, action) VALUES (now() - interval '1 year', 'view'), (now(), 'view')")
