@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime, timedelta
 from collections.abc import AsyncIterator
 
 import pytest
@@ -140,14 +141,17 @@ async def _sends_and_stops(alix: Page, console: RunningConsole, citizen: System)
     async with asyncio.timeout(60):
         while not _reached(citizen):
             await asyncio.sleep(0.02)
-    await _paused(console, "now() + interval '1 hour'")  # Meta has the page wait: there is a middle in which to stop
-    async with asyncio.timeout(60):  # the next one has its turn, and waits
-        while not await console.rows("SELECT 1 FROM outbox WHERE status = 'queued'"):
+    await _paused(
+        console, console.clock.now() + timedelta(hours=1)
+    )  # Meta has the page wait: there is a middle in which to stop
+    held = "SELECT 1 FROM outbox WHERE status = 'queued' AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+    async with asyncio.timeout(60):  # the next one has its turn, and waits; one that was leaving already does not count
+        while not await console.rows(held):
             await asyncio.sleep(0.02)
     await expect(alix.get_by_test_id("group-progress")).to_have_text(re.compile(r"[1-9] sur"))
     await alix.get_by_test_id("group-stop").click()
     await expect(alix.get_by_test_id("group-state")).to_have_text("Envoi arrêté")
-    await _paused(console, "NULL")
+    await _paused(console, None)
     await citizen.settled()
     reached = _reached(citizen)
     assert 1 <= reached < len(PEOPLE)
@@ -163,10 +167,12 @@ def _reached(citizen: System) -> int:
     return sum(REPLY in citizen.graph.texts(person) for person in PEOPLE)
 
 
-async def _paused(console: RunningConsole, until: str) -> None:
+async def _paused(console: RunningConsole, until: datetime | None) -> None:
+    """By the clock of the senders, which here is not the machine's."""
     await console.execute(
-        f"INSERT INTO accounts (account, paused_until) SELECT account, {until} FROM conversations GROUP BY account "
-        "ON CONFLICT (account) DO UPDATE SET paused_until = excluded.paused_until"
+        "INSERT INTO accounts (account, paused_until) SELECT account, CAST(:until AS timestamptz) FROM conversations "
+        "GROUP BY account ON CONFLICT (account) DO UPDATE SET paused_until = excluded.paused_until",
+        until=until,
     )
 
 
