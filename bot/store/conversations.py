@@ -437,7 +437,7 @@ class Conversations:
             try:
                 return await self._finish(conversation, finish, now)
             except DBAPIError as error:
-                if not less or fault_of(error) is not Fault.DEFECT:
+                if not less or fault_of(error) not in (Fault.DEFECT, Fault.SETUP):
                     raise
                 what, finish = less.pop(0)
                 log.error("conversation %s: %s not kept: %s", conversation.id, what, told(error))
@@ -556,8 +556,8 @@ class Conversations:
 
 
 def _less(finish: Finish) -> list[tuple[str, Finish]]:
-    """What to write instead where the database refuses it, and what is left out then: what trainers look at must never cost a
-    person's reply, nor what else happened in a turn the reply to a danger."""
+    """What to write instead where the database refuses it, or a part of it is not set up, and what is left out then: what trainers
+    look at must never cost a person's reply, nor what else happened in a turn the reply to a danger."""
     less = [("reading", replace(finish, readings=()))] if finish.readings else []
     if finish.emergency is not None:
         bare = replace(finish.emergency, understanding=None, slots={})

@@ -51,6 +51,17 @@ async def permit(system: System) -> None:
         await connection.exec_driver_sql("DROP FUNCTION refuse CASCADE")
 
 
+def alarmed(system: System, monkeypatch: pytest.MonkeyPatch, intent: str = "danger_immediat") -> None:
+    """The engine finds a danger in whatever it reads."""
+    turn = system.engine.turn
+
+    async def says(sender: str, text: str, state: Any, payload: str | None = None) -> Turn:
+        said = await turn(sender, text, state, payload)
+        return replace(said, understanding=replace(said.understanding, intent=intent, danger=0.99, confidence=0.99))
+
+    monkeypatch.setattr(system.engine, "turn", says)
+
+
 def poisoned(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine reads a byte that no text of PostgreSQL may hold."""
     turn = system.engine.turn
@@ -128,16 +139,13 @@ async def test_a_missing_privilege_is_waited_for_a_moment_and_told(
     assert "it lacks a privilege: GRANT it" in caplog.text
 
 
+@pytest.mark.parametrize("what", ["data", "grant"])
 async def test_a_danger_that_the_engine_found_is_answered_whatever_else_the_turn_held(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    turn = system.engine.turn
-
-    async def says(sender: str, text: str, state: Any, payload: str | None = None) -> Turn:
-        said = await turn(sender, text, state, payload)
-        return replace(said, understanding=replace(said.understanding, intent="danger\0immediat"))
-
-    monkeypatch.setattr(system.engine, "turn", says)
+    alarmed(system, monkeypatch, "danger\0immediat" if what == "data" else "danger_immediat")
+    if what == "grant":  # on what trainers alone look at
+        await refuse(system, "readings", "INSERT", state="42501")
     assert await system.say("poison", "ma voisine est voilee") == 200
     await system.settled()
     (handoff,) = await system.handoffs("poison")
