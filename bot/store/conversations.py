@@ -97,6 +97,7 @@ class Conversation:
     crisis: Standing | None = None  # the open crisis, and whether this person has had its message
     numbers: tuple[int, ...] = ()  # for rows of the outbox that the turn may write, which are sealed for them
     handoff_number: int | None = None  # for a hand-off that it may open
+    dangers: list[Detection] = field(default_factory=list, compare=False)  # that its turn found: known where that fails
 
     def trace(self) -> Trace:
         """What logs and the reply call the turn by: its first message."""

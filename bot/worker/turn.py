@@ -23,7 +23,7 @@ from bot.policy.night import Desk, Night, hour_text
 from bot.policy.patience import Outage, Patience, Step
 from bot.policy.told import known
 from bot.store import crisis as crises
-from bot.store import emergencies
+from bot.store import emergencies, outbox
 from bot.store.conversations import (
     BUNDLE,
     LIVE,
@@ -583,7 +583,8 @@ class TurnTaker:
     async def give_to_human(self, conversation: Conversation, judge: bool = False) -> None:
         """The engine gave nothing usable twice, is away for too long, or we failed: a human takes it from here.
 
-        The person is told so, unless they were told that the engine is away. `judge`: echoes are looked at first.
+        The person is told so, unless they were told that the engine is away. `judge`: echoes are looked at first. A danger that
+        the turn had found before it failed is handed off as one.
         """
         now = self._clock.now()
         draft = _Draft(before=known(conversation.state, now.timestamp()))
@@ -594,8 +595,15 @@ class TurnTaker:
             draft.read(_words(message), None)
         ids = [m.id for m in messages]
         owner = self._owner(conversation, draft, now)
+        danger = _danger(conversation, draft)
         if conversation.blocked:
-            draft.settle(ids, "ignored" if owner in ("bot", "closed") else "to_agent", "blocked")
+            aside = "ignored" if owner in ("bot", "closed") else "to_agent"
+            draft.settle(
+                ids,
+                "handed_off" if danger else aside,
+                outbox.UNSENT if danger else "blocked",
+                route=EMERGENCY if danger else None,
+            )
         elif messages and self._bots(conversation, messages, owner):
             draft.hand_off(HandoffRequest("request", PRIORITY["request"], "moteur"), None)
             if self._rules.night.contains(now):
@@ -610,7 +618,10 @@ class TurnTaker:
                     if judge:
                         draft.sets["engine_told_at"] = now
             reply = 0 if draft.replies else None
-            draft.settle(ids, "handed_off", "moteur", reply=reply, route=HANDOFF)
+            why, path = (outbox.UNSENT, EMERGENCY) if danger else ("moteur", HANDOFF)
+            draft.settle(ids, "handed_off", why, reply=reply, route=path)
+        elif danger:
+            draft.settle(ids, "handed_off", outbox.UNSENT, route=EMERGENCY)
         else:
             draft.settle(ids, "to_agent", "moteur")
         if not judge:
@@ -622,7 +633,9 @@ class TurnTaker:
         """As give_to_human where that failed: not a word to the person, nothing of what was read, only the hand-off."""
         draft = _Draft()
         heard = [event.id for event in conversation.pending if not isinstance(event.body, Echo)]
-        if conversation.blocked:
+        if _danger(conversation, draft, named=False):
+            draft.settle(heard, "handed_off", outbox.UNSENT, route=EMERGENCY)
+        elif conversation.blocked:
             draft.settle(heard, "ignored" if conversation.owner in ("bot", "closed") else "to_agent", "blocked")
         else:
             draft.settle(heard, "to_agent" if conversation.handed else "handed_off", "moteur")
@@ -664,11 +677,13 @@ class TurnTaker:
         detection = self._rules.detect(words, understanding)
         if detection is None:
             return False
+        conversation.dangers.append(detection)
         standby = conversation.standby or any(m.standby for m in messages)
         seen = emergencies.seen(conversation, standby)
         at = max((m.at for m in messages), default=now)
         plan = self._rules.plan(detection, words, at, now, seen)
         if plan is None:
+            conversation.dangers.remove(detection)
             return False
         pending = tuple(m.id for m in conversation.pending if not isinstance(m.body, Echo))
         alarming = {m.id for m in messages}
@@ -734,6 +749,14 @@ class TurnTaker:
         is_open = self._rules.desk.open(now)
         median = await self._store.median_wait(now) if is_open else None
         return route.wait_sentence(is_open, hour_text(self._rules.desk.start), median, self._rules.texts)
+
+
+def _danger(conversation: Conversation, draft: _Draft, named: bool = True) -> bool:
+    """Whether the turn that failed had found a danger, which is then handed off as one; `named`: with what it is."""
+    for detection in conversation.dangers:
+        request = HandoffRequest("emergency", PRIORITY["emergency"], outbox.UNSENT)
+        draft.hand_off(request, detection.intent if named else None)
+    return bool(conversation.dangers)
 
 
 def _rank(conversation: Conversation) -> int:

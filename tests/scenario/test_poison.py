@@ -153,6 +153,18 @@ async def test_a_danger_that_the_engine_found_is_answered_whatever_else_the_turn
     assert any("17" in str(sent) for sent in system.graph.texts("poison"))
 
 
+async def test_a_danger_whose_reply_cannot_be_written_is_handed_over_as_one(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarmed(system, monkeypatch)
+    await refuse(system, "outbox", "INSERT", state="22003")
+    assert await system.say("poison", "ma voisine est voilee") == 200
+    await system.settled()
+    assert await system.dispositions("poison") == [("text", "handed_off")]
+    (handoff,) = await system.handoffs("poison")
+    assert (handoff.category, handoff.reason) == ("emergency", "emergency_unsent")
+
+
 async def test_an_event_that_can_never_be_stored_costs_its_neighbours_nothing(
     system: System, codec: Codec, caplog: pytest.LogCaptureFixture
 ) -> None:
