@@ -65,6 +65,7 @@ REASONS = {
     "emergency_engine": "Danger reconnu par l’assistant",
     "emergency_old": "Danger signalé il y a plus d’un jour",
     "unstorable": "Message que Planton n’a pas pu enregistrer\u00a0: à lire dans la messagerie de Meta",
+    "unreadable": "Message illisible\u00a0: à lire dans la messagerie de Meta",
     "untraced": "Répondu sans que Planton en garde trace (restauration ou panne)\u00a0: à vérifier",
     "emergency_unsent": "Danger\u00a0: la réponse d’urgence n’a pas pu partir",
     "emergency_follow_up": "Nouveau message après une alerte",

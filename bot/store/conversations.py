@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import HandoffRequest, Reply, Understanding
-from bot.core.errors import Explained, LeaseLost
-from bot.core.messages import Body, Platform, body_from_json
+from bot.core.errors import Explained, LeaseLost, SealedElsewhere
+from bot.core.messages import Body, Platform, Unknown, body_from_json
 from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
 from bot.policy.emergency import Detection
@@ -44,10 +44,15 @@ STATE = "conversations.state"
 BODY = "events.body"
 PROFILE = "conversations.profile"
 
+UNREADABLE = (
+    "unreadable"  # of a hand-off: no key opens a message, or it is not where it belongs; its words are in Meta's inbox
+)
+HELD = timedelta(minutes=5)  # an event that needs another key: so long may a rotation take to bring it
+
 
 @dataclass(frozen=True)
 class Pending:
-    """An event without disposition."""
+    """An event without disposition. `body`: Unknown(UNREADABLE) where it cannot be read."""
 
     id: int
     kind: str
@@ -257,7 +262,9 @@ class Conversations:
                 read: dict[int, list[Any]] = {number: [] for number in rows}
                 for row in await connection.rows(_read(len(rows)), (now - LOOP_WITHIN, *rows)):
                     read[row.conversation].append(row)
-            claimed = [one for number, row in rows.items() if (one := self._readable(row, read[number])) is not None]
+            claimed = [
+                one for number, row in rows.items() if (one := self._readable(row, read[number], now)) is not None
+            ]
             return sorted(claimed, key=lambda c: c.due_priority)
         except BaseException:
             if rows:
@@ -270,7 +277,7 @@ class Conversations:
             async with self._db.plain() as connection:
                 await connection.rows(_LET_GO, ([row.id for row in leased], [row.lease for row in leased]))
 
-    def _pending(self, row: Any) -> Pending:
+    def _pending(self, row: Any, now: datetime) -> Pending:
         return Pending(
             id=row.event,
             kind=row.kind,
@@ -279,30 +286,40 @@ class Conversations:
             at=row.at,
             received_at=row.received_at,
             standby=row.channel == "standby",
-            body=body_from_json(self._codec.open_json(row.body, BODY, row.place)),
+            body=self._body(row, now),
             intent=row.intent,
             waiting=row.waiting,
         )
 
-    def _readable(self, row: Any, read: Sequence[Any]) -> Conversation | None:
+    def _body(self, row: Any, now: datetime) -> Body:
+        """Unknown where it cannot be read: an agent gets it. Raises SettingsError while its key may still be on its way."""
+        try:
+            return body_from_json(self._codec.open_json(row.body, BODY, row.place))
+        except (Explained, ValueError, LookupError, TypeError) as error:
+            if isinstance(error, Explained) and not isinstance(error, SealedElsewhere) and now - row.received_at < HELD:
+                raise
+            log.error("event %d cannot be read: %s", row.event, type(error).__name__)
+            return Unknown(UNREADABLE)
+
+    def _readable(self, row: Any, read: Sequence[Any], now: datetime) -> Conversation | None:
         """None where it cannot be read: that holds back this conversation, and no other."""
         try:
-            return self._conversation(row, read)
+            return self._conversation(row, read, now)
         except (Explained, ValueError, LookupError, TypeError) as error:
             log.error("conversation %d cannot be read: %s", row.id, type(error).__name__)
             return None
 
-    def _conversation(self, row: Any, read: Sequence[Any]) -> Conversation:
+    def _conversation(self, row: Any, read: Sequence[Any], now: datetime) -> Conversation:
         """`read`: what else is known of it, a row for each of its events that are unhandled, or one without an event."""
         values = row._asdict()
         del values["next_due"]
         values["platform"] = Platform(values["platform"])
         values["numbers"] = tuple(row.numbers)
-        values["state"] = self._codec.open_json(values["state"], STATE, row.id)
+        values["state"] = self._codec.readable_json(values["state"], STATE, row.id)  # None: the dialogue begins anew
         one = read[0]
         return Conversation(
             **values,
-            pending=tuple(self._pending(event) for event in read if event.event is not None),
+            pending=tuple(self._pending(event, now) for event in read if event.event is not None),
             blocked=one.blocked,
             handed=one.handed,
             attended=one.attended,

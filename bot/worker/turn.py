@@ -12,7 +12,7 @@ from bot.core.clean import for_understanding
 from bot.core.clock import Clock, plausible
 from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown
-from bot.core.messages import Attachment, Echo, Edit, Message, Postback
+from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.questions import answers
 from bot.policy import crisis, patience, route, satisfaction, window
 from bot.policy import owner as owners
@@ -27,6 +27,7 @@ from bot.store import emergencies, outbox
 from bot.store.conversations import (
     BUNDLE,
     LIVE,
+    UNREADABLE,
     Conversation,
     Conversations,
     Emergency,
@@ -267,7 +268,8 @@ class TurnTaker:
         )
 
     async def _messages(self, conversation: Conversation, draft: _Draft, now: datetime) -> list[Pending]:
-        """The person's messages to handle, edits applied."""
+        """The person's messages to handle, edits applied. What cannot be read is an agent's."""
+        self._unreadable(conversation, draft)
         messages: dict[str | int, Pending] = {}
         for event in conversation.pending:
             if isinstance(event.body, (Message, Postback)):
@@ -276,6 +278,18 @@ class TurnTaker:
             if isinstance(event.body, Edit):
                 await self._edit(conversation, event, event.body, messages, draft)
         return sorted(messages.values(), key=lambda e: (e.at, e.id))
+
+    def _unreadable(self, conversation: Conversation, draft: _Draft) -> None:
+        """Not a word is said to it: nobody here knows what it was. The rest of the turn goes on, and watches for danger."""
+        lost = [event for event in conversation.pending if event.body == Unknown(UNREADABLE)]
+        draft.settle([event.id for event in lost if event.kind == "echo"], "ignored", "unjudged_echo")
+        heard = [event.id for event in lost if event.kind != "echo"]
+        if conversation.blocked:
+            draft.settle(heard, "ignored" if conversation.owner in ("bot", "closed") else "to_agent", "blocked")
+        elif heard:
+            draft.settle(heard, "to_agent" if conversation.handed else "handed_off", UNREADABLE, route=HANDOFF)
+            if not conversation.handed:
+                draft.hand_off(HandoffRequest("request", PRIORITY["request"], UNREADABLE), None)
 
     def _thumbs(self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft) -> list[Pending]:
         """What is left without the taps on the thumbs question, which are kept and open nothing."""

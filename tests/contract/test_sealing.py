@@ -23,17 +23,18 @@ from bot.app.doctor import _key
 from bot.core.clock import FrozenClock, SystemClock
 from bot.core.dialogue import Reply
 from bot.core.errors import SealedElsewhere, SettingsError, SetupError
-from bot.core.messages import Event, Message, Platform
+from bot.core.messages import Event, Message, Platform, Unknown
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.settings import Settings
 from bot.store import binding, facts, outbox, places
 from bot.store.codec import BOUND, Codec
+from bot.store.conversations import HELD, UNREADABLE, Conversations
 from bot.store.db import Database, Listener
 from bot.store.handoffs import NewHandoff, open_
 from bot.store.outbox import OutboxStore
 from bot.store.places import BY_NAME, COLUMNS
 from bot.store.resealing import Resealing
-from tests.contract.test_worker_store import Desk
+from tests.contract.test_worker_store import WORDS, Desk
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.sealed import opened, opened_json
 
@@ -155,7 +156,7 @@ async def test_an_emergency_reply_that_does_not_open_holds_back_the_next_for_a_m
 
 
 @pytest.mark.parametrize(("table", "column"), [("events", "body"), ("conversations", "state")])
-async def test_a_forged_conversation_is_held_and_no_other(desk: Desk, table: str, column: str) -> None:
+async def test_what_is_forged_is_read_as_nothing_and_holds_back_nobody(desk: Desk, table: str, column: str) -> None:
     anne, bob = await talks(desk, "anne", "bob")
     for claimed in await desk.claim():
         await desk.end(claimed)
@@ -166,8 +167,21 @@ async def test_a_forged_conversation_is_held_and_no_other(desk: Desk, table: str
     mine, theirs = (f"(SELECT {column} FROM {table} WHERE {of} = :anne LIMIT 1)", f"{of} = :bob")
     assert place or of
     await desk.run(f"UPDATE {table} SET {column} = {mine} WHERE {theirs}", anne=anne, bob=bob)
-    assert [one.id for one in await desk.claim()] == [anne]
+    claimed = {one.id: one for one in await desk.claim()}
+    assert set(claimed) == {anne, bob}
+    read = [one.body for one in claimed[bob].pending]
+    assert read == [Message(text=WORDS)] if table == "conversations" else all(b == Unknown(UNREADABLE) for b in read)
+    assert (claimed[bob].state is None) == (table == "conversations") and claimed[anne].state == {"slots": {}}
     assert {column_ for column_, _ in desk.codec.binding.refused} == {f"{table}.{column}"}
+
+
+async def test_a_message_whose_key_is_on_its_way_is_waited_for_and_not_for_ever(desk: Desk) -> None:
+    await talks(desk, "anne")
+    older = Conversations(desk.database, Codec(base64.b64encode(bytes(32)).decode()))
+    assert await older.claim(desk.now, 8, LEASE) == []
+    await desk.run("UPDATE conversations SET lease_until = NULL")
+    (claimed,) = await older.claim(desk.now + HELD, 8, LEASE)
+    assert [event.body for event in claimed.pending] == [Unknown(UNREADABLE)]
 
 
 async def _bind(desk: Desk) -> list[Any]:

@@ -165,6 +165,31 @@ async def test_a_danger_whose_reply_cannot_be_written_is_handed_over_as_one(
     assert (handoff.category, handoff.reason) == ("emergency", "emergency_unsent")
 
 
+@pytest.mark.parametrize("then", ["plainte pour un vélo", "ma voisine est voilee"])
+async def test_a_message_that_cannot_be_read_is_an_agents_and_silences_no_danger(system: System, then: str) -> None:
+    async with system.database.begin() as connection:
+        await connection.exec_driver_sql("""
+            CREATE FUNCTION alter_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                NEW.body = set_byte(NEW.body, 30, get_byte(NEW.body, 30) # 1);
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER alter_it BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.mid = 'm_poison') EXECUTE FUNCTION alter_it();
+        """)
+    system.graph.graph.person_wrote("poison", system.clock.now())
+    first = system.message("poison", "plainte", mid="m_poison")
+    assert await system.post(system.body(first, system.message("poison", then))) == 200
+    await system.later(minutes=6)  # its key is not about to come
+    await system.settled()
+    (handoff,) = await system.handoffs("poison")
+    if "voilee" in then:
+        assert handoff.category == "emergency"
+        assert any("17" in str(sent) for sent in system.graph.texts("poison"))
+    else:
+        assert (handoff.category, handoff.reason) == ("request", "unreadable")
+        assert ("text", "handed_off") in await system.dispositions("poison")
+        assert len(system.graph.texts("poison")) == 1  # what can be read is answered
+
+
 async def test_an_event_that_can_never_be_stored_costs_its_neighbours_nothing(
     system: System, codec: Codec, caplog: pytest.LogCaptureFixture
 ) -> None:
