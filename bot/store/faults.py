@@ -16,7 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 class Fault(StrEnum):
     """`AWAY`: the database is not there, or not able to work for anybody. `MET`: others were met, trying again helps. `SETUP`: a
-    privilege, a table or an account is missing, which an operator mends. `DEFECT`: what was asked can never succeed."""
+    privilege, a table or an account is missing, or a table is damaged, which an operator mends. `DEFECT`: what was asked can never
+    succeed."""
 
     AWAY = "away"
     MET = "met"
@@ -50,6 +51,7 @@ _SETUP = frozenset({
     "42P01",  # a table, a column, a function: the schema is not of this version
     "42703",
     "42883",
+    "XX",  # PostgreSQL failed by itself: a table or an index is damaged
 })  # fmt: skip
 # Numbers of rows that a crash of PostgreSQL or a failover made it hand out again: the next try takes others.
 _NUMBERED = frozenset({"conversations_pkey", "deliveries_pkey", "events_pkey", "handoffs_pkey", "outbox_pkey"})
@@ -63,7 +65,9 @@ _REMEDY = {
     "42501": "it lacks a privilege: GRANT it (docs/exploitation.md)",
     "28": "its account or password is refused: see DATABASE_URL",
     "3D000": "there is no such database: see DATABASE_URL",
+    "XX": "see PostgreSQL's log; REINDEX, or restore a backup (docs/exploitation.md)",
 }
+_DAMAGED = "the database is damaged"
 _SCHEMA = "the schema is not of this version: planton migrate"
 
 
@@ -113,7 +117,8 @@ def told(error: BaseException) -> str:
     if fault is not Fault.SETUP:
         return f"{_TOLD[fault]} ({named})"
     remedy = next((words for start, words in _REMEDY.items() if state.startswith(start)), _SCHEMA)
-    return f"{_TOLD[fault]} ({named}): {remedy}"
+    what = _DAMAGED if state.startswith("XX") else _TOLD[fault]
+    return f"{what} ({named}): {remedy}"
 
 
 def level(error: BaseException, passing: int = logging.WARNING) -> int:

@@ -30,7 +30,7 @@ BY_STATE = {
     "23505": Fault.DEFECT,
     "23514": Fault.DEFECT,
     "42601": Fault.DEFECT,  # a statement of ours that is none
-    "XX000": Fault.DEFECT,
+    "XX001": Fault.SETUP,
 }
 
 
@@ -62,3 +62,7 @@ def test_without_a_state() -> None:
 
 def test_a_missing_privilege_is_told_with_its_remedy() -> None:
     assert "lacks a privilege: GRANT it" in told(wrapped(psycopg.errors.InsufficientPrivilege("events")))
+
+
+def test_a_damaged_index_is_told_as_damage() -> None:
+    assert told(wrapped(psycopg.errors.IndexCorrupted("events"))).startswith("the database is damaged (")
