@@ -71,13 +71,15 @@ class LeaseLost(PlantonError):
 class Unstorable(PlantonError):
     """Some events of a webhook can never be stored as they are: they were kept as failed, and the others stored.
 
-    `keys`: of those events. `why`: for logs, without a citizen's word.
+    `keys`: of those events. `why`: for logs, without a citizen's word. `kept`: False where not all of them could be kept as failed
+    either, so that the webhook has to come again.
     """
 
-    def __init__(self, keys: Collection[str], why: str) -> None:
+    def __init__(self, keys: Collection[str], why: str, kept: bool = True) -> None:
         super().__init__(why)
         self.keys = frozenset(keys)
         self.why = why
+        self.kept = kept
 
 
 class SendError(PlantonError):

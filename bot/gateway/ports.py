@@ -36,7 +36,8 @@ class Inbox(Protocol):
 
     async def take(self, raw: bytes, items: Sequence[Item], received_at: datetime, answered: Set[str]) -> None:
         """Store the body and its events, and mark the emergencies, in one transaction; an exception keeps nothing,
-        but Unstorable: all is kept then, less the events that it names, which the database refuses for good.
+        but Unstorable: all is kept then, less the events that it names, which the database refuses for good, or where not
+        `kept`, could not be stored this time.
 
         `items` may hold the same key twice. `answered`: the keys of those events whose emergency reply left while the
         database was down; their hand-off opens, no second reply is sent.

@@ -70,7 +70,10 @@ TRIES = 6  # of one transaction whose numbers others have, or that met a message
 _NOTED_EVERY = timedelta(seconds=10)  # that webhooks come
 _LATE = timedelta(minutes=10)  # what was caught up with after so long comes after people who write now
 
+_OURS = "42"  # class of SQL states: a statement that is wrong in itself, whatever is stored with it
+
 Item = tuple[Event, Detection | None]
+_Left = tuple[Item, Exception]  # what was not stored, and why
 
 
 @dataclass(frozen=True)
@@ -194,27 +197,46 @@ class Inbox:
 
         Webhooks that come at once are stored together: the busier it is, the more share one transaction. Those that tell of a
         danger wait for nobody. Duplicates (same platform, account and key) change nothing. Raises what the database raises, with
-        nothing kept; Unstorable where it refuses single events for good: those are kept as failed, all others as usual.
+        nothing kept; Unstorable where others were stored, or where it refuses single events for good: those are kept as failed,
+        if they can be, all others as usual.
         """
         stuck = await self._apart(_Delivered(raw, tuple(items), received_at, frozenset(answered)))
+        if stuck and len(stuck) == len(items):
+            _no_events_own(stuck)
         self._note(items, received_at)
         if stuck:
-            for event, error in stuck:
-                await unstorable.keep(self._db, self._codec, event, self._talks(event), sqlstate(error), received_at)
-            raise Unstorable([event.key for event, _ in stuck], told(stuck[0][1]))
+            kept = [await self._failed(item, error, received_at) for item, error in stuck]
+            raise Unstorable([event.key for (event, _), _ in stuck], told(stuck[0][1]), all(kept))
 
-    async def _apart(self, one: _Delivered) -> list[tuple[Event, DBAPIError]]:
-        """Store a webhook, in halves where it can never be stored as a whole; what is left over, and why."""
+    async def _apart(self, one: _Delivered, whole: bool = True) -> list[_Left]:
+        """Store a webhook, in halves where it can never be stored as a whole; what is left over, and why. Once it is in halves
+        (`whole` False), another may be stored already: whatever stops this one is told so, and not raised."""
         try:
             await self._batches.add(one, urgent=any(detection is not None for _, detection in one.items))
-        except DBAPIError as error:
-            if fault_of(error) is not Fault.DEFECT or not one.items:
+        except Exception as error:
+            if whole and (not _refused(error) or not one.items):
                 raise
-            if len(one.items) == 1:
-                return [(one.items[0][0], error)]
+            if len(one.items) == 1 or not _refused(error):
+                return [(item, error) for item in one.items]
         else:
             return []
-        return [left for half in _halves(one) for left in await self._apart(half)]
+        return [left for half in _halves(one) for left in await self._apart(half, whole=False)]
+
+    async def _failed(self, item: Item, error: Exception, now: datetime) -> bool:
+        """Keep an event as failed; False where that did not succeed, or waiting may yet help."""
+        if not _refused(error):
+            return False
+        event, detection = item
+        try:
+            await unstorable.keep(
+                self._db, self._codec, event, self._talks(event), sqlstate(error), now, detection=detection
+            )
+        except (
+            Exception
+        ) as again:  # the neighbours are stored: whoever is told that nothing was would answer them again
+            log.error("an event that cannot be stored is not kept as failed either: %s", told(again))
+            return False
+        return True
 
     async def catch_up(
         self, raw: bytes, items: Sequence[Item], listed: Sequence[str], now: datetime, simulate: bool = False
@@ -235,13 +257,15 @@ class Inbox:
                 await self._other_numbers()
                 return await self._catch_up(raw, items, listed, now, simulate)
         except DBAPIError as error:
-            if fault_of(error) is not Fault.DEFECT or simulate or not items:
+            if not _refused(error) or simulate or not items:
                 raise
             if len(items) > 1:
                 return [new for one in items for new in await self.catch_up(raw, [one], listed, now)]
             log.error("a message that was caught up with is kept as failed: %s", told(error))
-            event = items[0][0]
-            await unstorable.keep(self._db, self._codec, event, self._talks(event), sqlstate(error), now)
+            event, detection = items[0]
+            await unstorable.keep(
+                self._db, self._codec, event, self._talks(event), sqlstate(error), now, detection=detection
+            )
             return []
 
     async def _catch_up(
@@ -939,6 +963,23 @@ class Inbox:
                 if one.conversation.due_at is None and now - speaks.get(one.conversation.id, now) > _LATE
             }
         await self._tell_of(connection, speaks.keys() | writing.echoes)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether what was asked can never succeed."""
+    return isinstance(error, DBAPIError) and fault_of(error) is Fault.DEFECT
+
+
+def _no_events_own(stuck: Sequence[_Left]) -> None:
+    """Of a webhook of which nothing was stored: raise the error where no event of its own is to blame. That the database was away
+    meanwhile; that a statement is wrong; that it refuses several people for the same reason."""
+    errors = [error for _, error in stuck]
+    people = {intake.where_of(event) for (event, _), _ in stuck}
+    for error in errors:
+        if not _refused(error) or sqlstate(error).startswith(_OURS):
+            raise error
+    if len(people) > 1 and len({sqlstate(error) for error in errors}) == 1:
+        raise errors[0]
 
 
 def _without(one: _Delivered, gone: Set[erased.Key]) -> _Delivered:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Edit, Event, Message, Postback, Unknown, body_to_json
+from bot.policy.emergency import TOO_OLD, Detection
 from bot.store import handoffs
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
@@ -23,17 +24,26 @@ log = logging.getLogger(__name__)
 REASON = "unstorable"  # of the hand-off: an agent reads it in Meta's inbox
 
 
-async def keep(database: Database, codec: Codec, event: Event, ours: bool, state: str, now: datetime) -> None:
+async def keep(
+    database: Database,
+    codec: Codec,
+    event: Event,
+    ours: bool,
+    state: str,
+    now: datetime,
+    detection: Detection | None = None,
+) -> None:
     """Keep that it came, with disposition `failed`. Its words are not kept: something of it is what cannot be stored.
 
-    `ours`: it belongs to a conversation of ours; who wrote it waits for an agent then. `state`: SQL state, may be empty. May be
-    called again with the same event. Raises what the database raises when not even this can be written.
+    `ours`: it belongs to a conversation of ours; who wrote it waits for an agent then. `state`: SQL state, may be empty.
+    `detection`: the danger that it tells of, if any: it is an emergency then. May be called again with the same event.
+    Raises what the database raises when not even this can be written.
     """
     ways = [True, False] if ours and event.person and isinstance(event.body, Message | Postback | Edit) else [False]
     for handed in ways:
         try:
             async with database.begin() as connection:
-                await _keep(connection, codec, event, handed, state, now)
+                await _keep(connection, codec, event, handed, state, now, detection)
             return
         except DBAPIError as error:
             if handed != ways[-1] and fault_of(error) is Fault.DEFECT:
@@ -43,7 +53,13 @@ async def keep(database: Database, codec: Codec, event: Event, ours: bool, state
 
 
 async def _keep(
-    connection: AsyncConnection, codec: Codec, event: Event, handed: bool, state: str, now: datetime
+    connection: AsyncConnection,
+    codec: Codec,
+    event: Event,
+    handed: bool,
+    state: str,
+    now: datetime,
+    detection: Detection | None,
 ) -> None:
     conversation = await _conversation(connection, event, now) if handed else None
     platform, account = event.platform.value, _clean(event.account)
@@ -67,7 +83,9 @@ async def _keep(
         },
     )
     if new is not None and conversation is not None:
-        await handoffs.open_(connection, codec, handoffs.NewHandoff(conversation, "request", REASON), now)
+        category, intent = ("request", None) if detection is None else ("emergency", detection.intent)
+        old = detection is not None and now - event.at > TOO_OLD
+        await handoffs.open_(connection, codec, handoffs.NewHandoff(conversation, category, REASON, intent, old), now)
         await notify(connection, CONSOLE, str(conversation))
 
 

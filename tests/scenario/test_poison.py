@@ -12,6 +12,7 @@ import pytest
 
 from bot.core.dialogue import Turn
 from bot.meta.payloads import parse
+from bot.store import unstorable as unstorable_events
 from bot.store.codec import Codec
 from bot.store.inbox import Inbox
 from bot.worker import worker as claim_loop
@@ -250,4 +251,62 @@ async def test_a_danger_in_an_event_that_can_never_be_stored_is_answered_by_the_
     assert await system.post(body) == 200
     assert len(system.graph.texts("poison")) == 1
     (handoff,) = await system.handoffs("poison")
+    assert (handoff.category, handoff.reason) == ("emergency", "unstorable")
+
+
+async def test_a_danger_in_two_events_that_can_never_be_stored_is_read_together(system: System) -> None:
+    async with system.database.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE events ADD CHECK (NOT starts_with(mid, 'm_half'))")
+    system.graph.graph.person_wrote("poison", system.clock.now())
+    halves = (
+        system.message("poison", words, mid=f"m_half{words[:2]}") for words in ("il me menace avec un", "couteau")
+    )
+    assert await system.post(system.body(*halves)) == 200
+    assert len(system.graph.texts("poison")) == 1
+
+
+async def test_neighbours_of_an_event_that_cannot_even_be_kept_as_failed_are_answered_once(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await unstorable(system)
+    keep, failures = unstorable_events.keep, [OSError("gone"), OSError("gone")]
+
+    async def fails_at_first(*given: Any, **named: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await keep(*given, **named)
+
+    monkeypatch.setattr(unstorable_events, "keep", fails_at_first)
+    for person in ("poison", "victim"):
+        system.graph.graph.person_wrote(person, system.clock.now())
+    body = system.body(
+        system.message("poison", "plainte", mid="m_poison"),
+        system.message("victim", "au secours il me frappe avec un couteau"),
+    )
+    assert [await system.post(body) for _ in range(3)] == [503, 503, 200]
+    await system.settled()
+    assert len(system.graph.texts("victim")) == 1
+    (handoff,) = await system.handoffs("victim")
+    assert handoff.category == "emergency"
+    (handoff,) = await system.handoffs("poison")
     assert handoff.reason == "unstorable"
+
+
+@pytest.mark.parametrize(("state", "people"), [("42804", "a"), ("XX002", "a"), ("23514", "ab")])
+async def test_what_no_event_is_to_blame_for_is_sent_again(system: System, state: str, people: str) -> None:
+    """Kept as failed, the words of a whole site would be lost to one wrong statement."""
+    async with system.database.begin() as connection:
+        await connection.exec_driver_sql(f"""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN IF NEW.kind = 'text' THEN RAISE 'refused' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse();
+        """)
+    for person in people:
+        system.graph.graph.person_wrote(person, system.clock.now())
+    body = system.body(*(system.message(person, "plainte pour un vélo", mid=f"m_{person}") for person in people))
+    assert await system.post(body) == 503
+    assert await system.dispositions() == []
+    await permit(system)
+    assert await system.post(body) == 200
+    await system.settled()
+    assert await system.dispositions("a") == [("text", "answered")]
