@@ -71,6 +71,16 @@ async def test_what_the_assistant_would_answer(console: RunningConsole, claire: 
     assert await _suggested(claire, number) is not None
 
 
+async def test_a_state_that_cannot_be_read_is_begun_anew(
+    console: RunningConsole, claire: Browser, engine: Engine
+) -> None:
+    number = await console.waiting(said="une procuration pour dimanche")
+    await claire.act(number, "prendre")
+    await console.execute("UPDATE conversations SET state = '\\x00'")
+    assert await _suggested(claire, number) is not None
+    assert engine.state is None
+
+
 async def test_no_agent_speaks_as_the_assistant(console: RunningConsole, claire: Browser, engine: Engine) -> None:
     number = await console.waiting(said="mon concours")
     for engine.says in (

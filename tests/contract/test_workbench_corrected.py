@@ -60,6 +60,15 @@ async def test_an_agent_gives_another_subject(console: RunningConsole, claire: B
     assert (handoff.intent, handoff.category, handoff.priority) == ("procuration", "complaint", 3)
 
 
+async def test_a_request_is_raised_where_its_reading_cannot_be_read(console: RunningConsole, claire: Browser) -> None:
+    number = await _read(console)
+    await claire.act(number, "prendre")
+    await console.execute("UPDATE readings SET words = '\\x00'")
+    assert (await claire.act(number, "sujet", sujet="danger_immediat")).status == 303
+    assert (await console.handoff(number)).category == "emergency"
+    assert await _marks(console) == [(["corrected"], "danger_immediat")]
+
+
 async def test_only_whoever_has_it_and_only_a_subject_of_ours(
     console: RunningConsole, claire: Browser, yanis: Browser
 ) -> None:

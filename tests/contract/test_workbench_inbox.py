@@ -175,6 +175,14 @@ async def test_the_weightiest_comes_first_with_its_reasons(desk: Desk, ines: Bro
     assert "cabossé" in (await ines.get("/atelier?intention=plainte_comment&page=abc")).page
 
 
+async def test_a_message_that_cannot_be_read_hides_no_other(desk: Desk, ines: Browser) -> None:
+    lost = await desk.read("une question", person="lost")
+    await desk.read("combien de temps pour recevoir la réponse du procureur", "suivi_plainte", 0.45)
+    await desk.console.execute("UPDATE readings SET words = '\\x00' WHERE event_id = :id", id=lost)
+    assert (await ines.get("/atelier")).page.count('data-testid="inbox-row"') == 1
+    assert (await ines.get(f"/atelier/messages/{lost}")).status == 404
+
+
 async def test_confirming_makes_a_one_line_change_and_leads_to_the_next(desk: Desk, ines: Browser) -> None:
     event = await desk.read(WORDS)
     other = await desk.read("le voisin a posé une caméra qui regarde chez moi", "autre_procedure", 0.3)

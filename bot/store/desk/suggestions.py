@@ -51,7 +51,7 @@ class SuggestionStore:
         said = said_of(self._desk.codec, row.kind, row.body, row.place)
         if said.withdrawn or not said.text.strip():
             return None
-        return Asked(conversation, said.text, self._desk.codec.open_json(row.state, STATE, conversation_id))
+        return Asked(conversation, said.text, self._desk.codec.readable_json(row.state, STATE, conversation_id))
 
     @staticmethod
     def values(conversation: Conversation, user: User) -> Mapping[str, str]:

@@ -245,10 +245,14 @@ async def mark(
         return False
     found = [one for one in doubt.WEIGHTS if one == reason or one in row.reasons]
     values = {"event": row.event_id, "reasons": literal(found), "weight": doubt.weight(found), "intent": intent}
-    if row.weight or not row.alone:  # it stands in its group already
+    words = None
+    if not row.weight and row.alone:  # else it stands in its group already
+        with contextlib.suppress(SettingsError):  # what cannot be read keeps no agent from saying what it is
+            words = codec.open(row.words, WORDS, row.event_id).decode()
+    if words is None:
         await connection.execute(_MARK_ONLY, values)
     else:
-        sketch = sketch_of(codec, codec.open(row.words, WORDS, row.event_id).decode())
+        sketch = sketch_of(codec, words)
         await connection.execute(_MARK, {**values, "bands": literal(sketch), "needed": needed(sketch)})
     await news.topic(connection, TOPIC)
     return True

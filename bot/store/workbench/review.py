@@ -6,7 +6,8 @@ what an agent put aside as spam. A decision is about one message or a whole grou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.errors import SettingsError
 from bot.policy.rights import Capability
 from bot.store import audit, news
 from bot.store.codec import Codec
@@ -241,7 +243,7 @@ class ReviewStore:
             text(f"SELECT {_COLUMNS} FROM readings r WHERE r.event_id = ANY(:ids)"),  # noqa: S608
             {"ids": list(ids)},
         )
-        return {row.event_id: self._reading(row) for row in rows}
+        return {one.event: one for one in self._readable(rows)}
 
     async def _reasons(
         self, connection: AsyncConnection, groups: Sequence[int], where: str, values: Mapping[str, Any]
@@ -329,9 +331,12 @@ class ReviewStore:
             whole = await self._members(connection, row.group_id, event, _HIGHEST)
             reply, author, alarm = await self._reply(connection, event)
             decision = await _decision(connection, row.decision_id) if row.decision_id else None
+            reading = next(self._readable([row]), None)
+            if reading is None:
+                raise NoSuchReading
             opened = Opened(
-                self._reading(row),
-                [self._reading(other) for other in others],
+                reading,
+                list(self._readable(others)),
                 len(whole.events),
                 max(whole.events, default=event),
                 alone.shown,
@@ -359,7 +364,7 @@ class ReviewStore:
         ).one()
         if row.message is None:
             return "", "", row.alarm
-        message = self._codec.open_json(row.message, "outbox.message", row.conversation_id, row.id)
+        message = self._codec.readable_json(row.message, "outbox.message", row.conversation_id, row.id) or {}
         return str(message.get("text", "")), row.author, row.alarm
 
     # -- deciding --------------------------------------------------------------------------------------------------
@@ -519,6 +524,12 @@ class ReviewStore:
         """One decision; None when there is none of that number."""
         async with self._db.begin() as connection:
             return await _decision(connection, number)
+
+    def _readable(self, rows: Iterable[Row[Any]]) -> Iterator[Reading]:
+        """Without those whose words cannot be read: they hide no other."""
+        for row in rows:
+            with contextlib.suppress(SettingsError):
+                yield self._reading(row)
 
     def _reading(self, row: Row[Any]) -> Reading:
         return Reading(

@@ -6,6 +6,7 @@ understood. Who the person is, notes and attachments stay behind the desk's door
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean, for_understanding
+from bot.core.errors import SettingsError
 from bot.core.messages import Message, Postback, body_from_json
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF
 from bot.policy.rights import Capability
@@ -275,7 +277,7 @@ class TalkStore:
             await audit.record_once(connection, now, user.id, "talk_read", conversation_id)
             entries, older, newer = await self._threads.part(connection, conversation_id, part or Part())
             items = await self._items(connection, conversation_id, entries)
-        state = self._desk.codec.open_json(row.state, STATE, row.id) if row.state is not None else None
+        state = self._desk.codec.readable_json(row.state, STATE, row.id)
         told = state if isinstance(state, dict) else {}
         return Talk(row.id, row.platform, row.owner, row.created_at, tuple(items), older, newer, told)
 
@@ -354,9 +356,12 @@ def _turn(codec: Codec, entry: Entry, row: Row[Any], reading: Row[Any] | None) -
 
 def _read(codec: Codec, turn: Turn, reading: Row[Any]) -> Turn:
     """With what was kept of its reading."""
+    seen = turn.seen
+    with contextlib.suppress(SettingsError):  # what cannot be read hides no other
+        seen = codec.open(reading.words, WORDS, reading.event_id).decode()
     return replace(
         turn,
-        seen=codec.open(reading.words, WORDS, reading.event_id).decode(),
+        seen=seen,
         intent=reading.intent or turn.intent,
         confidence=reading.confidence,
         route=turn.route or reading.route,
@@ -385,7 +390,8 @@ def _payload(codec: Codec, row: Row[Any]) -> str | None:
     """What a tap said to us; None for written words."""
     if row.kind not in ("quick_reply", "postback"):
         return None
-    body = body_from_json(codec.open_json(row.body, BODY, row.place))
+    stored = codec.readable_json(row.body, BODY, row.place)
+    body = None if stored is None else body_from_json(stored)
     if isinstance(body, Postback):
         return body.payload or None
     return (body.quick_reply or None) if isinstance(body, Message) else None
