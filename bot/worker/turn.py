@@ -175,9 +175,9 @@ class TurnTaker:
         if messages and not self._debounced(conversation, messages, draft, now):
             await self._speak(conversation, messages, draft, now)
         elif messages:  # the engine was not asked: an outage goes on counting
-            draft.sets["engine_away_since"] = conversation.engine_away_since
+            draft.sets["engine_away_since"] = plausible(conversation.engine_away_since, now)
         if "retry" in draft.waiting:
-            draft.sets["engine_away_since"] = conversation.engine_away_since or now
+            draft.sets["engine_away_since"] = plausible(conversation.engine_away_since, now) or now
         await self._store.finish(conversation, draft.finish(), now)
 
     async def without_engine(self, conversation: Conversation, again: timedelta) -> None:

@@ -183,6 +183,21 @@ async def test_a_human_in_the_inbox_who_answers_during_the_outage_keeps_the_word
     assert row.owner == "inbox"
 
 
+async def test_at_night_an_outage_that_is_dated_ahead_begins_now(
+    database_url: str, codec: Codec, tmp_path: Path
+) -> None:
+    async with running(database_url, codec, tmp_path, at=DAY + timedelta(hours=16)) as system:
+        system.engine.down = True
+        await system.say("p1", "plainte")
+        await tried(system)
+        ahead = system.clock.now() + timedelta(hours=1)
+        await system.rows("UPDATE conversations SET engine_away_since = :ahead RETURNING 1", ahead=ahead)
+        await goes_on(system, 60)
+        await tried(system)  # the turn before is written
+        [row] = await system.rows("SELECT engine_away_since FROM conversations")
+        assert row.engine_away_since <= system.clock.now()
+
+
 async def test_at_night_its_message_leaves_and_agents_get_what_nobody_could_read(
     database_url: str, codec: Codec, tmp_path: Path
 ) -> None:
