@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from bot.core.clock import Clock
 from bot.store.db import DUE, OUTBOX, Database
+from bot.store.faults import level, told
 
 log = logging.getLogger("planton.stale")
 
@@ -83,5 +84,5 @@ async def keep_setting_right(
         try:
             await mend(database, clock)
         except Exception as error:  # the task must live
-            log.info("due times not looked at: %s", type(error).__name__)
+            log.log(level(error, logging.INFO), "due times not looked at: %s", told(error))
         await asyncio.sleep(every)

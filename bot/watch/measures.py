@@ -1,7 +1,8 @@
 """What every process tells: its build, its CPU and memory; and how a registry is written out.
 
 Names follow Prometheus's conventions: `planton_<part>_<what>_<unit>`, base units (seconds, bytes, ratios from 0 to 1),
-counters end in `_total`. Labels are kinds and outcomes from closed lists: no id, no name, no word of anybody's.
+counters end in `_total`. Labels are kinds and outcomes from closed lists, and of ids a page's number alone: no name, no word of
+anybody's.
 """
 
 from __future__ import annotations

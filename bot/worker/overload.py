@@ -12,6 +12,7 @@ from bot.core.clock import Clock
 from bot.core.dialogue import Reply
 from bot.policy import overload
 from bot.policy.night import Night
+from bot.store.faults import level, told
 from bot.store.overload import Late, Mark
 
 log = logging.getLogger("planton.worker")
@@ -43,7 +44,7 @@ class Notices:
     async def step(self) -> int:
         """Tell whoever is to be told now; how many."""
         await self._late.withdraw()
-        told, mark = 0, _START
+        people, mark = 0, _START
         while overload.overloaded(await self._late.backlog(self._clock.now()), self._after):
             now, words = self._clock.now(), self._words()
 
@@ -51,21 +52,21 @@ class Notices:
                 return overload.is_told(waiter, night, now)
 
             onward, some = await self._late.tell(now, self._after, mark, BATCH, judge, Reply(words.notice))
-            told += some
+            people += some
             if onward is None:
                 break
             mark = onward
             await asyncio.sleep(self._rest)
-        return told
+        return people
 
 
 async def keep_telling(notices: Notices) -> None:
     """Look for ever; whatever stopped it is met again at the next look."""
     while True:
         try:
-            told = await notices.step()
-            if told:
-                log.warning("more is written than can be answered: %d people told that they wait", told)
+            people = await notices.step()
+            if people:
+                log.warning("more is written than can be answered: %d people told that they wait", people)
         except Exception as error:  # a task that ended here would end unheard
-            log.warning("the notices of a long wait stand still: %s", type(error).__name__)
+            log.log(level(error), "the notices of a long wait stand still: %s", told(error))
         await asyncio.sleep(EVERY)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import psycopg
 import pytest
 
 from bot.app import catchup as catching
@@ -19,9 +20,11 @@ from bot.sender.deps import SenderAccount
 from bot.sender.subscriptions import Found
 from bot.sender.watch import Watch, WatchTiming
 from bot.settings import Settings
+from bot.store import stale
+from bot.store.db import Database
 from bot.store.meta_flow import Flow
 from bot.store.workbench.alarms import Alarm
-from bot.worker import alarms
+from bot.worker import alarms, overload
 from bot.worker.alarms import AlarmReader
 
 SECRET = "mots-de-quelqu-un"
@@ -56,6 +59,33 @@ async def test_the_reading_of_alarms_outlives_any_error(
 
     await _until(again, asyncio.create_task(alarms.keep_reading(cast("AlarmReader", Reader()))))
     assert "KeyError" in caplog.text and SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("which", ["notices", "due times"])
+async def test_what_an_operator_has_to_mend_is_told_as_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, which: str
+) -> None:
+    monkeypatch.setattr(overload, "EVERY", 0.0)
+    again = asyncio.Event()
+
+    class Task:
+        looks = 0
+
+        async def step(self, *_: Any) -> int:
+            self.looks += 1
+            if self.looks == 1:
+                raise psycopg.errors.InsufficientPrivilege(SECRET)
+            again.set()
+            return 0
+
+    task = Task()
+    if which == "notices":
+        keep = overload.keep_telling(cast("overload.Notices", task))
+    else:
+        keep = stale.keep_setting_right(task.step, cast("Database", None), SystemClock(), every=0.0)
+    await _until(again, asyncio.create_task(keep))
+    [told] = [record for record in caplog.records if "42501" in record.getMessage()]
+    assert (told.levelno, SECRET in caplog.text) == (logging.ERROR, False)
 
 
 async def test_an_alarm_that_cannot_be_read_is_told_once_and_passed_over(caplog: pytest.LogCaptureFixture) -> None:
