@@ -154,16 +154,21 @@ async def test_a_danger_that_the_engine_found_is_answered_whatever_else_the_turn
     assert any("17" in str(sent) for sent in system.graph.texts("poison"))
 
 
+@pytest.mark.parametrize("lane", ["emergency", "any"])
 async def test_a_danger_whose_reply_cannot_be_written_is_handed_over_as_one(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch, lane: str
 ) -> None:
     alarmed(system, monkeypatch)
-    await refuse(system, "outbox", "INSERT", state="22003")
+    also = "AND NEW.lane = 'emergency'" if lane == "emergency" else ""
+    await refuse(system, "outbox", "INSERT", state="22003", also=also)
     assert await system.say("poison", "ma voisine est voilee") == 200
     await system.settled()
     assert await system.dispositions("poison") == [("text", "handed_off")]
     (handoff,) = await system.handoffs("poison")
     assert (handoff.category, handoff.reason) == ("emergency", "emergency_unsent")
+    assert len(system.graph.texts("poison")) == (
+        1 if lane == "emergency" else 0
+    )  # what can be said, which names the 17
 
 
 @pytest.mark.parametrize("then", ["plainte pour un vélo", "ma voisine est voilee"])
