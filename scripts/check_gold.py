@@ -28,13 +28,13 @@ from scripts.examples import examples, files
 def report(paths: Sequence[Path], folder: Path) -> tuple[list[str], list[dict[str, object]], str]:
     """What is wrong, one line each; the training lines that are too near; what was read."""
     wrong: list[str] = []
-    learned, kept = Neighbours(examples(paths)), list[gold.Row]()
+    learned, kept = Neighbours(examples(paths)), list[gold.Kept]()
     for path in sorted(folder.glob("*.tsv")):
         for each in gold.rows(str(path), path.read_text(encoding="utf-8")):
-            if isinstance(each, gold.Row):
-                kept.append(each)
-            else:
+            if isinstance(each, gold.Finding):
                 wrong.append(f"{each.where} : {each.what}")
+            else:
+                kept.append(each)
     wrong += [f"{row.where} : {problem}" for row in kept if (problem := gold.misplaced(row))]
     found = sorted(gold.leaks(learned, Neighbours(kept)), key=lambda pair: kept.index(pair[1]))
     doubles = [(row, example.where, example.text) for example, row in found]

@@ -20,18 +20,18 @@ from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
 from bot.core.errors import Explained, SetupError
 from bot.core.program import ROOT
-from bot.trainer.gold import read
+from bot.trainer.gold import read, sets
 
 
 def measured(folder: Path) -> dict[str, Readings]:
     """Every set of the folder, judged by one start of the engine."""
-    sets = {path.name: read(path) for path in sorted(folder.glob("*.tsv"))}
-    if not sets:
+    cases_of = {path.name: read(path) for path in sets(folder)}
+    if not cases_of:
         raise SetupError(f"{folder} ne contient aucun jeu annoté.")
-    together = judge_under([case for cases in sets.values() for case in cases], list(noise.KINDS))
+    together = judge_under([case for cases in cases_of.values() for case in cases], list(noise.KINDS))
     found: dict[str, Readings] = {}
     start = 0
-    for name, cases in sets.items():
+    for name, cases in cases_of.items():
         found[name] = {kind: judged[start : start + len(cases)] for kind, judged in together.items()}
         start += len(cases)
     return found

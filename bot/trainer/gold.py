@@ -64,6 +64,16 @@ def read(path: Path, domain: Path = DOMAIN) -> list[Case]:
     return cases
 
 
+def sets(folder: Path) -> list[Path]:
+    """The labelled sets of a folder; a set of which no line has an intent measures something else."""
+    found = []
+    for path in sorted(folder.glob("*.tsv")):
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            if "script" not in file.readline().rstrip("\r\n").split("\t"):
+                found.append(path)
+    return found
+
+
 def _lines(path: Path) -> list[str]:
     try:
         raw = path.read_bytes()

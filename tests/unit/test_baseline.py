@@ -13,6 +13,7 @@ from bot.app import baseline
 from bot.app.baseline import Baseline, falls, notes, snapshot
 from bot.trainer.figures import Judged
 from bot.trainer.gold import Case
+from bot.trainer.gold import sets as labelled_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -238,12 +239,12 @@ def test_a_reference_that_is_none_is_said(
 
 def test_the_reference_that_stands_in_the_project_covers_every_set_and_noise() -> None:
     kept = baseline.read(ROOT / "tests" / "gold" / "baseline.json")
-    assert set(kept["sets"]) == {path.name for path in (ROOT / "tests" / "gold").glob("*.tsv")}
+    assert set(kept["sets"]) == {path.name for path in labelled_sets(ROOT / "tests" / "gold")}
     for figures in kept["sets"].values():
         assert set(figures) == {"n", "clean", "accents", "fautes", "majuscules", "sms"}
 
 
-@pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "tests" / "gold").glob("*.tsv"))])
+@pytest.mark.parametrize("name", [path.name for path in labelled_sets(ROOT / "tests" / "gold")])
 def test_the_reference_was_measured_on_the_sets_as_they_are(name: str) -> None:
     kept = baseline.read(ROOT / "tests" / "gold" / "baseline.json")
     lines = (ROOT / "tests" / "gold" / name).read_text(encoding="utf-8").split("\n")

@@ -23,7 +23,7 @@ class Context:
 
     corpus: Corpus
     neighbours: Neighbours[Example]
-    gold: Neighbours[gold.Row]
+    gold: Neighbours[gold.Kept]
     entities: frozenset[str]
 
     @staticmethod

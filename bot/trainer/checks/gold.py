@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from bot.policy.intents import DANGER_INTENTS, INTENTS
 from bot.trainer.checks.finding import Finding, damaged, error
@@ -18,6 +18,12 @@ from bot.trainer.project import Project
 FOLDER = "tests/gold"
 T = TypeVar("T", bound=Told)
 COLUMNS = ["text", "intent", "second", "route"]
+SCRIPT_COLUMNS = ["text", "script", "second"]
+# Which words a message calls for that may be an emergency.
+SCRIPTS = (
+    "own_danger", "witness", "partner_victim", "partner_author", "partner_relative", "partner_minor", "child", "own_distress",
+    "relative_distress", "relative_act", "silent", "officer", "violence_past", "seen_online", "old_emergency", "none",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +43,63 @@ class Row:
         return f"{self.file}:{self.line}"
 
 
-def rows(file: str, text: str) -> Iterator[Row | Finding]:
-    """The rows of a set; what is not a row is told instead."""
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A line of the set of scripts. `second`: another one of SCRIPTS that a careful reader would accept too, or empty."""
+
+    text: str
+    script: str
+    second: str
+    file: str
+    line: int
+    intent: ClassVar[None] = None
+
+    @property
+    def where(self) -> str:
+        """As editors open it."""
+        return f"{self.file}:{self.line}"
+
+
+Kept = Row | Script
+
+
+def rows(file: str, text: str) -> Iterator[Kept | Finding]:
+    """The rows of a set, by its first line of one kind or the other; what is not a row is told instead."""
     lines = text.rstrip("\n").split("\n")
-    if lines[0].split("\t") != COLUMNS:
+    head = lines[0].split("\t")
+    columns = SCRIPT_COLUMNS if head == SCRIPT_COLUMNS else COLUMNS
+    if head != columns:
         yield error(
             "gold-row",
             file,
             1,
-            f"l’en-tête n’est pas {' '.join(COLUMNS)}.",
+            f"l’en-tête n’est ni {' '.join(COLUMNS)}, ni {' '.join(SCRIPT_COLUMNS)}.",
             "La première ligne nomme les colonnes, séparées par des tabulations.",
         )
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
-        if len(cells) != len(COLUMNS) or not cells[0].strip():
+        if len(cells) != len(columns) or not cells[0].strip():
             yield error(
                 "gold-row",
                 file,
                 number,
-                f"{len(cells)} colonnes au lieu de {len(COLUMNS)}, ou texte vide.",
-                "Séparez texte, intention, seconde intention (ou rien) et route par des tabulations.",
+                f"{len(cells)} colonnes au lieu de {len(columns)}, ou texte vide.",
+                f"Séparez {', '.join(columns)} par des tabulations ; second peut rester vide.",
             )
-            continue
-        yield Row(cells[0], cells[1], cells[2], cells[3], file, number)
+        elif columns is SCRIPT_COLUMNS:
+            yield Script(cells[0], cells[1], cells[2], file, number)
+        else:
+            yield Row(cells[0], cells[1], cells[2], cells[3], file, number)
 
 
-def misplaced(row: Row) -> str | None:
-    """What contradicts the table of intents, or None."""
+def misplaced(row: Kept) -> str | None:
+    """What contradicts the table of intents or of scripts, or None."""
+    if isinstance(row, Script):
+        if row.script not in SCRIPTS:
+            return f"réponse inconnue « {row.script} »"
+        if row.second and (row.second not in SCRIPTS or row.second == row.script):
+            return f"seconde réponse inconnue ou redite « {row.second} »"
+        return None
     if row.intent not in INTENTS:
         return f"intention inconnue « {row.intent} »"
     if row.second and (row.second not in INTENTS or row.second == row.intent):
@@ -75,7 +111,7 @@ def misplaced(row: Row) -> str | None:
     return None
 
 
-def read(project: Project) -> Iterator[Row | Finding]:
+def read(project: Project) -> Iterator[Kept | Finding]:
     """The rows of all sets, and what is wrong with their files. Blocks."""
     names = sorted(path.name for path in project.path(FOLDER).glob("*.tsv"))
     if not names:
@@ -90,7 +126,7 @@ def read(project: Project) -> Iterator[Row | Finding]:
             yield damaged(bad)
 
 
-def index(project: Project) -> Neighbours[Row]:
+def index(project: Project) -> Neighbours[Kept]:
     """The rows of all sets by their words; read anew only when a file has changed. Blocks."""
     folder = project.path(FOLDER)
     stamps = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.glob("*.tsv")))
@@ -98,13 +134,13 @@ def index(project: Project) -> Neighbours[Row]:
 
 
 @functools.lru_cache(maxsize=4)
-def _index(project: Project, stamps: tuple[tuple[str, int, int], ...]) -> Neighbours[Row]:
-    return Neighbours(each for each in read(project) if isinstance(each, Row))
+def _index(project: Project, stamps: tuple[tuple[str, int, int], ...]) -> Neighbours[Kept]:
+    return Neighbours(each for each in read(project) if not isinstance(each, Finding))
 
 
-def check(found: Iterable[Row | Finding], learned: Neighbours[Example]) -> Iterator[Finding]:
+def check(found: Iterable[Kept | Finding], learned: Neighbours[Example]) -> Iterator[Finding]:
     """What contradicts the table, and what stands twice: in the sets, or in the sets and the training data."""
-    kept: list[Row] = []
+    kept: list[Kept] = []
     for each in found:
         if isinstance(each, Finding):
             yield each
@@ -125,23 +161,23 @@ def check(found: Iterable[Row | Finding], learned: Neighbours[Example]) -> Itera
         yield leak(example, row)
 
 
-def leaks(learned: Neighbours[T], kept: Neighbours[Row]) -> Iterator[tuple[T, Row]]:
+def leaks(learned: Neighbours[T], kept: Neighbours[Kept]) -> Iterator[tuple[T, Kept]]:
     """Each training example that says what a row asks. (Looked up in the sets, which are small: a third of a second.)"""
     for example, one in learned.sounded():
         for row in kept.doubles_of(one):
             yield example, row
 
 
-def twins(kept: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+def twins(kept: Iterable[Kept]) -> Iterator[tuple[Kept, Kept]]:
     """(row, an earlier one that says the same)."""
-    seen: Neighbours[Row] = Neighbours()
+    seen: Neighbours[Kept] = Neighbours()
     for row in kept:
         for twin in seen.doubles(row.text)[:1]:
             yield row, twin
         seen.add(row)
 
 
-def leak(example: Example, row: Row) -> Finding:
+def leak(example: Example, row: Kept) -> Finding:
     """An example that says what a measuring set asks."""
     return error(
         "leak",
