@@ -73,8 +73,8 @@ async def send_emergency(
     """Have a danger answered at once, and once per `asked.key`. The mid, or None when no sender could; never raises for that.
 
     `sender_url`: one or several, separated by commas; the next is asked where one cannot be reached or cannot send. All who
-    ask have them in the same order, so that the same sender hears of a key again. `timeout`: seconds for all of them; each has
-    its part of what is left, and one that others follow gives its stamp within STAMP. `keys`: tried in their order, so that a
+    ask have them in the same order, so that the same sender hears of a key again. `timeout`: seconds for all of them; one
+    that others follow gives its stamp within STAMP, and leaves them as long for theirs. `keys`: tried in their order, so that a
     rotation silences nobody. `text`: for senders of the version before, which have no words of their own.
     """
     whom = {"platform": asked.platform.value, "account": asked.account, "person": asked.person, "key": asked.key}
@@ -87,7 +87,7 @@ async def send_emergency(
     }
     urls, end = sender_url.split(","), time.monotonic() + timeout
     for follow, url in zip(reversed(range(len(urls))), urls, strict=True):
-        part = (end - time.monotonic()) / (follow + 1)
+        part = end - time.monotonic() - follow * STAMP  # one that gave its stamp lives, and may be waiting for Meta
         old = None if text is None else {**whom, "text": text}
         data = await _ask(session, url.rstrip("/"), "/emergency", keys, fields, old, part, STAMP if follow else None)
         if data.get("sent") is True:

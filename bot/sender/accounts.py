@@ -121,9 +121,10 @@ class Accounts:
         self.stopped.update(stopped)
 
     def paused_until(self, account: str) -> datetime | None:
-        """When its pause ends, if one runs."""
+        """When its pause ends, if one runs; one longer than any can be was begun by a clock that was wrong."""
+        longest = timedelta(seconds=self._timing.longest_pause)
         until = self._paused.get(account)
-        return until if until is not None and until > self._clock.now() else None
+        return until if until is not None and timedelta() < until - self._clock.now() <= longest else None
 
     def state(self, account: str) -> str:
         """For health: ok, paused, or the slug of what stopped it."""
@@ -207,7 +208,7 @@ class Accounts:
 
     async def pause(self, account: str, until: datetime) -> datetime:
         """No reply before `until`; a longer pause stays."""
-        running = self._paused.get(account)
+        running = self.paused_until(account)
         if running is not None and running >= until:
             return running
         log.warning("account %s paused until %s", account, until.isoformat())

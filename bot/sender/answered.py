@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
@@ -51,6 +52,7 @@ class Answered:
         self._unwritten: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
         self._lines, self._torn = 0, False
+        self._sure = False  # whether the clock may be believed: a machine's own may be days ahead
         self._over = self._anew = False  # whether the file holds what is over; whether it is to be written anew
 
     def load(self) -> None:
@@ -93,7 +95,8 @@ class Answered:
         return await asyncio.shield(sending)  # an asker that goes away must not stop the send
 
     async def keep_forgetting(self, every: float = _EVERY) -> None:
-        """What is over leaves the file too; for ever."""
+        """What is over leaves the file too; for ever. From here on the clock is sure."""
+        self._sure = True
         while True:
             self._forget()
             if self._over and self._path is not None:
@@ -126,7 +129,7 @@ class Answered:
             self._writer = asyncio.create_task(self._write(path))
 
     def _forget(self) -> None:
-        until = (self._clock.now() - REMEMBERED).timestamp()
+        until = (self._clock.now() - REMEMBERED).timestamp() if self._sure else -math.inf
         for key, entry in list(self._entries.items()):
             if entry.at >= until and len(self._entries) <= MOST:
                 break

@@ -104,7 +104,8 @@ class Use:
         if of.kept is not None and kept[1] == of.kept[1] and now - of.kept_at < AGAIN:
             return None
         of.kept, of.kept_at = kept, now
-        return (*kept, max(FORGOTTEN, of.halved_until - now))
+        halved = shared == self._ceiling / 2  # a percentage slows down for minutes, the half for its hour
+        return (*kept, max(FORGOTTEN, of.halved_until - now) if halved else FORGOTTEN)
 
     def _of(self, account: str) -> _Account:
         return self._accounts.setdefault(account, _Account())

@@ -301,6 +301,14 @@ class Conversations:
             log.error("event %d cannot be read: %s", row.event, type(error).__name__)
             return Unknown(UNREADABLE)
 
+    def _state(self, row: Any) -> Any:
+        """None where it cannot be read: the dialogue begins anew, at once, since nobody in danger may wait for a key."""
+        try:
+            return self._codec.open_json(row.state, STATE, row.id)
+        except (Explained, ValueError) as error:
+            log.error("state of conversation %d cannot be read: %s", row.id, type(error).__name__)
+            return None
+
     def _readable(self, row: Any, read: Sequence[Any], now: datetime) -> Conversation | None:
         """None where it cannot be read: that holds back this conversation, and no other."""
         try:
@@ -315,7 +323,7 @@ class Conversations:
         del values["next_due"]
         values["platform"] = Platform(values["platform"])
         values["numbers"] = tuple(row.numbers)
-        values["state"] = self._codec.readable_json(values["state"], STATE, row.id)  # None: the dialogue begins anew
+        values["state"] = self._state(row)
         one = read[0]
         return Conversation(
             **values,

@@ -166,7 +166,7 @@ _WITHDRAWN_RAW = text("""
 # After a failover to a server that knew less, the sequence stands before what is stored.
 _PASS = text("""
     SELECT count(nextval('deliveries_id_seq')) FROM generate_series(1, least(100000,
-        (SELECT max(id) FROM deliveries) - coalesce(pg_sequence_last_value('deliveries_id_seq'), 0)))
+        (SELECT coalesce(max(id), 0) FROM deliveries) - coalesce(pg_sequence_last_value('deliveries_id_seq'), 0)))
 """)
 _AGAIN_COLUMNS = ("platforms", "accounts", "keys", "deliveries")
 _AGAIN = text("""

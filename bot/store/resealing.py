@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import SettingsError
 from bot.store import binding, erased, facts, search
-from bot.store.codec import Codec, Part
+from bot.store.codec import BOUND, Codec, Part
 from bot.store.db import Database
 from bot.store.faults import Fault, fault_of
 from bot.store.places import COLUMNS, Column, part
@@ -128,7 +128,8 @@ class Resealing:
 
     async def refused(self) -> dict[str, int]:
         """Values that would open but for their form of before, by column."""
-        return await self._older().unbound()
+        older = self._older()
+        return await older._count(older._codec.parts, bound=False)
 
     async def _state(self, only: bool) -> None:
         async with self._db.begin() as connection:
@@ -157,7 +158,8 @@ class Resealing:
         """Values that are not bound to their rows by the current key, and that a key of ours opens, by column."""
         return await self._count(self._codec.parts)
 
-    async def _count(self, parts: Sequence[Codec]) -> dict[str, int]:
+    async def _count(self, parts: Sequence[Codec], bound: bool = True) -> dict[str, int]:
+        """`bound`: with those that an older key bound to their rows."""
         found = {}
         for column in COLUMNS:
             count = 0
@@ -166,7 +168,8 @@ class Resealing:
                 after: tuple[Any, ...] | None = None
                 while rows := await self._unsealed(connection, column, keys, after):
                     after = tuple(rows[-1])[: len(keys)]
-                    count += sum(_opens(parts, column, row) for row in rows)
+                    some = [row for row in rows if bound or bytes(row[-1][:1]) != BOUND]
+                    count += sum(_opens(parts, column, row) for row in some)
             if count:
                 found[column.bound] = count
         return found

@@ -384,6 +384,10 @@ async def test_another_sender_that_hears_less_does_not_end_what_slows_all_down(
     calm.told("1000", Usage(percent=60, told=True))
     await tells(calm)
     assert await slowed() == (None, 60), "what is told for minutes ends when Meta says so"
+    for percent, pace in ((96, 1), (60, 20)):  # of the sender that was refused, too
+        refused.told("1000", Usage(percent=percent, told=True))
+        await tells(refused)
+        assert await slowed() == (pace, percent)
 
 
 async def test_attempts_without_end(database: Database, codec: Codec, store: OutboxStore) -> None:
