@@ -262,7 +262,7 @@ def test_the_gateways_description_has_its_routes(tmp_path: Path) -> None:
 
 
 def test_the_senders_description_has_its_routes() -> None:
-    nothing: Any = type("Nothing", (), {"clock": None, "answered": None})
+    nothing: Any = type("Nothing", (), {"clock": None, "answered": None, "secret_key": b"", "older_keys": ()})
     app = door.Door(nothing, nothing, nothing, nothing, lambda: True, str).app()
     routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
     assert {one for one in routes if not one.startswith("HEAD")} == set(SENDER)
