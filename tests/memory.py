@@ -12,12 +12,14 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
 ROOM = 4_000_000_000  # bytes, many times what a run has at once
 _PREFIX = "planton-tests-"
+_YOUNG = 60.0  # seconds
 
 
 def roomy(memory: Path = MEMORY, meminfo: Path = Path("/proc/meminfo")) -> bool:
@@ -55,6 +57,8 @@ def _sweep(memory: Path) -> None:
     """Remove what a run that was killed has left: nobody holds it."""
     for left in memory.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime < _YOUNG:
+                continue  # its run may be about to hold it
             found = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)

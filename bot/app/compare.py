@@ -27,6 +27,7 @@ from bot.policy.intents import policy_of
 from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.store.embedded import Embedded
 from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SETS, Comparison, Judgement, SetComparison
@@ -110,13 +111,13 @@ def _confirmed(settings: Settings) -> tuple[Sequence[readings.Confirmed], str]:
     return [one for one in found if one.words.strip()], "aucun message confirmé ce dernier mois"
 
 
-def _waiting(settings: Settings) -> frozenset[str]:
-    """The candidates that somebody waits for; without a database, nobody does."""
+def _waiting(settings: Settings) -> frozenset[str] | None:
+    """The candidates that somebody waits for: nobody where there never was a database; None where it does not answer."""
     try:
         with reach(settings, create=False) as url:
             return asyncio.run(_awaited(url))
     except (Explained, psycopg.Error, SQLAlchemyError, OSError):
-        return frozenset()
+        return frozenset() if not settings.database_url and not Embedded(settings.var_dir).exists else None
 
 
 async def _awaited(url: str) -> frozenset[str]:

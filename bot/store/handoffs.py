@@ -19,6 +19,9 @@ _COLUMN = "handoffs.slots"
 FOLLOW_UP = "emergency_follow_up"  # reason: a further message after a danger, harmless by itself
 
 
+UNTOLD = ("emergency_unsent", "unstorable")  # of a danger: also said where another danger had opened it
+
+
 @dataclass(frozen=True)
 class NewHandoff:
     """A hand-off to open. `reason`: a slug that the console explains; `slots`: what was told now.
@@ -93,7 +96,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
         await connection.execute(
             text("""
                 UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
-                    category = :category, reason = CASE WHEN :priority < priority THEN :reason ELSE reason END,
+                    category = :category, reason = CASE WHEN :tells THEN :reason ELSE reason END,
                     intent = CASE WHEN :priority < priority THEN :intent ELSE intent END,
                     due_at = CASE WHEN :priority < priority THEN least(due_at, CAST(:now AS timestamptz)
                         + (SELECT within FROM deadlines d WHERE d.priority = :priority)) ELSE due_at END,
@@ -107,6 +110,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 "priority": priority,
                 "category": category,
                 "reason": new.reason,
+                "tells": priority < row.priority or (priority == 0 and new.reason in UNTOLD),
                 "intent": new.intent,
                 "now": now,
             },

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.clean import for_understanding
 from bot.core.errors import Unstorable
 from bot.core.messages import (
     Channel,
@@ -205,7 +206,7 @@ class Inbox:
             _no_events_own(stuck)
         self._note(items, received_at)
         if stuck:
-            kept = [await self._failed(item, error, received_at) for item, error in stuck]
+            kept = [await self._failed(item, error, received_at) for item, error in self._read_together(stuck)]
             raise Unstorable([event.key for (event, _), _ in stuck], told(stuck[0][1]), all(kept))
 
     async def _apart(self, one: _Delivered, whole: bool = True) -> list[_Left]:
@@ -221,6 +222,15 @@ class Inbox:
         else:
             return []
         return [left for half in _halves(one) for left in await self._apart(half, whole=False)]
+
+    def _read_together(self, stuck: Sequence[_Left]) -> list[_Left]:
+        """A danger that is told only by several of them together stands on each of that person's."""
+        said: dict[intake.Where, list[str]] = {}
+        for (event, _), _ in sorted(stuck, key=lambda left: left[0][0].at):
+            if isinstance(event.body, Message) and event.body.text:
+                said.setdefault(intake.where_of(event), []).append(for_understanding(event.body.text))
+        found = {where: self._rules.triage(" ".join(words)) for where, words in said.items() if len(words) > 1}
+        return [((event, detection or found.get(intake.where_of(event))), error) for (event, detection), error in stuck]
 
     async def _failed(self, item: Item, error: Exception, now: datetime) -> bool:
         """Keep an event as failed; False where that did not succeed, or waiting may yet help."""

@@ -337,7 +337,7 @@ async def test_commands_that_write_for_long_hear_of_it(
         async with other.begin() as connection:
             await binding.put(connection, Codec(KEY), only=False)
         await other.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while not codec.binding.writes:
                 await asyncio.sleep(0.01)
         heard.append(True)

@@ -6,11 +6,13 @@ import asyncio
 import json
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from bot.core.dialogue import Turn
+from bot.core.dialogue import Turn, Understanding
 from bot.meta.payloads import parse
 from bot.store import unstorable as unstorable_events
 from bot.store.codec import Codec
@@ -263,11 +265,46 @@ async def test_a_danger_in_two_events_that_can_never_be_stored_is_read_together(
     async with system.database.begin() as connection:
         await connection.exec_driver_sql("ALTER TABLE events ADD CHECK (NOT starts_with(mid, 'm_half'))")
     system.graph.graph.person_wrote("poison", system.clock.now())
-    halves = (
-        system.message("poison", words, mid=f"m_half{words[:2]}") for words in ("il me menace avec un", "couteau")
-    )
+    halves = (system.message("poison", words, mid=f"m_half{k}") for k, words in enumerate(("il veut", "me tuer")))
     assert await system.post(system.body(*halves)) == 200
     assert len(system.graph.texts("poison")) == 1
+    assert [(one.category, one.reason) for one in await system.handoffs("poison")] == [("emergency", "unstorable")]
+
+
+@pytest.mark.parametrize("first", ["je veux parler à un humain", "au secours il me frappe avec un couteau"])
+@pytest.mark.parametrize("why", ["emergency_unsent", "unstorable"])
+async def test_a_danger_that_gets_no_reply_rings_again_and_says_so_whatever_opened_the_hand_off(
+    system: System, monkeypatch: pytest.MonkeyPatch, why: str, first: str
+) -> None:
+    understand = system.engine.understand
+
+    async def hears(words: str) -> Understanding:
+        said = await understand(words)
+        grave = replace(said, intent="danger_immediat", danger=0.99, confidence=0.99)
+        return grave if "voilee" in words else said
+
+    async def unread() -> int:
+        at = system.clock.now() + timedelta(minutes=10)
+        return int((await system.rows("SELECT n FROM unread_emergencies(:at, :at)", at=at))[0].n)
+
+    monkeypatch.setattr(system.engine, "understand", hears)
+    await system.say("poison", first)
+    await system.settled()
+    async with system.database.begin() as connection:  # an agent has it, and looked
+        await connection.execute(text("UPDATE handoffs SET taken_at = :at"), {"at": system.clock.now()})
+    assert await unread() == 0
+    await system.later(minutes=30)
+    if why == "unstorable":
+        await unstorable(system)
+        words = "au secours il me frappe avec un couteau"
+    else:
+        await refuse(system, "outbox", "INSERT", state="22003", also="AND NEW.lane = 'emergency'")
+        words = "ma voisine est voilee"
+    system.graph.graph.person_wrote("poison", system.clock.now())
+    await system.post(system.body(system.message("poison", words, mid="m_poison")))
+    await system.settled()
+    assert [(one.category, one.reason) for one in await system.handoffs("poison")] == [("emergency", why)]
+    assert await unread() == 1
 
 
 async def test_neighbours_of_an_event_that_cannot_even_be_kept_as_failed_are_answered_once(

@@ -37,6 +37,7 @@ def test_what_a_killed_run_left_goes_at_the_next(tmp_path: Path) -> None:
     left = tmp_path / "planton-tests-killed"
     left.mkdir()
     (left / "base").write_text("much")
+    os.utime(left, (0, 0))
     with temporary_files(tmp_path):
         assert not left.exists()
 

@@ -101,7 +101,8 @@ CREATE FUNCTION unread_emergencies(before timestamptz, asked timestamptz)
         (SELECT min(CASE WHEN e.received_at > look.at THEN e.received_at ELSE e.settled_at END) FROM public.events e
             LEFT JOIN public.outbox o ON o.id = e.outbox_id AND o.lane = 'emergency' AND o.status = 'failed'
             WHERE e.conversation_id = h.conversation_id AND (e.disposition = 'emergency' AND e.received_at > look.at
-            OR o.id IS NOT NULL AND e.settled_at > look.at)) END AS since) u
+            OR (o.id IS NOT NULL OR e.reason = 'emergency_unsent' OR e.disposition = 'failed' AND starts_with(e.reason, 'unstorable'))
+                AND e.settled_at > look.at)) END AS since) u
     WHERE h.closed_at IS NULL AND h.priority = 0 AND u.since <= before
 $$;
 """
