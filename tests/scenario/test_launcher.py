@@ -170,12 +170,16 @@ def test_everything_starts_says_where_and_ends_at_sigterm(machine: Machine) -> N
     roles = [run.child(f"_role {role}") for role in ROLES]
     assert {os.getpgid(pid) for pid in (postmaster, *roles)} == {group}
 
+    parts, found = {(f"planton_{role}", role) for role in ROLES}, set[tuple[str, str]]()
     with psycopg.connect(Embedded(machine.folder / "var").url, autocommit=True) as owner:
-        rows = owner.execute(
-            "SELECT usename, application_name FROM pg_stat_activity WHERE application_name LIKE 'planton-%'"
-        )
-        found = {(role, name.removeprefix("planton-").partition("-")[0]) for role, name in rows}
-    parts = {(f"planton_{role}", role) for role in ROLES}
+        for _ in range(2400):  # no part that answers a port waits for a worker's first connection
+            rows = owner.execute(
+                "SELECT usename, application_name FROM pg_stat_activity WHERE application_name LIKE 'planton-%'"
+            )
+            found = {(role, name.removeprefix("planton-").partition("-")[0]) for role, name in rows}
+            if parts <= found:
+                break
+            time.sleep(0.1)
     assert parts <= found  # each under its own PostgreSQL role, what has no part in its name included
     assert {role for role, _ in found} == {role for role, _ in parts}
 
