@@ -435,9 +435,8 @@ async def strike(site: Site, world: World, key: str, rate: float) -> Line:
     await settled(site, storm.messages, 180)  # type: ignore[arg-type]
     await asyncio.sleep(1.5)  # a doubled reply would leave soon after
     line = await account(name, site, world.meta, storm.messages)  # type: ignore[arg-type]
-    for cry in (
-        m for m in storm.messages if m.words == HELP
-    ):  # sent without the outbox, it has no row to be told twice by
+    # Sent without the outbox, a cry has no row to be told twice by.
+    for cry in (m for m in storm.messages if m.words == HELP):
         if (times := len(world.meta.reached(cry.person))) != 1:
             line.doubled += max(0, times - 1)
             line.lost += times == 0

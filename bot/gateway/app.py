@@ -275,9 +275,8 @@ class Gateway:
                 await self._lane.answer([item for item in joined if item[0].key in stuck], self._deps.emergency_wait)
                 kept = "kept" if error.kept else "not all kept"
                 log.error("webhook stored but for %d events, %s as failed: %s", len(stuck), kept, error.why)
-                if not error.kept or self._lane.owes(
-                    joined, stuck
-                ):  # Meta sends it again, and the sender is asked again
+                # Meta sends it again then, and the sender is asked again.
+                if not error.kept or self._lane.owes(joined, stuck):
                     return self._answer("unavailable", 503)
             except Exception as error:  # whatever stops the store, Meta keeps the message and sends it again
                 # Who is in danger first: nothing that is only told about it comes before, as it could fail.

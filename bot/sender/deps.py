@@ -34,9 +34,8 @@ class Timing:
         900.0  # what hardly passes by itself: a code that nobody knows, a permission, our own fault
     )
     longest_emergency_retry: float = 5.0
-    blocked_emergency_retry: float = (
-        110.0  # while Meta blocks the page for its conduct: each call may prolong that. A claim believes two minutes
-    )
+    # While Meta blocks the page for its conduct: each call may prolong that. A claim believes two minutes.
+    blocked_emergency_retry: float = 110.0
     longest_pause: float = 3600.0  # what is believed of Meta's own headers
     longest_unasked_pause: float = 300.0  # where they say nothing
     control_retry: float = 60.0  # while another app owns the thread
@@ -52,9 +51,7 @@ class Timing:
     budget_step: float = 0.05
     budget_wait: float = 20.0  # then the row is handed back
     emergency_budget_wait: float = 1.8  # then it is sent all the same
-    emergency_store_wait: float = (
-        1.0  # for anything else that the store is asked before it leaves; once unanswered, no more is
-    )
+    emergency_store_wait: float = 1.0  # for anything else that the store is asked before; once unanswered, no more is
     send_timeout: float = 15.0
     emergency_send_timeout: float = 8.0
     grace: float = 5.0  # for what is under way when the sender ends

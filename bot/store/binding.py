@@ -57,7 +57,7 @@ async def learn(connection: AsyncConnection, codec: Codec) -> None:
     """Ask how far it is. What is known to be bound stays so, whatever the database says."""
     found = await connection.scalar(_GET, {"name": SEALING})
     if codec.binding.only:
-        if not finished(codec, found):  # somebody took it away, or put an older one back
+        if found is None or _only(codec, found) is False:  # somebody took it away, or put an older one back
             codec.binding.refuse(_COLUMN, SEALING)
         return
     if found is None:
@@ -68,13 +68,16 @@ async def learn(connection: AsyncConnection, codec: Codec) -> None:
 
 def finished(codec: Codec, fact: str | None) -> bool:
     """Whether the fact says that every value is bound."""
-    if fact is None:
-        return False
+    return fact is not None and _only(codec, fact) is True
+
+
+def _only(codec: Codec, fact: str) -> bool | None:
+    """What the fact says; None where it cannot be read: its key may be on its way; one that was altered, the codec tells of."""
     try:
-        return codec.open_json(bytes.fromhex(fact), _COLUMN)["only"] is True
+        return bool(codec.open_json(bytes.fromhex(fact), _COLUMN)["only"])
     except (SettingsError, ValueError) as error:
         log.error("the fact %s cannot be read: %s", SEALING, type(error).__name__)
-        return False
+        return None
 
 
 async def progress(connection: AsyncConnection) -> tuple[int, int]:

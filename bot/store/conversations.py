@@ -44,9 +44,8 @@ STATE = "conversations.state"
 BODY = "events.body"
 PROFILE = "conversations.profile"
 
-UNREADABLE = (
-    "unreadable"  # of a hand-off: no key opens a message, or it is not where it belongs; its words are in Meta's inbox
-)
+# Of a hand-off: no key opens a message, or it is not where it belongs; its words are in Meta's inbox.
+UNREADABLE = "unreadable"
 HELD = timedelta(minutes=5)  # an event that needs another key: so long may a rotation take to bring it
 
 

@@ -99,7 +99,7 @@ async def carry_out(
         )
     if plan.handoff:
         intent = detection.intent if detection is not None else None
-        reason = "emergency_old" if plan.old else f"emergency_{detection.by}" if detection else handoffs.FOLLOW_UP
+        reason = handoffs.OLD if plan.old else f"emergency_{detection.by}" if detection else handoffs.FOLLOW_UP
         await handoffs.open_(
             connection,
             codec,

@@ -16,10 +16,12 @@ from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
 
 _COLUMN = "handoffs.slots"
-FOLLOW_UP = "emergency_follow_up"  # reason: a further message after a danger, harmless by itself
-
-
-UNTOLD = ("emergency_unsent", "unstorable")  # of a danger: also said where another danger had opened it
+# Reasons, which the console has words for.
+FOLLOW_UP = "emergency_follow_up"  # a further message after a danger, harmless by itself
+OLD = "emergency_old"  # a danger of more than a day ago: no automatic reply left
+UNSENT = "emergency_unsent"  # the emergency reply never left
+UNSTORABLE = "unstorable"  # an agent reads it in Meta's inbox
+_UNTOLD = (UNSENT, UNSTORABLE)  # of a danger: also said where another danger had opened it
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 "priority": priority,
                 "category": category,
                 "reason": new.reason,
-                "tells": priority < row.priority or (priority == 0 and new.reason in UNTOLD),
+                "tells": priority < row.priority or (priority == 0 and new.reason in _UNTOLD),
                 "intent": new.intent,
                 "now": now,
             },
@@ -131,12 +133,11 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     return int(handoff), row is None
 
 
-async def never_told(connection: AsyncConnection, handoff_id: int, reason: str, old: bool) -> None:
-    """What the person was to be told at once has not left: the open hand-off says so, whatever opened it. `old`: over a day."""
-    also = "old = true, " if old else ""  # a sender may not read it
+async def told_late(connection: AsyncConnection, handoff_id: int) -> None:
+    """What the person was to be told at once is a day late: the open hand-off says so, whatever opened it."""
     await connection.execute(
-        text(f"UPDATE handoffs SET {also}reason = :reason WHERE id = :id AND closed_at IS NULL"),  # noqa: S608
-        {"id": handoff_id, "reason": reason},
+        text("UPDATE handoffs SET old = true, reason = :reason WHERE id = :id AND closed_at IS NULL"),
+        {"id": handoff_id, "reason": OLD},
     )
 
 

@@ -241,9 +241,8 @@ class Inbox:
             await unstorable.keep(
                 self._db, self._codec, event, self._talks(event), sqlstate(error), now, detection=detection
             )
-        except (
-            Exception
-        ) as again:  # the neighbours are stored: whoever is told that nothing was would answer them again
+        except Exception as again:
+            # The neighbours are stored: whoever is told that nothing was would answer them again.
             log.error("an event that cannot be stored is not kept as failed either: %s", told(again))
             return False
         return True

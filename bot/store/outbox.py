@@ -39,8 +39,7 @@ from bot.store.receipts import Receipts, as_echo
 log = logging.getLogger("planton.outbox")
 _COLUMN = "outbox.message"
 TOO_OLD = "too_old"  # tried for as long as any window lasts
-LATE = "emergency_old"  # the same of an emergency reply: the danger is a day old, and an agent's
-UNSENT = "emergency_unsent"  # why a hand-off was opened or raised
+LATE = handoffs.OLD  # the same of an emergency reply: the danger is a day old, and an agent's
 UNREADABLE = "unreadable"  # an emergency reply that no sender could open holds back those after it no longer than this:
 _UNREADABLE_FOR = timedelta(minutes=1)
 ATTEMPTS = 32_000  # counted up to here, which a smallint holds: nothing is given up for their number
@@ -315,7 +314,7 @@ class OutboxStore(Ceiling):
         if why == LATE:
             await self._to_an_agent(connection, row.conversation_id, LATE, now)
         elif why == UNREADABLE:
-            await self._to_an_agent(connection, row.conversation_id, UNSENT, now)
+            await self._to_an_agent(connection, row.conversation_id, handoffs.UNSENT, now)
         elif why in ("window_closed", TOO_OLD) and row.author == "bot":
             await handoffs.open_(connection, self._codec, handoffs.NewHandoff(row.conversation_id, "request", why), now)
         await _give_up(connection, [row.id], why, now)
@@ -327,7 +326,8 @@ class OutboxStore(Ceiling):
         danger itself opened it."""
         danger = handoffs.NewHandoff(conversation_id, "emergency", why, old=why == LATE)
         number, _ = await handoffs.open_(connection, self._codec, danger, now)
-        await handoffs.never_told(connection, number, why, danger.old)
+        if danger.old:
+            await handoffs.told_late(connection, number)
 
     async def _fenced(self, row: OutboxRow, assignments: str, **values: Any) -> bool:
         async with self._db.begin() as connection:
@@ -454,7 +454,7 @@ class OutboxStore(Ceiling):
                 return False
             now = await connection.scalar(text("SELECT now()"))
             if row.lane == EMERGENCY:
-                await self._to_an_agent(connection, row.conversation_id, UNSENT, now)
+                await self._to_an_agent(connection, row.conversation_id, handoffs.UNSENT, now)
             await _give_up(connection, [row.id], slug, now)
             await notify(connection, CONSOLE, str(row.conversation_id))
             await notify(connection, OUTBOX_CHANNEL)

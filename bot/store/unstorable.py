@@ -21,8 +21,6 @@ from bot.store.faults import Fault, fault_of, told
 
 log = logging.getLogger(__name__)
 
-REASON = "unstorable"  # of the hand-off: an agent reads it in Meta's inbox
-
 
 async def keep(
     database: Database,
@@ -78,14 +76,18 @@ async def _keep(
             "key": key,
             "channel": event.channel.value,
             "now": now,
-            "body": codec.seal_json(body_to_json(Unknown(REASON)), BODY, conversation, platform, account, key),
-            "reason": f"{REASON} {state}".strip(),
+            "body": codec.seal_json(
+                body_to_json(Unknown(handoffs.UNSTORABLE)), BODY, conversation, platform, account, key
+            ),
+            "reason": f"{handoffs.UNSTORABLE} {state}".strip(),
         },
     )
     if new is not None and conversation is not None:
         category, intent = ("request", None) if detection is None else ("emergency", detection.intent)
         old = detection is not None and now - event.at > TOO_OLD
-        await handoffs.open_(connection, codec, handoffs.NewHandoff(conversation, category, REASON, intent, old), now)
+        await handoffs.open_(
+            connection, codec, handoffs.NewHandoff(conversation, category, handoffs.UNSTORABLE, intent, old), now
+        )
         await notify(connection, CONSOLE, str(conversation))
 
 

@@ -23,7 +23,7 @@ from bot.policy.night import Desk, Night, hour_text
 from bot.policy.patience import Outage, Patience, Step
 from bot.policy.told import known
 from bot.store import crisis as crises
-from bot.store import emergencies, outbox
+from bot.store import emergencies, handoffs
 from bot.store.conversations import (
     BUNDLE,
     LIVE,
@@ -615,7 +615,7 @@ class TurnTaker:
             draft.settle(
                 ids,
                 "handed_off" if danger else aside,
-                outbox.UNSENT if danger else "blocked",
+                handoffs.UNSENT if danger else "blocked",
                 route=EMERGENCY if danger else None,
             )
         elif messages and self._bots(conversation, messages, owner):
@@ -632,10 +632,10 @@ class TurnTaker:
                     if judge:
                         draft.sets["engine_told_at"] = now
             reply = 0 if draft.replies else None
-            why, path = (outbox.UNSENT, EMERGENCY) if danger else ("moteur", HANDOFF)
+            why, path = (handoffs.UNSENT, EMERGENCY) if danger else ("moteur", HANDOFF)
             draft.settle(ids, "handed_off", why, reply=reply, route=path)
         elif danger:
-            draft.settle(ids, "handed_off", outbox.UNSENT, route=EMERGENCY)
+            draft.settle(ids, "handed_off", handoffs.UNSENT, route=EMERGENCY)
         else:
             draft.settle(ids, "to_agent", "moteur")
         if not judge:
@@ -648,7 +648,7 @@ class TurnTaker:
         draft = _Draft()
         heard = [event.id for event in conversation.pending if not isinstance(event.body, Echo)]
         if _danger(conversation, draft, named=False):
-            draft.settle(heard, "handed_off", outbox.UNSENT, route=EMERGENCY)
+            draft.settle(heard, "handed_off", handoffs.UNSENT, route=EMERGENCY)
         elif conversation.blocked:
             draft.settle(heard, "ignored" if conversation.owner in ("bot", "closed") else "to_agent", "blocked")
         else:
@@ -768,7 +768,7 @@ class TurnTaker:
 def _danger(conversation: Conversation, draft: _Draft, named: bool = True) -> bool:
     """Whether the turn that failed had found a danger, which is then handed off as one; `named`: with what it is."""
     for detection in conversation.dangers:
-        request = HandoffRequest("emergency", PRIORITY["emergency"], outbox.UNSENT)
+        request = HandoffRequest("emergency", PRIORITY["emergency"], handoffs.UNSENT)
         draft.hand_off(request, detection.intent if named else None)
     return bool(conversation.dangers)
 

@@ -13,6 +13,7 @@ import pytest
 
 from bot.app import compare
 from bot.app.cli import main
+from bot.settings import Settings
 from bot.store.codec import Codec
 from bot.store.workbench.readings import WORDS
 from bot.trainer.comparison import SETS, Comparison
@@ -143,3 +144,15 @@ def test_without_a_database_the_gold_sets_are_compared(run: Run, monkeypatch: py
     assert "Urgences" in out
     (order,) = training.orders
     assert (order.confirmed, order.no_confirmed) == ([], "La base de données ne répond pas")
+
+
+@pytest.mark.parametrize(
+    ("url", "waits"),
+    [("", frozenset()), ("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1", None)],
+    ids=["never a database", "away"],
+)
+def test_who_waits_for_a_candidate_is_not_known_while_the_database_is_away(
+    tmp_path: Path, url: str, waits: frozenset[str] | None
+) -> None:
+    settings = Settings({"PLANTON_DATABASE_URL": url, "PLANTON_VAR_DIR": str(tmp_path), "PLANTON_DATA_KEY": KEY})
+    assert compare._waiting(settings) == waits

@@ -26,7 +26,7 @@ from bot.core.errors import SealedElsewhere, SettingsError, SetupError
 from bot.core.messages import Event, Message, Platform, Unknown
 from bot.core.outbox import AGENT, EMERGENCY, REPLY
 from bot.settings import Settings
-from bot.store import binding, facts, outbox, places
+from bot.store import binding, facts, handoffs, outbox, places
 from bot.store.codec import BOUND, Codec
 from bot.store.conversations import HELD, UNREADABLE, Conversations
 from bot.store.db import Database, Listener
@@ -150,7 +150,7 @@ async def test_an_emergency_reply_that_does_not_open_holds_back_the_next_for_a_m
     assert next_one.text == "Appelez le 112."
     assert await desk.run("SELECT id, error_slug FROM outbox WHERE status = 'failed'") == [(old, "unreadable")]
     handed = await desk.run("SELECT conversation_id, category, reason, priority FROM handoffs")
-    assert handed == [(anne, "emergency", outbox.UNSENT, 0)], (
+    assert handed == [(anne, "emergency", handoffs.UNSENT, 0)], (
         "an agent is told; of the other, a sender may yet get the key"
     )
 
@@ -312,6 +312,13 @@ async def test_what_is_written_in_the_older_form_after_the_end_is_bound_by_the_c
         await binding.look(database, strict, tmp_path)
         said = [opened_json(strict, "events.body", row)["text"] for row in rows]
         assert strict.binding.only and said == ["bien plus tard", "juste après"]
+        # During a rotation, what the older key bound is no late value; nor is a fact whose key is on its way no fact.
+        rotating = Codec(f"{base64.b64encode(bytes(32)).decode()},{KEY}")
+        assert await Resealing(database, rotating).refused() == {}
+        async with database.begin() as connection:
+            await binding.put(connection, Codec(base64.b64encode(bytes(32)).decode()), only=True)
+        await binding.look(database, strict, tmp_path)
+        assert await console.rows("SELECT 1 FROM refused_values WHERE name = 'facts.sealing'") == []
 
 
 @pytest.mark.parametrize("name", ["catchup", "person", "purge"])

@@ -18,7 +18,7 @@ from bot.core.dialogue import Reply
 from bot.core.outbox import AGENT, EMERGENCY, REPLY, OutboxRow
 from bot.meta.send_api import Usage
 from bot.policy.emergency import Detection
-from bot.sender.use import Use
+from bot.sender.use import FORGOTTEN, Use
 from bot.store import ceiling, handoffs, outbox
 from bot.store.codec import Codec
 from bot.store.db import OUTBOX, Database, Listener
@@ -369,10 +369,11 @@ async def test_another_sender_that_hears_less_does_not_end_what_slows_all_down(
             row = (await connection.execute(text("SELECT slowed_to, usage_percent FROM accounts"))).one()
         return row.slowed_to, row.usage_percent
 
-    async def tells(one: Use) -> None:
+    async def tells(one: Use) -> float:
         news = one.news("1000")
         assert news is not None
         await store.note_usage("1000", *news)
+        return news[2]
 
     refused.halve("1000")
     await tells(refused)
@@ -386,7 +387,7 @@ async def test_another_sender_that_hears_less_does_not_end_what_slows_all_down(
     assert await slowed() == (None, 60), "what is told for minutes ends when Meta says so"
     for percent, pace in ((96, 1), (60, 20)):  # of the sender that was refused, too
         refused.told("1000", Usage(percent=percent, told=True))
-        await tells(refused)
+        assert (await tells(refused) > FORGOTTEN) is (pace == 20), "the hour is the half's alone"
         assert await slowed() == (pace, percent)
 
 
@@ -456,7 +457,7 @@ async def test_an_emergency_that_cannot_leave_is_an_agents_at_once(
         found = (await connection.execute(text("SELECT priority, category, reason, old FROM handoffs"))).one()
         status = await connection.scalar(text("SELECT status FROM outbox"))
         assert await connection.scalar(_ASKED) == 1  # the alarm rings, although the danger itself was seen
-    assert tuple(found) == (0, "emergency", outbox.LATE if ends == "age" else outbox.UNSENT, ends == "age")
+    assert tuple(found) == (0, "emergency", handoffs.OLD if ends == "age" else handoffs.UNSENT, ends == "age")
     assert status == "failed"
     assert await _events(database) == ["to_agent"]
 

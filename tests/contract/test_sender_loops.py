@@ -398,6 +398,40 @@ async def test_what_was_under_way_when_meta_refused_ends_no_pause_and_no_stop(co
             assert w.sender._accounts._streak[PAGE] == 1
 
 
+async def test_a_pause_that_a_wrong_clock_began_does_not_run() -> None:
+    """The machine was a day ahead until PostgreSQL's clock was read."""
+    async with running() as w:
+        accounts, now = w.sender._accounts, SystemClock().now()
+        await accounts.pause(PAGE, now + timedelta(days=1))
+        assert accounts.paused_until(PAGE) is None
+        await accounts.pause(PAGE, now + timedelta(minutes=5))
+        assert accounts.paused_until(PAGE) == now + timedelta(minutes=5)
+
+
+async def test_what_was_answered_is_not_forgotten_by_a_clock_that_nobody_is_sure_of(tmp_path: Path) -> None:
+    clock, key = FrozenClock(SystemClock().now()), (("page", "m1"), ("messenger", "42", "1.0"))
+
+    async def send() -> str:
+        return "mid1"
+
+    async def again() -> str:
+        return "mid2"
+
+    first = Answered(clock, [b"key"], tmp_path / "answered.log")
+    assert await first.run(*key, send) == "mid1"
+    await first.close()
+    clock.advance(hours=48)  # a restart, on a machine two days ahead
+    second = Answered(clock, [b"key"], tmp_path / "answered.log")
+    second.load()
+    assert await second.run(*key, again) == "mid1"
+    clock.advance(hours=-48)  # PostgreSQL's clock was read
+    forgetting = asyncio.create_task(second.keep_forgetting())
+    await asyncio.sleep(0)
+    assert await second.run(*key, again) == "mid1"
+    forgetting.cancel()
+    await second.close()
+
+
 async def test_after_a_pause_that_a_success_told_of_one_message_tries_alone() -> None:
     usage = '{"1000": [{"type": "messenger", "call_count": 5, "estimated_time_to_regain_access": 1}]}'
     async with running(replace(QUICK, longest_pause=0.3)) as w:

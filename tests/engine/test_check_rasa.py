@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -86,3 +87,10 @@ def test_what_config_names_runs_behind_the_wall(tmp_path: Path, monkeypatch: pyt
     (crash,) = rasa.check(project)
     assert crash.severity == "error"
     assert crash.what == "Rasa ne peut pas lire les fichiers, à cause de « rien » : l’entraînement échouerait."
+
+
+def test_that_it_ran_without_a_wall_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rasa.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, b""))
+    (told,) = rasa.check(copied(tmp_path / "project"), way="aucun")
+    assert "pas isolé" in told.what
+    assert "bubblewrap" in told.remedy

@@ -168,7 +168,12 @@ def check(project: Project, known: Collection[Finding] = (), way: str = AUTO) ->
                 "Relancez quand la machine est plus libre.",
             )
         ]
-    return list(translated(done.stdout.decode("utf-8", "replace"), done.returncode, _Places(project), known))
+    found = list(translated(done.stdout.decode("utf-8", "replace"), done.returncode, _Places(project), known))
+    if not wall.whole:
+        found.append(
+            warning(CODE, CONFIG, None, wall.told, "Faites : apt install bubblewrap, et laissez ENGINE_WALL à auto")
+        )
+    return found
 
 
 def translated(
