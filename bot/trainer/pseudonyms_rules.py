@@ -213,7 +213,7 @@ def _group(pattern: re.Pattern[str], text: str, kind: Kind) -> Iterator[Span]:
 def _links(text: str) -> Iterator[Span]:
     for found in _LINK.finditer(text):
         link = found[0].rstrip(".,;:!?)]}'’…")
-        if not is_public(link):
+        if not is_public(link) and not _PLATE.fullmatch(link):  # « AB.123.UK » is a plate, not a host
             yield Span(found.start(), found.start() + len(link), Kind.LINK)
 
 

@@ -219,10 +219,16 @@ def _handle(dice: random.Random, original: str) -> str:
 
 def _plate(dice: random.Random, original: str) -> str:
     def letters(found: re.Match[str]) -> str:
-        made = dice.choice("IOU") + "".join(dice.choices("ABCDEFGHJKLMNPQRSTVWXYZ", k=len(found[0]) - 1))
+        made = "IL"
+        while made in ("IL", "ON", "OR", "UN"):  # words, which are read as such
+            made = dice.choice("IOU") + "".join(dice.choices("ABCDEFGHJKLMNPQRSTVWXYZ", k=len(found[0]) - 1))
         return made if found[0].isupper() else made.lower()
 
-    return re.sub(r"[^\W\d_]+", letters, _refill(original, _draw(dice, 9)))
+    made = _refill(original, _draw(dice, 9))
+    if original[:1].isdigit():  # an old one ends with its department: any other number would not be read as a plate
+        made = re.sub(r"(?<!\d)\d\d$", lambda _: f"{dice.randint(1, 95):02d}", made)
+        made = re.sub(r"(?<!\d)\d{3}$", lambda _: f"97{dice.randint(1, 6)}", made)
+    return re.sub(r"[^\W\d_]+", letters, made)
 
 
 def _iban(dice: random.Random, original: str) -> str:
@@ -244,10 +250,11 @@ def _zeroed(rest: str) -> str:
 
 def _card(dice: random.Random, original: str) -> str:
     count = sum(letter.isdigit() for letter in original)
-    digits = "0" + _draw(dice, count - 1)
-    while luhn.is_valid(digits) or digits.startswith("00"):  # « 00 » begins a number abroad
+    while True:
         digits = "0" + _draw(dice, count - 1)
-    return _refill(original, digits)
+        made = _refill(original, digits)
+        if not luhn.is_valid(digits) and not re.search(r"\b00", made):  # « 00 » begins a number abroad
+            return made
 
 
 def _nir(dice: random.Random, original: str) -> str:
@@ -327,8 +334,15 @@ def is_ours(kind: Kind, words: str) -> bool:
 
 
 def _our_name(words: str) -> bool:
-    parts = [plain(word.rstrip(".")) for word in re.split(r"[\s,\u00a0\u202f]+", words) if word]
-    return bool(parts) and all(part in _OURS or part in _OUR_FAMILIES or len(part) == 1 for part in parts)
+    """A reader of names takes « Léa et Tom », and « Léa ma pote Zoé », as one: what stands in lower case between two of ours is
+    no name."""
+    written = [word for word in re.split(r"[\s,\u00a0\u202f]+", words) if word]
+    parts = [plain(word.rstrip(".")) for word in written]
+    ours = [at for at, part in enumerate(parts) if part in _OURS or part in _OUR_FAMILIES]
+    others = [at for at, part in enumerate(parts) if at not in ours and len(part) > 1]
+    if not others:
+        return bool(parts)
+    return bool(ours) and all(ours[0] < at < ours[-1] and written[at][0].islower() for at in others)
 
 
 def _our_phone(words: str) -> bool:
@@ -339,8 +353,9 @@ def _our_phone(words: str) -> bool:
 
 
 def _our_number(words: str) -> bool:
-    digits = re.sub(r"\D", "", _YEAR.sub("", words))
-    return not digits[:-2].strip("0") or (13 <= len(digits) <= 19 and digits[0] == "0")  # the latter: a card of ours
+    digits = re.sub(r"\D", "", words)
+    card = 13 <= len(digits) <= 19 and digits[0] == "0"  # one of ours
+    return card or not re.sub(r"\D", "", _YEAR.sub("", words))[:-2].strip("0")
 
 
 _OUR_STREETS = tuple(plain(name) for name in STREETS)

@@ -70,6 +70,34 @@ def test_our_own_stand_ins_are_no_leftovers(whole: Pseudonymiser) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Kind.NAME, "Hakim et Lazare"),
+        (Kind.NAME, "Fanny ma pote Ophélie"),
+        (Kind.CASE, "0923 2341 2044 3383"),  # a card of ours; 2044 is no year
+    ],
+)
+def test_stand_ins_that_are_read_as_one_are_ours(kind: Kind, words: str) -> None:
+    assert is_ours(kind, words)
+
+
+@pytest.mark.parametrize(
+    "words", ["Hakim benali", "Hakim et Karim", "benali Hakim", "J. martin D.", "Fanny Benali Ophélie"]
+)
+def test_somebody_beside_a_stand_in_is_not_ours(words: str) -> None:
+    assert not is_ours(Kind.NAME, words)
+
+
+def test_a_plate_is_no_link_and_a_cards_stand_in_no_number_abroad(quick: Pseudonymiser) -> None:
+    assert [one.kind for one in quick.replace("immat GB.435.UK").replacements] == [Kind.PLATE]
+    assert quick.leftovers("immat IJ.435.UK") == []
+    for _ in range(300):
+        assert " 00" not in quick.stand_in("4970 1012 3456 7890", Kind.CARD)
+        assert quick.leftovers(old := quick.stand_in("7837 QX 31", Kind.PLATE)) == []
+        assert [one.kind for one in quick.replace(old).replacements] == [Kind.PLATE]
+
+
 def test_what_is_left_is_told_with_a_stand_in(quick: Pseudonymiser) -> None:
     (left,) = quick.leftovers("écrivez à karim.b@messagerie.example")
     assert (left.kind, left.original) == (Kind.EMAIL, "karim.b@messagerie.example")
