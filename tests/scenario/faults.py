@@ -22,13 +22,15 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from bot.sandbox.graph import Mood, Script
 from tests.fakes.graph import PAGE, ScriptedGraph
-from tests.scenario.processes import HELP, QUESTIONS, Account, Message, Meta, Planton, account, settled, until
+from tests.scenario.processes import HELP, QUESTIONS, Account, Message, Meta, Planton, Table, account, settled, until
 
+RESUMES = 15.0  # seconds in which work resumes after a kill
 RATE = 20  # messages a second
 AFTER = 2.5  # seconds that messages go on flowing once the fault is over
 ALARM_EVERY = 20  # one message in so many is a cry for help
@@ -473,3 +475,30 @@ def sane(line: Account, doubled: int = 0) -> None:
     """Nothing lost, nothing out of order, every cry for help answered, no more than `doubled` replies twice."""
     found = (line.lost, line.disordered, line.doubled <= doubled, line.danger != float("inf"))
     assert found == (0, 0, True, True), (line, line.notes[:20])
+
+
+def in_time() -> float:
+    """Seconds in which work resumes; longer while others keep the machine busy."""
+    return RESUMES * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+spans: dict[Planton, list[Any]] = {}  # what the collector got of whom
+
+
+def keep(line: Account, table: Table, doubled: int = 0) -> None:
+    """Keep the line, and look at it."""
+    table.lines.append(line)
+    sane(line, doubled)
+
+
+async def not_ready(planton: Planton, *names: str) -> dict[str, Any]:
+    """What /readyz says once it names just these: on a busy machine a probe may be late, and name one more."""
+    state: dict[str, Any] = {}
+
+    async def named() -> bool:
+        state.clear()
+        state.update(await planton.readyz())
+        return state.get("not_ready") == list(names)
+
+    await until(named, 20, f"not ready: {names}, not {state}")
+    return state

@@ -633,7 +633,8 @@ class Table:
     def pytest_sessionfinish(self, session: Any) -> None:
         """Called by pytest: what a worker prints nobody reads, so that it is handed over (tests/conftest.py)."""
         if self.lines and hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["faults"] = self.text()
+            before = session.config.workeroutput.get("faults", "")
+            session.config.workeroutput["faults"] = "\n\n".join(filter(None, (before, self.text())))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Called by pytest."""
