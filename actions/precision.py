@@ -15,7 +15,6 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions import recrutement
 from actions.relance import asks_again
 from actions.said import age, known, last_intent, said
-from bot.policy.intents import STATEMENT
 
 # The menu whose choices go with a topic, by the beginning of its intents' names; the longest counts.
 MENUS = {
@@ -63,7 +62,7 @@ def _reply(dispatcher: CollectingDispatcher, tracker: Tracker, count: int) -> li
         dispatcher.utter_message(json_message={"choices_of": f"utter_theme_{menu}"})
         dispatcher.utter_message(response="utter_hors_perimetre_precision_sujet")
     else:
-        dispatcher.utter_message(response=f"utter_{STATEMENT}")
+        dispatcher.utter_message(response="utter_hors_perimetre_precision")
     return []
 
 

@@ -796,9 +796,9 @@ def test_a_diploma_after_a_question_about_the_exam_is_used(run: Any) -> None:
 
 def test_a_question_of_ours_is_asked_again_once_after_a_statement(run: Any) -> None:
     slots = {"question": "commissariat_contact_horaires"}
-    first = run(STATEMENT, "je suis fleuriste", slots=slots)
+    first = run(STATEMENT, "je suis fleuriste à mon compte depuis juin", slots=slots)
     assert first.out.responses == [f"utter_{STATEMENT}_notee", "utter_relance_ville"]
-    second = run(STATEMENT, "ma sœur est en CP", slots={**slots, **first.slots})
+    second = run(STATEMENT, "ma sœur est en CP et mon frère en CE2", slots={**slots, **first.slots})
     assert second.response == f"utter_{STATEMENT}_encore"
 
 
