@@ -9,7 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import accueil, commissariat, cost, documents, handoff, plainte, recrutement
+from actions import accueil, commissariat, cost, documents, handoff, plainte, precision, recrutement
 from actions.clarify import clarify
 from actions.precise import narrower
 from actions.relance import OFFER, after
@@ -132,6 +132,16 @@ class ActionHandoff(Reply):
         dispatcher.utter_message(response="utter_parler_humain_suite")
         handoff.ask_human(dispatcher, tracker, like=name, reason=name)
         return [SlotSet("relance", name)]
+
+
+class ActionPrecision(Reply):
+    """What asks nothing."""
+
+    def name(self) -> str:
+        return "action_precision"
+
+    def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        return precision.answer(dispatcher, tracker)
 
 
 class ActionClarify(Reply):

@@ -15,9 +15,10 @@ from actions import commissariat, documents, handoff, recrutement
 from actions.relance import OFFER
 from actions.said import age, asks, intent, is_bare, is_short, is_tap, known, last_intent, said, text
 from bot.policy.fields import fields
-from bot.policy.intents import ANSWER, PRIORITY, policy_of
+from bot.policy.intents import ANSWER, PRIORITY, STATEMENT, policy_of
 
 FALLBACK = "nlu_fallback"
+UNSAID = (FALLBACK, STATEMENT)  # what they mean is said by what was asked
 HUMAN = "parler_humain"
 LONGEST_PLACE = 10  # words of an answer to « en France ou à l’étranger »
 
@@ -39,9 +40,9 @@ def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     bare = is_bare(tracker)
     if question == OFFER and _takes_offer(tracker):
         return _accepted(dispatcher, tracker)
-    if handoff.is_awaited(question) and not asks(tracker) and (bare or name == FALLBACK or _tells_agents(tracker)):
+    if handoff.is_awaited(question) and not asks(tracker) and (bare or name in UNSAID or _tells_agents(tracker)):
         return handoff.note(dispatcher, tracker, like=question)
-    if not bare and name != FALLBACK:
+    if not bare and name not in UNSAID:
         return None
     # An open question takes any answer; a closed one only a message that is nothing but a correction.
     topic = question or (known(tracker, "sujet") or "" if bare else "")
@@ -85,7 +86,7 @@ def _takes_offer(tracker: Tracker) -> bool:
     if not told or asks(tracker):
         return False
     name = intent(tracker)
-    return name in (FALLBACK, last_intent(tracker)) or is_bare(tracker, besides=told)
+    return name in (*UNSAID, last_intent(tracker)) or is_bare(tracker, besides=told)
 
 
 def _told(tracker: Tracker) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any, Optional
 
 from rasa_sdk import Tracker
 
+from bot.policy.intents import STATEMENT
+
 OTHER = "autre"  # the value of a button that takes back what was said
 _WORD = re.compile(r"\w+")
 
@@ -41,6 +43,7 @@ NO_SUBJECT = (
     "parler_humain",
     "remerciements",
     "hors_perimetre",
+    STATEMENT,
 )
 
 

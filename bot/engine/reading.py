@@ -13,7 +13,7 @@ from typing import Any
 from bot.engine import short
 from bot.engine.clauses import Clause, clauses, fold, word_set
 from bot.engine.meaning import FALLBACK, is_grave
-from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, policy_of
+from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
 
 Parsed = dict[str, Any]
 Parse = Callable[[Sequence[str]], list[Parsed]]
@@ -31,7 +31,7 @@ MOST_ANSWERS = 2
 STORY = 60  # words from which a message is one story: its asides are no second question
 AND = word_set("et puis aussi ensuite sinon egalement ou")  # by these a question says that it is another one
 SAME = 0.9  # a question whose subject was said just before it: « Ma carte grise a été volée, quelles démarches ? »
-SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre")
+SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre", STATEMENT)
 
 
 @dataclass(frozen=True)

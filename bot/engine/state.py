@@ -65,6 +65,7 @@ OF_THE_DAY = (
     "age",
     "incompris",
     "insultes",
+    "precisions",
 )
 
 State = dict[str, Any]

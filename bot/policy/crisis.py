@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply
-from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, policy_of
+from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, STATEMENT, policy_of
 from bot.policy.route import Outcome, Texts, gives_numbers, is_sure
 
 REASON = "crise"  # of a hand-off: why a message that nobody understood went straight to agents
@@ -19,7 +19,7 @@ TOLD = frozenset(category for category, priority in PRIORITY.items() if priority
 SUSPECT = 0.25  # confidence from which a grave intent keeps a message out, as at night
 SAME_INTENT = 0.6  # confidence from which an intent says what a message wants
 # Intents that do not say what somebody wants.
-_SAYS_NOTHING = frozenset({"hors_perimetre", "insulte_troll", "salutation", "au_revoir"})
+_SAYS_NOTHING = frozenset({"hors_perimetre", STATEMENT, "insulte_troll", "salutation", "au_revoir"})
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ INTENTS: dict[str, Policy] = {
 }
 
 DANGER_INTENTS = ("danger_immediat", "detresse_suicide")
+STATEMENT = "hors_perimetre_precision"  # what asks nothing: an answer, a detail, small talk
 
 
 def policy_of(intent: str | None) -> Policy:

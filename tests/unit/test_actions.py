@@ -734,3 +734,79 @@ def test_the_reserve_is_asked_no_date(run: Any) -> None:
     assert done.out.responses == ["utter_age_reserve", "utter_age_demande_reserve"]
     near = run("nlu_fallback", "67", slots={"corps": "reserve", "question": "age", "sujet": "age"}, kind="nombre")
     assert near.out.responses == ["utter_age_reserve", "utter_age_limite_reserve"]
+
+
+# A statement that asks nothing ------------------------------------------------------------------------------------------
+
+STATEMENT = "hors_perimetre_precision"
+
+
+def talked_about(intent: str) -> list[dict[str, Any]]:
+    """The events of a message about a subject, and of the one that is being answered."""
+    return [{"event": "user", "parse_data": {"intent": {"name": name}}} for name in (intent, STATEMENT)]
+
+
+def test_a_statement_gets_an_offer_and_the_next_one_a_shorter_word(run: Any) -> None:
+    first = run(STATEMENT, "je suis fleuriste à mon compte")
+    assert (first.response, first.out.marks) == (f"utter_{STATEMENT}", {})
+    second = run(STATEMENT, "ma sœur est en CP", slots=first.slots)
+    assert (second.response, second.slots["precisions"]) == (f"utter_{STATEMENT}_encore", 2)
+
+
+@pytest.mark.parametrize(
+    ("topic", "menu"),
+    [
+        ("suivi_plainte", "plainte"),
+        ("recrutement_concours", "recrutement"),
+        ("armes_chasse", "papiers"),
+        ("permis_points", "route"),
+        ("animaux", "quotidien"),
+        ("arnaque_cyber", "internet"),
+    ],
+)
+def test_after_an_answer_the_offer_is_about_its_topic(run: Any, topic: str, menu: str) -> None:
+    done = run(STATEMENT, "c'était un mardi je crois", past=talked_about(topic))
+    assert done.response == f"utter_{STATEMENT}_sujet"
+    assert done.out.marks == {"choices_of": f"utter_theme_{menu}"}
+    assert done.out.marks["choices_of"] in DOMAIN["responses"]
+
+
+@pytest.mark.parametrize("topic", ["violences_conjugales", "disparition", "salutation"])
+def test_what_an_agent_has_is_offered_to_nobody(run: Any, topic: str) -> None:
+    assert run(STATEMENT, "il pleut", past=talked_about(topic)).response == f"utter_{STATEMENT}"
+
+
+def test_an_age_after_the_conditions_is_used(run: Any) -> None:
+    asked = run(STATEMENT, "j'ai 17 ans et demi", past=talked_about("recrutement_conditions"))
+    assert (asked.response, asked.slots["age"]) == ("utter_age", "17")
+    known = run(
+        STATEMENT,
+        "j'ai 30 ans",
+        slots={"corps": "gardien_de_la_paix"},
+        past=talked_about("recrutement_conditions"),
+    )
+    assert known.out.responses == ["utter_age_gardien_de_la_paix", "utter_age_bon"]
+
+
+def test_a_diploma_after_a_question_about_the_exam_is_used(run: Any) -> None:
+    bac = {"entity": "diplome", "value": "bac", "in": "bac"}
+    done = run(STATEMENT, "moi j'ai un bac pro depuis juin", [bac], past=talked_about("recrutement_concours"))
+    assert done.response == "utter_diplome_bac"
+
+
+def test_a_question_of_ours_is_asked_again_once_after_a_statement(run: Any) -> None:
+    slots = {"question": "commissariat_contact_horaires"}
+    first = run(STATEMENT, "je suis fleuriste à mon compte depuis juin", slots=slots)
+    assert first.out.responses == [f"utter_{STATEMENT}_notee", "utter_relance_ville"]
+    second = run(STATEMENT, "ma sœur est en CP et mon frère en CE2", slots={**slots, **first.slots})
+    assert second.response == f"utter_{STATEMENT}_encore"
+
+
+def test_a_statement_answers_what_was_asked(run: Any) -> None:
+    town = run(STATEMENT, "à Lyon", [LYON], {"question": "commissariat_contact_horaires"})
+    assert town.response == "utter_commissariat_contact_horaires_ville"
+    place = run(STATEMENT, "en Espagne", [SPAIN], {**STOLEN, "question": "pays"})
+    assert place.response == f"{PAPERS}_vole_etranger"
+    told = run(STATEMENT, "ils étaient deux, très aimables", slots={"question": "remerciements"})
+    assert told.response == "utter_precision_notee"
+    assert told.out.marks["handoff"]["category"] == "thanks"

@@ -117,6 +117,7 @@ def test_what_is_grave_is_read_first(intent: str | None, confidence: float | Non
         ("parler_humain", None, None),
         (None, 0.9, None),
         ("hors_perimetre", 0.9, None),
+        ("hors_perimetre_precision", 0.9, None),
         ("violences_conjugales", 0.9, None),
     ],
 )
