@@ -233,6 +233,7 @@ def planned(
         event.at,
         now - event.at,
         found.answer.french,
+        found.answer.script,
     )
 
 
