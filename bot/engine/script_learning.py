@@ -184,9 +184,8 @@ def train(path: Path, lexicon: Lexicon) -> Optional[dict[str, Any]]:
         return None
     learnt = learn(examples, lexicon)
     report = measure(_seen_by_others(examples, learnt))
-    print(
-        f"Réponses d’urgence : {report['right']:.1%} justes, {report['harmful']} nuisibles ({FOLDS} plis, {report['n']} exemples)"
-    )
+    told = f"{report['right']:.1%} justes, {report['harmful']} nuisibles ({FOLDS} plis, {report['n']} exemples)"
+    print(f"Réponses d’urgence : {told}")
     return learnt.exported
 
 

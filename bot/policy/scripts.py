@@ -149,7 +149,7 @@ _NEEDS: dict[str, frozenset[str]] = {
 
 def says_more(script: str, last: str) -> bool:
     """Whether a further danger, within minutes of a reply, needs words of its own: a number that the last one had not, or the last
-    one would do harm now. Words about wanting to die do not: they hold every number, and who wrote them may well be attacked too."""
+    one would do harm now. Words about wanting to die do not: they hold every number, and who has them may well be attacked too."""
     if script == last:
         return False
     lacks = _NEEDS.get(script, frozenset()) - _GIVES.get(last, frozenset())
