@@ -23,7 +23,7 @@ from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.policy.script_score import ScriptScore
-from bot.policy.scripts import script_of
+from bot.policy.scripts import instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
 from bot.trainer import engines
@@ -145,6 +145,10 @@ class Policy:
         if self.scripts is None or not emergency.is_french(words):
             return {}
         return self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)])
+
+    def instead(self, intent: str | None, words: str) -> str | None:
+        """Whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
+        return instead(intent, self.chances(words)) if may_be_told_otherwise(intent) else None
 
     def _told(self, detection: Detection | None, words: str) -> Detection | None:
         """The same with the words that it calls for. Costs something only where there is an emergency."""

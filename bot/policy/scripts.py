@@ -120,15 +120,23 @@ def kind_of(script: str, seen: Kind) -> Kind:
     return SCRIPTS[script].kind or seen
 
 
+def may_be_told_otherwise(intent: Optional[str]) -> bool:
+    """Whether an intent's own words may not suit: only then is it worth asking whose words would."""
+    return _replaceable(intent) is not None
+
+
+def _replaceable(intent: Optional[str]) -> Optional[frozenset[str]]:
+    fits = (found for name, found in _INSTEAD.items() if intent == name or (intent or "").startswith(name + "_"))
+    return next(fits, None)
+
+
 def instead(intent: Optional[str], chances: Mapping[str, float]) -> Optional[str]:
     """The script whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
-    if intent is None or not chances:
+    may = _replaceable(intent)
+    if may is None or not chances:
         return None
-    parent = next((name for name in _INSTEAD if intent == name or intent.startswith(name + "_")), None)
     best = max(chances, key=lambda one: chances[one])
-    if parent is None or best not in _INSTEAD[parent] or chances[best] < SURE or harm(best, chances) > MOST_HARM:
-        return None
-    return best
+    return best if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM else None
 
 
 # Numbers that a reply gives, of those that another may need at once.

@@ -27,6 +27,7 @@ SYSTEM = (
     "utter_urgence_nuit",
     "utter_urgence_rappel",
     *EMERGENCY,
+    "utter_agent_lira",
     "utter_nuit",
     "utter_nuit_violences",
     "utter_nuit_sexuelles",
