@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from bot.app.places import MODELS, PROJECT
 from bot.core.dialogue import QuickReply, Understanding
@@ -21,6 +22,8 @@ from bot.policy.lexicon import Lexicon
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
+from bot.policy.script_score import ScriptScore
+from bot.policy.scripts import instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
 from bot.trainer import engines
@@ -66,9 +69,27 @@ def score(path: Path | None) -> LinearScore | None:
         log.warning("no danger score in models/: run planton train")
         return None
     try:
-        return LinearScore.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+        return LinearScore.from_mapping(_exported(path))
+    except ValueError as error:
+        raise SetupError(f"{path} : {error}.", "Entraînez de nouveau : planton train --force") from None
+
+
+def _exported(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SetupError(f"{path} : {error}.", "Entraînez de nouveau : planton train --force") from None
+    return found if isinstance(found, dict) else {}
+
+
+def scripts(path: Path | None) -> ScriptScore | None:
+    """What was exported beside the score to choose an emergency's words; None for a model of before."""
+    found = None if path is None else _exported(path).get("scripts")
+    try:
+        return None if found is None else ScriptScore.from_mapping(found)
+    except ValueError as error:  # another version's: the words of before the scripts go out
+        log.error("scripts not read: %s", error)
+        return None
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,7 @@ class Policy:
     lexicon: Lexicon
     score: LinearScore | None
     precisions: Precisions
+    scripts: ScriptScore | None = None
     glances: dict[bytes, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def facts(self, spoken: str, words: str) -> str:
@@ -100,7 +122,7 @@ class Policy:
         if len(self.glances) >= GLANCES:
             self.glances.clear()
         self.glances[_digest(words)] = found.suspect
-        return found.detection
+        return self._told(found.detection, words)
 
     def suspect(self, words: str) -> bool:
         """Whether words that were triaged just now show a trace of danger: the engine looks at them before others. So it does
@@ -113,10 +135,26 @@ class Policy:
             words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD, ENGINE_CONFIRMS
         )
         if found is None or found.by != "engine":
-            return found
+            return self._told(found, words)
         # « Votre vie compte » needs a clear sign; in doubt, the danger text suits both.
         sure = understanding.intent == "detresse_suicide" and understanding.confidence >= DISTRESS_SURE
-        return replace(found, kind="distress" if sure else "danger")
+        return self._told(replace(found, kind="distress" if sure else "danger"), words)
+
+    def chances(self, words: str) -> dict[str, float]:
+        """The chance of each script; {} where nothing was learnt, or the words are in another language."""
+        if self.scripts is None or not emergency.is_french(words):
+            return {}
+        return self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)])
+
+    def instead(self, intent: str | None, words: str) -> str | None:
+        """Whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
+        return instead(intent, self.chances(words)) if may_be_told_otherwise(intent) else None
+
+    def _told(self, detection: Detection | None, words: str) -> Detection | None:
+        """The same with the words that it calls for. Costs something only where there is an emergency."""
+        if detection is None or _foreign(detection):
+            return detection
+        return emergency.with_script(detection, self.chances(words))
 
     def plan(
         self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
@@ -130,7 +168,7 @@ class Policy:
                 french=emergency.is_french(words) and not _foreign(detection),
                 night_until=self._night_until(now),
                 last_full_at=seen.emergency_at,
-                last_kind=seen.emergency_kind,
+                last_script=script_of(seen.emergency_kind),
                 last_short_at=seen.emergency_short_at,
                 last_agent_at=seen.last_agent_at,
                 standby=seen.standby,
@@ -184,12 +222,14 @@ def _built(settings: Settings, model: Model | None, files: Path) -> Policy:
     except ValueError as error:
         raise SetupError(f"{domain} : {error}.", "Corrigez ces réponses.") from None
     start, end = settings.desk_hours
+    learnt = score_of(model)
     return Policy(
         texts,
         load_buttons(domain),
         Night(zone, settings.wall("NIGHT_START"), settings.wall("NIGHT_END")),
         Desk(zone, start, end),
         _lexicon_of(files),
-        score(score_of(model)),
+        score(learnt),
         load_precisions(files / "data" / "precisions.yml"),
+        scripts(learnt),
     )

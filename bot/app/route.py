@@ -29,6 +29,7 @@ from bot.dialogue import answers
 from bot.policy import night, route
 from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
+from bot.policy.scripts import GENERAL
 from bot.settings import Settings
 from bot.store.emergencies import Seen
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model
@@ -176,7 +177,8 @@ def _feed(pipe: BinaryIO | Any, texts: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is decided about one message. `by`: the detector that saw a danger, if one did."""
+    """What is decided about one message. `by`: the detector that saw a danger, if one did; `script`: whose words are said to it
+    (`bot.policy.scripts`), where they are not its intent's own."""
 
     intent: str | None
     confidence: float
@@ -185,6 +187,7 @@ class Decision:
     priority: int
     replies: tuple[Reply, ...]
     by: str | None = None
+    script: str | None = None
 
 
 def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[str, Any]:
@@ -223,13 +226,16 @@ def decision(
     if detection is not None:
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
         said = (Reply(plan.text),) if plan and plan.text else ()
-        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by)
+        named = detection.script or GENERAL[detection.kind]
+        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by, named)
     understanding = turn.understanding
+    instead = None if turn.handoff is None else policy.instead(understanding.intent, words)
+    turn = route.with_words(turn, instead, policy.texts)
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words))
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
-        outcome = route.at_night(outcome, False, policy.texts, spoken)
+        outcome = route.at_night(outcome, False, policy.texts, spoken, instead)
     return Decision(
         understanding.intent,
         understanding.confidence,
@@ -237,6 +243,7 @@ def decision(
         outcome.category,
         outcome.priority,
         outcome.replies,
+        script=instead,
     )
 
 

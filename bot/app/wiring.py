@@ -233,6 +233,7 @@ def planned(
         event.at,
         now - event.at,
         found.answer.french,
+        found.answer.script,
     )
 
 
@@ -340,6 +341,7 @@ async def worker(settings: Settings, url: str) -> None:
                 settings.app_id,
                 policy.facts,
                 Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
+                policy.instead,
             )
             return MeasuredTurns(metrics, conversations, engine, opened.clock, rules)
 

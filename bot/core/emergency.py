@@ -12,6 +12,7 @@ class Answer:
     """`kind`: of the danger; None: the short reminder. `at`: Meta's timestamp of the message, aware. `french`: of its words.
 
     `keys`, `hour`: the texts that the words were made of, and the hour that they name ("" where they name none).
+    `script`: whose words they are (`bot.policy.scripts`); None: those of the kind.
     """
 
     kind: Optional[Literal["danger", "distress"]]
@@ -19,11 +20,12 @@ class Answer:
     french: bool = True
     keys: tuple[str, ...] = ()
     hour: str = ""
+    script: Optional[str] = None
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
         kept = {"kind": self.kind, "at": self.at.timestamp(), "french": self.french}
-        return {**kept, "keys": list(self.keys), "hour": self.hour}
+        return {**kept, "keys": list(self.keys), "hour": self.hour, "script": self.script}
 
 
 def of_stored(data: Any) -> Optional[Answer]:
@@ -33,8 +35,7 @@ def of_stored(data: Any) -> Optional[Answer]:
         keys, hour = tuple(str(key) for key in data["keys"]), str(data["hour"])
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
-    return (
-        None
-        if kind not in ("danger", "distress", None)
-        else Answer(kind, at, data.get("french") is not False, keys, hour)
-    )
+    if kind not in ("danger", "distress", None):
+        return None
+    script = data.get("script")  # which versions before had not
+    return Answer(kind, at, data.get("french") is not False, keys, hour, script if isinstance(script, str) else None)

@@ -17,6 +17,7 @@ from bot.core.yaml_text import Damaged, Mapping, Node, Scalar, Sequence, read
 
 WORDS = ("synonym", "lookup", "regex")
 KINDS = ("intent", *WORDS)
+SCRIPT = "script"  # of the blocks of data/scripts.yml
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 # As Rasa reads it: [text](entity), [text](entity:value), [text]{"entity": …}, [text][{…}, {…}]. Each part has a bound, so that
@@ -106,41 +107,70 @@ def blocks(text: str) -> tuple[Block, ...]:
     return blocks_of(read(text), text)
 
 
-def blocks_of(root: Node, text: str) -> tuple[Block, ...]:
-    """As `blocks`, of what was read already."""
-    nlu = root.get("nlu") if isinstance(root, Mapping) else None
-    if not isinstance(nlu, Sequence):
+def script_blocks(text: str) -> tuple[tuple[Block, ...], dict[str, tuple[str, ...]]]:
+    """The blocks of data/scripts.yml, in their order, and its groups of words by name. Raises Damaged as `blocks`."""
+    root = read(text)
+    return blocks_of(root, text, "scripts", (SCRIPT,)), _groups(root)
+
+
+def _groups(root: Node) -> dict[str, tuple[str, ...]]:
+    node = root.get("mots") if isinstance(root, Mapping) else None
+    if not isinstance(node, Mapping):
+        raise Damaged(
+            root.line, root.column, "les groupes de mots («\u00a0mots:\u00a0») manquent.", "Rétablissez-les depuis git."
+        )
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, words in node.entries:
+        if not isinstance(words, Scalar) or not words.value.strip():
+            raise Damaged(
+                name.line,
+                name.column,
+                f"le groupe de mots «\u00a0{name.value[:60]}\u00a0» est vide, ou n’est pas une ligne.",
+                "Écrivez ses mots entre guillemets, séparés par des virgules.",
+            )
+        groups[name.value] = tuple(word for part in words.value.split(",") if (word := part.strip()))
+    return groups
+
+
+def blocks_of(root: Node, text: str, key: str = "nlu", kinds: tuple[str, ...] = KINDS) -> tuple[Block, ...]:
+    """As `blocks`, of what was read already. `key`: the list's; `kinds`: of the blocks that it may hold."""
+    listed = root.get(key) if isinstance(root, Mapping) else None
+    if not isinstance(listed, Sequence):
         raise Damaged(
             root.line,
             root.column,
-            "la liste «\u00a0nlu:\u00a0» manque, ou est vide.",
+            f"la liste «\u00a0{key}:\u00a0» manque, ou est vide.",
             "Rétablissez le fichier depuis git.",
         )
     lines = text.split("\n")
     told: dict[str, int] = {}
     found = []
-    for node in nlu.items:
-        block = _block(node, lines)
-        earlier = told.setdefault(block.name, block.line) if block.kind == "intent" else block.line
+    for node in listed.items:
+        block = _block(node, lines, kinds)
+        alone = block.kind in ("intent", SCRIPT)
+        earlier = told.setdefault(block.name, block.line) if alone else block.line
         if earlier != block.line:
             raise Damaged(
                 block.line,
                 node.column,
-                f"l’intention «\u00a0{block.name}\u00a0» a déjà un bloc ligne {earlier}.",
+                f"«\u00a0{block.name}\u00a0» a déjà un bloc ligne {earlier}."
+                if block.kind == SCRIPT
+                else f"l’intention «\u00a0{block.name}\u00a0» a déjà un bloc ligne {earlier}.",
                 "Réunissez les deux\u00a0: déplacez ses exemples sous le premier, puis retirez ce bloc.",
             )
         found.append(block)
     return tuple(found)
 
 
-def _block(node: Node, lines: list[str]) -> Block:
-    kinds = [kind for kind in KINDS if isinstance(node, Mapping) and node.get(kind) is not None]
+def _block(node: Node, lines: list[str], allowed: tuple[str, ...]) -> Block:
+    kinds = [kind for kind in allowed if isinstance(node, Mapping) and node.get(kind) is not None]
     if not isinstance(node, Mapping) or len(kinds) != 1:
+        others = f" (ou {', '.join(allowed[1:])})" if allowed[1:] else ""
         raise Damaged(
             node.line,
             node.column,
-            "ce bloc n’est ni une intention, ni une liste de mots.",
-            "Il commence par «\u00a0- intent: nom\u00a0» (ou synonym, lookup, regex), puis «\u00a0examples: |\u00a0».",
+            "ce bloc n’est ni une intention, ni une liste de mots." if others else "ce bloc n’est d’aucune réponse.",
+            f"Il commence par «\u00a0- {allowed[0]}: nom\u00a0»{others}, puis «\u00a0examples: |\u00a0».",
         )
     name, examples = node.get(kinds[0]), node.get("examples")
     if not isinstance(name, Scalar) or not name.value.strip():

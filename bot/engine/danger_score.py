@@ -323,14 +323,23 @@ def export(lines: Iterable[Line], limits: Limits) -> dict[str, Any]:
     }
 
 
-def train(examples: Sequence[Example], out: Path, lexicon: Optional[Lexicon] = None) -> dict[str, Any]:
-    """Learn from all examples, choose the limits by cross-validation, write the JSON; returns what was measured."""
+def train(
+    examples: Sequence[Example],
+    out: Path,
+    lexicon: Optional[Lexicon] = None,
+    scripts: Optional[Mapping[str, Any]] = None,
+) -> dict[str, Any]:
+    """Learn from all examples, choose the limits by cross-validation, write the JSON; returns what was measured.
+
+    `scripts`: what was learnt about the words that an emergency calls for (`bot.engine.script_learning`); it goes into the file.
+    """
     data = sample(examples, lexicon or read_lexicon())
     unseen, lines = out_of_fold(data)
     limits = choose(data, unseen)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".part")
-    partial.write_text(json.dumps(export(lines, limits), separators=(",", ":")), encoding="utf-8")
+    exported = export(lines, limits) | ({"scripts": scripts} if scripts else {})
+    partial.write_text(json.dumps(exported, separators=(",", ":")), encoding="utf-8")
     partial.replace(out)  # a reader never sees half a file
     report = measure(data, unseen, limits)
     both = report["rows"][BOTH]

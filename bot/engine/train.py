@@ -24,9 +24,9 @@ from typing import Any, Optional
 
 from bot.core import served
 from bot.core.errors import Explained, SetupError
-from bot.engine import danger_score
+from bot.engine import danger_score, script_learning
 from bot.engine.check import BadInput, check
-from bot.engine.inputs import fingerprint, training_data
+from bot.engine.inputs import SCRIPTS, fingerprint, training_data
 from bot.engine.quiet import Aside
 
 KEPT, KEPT_CANDIDATES = 10, 5
@@ -156,10 +156,11 @@ def _danger_score(
     root: Path, examples: list[tuple[str, str]], out: Path
 ) -> Iterator[multiprocessing.process.BaseProcess]:
     """The danger score, to be learnt in a process of its own, which does not outlive the block."""
-    lexicon = root / "data" / "danger.yml"
+    lexicon, scripts = root / "data" / "danger.yml", root / SCRIPTS
     danger_score.read_lexicon(lexicon)  # what is wrong with it is said here
+    script_learning.read(scripts)  # and with them
     danger_score.check_kinds(examples)
-    process = multiprocessing.get_context("spawn").Process(target=_learn_danger, args=(examples, out, lexicon))
+    process = multiprocessing.get_context("spawn").Process(target=_learn_danger, args=(examples, out, lexicon, scripts))
     try:
         yield process
     finally:
@@ -168,12 +169,13 @@ def _danger_score(
             process.join()
 
 
-def _learn_danger(examples: list[tuple[str, str]], out: Path, lexicon: Path) -> None:
+def _learn_danger(examples: list[tuple[str, str]], out: Path, lexicon: Path, scripts: Path) -> None:
     """In its own process, which ends with the one that started it, also at kill -9."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() == 1:  # it ended meanwhile
         os._exit(1)
-    danger_score.train(examples, out, danger_score.read_lexicon(lexicon))
+    words = danger_score.read_lexicon(lexicon)
+    danger_score.train(examples, out, words, script_learning.train(scripts, words))
 
 
 def _files(root: Path) -> list[str]:

@@ -15,6 +15,7 @@ from bot.core.emergency import Answer
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
+from bot.policy.scripts import GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more
 
 __all__ = [
     "MOST_BYTES",
@@ -34,6 +35,7 @@ __all__ = [
     "leaving",
     "reply",
     "stands",
+    "with_script",
 ]
 
 NO_REPEAT = timedelta(minutes=10)  # the same reply is not sent again within this time
@@ -52,20 +54,27 @@ MOST_BYTES = 1000  # what one Instagram message may hold
 URGENCE, DETRESSE = "utter_urgence", "utter_detresse"
 URGENCE_ANGLAIS, DETRESSE_ANGLAIS = "utter_urgence_anglais", "utter_detresse_anglais"
 RETARD, NUIT, RAPPEL = "utter_urgence_retard", "utter_urgence_nuit", "utter_urgence_rappel"
-TEXT_KEYS = (URGENCE, DETRESSE, URGENCE_ANGLAIS, DETRESSE_ANGLAIS, RETARD, NUIT, RAPPEL)
+RETARD_AUTRE = "utter_urgence_retard_autre"  # where somebody else may be in danger
+_GENERAL = (URGENCE, DETRESSE, URGENCE_ANGLAIS, DETRESSE_ANGLAIS, RETARD, NUIT, RAPPEL)
+SCRIPT_KEYS = tuple(one.reply for one in SCRIPTS.values() if one.reply not in _GENERAL)
+TEXT_KEYS = (*_GENERAL, RETARD_AUTRE, *SCRIPT_KEYS)
 _MAIN: dict[Kind, str] = {"danger": URGENCE, "distress": DETRESSE}
 _ENGLISH: dict[Kind, str] = {"danger": URGENCE_ANGLAIS, "distress": DETRESSE_ANGLAIS}
 # What may be left out, first first, should a trainer's texts grow too long together.
-_SPARE = (NUIT, RETARD)
+_SPARE = (NUIT, RETARD, RETARD_AUTRE)
 
 
 @dataclass(frozen=True)
 class Detection:
-    """An emergency: its kind, the detector that saw it, and the lexicon's entry when that one did."""
+    """An emergency: its kind, the detector that saw it, and the lexicon's entry when that one did.
+
+    `script`: whose words it calls for (`bot.policy.scripts`); None: nothing tells, and those of its kind go out.
+    """
 
     kind: Kind
     by: Literal["lexicon", "score", "engine"]
     entry: Optional[str] = None
+    script: Optional[str] = None
 
     @property
     def intent(self) -> str:
@@ -78,7 +87,7 @@ class Situation:
     """What the decision depends on; every time is aware.
 
     `at` is Meta's timestamp of the message, `night_until` when agents read again (« 6 h ») if it is night now.
-    `last_kind` is the kind of the last full reply; unknown, a further danger counts as the same.
+    `last_script` is whose words the last full reply had; unknown, a further danger counts as the same.
     """
 
     at: datetime
@@ -89,7 +98,7 @@ class Situation:
     last_short_at: Optional[datetime] = None
     last_agent_at: Optional[datetime] = None
     standby: bool = False
-    last_kind: Optional[Kind] = None
+    last_script: Optional[str] = None
 
     @property
     def age(self) -> timedelta:
@@ -161,6 +170,14 @@ def detect(
     return alarm
 
 
+def with_script(detection: Detection, chances: Mapping[str, float]) -> Detection:
+    """The same emergency with whose words it calls for, and the kind that goes with them. `chances`: of each script, or none."""
+    if not chances:
+        return detection
+    script = choose(chances)
+    return replace(detection, script=script, kind=kind_of(script, detection.kind))
+
+
 def glance(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> Glance:
     """What lexicon and score make of a text: the alarm, and whether there is a trace of danger."""
     hits, found = _looked(text, lexicon, score)
@@ -197,9 +214,12 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
         return EmergencyAction("none", old=True) if detection is not None else None
     if situation.standby:  # another app owns the thread: we may not write
         return EmergencyAction("none")
-    if detection is None or (situation.since_full(NO_REPEAT) and not _says_more(detection.kind, situation.last_kind)):
+    if detection is None or (situation.since_full(NO_REPEAT) and not _says_more(detection, situation.last_script)):
         return _short(situation)
-    return _says("full", Answer(detection.kind, situation.at, situation.french), situation.age, situation.night_until)
+    # No weights of ours understood what is not French: the general words, which their translation repeats.
+    script = detection.script if situation.french else None
+    answer = Answer(detection.kind, situation.at, situation.french, script=script)
+    return _says("full", answer, situation.age, situation.night_until)
 
 
 def _says(
@@ -212,12 +232,13 @@ def _says(
 
 def _keys(answer: Answer, age: timedelta, night_until: Optional[str]) -> tuple[str, ...]:
     """The texts that answer a message of this age."""
-    late = (RETARD,) if age > LATE else ()
     if answer.kind is None:
-        return (*late, RAPPEL)
+        return (RETARD, RAPPEL) if age > LATE else (RAPPEL,)
     english = () if answer.french else (_ENGLISH[answer.kind],)
     night = () if night_until is None else (NUIT,)
-    return (*late, _MAIN[answer.kind], *english, *night)
+    said = SCRIPTS.get(answer.script or "", SCRIPTS[GENERAL[answer.kind]])  # another version may know others
+    late = (said.late,) if age > LATE and said.late else ()
+    return (*late, said.reply, *english, *night)
 
 
 def reply(texts: Mapping[str, str], answer: Answer, age: timedelta, night_until: Optional[str]) -> Optional[str]:
@@ -273,9 +294,9 @@ def _plausible(situation: Situation) -> Situation:
     )
 
 
-def _says_more(kind: Kind, last: Optional[Kind]) -> bool:
-    """Whether the reply to this kind holds what the last one did not: the distress text has every number of the other."""
-    return kind == "distress" and last == "danger"
+def _says_more(detection: Detection, last: Optional[str]) -> bool:
+    """Whether the reply to this one holds what the last one did not, or must take its place."""
+    return last is not None and says_more(detection.script or GENERAL[detection.kind], last)
 
 
 def _short(situation: Situation) -> EmergencyAction:
@@ -287,17 +308,20 @@ def _short(situation: Situation) -> EmergencyAction:
 
 
 def check_texts(texts: Mapping[str, str]) -> None:
-    """Raise ValueError, in French, when a text is missing or what is sent together would be too long."""
-    missing = [key for key in TEXT_KEYS if not texts.get(key, "").strip()]
+    """Raise ValueError, in French, when a text is missing or what is sent together would be too long.
+
+    Those of single scripts may be missing: models of before have none, and the general ones take their place.
+    """
+    missing = [key for key in _GENERAL if not texts.get(key, "").strip()]
     if missing:
         raise ValueError(f"textes d’urgence manquants : {', '.join(missing)}")
-    for kind in _MAIN:
-        for keys in ((RETARD, _MAIN[kind], NUIT), (_MAIN[kind], _ENGLISH[kind])):
-            size = len(_join(texts, keys, "00 h 00").encode("utf-8"))
-            if size > MOST_BYTES:
-                raise ValueError(
-                    f"textes d’urgence trop longs ensemble : {', '.join(keys)} ({size} octets, au plus {MOST_BYTES})"
-                )
+    sent = [(_known(one.late or RETARD, texts), one.reply, NUIT) for one in SCRIPTS.values() if one.reply in texts]
+    for keys in (*sent, *((_MAIN[kind], _ENGLISH[kind]) for kind in _MAIN)):
+        size = len(_join(texts, keys, "00 h 00").encode("utf-8"))
+        if size > MOST_BYTES:
+            raise ValueError(
+                f"textes d’urgence trop longs ensemble : {', '.join(keys)} ({size} octets, au plus {MOST_BYTES})"
+            )
 
 
 def compose(texts: Mapping[str, str], action: EmergencyAction) -> Optional[str]:
@@ -307,11 +331,21 @@ def compose(texts: Mapping[str, str], action: EmergencyAction) -> Optional[str]:
     """
     if action.send == "none":
         return None
-    kept = list(action.text_keys)
+    kept = [_known(key, texts) for key in action.text_keys]
     for spare in _SPARE:
         if spare in kept and len(_join(texts, kept, action.hour).encode("utf-8")) > MOST_BYTES:
             kept.remove(spare)
     return _join(texts, kept, action.hour).encode("utf-8")[:MOST_BYTES].decode("utf-8", "ignore")
+
+
+def _known(key: str, texts: Mapping[str, str]) -> str:
+    """What is said where a script has no text, as in models of before."""
+    if texts.get(key):
+        return key
+    if key == RETARD_AUTRE:
+        return RETARD
+    name = REPLIES.get(key)
+    return key if name is None else _MAIN[SCRIPTS[name].kind or "danger"]
 
 
 def _join(texts: Mapping[str, str], keys: Sequence[str], heure: str) -> str:

@@ -15,6 +15,7 @@ from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
+from bot.policy.scripts import PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
 
@@ -140,6 +141,19 @@ def gives_numbers(text: str) -> bool:
     return all(number.search(text) for number in _NUMBERS)
 
 
+def with_words(turn: Turn, script: Optional[str], texts: Texts) -> Turn:
+    """The same turn in a script's words, and that an agent reads: for a sensitive hand-off whose own words would be wrong. They ask
+    nothing, and offer nothing to tap."""
+    said = _in_script(script, texts)
+    return turn if not said else replace(turn, replies=(Reply(f"{said}\n\n{texts['utter_agent_lira']}"),))
+
+
+def _in_script(script: Optional[str], texts: Texts) -> str:
+    """A script's words; "" where none is meant, or the texts are of a version before."""
+    named = SCRIPTS.get(script or "")
+    return texts.get(named.reply, "") if named and "utter_agent_lira" in texts else ""
+
+
 def _net(replies: Sequence[Reply], texts: Texts) -> str:
     """The second net's line, where the replies do not carry both numbers already."""
     return "" if gives_numbers(" ".join(r.text for r in replies)) else texts["utter_filet"]
@@ -255,14 +269,16 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
     return Outcome(HANDOFF, "request", "handed_off", replies, request)
 
 
-def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH) -> Outcome:
+def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH, script: Optional[str] = None) -> Outcome:
     """The same message at night: the night's text once, with the line of its kind; grave hand-offs open at once.
 
-    `told`: this night's message, or an emergency reply, went out already, or an agent is at it.
+    `told`: this night's message, or an emergency reply, went out already, or an agent is at it. `script`: as in `with_words`.
     """
     grave = outcome.handoff is not None and outcome.priority <= _AT_ONCE_AT_NIGHT
     intent = outcome.understanding.intent if outcome.understanding else None
     line = texts[_NIGHT_LINE[intent]] if grave and intent in _NIGHT_LINE else ""
+    # The line speaks to a victim, as the intent's own words do: an author reads another one, here as well.
+    line = _in_script(script, texts) if line and script == PARTNER_AUTHOR else line
     # What is not French waits for nobody: the bot has no answer to give in the morning.
     foreign = spoken != FRENCH and not (outcome.understanding and _is_polite(outcome.understanding))
     replies: tuple[Reply, ...] = ()

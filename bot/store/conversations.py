@@ -21,7 +21,6 @@ from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
 from bot.policy.emergency import Detection
 from bot.policy.intents import PRIORITY
-from bot.policy.lexicon import Kind
 from bot.policy.owner import LOOP_WITHIN
 from bot.store import blocks, emergencies, handoffs, news, places, search, snoozes
 from bot.store import understanding as understandings
@@ -86,7 +85,7 @@ class Conversation:
     introduced_at: datetime | None
     night: date | None
     emergency_at: datetime | None
-    emergency_kind: Kind | None
+    emergency_kind: str | None
     emergency_short_at: datetime | None
     due_priority: int
     engine_away_since: datetime | None = None  # the first attempt in vain; None: the last attempt was none

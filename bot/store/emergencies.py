@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Reply
 from bot.policy.emergency import Answer, Detection
-from bot.policy.lexicon import Kind
+from bot.policy.scripts import GENERAL
 from bot.store import handoffs, outbox
 from bot.store.codec import Codec
 
@@ -29,7 +29,7 @@ class Seen:
     """What an emergency decision depends on, as the conversation stands."""
 
     emergency_at: datetime | None
-    emergency_kind: Kind | None
+    emergency_kind: str | None  # of the last full reply: whose words they were (a script's name), or the kind alone
     emergency_short_at: datetime | None
     last_agent_at: datetime | None
     standby: bool
@@ -59,6 +59,13 @@ class EmergencyPlanner(Protocol):
 def seen(row: Any, standby: bool) -> Seen:
     """The view of a conversation, or of its row."""
     return Seen(row.emergency_at, row.emergency_kind, row.emergency_short_at, row.last_agent_at, standby or row.standby)
+
+
+def _said(answer: Answer | None, detection: Detection | None) -> str | None:
+    """Whose words went out, for `Seen.emergency_kind`; the general ones by their kind, as versions before wrote them."""
+    if answer is not None and answer.script is not None and answer.script not in GENERAL.values():
+        return answer.script
+    return None if detection is None else detection.kind
 
 
 async def carry_out(
@@ -125,7 +132,7 @@ async def carry_out(
             "full": sent and not plan.short,
             "short": sent and plan.short,
             "now": now,
-            "kind": detection and detection.kind,
+            "kind": _said(plan.answer, detection),
         },
     )
     return row_id

@@ -6,10 +6,17 @@ A new number or site is added here, after somebody has seen it on an official pa
 from __future__ import annotations
 
 from bot.policy.language import SPOKEN
+from bot.policy.scripts import SCRIPTS
 
 MAX_BYTES = 1000  # UTF-8, which is what Instagram counts
 AIM_BYTES = 600  # what is read on a phone without scrolling
 
+# An emergency's words by whom they speak to, and the line before those about somebody else (bot/policy/scripts.py).
+EMERGENCY = (
+    *(one.reply for one in SCRIPTS.values() if one.reply.startswith("utter_urgence_")),
+    "utter_urgence_retard_autre",
+)
+LONGEST_EMERGENCY = 700  # bytes of one of these: with the lines that go with it, it is one message
 # Sent outside the engine, by these exact names.
 SYSTEM = (
     "utter_urgence",
@@ -19,6 +26,8 @@ SYSTEM = (
     "utter_urgence_retard",
     "utter_urgence_nuit",
     "utter_urgence_rappel",
+    *EMERGENCY,
+    "utter_agent_lira",
     "utter_nuit",
     "utter_nuit_violences",
     "utter_nuit_sexuelles",
@@ -78,6 +87,8 @@ NUMBERS = frozenset(
         "116 000",
         "3114",
         "0 805 805 817",
+        "0 800 05 95 95",
+        "08 019 019 11",
         "33700",
     }
 )
@@ -133,6 +144,21 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "utter_nuit_cyber": ("3018",),
     "utter_urgence": ("17", "112", "15", "18", "114", "SMS"),
     "utter_detresse": ("3114", "112", "15", "114", "SMS"),
+    "utter_urgence_temoin": ("17", "112", "15", "18", "114", "SMS", "quelqu’un d’autre"),
+    "utter_urgence_couple_victime": (
+        "17", "112", "15", "114", "SMS", "3919", "116 006", "arretonslesviolences.gouv.fr", "annulez pas l’envoi",
+    ),
+    "utter_urgence_couple_auteur": ("17", "112", "15", "114", "SMS", "08 019 019 11", "3114"),
+    "utter_urgence_couple_proche": ("17", "112", "15", "114", "SMS", "3919", "119"),
+    "utter_urgence_couple_mineur": ("17", "112", "15", "114", "SMS", "119"),
+    "utter_urgence_enfant": ("17", "112", "15", "114", "SMS", "119", "3018"),
+    "utter_urgence_proche_acte": ("15", "112", "18", "17", "114", "SMS", "3114"),
+    "utter_urgence_proche_detresse": ("15", "112", "17", "114", "SMS", "3114"),
+    "utter_urgence_silence": ("114", "SMS", "17", "112", "15", "18"),
+    "utter_urgence_agent": ("17", "112", "114", "SMS", "IGPN", "defenseurdesdroits.fr"),
+    "utter_urgence_violence_passee": ("3919", "116 006", "119", "17", "114", "SMS", "3114", "0 800 05 95 95"),
+    "utter_urgence_en_ligne": ("17", "112", "114", "SMS", "internet-signalement.gouv.fr", "3018", "3114"),
+    "utter_urgence_ancienne": ("17", "112", "114", "SMS", "15", "masecurite", "116 006"),
     **{f"utter_langue_{code}": ("17", "112", "114") for code in SPOKEN},
 }  # fmt: skip
 # Facts that sources doubt: the reply gives the official page instead of affirming.

@@ -25,7 +25,8 @@ from bot.trainer.replies import FILE, OWN_SOURCE, TWINS, Replies, Response, Vari
 
 LINK = re.compile(r"https?://[^\s,;]*[^\s,;.)]")
 PHONE = re.compile(
-    r"(?<![\d€])(?:0 ?8\d\d ?\d\d\d ?\d\d\d|0[1-9](?:[ .]?\d\d){4}|116 \d{3}|33700|3\d{3}|11[0-9]|1[578])(?!\d)"
+    r"(?<![\d€])(?:0 ?8\d\d ?\d\d\d ?\d\d\d|0 800(?: \d\d){3}|08 019 019 11|0[1-9](?:[ .]?\d\d){4}|116 \d{3}|33700|3\d{3}"
+    r"|11[0-9]|1[578])(?!\d)"
 )
 # What else may be a figure: amounts, durations, dates, ages.
 MEASURE = re.compile(
@@ -345,18 +346,8 @@ def _danger(name: str, v: Variation) -> Iterator[Said]:
             error, "reply-danger", f"ce texte donne le {has} sans le {'114' if has == '17' else '17'}.",
             "En danger, une fois : donnez les deux numéros, ou aucun (la ligne utter_filet s’ajoute alors d’elle-même).",
         )  # fmt: skip
-    if name in ("utter_urgence", "utter_detresse"):
-        if not v.text.startswith(NOBODY):
-            yield error, "reply-emergency", f"le texte commence par « {NOBODY} ».", "Remettez cette phrase au début."
-        if v.size > facts.AIM_BYTES:
-            yield (
-                error,
-                "reply-emergency",
-                f"{v.size} octets.",
-                f"Un texte d’urgence a {facts.AIM_BYTES} octets au plus.",
-            )
-        if "?" in v.text:
-            yield error, "reply-emergency", "un texte d’urgence ne pose pas de question.", "Retirez la question."
+    if name in ("utter_urgence", "utter_detresse", *facts.EMERGENCY) and name != "utter_urgence_retard_autre":
+        yield from _emergency(name, v)
     if name == "utter_urgence":
         order = [v.text.find(number) for number in ("17", "112", "15", "18", "114")]
         if order != sorted(order):
@@ -376,6 +367,23 @@ def _danger(name: str, v: Variation) -> Iterator[Said]:
             )
         if "?" in v.text.replace("Cannot speak?", ""):
             yield error, "reply-emergency", "un texte d’urgence ne pose pas de question.", "Retirez la question."
+
+
+def _emergency(name: str, v: Variation) -> Iterator[Said]:
+    said = v.text.lower()
+    if name == "utter_urgence" and not v.text.startswith(NOBODY):
+        yield error, "reply-emergency", f"le texte commence par « {NOBODY} ».", "Remettez cette phrase au début."
+    if NOBODY[:-1].lower() not in said:
+        yield error, "reply-emergency", f"le texte dit « {NOBODY} ».", "Remettez cette phrase, même dans une autre."
+    most = facts.AIM_BYTES if name in ("utter_urgence", "utter_detresse") else facts.LONGEST_EMERGENCY
+    if v.size > most:
+        yield error, "reply-emergency", f"{v.size} octets.", f"Un texte d’urgence a {most} octets au plus."
+    if name != "utter_detresse" and "votre vie compte" in said:
+        yield error, "reply-emergency", "« votre vie compte » ne se dit qu’à qui veut mourir.", "Retirez ces mots."
+    if name == "utter_urgence_couple_auteur" and "votre faute" in said:
+        yield error, "reply-emergency", "un auteur lirait « pas votre faute ».", "Retirez ces mots."
+    if "?" in v.text:
+        yield error, "reply-emergency", "un texte d’urgence ne pose pas de question.", "Retirez la question."
 
 
 def _handed_off(name: str, v: Variation, replies: Replies) -> Iterator[Said]:

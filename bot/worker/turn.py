@@ -62,6 +62,8 @@ class TurnRules:
     # (language, words) → the name of a reply with facts in that language, or ""
     facts: Callable[[str, str], str]
     patience: Patience = field(default_factory=Patience)
+    # (intent, words) → whose words take the place of a sensitive intent's own, or None (`bot.policy.scripts`)
+    instead: Callable[[str | None, str], str | None] = lambda _intent, _words: None
 
 
 @dataclass(frozen=True)
@@ -434,7 +436,8 @@ class TurnTaker:
                 return
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding)
-            outcome = route.at_night(understood, told, self._rules.texts, spoken)
+            instead = self._rules.instead(understanding.intent, _words(message)) if understood.handoff else None
+            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead)
             outcome = crisis.at_night(outcome, understood, standing)
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
@@ -544,6 +547,8 @@ class TurnTaker:
             conversation, events, segment.words, turn.understanding, draft, now, segment.events
         ):
             return None, state
+        if turn.handoff is not None and segment.payload is None:
+            turn = route.with_words(turn, self._rules.instead(turn.understanding.intent, segment.words), texts)
         spoken = route.spoken(turn.understanding, segment.text)
         situation = replace(
             situation,

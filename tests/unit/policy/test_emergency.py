@@ -140,8 +140,8 @@ def test_before_the_first_training_there_is_no_score() -> None:
         (DANGER, {"at": ago(hours=24)}, ["urgence_retard", "urgence"]),
         (DANGER, {"at": NOW + timedelta(minutes=3)}, ["urgence"]),
         (DANGER, {"last_full_at": ago(minutes=10)}, ["urgence"]),
-        (DISTRESS, {"last_full_at": ago(minutes=1), "last_kind": "danger"}, ["detresse"]),
-        (DISTRESS, {"last_full_at": ago(minutes=11), "last_kind": "distress"}, ["detresse"]),
+        (DISTRESS, {"last_full_at": ago(minutes=1), "last_script": "own_danger"}, ["detresse"]),
+        (DISTRESS, {"last_full_at": ago(minutes=11), "last_script": "own_distress"}, ["detresse"]),
         (DANGER, {"last_full_at": ago(minutes=11), "last_agent_at": ago(minutes=1)}, ["urgence"]),
     ],
 )
@@ -167,14 +167,14 @@ def test_the_full_message(detection: Detection, situation: dict[str, Any], keys:
 def test_what_follows_a_full_message_raises_the_handoff(
     detection: Optional[Detection], situation: dict[str, Any], send: str
 ) -> None:
-    action = act(detection, last_kind="danger", **situation)
+    action = act(detection, last_script="own_danger", **situation)
     assert action is not None
     assert (action.send, action.handoff, action.old) == (send, True, False)
     assert action.text_keys == (("utter_urgence_rappel",) if send == "short" else ())
 
 
 def test_danger_and_distress_by_turns_do_not_repeat_the_full_reply() -> None:
-    soon = {"last_full_at": ago(minutes=2), "last_kind": "distress"}
+    soon = {"last_full_at": ago(minutes=2), "last_script": "own_distress"}
     for detection in (DANGER, DISTRESS):
         action = act(detection, **soon)
         assert action is not None
@@ -406,13 +406,13 @@ def test_language_never_raises(text: str) -> None:
 def test_what_has_not_happened_yet_keeps_no_reply_back(ahead: timedelta) -> None:
     """A clock that was wrong wrote it: the reply to somebody in danger does not wait until it has come."""
     later = NOW + ahead
-    full = act(last_full_at=later, last_short_at=later, last_agent_at=later, last_kind="danger")
+    full = act(last_full_at=later, last_short_at=later, last_agent_at=later, last_script="own_danger")
     assert full is not None and full.send == "full"
-    short = act(None, last_full_at=ago(minutes=5), last_short_at=later, last_agent_at=later, last_kind="danger")
+    short = act(None, last_full_at=ago(minutes=5), last_short_at=later, last_agent_at=later, last_script="own_danger")
     assert short is not None and short.send == "short"
 
 
 def test_what_another_process_wrote_in_this_very_moment_counts() -> None:
     """It began later and was faster: the same reply does not leave twice."""
-    repeated = act(last_full_at=NOW + timedelta(seconds=3), last_kind="danger")
+    repeated = act(last_full_at=NOW + timedelta(seconds=3), last_script="own_danger")
     assert repeated is not None and repeated.send == "short"

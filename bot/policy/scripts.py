@@ -1,0 +1,164 @@
+"""Which words a message calls for: the scripts, the reply of each, and which words would harm whom.
+
+A script is chosen among chances (`bot/policy/script_score.py`). Words that fit are not enough: those that could harm if the chances
+err are left out, and the general words for a danger go out in their place, which suit everybody and help less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Optional
+
+from bot.policy.lexicon import Kind
+
+OWN_DANGER, WITNESS, CHILD, SILENT, OFFICER = "own_danger", "witness", "child", "silent", "officer"
+PARTNER_VICTIM, PARTNER_AUTHOR = "partner_victim", "partner_author"
+PARTNER_RELATIVE, PARTNER_MINOR = "partner_relative", "partner_minor"
+OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS = "own_distress", "relative_act", "relative_distress"
+VIOLENCE_PAST, SEEN_ONLINE, OLD_EMERGENCY = "violence_past", "seen_online", "old_emergency"
+NONE = "none"  # it has the words of an emergency and is none
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script's reply, by its name in domain.yml, the kind of emergency that it belongs to (None: either), and the line before it
+    when it comes late ("": it says itself that it may be over)."""
+
+    reply: str
+    kind: Optional[Kind] = "danger"
+    late: str = "utter_urgence_retard_autre"
+
+
+_YOU = "utter_urgence_retard"  # « si vous êtes toujours en danger »
+SCRIPTS: dict[str, Script] = {
+    OWN_DANGER: Script("utter_urgence", late=_YOU),
+    WITNESS: Script("utter_urgence_temoin"),
+    PARTNER_VICTIM: Script("utter_urgence_couple_victime", late=_YOU),
+    PARTNER_AUTHOR: Script("utter_urgence_couple_auteur", late=""),
+    PARTNER_RELATIVE: Script("utter_urgence_couple_proche"),
+    PARTNER_MINOR: Script("utter_urgence_couple_mineur"),
+    CHILD: Script("utter_urgence_enfant"),
+    OWN_DISTRESS: Script("utter_detresse", "distress", _YOU),
+    RELATIVE_ACT: Script("utter_urgence_proche_acte", "distress"),
+    RELATIVE_DISTRESS: Script("utter_urgence_proche_detresse", "distress"),
+    SILENT: Script("utter_urgence_silence", None, _YOU),
+    OFFICER: Script("utter_urgence_agent", late=_YOU),
+    VIOLENCE_PAST: Script("utter_urgence_violence_passee", late=""),
+    SEEN_ONLINE: Script("utter_urgence_en_ligne", None, ""),
+    OLD_EMERGENCY: Script("utter_urgence_ancienne", late=""),
+}
+# What each kind says where no script is known: the words of before there were scripts.
+GENERAL: dict[Kind, str] = {"danger": OWN_DANGER, "distress": OWN_DISTRESS}
+REPLIES = {one.reply: name for name, one in SCRIPTS.items()}
+
+
+def script_of(said: Optional[str]) -> Optional[str]:
+    """The script whose words went out, by its name or by the kind of the general ones; None: unknown."""
+    for kind, name in GENERAL.items():
+        if said == kind:
+            return name
+    return said if said in SCRIPTS else None
+
+
+_EVERYBODY = frozenset(SCRIPTS)
+_NOW = frozenset((
+    OWN_DANGER, WITNESS, PARTNER_VICTIM, PARTNER_MINOR, CHILD, OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS, SILENT,
+))  # fmt: skip
+# Words → to whom they do harm (docs/decisions/scripts.md says why).
+HARMS: dict[str, frozenset[str]] = {
+    # Accuses whoever is no author, a victim above all; also somebody who jokes.
+    PARTNER_AUTHOR: (_EVERYBODY | {NONE}) - {PARTNER_AUTHOR},
+    # « Votre vie compte »: to fear of a partner, to a mother whose son took pills, to a neighbour.
+    OWN_DISTRESS: _EVERYBODY - {OWN_DISTRESS, PARTNER_AUTHOR},
+    # « Ce n’est pas votre faute » to an author; a grown-up's help lines to a child.
+    PARTNER_VICTIM: frozenset((PARTNER_AUTHOR, CHILD)),
+    PARTNER_MINOR: frozenset((PARTNER_AUTHOR,)),
+    # To talk with somebody, where an ambulance is needed.
+    RELATIVE_DISTRESS: frozenset((RELATIVE_ACT, OWN_DISTRESS)),
+    RELATIVE_ACT: frozenset((OWN_DISTRESS,)),
+    # Words without haste, where it is now.
+    VIOLENCE_PAST: frozenset((PARTNER_AUTHOR, OWN_DANGER, WITNESS, SILENT, RELATIVE_ACT, OWN_DISTRESS)),
+    SEEN_ONLINE: frozenset((OWN_DANGER, SILENT, RELATIVE_ACT, OWN_DISTRESS, PARTNER_VICTIM, CHILD)),
+    OLD_EMERGENCY: _NOW,
+}
+
+# Limits, chosen by cross-validation (python -m bot.engine.script_learning measures them).
+MOST_HARM = 0.15  # chance that the words do harm, from which others are sent
+SURE = 0.6  # chance of a script from which it takes the place of an intent's own words
+# Intents whose reply already speaks to these; an agent reads each of them first.
+SPEAKS_TO: dict[str, frozenset[str]] = {
+    "violences_conjugales": frozenset((PARTNER_VICTIM,)),
+    "violences_sexuelles": frozenset((VIOLENCE_PAST,)),
+}
+# Another's words in their place: where the intent's own would accuse, blame, or speak to somebody else.
+_INSTEAD: dict[str, frozenset[str]] = {
+    "violences_conjugales": frozenset((PARTNER_AUTHOR, PARTNER_RELATIVE, PARTNER_MINOR, CHILD, OFFICER, VIOLENCE_PAST)),
+    "violences_sexuelles": frozenset((PARTNER_AUTHOR, PARTNER_MINOR, CHILD, OFFICER, VIOLENCE_PAST)),
+}
+
+
+def harm(reply: str, chances: Mapping[str, float]) -> float:
+    """The chance that a script's words do harm."""
+    return sum(chances.get(whom, 0.0) for whom in HARMS.get(reply, ()))
+
+
+def choose(chances: Mapping[str, float], most: float = MOST_HARM) -> str:
+    """The script of a message that is an emergency: the likeliest whose words hardly do harm. Never NONE."""
+    for name in sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0)):
+        if name == OWN_DANGER or harm(name, chances) <= most * _total(chances):
+            return name
+    return OWN_DANGER
+
+
+def _total(chances: Mapping[str, float]) -> float:
+    return sum(chances.values())
+
+
+def kind_of(script: str, seen: Kind) -> Kind:
+    """The kind of an emergency whose script is known; `seen`: what the detector said."""
+    return SCRIPTS[script].kind or seen
+
+
+def may_be_told_otherwise(intent: Optional[str]) -> bool:
+    """Whether an intent's own words may not suit: only then is it worth asking whose words would."""
+    return _replaceable(intent) is not None
+
+
+def _replaceable(intent: Optional[str]) -> Optional[frozenset[str]]:
+    fits = (found for name, found in _INSTEAD.items() if intent == name or (intent or "").startswith(name + "_"))
+    return next(fits, None)
+
+
+def instead(intent: Optional[str], chances: Mapping[str, float]) -> Optional[str]:
+    """The script whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
+    may = _replaceable(intent)
+    if may is None or not chances:
+        return None
+    best = max(chances, key=lambda one: chances[one])
+    return best if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM else None
+
+
+# Numbers that a reply gives, of those that another may need at once.
+_GIVES: dict[str, frozenset[str]] = {
+    **dict.fromkeys((OWN_DANGER, WITNESS, PARTNER_VICTIM, PARTNER_RELATIVE, PARTNER_MINOR, CHILD), frozenset(("114",))),
+    OWN_DISTRESS: frozenset(("3114", "15", "114")),
+    RELATIVE_ACT: frozenset(("3114", "15", "114")),
+    RELATIVE_DISTRESS: frozenset(("3114", "15", "114")),
+    SILENT: frozenset(("114",)),
+}
+_NEEDS: dict[str, frozenset[str]] = {
+    OWN_DISTRESS: frozenset(("3114",)),
+    RELATIVE_DISTRESS: frozenset(("3114",)),
+    RELATIVE_ACT: frozenset(("15",)),
+    SILENT: frozenset(("114",)),
+}
+
+
+def says_more(script: str, last: str) -> bool:
+    """Whether a further danger, within minutes of a reply, needs words of its own: a number that the last one had not, or the last
+    one would do harm now. Words about wanting to die do not: they hold every number, and who has them may well be attacked too."""
+    if script == last:
+        return False
+    lacks = _NEEDS.get(script, frozenset()) - _GIVES.get(last, frozenset())
+    return bool(lacks) or (last != OWN_DISTRESS and script in HARMS.get(last, ()))
