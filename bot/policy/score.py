@@ -129,7 +129,7 @@ def run_places(words: Sequence[str]) -> dict[int, tuple[int, ...]]:
     last = len(framed) - 1
     found: dict[int, tuple[int, ...]] = {}
     for at, left in enumerate(framed[:-1]):
-        made = [(crc32(framed[at + 1][0], left[1]), (at, at + 1))]
+        made: list[tuple[int, tuple[int, ...]]] = [(crc32(framed[at + 1][0], left[1]), (at, at + 1))]
         if at + 2 <= last:
             made.append((crc32(framed[at + 2][0], left[2]), (at, at + 2)))
             made.append((crc32(b" " + framed[at + 2][0], crc32(framed[at + 1][0], left[3])), (at, at + 1, at + 2)))
