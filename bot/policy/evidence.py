@@ -140,6 +140,5 @@ def _quoted(said: _Said, spans: Iterable[Span]) -> tuple[str, ...]:
         words = " ".join(said.text[said.all[first][1] : said.all[last][2]].split()).strip(_EDGES)
         if len(words) > WIDEST:
             words = words[: WIDEST - 1].rstrip() + "…"
-        if words:
-            found[words] = None
+        found[words] = None
     return tuple(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional, Protocol
+from typing import Protocol
 
 from bot.policy.normalise import BOUNDARIES, SOFT
 
@@ -60,9 +60,7 @@ def follow(
             low = left & -left
             left ^= low
             bit = low.bit_length() - 1
-            span = _back(built, steps, number, bit)
-            if span is not None:
-                found[wanted[bit], span] = None
+            found[wanted[bit], _back(built, steps, number, bit)] = None
     return tuple(found)
 
 
@@ -81,8 +79,8 @@ def _run(built: Automaton, class_of: Callable[[str], int], words: Sequence[tuple
     return steps
 
 
-def _back(built: Automaton, steps: Sequence[_Step], number: int, bit: int) -> Optional[Span]:
-    """The words from where the pattern that ended there began; None where it is made of boundaries alone."""
+def _back(built: Automaton, steps: Sequence[_Step], number: int, bit: int) -> Span:
+    """The words from where the pattern that ended there began: none is made of boundaries alone."""
     taken: list[int] = []
     while True:
         step = steps[number]
@@ -92,7 +90,7 @@ def _back(built: Automaton, steps: Sequence[_Step], number: int, bit: int) -> Op
             if step.token not in BOUNDARIES:
                 taken.append(step.at)
             if begins:
-                return (min(taken), max(taken)) if taken else None
+                return min(taken), max(taken)
             bit, number = bit - 1, number - 1
         elif built.optional >> bit & 1 and step.state >> (bit - 1) & 1:
             bit -= 1  # that word may be missing

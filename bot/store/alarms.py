@@ -26,7 +26,7 @@ _BEFORE = text("""
     FROM conversations c LEFT JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL WHERE c.id = :id
 """)
 _KEEP = text("""
-    INSERT INTO alarms (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, before)
+    INSERT INTO alarms (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, stood)
     OVERRIDING SYSTEM VALUE
     VALUES (:id, :conversation, :handoff, :platform, :events, :at, :kind, :detector, :entry, :evidence,
         CASE WHEN CAST(:category AS text) <> 'emergency' THEN
@@ -35,7 +35,7 @@ _KEEP = text("""
 """)
 _FORGET = text("""
     UPDATE alarms SET evidence = NULL
-    WHERE conversation_id = :conversation AND events && CAST(:events AS bigint[]) AND evidence IS NOT NULL
+    WHERE conversation_id = :conversation AND events && CAST(:events AS bigint[])
 """)
 
 

@@ -35,7 +35,7 @@ COLUMNS = """a.id, a.conversation_id, a.at, a.kind, a.detector, a.entry, a.evide
     (SELECT name FROM users WHERE id = a.verdict_by) AS by"""
 _OF = text(f"SELECT {COLUMNS} FROM alarms a WHERE a.handoff_id = :handoff ORDER BY a.id DESC LIMIT {SHOWN}")  # noqa: S608
 _ALL = text("""
-    SELECT id, kind, detector, events, verdict, verdict_at, before FROM alarms WHERE handoff_id = :handoff ORDER BY id
+    SELECT id, kind, detector, events, verdict, verdict_at, stood FROM alarms WHERE handoff_id = :handoff ORDER BY id
 """)
 _JUDGE = text("""
     UPDATE alarms SET verdict = :verdict, verdict_at = :at, verdict_by = :user WHERE id = ANY(CAST(:ids AS bigint[]))
@@ -245,7 +245,7 @@ async def _ordinary(
     connection: AsyncConnection, conversation_id: int, false: Sequence[Row[Any]], events: Sequence[int]
 ) -> tuple[Place, str]:
     """Where the request belongs, and the reason that it then has."""
-    stood = next((row.before for row in reversed(false) if row.before is not None), None)
+    stood = next((row.stood for row in reversed(false) if row.stood is not None), None)
     before = None if stood is None else Place(stood["category"], stood["intent"])
     read = (await connection.execute(_READ, {"id": conversation_id, "events": list(events)})).scalars().all()
     place = ordinary(before, read)

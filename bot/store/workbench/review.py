@@ -186,6 +186,11 @@ _ALARM = text(f"""
     WHERE a.conversation_id = :conversation AND a.events @> ARRAY[CAST(:event AS bigint)] ORDER BY a.id DESC LIMIT 1
 """)  # noqa: S608
 
+# Of a version that kept no alarms.
+_OLD_ALARM = text("""
+    SELECT at, reason FROM events WHERE id = :event AND route = 'emergency' AND reason IN ('lexicon', 'score')
+""")
+
 Add = Callable[[AsyncConnection, Sequence[int]], Awaitable[int | None]]
 
 
@@ -361,7 +366,10 @@ class ReviewStore:
     async def _alarm(self, connection: AsyncConnection, conversation: int, event: int) -> Alarm | None:
         """The last one that the message raised, alone or with others."""
         row = (await connection.execute(_ALARM, {"conversation": conversation, "event": event})).one_or_none()
-        return None if row is None else alarm_of(self._codec, row)
+        if row is not None:
+            return alarm_of(self._codec, row)
+        row = (await connection.execute(_OLD_ALARM, {"event": event})).one_or_none()
+        return None if row is None else Alarm(0, row.at, "danger", row.reason, None, (), None, None, None)
 
     async def _reply(self, connection: AsyncConnection, event: int) -> tuple[str, str]:
         """What left in answer, and who said it (bot, night, emergency); "" when nothing did."""

@@ -18,7 +18,7 @@ CREATE TABLE alarms (
     detector text NOT NULL CHECK (detector IN ('lexicon', 'score', 'engine', 'other')),
     entry text,                             -- of the lexicon, that met it
     evidence bytea,                         -- short quotes of the person's words, encrypted
-    before jsonb,                           -- category, intent and reason of the open hand-off that it raised; null: it opened one
+    stood jsonb,                            -- category, intent and reason of the open hand-off that it raised; null: it opened one
     verdict text CHECK (verdict IN ('confirmed', 'taken_back')),
     verdict_at timestamptz,
     verdict_by bigint REFERENCES users,
