@@ -12,6 +12,7 @@ TITLES: dict[str, tuple[str, bool]] = {
     "events": ("Ce qui a été reçu : messages, corrections, boutons, pièces jointes, réactions", False),
     "outbox": ("Ce qui a été répondu", False),
     "handoffs": ("Demandes confiées à un agent", False),
+    "alarms": ("Alertes de danger que ses messages ont données", False),
     "satisfaction": ("Avis donné après une réponse", False),
     "readings": ("Ce que l’assistant a compris de chaque message", False),
     "notes": ("Notes internes des agents", True),
@@ -48,9 +49,13 @@ COLUMNS: dict[str, str] = {
     "danger": "danger estimé",
     "decision": "décision",
     "detail": "détail",
+    "detector": "détecteur",
     "disposition": "suite donnée",
     "due_at": "échéance",
     "entities": "éléments relevés",
+    "events": "messages n°",
+    "evidence": "mots qui ont donné l’alerte",
+    "entry": "entrée du lexique",
     "file": "fichier",
     "id": "n°",
     "conversation_id": "conversation n°",
@@ -78,6 +83,7 @@ COLUMNS: dict[str, str] = {
     "replied_at": "première réponse d’un agent",
     "route": "voie",
     "sent_at": "envoyé le",
+    "stood": "place de la demande, avant",
     "settled_at": "traité le",
     "slots": "éléments connus",
     "state": "état du dialogue",
@@ -137,7 +143,11 @@ VALUES: dict[str, Mapping[str, str]] = {
         "read": "lecture",
         "delivery": "remise",
         "echo": "message de la page",
+        "danger": "danger",
+        "distress": "détresse",
     },
+    "detector": {"lexicon": "lexique", "score": "score de danger", "engine": "moteur", "other": "aucun"},
+    "verdict": {"confirmed": "danger confirmé", "taken_back": "fausse alerte"},
     "route": {"answer": "réponse", "handoff": "agent", "emergency": "urgence", "clarify": "question posée"},
     "status": {
         "queued": "à envoyer",
@@ -155,7 +165,7 @@ VALUES: dict[str, Mapping[str, str]] = {
 AGENTS = frozenset(
     {
         "user_id", "agent_id", "assignee_id", "assigned_by", "snoozed_by", "lifted_by", "placed_by", "undone_by", "subject_id",
-        "reply_by", "validated_by", "stopped_by", "team_id",
+        "reply_by", "validated_by", "verdict_by", "stopped_by", "team_id",
     }
 )  # fmt: skip
 WITHHELD = (

@@ -15,7 +15,7 @@ from bot.app.places import MODELS, PROJECT
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
-from bot.policy import emergency, retention
+from bot.policy import emergency, evidence, retention
 from bot.policy.emergency import Detection
 from bot.policy.language import FRENCH
 from bot.policy.lexicon import Lexicon
@@ -122,7 +122,17 @@ class Policy:
         if len(self.glances) >= GLANCES:
             self.glances.clear()
         self.glances[_digest(words)] = found.suspect
-        return self._told(found.detection, words)
+        return self._with_evidence(self._told(found.detection, words), words)
+
+    def _with_evidence(self, detection: Detection | None, words: str) -> Detection | None:
+        """The alarm with the words that say so. Whatever goes wrong there, it stands."""
+        if detection is None:
+            return None
+        try:
+            return replace(detection, evidence=evidence.quotes(words, detection, self.lexicon, self.score))
+        except Exception as error:
+            log.error("no evidence of an alarm: %s", type(error).__name__)
+            return detection
 
     def suspect(self, words: str) -> bool:
         """Whether words that were triaged just now show a trace of danger: the engine looks at them before others. So it does
@@ -134,6 +144,7 @@ class Policy:
         found = emergency.detect(
             words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD, ENGINE_CONFIRMS
         )
+        found = self._with_evidence(found, words)
         if found is None or found.by != "engine":
             return self._told(found, words)
         # « Votre vie compte » needs a clear sign; in doubt, the danger text suits both.

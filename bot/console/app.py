@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.console import accounts as account_pages
 from bot.console import (
+    alarm,
     attachments,
     audit_pages,
     canned,
@@ -71,6 +72,7 @@ log = logging.getLogger("planton.console")
 
 # One line a topic, in alphabetical order: a module with `routes(site) -> Blueprint`.
 TOPICS: tuple[Callable[[Site], Blueprint], ...] = (
+    alarm.routes,
     attachments.routes,
     audit_pages.routes,
     canned.routes,

@@ -46,6 +46,9 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "not_spam": "n’est plus indésirable",
             "block": "personne bloquée",
             "unblock": "personne débloquée",
+            "alarm_confirmed": "danger confirmé",
+            "alarm_taken_back": "fausse alerte retirée",
+            "alarm_put_back": "alerte remise",
         },
     ),
     "ecriture": (

@@ -136,7 +136,7 @@ def outcome(past: Past) -> str:
         return "Encore ouverte"
     ended = labels.OUTCOMES.get(past.outcome or "", "close")
     ended = ended[:1].upper() + ended[1:] + (f" par {past.agent}" if past.agent else "")
-    why = work_words.CLOSE.get(past.close_reason or "")
+    why = work_words.ENDED.get(past.close_reason or "")
     return f"{ended}{NB}: {_lower(why)}" if why else ended
 
 

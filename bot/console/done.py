@@ -11,6 +11,7 @@ DONE = {
     "reportee": "Conversation reportée.",
     "rendue": "Conversation rendue à l’assistant.",
     "close": "Demande close.",
+    "fausse_alerte": "Fausse alerte\u00a0: demande close. Pour remettre l’alerte, ouvrez la conversation.",
     "indesirable": "Demande marquée comme indésirable.",
 }
 _SECONDS = 20  # a page that never comes is not told of later

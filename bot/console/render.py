@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bot.console import crisis_banner, dsfr, labels, navigation, words
+from bot.console import alarm_words, crisis_banner, dsfr, labels, navigation, words
 from bot.console.deps import ConsoleDeps
 from bot.console.shortcuts import SHORTCUTS, shortcut
 from bot.store import preferences
@@ -41,6 +41,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
+            alarm_says=alarm_words,
             labels=labels,
             words=words,
             zone=deps.zone,

@@ -55,6 +55,8 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "work.snooze": Shortcut("e", "Reporter la conversation", CONVERSATION),
     "work.canned": Shortcut("/", "Chercher une réponse type", CONVERSATION),
     "work.suggestion": Shortcut("s", "Reprendre la suggestion dans votre réponse", CONVERSATION),
+    # An emergency is not to go by a slip of one key: Enter takes it back.
+    "alarm.take_back": Shortcut("f", "Aller à «\u00a0Fausse alerte\u00a0»", CONVERSATION, press=False),
     "conversation.close": Shortcut("c", "Aller à «\u00a0Clore\u00a0»", CONVERSATION, press=False),
     "inbox.next": Shortcut("j", "Aller au message suivant de la liste", WORKBENCH),
     "inbox.previous": Shortcut("k", "Aller au message précédent de la liste", WORKBENCH),

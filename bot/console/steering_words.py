@@ -48,10 +48,19 @@ MEASURES = {
     "handoff": "Demandes transmises",
     "deadline": "Délais",
     "closed": "Demandes closes",
+    "alarm": "Alertes de danger",
+    "alarm_confirmed": "Alertes confirmées",
+    "alarm_taken_back": "Fausses alertes retirées",
     "asked": "Avis demandés",
     "thumb": "Avis reçus",
     "wait": "Attente avant prise en charge",
     "first_reply": "Première réponse humaine",
+}
+DETECTORS = {
+    "lexicon": "Lexique des urgences",
+    "score": "Score de danger",
+    "engine": "Assistant (moteur)",
+    "other": "Sans détecteur (agent, panne)",
 }
 _THUMBS = {"up": "Satisfait", "down": "Non satisfait"}
 _KEPT = {"kept": "respecté", "late": "dépassé"}
@@ -159,5 +168,8 @@ def detail(measure: str, value: str) -> str:
         "handoff": labels.CATEGORIES,
         "closed": OUTCOMES,
         "thumb": _THUMBS,
+        "alarm": DETECTORS,
+        "alarm_confirmed": DETECTORS,
+        "alarm_taken_back": DETECTORS,
     }.get(measure, {})
     return names.get(value, value)

@@ -138,7 +138,7 @@ def has_it(conversation: Conversation) -> str:
 def ending(handoff: Handoff) -> str:
     """How a closed request ended, after « Close » and the time; "" when that says it all."""
     if handoff.outcome == "closed":
-        why = work_words.CLOSE.get(handoff.close_reason or "", "")
+        why = work_words.ENDED.get(handoff.close_reason or "", "")
         return why[:1].lower() + why[1:]
     return labels.OUTCOMES.get(handoff.outcome or "", "")
 

@@ -16,6 +16,9 @@ CLOSE = {
     "autre": "Autre motif",
 }
 
+# Why a closed request ended, those included that no form offers.
+ENDED = {**CLOSE, "fausse_alerte": "Fausse alerte"}
+
 BLOCK = {
     "injures": "Injures",
     "menaces": "Menaces",

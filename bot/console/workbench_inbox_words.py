@@ -12,6 +12,7 @@ from bot.trainer.reply_rules import typeset
 
 REASONS = {
     "danger": "Danger possible",
+    "false_alarm": "Fausse alerte",
     "sensitive": "Sujet grave, pas sûr",
     "corrected": "Corrigé par un agent",
     "answered": "Répondu autrement",
@@ -24,6 +25,7 @@ REASONS = {
 # What each means, for who reads it for the first time.
 REASONS_LONG = {
     "danger": "Le message est près du seuil de la réponse d’urgence, d’un côté ou de l’autre.",
+    "false_alarm": "Un agent a retiré l’alerte que ce message avait donnée.",
     "sensitive": "Violences, harcèlement ou disparition, que Planton n’a pas reconnus à coup sûr.",
     "corrected": "Un agent a donné un autre sujet à la demande.",
     "answered": "Un agent a répondu autre chose que ce qui lui était proposé.",
@@ -110,15 +112,23 @@ def decided(decision: Decision) -> str:
     }[decision.kind]
 
 
-# What raised an alarm before the engine had read the message.
+# What raised an alarm; the first two before the engine had read the message.
 ALARMS = {
     "lexicon": "L’alarme a été donnée par le lexique des urgences, avant que le modèle ne lise le message.",
     "score": "L’alarme a été donnée par le score de danger, avant que le modèle ne lise le message.",
+    "engine": "L’alarme a été donnée par le modèle.",
+    "other": "L’alarme n’a été donnée par aucun détecteur.",
 }
 ALARM_REMEDY = (
     "Si elle était fausse, dites ce que le message demande\u00a0: l’exemple servira au prochain entraînement\u202f; "
     "le lexique se corrige dans data/danger.yml."
 )
+
+
+VERDICTS = {
+    "confirmed": "Un agent a confirmé le danger.",
+    "taken_back": "Un agent a retiré cette alerte\u00a0: elle était fausse.",
+}
 
 
 def doubt(reading: Reading) -> str:

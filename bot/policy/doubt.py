@@ -13,9 +13,11 @@ from bot.policy.intents import DANGER_INTENTS, EMERGENCY, PRIORITY, policy_of
 from bot.policy.route import NET_CONFIDENCE, NET_DANGER
 
 OUTSIDE = "hors_perimetre"
+FALSE_ALARM = "false_alarm"
 # Reason → weight, the heaviest first. The workbench has words for each.
 WEIGHTS: dict[str, int] = {
     "danger": 100,  # near the alarm's threshold, on either side
+    FALSE_ALARM: 80,  # an agent took the alarm back
     "sensitive": 50,  # violence, a disappearance …: not surely read
     "corrected": 40,  # an agent gave it another subject
     "answered": 25,  # an agent answered otherwise than was suggested

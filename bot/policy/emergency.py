@@ -6,7 +6,7 @@ Pure: the lexicon, the score and the texts are loaded elsewhere and passed in; t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, Optional
 
@@ -69,12 +69,14 @@ class Detection:
     """An emergency: its kind, the detector that saw it, and the lexicon's entry when that one did.
 
     `script`: whose words it calls for (`bot.policy.scripts`); None: nothing tells, and those of its kind go out.
+    `evidence`: short quotes of the person's words that say so (`bot.policy.evidence`); personal data, kept sealed only.
     """
 
     kind: Kind
     by: Literal["lexicon", "score", "engine"]
     entry: Optional[str] = None
     script: Optional[str] = None
+    evidence: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def intent(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
+from bot.policy.lexicon_trace import HIT, Trace, follow
 from bot.policy.normalise import BOUNDARIES, HARD, SOFT, tokens
 from bot.policy.wordindex import WordIndex
 
@@ -328,6 +329,23 @@ class Lexicon:
             use.owner for segment in self._scan(tokens(text)) for use in self._uses(segment) if use.role == "guard"
         }
         return tuple(self._guards[owner].name for owner in sorted(found))
+
+    def stands(self, words: Sequence[str], name: str) -> bool:
+        """Whether that entry is met by words of `normalise.tokens`."""
+        return any(self._entries[owner].name == name for owner in self._hits(words))
+
+    def trace(self, words: Sequence[str], name: str) -> Trace:
+        """Which of these words (of `normalise.tokens`) an entry's patterns were met by, whether or not a guard undid them.
+
+        Much slower than `entries_in`: for a message that has raised the alarm.
+        """
+        wanted = {
+            bit: use.part if use.role == "with" else HIT
+            for bit, use in self._built.uses.items()
+            if use.role in ("hit", "with") and self._entries[use.owner].name == name
+        }
+        steps = [(part, at) for at, word in enumerate(words) for part in self._parts(word)]
+        return follow(self._built, self._class_of, wanted, [(HARD, -1), *steps, (HARD, len(words))])
 
     def _class_of(self, token: str) -> int:
         """The elements of all patterns that a word satisfies."""

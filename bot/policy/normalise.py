@@ -223,6 +223,30 @@ def tokens(text: str) -> list[str]:
     return list(_merge(_raw(text)))
 
 
+_PIECE = re.compile(r"[\n\u2028\u2029]|\S+")
+Placed = tuple[str, int, int]
+"""A word or boundary of `tokens`, and where what was typed for it begins and ends in the text."""
+
+
+def placed(text: str) -> list[Placed]:
+    """The words of `tokens` with their places. For the few texts that are quoted: it costs several times as much.
+
+    A place is that of a whole stretch without blanks; emoji that stand apart may be counted otherwise than `tokens` does.
+    """
+    held = latest = (0, 0)  # where the word that `_merge` holds back stands, and the one that it was given last
+    given_all = False
+
+    def words() -> Iterator[str]:
+        nonlocal held, latest, given_all
+        for piece in _PIECE.finditer(text):
+            for word in _raw(piece[0]):
+                held, latest = latest, piece.span()
+                yield word
+        given_all = True
+
+    return [(token, *(latest if given_all else held)) for token in _merge(words())]
+
+
 def normalise(text: str) -> str:
     """The words of `tokens`, without boundaries, in one line."""
     return " ".join(token for token in tokens(text) if token not in BOUNDARIES)

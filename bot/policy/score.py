@@ -123,6 +123,21 @@ def runs(words: Sequence[str]) -> set[int]:
     return found
 
 
+def run_places(words: Sequence[str]) -> dict[int, tuple[int, ...]]:
+    """Each of `runs` with the numbers of the words that it is made of, where it stands first."""
+    framed = (_FIRST, *map(_heads, words), _LAST)
+    last = len(framed) - 1
+    found: dict[int, tuple[int, ...]] = {}
+    for at, left in enumerate(framed[:-1]):
+        made: list[tuple[int, tuple[int, ...]]] = [(crc32(framed[at + 1][0], left[1]), (at, at + 1))]
+        if at + 2 <= last:
+            made.append((crc32(framed[at + 2][0], left[2]), (at, at + 2)))
+            made.append((crc32(b" " + framed[at + 2][0], crc32(framed[at + 1][0], left[3])), (at, at + 1, at + 2)))
+        for run, places in made:
+            found.setdefault(run, tuple(place - 1 for place in places if 0 < place < last))
+    return found
+
+
 def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, float]:
     """A window as bucket → value, scaled so that long and short windows compare."""
     values: dict[int, float] = {}
@@ -194,6 +209,17 @@ class _Linear:
         total = sum(map(self._word, distinct)) + sum(weights[run % buckets] for run in runs(words))
         return self.bias + total * self._unit * _scale(len(distinct))
 
+    def shares(self, words: Sequence[str]) -> list[float]:
+        """What each word of a window adds to its margin; a run's weight is shared by its words. Much slower than `margin`."""
+        weights, unit = self._weights, self._unit * _scale(len(dict.fromkeys(words)))
+        found = [0.0] * len(words)
+        for word in dict.fromkeys(words):
+            found[words.index(word)] += self._word(word) * unit
+        for run, places in run_places(words).items():
+            for place in places:
+                found[place] += weights[run % len(weights)] * unit / len(places)
+        return found
+
     def whole(self, text: str, cues: Iterable[str]) -> float:
         """What the message as a whole adds."""
         found = message_features(text, cues, len(self._weights))
@@ -232,6 +258,14 @@ class LinearScore:
     def margin(self, words: Sequence[str]) -> float:
         """The danger of one window on the model's own scale."""
         return self._danger.margin(words)
+
+    def pushing(self, text: str) -> tuple[tuple[str, ...], list[float]]:
+        """The worst window of a text, and what each of its words adds to the danger; nothing where `assess` cannot tell."""
+        told = [window for window in windows(text) if tells(window)]
+        if not told:
+            return (), []
+        worst = max(told, key=self._danger.margin)
+        return worst, self._danger.shares(worst)
 
     def assess(self, text: str, cues: Iterable[str] = ()) -> Optional[Assessment]:
         """The probabilities of the worst window; None where there are not words enough to tell."""

@@ -57,6 +57,9 @@ ACTIONS = frozenset(
         "not_spam",
         "block",
         "unblock",
+        "alarm_confirmed",
+        "alarm_taken_back",
+        "alarm_put_back",
         "search",
         # canned replies
         "canned_added",

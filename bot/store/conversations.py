@@ -566,6 +566,7 @@ class Conversations:
             emergency.slots,
             before,
             numbers=(spare[0], handoff) if spare and handoff is not None else None,
+            events=emergency.events,
         )
         settlement = Settlement(
             emergency.events,

@@ -5,7 +5,7 @@ Used by the gateway (each message as it comes) and by the worker (the engine's o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import Reply
 from bot.policy.emergency import Answer, Detection
 from bot.policy.scripts import GENERAL
-from bot.store import handoffs, outbox
+from bot.store import alarms, handoffs, outbox
 from bot.store.codec import Codec
 
 # Open emergencies that no agent has looked at since: how many, the newest hand-off, since when. A function of the owner's: who asks
@@ -79,12 +79,13 @@ async def carry_out(
     before: Mapping[str, str],
     already_answered: bool = False,
     numbers: tuple[int, int] | None = None,
+    events: Sequence[int] = (),
 ) -> int | None:
     """Write what the plan says. Returns the outbox id of the reply, if one leaves.
 
     `slots`: what the words tell agents; `before`: what was told earlier.
     `already_answered`: the gateway had it sent while the database was away; only the hand-off is opened.
-    `numbers`: for the rows of the message and of the hand-off, where the caller has them.
+    `numbers`: for the rows of the message and of the hand-off, where the caller has them. `events`: whose words were read.
     """
     row_id = None
     sends = plan.text is not None and not already_answered
@@ -104,10 +105,11 @@ async def carry_out(
                 answer=plan.answer,
             ),
         )
+    found, handoff = None if detection is None else await alarms.ahead(connection, conversation_id), None
     if plan.handoff:
         intent = detection.intent if detection is not None else None
         reason = handoffs.OLD if plan.old else f"emergency_{detection.by}" if detection else handoffs.FOLLOW_UP
-        await handoffs.open_(
+        handoff, _ = await handoffs.open_(
             connection,
             codec,
             handoffs.NewHandoff(
@@ -115,6 +117,8 @@ async def carry_out(
             ),
             now,
         )
+    if detection is not None and found is not None:
+        await alarms.keep(connection, codec, conversation_id, detection, found, handoff, events, now)
     if detection is not None:  # after the hand-off, to which what they answered goes
         # The system's too: « un agent prend… » beside it would read as help that is coming.
         await outbox.cancel_unsent(connection, conversation_id, "emergency", now, ("bot", "night", "system"))

@@ -36,6 +36,10 @@ _FOLLOWS = {"publications": "SELECT", "reloads": "SELECT, INSERT, UPDATE (at, mo
 _WAKES = "category, debounce_resets, due_at, due_priority, last_person_at, lease, lease_until, owner, owner_version, state, wake"
 _TELLS = "emergency_at, emergency_kind, emergency_short_at"
 _TAKES_IN = {
+    "alarms": (  # what was said of them is not read there
+        "SELECT (conversation_id, events), "
+        "INSERT (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, stood), UPDATE (evidence)"
+    ),
     "audit": "INSERT",  # a message wakes a request that sleeps
     "caught": "SELECT",
     "conversations": (
@@ -108,6 +112,7 @@ SENDER: Mapping[str, str] = {
 WORKER: Mapping[str, str] = {
     **_KEYED,
     **_FOLLOWS,
+    "alarms": "SELECT, INSERT, UPDATE (evidence), DELETE",
     "accounts": "SELECT, INSERT, UPDATE (notice)",
     "audit": "INSERT",
     "blocks": "SELECT, DELETE",
@@ -159,13 +164,15 @@ CONSOLE: Mapping[str, str] = {
     **_KEYED,
     **_FOLLOWS,
     "accounts": "SELECT",
+    "alarms": "SELECT, INSERT, UPDATE (verdict, verdict_at, verdict_by)",
     "alerts": "SELECT",
     "audit": "SELECT, INSERT",
     "blocks": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
     "canned_replies": "SELECT, INSERT, UPDATE, DELETE",
     "caught": "SELECT",
     "conversations": (
-        "SELECT, UPDATE (agent_id, category, due_at, due_priority, last_agent_at, owner, owner_until, owner_version, state, wake)"
+        "SELECT, UPDATE (agent_id, category, due_at, due_priority, emergency_at, emergency_kind, emergency_short_at, "
+        "last_agent_at, owner, owner_until, owner_version, state, wake)"
     ),
     "corrections": "SELECT, INSERT, UPDATE",
     "crises": "SELECT, INSERT, UPDATE",  # as a whole: LOCK TABLE asks for it
@@ -252,6 +259,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 # Sequences that code asks for a number; identity columns take theirs without any right.
 SEQUENCES: Mapping[str, tuple[str, ...]] = {
+    "alarms_id_seq": ("gateway", "worker", "sender", "console"),
     "deliveries_id_seq": ("gateway", "sender"),
     "handoffs_id_seq": ("gateway", "worker", "sender", "console"),
     "legal_holds_id_seq": ("console",),

@@ -41,6 +41,7 @@ from bot.policy.emergency import TOO_OLD, Detection
 from bot.policy.fields import fields
 from bot.policy.told import known
 from bot.store import (
+    alarms,
     caught,
     emergencies,
     erased,
@@ -843,13 +844,13 @@ class Inbox:
     ) -> None:
         assert one.conversation is not None
         words = getattr(one.event.body, "text", "")
-        detection = one.detection
+        detection, read = one.detection, [one.id]
         if detection is None and words:
-            detection, words = self._joined(one, recent.get(one.conversation.id, []), own, words)
+            detection, words, read = self._joined(one, recent.get(one.conversation.id, []), own, words)
         if past is not None and detection is None:
             return
         if past and detection is not None:
-            await self._past_danger(connection, one, detection, words, now)
+            await self._past_danger(connection, one, detection, words, read, now)
             lines = recent.get(one.conversation.id, [])  # what follows is not read together with it
             lines[:] = [line for line in lines if line[0] != one.id]
             return
@@ -884,6 +885,7 @@ class Inbox:
                 before={} if one.conversation.owner == "closed" else self._told(one.conversation.id, row.state, now),
                 already_answered=already_answered,
                 numbers=(row.number, row.handoff),
+                events=read,
             )
         if detection is None and reply is None:
             return  # a further message without a reply of its own: the worker passes it on
@@ -905,9 +907,9 @@ class Inbox:
 
     def _joined(
         self, one: _Taken, lines: Sequence[tuple[int, datetime, str]], own: Set[int], words: str
-    ) -> tuple[Detection | None, str]:
-        """What a text tells together with those before it; and, where what was said after it came first, with those as well.
-        `own`: what is taken in now, each of which is looked at for itself."""
+    ) -> tuple[Detection | None, str, list[int]]:
+        """What a text tells together with those before it; and, where what was said after it came first, with those as well: the
+        danger, the words, and the events that they are of. `own`: what is taken in now, each of which is looked at for itself."""
         at = one.event.at
         later = [line[1] for line in lines if at < line[1] < at + JOIN_WITHIN and line[0] not in own]
         for end in (at, *later[: _JOIN_LAST - 1]):
@@ -916,18 +918,27 @@ class Inbox:
                 words = " ".join(line[2] for line in said)
                 detection = self._rules.triage(words)
                 if detection is not None:
-                    return detection, words
-        return None, words
+                    return detection, words, [line[0] for line in said]
+        return None, words, [one.id]
 
     async def _past_danger(
-        self, connection: AsyncConnection, one: _Taken, detection: Detection, words: str, now: datetime
+        self,
+        connection: AsyncConnection,
+        one: _Taken,
+        detection: Detection,
+        words: str,
+        read: Sequence[int],
+        now: datetime,
     ) -> None:
         assert one.conversation is not None
         old = now - one.event.at > TOO_OLD
         request = handoffs.NewHandoff(
             one.conversation.id, "emergency", caught.UNTRACED, detection.intent, old, slots=fields(words)
         )
-        await handoffs.open_(connection, self._codec, request, now)
+        number = one.conversation.id
+        before = await alarms.ahead(connection, number)
+        handoff, _ = await handoffs.open_(connection, self._codec, request, now)
+        await alarms.keep(connection, self._codec, number, detection, before, handoff, read, now)
         await connection.execute(
             text("""
                 UPDATE events SET disposition = 'handed_off', reason = :by, settled_at = :now, route = 'emergency'

@@ -51,6 +51,7 @@ COLUMNS = (
     Column("deliveries", "raw", ("id",)),
     Column("outbox", "message", _OF_PERSON),
     Column("handoffs", "slots", _OF_PERSON),
+    Column("alarms", "evidence", _OF_PERSON),
     Column("events", "body", _KEY),
     Column("events", "entities", ("id",)),
     Column("second_factors", "secret", ("user_id",)),

@@ -31,6 +31,7 @@ TABLES: Mapping[str, str] = {
     "events": "erased",
     "outbox": "erased",
     "handoffs": "erased; pseudonymised: without fields",
+    "alarms": "erased with the messages that raised them",
     "search_documents": "erased",
     "readings": "erased",
     "likenesses": "erased",
@@ -151,6 +152,9 @@ _KEEP_HOURS = text("""
         UNION ALL SELECT m.at FROM handoffs h
             CROSS JOIN LATERAL unnest(ARRAY[h.opened_at, h.taken_at, h.replied_at, h.due_at, h.closed_at]) AS m(at)
             WHERE h.conversation_id = ANY(:ids) AND (CAST(:before AS timestamptz) IS NULL OR h.closed_at < :before)
+        UNION ALL SELECT m.at FROM alarms a CROSS JOIN LATERAL unnest(ARRAY[a.at, a.verdict_at]) AS m(at)
+            WHERE a.conversation_id = ANY(:ids) AND (a.events && CAST(:events AS bigint[])
+                OR CAST(:before AS timestamptz) IS NULL OR a.at < :before)
         UNION ALL SELECT m.at FROM satisfaction s CROSS JOIN LATERAL unnest(ARRAY[s.asked_at, s.answered_at]) AS m(at)
             WHERE s.conversation_id = ANY(:ids) AND (CAST(:before AS timestamptz) IS NULL OR s.asked_at < :before)
     ) t WHERE t.at IS NOT NULL) gone
@@ -178,12 +182,14 @@ _MESSAGES = (
         f"""DELETE FROM readings WHERE {_OF}
             AND (event_id = ANY(:events) OR also && CAST(:events AS bigint[]))""",
     ),
+    ("alarms", f"DELETE FROM alarms WHERE {_OF} AND events && CAST(:events AS bigint[])"),
     ("caught", "DELETE FROM caught WHERE event_id = ANY(:events)"),
     ("likenesses", f"DELETE FROM likenesses WHERE {_OF} AND event_id = ANY(:events)"),
     ("events", "DELETE FROM events WHERE id = ANY(:events)"),
     ("outbox", "DELETE FROM outbox WHERE id = ANY(:outbox)"),
 )
 _BESIDES = (
+    ("alarms", f"DELETE FROM alarms WHERE {_OF} AND {_OLD.format(column='at')}"),  # those that name no message
     ("search_documents", f"DELETE FROM search_documents WHERE {_OF} AND CAST(:before AS timestamptz) IS NULL"),
     (
         "group_members",

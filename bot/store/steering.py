@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
 from bot.policy import histogram
 from bot.policy.rights import Capability, Role, may
-from bot.store import volumes
+from bot.store import alarms, volumes
 from bot.store.db import Database
 from bot.store.volumes import Counts
 
@@ -43,6 +43,20 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class AlarmCounts:
+    """Alarms of one detector: raised in the period, and what agents said in it of these and of earlier ones."""
+
+    raised: int
+    confirmed: int
+    taken_back: int
+
+    @property
+    def false_share(self) -> float | None:
+        """Taken back, of those that an agent judged, 0 … 1; None when none was."""
+        return _share(self.taken_back, self.confirmed + self.taken_back)
+
+
+@dataclass(frozen=True)
 class Figures:
     """Over a period. Mappings go from the store's value (intent, route, category, priority …) to how many."""
 
@@ -59,6 +73,15 @@ class Figures:
     asked: int
     up: int
     down: int
+    alarms: Mapping[str, AlarmCounts] = field(default_factory=dict)  # by detector
+
+    @property
+    def all_alarms(self) -> AlarmCounts:
+        """All detectors together."""
+        found = self.alarms.values()
+        return AlarmCounts(
+            sum(a.raised for a in found), sum(a.confirmed for a in found), sum(a.taken_back for a in found)
+        )
 
     @property
     def received(self) -> int:
@@ -85,7 +108,13 @@ class Figures:
     def empty(self) -> bool:
         """Whether nothing at all happened."""
         return not (
-            self.received or self.handoffs or self.wait.n or self.first_reply.n or self.kept.late or self.up + self.down
+            self.received
+            or self.handoffs
+            or self.wait.n
+            or self.first_reply.n
+            or self.kept.late
+            or self.up + self.down
+            or self.alarms
         )
 
 
@@ -199,7 +228,14 @@ def figures(counts: Counts) -> Figures:
         asked=by["asked"].total(),
         up=by["thumb"]["up"],
         down=by["thumb"]["down"],
+        alarms=_alarms(by),
     )
+
+
+def _alarms(by: Mapping[str, Counter[str]]) -> dict[str, AlarmCounts]:
+    raised, confirmed, taken_back = (by[name] for name in ("alarm", "alarm_confirmed", "alarm_taken_back"))
+    names = [one for one in (*alarms.DETECTORS, alarms.OTHER) if raised[one] or confirmed[one] or taken_back[one]]
+    return {one: AlarmCounts(raised[one], confirmed[one], taken_back[one]) for one in names}
 
 
 def _by_priority(values: Mapping[str, int]) -> dict[int, Counter[int]]:

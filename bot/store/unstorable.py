@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Edit, Event, Message, Postback, Unknown, body_to_json
 from bot.policy.emergency import TOO_OLD, Detection
-from bot.store import handoffs
+from bot.store import alarms, handoffs
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
 from bot.store.db import CONSOLE, Database, notify
@@ -85,9 +85,11 @@ async def _keep(
     if new is not None and conversation is not None:
         category, intent = ("request", None) if detection is None else ("emergency", detection.intent)
         old = detection is not None and now - event.at > TOO_OLD
-        await handoffs.open_(
-            connection, codec, handoffs.NewHandoff(conversation, category, handoffs.UNSTORABLE, intent, old), now
-        )
+        before = None if detection is None else await alarms.ahead(connection, conversation)
+        request = handoffs.NewHandoff(conversation, category, handoffs.UNSTORABLE, intent, old)
+        handoff, _ = await handoffs.open_(connection, codec, request, now)
+        if detection is not None and before is not None:  # without its words
+            await alarms.keep(connection, codec, conversation, detection, before, handoff, (), now)
         await notify(connection, CONSOLE, str(conversation))
 
 

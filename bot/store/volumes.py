@@ -11,7 +11,8 @@ Measures and their values:
 received ""; intent, route, disposition (of messages received); sent (author), failed (author): of our messages;
 handoff (category): opened; wait, first_reply: "priority-bucket" (`bot.policy.histogram`), at the moment when a hand-off was
 taken, answered; deadline "priority-kept" at the first reply, "priority-late" when it passed without one;
-closed (outcome); asked "", thumb (up, down).
+closed (outcome); alarm (detector) when it was raised, alarm_confirmed, alarm_taken_back (detector) when an agent said so;
+asked "", thumb (up, down).
 """
 
 from __future__ import annotations
@@ -93,6 +94,11 @@ _COUNT = f"""
     SELECT {_hour("closed_at")}, platform, 'closed', coalesce(outcome, ''), count(*)
     FROM handoffs WHERE {_within("closed_at")} GROUP BY 1, 2, 4
     UNION ALL
+    SELECT {_hour("at")}, platform, 'alarm', detector, count(*) FROM alarms WHERE {_within("at")} GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("verdict_at")}, platform, 'alarm_' || verdict, detector, count(*)
+    FROM alarms WHERE {_within("verdict_at")} GROUP BY 1, 2, 3, 4
+    UNION ALL
     SELECT {_hour("s.asked_at")}, h.platform, 'asked', '', count(*)
     FROM satisfaction s JOIN handoffs h ON h.id = s.handoff_id
     WHERE {_within("s.asked_at")} AND (s.answered_at IS NOT NULL OR EXISTS (
@@ -147,7 +153,7 @@ _RAW = text(_COUNT)
 
 MEASURES = (
     "received", "intent", "route", "disposition", "sent", "failed", "handoff", "wait", "first_reply", "deadline", "closed",
-    "asked", "thumb",
+    "alarm", "alarm_confirmed", "alarm_taken_back", "asked", "thumb",
 )  # fmt: skip
 
 

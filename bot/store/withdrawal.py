@@ -1,4 +1,5 @@
-"""What a person withdrew is erased at once, wherever it stands: message, edits, raw bodies, readings, sketches, fields.
+"""What a person withdrew is erased at once, wherever it stands: message, edits, raw bodies, readings, sketches, fields,
+the evidence of an alarm.
 
 Readings and the search's index go by triggers when the body changes (migrations 0003, 0004). What agents wrote is theirs,
 quotations included: nobody can tell one from a reply (`docs/rgpd.md`). A legal hold does not keep what its author withdrew;
@@ -18,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.errors import SettingsError
 from bot.core.messages import Unknown, body_from_json, body_to_json
 from bot.policy.fields import fields
-from bot.store import places, raw_bodies
+from bot.store import alarms, places, raw_bodies
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
 from bot.store.retention import HELD_DELIVERIES
@@ -85,6 +86,7 @@ async def withdraw(connection: AsyncConnection, codec: Codec, conversation: int,
         for statement in _SKETCHES:
             names = {"conversation": conversation, "ids": ids, "deliveries": sorted(gone)}
             await connection.execute(statement, {n: names[n] for n in statement._bindparams})
+        await alarms.forget(connection, conversation, ids)
         await _forget_fields(connection, codec, conversation, said)
         await _forget_dialogue(connection, codec, conversation, said)
     await notify(connection, CONSOLE, str(conversation))

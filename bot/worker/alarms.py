@@ -32,16 +32,18 @@ class AlarmReader:
         self._alarming = alarming
         self._rest = rest
         self._passed: set[int] = set()
+        self._passed_back: set[int] = set()  # although an agent took them back
 
     async def step(self) -> int:
         """Read some; how many were met. Raises EngineDown, and what the database raises."""
-        found = await self._alarms.unread(self._clock.now(), self._passed, BATCH)
+        found = await self._alarms.unread(self._clock.now(), self._passed, BATCH, self._passed_back)
         for alarm in found:
             if not await self._kept(alarm):
-                self._passed.add(alarm.event)
+                (self._passed_back if alarm.taken_back else self._passed).add(alarm.event)
             await asyncio.sleep(self._rest)
-        if len(self._passed) > MOST_PASSED:
-            self._passed.clear()
+        for passed in (self._passed, self._passed_back):
+            if len(passed) > MOST_PASSED:
+                passed.clear()
         return len(found)
 
     async def _kept(self, alarm: Alarm) -> bool:
@@ -57,8 +59,9 @@ class AlarmReader:
             return False
 
     async def _read(self, alarm: Alarm) -> bool:
-        # A danger that was told in several messages is none in the last of them alone: it would look like a false alarm.
-        if not alarm.words or not self._alarming(alarm.words):
+        # A danger that was told in several messages is none in the last of them alone: it would look like a false alarm. One that
+        # an agent took back is looked at all the same.
+        if not alarm.words or not (alarm.taken_back or self._alarming(alarm.words)):
             return False
         try:
             understanding = await self._engine.understand(alarm.words)

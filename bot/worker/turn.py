@@ -38,6 +38,7 @@ from bot.store.conversations import (
 )
 from bot.store.emergencies import EmergencyPlanner
 from bot.store.workbench.readings import NewReading
+from bot.worker import reasons
 
 log = logging.getLogger("planton.worker")
 
@@ -180,6 +181,10 @@ class TurnTaker:
             draft.sets["engine_away_since"] = plausible(conversation.engine_away_since, now)
         if "retry" in draft.waiting:
             draft.sets["engine_away_since"] = plausible(conversation.engine_away_since, now) or now
+        if draft.emergency is not None:
+            words = next((one.words for one in draft.readings if one.route == EMERGENCY), "")
+            detection = await reasons.engines_own(self._engine, draft.emergency.detection, words)
+            draft.emergency = replace(draft.emergency, detection=detection)
         await self._store.finish(conversation, draft.finish(), now)
 
     async def without_engine(self, conversation: Conversation, again: timedelta) -> None:

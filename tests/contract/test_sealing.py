@@ -479,6 +479,7 @@ async def test_numbers_taken_with_the_claim_change_no_order(desk: Desk) -> None:
 
 def test_whether_anything_is_sealed_is_asked_of_every_sealed_column() -> None:
     asked = {
-        (table, column) for table, column in importlib.import_module("bot.store.migrations.versions.0012_roles")._SEALED
+        (table, column)
+        for table, column in importlib.import_module("bot.store.migrations.versions.0013_alarms")._SEALED
     }
     assert asked == {(one.table, one.column) for one in places.COLUMNS}

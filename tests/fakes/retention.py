@@ -10,7 +10,8 @@ from typing import Any
 from bot.core.dialogue import Understanding
 from bot.core.errors import SettingsError
 from bot.core.messages import Body, Event, Message, Platform
-from bot.store import search
+from bot.policy.emergency import Detection
+from bot.store import alarms, search
 from bot.store.conversations import STATE
 from bot.store.embedded import _find_binaries
 from bot.store.workbench import readings
@@ -57,6 +58,9 @@ async def plant(console: RunningConsole, person: str = MARKER, mid: str = "m-" +
         understanding = Understanding(intent="plainte_comment", confidence=0.4, ranking=(("plainte_comment", 0.4),))
         new = readings.NewReading((event,), now, f"je suis {MARKER}", understanding, "answer")
         await readings.keep(connection, console.codec, [new], now)
+        ahead = await alarms.ahead(connection, number)
+        detection = Detection("danger", "score", evidence=(f"j’habite à {MARKER}",))
+        await alarms.keep(connection, console.codec, number, detection, ahead, handoff, [event], now)
     await console.execute(
         "INSERT INTO likenesses (event_id, conversation_id, at, bands) VALUES (:e, :c, :now, '{1,2}')",
         e=event,

@@ -16,8 +16,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.rights import Capability
-from bot.store import deadlines, places
+from bot.store import alarms, deadlines, places
 from bot.store.accounts import User
+from bot.store.alarms import Alarm
 from bot.store.deadlines import Deadline
 from bot.store.desk.access import CONVERSATION, HANDOFF, SPOKEN, Conversation, Desk, Handoff
 from bot.store.desk.said import Said, said_of
@@ -64,13 +65,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One line of the queue. `deadline`: late, soon, or None (far off, met, or no longer asked)."""
+    """One line of the queue. `deadline`: late, soon, or None (far off, met, or no longer asked); `alarm`: the newest one that
+    stands, of an emergency."""
 
     conversation: Conversation
     handoff: Handoff
     words: Said | None
     words_at: datetime | None
     deadline: str | None = None
+    alarm: Alarm | None = None
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,14 @@ def _lines(found: str, order: str, agent: str, words: bool) -> str:
     """The lines that `found` (a query of hand-offs' ids) finds, whole, in that order."""
     said = f"""LEFT JOIN LATERAL (
             SELECT body, at, kind, {places.event("events")} FROM events WHERE conversation_id = c.id AND kind IN ({_KINDS})
-            ORDER BY at DESC, id DESC LIMIT 1) e ON true"""  # noqa: S608
+            ORDER BY at DESC, id DESC LIMIT 1) e ON true
+        LEFT JOIN LATERAL (
+            SELECT id, at, kind, detector, entry, evidence, verdict, verdict_at FROM alarms
+            WHERE handoff_id = h.id AND h.category = 'emergency' AND verdict IS DISTINCT FROM 'taken_back'
+            ORDER BY id DESC LIMIT 1) a ON true"""  # noqa: S608
     columns = (
-        "e.body AS words, e.at AS words_at, e.kind AS words_kind, e.place"
+        "e.body AS words, e.at AS words_at, e.kind AS words_kind, e.place, a.id AS alarm_id, a.at AS alarm_at, "
+        "a.kind AS alarm_kind, a.detector, a.entry, a.evidence, a.verdict, a.verdict_at"
         if words
         else "NULL AS words, NULL AS words_at"
     )
@@ -338,7 +346,24 @@ class QueueStore:
         if not user.may(Capability.READ):  # this role sees that somebody waits, not who or what they say
             return QueueRow(replace(conversation, name=None), replace(handoff, slots={}), None, None, due)
         words = None if row.words is None else said_of(self._desk.codec, row.words_kind, row.words, row.place)
-        return QueueRow(conversation, handoff, words, row.words_at, due)
+        alarm = None if row.words_at is None else self._alarm(row)
+        return QueueRow(conversation, handoff, words, row.words_at, due, alarm)
+
+    def _alarm(self, row: Row[Any]) -> Alarm | None:
+        if row.alarm_id is None:
+            return None
+        quotes = alarms.evidence(self._desk.codec, row.id, row.alarm_id, row.evidence)
+        return Alarm(
+            row.alarm_id,
+            row.alarm_at,
+            row.alarm_kind,
+            row.detector,
+            row.entry,
+            quotes,
+            row.verdict,
+            row.verdict_at,
+            None,
+        )
 
 
 def deadline_of(handoff: Handoff, now: datetime, terms: Sequence[Deadline]) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.rights import Capability
-from bot.store import outbox, satisfaction
+from bot.store import audit, outbox, satisfaction
 from bot.store.accounts import User
 from bot.store.db import DUE, notify
-from bot.store.desk import drafts, replies
-from bot.store.desk.access import Desk
+from bot.store.desk import alarms, drafts, replies
+from bot.store.desk.access import Conversation, Desk
 from bot.store.desk.errors import BadChoice, Conflict
 from bot.store.desk.holding import (
     close_handoff,
@@ -25,6 +26,7 @@ from bot.store.desk.holding import (
 )
 
 # Why a conversation is closed; the console has words for each.
+PASSED_ON = "transmis"
 CLOSE_REASONS = ("repondu", "transmis", "sans_suite", "hors_perimetre", "doublon", "autre")
 
 
@@ -121,8 +123,21 @@ class WorkStore:
             answered = conversation.handoff is not None and conversation.handoff.replied_at is not None
             reason = reason or ("repondu" if answered else "sans_suite")
             handoff = await end(connection, conversation_id, user, "closed", reason, now)
+            await self._confirmed(connection, user, conversation, reason, now)
             await satisfaction.ask(connection, self._desk, conversation, now)
             await self._desk.done(connection, now, user, "close", conversation_id, handoff=handoff, reason=reason)
+
+    async def _confirmed(
+        self, connection: AsyncConnection, user: User, conversation: Conversation, reason: str, now: datetime
+    ) -> None:
+        """A danger that is passed on to a service was one. An answer alone says nothing: people are told that all is well, too."""
+        handoff = conversation.handoff
+        if reason != PASSED_ON or handoff is None or handoff.category != "emergency" or handoff.closed_at is not None:
+            return
+        if n := await alarms.confirm_closed(connection, user, handoff, now):
+            await audit.record(
+                connection, now, user.id, "alarm_confirmed", conversation.id, handoff=handoff.id, alarms=n
+            )
 
     async def reopen(self, user: User, conversation_id: int, now: datetime) -> None:
         """The last hand-off, closed or set aside as spam, goes on; whoever reopens has it. Raises Conflict."""

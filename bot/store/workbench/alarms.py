@@ -21,7 +21,7 @@ from bot.store import places
 from bot.store.codec import Codec
 from bot.store.conversations import BODY
 from bot.store.db import Database
-from bot.store.workbench.readings import NewReading, keep
+from bot.store.workbench.readings import NewReading, alarm_judged, keep
 
 log = logging.getLogger("planton.worker")
 
@@ -34,22 +34,32 @@ _UNREAD = """
         AND (r.event_id = e.id OR e.id = ANY(r.also)))
     AND NOT EXISTS (SELECT FROM events n WHERE n.target = coalesce(e.target, e.mid) AND n.conversation_id = e.conversation_id
         AND n.kind IN ('edit', 'unsend') AND n.id <> e.id AND (e.kind <> 'edit' OR n.kind = 'unsend' OR n.id > e.id))"""
+_TAKEN_BACK = """EXISTS (SELECT FROM alarms a WHERE a.conversation_id = e.conversation_id AND a.events @> ARRAY[e.id]
+        AND a.verdict = 'taken_back')"""
 _NEXT = text(f"""
-    SELECT e.id, e.at, e.body, {places.event("e")} FROM events e
-    WHERE {_UNREAD} AND e.at > :since AND e.id <> ALL(CAST(:passed AS bigint[])) ORDER BY e.at DESC, e.id DESC LIMIT :limit
+    SELECT e.id, e.conversation_id, e.at, e.body, {places.event("e")}, t.taken_back
+    FROM events e CROSS JOIN LATERAL (SELECT {_TAKEN_BACK}) t(taken_back)
+    WHERE {_UNREAD} AND e.at > :since
+      AND e.id <> ALL(CASE WHEN t.taken_back THEN CAST(:passed_back AS bigint[]) ELSE CAST(:passed AS bigint[]) END)
+    ORDER BY e.at DESC, e.id DESC LIMIT :limit
 """)  # noqa: S608
 # Locked: a message that is withdrawn meanwhile must not come back through here.
-_STILL = text(f"SELECT 1 FROM events e WHERE e.id = :id AND e.body = :body AND {_UNREAD} FOR SHARE OF e")  # noqa: S608
+_STILL = text(f"""
+    SELECT {_TAKEN_BACK} AS taken_back FROM events e WHERE e.id = :id AND e.body = :body AND {_UNREAD} FOR SHARE OF e
+""")  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """A message that raised an alarm at the gateway. `words`: a citizen's, as the engine reads them; `body`: as it is stored."""
+    """A message that raised an alarm at the gateway. `words`: a citizen's, as the engine reads them; `body`: as it is stored;
+    `taken_back`: an agent says that it was none."""
 
     event: int
+    conversation: int
     at: datetime
     words: str
     body: bytes
+    taken_back: bool = False
 
 
 class Alarms:
@@ -59,12 +69,25 @@ class Alarms:
         self._db = database
         self._codec = codec
 
-    async def unread(self, now: datetime, passed: Collection[int], limit: int) -> list[Alarm]:
-        """The newest ones without a reading; `passed`: events to pass over."""
+    async def unread(
+        self, now: datetime, passed: Collection[int], limit: int, passed_back: Collection[int] = ()
+    ) -> list[Alarm]:
+        """The newest ones without a reading; `passed`, `passed_back`: events to pass over, and those although they were taken
+        back."""
         async with self._db.begin() as connection:
-            values = {"since": now - WITHIN, "passed": list(passed), "limit": limit}
+            values = {"since": now - WITHIN, "passed": list(passed), "passed_back": list(passed_back), "limit": limit}
             rows = (await connection.execute(_NEXT, values)).all()
-        return [Alarm(row.id, row.at, self._words(row.id, row.body, row.place), bytes(row.body)) for row in rows]
+        return [
+            Alarm(
+                row.id,
+                row.conversation_id,
+                row.at,
+                self._words(row.id, row.body, row.place),
+                bytes(row.body),
+                row.taken_back,
+            )
+            for row in rows
+        ]
 
     def _words(self, event: int, body: bytes, place: str) -> str:
         """No words where no key opens them, or they are cut: one such message must not hide the others."""
@@ -82,8 +105,11 @@ class Alarms:
         """Keep a reading, unless the message was withdrawn, edited or read meanwhile."""
         async with self._db.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            if await connection.scalar(_STILL, {"id": alarm.event, "body": alarm.body}) is None:
+            still = (await connection.execute(_STILL, {"id": alarm.event, "body": alarm.body})).one_or_none()
+            if still is None:
                 return False
             reading = NewReading((alarm.event,), alarm.at, alarm.words, understanding, EMERGENCY)
             await keep(connection, self._codec, [reading], now)
+            if still.taken_back:
+                await alarm_judged(connection, alarm.conversation, [alarm.event], false=True)
         return True

@@ -215,6 +215,27 @@ async def confirmed(connection: AsyncConnection, codec: Codec, since: datetime) 
     return found
 
 
+_OF_ALARM = text("""
+    SELECT event_id, reasons FROM readings
+    WHERE conversation_id = :id AND decision_id IS NULL AND (event_id = ANY(:events) OR also && CAST(:events AS bigint[]))
+    ORDER BY event_id FOR UPDATE
+""")
+_WEIGH = text("UPDATE readings SET reasons = CAST(:reasons AS text[]), weight = :weight WHERE event_id = :event")
+
+
+async def alarm_judged(connection: AsyncConnection, conversation_id: int, events: Sequence[int], false: bool) -> None:
+    """An agent says that an alarm was false, or (`false` False) that it was none after all: trainers look at the readings of its
+    messages, as far as the engine has read them. What a trainer has decided about stands."""
+    rows = (await connection.execute(_OF_ALARM, {"id": conversation_id, "events": list(events)})).all()
+    for row in rows:
+        reasons = {*row.reasons, doubt.FALSE_ALARM} if false else {*row.reasons} - {doubt.FALSE_ALARM}
+        found = [one for one in doubt.WEIGHTS if one in reasons]
+        values = {"event": row.event_id, "reasons": literal(found), "weight": doubt.weight(found)}
+        await connection.execute(_WEIGH, values)
+    if rows:
+        await news.topic(connection, TOPIC)
+
+
 _LAST = text("""
     SELECT event_id, words, intent, reasons, weight, bands IS NULL AND group_id = event_id AS alone FROM readings
     WHERE conversation_id = :id AND decision_id IS NULL AND at <= :upto AND intent IS NOT NULL

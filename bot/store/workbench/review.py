@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.errors import SettingsError
 from bot.policy.rights import Capability
 from bot.store import audit, news
+from bot.store.alarms import Alarm
 from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.store.desk.alarms import COLUMNS, alarm_of
 from bot.store.desk.errors import Conflict, DeskError, NotAllowed
 from bot.store.sightings import Sightings
 from bot.store.user import User
@@ -108,8 +110,8 @@ class Counts:
 class Opened:
     """One message with all that waits beside it. `others`: at most MEMBERS; `size`: all of the group, this one included;
     `shown`, `shown_all`: what this message, and the whole group, were when they were read (`decide` compares); `upto`: the
-    highest event of the group: what comes later waits for another look; `reply`: what the assistant said; `alarm`: lexicon or
-    score, when that raised the alarm before any model had read the message, else ""."""
+    highest event of the group: what comes later waits for another look; `reply`: what the assistant said; `alarm`: the
+    alarm that the message raised, with the words that say so and what an agent said of it; None: none."""
 
     reading: Reading
     others: Sequence[Reading]
@@ -120,7 +122,7 @@ class Opened:
     decision: Decision | None
     reply: str
     author: str
-    alarm: str
+    alarm: Alarm | None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,16 @@ _DECISION = """d.id, d.at, d.user_id, (SELECT name FROM users WHERE id = d.user_
 # What is read again has another `read_at`; what an agent marked, or a block that was lifted, adds a message to the group.
 _SHOWN_AS = """encode(sha256(convert_to(
     string_agg(event_id || ':' || extract(epoch FROM read_at), ' ' ORDER BY event_id), 'UTF8')), 'hex')"""
+
+_ALARM = text(f"""
+    SELECT {COLUMNS} FROM alarms a
+    WHERE a.conversation_id = :conversation AND a.events @> ARRAY[CAST(:event AS bigint)] ORDER BY a.id DESC LIMIT 1
+""")  # noqa: S608
+
+# Of a version that kept no alarms.
+_OLD_ALARM = text("""
+    SELECT at, reason FROM events WHERE id = :event AND route = 'emergency' AND reason IN ('lexicon', 'score')
+""")
 
 Add = Callable[[AsyncConnection, Sequence[int]], Awaitable[int | None]]
 
@@ -329,7 +341,8 @@ class ReviewStore:
             )
             alone = await self._members(connection, row.group_id, event)
             whole = await self._members(connection, row.group_id, event, _HIGHEST)
-            reply, author, alarm = await self._reply(connection, event)
+            reply, author = await self._reply(connection, event)
+            alarm = await self._alarm(connection, row.conversation_id, event)
             decision = await _decision(connection, row.decision_id) if row.decision_id else None
             reading = next(self._readable([row]), None)
             if reading is None:
@@ -350,22 +363,29 @@ class ReviewStore:
         await self._sightings.record(user.id, "reading_viewed", now, shown, event=event)
         return opened
 
-    async def _reply(self, connection: AsyncConnection, event: int) -> tuple[str, str, str]:
-        """What left in answer, who said it (bot, night, emergency), and what raised the alarm; "" when nothing did."""
+    async def _alarm(self, connection: AsyncConnection, conversation: int, event: int) -> Alarm | None:
+        """The last one that the message raised, alone or with others."""
+        row = (await connection.execute(_ALARM, {"conversation": conversation, "event": event})).one_or_none()
+        if row is not None:
+            return alarm_of(self._codec, row)
+        row = (await connection.execute(_OLD_ALARM, {"event": event})).one_or_none()
+        return None if row is None else Alarm(0, row.at, "danger", row.reason, None, (), None, None, None)
+
+    async def _reply(self, connection: AsyncConnection, event: int) -> tuple[str, str]:
+        """What left in answer, and who said it (bot, night, emergency); "" when nothing did."""
         row = (
             await connection.execute(
                 text("""
-                    SELECT o.id, o.conversation_id, o.message, o.author,
-                        CASE WHEN e.route = 'emergency' AND e.reason IN ('lexicon', 'score') THEN e.reason ELSE '' END AS alarm
+                    SELECT o.id, o.conversation_id, o.message, o.author
                     FROM events e LEFT JOIN outbox o ON o.id = e.outbox_id AND o.author <> 'agent' WHERE e.id = :id
                 """),
                 {"id": event},
             )
         ).one()
         if row.message is None:
-            return "", "", row.alarm
+            return "", ""
         message = self._codec.readable_json(row.message, "outbox.message", row.conversation_id, row.id) or {}
-        return str(message.get("text", "")), row.author, row.alarm
+        return str(message.get("text", "")), row.author
 
     # -- deciding --------------------------------------------------------------------------------------------------
 

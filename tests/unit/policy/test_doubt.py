@@ -51,7 +51,9 @@ def test_reasons(
 
 
 def test_what_may_cost_a_life_weighs_more_than_all_that_is_merely_unsure() -> None:
-    merely = [reason for reason in WEIGHTS if reason not in ("danger", "sensitive", "corrected", "answered")]
+    merely = [
+        reason for reason in WEIGHTS if reason not in ("danger", "false_alarm", "sensitive", "corrected", "answered")
+    ]
     assert weight(["danger"]) > weight(merely)
     assert weight(["sensitive"]) > weight(["clarified", "low", "close"])
     assert weight([]) == 0
