@@ -27,6 +27,7 @@ from bot.core.errors import SetupError
 from bot.core.system_errors import reason
 from bot.dialogue import answers
 from bot.policy import night, route
+from bot.policy.degree import ALONE, Context, Degree, reply_of
 from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
 from bot.settings import Settings
@@ -185,6 +186,7 @@ class Decision:
     priority: int
     replies: tuple[Reply, ...]
     by: str | None = None
+    degree: Degree = "none"  # of danger
 
 
 def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[str, Any]:
@@ -196,6 +198,7 @@ def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[s
         "route": found.route,
         "category": found.category,
         "priority": found.priority,
+        "degree": found.degree,
         "reply": [reply.text for reply in found.replies],
     }
 
@@ -208,8 +211,10 @@ def decision(
     introduced: bool = False,
     handoff_open: bool = False,
     answered: bool = False,
+    context: Context = ALONE,
 ) -> Decision:
-    """The decision about one message. `introduced`, `handoff_open`, `answered`: as in route.Situation, when it is not the first."""
+    """The decision about one message. `introduced`, `handoff_open`, `answered`: as in route.Situation, when it is not the first;
+    `context`: what was said before."""
     words = clean(text)
     at_night = policy.night.contains(at)
     is_open = policy.desk.open(at)
@@ -219,14 +224,17 @@ def decision(
         outcome = route.media((), situation, policy.texts)
         outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome
         return Decision(None, 0.0, CLARIFY, "none", 9, outcome.replies)
-    detection = policy.detect(words, turn.understanding)
-    if detection is not None:
+    detection = policy.detect(words, turn.understanding, context)
+    if detection is not None and detection.degree == "sure":
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
         said = (Reply(plan.text),) if plan and plan.text else ()
-        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by)
+        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by, "sure")
+    level = "none" if detection is None else detection.degree
+    if detection is not None and level == "likely":
+        turn = route.likely_turn(detection.kind, turn, policy.texts[reply_of(detection.kind)])
     understanding = turn.understanding
     spoken = route.spoken(understanding, words)
-    situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words))
+    situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
         outcome = route.at_night(outcome, False, policy.texts, spoken)
@@ -237,6 +245,7 @@ def decision(
         outcome.category,
         outcome.priority,
         outcome.replies,
+        degree=level,
     )
 
 
