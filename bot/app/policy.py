@@ -16,6 +16,7 @@ from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
 from bot.policy import emergency, evidence, retention
+from bot.policy.degree import ALONE, Context
 from bot.policy.emergency import Detection
 from bot.policy.language import FRENCH
 from bot.policy.lexicon import Lexicon
@@ -33,9 +34,6 @@ log = logging.getLogger("planton")
 
 DOMAIN = PROJECT / "domain.yml"
 LEXICON = PROJECT / "data" / "danger.yml"
-# The engine's probability of a danger (either kind) from which the emergency reply leaves; see docs/urgences.md.
-ENGINE_THRESHOLD = 0.3
-ENGINE_CONFIRMS = 0.1  # the same, where the lexicon met an entry that the score did not confirm
 DISTRESS_SURE = 0.6
 GLANCES = 4096  # kept at most
 
@@ -139,11 +137,9 @@ class Policy:
         at words of which nothing is known: nobody has looked at them."""
         return bool(words) and self.glances.get(_digest(words), True)
 
-    def detect(self, words: str, understanding: Understanding) -> Detection | None:
-        """All three detectors. What the engine alone saw has the kind of the engine's own best guess."""
-        found = emergency.detect(
-            words, self.lexicon, self.score, understanding.danger, ENGINE_THRESHOLD, ENGINE_CONFIRMS
-        )
+    def detect(self, words: str, understanding: Understanding, context: Context = ALONE) -> Detection | None:
+        """All three detectors, in the light of what was said before. What the engine alone saw has the kind of its best guess."""
+        found = emergency.detect(words, self.lexicon, self.score, understanding, context)
         found = self._with_evidence(found, words)
         if found is None or found.by != "engine":
             return self._told(found, words)

@@ -27,6 +27,7 @@ from bot.core.errors import SetupError
 from bot.core.system_errors import reason
 from bot.dialogue import answers
 from bot.policy import night, route
+from bot.policy.degree import ALONE, Context, Degree
 from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
 from bot.policy.scripts import GENERAL
@@ -187,7 +188,8 @@ class Decision:
     priority: int
     replies: tuple[Reply, ...]
     by: str | None = None
-    script: str | None = None
+    degree: Degree = "none"  # of danger
+    script: str | None = None  # whose words go out
 
 
 def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[str, Any]:
@@ -199,6 +201,7 @@ def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[s
         "route": found.route,
         "category": found.category,
         "priority": found.priority,
+        "degree": found.degree,
         "reply": [reply.text for reply in found.replies],
     }
 
@@ -211,8 +214,10 @@ def decision(
     introduced: bool = False,
     handoff_open: bool = False,
     answered: bool = False,
+    context: Context = ALONE,
 ) -> Decision:
-    """The decision about one message. `introduced`, `handoff_open`, `answered`: as in route.Situation, when it is not the first."""
+    """The decision about one message. `introduced`, `handoff_open`, `answered`: as in route.Situation, when it is not the first;
+    `context`: what was said before."""
     words = clean(text)
     at_night = policy.night.contains(at)
     is_open = policy.desk.open(at)
@@ -222,17 +227,21 @@ def decision(
         outcome = route.media((), situation, policy.texts)
         outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome
         return Decision(None, 0.0, CLARIFY, "none", 9, outcome.replies)
-    detection = policy.detect(words, turn.understanding)
-    if detection is not None:
+    detection = policy.detect(words, turn.understanding, context)
+    if detection is not None and detection.degree == "sure":
         plan = policy.plan(detection, words, at, at, _NOTHING_SEEN)
         said = (Reply(plan.text),) if plan and plan.text else ()
         named = detection.script or GENERAL[detection.kind]
-        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by, named)
+        return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by, "sure", named)
+    level = "none" if detection is None else detection.degree
     understanding = turn.understanding
     instead = None if turn.handoff is None else policy.instead(understanding.intent, words)
     turn = route.with_words(turn, instead, policy.texts)
+    if detection is not None and level == "likely":
+        words_of = route.likely_words(detection.kind, detection.script, policy.texts)
+        turn = route.likely_turn(detection.kind, turn, words_of)
     spoken = route.spoken(understanding, words)
-    situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words))
+    situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
         outcome = route.at_night(outcome, False, policy.texts, spoken, instead)
@@ -243,6 +252,7 @@ def decision(
         outcome.category,
         outcome.priority,
         outcome.replies,
+        degree=level,
         script=instead,
     )
 

@@ -100,6 +100,23 @@ def clauses(text: str) -> list[Clause]:
     return found[:MOST]
 
 
+# Words and beginnings that ask in some messages and tell in others: « quand j'étais jeune », « faut que j'y aille ».
+_MAY_TELL = word_set("quand kan où qui faut puis peut")
+_TELLING = _phrases(
+    "faut/il faut/je dois/on doit/quand/kand/kan/qd/qui/ki/je tiens/je peux/je peut/on peut/peut etre on"
+)
+
+
+def states(text: str) -> bool:
+    """Whether a text asks nothing and wants nothing, by its words."""
+    if "?" in text:
+        return False
+    words = [fold(word) for word in _WORD.findall(text)]
+    keys = [word for word in words if word not in _COURTESY]
+    starts = _begins(keys, 0, _ASKED) and not _begins(keys, 0, _TELLING)
+    return bool(words) and not starts and all(word not in _ASKING or word in _MAY_TELL for word in words)
+
+
 def is_courtesy(text: str) -> bool:
     """Nothing but greetings and thanks."""
     words = [fold(word) for word in _WORD.findall(text)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.engine import short
-from bot.engine.clauses import Clause, clauses, fold, word_set
+from bot.engine.clauses import Clause, clauses, fold, states, word_set
 from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
 
@@ -28,6 +28,9 @@ SURE_DANGER = 0.9
 TRACE, TRACE_AT_THE_END = 0.1, 0.02  # chance of danger in the whole
 DOUBT = 0.2  # chance of a grave subject in the whole from which no two plain answers are given
 MOST_ANSWERS = 2
+# Of a message that no subject surely fits: from this chance of a statement it is one, and below this sum of the best two chances
+# there are no two subjects to choose from.
+LIKELY_STATEMENT, SCATTERED = 0.2, 0.6
 STORY = 60  # words from which a message is one story: its asides are no second question
 AND = word_set("et puis aussi ensuite sinon egalement ou")  # by these a question says that it is another one
 SAME = 0.9  # a question whose subject was said just before it: « Ma carte grise a été volée, quelles démarches ? »
@@ -75,6 +78,8 @@ def read(text: str, parse: Parse, knows: Callable[[str], bool] = bool) -> Readin
     kind = short.BARE if short.is_bare_value(whole, text) else short.kind(text, knows)
     if kind is not None:
         return single(short.settled(kind, whole))
+    if is_statement(text, whole):
+        return single(stated(whole))
     if not parsed:
         return single(whole)
     believed = _believed(pieces, parsed, chance_of_danger(whole))
@@ -84,6 +89,30 @@ def read(text: str, parse: Parse, knows: Callable[[str], bool] = bool) -> Readin
 def single(parsed: Parsed) -> Reading:
     """One turn."""
     return Reading((parsed,), parsed, tuple(parsed["entities"]), chance_of_danger(parsed))
+
+
+def is_statement(text: str, whole: Parsed) -> bool:
+    """Whether a message that no subject surely fits asks nothing: nobody need be asked to say it in other words.
+
+    Two subjects that are likely together are offered all the same, and what may be grave is never taken for small talk.
+    """
+    if whole["intent"]["name"] != FALLBACK or not states(text) or _grave_chance(whole) >= DOUBT:
+        return False
+    rows = [row for row in whole.get("intent_ranking") or [] if row["name"] != FALLBACK]
+    if _chance(whole, STATEMENT) >= LIKELY_STATEMENT:
+        return True
+    return sum(float(row["confidence"]) for row in rows[:2]) < SCATTERED
+
+
+def stated(whole: Parsed) -> Parsed:
+    """The parse of a statement that asks nothing, with the chance that it has of being one."""
+    named = {"name": STATEMENT, "confidence": _chance(whole, STATEMENT)}
+    rest = [row for row in whole.get("intent_ranking") or [] if row["name"] not in (FALLBACK, STATEMENT)]
+    return {**whole, "intent": named, "intent_ranking": [named, *rest]}
+
+
+def _chance(parsed: Parsed, intent: str) -> float:
+    return next((float(row["confidence"]) for row in parsed.get("intent_ranking") or [] if row["name"] == intent), 0.0)
 
 
 def chance_of_danger(parsed: Parsed) -> float:

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from typing import Literal, Optional
 
 from bot.core.clock import plausible
+from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer
+from bot.policy.degree import ALONE, Context, Degree, Signs, degree, ordinary
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
@@ -46,6 +48,7 @@ TOO_OLD = timedelta(hours=24)
 # The score from which a message is looked at before others when many wait: far below an alarm, since the engine sees dangers that
 # the score alone does not. Some one in nine of ordinary messages reaches it.
 SUSPECT = 0.1
+GOES_ON = "suite"  # in the place of an entry: the message goes on with a danger that was told before
 # Characters of each end of a text that are looked at: what lies between those of a longer one is not. A message of Messenger has
 # 20,000 at most; only what is forged or broken is longer, and 5 MB of it would take 20 seconds.
 EDGE = 10_000
@@ -66,7 +69,8 @@ _SPARE = (NUIT, RETARD, RETARD_AUTRE)
 
 @dataclass(frozen=True)
 class Detection:
-    """An emergency: its kind, the detector that saw it, and the lexicon's entry when that one did.
+    """A danger: its kind, the detector that saw it, the lexicon's entry when that one did, and how sure it is. Only a sure one is
+    an emergency (bot/policy/degree.py).
 
     `script`: whose words it calls for (`bot.policy.scripts`); None: nothing tells, and those of its kind go out.
     `evidence`: short quotes of the person's words that say so (`bot.policy.evidence`); personal data, kept sealed only.
@@ -75,6 +79,7 @@ class Detection:
     kind: Kind
     by: Literal["lexicon", "score", "engine"]
     entry: Optional[str] = None
+    degree: Degree = "sure"
     script: Optional[str] = None
     evidence: tuple[str, ...] = field(default=(), repr=False)
 
@@ -151,25 +156,27 @@ def detect(
     text: str,
     lexicon: Lexicon,
     score: Optional[LinearScore],
-    engine_danger: Optional[float] = None,
-    engine_threshold: float = 1.0,
-    engine_confirms: float = 1.0,
+    engine: Optional[Understanding] = None,
+    context: Context = ALONE,
 ) -> Optional[Detection]:
-    """Ask the three detectors; the first that raises the alarm is named.
-
-    `engine_confirms`: from which probability of the engine's an entry of the lexicon needs no other confirmation.
+    """Ask the three detectors; the first that raises the alarm is named. With the engine's reading a danger may be less than sure.
 
     The lexicon's alarm must be confirmed by the score, which weighs the entries met and the rest of the message too,
-    unless the entry is sure by itself.
-    The gateway has no engine yet (`engine_danger` None) and, before the first training, no score.
+    unless the entry is sure by itself. The gateway has no engine yet (`engine` None) and, before the first training, no score:
+    what it finds is sure.
     """
     hits, found = _looked(text, lexicon, score)
     alarm = _alarm(hits, score, found)
-    limit = min(engine_threshold, engine_confirms) if hits else engine_threshold
-    if alarm is None and engine_danger is not None and engine_danger >= limit:
-        sure = score is not None and found is not None and score.is_distress(found)
-        return Detection("distress" if sure else "danger", "engine")
-    return alarm
+    if alarm is not None or engine is None:
+        return alarm
+    chance = 0.0 if found is None else found.danger
+    told = degree(Signs(False, bool(hits), chance, engine.danger, ordinary(engine)), context)
+    if told == "none":
+        return None
+    if context.goes_on:
+        return Detection("danger", "lexicon", GOES_ON, told)
+    distress = score is not None and found is not None and score.is_distress(found)
+    return Detection("distress" if distress else "danger", "engine", None, told)
 
 
 def with_script(detection: Detection, chances: Mapping[str, float]) -> Detection:

@@ -13,9 +13,11 @@ from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
+from bot.policy.degree import REASONS, reply_of
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
-from bot.policy.scripts import PARTNER_AUTHOR, SCRIPTS
+from bot.policy.lexicon import Kind
+from bot.policy.scripts import GENERAL, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
 
@@ -26,6 +28,7 @@ _NIGHT_LINE = {
     "disparition": "utter_nuit_disparition",
     "harcelement_cyber": "utter_nuit_cyber",
 }
+_DISTRESS_LINE = "utter_nuit_detresse"  # of a likely distress
 # Politeness is understood in any language; what is added for those who have no French.
 _POLITE = {"salutation": "utter_anglais_bonjour", "au_revoir": "", "remerciements": "utter_anglais_merci"}
 _AT_ONCE_AT_NIGHT = PRIORITY["sensitive"]
@@ -68,7 +71,7 @@ class Situation:
 
     `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "". In French it is
     a reply about the assistant itself, what it keeps for instance: its words tell so surely that it goes before the engine's.
-    `answers`: the message gave what a question of ours asked for.
+    `answers`: the message gave what a question of ours asked for. `faint`: there is a faint trace of danger in it.
     """
 
     introduced: bool = False  # the person was told that this is an automatic assistant
@@ -77,6 +80,7 @@ class Situation:
     spoken: str = FRENCH
     facts: str = ""
     answers: bool = False
+    faint: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,30 @@ def needs_net(route: str, category: str, understanding: Understanding, answers: 
     return understanding.danger >= NET_DANGER if answers else not is_sure(understanding)
 
 
+def likely(kind: str, understanding: Understanding, handoff: Optional[HandoffRequest]) -> HandoffRequest:
+    """The hand-off of a likely danger of a kind: one that is grave already keeps its category."""
+    if handoff is not None and handoff.priority <= PRIORITY["sensitive"]:
+        return replace(handoff, reason=REASONS[kind])
+    slots = dict(understanding.entities) if handoff is None else handoff.slots
+    return HandoffRequest("sensitive", PRIORITY["sensitive"], REASONS[kind], slots)
+
+
+def likely_words(kind: Kind, script: Optional[str], texts: Texts) -> str:
+    """What is said to a likely danger: a script's words and that an agent reads; the general ones where no script is known."""
+    said = "" if script == GENERAL[kind] else _in_script(script, texts)
+    return f"{said}\n\n{texts['utter_agent_lira']}" if said else texts[reply_of(kind)]
+
+
+def likely_turn(kind: str, turn: Turn, text: str) -> Turn:
+    """A turn in which a danger is likely: `text` stands for the engine's reply, unless that is about something grave itself and
+    gives the numbers, and an agent reads first."""
+    own = turn.handoff is not None and turn.handoff.priority <= PRIORITY["sensitive"]
+    kept = own and gives_numbers(" ".join(reply.text for reply in turn.replies))
+    replies = turn.replies if kept else (Reply(text),)
+    request = likely(kind, turn.understanding, turn.handoff)
+    return replace(turn, replies=replies, handoff=request, clarify=False, silence=False)
+
+
 def spoken(understanding: Optional[Understanding], words: str) -> str:
     """The language of the words: one that a reply speaks, else English for what is not French."""
     if understanding is None or understanding.french:
@@ -216,7 +244,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
         replies = merged(replies)
     if not situation.introduced:
         replies = introduce(replies, texts)
-    net = _net(replies, texts) if needs_net(route, category, turn.understanding, situation.answers) else ""
+    needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers)
+    net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
     theirs = f"utter_langue_{situation.spoken}" if grave else _POLITE.get(turn.understanding.intent or "", "")
@@ -277,6 +306,9 @@ def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH, s
     grave = outcome.handoff is not None and outcome.priority <= _AT_ONCE_AT_NIGHT
     intent = outcome.understanding.intent if outcome.understanding else None
     line = texts[_NIGHT_LINE[intent]] if grave and intent in _NIGHT_LINE else ""
+    reason = outcome.handoff.reason if outcome.handoff is not None else ""
+    if reason == REASONS["distress"]:
+        line = "\n".join([texts[_DISTRESS_LINE], *([line] if line else [])])
     # The line speaks to a victim, as the intent's own words do: an author reads another one, here as well.
     line = _in_script(script, texts) if line and script == PARTNER_AUTHOR else line
     # What is not French waits for nobody: the bot has no answer to give in the morning.
@@ -285,7 +317,7 @@ def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH, s
     if not told:
         opening = texts["utter_nuit_grave" if grave else "utter_nuit"]
         replies = with_lines((Reply(opening),), line, texts[f"utter_langue_{spoken}"] if spoken != FRENCH else "")
-    elif line:
+    elif line or reason in REASONS.values():  # a danger that is likely meets the numbers, whatever was said before
         replies = with_lines((Reply(texts["utter_nuit_transmis"]),), line)
     handoff = outcome.handoff if grave else _for_an_agent(None) if foreign else None
     return replace(

@@ -19,8 +19,8 @@ from bot.core.errors import Explained, LeaseLost, SealedElsewhere
 from bot.core.messages import Body, Platform, Unknown, body_from_json
 from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
+from bot.policy.degree import pressing
 from bot.policy.emergency import Detection
-from bot.policy.intents import PRIORITY
 from bot.policy.owner import LOOP_WITHIN
 from bot.store import blocks, emergencies, handoffs, news, places, search, snoozes
 from bot.store import understanding as understandings
@@ -237,6 +237,14 @@ def _read(number: int) -> str:
     """  # noqa: S608
 
 
+_SAID_BEFORE = f"""
+    SELECT e.body, {places.event("e")} FROM events e
+    WHERE e.conversation_id = $1::bigint AND e.at < $2::timestamptz AND e.at >= $3::timestamptz AND e.kind = 'text'
+      AND e.body IS NOT NULL
+    ORDER BY e.at DESC, e.id DESC LIMIT $4::int
+"""  # noqa: S608
+
+
 class Conversations:
     """The worker's side of the store."""
 
@@ -392,6 +400,17 @@ class Conversations:
         )
         return value if isinstance(value, datetime) else None
 
+    async def said_before(self, conversation_id: int, at: datetime, since: datetime, most: int) -> list[str]:
+        """The person's last texts of before `at` (Meta's time), not older than `since`, oldest first; what cannot be read is left
+        out."""
+        async with self._db.plain() as connection:
+            rows = await connection.rows(_SAID_BEFORE, (conversation_id, at, since, most))
+        said = []
+        for row in reversed(rows):
+            with contextlib.suppress(Explained, ValueError, LookupError, TypeError):
+                said.append(getattr(body_from_json(self._codec.open_json(row.body, BODY, row.place)), "text", ""))
+        return [words for words in said if words]
+
     async def handled_route(self, conversation_id: int, mid: str) -> str | None:
         """The route that the message `mid` took, None when it is unknown or unhandled."""
         value = await self._first(
@@ -473,7 +492,7 @@ class Conversations:
         if outcome.alone and len(self._codec.parts) == 1 and await self._alone(conversation, outcome):
             if outcome.handoff is not None:
                 notes.append(
-                    (CONSOLE, news.token("handoff", PRIORITY[outcome.handoff.category]))
+                    (CONSOLE, news.token("handoff", pressing(outcome.handoff.category, outcome.handoff.reason)))
                 )  # open pages may ring
         else:
             await self._with_the_rest(conversation, finish, outcome, now)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.policy.intents import PRIORITY
+from bot.policy.degree import pressing
 from bot.store import news, places
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
@@ -60,7 +60,7 @@ def opening(codec: Codec, new: NewHandoff, number: int) -> dict[str, Any]:
     return {
         "handoff_id": number,
         "handoff_category": new.category,
-        "handoff_priority": PRIORITY[new.category],
+        "handoff_priority": pressing(new.category, new.reason),
         "handoff_intent": new.intent,
         "handoff_reason": new.reason,
         "handoff_old": new.old,
@@ -81,7 +81,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
             {"id": new.conversation_id},
         )
     ).one_or_none()
-    priority = PRIORITY[new.category]
+    priority = pressing(new.category, new.reason)
     if row is None:
         number = new.number if new.number is not None else (await places.numbers(connection, "handoffs"))[0]
         values = {**opening(codec, new, number), "id": new.conversation_id, "now": now}

@@ -11,11 +11,13 @@ from typing import Any
 from bot.core.clean import for_understanding
 from bot.core.clock import Clock, plausible
 from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
-from bot.core.errors import EngineDown
+from bot.core.errors import EngineDown, EngineRefused
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
+from bot.dialogue.past import WITHIN, topics
 from bot.dialogue.questions import answers
-from bot.policy import crisis, patience, route, satisfaction, window
+from bot.policy import crisis, degree, patience, route, satisfaction, window
 from bot.policy import owner as owners
+from bot.policy.degree import Context
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
@@ -51,13 +53,14 @@ ENGINE_AGAIN = timedelta(seconds=5)  # until the engine is asked again at night,
 
 @dataclass(frozen=True)
 class TurnRules:
-    """The policy's settings with its texts. `detect`: words and what the engine made of them → a detection."""
+    """The policy's settings with its texts. `detect`: words, what the engine made of them and what was said before → a detection,
+    of any degree."""
 
     night: Night
     desk: Desk
     debounce: timedelta
     texts: Mapping[str, str]
-    detect: Callable[[str, Understanding], Detection | None]
+    detect: Callable[[str, Understanding, Context], Detection | None]
     plan: EmergencyPlanner
     app_id: str | None
     # (language, words) → the name of a reply with facts in that language, or ""
@@ -398,12 +401,39 @@ class TurnTaker:
                 draft.settle([message.id], disposition, reason)
                 draft.read(_words(message), None)
                 continue
-            if self._emergency(conversation, [message], _words(message), understanding, draft, now):
+            detection = await self._weigh(conversation, message.at, _words(message), understanding, conversation.state)
+            if self._emergency(conversation, [message], _words(message), understanding, detection, draft, now):
                 return
-            draft.settle([message.id], disposition, reason, understanding=understanding)
             draft.read(_words(message), understanding)
+            if detection is not None and detection.degree == "likely" and not aside:
+                draft.hand_off(route.likely(detection.kind, understanding, None), understanding.intent)
+                draft.settle(
+                    [message.id],
+                    "handed_off",
+                    degree.REASONS[detection.kind],
+                    route=HANDOFF,
+                    understanding=understanding,
+                    reply=self._numbers(conversation, detection, draft, now, reason),
+                )
+                continue
+            draft.settle([message.id], disposition, reason, understanding=understanding)
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
+
+    def _numbers(
+        self, conversation: Conversation, detection: Detection, draft: _Draft, now: datetime, reason: str
+    ) -> int | None:
+        """Who waits for an agent and tells of a likely danger meets the numbers at once, unless the reply that opened the hand-off
+        gave them; by night the night's message does. The place of the reply; None where none is due."""
+        told = conversation.category in ("emergency", "urgent", "sensitive") or draft.replies
+        if reason != "waiting" or told or not self._window_open(conversation, now):
+            return None
+        if self._rules.night.contains(now) and not self._told(conversation, now):
+            return None
+        draft.replies.append(
+            OutgoingReply(Reply(route.likely_words(detection.kind, detection.script, self._rules.texts)))
+        )
+        return len(draft.replies) - 1
 
     async def _night(
         self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
@@ -437,10 +467,11 @@ class TurnTaker:
                 else:
                     draft.wait("night", [message.id], morning, BUNDLE)
                 continue
-            if self._emergency(conversation, [message], _words(message), understanding, draft, now):
+            detection = await self._weigh(conversation, message.at, _words(message), understanding, conversation.state)
+            if self._emergency(conversation, [message], _words(message), understanding, detection, draft, now):
                 return
             spoken = route.spoken(understanding, _words(message))
-            understood = self._understood(understanding)
+            understood = self._understood(understanding, detection)
             instead = self._rules.instead(understanding.intent, _words(message)) if understood.handoff else None
             outcome = route.at_night(understood, told, self._rules.texts, spoken, instead)
             outcome = crisis.at_night(outcome, understood, standing)
@@ -455,8 +486,8 @@ class TurnTaker:
         if "retry" not in draft.waiting:  # who may be telling of violence is not told of the crisis
             self._announce(standing, draft)
 
-    def _understood(self, understanding: Understanding) -> route.Outcome:
-        """The outcome that the message's own understanding calls for (at night no turn is taken)."""
+    def _understood(self, understanding: Understanding, detection: Detection | None = None) -> route.Outcome:
+        """The outcome that the message's own understanding calls for (at night no turn is taken). `detection`: of any degree."""
         policy = policy_of(understanding.intent)
         grave = policy.route == HANDOFF and understanding.confidence >= GRAVE_AT
         request = None
@@ -464,6 +495,8 @@ class TurnTaker:
             request = HandoffRequest(
                 policy.category, policy.priority, understanding.intent or "", dict(understanding.entities)
             )
+        if detection is not None and detection.degree == "likely":
+            request = route.likely(detection.kind, understanding, request)
         chosen, category = route.named_route(understanding, False, request)
         return route.Outcome(chosen, category, "waiting", (), request, understanding)
 
@@ -521,10 +554,11 @@ class TurnTaker:
             understanding = await self._understand(message, draft, may_fail=False)
             if understanding is None:
                 continue
-            if self._emergency(conversation, [message], _words(message), understanding, draft, now):
+            detection = await self._weigh(conversation, message.at, _words(message), understanding, conversation.state)
+            if self._emergency(conversation, [message], _words(message), understanding, detection, draft, now):
                 return
             draft.read(_words(message), understanding)
-            request = self._understood(understanding).handoff
+            request = self._understood(understanding, detection).handoff
             if request is not None and request.priority < PRIORITY["request"]:
                 draft.hand_off(request, understanding.intent)
         draft.hand_off(HandoffRequest("request", PRIORITY["request"], "window_closed"), None)
@@ -547,20 +581,28 @@ class TurnTaker:
         turn = await self._turn(conversation, segment, state)
         events = [m for m in conversation.pending if m.id in segment.events]
         self._keep(segment, turn, draft)
-        read = segment.payload is None or turn.understanding.danger > 0
-        if read and self._emergency(
-            conversation, events, segment.words, turn.understanding, draft, now, segment.events
+        detection = None
+        asked = answers(state, turn.state)
+        if segment.payload is None or turn.understanding.danger > 0:
+            first = min((m.at for m in events), default=segment.at)
+            detection = await self._weigh(conversation, first, segment.words, turn.understanding, state, asked)
+        if self._emergency(
+            conversation, events, segment.words, turn.understanding, detection, draft, now, segment.events
         ):
             return None, state
         if turn.handoff is not None and segment.payload is None:
             turn = route.with_words(turn, self._rules.instead(turn.understanding.intent, segment.words), texts)
+        if detection is not None and detection.degree == "likely":
+            said = route.likely_words(detection.kind, detection.script, texts)
+            turn = route.likely_turn(detection.kind, turn, said)
         spoken = route.spoken(turn.understanding, segment.text)
         situation = replace(
             situation,
             spoken=spoken,
             wait="" if turn.handoff is None else await self._wait_sentence(now),
             facts=self._rules.facts(spoken, segment.text),
-            answers=answers(state, turn.state),
+            answers=asked,
+            faint=detection is not None and detection.degree == "faint",
         )
         return route.by_day(turn, situation, texts), turn.state
 
@@ -687,19 +729,49 @@ class TurnTaker:
             draft.readings.append(NewReading((message.id,), message.at, words, understanding, chosen))
         return understanding
 
+    async def _weigh(
+        self,
+        conversation: Conversation,
+        at: datetime,
+        words: str,
+        understanding: Understanding,
+        state: Mapping[str, Any] | None,
+        asked: bool = False,
+    ) -> Detection | None:
+        """The danger that words show in the light of what was said before. `asked`: they give what a question of ours asked for."""
+        past = topics(state, at.timestamp())
+        alarm = conversation.emergency_at
+        alarmed = alarm is not None and at - alarm < timedelta(seconds=WITHIN)
+        context = degree.before(past, conversation.category, alarmed, asked, words)
+        if degree.looks_back(understanding, context):
+            context = replace(context, together=await self._together(conversation, at, words))
+        return self._rules.detect(words, understanding, context)
+
+    async def _together(self, conversation: Conversation, at: datetime, words: str) -> float | None:
+        """The chance of danger in the last messages and this one read as one; None where nothing was said before, or the engine is
+        away: the message then speaks for itself."""
+        said = await self._store.said_before(conversation.id, at, at - degree.BACK, degree.BACK_MOST)
+        if not said:
+            return None
+        try:
+            read = await self._engine.understand(for_understanding("\n".join([*said, words])))
+        except (EngineDown, EngineRefused):
+            return None
+        return read.danger
+
     def _emergency(
         self,
         conversation: Conversation,
         messages: Sequence[Pending],
         words: str,
         understanding: Understanding,
+        detection: Detection | None,
         draft: _Draft,
         now: datetime,
         events: Sequence[int] | None = None,
     ) -> bool:
-        """Whether the words are a danger; if so, it replaces everything else of this turn."""
-        detection = self._rules.detect(words, understanding)
-        if detection is None:
+        """Whether the words are surely a danger; if so, it replaces everything else of this turn."""
+        if detection is None or detection.degree != "sure":
             return False
         conversation.dangers.append(detection)
         standby = conversation.standby or any(m.standby for m in messages)

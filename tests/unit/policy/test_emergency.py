@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer, of_stored
+from bot.policy.degree import Context
 from bot.policy.emergency import (
     EDGE,
     MOST_BYTES,
@@ -63,6 +65,11 @@ def act(detection: Optional[Detection] = DANGER, **situation: Any) -> Optional[E
     return decide(detection, Situation(**{"at": NOW, "now": NOW, **situation}))
 
 
+def read(danger: float, intent: str = "danger_immediat") -> Understanding:
+    """What the engine makes of a text."""
+    return Understanding(intent, max(danger, 0.1), ((intent, danger),), danger=danger)
+
+
 @pytest.mark.parametrize(
     ("text", "engine", "expected"),
     [
@@ -75,25 +82,23 @@ def act(detection: Optional[Detection] = DANGER, **situation: Any) -> Optional[E
         ("adieu mais je veux vraiment mourir", None, Detection("distress", "lexicon", "adieu")),
         ("help bonjour à vous tous", None, Detection("danger", "lexicon", "help")),
         ("bonjour à vous tous", 0.8, Detection("danger", "engine")),
-        ("bonjour", 0.7, Detection("danger", "engine")),
-        ("bonjour", 0.69, None),
+        ("bonjour", 0.75, Detection("danger", "engine")),
+        ("bonjour", 0.74, Detection("danger", "engine", None, "likely")),
+        ("bonjour", 0.25, Detection("danger", "engine", None, "faint")),
+        ("bonjour", 0.1, None),
         ("bonjour", None, None),
+        ("au secours bonjour à vous tous", 0.3, Detection("danger", "engine")),  # two detectors in part make one whole
+        ("au secours bonjour à vous tous", 0.07, Detection("danger", "engine", None, "likely")),
+        ("au secours bonjour à vous tous", 0.0, Detection("danger", "engine", None, "faint")),
     ],
 )
 def test_three_detectors(text: str, engine: Optional[float], expected: Optional[Detection]) -> None:
-    assert detect(text, LEXICON, SCORE, engine, 0.7) == expected
+    assert detect(text, LEXICON, SCORE, None if engine is None else read(engine)) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "engine", "expected"),
-    [
-        ("au secours bonjour à vous tous", 0.1, Detection("danger", "engine")),  # two detectors in part make one whole
-        ("au secours bonjour à vous tous", 0.09, None),
-        ("bonjour à vous tous", 0.69, None),
-    ],
-)
-def test_the_engine_confirms_the_lexicon(text: str, engine: float, expected: Optional[Detection]) -> None:
-    assert detect(text, LEXICON, SCORE, engine, 0.7, 0.1) == expected
+def test_what_goes_on_after_a_story_is_read_by_its_words() -> None:
+    context = Context(story="violence", goes_on=True)
+    assert detect("il est revenu", LEXICON, SCORE, read(0.01), context) == Detection("danger", "lexicon", "suite")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,7 @@ def test_a_detection_names_its_intent() -> None:
 
 def test_before_the_first_training_there_is_no_score() -> None:
     assert detect("mourir", LEXICON, None) is None
-    assert detect("mourir", LEXICON, None, 0.9, 0.7) == Detection("danger", "engine")
+    assert detect("mourir", LEXICON, None, read(0.9)) == Detection("danger", "engine")
     assert detect("au secours", LEXICON, None) == DANGER
 
 

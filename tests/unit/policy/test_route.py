@@ -33,7 +33,10 @@ TEXTS = {
                 "autre",
             )
         ),
-        *(f"utter_nuit{n}" for n in ("", "_grave", "_violences", "_sexuelles", "_disparition", "_cyber", "_transmis")),
+        *(
+            f"utter_nuit{n}"
+            for n in ("", "_grave", "_violences", "_sexuelles", "_disparition", "_cyber", "_detresse", "_transmis")
+        ),
         "utter_autre_langue",
         "utter_langue_suite",
         "utter_anglais_bonjour",
@@ -313,6 +316,47 @@ def test_grave_at_night(intent: str, line: str) -> None:
     assert outcome.handoff is by_day.handoff
     told = route.at_night(by_day, True, TEXTS)
     assert said(told) == [f"<utter_nuit_transmis>\n\n<utter_nuit_{line}>"]
+
+
+NUMBERS = "Le 17, ou un SMS au 114."
+
+
+def test_a_likely_danger_gets_the_numbers_and_an_agent_first() -> None:
+    found = route.likely_turn("danger", turn("procuration", "Pour voter…", clarify=True), NUMBERS)
+    outcome = route.by_day(found, Situation(wait="Environ 4 minutes."), TEXTS)
+    assert said(outcome) == [f"Je suis un assistant automatique. {NUMBERS}\n\nEnviron 4 minutes."]
+    assert (outcome.route, outcome.category, outcome.disposition) == ("handoff", "sensitive", "handed_off")
+    assert outcome.handoff is not None
+    assert outcome.handoff.reason == "danger_probable"
+
+
+def test_what_is_grave_itself_keeps_its_reply_where_that_gives_the_numbers() -> None:
+    violence = turn("violences_conjugales", f"Merci d’en parler. {NUMBERS}")
+    found = route.likely_turn("danger", violence, "Autre texte.")
+    assert (found.replies, found.handoff and found.handoff.reason) == (violence.replies, "danger_probable")
+    missing = route.likely_turn("distress", turn("disparition", "Dites-nous tout."), NUMBERS)
+    assert (missing.replies, missing.handoff and missing.handoff.category) == ((Reply(NUMBERS),), "urgent")
+
+
+@pytest.mark.parametrize(("kind", "line"), [("danger", ""), ("distress", "\n\n<utter_nuit_detresse>")])
+def test_a_likely_danger_at_night_meets_the_numbers_whatever_was_said_before(kind: str, line: str) -> None:
+    by_day = route.by_day(route.likely_turn(kind, turn("armes", "A"), NUMBERS), KNOWN, TEXTS)
+    assert said(route.at_night(by_day, False, TEXTS)) == [f"<utter_nuit_grave>{line}"]
+    told = route.at_night(by_day, True, TEXTS)
+    assert said(told) == [f"<utter_nuit_transmis>{line}"]
+    assert told.handoff is by_day.handoff
+
+
+def test_a_likely_distress_told_with_violence_has_both_lines_at_night() -> None:
+    by_day = route.by_day(route.likely_turn("distress", turn("violences_conjugales", NUMBERS), ""), KNOWN, TEXTS)
+    assert said(route.at_night(by_day, False, TEXTS)) == [
+        "<utter_nuit_grave>\n\n<utter_nuit_detresse>\n<utter_nuit_violences>"
+    ]
+
+
+def test_a_faint_danger_gets_the_ordinary_reply_and_the_line() -> None:
+    outcome = route.by_day(turn("procuration", "Pour voter…"), Situation(introduced=True, faint=True), TEXTS)
+    assert said(outcome) == [f"Pour voter…\n\n{LINE}"]
 
 
 def test_the_rest_waits_for_the_morning() -> None:

@@ -1,0 +1,78 @@
+"""« il est revenu », « ça recommence »: a few words that are danger after a story of danger, and nothing by themselves. Pure.
+
+They are read as the emergency lexicon reads its own: slips, SMS spelling and missing accents are forgiven, a negation undoes them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal, Optional
+
+from bot.policy.lexicon import Lexicon
+
+# What was told before: violence or a danger, or somebody who is missing.
+Story = Literal["violence", "missing"]
+LONGEST = 400  # characters: a longer message tells its own story
+
+_WHO = (
+    "il, elle, ils, elles, mon ex, mon mari, mon copain, mon conjoint, mon compagnon, mon père, mon frère, mon fils, mon voisin, "
+    "son mari, son ex, son copain, ce type, le type, ce mec, le mec, cet homme, le voisin, mon beau-père, papa"
+)
+_ACT = (
+    "revient, reviennent, arrive, arrivent, approche, remonte, descend, frappe, tape, cogne, retape, refrappe, recommence, "
+    "recommencent, continue, tambourine, défonce, hurle, menace, suit, attend, cherche, surveille, casse, étrangle, retrouve, "
+    "force, insiste, insulte"
+)
+_ARM = "couteau, couteaux, arme, fusil, pistolet, marteau, machette, hache, batte, essence, lame, ciseaux"
+_CALM = [
+    "(tout va|ça va) (bien|mieux|très bien)",
+    "(plus rien|rien de grave|pas grave|pas de souci|fausse alerte)",
+    "(c'est|tout est) (réglé|fini|terminé|arrangé|calme)",
+    "(pour|et) (s'excuser|me rassurer|m'aider|nous aider)",
+    "(de|du|des) (vacances|travail|boulot|courses|marché|école|lycée)",
+    "(au téléphone|à la télé|dans le film|dans la série|dans un rêve)",
+]
+_COMES_BACK = [
+    "@qui (est|sont|était) (revenu|revenue|revenus|de retour|rentré|rentrée|rentrés|encore là|toujours là|là|ici)",
+    "@qui (est|sont|était) (devant|derrière|dehors|en bas|en haut|entré|entrée|entrés|à côté|dans)",
+    "@qui (vient de|va) (rentrer|revenir|entrer|arriver|recommencer|monter|me retrouver)",
+    "@qui (me|nous|la|le|les|l)? (à nouveau|encore)? @acte",
+    "@qui (m|nous|l)? a (recommencé|retrouvé|retrouvée|refrappé|refrappée|retapé|suivi|suivie)",
+    "@qui (m|nous|l)? a (encore|à nouveau) (frappé|frappée|tapé|tapée|battu|battue|menacé|menacée|giflé|giflée)",
+    "@qui a (un|une|le|son|sorti|pris|encore)? @arme",
+    "(ça|tout|cela) (recommence|a recommencé|continue|reprend|empire|va recommencer|redémarre)",
+    "(c'est|ça) (reparti|repart|pire|de pire en pire)",
+    "(je|j) (l'entends|les entends|entends) (.. (pas|porte|voix|escalier|monter|crier))?",
+    "(on|quelqu'un) (frappe|tape|cogne|tambourine|sonne|essaie d'entrer|force)",
+    "^ (au secours|à l'aide|vite|venez|aidez-moi|aidez moi|aide-moi|help) $",
+    "(j'ai|jai|g) (très|trop|tellement|encore)? peur",
+    "je (me suis|suis|m'étais) (enfermé|enfermée|caché|cachée|réfugié|réfugiée|barricadé|barricadée)",
+]
+_STILL_GONE = [
+    "toujours (pas|rien|aucune|aucun|introuvable|disparu|disparue)",
+    "(pas|jamais) (rentré|rentrée|revenu|revenue|arrivé|arrivée|là)",
+    "(téléphone|portable|tel) (est|toujours)? (éteint|coupé)",
+    "(répond|réponds|répondent) (pas|plus|toujours pas)",
+    "(retrouvé|trouvé) (son|sa|ses) (sac|téléphone|vélo|manteau|veste|chaussure|chaussures|affaires|voiture|mot|lettre|cartable)",
+    "(aucune|sans|plus de) (nouvelle|nouvelles|trace|traces)",
+]
+
+
+def _lexicon(name: str, lines: list[str]) -> Lexicon:
+    return Lexicon.from_mapping(
+        {
+            "mots": {"qui": _WHO, "acte": _ACT, "arme": _ARM},
+            "reperes": {"calme": {"motifs": _CALM, "portee": "message"}},
+            "entrees": [{"nom": name, "genre": "danger", "motifs": lines}],
+        }
+    )
+
+
+@functools.cache
+def _of(story: Story) -> Lexicon:
+    return _lexicon(story, _COMES_BACK if story == "violence" else _STILL_GONE)
+
+
+def goes_on(text: str, story: Optional[Story]) -> bool:
+    """Whether a short message says that what was told before goes on, comes back or gets worse."""
+    return story is not None and len(text) <= LONGEST and "?" not in text and _of(story).find(text) is not None

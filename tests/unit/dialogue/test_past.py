@@ -1,0 +1,31 @@
+"""What the dialogue's state tells about the last turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.dialogue.past import WITHIN, topics
+
+NOW = 1_800_000_000.0
+EVENTS = [["u", "procuration", []], ["a", "action_repondre", False], ["s", "ville", "Lyon"], ["u", "armes", ["ville"]]]
+
+
+def test_the_newest_subject_comes_first() -> None:
+    assert topics({"at": NOW, "events": EVENTS}, NOW + WITHIN) == ("armes", "procuration")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        {},
+        {"at": NOW - WITHIN - 1, "events": EVENTS},
+        {"at": True, "events": EVENTS},
+        {"at": NOW, "events": "u"},
+        {"at": NOW, "events": [["u"], ["u", 3], "u", []]},
+    ],
+)
+def test_what_is_old_or_of_another_shape_tells_nothing(state: Any) -> None:
+    assert topics(state, NOW) == ()

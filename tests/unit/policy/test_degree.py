@@ -1,0 +1,131 @@
+"""Sure, likely or faint: what each detector saw, and what was said before."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+
+from bot.core.dialogue import Understanding
+from bot.policy.degree import (
+    ALONE,
+    Context,
+    Signs,
+    before,
+    degree,
+    family_of,
+    is_calm,
+    looks_back,
+    ordinary,
+    pressing,
+    reply_of,
+    weighed,
+)
+
+STORY = Context(story="violence")
+CALM = Context(calm=True)
+
+
+def signs(danger: float = 0.0, **more: Any) -> Signs:
+    """Of a message in which only the engine sees something, unless `more` says otherwise."""
+    return Signs(**{"alarm": False, "hit": False, "score": 0.0, "danger": danger, "ordinary": 0.0, **more})
+
+
+@pytest.mark.parametrize(
+    ("seen", "context", "expected"),
+    [
+        (signs(alarm=True), CALM, "sure"),
+        (signs(0.75), ALONE, "sure"),
+        (signs(0.74), ALONE, "likely"),
+        (signs(0.5, ordinary=0.45), ALONE, "likely"),
+        (signs(0.4, ordinary=0.5), ALONE, "faint"),  # a lonely detector against a likely ordinary subject
+        (signs(0.29), ALONE, "faint"),
+        (signs(0.19), ALONE, "none"),
+        (signs(0.2, score=0.2), ALONE, "likely"),  # two detectors see something
+        (signs(0.2, score=0.2, ordinary=0.5), ALONE, "faint"),
+        (signs(0.3, hit=True), ALONE, "sure"),
+        (signs(0.07, hit=True), ALONE, "likely"),
+        (signs(0.06, hit=True), ALONE, "faint"),
+        # What was said before takes off …
+        (signs(0.8), CALM, "likely"),
+        (signs(0.6), CALM, "faint"),
+        (signs(0.8), Context(asked=True), "likely"),
+        (signs(0.95), Context(asked=True), "sure"),
+        (signs(0.3, hit=True), CALM, "sure"),  # but nothing where the words of a danger stand
+        (signs(0.8), Context(together=0.05), "faint"),
+        (signs(0.96), Context(together=0.05), "sure"),
+        # … or adds.
+        (signs(0.3), STORY, "sure"),
+        (signs(0.07), STORY, "likely"),
+        (signs(0.06), STORY, "none"),
+        (signs(0.07), Context(story="violence", together=0.05), "likely"),
+        (signs(0.0), Context(story="violence", goes_on=True), "sure"),
+        (signs(0.0), Context(story="missing", goes_on=True), "likely"),
+        (signs(0.1), Context(together=0.5), "sure"),
+        (signs(0.1), Context(together=0.3), "likely"),
+        (signs(0.1, ordinary=0.5), Context(together=0.3), "faint"),
+    ],
+)
+def test_degrees(seen: Signs, context: Context, expected: str) -> None:
+    assert degree(seen, context) == expected
+
+
+def test_the_odds_are_weighed_down_and_a_very_sure_danger_is_not() -> None:
+    assert weighed(0.5, ALONE) == 0.5
+    assert weighed(0.5, CALM) == pytest.approx(1 / 9)
+    assert weighed(0.95, CALM) == 0.95
+    assert weighed(0.5, Context(calm=True, story="violence")) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("topics", "category", "alarmed", "expected"),
+    [
+        ((), "none", False, Context()),
+        (("procuration",), "none", False, Context(calm=True)),
+        (("hors_perimetre_precision", "salutation", "armes_chasse"), "none", False, Context(calm=True)),
+        (("salutation",), "none", False, Context()),
+        (("remerciements", "reclamation_police"), "none", False, Context()),
+        (("procuration", "violences_conjugales"), "none", False, Context(story="violence")),
+        (("disparition",), "urgent", False, Context(story="missing")),
+        (("procuration",), "sensitive", False, Context(story="violence")),
+        (("procuration",), "complaint", True, Context(story="violence")),
+        (("inconnue",), "none", False, Context()),
+    ],
+)
+def test_what_was_said_before(topics: tuple[str, ...], category: str, alarmed: bool, expected: Context) -> None:
+    assert before(topics, category, alarmed, False, "à Lyon") == expected
+
+
+def test_a_story_that_goes_on_and_an_answer_are_told() -> None:
+    assert before(("violences_conjugales",), "sensitive", False, False, "il est revenu").goes_on
+    assert before((), "none", False, True, "à Lyon").asked
+    assert not is_calm(("procuration", "danger_immediat"))
+
+
+@pytest.mark.parametrize(
+    ("danger", "context", "expected"), [(0.05, ALONE, True), (0.04, ALONE, False), (0.0, STORY, True)]
+)
+def test_only_a_trace_is_read_together_with_what_came_before(danger: float, context: Context, expected: bool) -> None:
+    assert looks_back(Understanding("armes", 0.9, danger=danger), context) is expected
+
+
+@pytest.mark.parametrize(
+    ("intent", "ranking", "expected"),
+    [
+        ("armes", (), 0.4),
+        ("danger_immediat", (("danger_immediat", 0.5), ("violences_conjugales", 0.3), ("armes", 0.1)), 0.1),
+        ("armes", (("hors_perimetre_precision", 0.3), ("armes", 0.25), ("hors_perimetre", 0.2)), 0.5),
+        (None, (), 0.0),
+    ],
+)
+def test_the_likeliest_ordinary_subject(
+    intent: Optional[str], ranking: tuple[tuple[str, float], ...], expected: float
+) -> None:
+    assert ordinary(Understanding(intent, 0.4, ranking)) == pytest.approx(expected)
+
+
+def test_a_likely_danger_comes_before_other_sensitive_matters() -> None:
+    assert pressing("sensitive", "danger_probable") == pressing("urgent", "disparition") == 1
+    assert (pressing("sensitive", "violences_conjugales"), pressing("emergency", "detresse_probable")) == (2, 0)
+    assert reply_of("distress") == "utter_detresse_probable"
+    assert (family_of("armes_chasse"), family_of("ailleurs")) == ("armes", "ailleurs")

@@ -1,0 +1,58 @@
+"""A few words after a story of danger: what says that it goes on, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.policy.follow_up import Story, goes_on
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "il est revenu",
+        "sa recomence",
+        "il é devan la porte",
+        "IL A UN COUTEAU",
+        "mon ex me suit encore",
+        "j'entends ses pas",
+        "vite",
+        "jai trop peur",
+        "il m'a retrouvée",
+    ],
+)
+def test_violence_that_goes_on(text: str) -> None:
+    assert goes_on(text, "violence")
+    assert not goes_on(text, None), "without a story it is nothing by itself"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "il n'est pas revenu",
+        "c'est réglé, il est revenu s'excuser",
+        "il est revenu de vacances",
+        "il a 34 ans",
+        "à Lyon",
+        "il est revenu ?",
+        "merci beaucoup",
+        "il est revenu " * 40,
+    ],
+)
+def test_what_is_no_danger_after_violence(text: str) -> None:
+    assert not goes_on(text, "violence")
+
+
+@pytest.mark.parametrize(
+    ("text", "story", "expected"),
+    [
+        ("toujours rien", "missing", True),
+        ("son tel est eteint", "missing", True),
+        ("elle est toujours pas rentrée", "missing", True),
+        ("on a retrouvé son vélo", "missing", True),
+        ("il est rentré", "missing", False),
+        ("on a retrouvé son vélo", "violence", False),
+    ],
+)
+def test_somebody_who_is_still_missing(text: str, story: Story, expected: bool) -> None:
+    assert goes_on(text, story) is expected
