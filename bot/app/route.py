@@ -240,6 +240,7 @@ def decision(
     if detection is not None and level == "likely":
         words_of = route.likely_words(detection.kind, detection.script, policy.texts)
         turn = route.likely_turn(detection.kind, turn, words_of)
+        instead = instead or detection.script
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
     outcome = route.by_day(turn, situation, policy.texts)
