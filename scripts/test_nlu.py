@@ -14,13 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bot.app import baseline, noise
+from bot.app import baseline, evaluate_scripts, noise
 from bot.app.cli import Parser
 from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
 from bot.core.errors import Explained, SetupError
 from bot.core.program import ROOT
-from bot.trainer.gold import read, sets
+from bot.trainer.gold import read, read_scripts, script_sets, sets
+from bot.trainer.script_figures import ScriptJudged
 
 
 def measured(folder: Path) -> dict[str, Readings]:
@@ -35,6 +36,11 @@ def measured(folder: Path) -> dict[str, Readings]:
         found[name] = {kind: judged[start : start + len(cases)] for kind, judged in together.items()}
         start += len(cases)
     return found
+
+
+def scripts_of(folder: Path) -> dict[str, list[ScriptJudged]]:
+    """Every set of scripts of the folder, as whose words go out."""
+    return {path.name: evaluate_scripts.judge(read_scripts(path)) for path in script_sets(folder)}
 
 
 def verdict(reference: Path, now: baseline.Baseline, accept: bool) -> int:
@@ -68,7 +74,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--reference", type=Path, metavar="FICHIER", help="sinon baseline.json à côté des jeux")
     options: argparse.Namespace = parser.parse_args(arguments)
     try:
-        now = baseline.snapshot(measured(options.jeux))
+        now = baseline.snapshot(measured(options.jeux), scripts_of(options.jeux))
         print(typeset(baseline.table(now)))
         return verdict(options.reference or options.jeux / "baseline.json", now, options.accepter)
     except Explained as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,18 @@ from bot.app import noise
 from bot.app.evaluate import Readings
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
+from bot.trainer import script_figures
 from bot.trainer.figures import measure
+from bot.trainer.script_figures import ScriptJudged
 
 NET, UNWARNED = "second_net", "unwarned_rate"
 SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "false_alarm_rate", NET)
 KEPT = ("accuracy", "route_accuracy", "answer_coverage", *SAFETY, UNWARNED, "net_cost")
+# Of the words that emergencies get.
+SHARES = {"right": "mots justes", "right_if_recognised": "mots justes, tout danger reconnu"}
+COUNTS = {"harmful": "mots nuisibles", "harmful_if_recognised": "mots nuisibles, tout danger reconnu"}
 LOSS = 0.02
+CHANCE = 3  # messages of one script: it has some 36
 _ROUNDING = 1e-9
 _CLEAN, _NOISY = "clean", "noise"
 _WRITINGS = {_CLEAN: "", _NOISY: ", sous bruit"}
@@ -32,8 +38,8 @@ _WRITINGS = {_CLEAN: "", _NOISY: ", sous bruit"}
 Baseline = dict[str, Any]
 
 
-def snapshot(sets: Mapping[str, Readings]) -> Baseline:
-    """What is kept of a measure: `sets` by file and noise, `intents` by writing (« clean » or « noise »)."""
+def snapshot(sets: Mapping[str, Readings], scripts: Mapping[str, Sequence[ScriptJudged]] | None = None) -> Baseline:
+    """What is kept of a measure: `sets` by file and noise, `intents` by writing (« clean » or « noise »), `scripts` by file."""
     kept: dict[str, Any] = {}
     counts: dict[str, dict[str, list[int]]] = {_CLEAN: defaultdict(lambda: [0, 0]), _NOISY: defaultdict(lambda: [0, 0])}
     for name, readings in sets.items():
@@ -51,7 +57,14 @@ def snapshot(sets: Mapping[str, Readings]) -> Baseline:
         writing: {intent: {"n": n, "right": right} for intent, (n, right) in sorted(rows.items())}
         for writing, rows in counts.items()
     }
-    return {"sets": kept, "intents": intents}
+    told = {name: _script_figures(judged) for name, judged in (scripts or {}).items()}
+    return {"sets": kept, "intents": intents, **({"scripts": told} if told else {})}
+
+
+def _script_figures(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
+    figures = script_figures.measure(judged)
+    rights = {name: {"n": row["n"], "right": row["right"]} for name, row in figures["per_script"].items()}
+    return {**{key: figures[key] for key in ("n", *SHARES, *COUNTS)}, "per_script": rights}
 
 
 def read(path: Path) -> Baseline:
@@ -75,7 +88,26 @@ def write(path: Path, baseline: Baseline) -> None:
 
 def falls(before: Baseline, now: Baseline) -> list[str]:
     """One line in French for each figure that fell, or is no longer measured."""
-    return [*_safety(before, now), *_intents(before, now)]
+    return [*_safety(before, now), *_intents(before, now), *_scripts(before, now)]
+
+
+def _scripts(before: Baseline, now: Baseline) -> Iterator[str]:
+    """Right words may lose two points, those of one script as many messages as chance moves; harmful ones may not grow."""
+    for name, old in before.get("scripts", {}).items():
+        new = now.get("scripts", {}).get(name)
+        if new is None:
+            yield f"{name} : n’est plus mesuré"
+            continue
+        for key, label in SHARES.items():
+            if old[key] - new[key] > LOSS + _ROUNDING:
+                yield f"{name} : {label}, {percent(old[key])} → {percent(new[key])}"
+        for key, label in COUNTS.items():
+            if new[key] > old[key]:
+                yield f"{name} : {label}, {old[key]} → {new[key]}"
+        for script, row in old["per_script"].items():
+            found = new["per_script"].get(script, {"n": 0, "right": 0})
+            if row["n"] == found["n"] and row["right"] - found["right"] > CHANCE:
+                yield f"{name} : mots justes pour {script}, {row['right']} → {found['right']} sur {row['n']}"
 
 
 def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
@@ -133,6 +165,11 @@ def notes(before: Baseline, now: Baseline) -> list[str]:
         if known.get("n") != kinds["n"]:
             told.append(f"{name} : {kinds['n']} messages, {known.get('n')} dans la référence")
         told += [f"{name} {noise.LABELS[kind]} : pas encore dans la référence" for kind in kinds if kind not in known]
+    told += [
+        f"{name} : pas encore dans la référence"
+        for name in now.get("scripts", {})
+        if name not in before.get("scripts", {})
+    ]
     old = before["intents"].get(_CLEAN, {})
     told += [f"{intent} : pas encore dans la référence" for intent in now["intents"][_CLEAN] if intent not in old]
     return told
@@ -159,4 +196,8 @@ def table(now: Baseline) -> str:
             if kind != "n":
                 label = noise.LABELS["" if kind == _CLEAN else kind]
                 lines.append(f"  {label:<22}{''.join(f'{percent(figures[key]):>12}' for key in keys)}")
+    for name, figures in now.get("scripts", {}).items():
+        told = ", ".join(f"{label} {percent(figures[key])}" for key, label in SHARES.items())
+        harm = ", ".join(f"{label} {figures[key]}" for key, label in COUNTS.items())
+        lines.append(f"{name} ({figures['n']}) : {told} ; {harm}")
     return "\n".join(lines)

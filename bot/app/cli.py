@@ -161,7 +161,10 @@ def parser() -> Parser:
     route.add_argument("--at", type=_moment, metavar="DATE", help="moment simulé, par exemple 2026-01-15T02:30")
 
     evaluate = commands.add_parser("eval", help="mesure Planton sur un jeu de messages annotés")
-    evaluate.description = "Mesure Planton sur un fichier TSV : text, intent, second (facultatif), route."
+    evaluate.description = (
+        "Mesure Planton sur un fichier TSV : text, intent, second (facultatif), route ; ou text, script, second : à qui parle la "
+        "réponse."
+    )
     evaluate.add_argument("file", metavar="FICHIER", help="fichier TSV")
     evaluate.add_argument("--json", action="store_true", help="résultat en JSON")
     evaluate.add_argument("--dossier", metavar="DOSSIER", help="y écrit aussi JSON, liste des erreurs et graphiques")

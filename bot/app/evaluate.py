@@ -11,18 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.app import noise, report
+from bot.app import evaluate_scripts, noise, report
 from bot.app import policy as policies
 from bot.app.places import PROJECT
 from bot.app.policy import Policy
 from bot.app.route import decide, turns, when
 from bot.app.say import say, typeset
 from bot.core.dialogue import Turn
+from bot.core.errors import SetupError
 from bot.policy.route import gives_numbers
 from bot.settings import Settings
 from bot.trainer.candidates import Model
 from bot.trainer.figures import Judged, measure
-from bot.trainer.gold import Case, read
+from bot.trainer.gold import Case, names_scripts, read, read_scripts
 
 Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
 
@@ -30,6 +31,8 @@ Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
 def main(arguments: argparse.Namespace) -> int:
     """Print the figures, as tables or as JSON, and write them where asked. Raises SetupError."""
     path = Path(arguments.file)
+    if names_scripts(path):
+        return _scripts(path, arguments)
     cases = read(path, PROJECT / "domain.yml")
     folder = report.prepare(Path(arguments.dossier)) if arguments.dossier else None
     readings = judge_under(cases, noise.chosen(arguments.bruit))
@@ -39,6 +42,20 @@ def main(arguments: argparse.Namespace) -> int:
     if folder is not None:
         for written in report.write(folder, path.name, figures, readings[""]):
             say(f"écrit : {written}")
+    return 0
+
+
+def _scripts(path: Path, arguments: argparse.Namespace) -> int:
+    if arguments.bruit:
+        raise SetupError("--bruit ne se mesure pas sur un jeu de réponses (text, script, second).", "Retirez --bruit.")
+    cases = read_scripts(path)
+    folder = report.prepare(Path(arguments.dossier)) if arguments.dossier else None
+    judged = evaluate_scripts.judge(cases)
+    shown = evaluate_scripts.show(path, judged, arguments.json)
+    print(shown if arguments.json else typeset(shown))
+    sys.stdout.flush()
+    for written in evaluate_scripts.write(folder, judged) if folder is not None else ():
+        say(f"écrit : {written}")
     return 0
 
 

@@ -31,7 +31,7 @@ from bot.core.yaml_text import Damaged, decode
 from bot.engine.danger_score import LEXICON, ROOT, read_lexicon
 from bot.policy.lexicon import Lexicon
 from bot.policy.script_score import NAMES, ScriptScore, WordGroups, pack, script_features
-from bot.policy.scripts import HARMS, MOST_HARM, NONE, choose
+from bot.policy.scripts import MOST_HARM, NONE, choose, harms
 
 FILE = ROOT / "data" / "scripts.yml"
 BUCKETS = 1 << 15
@@ -199,7 +199,7 @@ def _seen_by_others(examples: Examples, learnt: Learnt) -> list[Judged]:
 def measure(judged: Sequence[Judged], most: float = MOST_HARM) -> dict[str, Any]:
     """Of messages that are emergencies: the share with right words, with harmful ones, and each script's; NONE is left out."""
     rows = [(text, right, choose(chances, most)) for text, right, chances in judged if NONE not in right]
-    harmful = [row for row in rows if _harms(row[2], row[1])]
+    harmful = [row for row in rows if harms(row[2], row[1])]
     per: dict[str, list[bool]] = {}
     for _, right, sent in rows:
         per.setdefault(right[0], []).append(sent in right)
@@ -211,10 +211,6 @@ def measure(judged: Sequence[Judged], most: float = MOST_HARM) -> dict[str, Any]
         "confusion": Counter((right[0], sent) for _, right, sent in rows if sent not in right),
         "harmed": harmful,
     }
-
-
-def _harms(sent: str, right: Sequence[str]) -> bool:
-    return sent not in right and not HARMS.get(sent, frozenset()).isdisjoint(right)
 
 
 def show(title: str, report: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ err are left out, and the general words for a danger go out in their place, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Optional
 
@@ -85,11 +85,13 @@ HARMS: dict[str, frozenset[str]] = {
 
 # Limits, chosen by cross-validation (python -m bot.engine.script_learning measures them).
 MOST_HARM = 0.15  # chance that the words do harm, from which others are sent
-SURE = 0.6  # chance of a script from which it takes the place of an intent's own words
-# Intents whose reply already speaks to these; an agent reads each of them first.
-SPEAKS_TO: dict[str, frozenset[str]] = {
-    "violences_conjugales": frozenset((PARTNER_VICTIM,)),
-    "violences_sexuelles": frozenset((VIOLENCE_PAST,)),
+SURE = 0.45  # chance of a script from which it takes the place of an intent's own words
+# Whom the reply of an intent already speaks to, by its name's beginning.
+_SPEAKS_TO = {
+    "violences_conjugales": PARTNER_VICTIM,
+    "violences_sexuelles": VIOLENCE_PAST,
+    "reclamation_police": OFFICER,
+    "contenu_illicite": SEEN_ONLINE,
 }
 # Another's words in their place: where the intent's own would accuse, blame, or speak to somebody else.
 _INSTEAD: dict[str, frozenset[str]] = {
@@ -120,6 +122,17 @@ def kind_of(script: str, seen: Kind) -> Kind:
     return SCRIPTS[script].kind or seen
 
 
+def spoken_to(intent: Optional[str]) -> str:
+    """The script whose words an intent's own reply has; NONE for most."""
+    found = (script for name, script in _SPEAKS_TO.items() if intent == name or (intent or "").startswith(name + "_"))
+    return next(found, NONE)
+
+
+def harms(sent: str, right: Collection[str]) -> bool:
+    """Whether the words of `sent` do harm to whom the scripts `right` would suit."""
+    return sent not in right and not HARMS.get(sent, frozenset()).isdisjoint(right)
+
+
 def may_be_told_otherwise(intent: Optional[str]) -> bool:
     """Whether an intent's own words may not suit: only then is it worth asking whose words would."""
     return _replaceable(intent) is not None
@@ -131,11 +144,16 @@ def _replaceable(intent: Optional[str]) -> Optional[frozenset[str]]:
 
 
 def instead(intent: Optional[str], chances: Mapping[str, float]) -> Optional[str]:
-    """The script whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
+    """The script whose words take the place of a sensitive intent's own: one that is sure, or any that hardly harms where the
+    intent's own may well do. None: its own are right, or the message seems to be none of an emergency's."""
     may = _replaceable(intent)
     if may is None or not chances:
         return None
     best = max(chances, key=lambda one: chances[one])
+    if best == NONE or best == spoken_to(intent):
+        return None
+    if harm(spoken_to(intent), chances) > MOST_HARM:
+        return choose(chances)
     return best if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM else None
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from bot.core.errors import SetupError
 from bot.dialogue.texts import read_yaml
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, INTENTS
+from bot.policy.scripts import NONE, SCRIPTS
 
 DOMAIN = Path(__file__).resolve().parents[2] / "domain.yml"
 ROUTES = (ANSWER, HANDOFF, EMERGENCY, CLARIFY)
 REQUIRED = ("text", "intent", "route")
 OPTIONAL = ("second",)
 SCRIPT_COLUMNS = ["text", "script", "second"]  # of a set that says which words a message calls for
+SCRIPT_NAMES = (*SCRIPTS, NONE)
 SHOWN = 5
 
 
@@ -28,6 +30,21 @@ class Case:
     second: str
     route: str
     line: int = 0
+
+
+@dataclass(frozen=True)
+class ScriptCase:
+    """A message and whose words it calls for (`bot.policy.scripts`). `second`: another script that is acceptable, or empty."""
+
+    text: str
+    script: str
+    second: str
+    line: int = 0
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """The acceptable scripts, the best first."""
+        return (self.script, self.second) if self.second else (self.script,)
 
 
 @functools.cache
@@ -67,7 +84,39 @@ def read(path: Path, domain: Path = DOMAIN) -> list[Case]:
 
 def sets(folder: Path) -> list[Path]:
     """The sets of a folder that name intents: all but those of scripts."""
-    return [path for path in sorted(folder.glob("*.tsv")) if _lines(path)[0].split("\t") != SCRIPT_COLUMNS]
+    return [path for path in sorted(folder.glob("*.tsv")) if not names_scripts(path)]
+
+
+def script_sets(folder: Path) -> list[Path]:
+    """The sets of a folder that name scripts."""
+    return [path for path in sorted(folder.glob("*.tsv")) if names_scripts(path)]
+
+
+def names_scripts(path: Path) -> bool:
+    """Whether a set says which words its messages call for. Raises SetupError when it cannot be read."""
+    return _lines(path)[0].split("\t") == SCRIPT_COLUMNS
+
+
+def read_scripts(path: Path) -> list[ScriptCase]:
+    """Cases of a set of scripts. Raises SetupError, with the line's number, for whatever is not of that form."""
+    cases: list[ScriptCase] = []
+    wrong: list[str] = []
+    for number, line in enumerate(_lines(path)[1:], 2):
+        if not line.strip():
+            continue
+        text, script, second, *more = [*line.split("\t"), "", ""]
+        strange = [name for name in (script, *([second] if second else [])) if name not in SCRIPT_NAMES]
+        if not text.strip():
+            wrong.append(f"{path}, ligne {number} : le message est vide.")
+        elif strange or any(more):
+            wrong.append(f"{path}, ligne {number} : réponse inconnue « {strange[0] if strange else more[0]} ».")
+        cases.append(ScriptCase(text, script, second, number))
+    if wrong:
+        more_wrong = [f"… et {len(wrong) - SHOWN} autres lignes à corriger."] if len(wrong) > SHOWN else []
+        raise SetupError("\n".join([*wrong[:SHOWN], *more_wrong]), f"Les réponses sont : {', '.join(SCRIPT_NAMES)}.")
+    if not cases:
+        raise SetupError(f"{path} ne contient aucun message.", "Écrivez-en un par ligne, sous les noms des colonnes.")
+    return cases
 
 
 def _lines(path: Path) -> list[str]:

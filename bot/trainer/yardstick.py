@@ -11,18 +11,20 @@ from pathlib import Path
 
 from bot.core import program
 
-GOLD = ("tests/gold/intents.tsv", "tests/gold/emergency.tsv")
+GOLD = ("tests/gold/intents.tsv", "tests/gold/emergency.tsv", "tests/gold/scripts.tsv")
 DATA = ("data/precisions.yml",)  # what else trainers write is in the models' names
 # What decides besides the model: a change of it makes another measure.
 DECIDES = ("bot/core", "bot/dialogue", "bot/engine", "bot/policy", "actions")
 # What asks and counts.
 COUNTS = (
     "bot/app/evaluate.py",
+    "bot/app/evaluate_scripts.py",
     "bot/app/policy.py",
     "bot/app/route.py",
     "bot/trainer/comparison.py",
     "bot/trainer/figures.py",
     "bot/trainer/gold.py",
+    "bot/trainer/script_figures.py",
 )
 
 

@@ -12,18 +12,14 @@ from bot.policy.intents import DANGER_INTENTS, INTENTS
 from bot.trainer.checks.finding import Finding, damaged, error
 from bot.trainer.corpus import Example, short
 from bot.trainer.errors import BadFile
-from bot.trainer.gold import SCRIPT_COLUMNS
+from bot.trainer.gold import SCRIPT_COLUMNS, SCRIPT_NAMES
 from bot.trainer.neighbours import Neighbours, Told
 from bot.trainer.project import Project
 
 FOLDER = "tests/gold"
 T = TypeVar("T", bound=Told)
 COLUMNS = ["text", "intent", "second", "route"]
-# Which words a message calls for that may be an emergency.
-SCRIPTS = (
-    "own_danger", "witness", "partner_victim", "partner_author", "partner_relative", "partner_minor", "child", "own_distress",
-    "relative_distress", "relative_act", "silent", "officer", "violence_past", "seen_online", "old_emergency", "none",
-)  # fmt: skip
+SCRIPTS = SCRIPT_NAMES
 
 
 @dataclass(frozen=True, slots=True)
