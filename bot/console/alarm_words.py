@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.console import words
 from bot.console.words import NB
 from bot.store.alarms import Alarm
 
@@ -23,8 +24,8 @@ def detector(alarm: Alarm) -> str:
 
 
 def quoted(quotes: Sequence[str]) -> list[str]:
-    """Each quote between its marks."""
-    return [f"«{NB}{quote}{NB}»" for quote in quotes]
+    """Each quote on one line between its marks."""
+    return [f"«{NB}{words.plain(quote)}{NB}»" for quote in quotes]
 
 
 def once_each(alarms: Sequence[Alarm]) -> list[Alarm]:

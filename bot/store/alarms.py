@@ -34,7 +34,7 @@ _KEEP = text("""
                 'reason', CAST(:reason AS text)) END)
 """)
 _FORGET = text("""
-    UPDATE alarms SET evidence = NULL
+    UPDATE alarms SET evidence = NULL, entry = NULL
     WHERE conversation_id = :conversation AND events && CAST(:events AS bigint[])
 """)
 

@@ -38,7 +38,8 @@ _TELLS = "emergency_at, emergency_kind, emergency_short_at"
 _TAKES_IN = {
     "alarms": (  # what was said of them is not read there
         "SELECT (conversation_id, events), "
-        "INSERT (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, stood), UPDATE (evidence)"
+        "INSERT (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, stood), "
+        "UPDATE (entry, evidence)"
     ),
     "audit": "INSERT",  # a message wakes a request that sleeps
     "caught": "SELECT",
@@ -112,7 +113,7 @@ SENDER: Mapping[str, str] = {
 WORKER: Mapping[str, str] = {
     **_KEYED,
     **_FOLLOWS,
-    "alarms": "SELECT, INSERT, UPDATE (evidence), DELETE",
+    "alarms": "SELECT, INSERT, UPDATE (entry, evidence), DELETE",
     "accounts": "SELECT, INSERT, UPDATE (notice)",
     "audit": "INSERT",
     "blocks": "SELECT, DELETE",

@@ -484,7 +484,7 @@ async def test_a_worker_purges_at_night(console: RunningConsole, monkeypatch: py
 async def test_a_withdrawn_message_is_nowhere(console: RunningConsole, database_url: str) -> None:
     number = await plant(console, "p1", "m-1", agents=False)
     assert {table for table, _ in await everywhere(console)} == {
-        "events", "deliveries", "handoffs", "readings", "conversations"
+        "events", "deliveries", "handoffs", "alarms", "readings", "conversations"
     }  # fmt: skip
     await console.event("p1", Unsend("m-1"))
     assert await everywhere(console) == []

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.console import workbench_inbox
 from bot.core.clock import FrozenClock
 from bot.core.dialogue import Understanding
 from bot.core.messages import Edit
+from bot.policy.emergency import Detection
+from bot.store import alarms
 from bot.store.codec import Codec
 from bot.store.conversations import Conversations, Finish, Settlement
 from bot.store.db import Database
-from bot.store.workbench.readings import Confirmed, NewReading, confirmed, keep, mark
+from bot.store.workbench.readings import Confirmed, NewReading, alarm_judged, confirmed, keep, mark
 from bot.trainer.project import Project
 from bot.trainer.pseudonyms import Pseudonymiser
 from tests.conftest import of_part
@@ -394,6 +397,23 @@ async def test_an_alarm_of_the_gateway_is_told(desk: Desk, ines: Browser) -> Non
     assert "L’alarme a été donnée par le lexique" in page
     assert "data/danger.yml" in page
     assert "Danger possible" in page
+
+
+async def test_an_alarm_that_an_agent_took_back_is_told_with_its_words(desk: Desk, ines: Browser) -> None:
+    event = await desk.read("il me tue de rire avec ses histoires", "salutation", 0.5, danger=0.95, route="emergency")
+    console = desk.console
+    (row,) = await console.rows("SELECT conversation_id AS id FROM readings")
+    detection = Detection("danger", "score", "rire", ("il me tue <b>",))
+    async with console.database.begin() as connection:
+        before = await alarms.ahead(connection, row.id)
+        await alarms.keep(connection, console.codec, row.id, detection, before, None, [event], console.clock.now())
+        await connection.execute(text("UPDATE alarms SET verdict = 'taken_back', verdict_at = now()"))
+        await alarm_judged(connection, row.id, [event], false=True)
+    page = (await ines.get("/atelier?raison=false_alarm")).page
+    assert "il me tue de rire" in page and "Fausse alerte" in page
+    page = (await ines.get(f"/atelier/messages/{event}")).page
+    assert "donnée par le score de danger" in page and "Un agent a retiré cette alerte" in page
+    assert "«\u00a0il me tue &lt;b&gt;\u00a0»" in page and "«&nbsp;rire&nbsp;»" in page
 
 
 async def test_the_others_of_a_group_stand_by_weight(desk: Desk, ines: Browser) -> None:

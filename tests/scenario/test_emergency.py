@@ -245,13 +245,17 @@ async def test_a_reply_that_waited_is_worded_for_the_moment_at_which_it_leaves(
         )
 
 
-async def test_the_engine_sees_what_the_words_hide(system: System) -> None:
+async def test_the_engine_sees_what_the_words_hide(system: System, codec: Codec) -> None:
     await system.say("p1", "une phrase voilee que seul le moteur comprend, gare du nord")
     await system.settled()
     assert is_emergency(system.graph.texts("p1")[-1])
     assert [h.reason for h in await system.handoffs("p1")] == ["emergency_engine"]
     assert await slots(system, "p1") == {"lieu": "gare du nord"}
     assert await system.dispositions("p1") == [("text", "emergency")]
+    (alarm,) = await system.rows("SELECT * FROM alarms")
+    (event,) = await system.rows("SELECT id FROM events")
+    assert (alarm.detector, alarm.kind, alarm.events) == ("engine", "danger", [event.id])
+    assert opened_json(codec, "alarms.evidence", alarm) == ["voilee"]  # the engine's own reasons
 
 
 async def test_an_edit_into_danger(system: System) -> None:

@@ -92,9 +92,9 @@ async def test_an_alarm_that_cannot_be_read_is_told_once_and_passed_over(caplog:
     kept: list[int] = []
 
     class Alarms:
-        async def unread(self, _: datetime, passed: set[int], __: int) -> list[Alarm]:
+        async def unread(self, _: datetime, passed: set[int], *__: object) -> list[Alarm]:
             at = datetime.now(UTC)
-            return [Alarm(n, at, f"{SECRET} {n}", b"") for n in (1, 2) if n not in passed and n not in kept]
+            return [Alarm(n, n, at, f"{SECRET} {n}", b"") for n in (1, 2) if n not in passed and n not in kept]
 
         async def keep(self, alarm: Alarm, *_: Any) -> bool:
             kept.append(alarm.event)
