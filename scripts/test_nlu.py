@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bot.app import baseline, noise
+from bot.app import baseline, chains, noise
 from bot.app.cli import Parser
 from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
@@ -69,6 +69,8 @@ def main(arguments: list[str]) -> int:
     options: argparse.Namespace = parser.parse_args(arguments)
     try:
         now = baseline.snapshot(measured(options.jeux))
+        if (options.jeux / chains.FILE).exists():
+            now["chains"] = chains.figures(chains.play(chains.read(options.jeux / chains.FILE)))
         print(typeset(baseline.table(now)))
         return verdict(options.reference or options.jeux / "baseline.json", now, options.accepter)
     except Explained as error:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.app import noise
+from bot.app import chains, noise
 from bot.app.evaluate import Readings
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
@@ -75,7 +75,8 @@ def write(path: Path, baseline: Baseline) -> None:
 
 def falls(before: Baseline, now: Baseline) -> list[str]:
     """One line in French for each figure that fell, or is no longer measured."""
-    return [*_safety(before, now), *_intents(before, now)]
+    told = chains.falls(before.get("chains") or {}, now.get("chains") or {})
+    return [*_safety(before, now), *_intents(before, now), *told]
 
 
 def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
@@ -159,4 +160,6 @@ def table(now: Baseline) -> str:
             if kind != "n":
                 label = noise.LABELS["" if kind == _CLEAN else kind]
                 lines.append(f"  {label:<22}{''.join(f'{percent(figures[key]):>12}' for key in keys)}")
+    if now.get("chains"):
+        lines.append(chains.table(now["chains"]))
     return "\n".join(lines)
