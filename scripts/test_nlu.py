@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bot.app import baseline, evaluate_scripts, noise
+from bot.app import baseline, chains, evaluate_scripts, noise
 from bot.app.cli import Parser
 from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
@@ -75,6 +75,8 @@ def main(arguments: list[str]) -> int:
     options: argparse.Namespace = parser.parse_args(arguments)
     try:
         now = baseline.snapshot(measured(options.jeux), scripts_of(options.jeux))
+        if (options.jeux / chains.FILE).exists():
+            now["chains"] = chains.figures(chains.play(chains.read(options.jeux / chains.FILE)))
         print(typeset(baseline.table(now)))
         return verdict(options.reference or options.jeux / "baseline.json", now, options.accepter)
     except Explained as error:

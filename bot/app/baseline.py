@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.app import noise
+from bot.app import chains, noise
 from bot.app.evaluate import Readings
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
@@ -88,7 +88,8 @@ def write(path: Path, baseline: Baseline) -> None:
 
 def falls(before: Baseline, now: Baseline) -> list[str]:
     """One line in French for each figure that fell, or is no longer measured."""
-    return [*_safety(before, now), *_intents(before, now), *_scripts(before, now)]
+    told = chains.falls(before.get("chains") or {}, now.get("chains") or {})
+    return [*_safety(before, now), *_intents(before, now), *_scripts(before, now), *told]
 
 
 def _scripts(before: Baseline, now: Baseline) -> Iterator[str]:
@@ -200,4 +201,6 @@ def table(now: Baseline) -> str:
         told = ", ".join(f"{label} {percent(figures[key])}" for key, label in SHARES.items())
         harm = ", ".join(f"{label} {figures[key]}" for key, label in COUNTS.items())
         lines.append(f"{name} ({figures['n']}) : {told} ; {harm}")
+    if now.get("chains"):
+        lines.append(chains.table(now["chains"]))
     return "\n".join(lines)

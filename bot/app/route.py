@@ -112,9 +112,8 @@ def turns(
         yield next(batch) if text else None
 
 
-def _batch(
-    texts: list[str], model: Model | None, started: Callable[[subprocess.Popen[bytes]], None] | None
-) -> Iterator[Turn]:
+def opened(model: Model | None) -> subprocess.Popen[bytes]:
+    """An engine that answers line by line what is written to it. `model`: another one than that in service. Raises SetupError."""
     if not ENGINE_PYTHON.exists():
         raise SetupError("Le moteur n’est pas installé.", "Faites : make install")
     # The engine leaves with us, whatever ends us.
@@ -125,7 +124,7 @@ def _batch(
         environment,
         Given(model.parts if model else [MODELS, *_beside()], cwd=ROOT),
     )
-    with subprocess.Popen(
+    return subprocess.Popen(
         start.words,
         cwd=ROOT,
         env=start.environ,
@@ -133,16 +132,22 @@ def _batch(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as engine:
+    )
+
+
+def _batch(
+    texts: list[str], model: Model | None, started: Callable[[subprocess.Popen[bytes]], None] | None
+) -> Iterator[Turn]:
+    with opened(model) as engine:
         assert engine.stdin is not None
         assert engine.stdout is not None
         if started is not None:
             started(engine)
         complaints: list[bytes] = []
         feeder = threading.Thread(target=_feed, args=(engine.stdin, texts), daemon=True)
-        drain = threading.Thread(target=_drain, args=(engine.stderr, complaints), daemon=True)
+        listener = threading.Thread(target=drain, args=(engine.stderr, complaints), daemon=True)
         feeder.start()
-        drain.start()
+        listener.start()
         count = 0
         for line in engine.stdout:
             answer = json.loads(line)
@@ -151,7 +156,7 @@ def _batch(
             count += 1
             yield answers.turn(answer)
         engine.wait()
-        drain.join()
+        listener.join()
     if count < len(texts):
         said = b"".join(complaints).decode(errors="replace").strip().splitlines()
         raise SetupError(said[-1] if said else "Le moteur s’est arrêté.", "Faites : make train")
@@ -162,7 +167,7 @@ def _beside() -> list[Path]:
     return [PROJECT / name for name in served.NAMES if (PROJECT / name).exists()]
 
 
-def _drain(pipe: BinaryIO | Any, lines: list[bytes]) -> None:
+def drain(pipe: BinaryIO | Any, lines: list[bytes]) -> None:
     with contextlib.suppress(ValueError):  # closed under us: whoever read our output has left
         lines.extend(pipe)
 

@@ -48,7 +48,7 @@ async def _answer(runtime: Runtime, raw: bytes) -> dict[str, Any]:
     try:
         if item.get("understand") is True:
             return {"understanding": await runtime.understand(item["text"])}
-        return await runtime.turn(item["text"], item.get("state"), item.get("payload"))
+        return await runtime.turn(item["text"], item.get("state"), item.get("payload"), item.get("at"))
     except EmptyText:
         return {"error": "empty text"}
     except EmptyOutcome:
