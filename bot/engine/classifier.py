@@ -25,9 +25,11 @@ from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
+from bot.engine import believed
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
 from bot.engine.repair import Repair
+from bot.policy.intents import is_danger
 
 ENCODER = "encoder.onnx"
 CROSS_VALIDATION = "folds.json"  # each judged example with what was made of it unseen; `planton compare` reads it
@@ -114,14 +116,11 @@ def calibrate(scores: np.ndarray, meant: np.ndarray, labels: np.ndarray, restrai
     return Blend(np.exp(best[:width]), best[width:-1], float(best[-1]))
 
 
-def unseen(
-    blend: Blend, scores: np.ndarray, meant: np.ndarray, names: list[str], judged: list[tuple[str, str]]
-) -> list[list[Any]]:
+def unseen(chances: np.ndarray, names: list[str], judged: list[tuple[str, str]]) -> list[list[Any]]:
     """(text, intent, best guess, confidence) of each judged example, by a model that had not learnt it.
 
     The guess is honest; the confidence flatters a little, since the blend was set on these very scores.
     """
-    chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
     best = chances.argmax(axis=1)
     return [
         [text, intent, names[guess], round(float(row[guess]), 4)]
@@ -149,6 +148,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         self._storage = storage
         self._resource = resource
         self._names: list[str] = []
+        self._scales = np.array([believed.AS_IT_IS, believed.AS_IT_IS])
 
     @classmethod
     def create(
@@ -175,7 +175,10 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                 model, scores = learn(features, texts, labels, judged, strength)
                 meant = meaning.result()
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
-            kept = unseen(blend, scores, meant, names, [(texts[i], str(labels[i])) for i in judged])
+            chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
+            kept = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
+            dangers = np.array([is_danger(str(labels[i])) for i in judged])
+            self._scales = believed.learn(names, chances, [texts[i] for i in judged], dangers)
             (folder / CROSS_VALIDATION).write_text(json.dumps(kept, ensure_ascii=False), "utf-8")
             # The slope is folded into the weights: a message costs one product.
             self._set(
@@ -184,7 +187,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             self._trust = blend.trust
             features.save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
-            np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=np.array(blend.trust))
+            trust = np.array(blend.trust)
+            np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
         return self._resource
 
     @classmethod
@@ -205,6 +209,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             encoder = Encoder(folder / ENCODER) if (folder / ENCODER).exists() else None
             self._set(features, names, arrays["weights"], arrays["bias"], encoder)
             self._trust = float(arrays["trust"])
+            if "danger" in arrays:  # a model of an earlier version has none
+                self._scales = arrays["danger"]
         return self
 
     def _set(
@@ -237,7 +243,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         """All intents, the likeliest first."""
         text = self._repair(text)
         columns, values = self._features.row(text)
-        chances = softmax(self._scores(text, columns, values, self._share(text)))
+        chances = self._chances(text, columns, values, self._share(text))
         return [(self._names[i], float(chances[i])) for i in np.argsort(-chances)]
 
     def inside(self, text: str) -> Inside:
@@ -245,7 +251,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         text = self._repair(text)
         columns, values = self._features.row(text)
         share = self._share(text)
-        chances = softmax(self._scores(text, columns, values, share))
+        chances = self._chances(text, columns, values, share)
         items = self._features.items(columns)
         return Inside(text, self._names, chances, items, values, self._weights[columns], share, self._bias)
 
@@ -254,6 +260,10 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         if self._encoder is None:
             return np.zeros(len(self._names))
         return self._trust * _meant(self._encoder, [text], self._names)[0]
+
+    def _chances(self, text: str, columns: np.ndarray, values: np.ndarray, share: np.ndarray) -> np.ndarray:
+        chances = softmax(self._scores(text, columns, values, share))
+        return believed.apply(self._scales, self._names, chances, text)
 
     def _scores(self, text: str, columns: np.ndarray, values: np.ndarray, share: np.ndarray) -> np.ndarray:
         scores = values @ self._weights[columns] + self._bias

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from bot.core.errors import Explained, SetupError
-from bot.policy.intents import DANGER_INTENTS
+from bot.policy.intents import is_danger
 from bot.policy.lexicon import Lexicon
 from bot.policy.score import SHORT, VERSION, features, message_features, pack, tells, windows
 
@@ -51,6 +51,7 @@ DISTRESS = "detresse_suicide"
 
 Example = tuple[str, str]  # a text, and its intent
 Row = tuple[str, ...]  # the words of a window
+Scale = tuple[float, float]  # slope and shift of margins
 
 
 def read_nlu(path: Path) -> list[Example]:
@@ -95,11 +96,6 @@ def _read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", ligne {mark.line + 1}" if mark else ""
         raise SetupError(f"{path}{where} : ce n’est pas du YAML correct.", "Vérifiez retraits et guillemets.") from None
-
-
-def is_danger(intent: str) -> bool:
-    """Whether an intent is one of the emergency intents, or a part of one."""
-    return intent in DANGER_INTENTS or intent.startswith(tuple(f"{name}_" for name in DANGER_INTENTS))
 
 
 @dataclass(frozen=True)
@@ -232,27 +228,44 @@ class Unseen:
     distress: np.ndarray
 
 
-def out_of_fold(data: Sample) -> tuple[Unseen, tuple[Line, Line]]:
-    """Cross-validation, then Platt's calibration on its margins; and the lines of all examples, on the same scale."""
-    danger, distress = np.zeros(data.size), np.zeros(data.size)
+@dataclass(frozen=True)
+class Learnt:
+    """Both lines on the scale of long messages, and what makes short ones believable: (slope, shift) of each line's margin."""
+
+    danger: Line
+    distress: Line
+    short: tuple[Scale, Scale]
+
+
+def out_of_fold(data: Sample) -> tuple[Unseen, Learnt]:
+    """Cross-validation, then Platt's calibration on its margins, of short and of long messages apart; and the lines of all
+    examples, on the same scales."""
+    margins = np.zeros((2, data.size))
     kinds = data.danger.astype(int) + data.distress
 
     def fold(parts: tuple[np.ndarray, np.ndarray]) -> None:
         seen, unseen = parts
-        danger[unseen], distress[unseen] = judge(data, fit(data, seen), unseen)
+        margins[:, unseen] = judge(data, fit(data, seen), unseen)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # liblinear works without Python's lock
         whole = pool.submit(fit, data, np.arange(data.size))
         list(pool.map(fold, StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(kinds, kinds)))
         lines = whole.result()
-    scales = (_calibrate(danger, data.danger), _calibrate(distress, data.distress))
-    chances = (_sigmoid(m * by + shift) for m, (by, shift) in zip((danger, distress), scales, strict=True))
-    (first, (by, shift)), (second, (slope, move)) = zip(lines, scales, strict=True)
-    return Unseen(*chances), (first.scaled(by, shift), second.scaled(slope, move))
+    chances, scaled, short = [], [], []
+    for line, found, truth in zip(lines, margins, (data.danger, data.distress), strict=True):
+        slope, shift = _calibrate(found, truth, ~data.short)
+        few, few_shift = _calibrate(found, truth, data.short)
+        chances.append(_sigmoid(np.where(data.short, found * few + few_shift, found * slope + shift)))
+        scaled.append(line.scaled(slope, shift))
+        short.append((few / slope, few_shift - shift * few / slope))
+    return Unseen(*chances), Learnt(*scaled, (short[0], short[1]))
 
 
-def _calibrate(margins: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def _calibrate(margins: np.ndarray, truth: np.ndarray, those: np.ndarray) -> Scale:
+    """Of `those` messages; of all, where too few of them are dangers to tell."""
     known = np.isfinite(margins)
+    if FEWEST <= int(truth[known & those].sum()) <= int((known & those).sum()) - FEWEST:
+        known &= those
     model = LogisticRegression(C=1e6).fit(margins[known].reshape(-1, 1), truth[known])
     return float(model.coef_[0][0]), float(model.intercept_[0])
 
@@ -310,16 +323,16 @@ def _exported(line: Line) -> dict[str, Any]:
     return {"bias": round(line.bias, 6), "unit": unit, "weights": pack([int(weight) for weight in whole])}
 
 
-def export(lines: Iterable[Line], limits: Limits) -> dict[str, Any]:
+def export(learnt: Learnt, limits: Limits) -> dict[str, Any]:
     """What `LinearScore.from_mapping` reads."""
-    danger, distress = (_exported(line) for line in lines)
     return {
         "version": VERSION,
         "buckets": BUCKETS,
         "longest": LONGEST,
         **limits,
-        "danger": danger,
-        "distress": distress,
+        "danger": _exported(learnt.danger),
+        "distress": _exported(learnt.distress),
+        "short": learnt.short,
     }
 
 
@@ -334,11 +347,11 @@ def train(
     `scripts`: what was learnt about the words that an emergency calls for (`bot.engine.script_learning`); it goes into the file.
     """
     data = sample(examples, lexicon or read_lexicon())
-    unseen, lines = out_of_fold(data)
+    unseen, learnt = out_of_fold(data)
     limits = choose(data, unseen)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".part")
-    exported = export(lines, limits) | ({"scripts": scripts} if scripts else {})
+    exported = export(learnt, limits) | ({"scripts": scripts} if scripts else {})
     partial.write_text(json.dumps(exported, separators=(",", ":")), encoding="utf-8")
     partial.replace(out)  # a reader never sees half a file
     report = measure(data, unseen, limits)

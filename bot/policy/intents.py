@@ -88,6 +88,11 @@ DANGER_INTENTS = ("danger_immediat", "detresse_suicide")
 STATEMENT = "hors_perimetre_precision"  # what asks nothing: an answer, a detail, small talk
 
 
+def is_danger(intent: str) -> bool:
+    """Whether an intent is one of the emergency intents, or a part of one."""
+    return intent in DANGER_INTENTS or intent.startswith(tuple(f"{name}_" for name in DANGER_INTENTS))
+
+
 def policy_of(intent: str | None) -> Policy:
     """The policy of an intent; an intent that data added (`armes_chasse`) has that of the longest name it begins with.
 

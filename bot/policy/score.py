@@ -36,6 +36,8 @@ MARK = 0.3  # and of a mark
 SHORT = 12  # words: fewer say little beside what the lexicon met, so that less of the score is enough to confirm it
 HARMLESS = 0.05  # below this probability of a danger of either kind, nobody asks which
 LIMITS = ("threshold", "confirm", "confirm_short", "distress_from")
+Scale = tuple[float, float]  # slope and shift of a margin
+_SAME: tuple[Scale, Scale] = ((1.0, 0.0), (1.0, 0.0))
 _LARGEST = 1 << 22  # buckets: what a file may ask for
 
 
@@ -171,6 +173,10 @@ def _sigmoid(value: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
 
 
+def _chance(margin: float, scale: Scale, short: bool) -> float:
+    return _sigmoid(margin * scale[0] + scale[1] if short else margin)
+
+
 def pack(weights: Sequence[int]) -> str:
     """Weights as whole numbers of 16 bits, for JSON."""
     raw = b"".join(weight.to_bytes(2, "little", signed=True) for weight in weights)
@@ -231,13 +237,16 @@ class LinearScore:
 
     `limits` are where training wants an alarm (`threshold`), what the lexicon's alarm needs at least in a long message
     and in a short one (`confirm`, `confirm_short`), and where the kind is sure enough for the words that speak of wanting
-    to die (`distress_from`).
+    to die (`distress_from`). `short`: slope and shift that make a short message's margin believable, of danger and of distress.
     """
 
-    def __init__(self, danger: _Linear, distress: _Linear, limits: Mapping[str, float]) -> None:
+    def __init__(
+        self, danger: _Linear, distress: _Linear, limits: Mapping[str, float], short: tuple[Scale, Scale] = _SAME
+    ) -> None:
         self._danger = danger
         self._distress = distress
         self._limits = limits
+        self._short = short
         self.threshold = limits["threshold"]
 
     @classmethod
@@ -251,9 +260,12 @@ class LinearScore:
             if not (0 < buckets <= _LARGEST and longest >= 2 and all(0.0 < limit < 1.0 for limit in limits.values())):
                 raise ValueError("score d’urgence : seuil, longueur ou taille hors bornes")
             danger, distress = (_Linear.from_mapping(data[kind], buckets, longest) for kind in ("danger", "distress"))
+            # An earlier training weighed short messages as long ones.
+            (slope, shift), (other, move) = data.get("short", _SAME)
+            short = (float(slope), float(shift)), (float(other), float(move))
         except (KeyError, TypeError, AttributeError, binascii.Error, zlib.error) as error:
             raise ValueError(f"score d’urgence : fichier illisible ({error})") from None
-        return cls(danger, distress, limits)
+        return cls(danger, distress, limits, short)
 
     def margin(self, words: Sequence[str]) -> float:
         """The danger of one window on the model's own scale."""
@@ -278,11 +290,13 @@ class LinearScore:
                 best = max(best, (self._danger.margin(window), window), key=lambda item: item[0])
         if not best[1]:
             return None
-        danger = _sigmoid(best[0] + self._danger.whole(text, cues))
+        short = count < SHORT
+        danger = _chance(best[0] + self._danger.whole(text, cues), self._short[0], short)
         distress = 0.0
         if danger >= HARMLESS:
-            distress = _sigmoid(self._distress.margin(best[1]) + self._distress.whole(text, cues))
-        return Assessment(danger, distress, count < SHORT)
+            margin = self._distress.margin(best[1]) + self._distress.whole(text, cues)
+            distress = _chance(margin, self._short[1], short)
+        return Assessment(danger, distress, short)
 
     def confirms(self, found: Assessment) -> bool:
         """Whether the lexicon's alarm stands."""

@@ -38,12 +38,23 @@ def mapping(**more: Any) -> dict[str, Any]:
 
 
 SCORE = LinearScore.from_mapping(mapping())
+LONG = "le voisin du dessus rentre chaque soir à la même heure et il tient un grand couteau"
 
 
 def assess(text: str) -> tuple[float, float]:
     found = SCORE.assess(text)
     assert found is not None
     return found.danger, found.distress
+
+
+def test_short_messages_have_a_scale_of_their_own() -> None:
+    wary = LinearScore.from_mapping(mapping(short=[[0.5, -2.0], [1.0, -9.0]]))
+    few, before = wary.assess("je veux vraiment mourir"), SCORE.assess("je veux vraiment mourir")
+    assert few is not None
+    assert before is not None
+    assert few.danger < before.danger
+    assert few.distress < before.distress
+    assert wary.assess(LONG) == SCORE.assess(LONG)
 
 
 def test_danger_and_distress() -> None:
