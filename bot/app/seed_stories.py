@@ -64,6 +64,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "closed_at", "outcome", "user_id", "slots", "platform", "due_at", "assignee_id", "team_id", "snoozed_until",
         "snoozed_by", "close_reason",
     ),
+    "alarms": (
+        "id", "conversation_id", "handoff_id", "platform", "events", "at", "kind", "detector", "evidence", "verdict",
+        "verdict_at", "verdict_by",
+    ),
     "notes": ("id", "conversation_id", "user_id", "at", "body"),
     "satisfaction": ("id", "conversation_id", "handoff_id", "asked_at", "answered_at", "answer"),
     "search_documents": ("kind", "ref", "conversation_id", "at", "tokens"),
@@ -95,6 +99,7 @@ class _Story:
     last_agent: datetime | None = None
     handoff: dict[str, Any] | None = None
     agent: int | None = None
+    said: tuple[int, str] = (0, "")  # the person's last message: event, words
     rows: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -209,7 +214,7 @@ class Stories:
             self._bot(story)
 
     def _hand_off(self, story: _Story, fate: str) -> None:
-        rng = self._rng
+        rng, opening = self._rng, story.said
         policy = policy_of(story.intent)
         category = policy.category if policy.category != "none" else "request"
         priority = PRIORITY[category]
@@ -244,10 +249,33 @@ class Stories:
             row["snoozed_until"] = self._now + timedelta(hours=rng.uniform(1, 48))
             row["snoozed_by"] = row["assignee_id"] = story.agent
         story.rows.append(("handoffs", row))
+        if category == "emergency":
+            self._alarm(story, row, opening)
         if rng.random() < 0.15:
             self._note(story)
         if row.get("outcome") == "closed" and row.get("replied_at") and rng.random() < 0.4:
             self._thumbs(story, row)
+
+    def _alarm(self, story: _Story, handoff: dict[str, Any], opening: tuple[int, str]) -> None:
+        """What raised it: the first words of the message. One in five of those that were closed was false."""
+        rng, number = self._rng, self._id("alarms")
+        judged = handoff.get("closed_at")
+        quotes = [" ".join(opening[1].split()[:6])]
+        row = {
+            "id": number,
+            "conversation_id": story.id,
+            "handoff_id": handoff["id"],
+            "platform": story.platform.value,
+            "events": [opening[0]],
+            "at": handoff["opened_at"],
+            "kind": "distress" if story.intent == "detresse_suicide" else "danger",
+            "detector": handoff["reason"].removeprefix("emergency_"),
+            "evidence": self._codec.seal_json(quotes, "alarms.evidence", story.id, number),
+            "verdict": rng.choice(("confirmed",) * 4 + ("taken_back",)) if judged else None,
+            "verdict_at": judged,
+            "verdict_by": story.agent if judged else None,
+        }
+        story.rows.append(("alarms", row))
 
     def _answered(self, story: _Story, row: dict[str, Any], fate: str) -> None:
         """An agent takes it, writes to and fro, and closes it if it is over."""
@@ -284,6 +312,7 @@ class Stories:
         if picture:
             body["attachments"] = [vars(Attachment("image"))]
         policy = policy_of(story.intent)
+        story.said = (number, said)
         if disposition == "answered" and not answered:
             disposition = "ignored"
         story.rows.append(

@@ -179,6 +179,7 @@ FAMILIES = {key: (said, tuple(actions)) for key, (said, actions) in _FAMILIES.it
 _KEYS = {
     "actions": "actions cherchées",
     "after": "après",
+    "alarms": "alertes",
     "alert_before": "alerte avant (min)",
     "alert_before_was": "alerte d’avant (min)",
     "author": "écrits par",
@@ -189,6 +190,7 @@ _KEYS = {
     "category": "catégorie",
     "change": "changement n°",
     "characters": "caractères",
+    "closed": "demande close",
     "commit": "enregistrement",
     "correction": "correction n°",
     "conversations": "conversations",

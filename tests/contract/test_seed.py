@@ -124,6 +124,22 @@ def test_what_the_engine_made_of_messages_waits_or_was_looked_at(seeded: Any) ->
     assert any(weight and decision is None for _, _, _, _, weight, _, decision, _, _ in rows)
 
 
+def test_an_alarm_quotes_the_message_that_raised_it(seeded: Any) -> None:
+    rows = _all(
+        seeded,
+        "SELECT a.id, a.conversation_id, a.evidence, a.verdict, h.closed_at, h.category, h.reason, a.detector, e.body, "
+        f"{event('e')} "
+        "FROM alarms a JOIN handoffs h ON h.id = a.handoff_id JOIN events e ON e.id = a.events[1]",
+    )
+    assert rows
+    codec = _codec()
+    for number, conversation, evidence, verdict, closed, category, reason, detector, body, place in rows:
+        (quote,) = codec.open_json(evidence, "alarms.evidence", conversation, number)
+        assert codec.open_json(body, "events.body", place)["text"].split()[:6] == quote.split()
+        assert (category, reason) == ("emergency", f"emergency_{detector}")
+        assert (verdict is None) == (closed is None)
+
+
 def test_new_rows_get_new_ids_and_every_index_is_back(seeded: Any, template_url: str) -> None:
     seeded.execute("INSERT INTO conversations (platform, account, person) VALUES ('messenger', 'a', 'b')")
     seeded.rollback()

@@ -1,0 +1,62 @@
+"""The gesture by which an agent takes a false alarm back, in a real Chromium."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+
+from bot.policy.emergency import Detection
+from bot.store.emergencies import EmergencyPlan, carry_out
+from tests.browser.helpers import accessible, picture
+from tests.fakes.console import RunningConsole
+
+PLAN = EmergencyPlan("En danger, appelez le 17.", short=False, handoff=True, old=False)
+
+
+async def alarm(console: RunningConsole, words: str, *quotes: str, by: str = "lexicon") -> int:
+    """A message that raised an alarm; the conversation."""
+    number = await console.says("p1", words)
+    (event,) = await console.rows("SELECT max(id) AS id FROM events")
+    detection = Detection("danger", by, "arme", quotes)  # type: ignore[arg-type]
+    async with console.database.begin() as connection:
+        now = console.clock.now()
+        await carry_out(connection, console.codec, number, PLAN, detection, now, {}, {}, events=[event.id])
+    await console.execute("UPDATE events SET disposition = 'emergency', settled_at = now() WHERE disposition IS NULL")
+    return number
+
+
+async def test_one_gesture_takes_it_back_and_one_puts_it_back(agent: Page, console: RunningConsole) -> None:
+    number = await alarm(console, "au jeu, il a un couteau et moi une épée", "il a un couteau")
+    await console.named(number, "Zoé Lenoir")
+    await agent.goto(f"{console.url}/file")
+    await expect(agent.get_by_test_id("queue-alarm")).to_have_text("Alerte : « il a un couteau » (lexique)")
+    await accessible(agent)
+    await picture(agent, "alarm-queue")
+    await agent.goto(f"{console.url}/conversations/{number}")
+    banner = agent.get_by_test_id("alarm")
+    await expect(banner).to_contain_text("« il a un couteau » (lexique")
+    await accessible(agent)
+    await picture(agent, "alarm")
+    # The key leads to the button and presses nothing; Enter takes the alarm back.
+    await agent.keyboard.press("f")
+    await expect(agent.get_by_test_id("alarm-false")).to_be_focused()
+    await expect(banner).to_be_visible()
+    await agent.keyboard.press("Enter")
+    back = agent.get_by_test_id("alarm-taken-back")
+    await expect(back).to_contain_text("revenue à sa place : demande")
+    await expect(banner).to_have_count(0)
+    await accessible(agent)
+    await picture(agent, "alarm-taken-back")
+    # What comes in shows at once that it alarms as ever.
+    await alarm(console, "il est entré dans la maison", "il est entré", by="score")
+    await expect(banner).to_contain_text("« il est entré » (score de danger")
+    await expect(banner).not_to_contain_text("couteau")
+    await agent.get_by_test_id("alarm-false").click()
+    await agent.get_by_test_id("alarm-put-back").click()
+    await expect(banner).to_contain_text("il est entré")
+    await agent.get_by_test_id("alarm-confirm").click()
+    await expect(agent.get_by_test_id("alarm-confirmed")).to_contain_text("Danger confirmé par")
+    await agent.set_viewport_size({"width": 390, "height": 844})
+    await accessible(agent)
+    await picture(agent, "alarm-narrow")
+    await agent.get_by_test_id("alarm-false-close").click()
+    await expect(agent.get_by_text("Fausse alerte : demande close.")).to_be_visible()
