@@ -107,11 +107,11 @@ def harm(reply: str, chances: Mapping[str, float]) -> float:
 
 
 def choose(chances: Mapping[str, float], most: float = MOST_HARM) -> str:
-    """The script of a message that is an emergency: the likeliest whose words hardly do harm. Never NONE."""
-    for name in sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0)):
-        if name == OWN_DANGER or harm(name, chances) <= most * _total(chances):
-            return name
-    return OWN_DANGER
+    """The script of a message that is an emergency: the likeliest whose words hardly do harm. Never NONE. The general words for a
+    danger do none."""
+    ranked = sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0))
+    bound = most * _total(chances)
+    return next(name for name in ranked if name == OWN_DANGER or harm(name, chances) <= bound)
 
 
 def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
