@@ -85,6 +85,7 @@ HARMS: dict[str, frozenset[str]] = {
 
 # Limits, chosen by cross-validation (python -m bot.engine.script_learning measures them).
 MOST_HARM = 0.15  # chance that the words do harm, from which others are sent
+LEAST = 0.2  # chance below which no script is likely enough for words of its own, an emergency being given
 OTHER_KIND = 0.2  # what a danger's script is worth where a detector named distress
 SURE = 0.45  # chance of a script from which it takes the place of an intent's own words
 # Whom the reply of an intent already speaks to, by its name's beginning.
@@ -106,12 +107,13 @@ def harm(reply: str, chances: Mapping[str, float]) -> float:
     return sum(chances.get(whom, 0.0) for whom in HARMS.get(reply, ()))
 
 
-def choose(chances: Mapping[str, float], most: float = MOST_HARM) -> str:
-    """The script of a message that is an emergency: the likeliest whose words hardly do harm. Never NONE. The general words for a
-    danger do none."""
+def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float = LEAST) -> str:
+    """The script of a message that is an emergency: the likeliest, if it is likely enough, whose words hardly do harm. Never NONE.
+    The general words for a danger do none, and are nobody's own."""
     ranked = sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0))
-    bound = most * _total(chances)
-    return next(name for name in ranked if name == OWN_DANGER or harm(name, chances) <= bound)
+    told = _total({name: chance for name, chance in chances.items() if name != NONE})
+    fits = (name for name in ranked if chances.get(name, 0.0) >= least * told and harm(name, chances) <= most * told)
+    return next(fits, OWN_DANGER) if told else OWN_DANGER
 
 
 def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:

@@ -53,7 +53,7 @@ def test_harm_is_counted_over_those_who_are_no_joke() -> None:
 
 
 def test_a_detector_that_names_distress_weighs_and_does_not_decide() -> None:
-    doubtful = {"own_distress": 0.45, "own_danger": 0.5, "none": 0.05}
+    doubtful = {"own_distress": 0.6, "own_danger": 0.35, "none": 0.05}
     assert with_script(Detection("danger", "score"), doubtful).script == "own_danger"
     assert with_script(Detection("distress", "score"), doubtful).script == "own_distress"
     afraid = {"partner_victim": 0.9, "own_distress": 0.1}
