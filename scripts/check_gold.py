@@ -2,7 +2,7 @@
 twice in the sets, and every row's intents and route are those of the table.
 
     python scripts/check_gold.py [--json] [--gold tests/gold] [FILE …]
-                                  without a file: data/nlu.yml and data/fonds/*.yml
+                                  without a file: data/nlu.yml and data/fonds/*.yml; data/scripts.yml in any case
 
 Two messages are compared by how their words sound, SMS spelling undone, so that « koman porté plinte » is « comment porter
 plainte ». `--json` lists instead, as one JSON array, every training line that is too near a message of the sets.
@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bot.core.errors import SetupError
 from bot.trainer.checks import gold
 from bot.trainer.neighbours import Neighbours
-from scripts.examples import examples, files
+from scripts.examples import examples, files, script_examples
 
 
-def report(paths: Sequence[Path], folder: Path) -> tuple[list[str], list[dict[str, object]], str]:
+def report(paths: Sequence[Path], folder: Path, scripts: Path) -> tuple[list[str], list[dict[str, object]], str]:
     """What is wrong, one line each; the training lines that are too near; what was read."""
     wrong: list[str] = []
-    learned, kept = Neighbours(examples(paths)), list[gold.Kept]()
+    learned, kept = Neighbours([*examples(paths), *script_examples(scripts)]), list[gold.Kept]()
     for path in sorted(folder.glob("*.tsv")):
         for each in gold.rows(str(path), path.read_text(encoding="utf-8")):
             if isinstance(each, gold.Finding):
@@ -56,10 +56,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--gold", type=Path, default=Path("tests/gold"))
+    parser.add_argument("--scripts", type=Path, default=Path("data/scripts.yml"))
     parser.add_argument("files", nargs="*", type=Path)
     options = parser.parse_args(arguments)
     try:
-        wrong, close, read = report(options.files or files(), options.gold)
+        wrong, close, read = report(options.files or files(), options.gold, options.scripts)
     except SetupError as error:
         print(error)
         return 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.errors import SetupError
-from bot.core.examples import blocks, without_marks
+from bot.core.examples import blocks, script_blocks, without_marks
 from bot.core.yaml_text import Damaged
 
 
@@ -29,6 +29,19 @@ class Example:
 def files(root: Path = Path("data")) -> list[Path]:
     """Every file of training examples."""
     return [root / "nlu.yml", *sorted((root / "fonds").glob("*.yml"))]
+
+
+def script_examples(path: Path = Path("data/scripts.yml")) -> Iterator[Example]:
+    """The examples of which words a message calls for; `intent` is the script. None without such a file. Raises SetupError."""
+    if not path.exists():
+        return
+    try:
+        found, _ = script_blocks(path.read_text(encoding="utf-8"))
+    except Damaged as error:
+        raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
+    for block in found:
+        for line, text in enumerate(block.items, block.first):
+            yield Example(path, line, block.name, text)
 
 
 def examples(paths: Iterable[Path]) -> Iterator[Example]:

@@ -47,7 +47,8 @@ def judge_one(policy: Policy, case: ScriptCase, turn: Turn | None, at: datetime)
     found = decision(policy, case.text, turn, at)
     sent = found.script or spoken_to(found.intent if found.route != EMERGENCY else None)
     chances = policy.chances(clean(case.text))
-    chosen = choose(chances) if chances else found.script or GENERAL["danger"]
+    alarmed = found.script if found.route == EMERGENCY else None
+    chosen = alarmed or (choose(chances) if chances else GENERAL["danger"])
     return ScriptJudged(case, sent, found.category in SENSITIVE, chosen)
 
 

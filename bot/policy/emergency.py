@@ -17,7 +17,7 @@ from bot.policy.degree import ALONE, Context, Degree, Signs, degree, ordinary
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
-from bot.policy.scripts import GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more
+from bot.policy.scripts import GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more, weighed
 
 __all__ = [
     "MOST_BYTES",
@@ -183,7 +183,7 @@ def with_script(detection: Detection, chances: Mapping[str, float]) -> Detection
     """The same emergency with whose words it calls for, and the kind that goes with them. `chances`: of each script, or none."""
     if not chances:
         return detection
-    script = choose(chances)
+    script = choose(weighed(chances, detection.kind))
     return replace(detection, script=script, kind=kind_of(script, detection.kind))
 
 

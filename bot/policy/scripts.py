@@ -85,6 +85,8 @@ HARMS: dict[str, frozenset[str]] = {
 
 # Limits, chosen by cross-validation (python -m bot.engine.script_learning measures them).
 MOST_HARM = 0.15  # chance that the words do harm, from which others are sent
+LEAST = 0.2  # chance below which no script is likely enough for words of its own, an emergency being given
+OTHER_KIND = 0.2  # what a danger's script is worth where a detector named distress
 SURE = 0.45  # chance of a script from which it takes the place of an intent's own words
 # Whom the reply of an intent already speaks to, by its name's beginning.
 _SPEAKS_TO = {
@@ -105,12 +107,27 @@ def harm(reply: str, chances: Mapping[str, float]) -> float:
     return sum(chances.get(whom, 0.0) for whom in HARMS.get(reply, ()))
 
 
-def choose(chances: Mapping[str, float], most: float = MOST_HARM) -> str:
-    """The script of a message that is an emergency: the likeliest whose words hardly do harm. Never NONE."""
-    for name in sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0)):
-        if name == OWN_DANGER or harm(name, chances) <= most * _total(chances):
-            return name
-    return OWN_DANGER
+def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float = LEAST) -> str:
+    """The script of a message that is an emergency: the likeliest, if it is likely enough, whose words hardly do harm. Never NONE.
+    The general words for a danger do none, and are nobody's own."""
+    ranked = sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0))
+    told = _total({name: chance for name, chance in chances.items() if name != NONE})
+    fits = (name for name in ranked if chances.get(name, 0.0) >= least * told and harm(name, chances) <= most * told)
+    return next(fits, OWN_DANGER) if told else OWN_DANGER
+
+
+def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
+    """The chances where a detector named the kind. It names distress only with a clear sign, and danger also in doubt."""
+    if kind != "distress":
+        return dict(chances)
+    found = {name: chance * _beside_distress(name) for name, chance in chances.items()}
+    return {name: chance / _total(found) for name, chance in found.items()} if _total(found) else found
+
+
+def _beside_distress(name: str) -> float:
+    if name not in SCRIPTS:
+        return 1.0
+    return {"distress": 1.0, "danger": OTHER_KIND, None: OTHER_KIND**0.5}[SCRIPTS[name].kind]
 
 
 def _total(chances: Mapping[str, float]) -> float:
@@ -150,7 +167,7 @@ def instead(intent: Optional[str], chances: Mapping[str, float]) -> Optional[str
     if may is None or not chances:
         return None
     best = max(chances, key=lambda one: chances[one])
-    if best == NONE or best == spoken_to(intent):
+    if best == NONE:
         return None
     if harm(spoken_to(intent), chances) > MOST_HARM:
         return choose(chances)

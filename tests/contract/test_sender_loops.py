@@ -936,6 +936,13 @@ AGES = [
     ({"kind": "distress"}, "Le 3114 vous écoute."),
     ({"french": False}, "Appelez le 17.\n\nCall 17."),
     ({"age": timedelta(hours=2)}, "Si vous êtes toujours en danger :\n\nAppelez le 17."),
+    ({"script": "witness"}, "Appelez pour cette personne."),
+    (
+        {"script": "witness", "age": timedelta(hours=2)},
+        "Si vous êtes toujours en danger :\n\nAppelez pour cette personne.",
+    ),
+    ({"script": "child"}, "Appelez le 17."),  # no text of its own here, as in a model of before
+    ({"script": "inconnu", "kind": "distress"}, "Le 3114 vous écoute."),
 ]
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Reply
+from bot.core.emergency import Answer
 from bot.core.outbox import EMERGENCY, REPLY, Permits
 from bot.policy import search as words
 from bot.policy.emergency import Detection
@@ -206,6 +207,23 @@ async def alarm(w: World, conversation: int) -> None:
     async with w.database.begin() as connection:
         now = SystemClock().now()
         await carry_out(connection, w.codec, conversation, plan, Detection("danger", "lexicon"), now, {}, {})
+
+
+async def test_whose_words_went_out_is_kept_with_the_conversation(database: Database, codec: Codec) -> None:
+    async with world(database, codec) as w:
+        now = SystemClock().now()
+        for script, kind, kept in (
+            ("witness", "danger", "witness"), ("own_danger", "danger", "danger"), (None, "distress", "distress"),
+        ):  # fmt: skip
+            conversation = await w.talk(f"p_{script}")
+            plan = EmergencyPlan("17", False, True, False, Answer(kind, now, script=script))  # type: ignore[arg-type]
+            async with w.database.begin() as connection:
+                danger = Detection(kind, "score", script=script)  # type: ignore[arg-type]
+                await carry_out(connection, w.codec, conversation, plan, danger, now, {}, {})
+                found = await connection.scalar(
+                    text("SELECT emergency_kind FROM conversations WHERE id = :id"), {"id": conversation}
+                )
+            assert found == kept
 
 
 async def test_while_nothing_is_heard_every_reply_is_judged_again(database: Database, codec: Codec) -> None:

@@ -17,6 +17,7 @@ TEXTS = {
     emergency.RETARD: "Si vous êtes toujours en danger :",
     emergency.NUIT: "Les agents lisent à partir de {heure}.",
     emergency.RAPPEL: "En danger, appelez le 17.",
+    "utter_urgence_temoin": "Appelez pour cette personne.",
 }
 
 

@@ -27,7 +27,7 @@ async def slots(system: System, person: str) -> dict[str, Any]:
 
 
 def is_emergency(reply: str) -> bool:
-    return reply.startswith("Écrire ici n’alerte personne") and "17" in reply and "114" in reply
+    return "écrire ici n’alerte personne" in reply.lower() and "17" in reply and "114" in reply
 
 
 async def test_one_complete_message_at_once_and_a_hand_off(system: System) -> None:

@@ -294,6 +294,10 @@ def test_without_texts_what_is_worded_leaves_unless_it_is_too_old() -> None:
 def test_an_answer_is_kept_with_the_reply_and_read_back() -> None:
     kept = Answer("distress", NOW, False, ("utter_detresse",), "6 h")
     assert of_stored(json.loads(json.dumps(kept.stored()))) == kept
+    named = replace(kept, script="witness")
+    assert of_stored(json.loads(json.dumps(named.stored()))) == named
+    before = {key: value for key, value in kept.stored().items() if key != "script"}
+    assert of_stored(before) == of_stored({**before, "script": 3}) == kept
     for odd in (
         None,
         {},

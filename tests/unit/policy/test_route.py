@@ -437,3 +437,22 @@ def test_it_never_stands_for_an_emergency_or_something_sensitive() -> None:
         assert "Vos données." not in " ".join(r.text for r in outcome.replies)
     grave = about("violences_conjugales", handoff=True)
     assert grave.handoff is not None and grave.category == policy_of("violences_conjugales").category
+
+
+SCRIPTED = {**TEXTS, "utter_urgence_couple_auteur": "<auteur>", "utter_agent_lira": "<un agent>"}
+
+
+def test_a_scripts_words_take_the_place_of_a_sensitive_intents_own() -> None:
+    turn = Turn(Understanding("violences_conjugales", 0.9), (Reply("pas votre faute", (QuickReply("a", "/b"),)),))
+    assert route.with_words(turn, "partner_author", SCRIPTED).replies == (Reply("<auteur>\n\n<un agent>"),)
+    assert route.with_words(turn, None, SCRIPTED) == turn
+    assert route.with_words(turn, "partner_author", TEXTS) == turn  # texts of a version before
+
+
+def test_at_night_an_author_does_not_read_a_victims_line() -> None:
+    request = HandoffRequest("sensitive", PRIORITY["sensitive"], "violences_conjugales")
+    outcome = route.Outcome("handoff", "sensitive", "waiting", (), request, Understanding("violences_conjugales", 0.9))
+    said = route.at_night(outcome, False, SCRIPTED, script="partner_author").replies[0].text
+    assert "<auteur>" in said and "<utter_nuit_violences>" not in said
+    said = route.at_night(outcome, False, SCRIPTED, script="partner_relative").replies[0].text
+    assert "<utter_nuit_violences>" in said

@@ -1,0 +1,166 @@
+"""Whose words an emergency gets: the table, what would harm whom, and when a further message needs other words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+from bot.dialogue.texts import load
+from bot.policy import scripts
+from bot.policy.emergency import (
+    MOST_BYTES,
+    TEXT_KEYS,
+    Detection,
+    EmergencyAction,
+    Situation,
+    compose,
+    decide,
+    with_script,
+)
+from bot.policy.scripts import HARMS, NONE, SCRIPTS, choose, harms, instead, kind_of, says_more, script_of, spoken_to
+from tests.unit.policy.test_emergency import NOW, ago
+
+TEXTS = load(Path(__file__).resolve().parents[3] / "domain.yml")
+
+
+@pytest.mark.parametrize(
+    ("chances", "chosen"),
+    [
+        ({"witness": 0.6, "own_danger": 0.4}, "witness"),
+        ({"none": 0.8, "child": 0.2}, "child"),  # it is an emergency: that it looks like none tells nothing
+        (
+            {"partner_author": 0.6, "partner_victim": 0.4},
+            "own_danger",
+        ),  # either may be wronged: the words that suit both
+        ({"partner_author": 0.95, "partner_victim": 0.05}, "partner_author"),
+        ({"own_distress": 0.5, "partner_victim": 0.45, "own_danger": 0.05}, "partner_victim"),
+        ({"relative_distress": 0.55, "relative_act": 0.45}, "relative_act"),  # an ambulance first
+        ({}, "own_danger"),
+    ],
+)
+def test_the_likeliest_words_that_hardly_do_harm(chances: dict[str, float], chosen: str) -> None:
+    assert choose(chances) == chosen
+
+
+def test_harm_is_counted_over_those_who_are_no_joke() -> None:
+    assert harms("own_distress", ("partner_victim",))
+    assert not harms("own_distress", ("own_distress", "partner_victim"))
+    assert not harms("own_danger", ("own_distress",))
+    assert set(HARMS) <= set(SCRIPTS) and all(found <= {*SCRIPTS, NONE} for found in HARMS.values())
+    assert all(sent not in found for sent, found in HARMS.items())
+
+
+def test_a_detector_that_names_distress_weighs_and_does_not_decide() -> None:
+    doubtful = {"own_distress": 0.6, "own_danger": 0.35, "none": 0.05}
+    assert with_script(Detection("danger", "score"), doubtful).script == "own_danger"
+    assert with_script(Detection("distress", "score"), doubtful).script == "own_distress"
+    afraid = {"partner_victim": 0.9, "own_distress": 0.1}
+    assert with_script(Detection("distress", "score"), afraid) == Detection("danger", "score", script="partner_victim")
+    assert scripts.weighed({"own_danger": 0.0}, "distress") == {"own_danger": 0.0}
+    assert with_script(Detection("danger", "score"), {}) == Detection("danger", "score")
+
+
+def test_the_kind_goes_with_the_words() -> None:
+    assert kind_of("relative_act", "danger") == "distress"
+    assert kind_of("officer", "distress") == "danger"
+    assert (kind_of("silent", "danger"), kind_of("silent", "distress")) == ("danger", "distress")
+
+
+@pytest.mark.parametrize(
+    ("said", "script"),
+    [("danger", "own_danger"), ("distress", "own_distress"), ("witness", "witness"), ("autre", None), (None, None)],
+)
+def test_what_the_last_reply_was(said: Optional[str], script: Optional[str]) -> None:
+    assert script_of(said) == script
+
+
+@pytest.mark.parametrize(
+    ("last", "script", "more"),
+    [
+        ("own_danger", "own_danger", False),
+        ("own_danger", "own_distress", True),  # 3114
+        ("own_danger", "relative_act", True),  # 15
+        ("partner_author", "silent", True),  # 114
+        ("own_distress", "own_danger", False),  # every number is there
+        ("own_distress", "partner_victim", False),
+        ("own_danger", "witness", False),
+        ("old_emergency", "own_danger", True),  # it is not over
+        ("partner_victim", "partner_author", True),  # « ce n’est pas votre faute » must not stand
+        ("relative_distress", "relative_act", True),
+    ],
+)
+def test_a_further_danger_within_minutes(last: str, script: str, more: bool) -> None:
+    assert says_more(script, last) is more
+    soon = Situation(NOW, NOW, last_full_at=ago(minutes=2), last_script=last)
+    action = decide(Detection(SCRIPTS[script].kind or "danger", "score", script=script), soon)
+    assert action is not None
+    assert action.send == ("full" if more else "short")
+
+
+@pytest.mark.parametrize(
+    ("intent", "chances", "script"),
+    [
+        ("violences_conjugales", {"partner_author": 0.9, "partner_victim": 0.05}, "partner_author"),
+        ("violences_conjugales_ex", {"partner_relative": 0.6, "partner_victim": 0.4}, "partner_relative"),
+        ("violences_conjugales", {"partner_victim": 0.9}, None),
+        (
+            "violences_conjugales",
+            {"partner_victim": 0.6, "partner_author": 0.3},
+            "own_danger",
+        ),  # its own might wrong an author
+        ("violences_conjugales", {"partner_relative": 0.4, "partner_victim": 0.3, "witness": 0.3}, None),  # not sure
+        ("violences_conjugales", {"own_danger": 0.9}, None),
+        ("violences_sexuelles", {"child": 0.9}, "child"),
+        ("violences_sexuelles", {"none": 0.6, "partner_author": 0.4}, None),
+        ("harcelement_cyber", {"child": 0.9}, None),
+        ("violences_conjugales", {}, None),
+        (None, {"child": 0.9}, None),
+    ],
+)
+def test_a_sensitive_intents_own_words_give_way(
+    intent: Optional[str], chances: dict[str, float], script: Optional[str]
+) -> None:
+    assert instead(intent, chances) == script
+    assert scripts.may_be_told_otherwise(intent) is ((intent or "").startswith("violences"))
+
+
+def test_whom_an_intents_own_words_speak_to() -> None:
+    assert spoken_to("violences_conjugales_ex") == "partner_victim"
+    assert spoken_to("reclamation_police") == "officer"
+    assert spoken_to("animaux") == spoken_to(None) == NONE
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("hours", [0, 2])
+def test_each_script_is_one_complete_message_at_any_age_and_hour(script: str, hours: int) -> None:
+    situation = Situation(ago(hours=hours), NOW, night_until="6 h")
+    action = decide(Detection("danger", "engine", script=script), situation)
+    assert action is not None
+    told = compose(TEXTS, action) or ""
+    assert TEXTS[SCRIPTS[script].reply] in told and "6 h" in told
+    assert "n’alerte personne" in told and len(told.encode()) <= MOST_BYTES
+    assert ("toujours" in told.split("\n")[0] or "un moment" in told.split("\n")[0]) is bool(
+        hours and SCRIPTS[script].late
+    )
+    assert action.answer is not None and action.answer.script == script
+
+
+def test_another_language_gets_the_general_words_with_their_translation() -> None:
+    action = decide(Detection("danger", "score", script="witness"), Situation(NOW, NOW, french=False))
+    assert action is not None and action.answer is not None
+    assert action.text_keys == ("utter_urgence", "utter_urgence_anglais")
+    assert action.answer.script is None
+
+
+def test_texts_of_a_version_before_say_the_general_words() -> None:
+    older = {key: TEXTS[key] for key in TEXT_KEYS if key not in {one.reply for one in SCRIPTS.values()}}
+    older = {**older, "utter_urgence": "Général.", "utter_detresse": "Détresse."}
+    del older["utter_urgence_retard_autre"]
+    late = TEXTS["utter_urgence_retard"]
+    assert (
+        compose(older, EmergencyAction("full", ("utter_urgence_retard_autre", "utter_urgence_temoin")))
+        == f"{late}\n\nGénéral."
+    )
+    assert compose(older, EmergencyAction("full", ("utter_urgence_proche_acte",))) == "Détresse."
