@@ -235,8 +235,9 @@ def decision(
         said = (Reply(plan.text),) if plan and plan.text else ()
         return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by, "sure")
     level = "none" if detection is None else detection.degree
-    if detection is not None and level == "likely":
-        turn = route.likely_turn(detection.kind, turn, policy.texts[reply_of(detection.kind)])
+    if level == "likely" or route.speaks_of_danger(turn):
+        kind = "danger" if detection is None else detection.kind
+        turn = route.likely_turn(kind, turn, policy.texts[reply_of(kind)])
     understanding = turn.understanding
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
