@@ -63,6 +63,8 @@ REASONS = {
     "emergency_lexicon": "Danger reconnu à ses mots",
     "emergency_score": "Danger reconnu à l’ensemble du message",
     "emergency_engine": "Danger reconnu par l’assistant",
+    "danger_probable": "Danger probable\u00a0: à lire en premier",
+    "detresse_probable": "Détresse probable\u00a0: à lire en premier",
     "emergency_old": "Danger signalé il y a plus d’un jour",
     "unstorable": "Message que Planton n’a pas pu enregistrer\u00a0: à lire dans la messagerie de Meta",
     "unreadable": "Message illisible\u00a0: à lire dans la messagerie de Meta",
