@@ -27,6 +27,7 @@ from bot.app.route import turns, when  # noqa: E402
 from bot.app.say import typeset  # noqa: E402
 from bot.core.clean import clean  # noqa: E402
 from bot.core.dialogue import Turn  # noqa: E402
+from bot.policy import degree  # noqa: E402
 from bot.policy.intents import EMERGENCY  # noqa: E402
 from bot.settings import Settings  # noqa: E402
 from bot.trainer.figures import Judged  # noqa: E402
@@ -35,7 +36,7 @@ from bot.trainer.gold import Case, read  # noqa: E402
 
 FILES = [ROOT / "tests" / "gold" / name for name in ("emergency.tsv", "intents.tsv")]
 GATEWAY = ("lexique, sans confirmation", "score", "passerelle (lexique confirmé ou score)")
-ENGINE = ("moteur", "les trois")
+ENGINE = ("moteur, dès 0,3", "les trois, réponse d’urgence", "les trois, avec le probable")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def look(policy: Policy, case: Case, text: str, turn: Turn | None, engine: bool)
     if not engine:
         return Seen(case, seen)
     judged = judge_one(policy, case, text, turn, when(None, Settings({})))
-    heard = turn is not None and turn.understanding.danger >= policies.ENGINE_THRESHOLD
-    return Seen(case, seen | dict(zip(ENGINE, (heard, judged.alarm), strict=True)), judged)
+    heard = turn is not None and turn.understanding.danger >= degree.ALONE_LIKELY
+    return Seen(case, seen | dict(zip(ENGINE, (heard, judged.alarm, judged.recognised), strict=True)), judged)
 
 
 def measure(policy: Policy, files: Sequence[Path], engine: bool) -> dict[tuple[Path, str], list[Seen]]:

@@ -22,6 +22,7 @@ from bot.core.errors import SetupError
 from bot.dialogue import answers
 from bot.dialogue.past import topics
 from bot.dialogue.questions import answers as gives_what_was_asked
+from bot.dialogue.questions import asked as question
 from bot.dialogue.texts import read_yaml
 from bot.policy import degree, owner, route
 from bot.policy.degree import Degree
@@ -158,9 +159,10 @@ def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: f
         return Step("sure", "emergency", "emergency", True, alarm.by)
     if owner.bot_may_answer("waiting" if talk.category != "none" else "bot", talk.category):
         turn = answers.turn(ask({"text": words, "state": talk.state, "at": now}))
-        asked = gives_what_was_asked(talk.state, turn.state)
+        given = gives_what_was_asked(talk.state, turn.state) and not route.speaks_of_danger(turn)
+        asked = given or degree.fits(question(talk.state), turn.understanding, words)
         found = _decided(policy, talk, words, turn, ask, at, now, asked)
-        talk.state, talk.introduced = turn.state, True
+        talk.introduced = True
         step = Step(found.degree, found.route, found.category, _numbers(found), found.by)
     else:
         understood = answers.understanding(ask({"text": words, "understand": True})["understanding"])
@@ -177,6 +179,12 @@ def _decided(
     policy: Policy, talk: _Talk, words: str, turn: Turn, ask: Ask, at: datetime, now: float, asked: bool
 ) -> Decision:
     context = _context(talk, words, turn.understanding, ask, now, asked)
+    found = policy.detect(words, turn.understanding, context)
+    if route.speaks_of_danger(turn) and (found is None or found.degree == "faint"):
+        name = degree.instead(turn.understanding)
+        again = answers.turn(ask({"text": words, "state": talk.state, "at": now, "payload": f"/{name}"}))
+        turn = replace(again, understanding=degree.as_ordinary(turn.understanding, name))
+    talk.state = turn.state
     return decision(policy, words, turn, at, talk.introduced, talk.category != "none", answered=asked, context=context)
 
 

@@ -104,4 +104,4 @@ def judge_one(policy: Policy, case: Case, text: str, turn: Turn | None, at: date
     if turn is None:
         return Judged(case, row["intent"], row["route"], None, 0.0, net)
     guess = turn.understanding
-    return Judged(case, row["intent"], row["route"], guess.intent, guess.confidence, net)
+    return Judged(case, row["intent"], row["route"], guess.intent, guess.confidence, net, row["degree"])

@@ -242,10 +242,10 @@ def decision(
     understanding = turn.understanding
     instead = None if turn.handoff is None else policy.instead(understanding.intent, words)
     turn = route.with_words(turn, instead, policy.texts)
-    if detection is not None and level == "likely":
-        words_of = route.likely_words(detection.kind, detection.script, policy.texts)
-        turn = route.likely_turn(detection.kind, turn, words_of)
-        instead = instead or detection.script
+    if level == "likely" or route.speaks_of_danger(turn):
+        kind, script = ("danger", None) if detection is None else (detection.kind, detection.script)
+        turn = route.likely_turn(kind, turn, route.likely_words(kind, script, policy.texts))
+        instead = instead or script
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
     outcome = route.by_day(turn, situation, policy.texts)

@@ -65,6 +65,8 @@ REASONS = {
     "emergency_engine": "Danger reconnu par l’assistant",
     "emergency_other": "Alerte remise par un agent",
     "false_alarm": "Fausse alerte retirée par un agent",
+    "danger_probable": "Danger probable\u00a0: à lire en premier",
+    "detresse_probable": "Détresse probable\u00a0: à lire en premier",
     "emergency_old": "Danger signalé il y a plus d’un jour",
     "unstorable": "Message que Planton n’a pas pu enregistrer\u00a0: à lire dans la messagerie de Meta",
     "unreadable": "Message illisible\u00a0: à lire dans la messagerie de Meta",

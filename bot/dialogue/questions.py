@@ -14,10 +14,11 @@ def answers(before: Optional[Mapping[str, Any]], after: Mapping[str, Any]) -> bo
 
     An interruption leaves the question open; an offer or a choice is closed by any message, so that its end tells nothing.
     """
-    asked = _asked(before)
-    return bool(asked) and asked != _OFFER and _CHOICE not in asked and _asked(after) != asked
+    open_ = asked(before)
+    return bool(open_) and open_ != _OFFER and _CHOICE not in open_ and asked(after) != open_
 
 
-def _asked(state: Optional[Mapping[str, Any]]) -> str:
+def asked(state: Optional[Mapping[str, Any]]) -> str:
+    """The question of ours that is open, by the slot's value; "" where none is."""
     question = (state or {}).get("question")
     return str(question.get("slot") or "") if isinstance(question, Mapping) else ""

@@ -9,6 +9,8 @@ from typing import Any, Optional
 
 from rasa.shared.core.domain import Domain
 
+from bot.policy.intents import STATEMENT
+
 _SHAPE = re.compile(r"/([A-Za-z0-9_]{1,80})(\{.{0,400}\})?")
 _SUBJECTS = "utter_theme_"  # the menus' responses: their buttons name each subject
 
@@ -16,6 +18,8 @@ Tap = tuple[str, dict[str, str]]
 
 # What Messenger's own « Démarrer » button sends, by its usual name.
 _OPENING: dict[str, Tap] = {"GET_STARTED": ("salutation", {})}
+# The policy's own word for a message that is to be dealt with as a statement, whatever it sounds like.
+_AS_STATEMENT: dict[str, Tap] = {f"/{STATEMENT}": (STATEMENT, {})}
 
 
 class Payloads:
@@ -23,7 +27,7 @@ class Payloads:
 
     def __init__(self, domain: Domain) -> None:
         ours = {payload: tap for _, button in _buttons(domain) if (tap := parse(payload := button["payload"]))}
-        self._taps = {**_OPENING, **ours}
+        self._taps = {**_OPENING, **_AS_STATEMENT, **ours}
 
     def read(self, payload: Any) -> Optional[Tap]:
         """Intent and entities of a payload of ours, None for any other."""

@@ -6,8 +6,9 @@ line with the 17 and the 114. Pure; every limit stands here, chosen on the measu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, Optional
 
@@ -20,25 +21,26 @@ Degree = Literal["sure", "likely", "faint", "none"]
 # The engine's chance of danger, where nothing but it speaks of one.
 ALONE_SURE = 0.75
 ALONE_LIKELY = 0.3
-ALONE_FAINT = 0.2
-# The same, where the lexicon met an entry that the score did not confirm, or where something grave was told before.
-BACKED_SURE = 0.3
+FAINT = 0.2
+# The same, where the lexicon met an entry that the score did not confirm, or where violence was told before.
+BACKED_SURE = 0.5
 BACKED_LIKELY = 0.07
 # Where engine and score each see something, and no ordinary subject is likely, a danger is.
 BOTH = 0.2
 UNLIKELY = 0.4
 # An ordinary subject that is likelier than this, and than the danger, makes a lonely detector faint.
 ORDINARY = 0.35
-# An answer to what we asked, or talk about an ordinary subject: from here the engine alone is believed all the same.
+# From here the engine is believed whatever was said before.
 VERY_SURE = 0.95
-# How much a fitting answer or the ordinary subject of the talk takes off: the odds of a danger are divided by it.
+# How much a fitting answer, the ordinary subject of the talk, or harmlessness read together takes off: the odds are divided by it.
 CALM = 8.0
-# The chance of danger in a message read together with those before it.
+# The chance of danger in a message read together with those before it. A sure one needs a trace in the message itself.
 TOGETHER_SURE = 0.5
-TOGETHER_LIKELY = 0.3
-TOGETHER_HARMLESS = 0.1
+TOGETHER_AGREED = 0.35
+TOGETHER_LIKELY = 0.15
+TOGETHER_HARMLESS = 0.05
 # From here a message is worth reading together with those before it.
-TRACE = 0.05
+TRACE = 0.02
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,15 @@ ALONE = Context()
 @dataclass(frozen=True)
 class Signs:
     """What the detectors saw. `alarm`: lexicon or score, by their own limits; `hit`: an entry of the lexicon; `score`, `danger`:
-    the chances of the danger score and of the engine; `ordinary`: the engine's chance of the likeliest harmless subject."""
+    the chances of the danger score and of the engine; `ordinary`: the engine's chance of the likeliest harmless subject; `named`:
+    a danger is the engine's best guess."""
 
     alarm: bool
     hit: bool
     score: float
     danger: float
     ordinary: float
+    named: bool = False
 
 
 def ordinary(understanding: Understanding) -> float:
@@ -112,6 +116,26 @@ def _story(topics: Sequence[str], category: str, alarmed: bool) -> Optional[Stor
     return told or _STORIES.get(category) or ("violence" if alarmed else None)
 
 
+# Question of ours → what answers it.
+_FITS: dict[str, tuple[str, ...]] = {
+    "commissariat_contact_horaires": ("ville",),
+    "perte_vol_documents": ("document", "circonstance"),
+    "pays": ("pays", "ville"),
+    **dict.fromkeys(("recrutement_conditions", "recrutement_concours", "recrutement_formation"), ("corps", "diplome")),
+}
+_AGE = re.compile(r"\D{0,30}[1-9]\d(?!\d)\D{0,30}")
+_LONGEST_ANSWER = 10  # words
+
+
+def fits(question: str, understanding: Understanding, words: str) -> bool:
+    """Whether a short message holds what a question of ours asked for, whatever it sounds like."""
+    if not question or len(words.split()) > _LONGEST_ANSWER:
+        return False
+    if question == "age":
+        return _AGE.fullmatch(words) is not None
+    return any(name in understanding.entities for name in _FITS.get(question, ()))
+
+
 def is_calm(topics: Sequence[str]) -> bool:
     """Whether the talk is about an ordinary subject: the last one that was named is, and nothing grave came before."""
     subjects = [name for name in topics if family_of(name) in INTENTS and name not in _NO_SUBJECT]
@@ -127,11 +151,34 @@ def looks_back(understanding: Understanding, context: Context) -> bool:
     return understanding.danger >= TRACE or context.story is not None
 
 
-def weighed(danger: float, context: Context) -> float:
-    """The engine's chance of danger, less where the message is an answer or the talk is about something ordinary."""
-    if context.story or not (context.asked or context.calm) or danger >= VERY_SURE:
-        return danger
-    return danger / (danger + CALM * (1.0 - danger))
+def weighed(signs: Signs, context: Context) -> float:
+    """The engine's chance of danger, less where no word of a danger stands in an answer or in talk about something ordinary, and
+    where all is harmless once it is read together."""
+    if context.story is not None or signs.danger >= VERY_SURE:
+        return signs.danger
+    odds = signs.danger / (1.0 - signs.danger)
+    together = context.together or 0.0
+    if (context.asked or context.calm) and not signs.hit and together < TOGETHER_LIKELY:
+        odds /= CALM
+    if context.together is not None and together < TOGETHER_HARMLESS:
+        odds /= CALM
+    return odds / (1.0 + odds)
+
+
+INSTEAD = 0.3  # the chance from which an ordinary subject is answered in the place of a danger that is none
+
+
+def instead(understanding: Understanding) -> str:
+    """The intent of which a message is read whose danger is not believed: its likeliest ordinary subject, or a statement."""
+    for name, chance in understanding.ranking:
+        if policy_of(name).route == ANSWER:
+            return name if chance >= INSTEAD else STATEMENT
+    return STATEMENT
+
+
+def as_ordinary(understanding: Understanding, name: str) -> Understanding:
+    """The reading of such a message: its chance of danger stays, so that the line with the numbers goes with the reply."""
+    return replace(understanding, intent=name, confidence=dict(understanding.ranking).get(name, 0.0))
 
 
 # Why a hand-off opens for a likely danger, by its kind; such a one is pressing as an urgent one is, whatever its category.
@@ -153,30 +200,21 @@ def degree(signs: Signs, context: Context = ALONE) -> Degree:
     """How sure the danger is."""
     if signs.alarm or (context.goes_on and context.story == "violence"):
         return "sure"
-    danger = _in_context(signs, context)
-    together = context.together or 0.0
-    if danger >= (BACKED_SURE if _backed(signs, context) else ALONE_SURE) or together >= TOGETHER_SURE:
+    danger, together = weighed(signs, context), context.together or 0.0
+    backed = signs.hit or context.story == "violence"
+    if danger >= (BACKED_SURE if backed else ALONE_SURE) or (together >= TOGETHER_SURE and danger >= FAINT):
         return "sure"
-    if context.goes_on or (_backed(signs, context) and danger >= BACKED_LIKELY):
+    if _is_likely(signs, context, danger, together, backed):
         return "likely"
+    return "faint" if signs.hit or max(signs.danger, together) >= FAINT else "none"
+
+
+def _is_likely(signs: Signs, context: Context, danger: float, together: float, backed: bool) -> bool:
+    if context.goes_on or (backed and danger >= BACKED_LIKELY):
+        return True
     if min(danger, signs.score) >= BOTH and signs.ordinary < UNLIKELY:
-        return "likely"
-    lonely = signs.ordinary >= ORDINARY and signs.ordinary > danger
-    if max(danger, together) >= ALONE_LIKELY and not lonely:
-        return "likely"
-    return "faint" if signs.hit or max(signs.danger, together) >= ALONE_FAINT else "none"
-
-
-def _backed(signs: Signs, context: Context) -> bool:
-    return signs.hit or context.story is not None
-
-
-def _in_context(signs: Signs, context: Context) -> float:
-    """The engine's chance of danger as what was said before leaves it."""
-    if signs.hit or signs.danger >= VERY_SURE:
-        return signs.danger
-    danger = weighed(signs.danger, context)
-    read_together = context.together is not None and context.story is None
-    if read_together and context.together < TOGETHER_HARMLESS:  # type: ignore[operator]
-        return min(danger, ALONE_FAINT)
-    return danger
+        return True
+    if signs.named and danger >= FAINT:
+        return True
+    lonely = signs.ordinary >= ORDINARY and signs.ordinary > danger and together < TOGETHER_AGREED
+    return (danger >= ALONE_LIKELY or together >= TOGETHER_LIKELY) and not lonely

@@ -14,6 +14,7 @@ from bot.core.clock import plausible
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer
 from bot.policy.degree import ALONE, Context, Degree, Signs, degree, ordinary
+from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
@@ -170,7 +171,8 @@ def detect(
     if alarm is not None or engine is None:
         return alarm
     chance = 0.0 if found is None else found.danger
-    told = degree(Signs(False, bool(hits), chance, engine.danger, ordinary(engine)), context)
+    named = engine.intent in DANGER_INTENTS
+    told = degree(Signs(False, bool(hits), chance, engine.danger, ordinary(engine), named), context)
     if told == "none":
         return None
     if context.goes_on:

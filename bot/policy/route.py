@@ -28,6 +28,7 @@ _NIGHT_LINE = {
     "disparition": "utter_nuit_disparition",
     "harcelement_cyber": "utter_nuit_cyber",
 }
+_GRAVE = ("urgent", "sensitive")  # categories that a likely danger leaves as they are
 _DISTRESS_LINE = "utter_nuit_detresse"  # of a likely distress
 # Politeness is understood in any language; what is added for those who have no French.
 _POLITE = {"salutation": "utter_anglais_bonjour", "au_revoir": "", "remerciements": "utter_anglais_merci"}
@@ -178,9 +179,14 @@ def needs_net(route: str, category: str, understanding: Understanding, answers: 
     return understanding.danger >= NET_DANGER if answers else not is_sure(understanding)
 
 
+def speaks_of_danger(turn: Turn) -> bool:
+    """Whether the engine's own reply is that to a danger, which goes out for a sure one alone and is another one then."""
+    return turn.handoff is not None and turn.handoff.category == "emergency"
+
+
 def likely(kind: str, understanding: Understanding, handoff: Optional[HandoffRequest]) -> HandoffRequest:
     """The hand-off of a likely danger of a kind: one that is grave already keeps its category."""
-    if handoff is not None and handoff.priority <= PRIORITY["sensitive"]:
+    if handoff is not None and handoff.category in _GRAVE:
         return replace(handoff, reason=REASONS[kind])
     slots = dict(understanding.entities) if handoff is None else handoff.slots
     return HandoffRequest("sensitive", PRIORITY["sensitive"], REASONS[kind], slots)
@@ -195,7 +201,7 @@ def likely_words(kind: Kind, script: Optional[str], texts: Texts) -> str:
 def likely_turn(kind: str, turn: Turn, text: str) -> Turn:
     """A turn in which a danger is likely: `text` stands for the engine's reply, unless that is about something grave itself and
     gives the numbers, and an agent reads first."""
-    own = turn.handoff is not None and turn.handoff.priority <= PRIORITY["sensitive"]
+    own = turn.handoff is not None and turn.handoff.category in _GRAVE
     kept = own and gives_numbers(" ".join(reply.text for reply in turn.replies))
     replies = turn.replies if kept else (Reply(text),)
     request = likely(kind, turn.understanding, turn.handoff)

@@ -546,7 +546,7 @@ class _Measures:
         if not fresh:
             return
         for name, (key, judged) in fresh.items():
-            rows = [[j.intent, j.route, j.guess, j.confidence, j.net] for j in judged]
+            rows = [[j.intent, j.route, j.guess, j.confidence, j.net, j.degree] for j in judged]
             self._kept[name] = {"key": key, "rows": rows}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".part")

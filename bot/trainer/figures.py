@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.policy.degree import Degree
 from bot.policy.intents import ANSWER, EMERGENCY, HANDOFF, INTENTS, policy_of
 from bot.trainer.gold import ROUTES, Case
 
@@ -19,7 +20,7 @@ class Judged:
 
     `intent`, `route`: what was decided, the danger detectors included. `guess`, `confidence`: what the classifier alone
     believed and how much, which is what calibration is about; None for a text without words. `net`: the reply gives
-    both the 17 and the 114, by the second net's line or in its own words.
+    both the 17 and the 114, by the second net's line or in its own words. `degree`: of danger (bot/policy/degree.py).
     """
 
     case: Case
@@ -28,6 +29,7 @@ class Judged:
     guess: str | None
     confidence: float
     net: bool = False
+    degree: Degree = "none"
 
     @property
     def right(self) -> bool:
@@ -38,6 +40,11 @@ class Judged:
     def alarm(self) -> bool:
         """Whether the emergency reply left."""
         return self.route == EMERGENCY
+
+    @property
+    def recognised(self) -> bool:
+        """Whether a danger was seen: the emergency reply left, or that to a likely danger, with an agent first."""
+        return self.alarm or self.degree == "likely"
 
 
 def top(intent: str) -> str:
@@ -72,7 +79,12 @@ def _right(judged: Judged) -> bool:
 
 
 def _routed(judged: Judged) -> bool:
-    return judged.route == judged.case.route
+    told = judged.case.route == EMERGENCY and judged.recognised
+    return told or judged.route == judged.case.route
+
+
+def _recognised(judged: Judged) -> bool:
+    return judged.recognised
 
 
 def _alarm(judged: Judged) -> bool:
@@ -96,7 +108,7 @@ def measure(judged: Some) -> dict[str, Any]:
     """All figures of one reading of a file."""
     sensitive = [j for j in judged if policy_of(j.case.intent).category in ("sensitive", "urgent")]
     dangers = [j for j in judged if j.case.route == EMERGENCY]
-    missed = [j for j in dangers if not j.alarm]
+    missed = [j for j in dangers if not j.recognised]
     others = [j for j in judged if j.case.route != EMERGENCY]
     return {
         "n": len(judged),
@@ -105,7 +117,7 @@ def measure(judged: Some) -> dict[str, Any]:
         "answer_precision": _share([j for j in judged if j.route == ANSWER], _right),
         "answer_coverage": _share([j for j in judged if j.case.route == ANSWER], lambda j: j.route == ANSWER),
         "sensitive_recall": _share(sensitive, _kept),
-        "emergency_recall": _share(dangers, _alarm),
+        "emergency_recall": _share(dangers, _recognised),
         "false_alarm_rate": _share(others, _alarm),
         "second_net": _share(missed, _netted),
         "unwarned_rate": _share(dangers, _unwarned),

@@ -15,6 +15,7 @@ from bot.core.errors import EngineDown, EngineRefused
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.past import WITHIN, topics
 from bot.dialogue.questions import answers
+from bot.dialogue.questions import asked as question
 from bot.policy import crisis, degree, patience, route, satisfaction, window
 from bot.policy import owner as owners
 from bot.policy.degree import Context
@@ -582,7 +583,9 @@ class TurnTaker:
         events = [m for m in conversation.pending if m.id in segment.events]
         self._keep(segment, turn, draft)
         detection = None
-        asked = answers(state, turn.state)
+        # The reply to a danger closes what was asked, and answers nothing.
+        told = answers(state, turn.state) and not route.speaks_of_danger(turn)
+        asked = told or degree.fits(question(state), turn.understanding, segment.words)
         if segment.payload is None or turn.understanding.danger > 0:
             first = min((m.at for m in events), default=segment.at)
             detection = await self._weigh(conversation, first, segment.words, turn.understanding, state, asked)
@@ -595,6 +598,8 @@ class TurnTaker:
         if detection is not None and detection.degree == "likely":
             said = route.likely_words(detection.kind, detection.script, texts)
             turn = route.likely_turn(detection.kind, turn, said)
+        elif route.speaks_of_danger(turn):
+            turn = await self._ordinary(conversation, segment, turn, state)
         spoken = route.spoken(turn.understanding, segment.text)
         situation = replace(
             situation,
@@ -618,6 +623,16 @@ class TurnTaker:
         return await self._engine.turn(
             f"c{conversation.id}", for_understanding(segment.text), state, segment.payload or None
         )
+
+    async def _ordinary(
+        self, conversation: Conversation, segment: Segment, turn: Turn, state: dict[str, Any] | None
+    ) -> Turn:
+        """The turn of a message that sounds like a danger and, after what was said before, is none: as its ordinary subject."""
+        name = degree.instead(turn.understanding)
+        again = await self._engine.turn(f"c{conversation.id}", for_understanding(segment.text), state, f"/{name}")
+        if route.speaks_of_danger(again):  # the engine knows no such subject
+            return route.likely_turn("danger", turn, self._rules.texts[degree.reply_of("danger")])
+        return replace(again, understanding=degree.as_ordinary(turn.understanding, name))
 
     def _record(self, outcome: route.Outcome, segment: Segment, draft: _Draft, priority: int) -> None:
         first = len(draft.replies)

@@ -11,9 +11,12 @@ from bot.policy.degree import (
     ALONE,
     Context,
     Signs,
+    as_ordinary,
     before,
     degree,
     family_of,
+    fits,
+    instead,
     is_calm,
     looks_back,
     ordinary,
@@ -40,30 +43,34 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.5, ordinary=0.45), ALONE, "likely"),
         (signs(0.4, ordinary=0.5), ALONE, "faint"),  # a lonely detector against a likely ordinary subject
         (signs(0.29), ALONE, "faint"),
-        (signs(0.19), ALONE, "none"),
+        (signs(0.29, named=True), ALONE, "likely"),
+        (signs(0.19, named=True), ALONE, "none"),
         (signs(0.2, score=0.2), ALONE, "likely"),  # two detectors see something
         (signs(0.2, score=0.2, ordinary=0.5), ALONE, "faint"),
-        (signs(0.3, hit=True), ALONE, "sure"),
+        (signs(0.5, hit=True), ALONE, "sure"),
         (signs(0.07, hit=True), ALONE, "likely"),
         (signs(0.06, hit=True), ALONE, "faint"),
         # What was said before takes off …
-        (signs(0.8), CALM, "likely"),
-        (signs(0.6), CALM, "faint"),
-        (signs(0.8), Context(asked=True), "likely"),
+        (signs(0.9), CALM, "likely"),
+        (signs(0.6, named=True), CALM, "faint"),
+        (signs(0.9), Context(asked=True), "likely"),
         (signs(0.95), Context(asked=True), "sure"),
-        (signs(0.3, hit=True), CALM, "sure"),  # but nothing where the words of a danger stand
-        (signs(0.8), Context(together=0.05), "faint"),
-        (signs(0.96), Context(together=0.05), "sure"),
+        (signs(0.5, hit=True), CALM, "sure"),  # but nothing where the words of a danger stand
+        (signs(0.6), Context(calm=True, together=0.2), "likely"),  # nor where all together sounds like one
+        (signs(0.6), Context(together=0.04), "faint"),
+        (signs(0.96), Context(together=0.04), "sure"),
         # … or adds.
-        (signs(0.3), STORY, "sure"),
+        (signs(0.5), STORY, "sure"),
         (signs(0.07), STORY, "likely"),
         (signs(0.06), STORY, "none"),
-        (signs(0.07), Context(story="violence", together=0.05), "likely"),
+        (signs(0.5), Context(story="missing"), "likely"),
         (signs(0.0), Context(story="violence", goes_on=True), "sure"),
         (signs(0.0), Context(story="missing", goes_on=True), "likely"),
-        (signs(0.1), Context(together=0.5), "sure"),
-        (signs(0.1), Context(together=0.3), "likely"),
-        (signs(0.1, ordinary=0.5), Context(together=0.3), "faint"),
+        (signs(0.2), Context(together=0.5), "sure"),
+        (signs(0.19), Context(together=0.5), "likely"),
+        (signs(0.1), Context(together=0.15), "likely"),
+        (signs(0.1, ordinary=0.5), Context(together=0.34), "faint"),
+        (signs(0.1, ordinary=0.5), Context(together=0.35), "likely"),
     ],
 )
 def test_degrees(seen: Signs, context: Context, expected: str) -> None:
@@ -71,10 +78,45 @@ def test_degrees(seen: Signs, context: Context, expected: str) -> None:
 
 
 def test_the_odds_are_weighed_down_and_a_very_sure_danger_is_not() -> None:
-    assert weighed(0.5, ALONE) == 0.5
-    assert weighed(0.5, CALM) == pytest.approx(1 / 9)
-    assert weighed(0.95, CALM) == 0.95
-    assert weighed(0.5, Context(calm=True, story="violence")) == 0.5
+    assert weighed(signs(0.5), ALONE) == 0.5
+    assert weighed(signs(0.5), CALM) == pytest.approx(1 / 9)
+    assert weighed(signs(0.5), Context(calm=True, together=0.0)) == pytest.approx(1 / 65)
+    assert weighed(signs(1.0), CALM) == 1.0
+    assert weighed(signs(0.5), Context(calm=True, story="violence")) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("question", "entities", "words", "expected"),
+    [
+        ("", {"ville": "Lyon"}, "à Lyon", False),
+        ("commissariat_contact_horaires", {"ville": "Lyon"}, "celui de Lyon", True),
+        ("commissariat_contact_horaires", {}, "il est là", False),
+        ("commissariat_contact_horaires", {"ville": "Lyon"}, "à Lyon " * 6, False),
+        ("recrutement_concours", {"diplome": "bac"}, "j’ai le bac", True),
+        ("age", {}, "j’ai 34 ans", True),
+        ("age", {}, "ils sont 200 et me frappent", False),
+        ("offre_agent", {"ville": "Lyon"}, "oui", False),
+    ],
+)
+def test_what_fits_a_question_of_ours(question: str, entities: dict[str, str], words: str, expected: bool) -> None:
+    assert fits(question, Understanding("danger_immediat", 0.5, (), entities), words) is expected
+
+
+@pytest.mark.parametrize(
+    ("ranking", "expected"),
+    [
+        ((("danger_immediat", 0.5), ("violences_conjugales", 0.2), ("armes", 0.3)), "armes"),
+        ((("danger_immediat", 0.7), ("armes", 0.1)), "hors_perimetre_precision"),
+        ((("danger_immediat", 1.0),), "hors_perimetre_precision"),
+    ],
+)
+def test_a_danger_that_is_none_is_dealt_with_as_its_ordinary_subject(
+    ranking: tuple[tuple[str, float], ...], expected: str
+) -> None:
+    found = Understanding("danger_immediat", ranking[0][1], ranking, danger=0.5)
+    assert instead(found) == expected
+    read = as_ordinary(found, expected)
+    assert (read.intent, read.confidence, read.danger) == (expected, dict(ranking).get(expected, 0.0), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +145,7 @@ def test_a_story_that_goes_on_and_an_answer_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("danger", "context", "expected"), [(0.05, ALONE, True), (0.04, ALONE, False), (0.0, STORY, True)]
+    ("danger", "context", "expected"), [(0.02, ALONE, True), (0.01, ALONE, False), (0.0, STORY, True)]
 )
 def test_only_a_trace_is_read_together_with_what_came_before(danger: float, context: Context, expected: bool) -> None:
     assert looks_back(Understanding("armes", 0.9, danger=danger), context) is expected

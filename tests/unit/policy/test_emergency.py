@@ -84,10 +84,10 @@ def read(danger: float, intent: str = "danger_immediat") -> Understanding:
         ("bonjour à vous tous", 0.8, Detection("danger", "engine")),
         ("bonjour", 0.75, Detection("danger", "engine")),
         ("bonjour", 0.74, Detection("danger", "engine", None, "likely")),
-        ("bonjour", 0.25, Detection("danger", "engine", None, "faint")),
+        ("bonjour", 0.25, Detection("danger", "engine", None, "likely")),
         ("bonjour", 0.1, None),
         ("bonjour", None, None),
-        ("au secours bonjour à vous tous", 0.3, Detection("danger", "engine")),  # two detectors in part make one whole
+        ("au secours bonjour à vous tous", 0.5, Detection("danger", "engine")),  # two detectors in part make one whole
         ("au secours bonjour à vous tous", 0.07, Detection("danger", "engine", None, "likely")),
         ("au secours bonjour à vous tous", 0.0, Detection("danger", "engine", None, "faint")),
     ],

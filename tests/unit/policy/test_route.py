@@ -334,6 +334,9 @@ def test_what_is_grave_itself_keeps_its_reply_where_that_gives_the_numbers() -> 
     violence = turn("violences_conjugales", f"Merci d’en parler. {NUMBERS}")
     found = route.likely_turn("danger", violence, "Autre texte.")
     assert (found.replies, found.handoff and found.handoff.reason) == (violence.replies, "danger_probable")
+    danger = route.likely_turn("danger", turn("danger_immediat", "17."), NUMBERS)
+    assert route.speaks_of_danger(replace(danger, handoff=HandoffRequest("emergency", 0, "danger_immediat")))
+    assert (danger.replies, route.speaks_of_danger(danger)) == ((Reply(NUMBERS),), False)
     missing = route.likely_turn("distress", turn("disparition", "Dites-nous tout."), NUMBERS)
     assert (missing.replies, missing.handoff and missing.handoff.category) == ((Reply(NUMBERS),), "urgent")
 

@@ -1,0 +1,113 @@
+"""A likely danger gets the numbers and an agent first, a faint one the ordinary reply; what was said before counts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bot.store.codec import Codec
+from tests.scenario.system import System, running
+
+NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
+LIKELY = "je suis inquiète pour ce soir"
+
+
+def gives_numbers(reply: str) -> bool:
+    return "17" in reply and "114" in reply
+
+
+async def test_a_likely_danger_is_one_complete_message_and_an_agent_first(system: System) -> None:
+    await system.say("p1", LIKELY)
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert gives_numbers(reply)
+    assert "assistant automatique" in reply
+    assert "un agent va lire" in reply
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
+    assert await system.dispositions("p1") == [("text", "handed_off")]
+    await system.say("p1", "toujours inquiète")
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1, "the same words are not said again"
+
+
+async def test_a_sure_danger_after_a_likely_one_still_alarms(system: System) -> None:
+    await system.say("p1", LIKELY)
+    await system.settled()
+    await system.say("p1", "il m'a voilee la face")
+    await system.settled()
+    first, second = system.graph.texts("p1")
+    assert gives_numbers(second)
+    assert second not in first
+    assert [(h.category, h.priority) for h in await system.handoffs("p1")] == [("emergency", 0)]
+
+
+async def test_at_night_the_agents_on_duty_get_it_and_the_numbers_go_out(
+    database_url: str, codec: Codec, tmp_path: Path
+) -> None:
+    async with running(database_url, codec, tmp_path, at=NIGHT) as system:
+        await system.say("p1", "procuration")
+        await system.settled(waiting=True)
+        await system.say("p1", LIKELY)
+        await system.settled(waiting=True)
+        first, second = system.graph.texts("p1")
+        assert gives_numbers(first)
+        assert gives_numbers(second)
+        assert [h.reason for h in await system.handoffs("p1")] == ["danger_probable"]
+
+
+async def test_who_waits_with_a_complaint_meets_the_numbers_once(system: System) -> None:
+    await system.say("p1", "igpn")
+    await system.settled()
+    before = len(system.graph.texts("p1"))
+    await system.say("p1", LIKELY)
+    await system.settled()
+    said = system.graph.texts("p1")
+    assert len(said) == before + 1
+    assert gives_numbers(said[-1])
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.category, handoff.priority) == ("sensitive", 1)
+    await system.say("p1", LIKELY)
+    await system.settled()
+    assert len(system.graph.texts("p1")) == before + 1
+
+
+async def test_under_an_agent_the_hand_off_is_raised_and_nothing_is_said(system: System) -> None:
+    await system.say("p1", "igpn")
+    await system.settled()
+    async with system.database.begin() as connection:
+        await connection.execute(text("UPDATE conversations SET owner = 'agent', owner_version = owner_version + 1"))
+    before = len(system.graph.texts("p1"))
+    await system.say("p1", LIKELY)
+    await system.settled()
+    assert len(system.graph.texts("p1")) == before
+    assert [(h.priority, h.reason) for h in await system.handoffs("p1")] == [(1, "danger_probable")]
+
+
+async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system: System) -> None:
+    await system.say("p1", "le concours")
+    await system.settled()
+    await system.say("p1", "j'ai eu une opération")
+    await system.settled()
+    assert ("understand", "le concours\nj'ai eu une opération") in system.engine.calls
+    reply = system.graph.texts("p1")[-1]
+    assert not reply.startswith(("Écrire ici n’alerte personne", "Merci de l’avoir écrit"))
+    assert gives_numbers(reply), "a faint danger: the ordinary reply with the line"
+    assert await system.handoffs("p1") == []
+    await system.say("p2", "j'ai eu une opération")
+    await system.settled()
+    assert system.graph.texts("p2")[-1].count("114") == 1
+    assert [h.reason for h in await system.handoffs("p2")] == ["danger_probable"], "alone it may be one"
+
+
+async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:
+    await system.say("p1", "ça recommence")
+    await system.say("p2", "il me frappe depuis un an")
+    await system.settled()
+    assert await system.handoffs("p1") == []
+    await system.say("p2", "ça recommence")
+    await system.settled()
+    assert system.graph.texts("p2")[-1].startswith("Écrire ici n’alerte personne")
+    assert [h.reason for h in await system.handoffs("p2")] == ["emergency_lexicon"]
