@@ -127,7 +127,8 @@ def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
 def _beside_distress(name: str) -> float:
     if name not in SCRIPTS:
         return 1.0
-    return {"distress": 1.0, "danger": OTHER_KIND, None: OTHER_KIND**0.5}[SCRIPTS[name].kind]
+    kind = SCRIPTS[name].kind
+    return 1.0 if kind == "distress" else OTHER_KIND if kind == "danger" else math.sqrt(OTHER_KIND)
 
 
 def _total(chances: Mapping[str, float]) -> float:

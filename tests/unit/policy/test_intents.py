@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy.intents import INTENTS, PRIORITY, policy_of
+from bot.policy.intents import INTENTS, PRIORITY, is_danger, policy_of
 
 
 def test_every_category_has_its_priority() -> None:
@@ -27,3 +27,12 @@ def test_every_category_has_its_priority() -> None:
 def test_added_intents_take_after_their_parent(intent: str | None, route: str, category: str) -> None:
     policy = policy_of(intent)
     assert (policy.route, policy.category) == (route, category)
+
+
+def test_what_data_added_to_an_emergency_intent_is_one() -> None:
+    assert [is_danger(name) for name in ("danger_immediat", "detresse_suicide_proche", "armes", "danger")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -319,6 +319,20 @@ def test_grave_at_night(intent: str, line: str) -> None:
 
 
 NUMBERS = "Le 17, ou un SMS au 114."
+SCRIPTED = {**TEXTS, "utter_urgence_couple_auteur": "<auteur>", "utter_agent_lira": "<un agent>"}
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("partner_author", "<auteur>\n\n<un agent>"),
+        ("own_danger", "<danger probable>"),
+        (None, "<danger probable>"),
+        ("witness", "<danger probable>"),  # whose words these texts do not have yet
+    ],
+)
+def test_a_likely_danger_is_told_a_scripts_words_or_the_general_ones(script: str | None, words: str) -> None:
+    assert route.likely_words("danger", script, {**SCRIPTED, "utter_danger_probable": "<danger probable>"}) == words
 
 
 def test_a_likely_danger_gets_the_numbers_and_an_agent_first() -> None:
@@ -440,9 +454,6 @@ def test_it_never_stands_for_an_emergency_or_something_sensitive() -> None:
         assert "Vos données." not in " ".join(r.text for r in outcome.replies)
     grave = about("violences_conjugales", handoff=True)
     assert grave.handoff is not None and grave.category == policy_of("violences_conjugales").category
-
-
-SCRIPTED = {**TEXTS, "utter_urgence_couple_auteur": "<auteur>", "utter_agent_lira": "<un agent>"}
 
 
 def test_a_scripts_words_take_the_place_of_a_sensitive_intents_own() -> None:
