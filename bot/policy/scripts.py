@@ -6,6 +6,7 @@ err are left out, and the general words for a danger go out in their place, whic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Optional
