@@ -6,6 +6,7 @@ err are left out, and the general words for a danger go out in their place, whic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Optional
@@ -127,7 +128,7 @@ def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
 def _beside_distress(name: str) -> float:
     if name not in SCRIPTS:
         return 1.0
-    return {"distress": 1.0, "danger": OTHER_KIND, None: OTHER_KIND**0.5}[SCRIPTS[name].kind]
+    return {"distress": 1.0, "danger": OTHER_KIND, None: math.sqrt(OTHER_KIND)}[SCRIPTS[name].kind]
 
 
 def _total(chances: Mapping[str, float]) -> float:
