@@ -299,8 +299,11 @@ def judgement(name: str, before: Judged, after: Judged, event: int | None = None
 
 def reading(name: str, judged: Judged) -> Reading:
     """What a model made of a case, and whether it is what the set asks for."""
-    right = judged.alarm == (judged.case.route == ALARM) if name == EMERGENCY else judged.right
-    return Reading(judged.intent, judged.route, round(judged.confidence, 4), right)
+    danger = judged.case.route == ALARM
+    # A danger that gets the numbers and an agent first is recognised; a harmless message fails by the emergency reply alone.
+    route = ALARM if danger and judged.recognised else judged.route
+    right = (judged.recognised if danger else not judged.alarm) if name == EMERGENCY else judged.right
+    return Reading(judged.intent, route, round(judged.confidence, 4), right)
 
 
 @dataclass(frozen=True)

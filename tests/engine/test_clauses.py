@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.engine import reading, short
-from bot.engine.clauses import clauses
+from bot.engine.clauses import clauses, states
 
 
 @pytest.mark.parametrize(
@@ -276,3 +276,48 @@ def test_the_lead_is_the_hand_off() -> None:
 def test_a_town_said_once_holds_for_both() -> None:
     read = reading.read("comment faire une procuration ? et comment payer une amende à Lyon ?", parse)
     assert [[entity["value"] for entity in part["entities"]] for part in read.parts] == [["Lyon"], ["Lyon"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("je suis fleuriste à mon compte", True),
+        ("quand j'étais jeune je faisais de l'escrime", True),
+        ("faut que j'y aille", True),
+        ("où en est ma plainte", False),
+        ("j'ai besoin d'un rendez-vous", False),
+        ("comment porter plainte", False),
+        ("bonjour, je voudrais porter plainte", False),
+        ("c'est loin ?", False),
+        ("👍", False),
+    ],
+)
+def test_what_asks_nothing_by_its_words(text: str, expected: bool) -> None:
+    assert states(text) is expected
+
+
+WEAK = {"name": "nlu_fallback", "confidence": 0.3}
+
+
+def weakly(*rows: tuple[str, float]) -> reading.Parsed:
+    """A message that no subject surely fits."""
+    ranking = [{"name": name, "confidence": chance} for name, chance in rows]
+    return {"intent": WEAK, "intent_ranking": [WEAK, *ranking], "entities": [], "text": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "expected"),
+    [
+        ("ma sœur est en CP", [("procuration", 0.25), ("armes", 0.2)], True),
+        ("ma sœur est en CP", [("procuration", 0.5), ("hors_perimetre_precision", 0.2)], True),
+        ("ma sœur est en CP", [("procuration", 0.4), ("armes", 0.35)], False),  # two subjects to choose from
+        ("ma sœur est en CP ?", [("procuration", 0.25), ("armes", 0.2)], False),
+        ("il est devant", [("danger_immediat", 0.15), ("violences_conjugales", 0.1)], False),
+    ],
+)
+def test_a_statement_that_no_subject_fits_is_one(text: str, rows: list[tuple[str, float]], expected: bool) -> None:
+    found = reading.read(text, lambda texts: [weakly(*rows) for _ in texts])
+    assert (found.lead["intent"]["name"] == "hors_perimetre_precision") is expected
+    if expected:
+        chance = dict(rows).get("hors_perimetre_precision", 0.0)
+        assert found.lead["intent_ranking"][0] == {"name": "hors_perimetre_precision", "confidence": chance}

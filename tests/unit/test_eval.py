@@ -35,7 +35,7 @@ ROWS: list[tuple[str, str, str, str, str, float, float]] = [
     ("une main aux fesses", "violences_sexuelles", "", "handoff", "animaux", 0.75, 0.0),
     ("il a garé sa voiture devant", "danger_immediat", "", "emergency", "danger_immediat", 0.9, 0.9),
     ("bientôt la fin", "detresse_suicide", "", "emergency", "salutation", 0.55, 0.1),
-    ("le film était bien", "hors_perimetre", "", "answer", "danger_immediat", 0.6, 0.6),
+    ("le film était bien", "hors_perimetre", "", "answer", "danger_immediat", 0.6, 0.9),
 ]  # fmt: skip
 
 
