@@ -59,6 +59,9 @@ INTENTS = {
     "hors_perimetre": "hors de notre domaine",
 }
 
+# Of an intent that data added, where its parent's words would mislead.
+_PARTS = {"hors_perimetre_precision": "précision, rien n’est demandé"}
+
 REASONS = {
     "emergency_lexicon": "Danger reconnu à ses mots",
     "emergency_score": "Danger reconnu à l’ensemble du message",
@@ -239,8 +242,8 @@ def intent(name: str | None) -> str | None:
     """The words for an intent; one that trainers added has those of the name it begins with."""
     if name is None:
         return None
-    if name in INTENTS:
-        return INTENTS[name]
+    if name in INTENTS or name in _PARTS:
+        return INTENTS.get(name) or _PARTS[name]
     parents = [known for known in POLICIES if name.startswith(known + "_")]
     return INTENTS[max(parents, key=len)] if parents else name.replace("_", " ")
 

@@ -52,7 +52,7 @@ def short(first: date) -> str:
 
 def subject(intent: str) -> str:
     """A subject's words with a capital."""
-    words = labels.INTENTS.get(intent, intent) if intent else "aucun sujet reconnu"
+    words = (labels.intent(intent) or intent) if intent else "aucun sujet reconnu"
     return words[:1].upper() + words[1:]
 
 

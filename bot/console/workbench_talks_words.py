@@ -40,7 +40,7 @@ NAMES = {"story": "histoire", "test": "test"}
 
 def intent(name: str | None) -> str:
     """« porter plainte »; the name itself for an intent that the console does not know."""
-    return labels.INTENTS.get(name, name) if name else "rien de reconnu"
+    return (labels.intent(name) or name) if name else "rien de reconnu"
 
 
 def percent(share: float | None) -> str:

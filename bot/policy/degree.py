@@ -154,7 +154,7 @@ def looks_back(understanding: Understanding, context: Context) -> bool:
 def weighed(signs: Signs, context: Context) -> float:
     """The engine's chance of danger, less where no word of a danger stands in an answer or in talk about something ordinary, and
     where all is harmless once it is read together."""
-    if context.story is not None or signs.danger >= VERY_SURE:
+    if context.story == "violence" or signs.danger >= VERY_SURE:
         return signs.danger
     odds = signs.danger / (1.0 - signs.danger)
     together = context.together or 0.0
@@ -202,11 +202,19 @@ def degree(signs: Signs, context: Context = ALONE) -> Degree:
         return "sure"
     danger, together = weighed(signs, context), context.together or 0.0
     backed = signs.hit or context.story == "violence"
-    if danger >= (BACKED_SURE if backed else ALONE_SURE) or (together >= TOGETHER_SURE and danger >= FAINT):
+    limit = 2.0 if _denied(signs, context) else BACKED_SURE if backed else ALONE_SURE
+    if danger >= limit or (together >= TOGETHER_SURE and danger >= FAINT):
         return "sure"
     if _is_likely(signs, context, danger, together, backed):
         return "likely"
     return "faint" if signs.hit or max(signs.danger, together) >= FAINT else "none"
+
+
+def _denied(signs: Signs, context: Context) -> bool:
+    """Whether what was said before speaks against a danger that the engine alone sees, however sure it is of it: most of these are
+    none, and so it is at most likely."""
+    read = context.together is not None and context.together < TOGETHER_HARMLESS
+    return read and context.story != "violence" and not signs.hit
 
 
 def _is_likely(signs: Signs, context: Context, danger: float, together: float, backed: bool) -> bool:

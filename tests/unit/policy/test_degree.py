@@ -58,7 +58,8 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.5, hit=True), CALM, "sure"),  # but nothing where the words of a danger stand
         (signs(0.6), Context(calm=True, together=0.2), "likely"),  # nor where all together sounds like one
         (signs(0.6), Context(together=0.04), "faint"),
-        (signs(0.96), Context(together=0.04), "sure"),
+        (signs(0.96), Context(together=0.04), "likely"),  # never an alarm, nor without a number
+        (signs(0.96, hit=True), Context(together=0.04), "sure"),
         # … or adds.
         (signs(0.5), STORY, "sure"),
         (signs(0.07), STORY, "likely"),
