@@ -19,6 +19,7 @@ MOST = 3  # quotes
 WIDEST = 80  # characters of one
 NEAR = 2  # words between two that are told as one
 _WORDS = 6  # that push most: as many are quoted at most
+_LONG = 600  # words: only forged messages have more
 _LEAST = 0.15  # of what the heaviest adds: what adds less says nothing
 _EDGES = ' \t.,;:!?…«»"“”()[]*_-–\u00a0\u202f'
 
@@ -64,10 +65,9 @@ def _said(text: str) -> _Said:
 
 def _lexicons(said: _Said, lexicon: Lexicon) -> tuple[str, ...]:
     spans: list[Span] = []
-    for hit in lexicon.entries_in(said.text):
+    # Of a text that is made to take long, what speaks for it is enough.
+    for hit in lexicon.entries_in(said.text)[: MOST if len(said.words) < _LONG else 1]:
         spans += [span for span in _met(said, lexicon, hit.entry) if span not in spans]
-        if len(_joined(said, spans)) >= MOST:
-            break
     return _quoted(said, _joined(said, spans)[:MOST])
 
 
@@ -75,11 +75,10 @@ def _met(said: _Said, lexicon: Lexicon, name: str) -> list[Span]:
     """The words that met an entry: of its pattern where it stands, and of each list of its company the nearest."""
     words = [one[0] for one in said.all]
     trace = lexicon.trace(words, name)
-    hits = [span for part, span in trace if part == HIT]
-    standing = [span for span in hits if lexicon.stands(_sentence(words, span), name)] or hits
-    if not standing:
+    hits = sorted((span for part, span in trace if part == HIT), key=lambda span: (span[0], -span[1]))
+    if not hits:
         return []
-    first = min(standing, key=lambda span: (span[0], -span[1]))
+    first = _standing(words, hits, lexicon, name)
     company: dict[int, Span] = {}
     for part, span in trace:
         if part != HIT and (part not in company or _apart(first, span) < _apart(first, company[part])):
@@ -87,10 +86,15 @@ def _met(said: _Said, lexicon: Lexicon, name: str) -> list[Span]:
     return [first, *company.values()]
 
 
-def _sentence(words: Sequence[str], span: Span) -> Sequence[str]:
-    begin = next((at + 1 for at in range(span[0], -1, -1) if words[at] == HARD), 0)
-    end = next((at for at in range(span[1], len(words)) if words[at] == HARD), len(words))
-    return words[begin:end]
+def _standing(words: Sequence[str], hits: Sequence[Span], lexicon: Lexicon, name: str) -> Span:
+    """The first of these in whose own sentence the entry stands, each sentence being read once; else the first."""
+    begin = 0
+    for end in [at for at, word in enumerate(words) if word == HARD] + [len(words)]:
+        inside = next((span for span in hits if begin <= span[0] < end), None)
+        if inside is not None and lexicon.stands(words[begin:end], name):
+            return inside
+        begin = end + 1
+    return hits[0]
 
 
 def _apart(one: Span, other: Span) -> int:

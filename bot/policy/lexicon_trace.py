@@ -6,12 +6,13 @@ where a pattern ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.policy.normalise import BOUNDARIES, SOFT
 
+ENOUGH = 20  # times that an entry's own patterns were met; who repeats a cry a thousand times costs no more
 HIT = -1  # the part of an entry that is met first; those from 0 on are the lists of its company (« avec »)
 Span = tuple[int, int]
 """Numbers of the first and the last word, both included."""
@@ -47,26 +48,30 @@ class _Step:
 def follow(
     built: Automaton, class_of: Callable[[str], int], wanted: Mapping[int, int], words: Sequence[tuple[str, int]]
 ) -> Trace:
-    """Where the patterns that end in the bits `wanted` (bit → part of the entry) were met.
+    """Where the patterns that end in the bits `wanted` (bit → part of the entry) were met, until there are ENOUGH.
 
     `words`: (word or boundary, its place), from HARD to HARD.
     """
-    steps = _run(built, class_of, words)
+    steps: list[_Step] = []
     finals = sum(1 << bit for bit in wanted)
     found: dict[tuple[int, Span], None] = {}
-    for number, step in enumerate(steps):
+    hits = 0
+    for number, step in enumerate(_run(built, class_of, words)):
+        steps.append(step)
         left = step.state & finals
         while left:
             low = left & -left
             left ^= low
             bit = low.bit_length() - 1
             found[wanted[bit], _back(built, steps, number, bit)] = None
+            hits += wanted[bit] == HIT
+        if hits >= ENOUGH:
+            break
     return tuple(found)
 
 
-def _run(built: Automaton, class_of: Callable[[str], int], words: Sequence[tuple[str, int]]) -> list[_Step]:
+def _run(built: Automaton, class_of: Callable[[str], int], words: Sequence[tuple[str, int]]) -> Iterator[_Step]:
     state = 0
-    steps: list[_Step] = []
     for token, at in words:
         mask = built.boundary if token in BOUNDARIES else class_of(token)
         moved = ((state << 1) | built.first) & mask
@@ -75,8 +80,7 @@ def _run(built: Automaton, class_of: Callable[[str], int], words: Sequence[tuple
         else:
             reached = moved | built.block_end
             state = moved | built.optional & (~(reached - built.block_before) ^ reached)
-        steps.append(_Step(token, at, mask, state))
-    return steps
+        yield _Step(token, at, mask, state)
 
 
 def _back(built: Automaton, steps: Sequence[_Step], number: int, bit: int) -> Span:

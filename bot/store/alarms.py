@@ -93,7 +93,7 @@ async def keep(
             "events": sorted(events),
             "at": now,
             "kind": detection.kind,
-            "detector": detection.by,
+            "detector": detection.by if detection.by in DETECTORS else OTHER,  # whatever it is, an alarm is kept
             "entry": detection.entry,
             "evidence": codec.seal_json(quotes, EVIDENCE, conversation_id, before.number) if quotes else None,
             "category": before.category,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import Page, expect
 
 from bot.policy.emergency import Detection
@@ -60,3 +62,9 @@ async def test_one_gesture_takes_it_back_and_one_puts_it_back(agent: Page, conso
     await picture(agent, "alarm-narrow")
     await agent.get_by_test_id("alarm-false-close").click()
     await expect(agent.get_by_text("Fausse alerte : demande close.")).to_be_visible()
+    await agent.goto(f"{console.url}/pilotage")
+    table = agent.get_by_test_id("steering-alarms")
+    await expect(table.get_by_role("row", name="Tous")).to_have_text(re.compile(r"Tous\s*2\s*0\s*2\s*100\s%"))
+    await accessible(agent)
+    await table.scroll_into_view_if_needed()
+    await picture(agent, "alarm-steering")

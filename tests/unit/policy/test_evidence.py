@@ -10,6 +10,7 @@ import pytest
 from bot.policy import evidence
 from bot.policy.emergency import EDGE, Detection
 from bot.policy.lexicon import Lexicon
+from bot.policy.lexicon_trace import ENOUGH
 from bot.policy.normalise import BOUNDARIES, placed, tokens
 from bot.policy.score import LIMITS, VERSION, LinearScore, features, pack, run_places, runs
 
@@ -96,6 +97,13 @@ def test_a_long_quote_is_cut_and_what_was_not_looked_at_is_not_quoted() -> None:
     assert len(long) == evidence.WIDEST and long.startswith("il a x") and long.endswith("…")
     assert quoted("a " * EDGE + "il me frappe " + "b " * EDGE) == ()
     assert quoted("a " * EDGE + "il me frappe") == ("il me frappe",)
+
+
+def test_a_text_that_is_made_to_take_long_is_quoted_by_its_first_words() -> None:
+    said = "il a un couteau, il me frappe, " * 200
+    assert quoted(said) == ("il a un couteau",)
+    assert quoted("il me frappe " * 3 + "x " * 90 + "il a un couteau") == ("il me frappe", "il a un couteau")
+    assert len(LEXICON.trace(tokens("il me frappe " * 100), "coups")) == ENOUGH
 
 
 def test_the_score_quotes_the_words_that_push_it() -> None:

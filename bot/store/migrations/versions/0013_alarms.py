@@ -29,7 +29,6 @@ CREATE INDEX alarms_handoff ON alarms (handoff_id, id);
 CREATE INDEX alarms_at ON alarms (at);
 CREATE INDEX alarms_verdict ON alarms (verdict_at) WHERE verdict_at IS NOT NULL;
 CREATE INDEX alarms_judges ON alarms (verdict_by) WHERE verdict_by IS NOT NULL;
-CREATE INDEX alarms_taken_back ON alarms USING gin (events) WHERE verdict = 'taken_back';
 """
 
 _SEALED = (
