@@ -19,6 +19,7 @@ MOST = 3  # quotes
 WIDEST = 80  # characters of one
 NEAR = 2  # words between two that are told as one
 _WORDS = 6  # that push most: as many are quoted at most
+_SHORT = 12  # words of a message that is quoted whole
 _LONG = 600  # words: only forged messages have more
 _LEAST = 0.15  # of what the heaviest adds: what adds less says nothing
 _EDGES = ' \t.,;:!?…«»"“”()[]*_-–\u00a0\u202f'
@@ -40,7 +41,7 @@ def quotes(text: str, detection: Detection, lexicon: Lexicon, score: Optional[Li
     """
     said = _said(text)
     if detection.by == "lexicon":
-        return _lexicons(said, lexicon)
+        return _lexicons(said, lexicon) or _whole(said)
     return _scores(said, score) if score is not None else ()
 
 
@@ -69,6 +70,11 @@ def _lexicons(said: _Said, lexicon: Lexicon) -> tuple[str, ...]:
     for hit in lexicon.entries_in(said.text)[: MOST if len(said.words) < _LONG else 1]:
         spans += [span for span in _met(said, lexicon, hit.entry) if span not in spans]
     return _quoted(said, _joined(said, spans)[:MOST])
+
+
+def _whole(said: _Said) -> tuple[str, ...]:
+    """A short message, all of it: what tells a danger by what was said before it is not met by any entry."""
+    return _quoted(said, [(said.words[0], said.words[-1])]) if 0 < len(said.words) <= _SHORT else ()
 
 
 def _met(said: _Said, lexicon: Lexicon, name: str) -> list[Span]:

@@ -75,9 +75,10 @@ def quoted(text: str, by: str = "lexicon", score: LinearScore | None = None) -> 
             "il a un couteau. il me frappe. je dis adieu. il est en danger",
             ["il a un couteau", "il me frappe", "je dis adieu"],
         ),
-        ("rien de tout cela", []),
+        ("il est revenu !", ["il est revenu"]),
         ("danger et danger encore", ["danger"]),
         ("", []),
+        ("il est revenu et avec lui tout ce que je raconte depuis des mois, je ne dors plus", []),
     ],
 )
 def test_the_lexicon_quotes_what_met_an_entry(text: str, found: list[str]) -> None:
@@ -123,7 +124,7 @@ def test_words_that_cannot_be_placed_are_not_quoted() -> None:
     assert [one[0] for one in placed(said)] != tokens(said)
     assert quoted(said, "score", score) == ()
     assert LEXICON.find(said) is not None
-    assert quoted(said) == ()
+    assert quoted(said) == (said,)
 
 
 def test_at_most_three_quotes_the_heaviest_in_order() -> None:
