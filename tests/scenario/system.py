@@ -217,6 +217,7 @@ async def running(
         app_id,
         policy.facts,
         patience or Patience(),
+        policy.instead,
     )
     turns = MeasuredTurns(metrics, conversations, MeasuredEngine(engine, metrics), clock, rules)
     worker = Worker(WorkerDeps(conversations, turns, listener, clock))

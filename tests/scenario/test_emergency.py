@@ -297,3 +297,23 @@ async def test_with_the_database_stopped(database_url: str, codec: Codec, tmp_pa
         assert system.graph.texts("p1") == []  # this Graph API is new: no second reply reached it
         assert [h.priority for h in await system.handoffs("p1")] == [0]
         assert await system.dispositions("p1") == [("text", "emergency")]
+
+
+async def test_who_hits_reads_no_victims_words_and_an_agent_reads_him(system: System) -> None:
+    await system.say("p1", "je frappe ma femme quand je suis en colere, je cherche un stage pour hommes violents")
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert "Il est encore temps de vous arrêter" in reply
+    assert "Un agent lira aussi votre message." in reply
+    assert "votre faute" not in reply
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.category, handoff.reason) == ("sensitive", "violences_conjugales")
+
+
+async def test_an_alarm_speaks_to_whom_it_is_about(system: System) -> None:
+    await system.say("p1", "ma soeur a avale tous ses cachets elle se reveille plus au secours")
+    await system.settled()
+    [reply] = system.graph.texts("p1")
+    assert "chaque minute compte" in reply
+    assert "15 (Samu)" in reply
+    assert "Votre vie compte" not in reply
