@@ -19,12 +19,14 @@ from bot.policy.intents import ANSWER, INTENTS, PRIORITY, STATEMENT, policy_of
 Degree = Literal["sure", "likely", "faint", "none"]
 
 # The engine's chance of danger, where nothing but it speaks of one.
-ALONE_SURE = 0.75
+ALONE_SURE = 0.93
 ALONE_LIKELY = 0.3
 FAINT = 0.2
 # The same, where the lexicon met an entry that the score did not confirm, or where violence was told before.
 BACKED_SURE = 0.5
 BACKED_LIKELY = 0.07
+# Where engine and score both think so, each less sure alone.
+AGREED_DANGER, AGREED_SCORE = 0.8, 0.6
 # Where engine and score each see something, and no ordinary subject is likely, a danger is.
 BOTH = 0.2
 UNLIKELY = 0.4
@@ -202,12 +204,18 @@ def degree(signs: Signs, context: Context = ALONE) -> Degree:
         return "sure"
     danger, together = weighed(signs, context), context.together or 0.0
     backed = signs.hit or context.story == "violence"
-    limit = 2.0 if _denied(signs, context) else BACKED_SURE if backed else ALONE_SURE
-    if danger >= limit or (together >= TOGETHER_SURE and danger >= FAINT):
+    if danger >= _sure_from(signs, context, backed) or (together >= TOGETHER_SURE and danger >= FAINT):
         return "sure"
     if _is_likely(signs, context, danger, together, backed):
         return "likely"
     return "faint" if signs.hit or max(signs.danger, together) >= FAINT else "none"
+
+
+def _sure_from(signs: Signs, context: Context, backed: bool) -> float:
+    """From which chance of the engine's a danger is sure."""
+    if _denied(signs, context):
+        return 2.0
+    return BACKED_SURE if backed else AGREED_DANGER if signs.score >= AGREED_SCORE else ALONE_SURE
 
 
 def _denied(signs: Signs, context: Context) -> bool:

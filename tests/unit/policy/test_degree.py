@@ -38,8 +38,11 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
     ("seen", "context", "expected"),
     [
         (signs(alarm=True), CALM, "sure"),
-        (signs(0.75), ALONE, "sure"),
-        (signs(0.74), ALONE, "likely"),
+        (signs(0.93), ALONE, "sure"),
+        (signs(0.92), ALONE, "likely"),
+        (signs(0.8, score=0.6), ALONE, "sure"),  # two detectors agree
+        (signs(0.8, score=0.59), ALONE, "likely"),
+        (signs(0.79, score=0.6), ALONE, "likely"),
         (signs(0.5, ordinary=0.45), ALONE, "likely"),
         (signs(0.4, ordinary=0.5), ALONE, "faint"),  # a lonely detector against a likely ordinary subject
         (signs(0.29), ALONE, "faint"),
