@@ -119,6 +119,7 @@ class Stories:
         self._desk = desk
         self._words = words
         self._rng = rng
+        self._thumbed = 0  # thumbs that were given: one in five is down
         self._now = now
         self._free = dict(desk.first)
         self._by_category: dict[str, list[str]] = {}
@@ -467,6 +468,7 @@ class Stories:
     def _thumbs(self, story: _Story, handoff: Mapping[str, Any]) -> None:
         rng = self._rng
         answered = rng.random() < 0.45
+        self._thumbed += answered
         row = {
             "id": self._id("satisfaction"),
             "conversation_id": story.id,
@@ -475,7 +477,7 @@ class Stories:
             "answered_at": min(handoff["closed_at"] + timedelta(minutes=rng.uniform(1, 300)), self._now)
             if answered
             else None,
-            "answer": ("up" if rng.random() < 0.8 else "down") if answered else None,
+            "answer": ("down" if self._thumbed % 5 == 3 else "up") if answered else None,
         }
         story.rows.append(("satisfaction", row))
 

@@ -160,8 +160,11 @@ NEEDS: Mapping[Capability | Open, str] = {
         POST /conversations/<number:int>/bloquer
     """,
     Capability.WORK: """
+        POST /conversations/<number:int>/alerte
         POST /conversations/<number:int>/brouillon
         POST /conversations/<number:int>/clore
+        POST /conversations/<number:int>/danger-confirme
+        POST /conversations/<number:int>/fausse-alerte
         POST /conversations/<number:int>/indesirable
         POST /conversations/<number:int>/note
         POST /conversations/<number:int>/prendre

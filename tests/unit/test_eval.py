@@ -33,9 +33,9 @@ ROWS: list[tuple[str, str, str, str, str, float, float]] = [
     ("euh", "salutation", "", "answer", "salutation", 0.05, 0.0),
     ("mon ex me surveille", "violences_conjugales", "", "handoff", "violences_conjugales", 0.75, 0.0),
     ("une main aux fesses", "violences_sexuelles", "", "handoff", "animaux", 0.75, 0.0),
-    ("il a garé sa voiture devant", "danger_immediat", "", "emergency", "danger_immediat", 0.9, 0.9),
+    ("il a garé sa voiture devant", "danger_immediat", "", "emergency", "danger_immediat", 0.9, 0.95),
     ("bientôt la fin", "detresse_suicide", "", "emergency", "salutation", 0.55, 0.1),
-    ("le film était bien", "hors_perimetre", "", "answer", "danger_immediat", 0.6, 0.9),
+    ("le film était bien", "hors_perimetre", "", "answer", "danger_immediat", 0.6, 0.95),
 ]  # fmt: skip
 
 
