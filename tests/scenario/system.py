@@ -20,6 +20,7 @@ from bot.app.measured import MeasuredConversations, MeasuredTurns
 from bot.app.wiring import planned, serve
 from bot.app.words import EmergencyTexts
 from bot.core.clock import SystemClock
+from bot.dialogue import texts
 from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps
 from bot.meta import direct, metadata
@@ -49,6 +50,7 @@ from tests.fakes.ports import free_port
 DAY = datetime(2026, 1, 15, 9, 0, 30, tzinfo=timezone.utc)  # 10:00:30 in Paris, when the payloads were written
 KEY = b"key-of-tests"
 PAYLOADS = Path(__file__).parents[1] / "payloads"
+TEXTS = texts.load(Path(__file__).parents[2] / "domain.yml")
 
 
 @dataclass

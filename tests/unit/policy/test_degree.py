@@ -63,7 +63,7 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.6), Context(together=0.04), "faint"),
         (signs(0.96), Context(together=0.04), "likely"),  # never an alarm, nor without a number
         (signs(0.96, hit=True), Context(together=0.04), "sure"),
-        (signs(0.5, hit=True), Context(calm=True, together=0.04), "sure"),  # a word of violence is not weighed down by either
+        (signs(0.5, hit=True), Context(calm=True, together=0.04), "sure"),  # neither weighs it down
         (signs(0.07, hit=True), Context(asked=True, together=0.0), "likely"),
         # … or adds.
         (signs(0.5), STORY, "sure"),
