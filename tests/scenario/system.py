@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -20,12 +20,12 @@ from bot.app.measured import MeasuredConversations, MeasuredTurns
 from bot.app.wiring import planned, serve
 from bot.app.words import EmergencyTexts
 from bot.core.clock import SystemClock
-from bot.dialogue import texts
 from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps
 from bot.meta import direct, metadata
 from bot.meta.signature import HEADER, sign
 from bot.policy.patience import Patience
+from bot.policy.scripts import SCRIPTS
 from bot.sandbox.graph import GraphAccount
 from bot.sender.deps import SenderAccount, SenderDeps, Timing
 from bot.sender.service import Sender
@@ -50,7 +50,6 @@ from tests.fakes.ports import free_port
 DAY = datetime(2026, 1, 15, 9, 0, 30, tzinfo=timezone.utc)  # 10:00:30 in Paris, when the payloads were written
 KEY = b"key-of-tests"
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-TEXTS = texts.load(Path(__file__).parents[2] / "domain.yml")
 
 
 @dataclass
@@ -70,8 +69,13 @@ class System:
     sender_url: str
     debounce: timedelta
     registry: CollectorRegistry  # the worker's
+    texts: Mapping[str, str]  # of the model in service
     _count: int = 0
     deliveries: list[bytes] = field(default_factory=list)
+
+    def scripted(self, reply: str) -> bool:
+        """Whether a reply holds an emergency's whole words, whomever they speak to."""
+        return any(self.texts[one.reply] in reply for one in SCRIPTS.values())
 
     async def post(self, body: Any, signed: str = SECRET) -> int:
         """Post a webhook body (JSON value or bytes), signed; returns the status."""
@@ -294,6 +298,7 @@ async def running(
                 sender_url,
                 debounce,
                 counted,
+                policy.texts,
             )
         finally:
             for task in tasks:

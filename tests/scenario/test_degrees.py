@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bot.store.codec import Codec
-from tests.scenario.system import TEXTS, System, running
+from tests.scenario.system import System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 LIKELY = "je suis inquiète pour ce soir"
@@ -39,8 +39,8 @@ async def test_a_sure_danger_after_a_likely_one_still_alarms(system: System) -> 
     await system.say("p1", "il m'a voilee la face")
     await system.settled()
     first, second = system.graph.texts("p1")
-    assert TEXTS["utter_danger_probable"] in first
-    assert second.startswith(TEXTS["utter_urgence"])
+    assert system.scripted(second)
+    assert not system.scripted(first)
     assert [(h.category, h.priority) for h in await system.handoffs("p1")] == [("emergency", 0)]
 
 

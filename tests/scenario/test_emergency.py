@@ -14,7 +14,7 @@ from bot.sender.deps import Timing
 from bot.store.codec import Codec
 from tests.fakes.graph import Mood, Script
 from tests.fakes.sealed import opened_json
-from tests.scenario.system import DAY, TEXTS, System, running
+from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 HELP = "au secours il a un couteau il défonce la porte"
@@ -304,7 +304,7 @@ async def test_who_hits_reads_no_victims_words_and_an_agent_reads_him(system: Sy
     await system.settled()
     [reply] = system.graph.texts("p1")
     assert "Il est encore temps de vous arrêter" in reply
-    assert TEXTS["utter_agent_lira"] in reply
+    assert system.texts["utter_agent_lira"] in reply
     assert "votre faute" not in reply
     [handoff] = await system.handoffs("p1")
     assert (handoff.category, handoff.reason) == ("sensitive", "violences_conjugales")

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bot.store.codec import Codec
 from tests.fakes.engine import refused
-from tests.scenario.system import DAY, TEXTS, System, running
+from tests.scenario.system import DAY, System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)  # 02:30 in Paris
 INBOX_APP = 263902037430900
@@ -247,7 +247,7 @@ async def test_a_danger_told_in_two_messages_that_come_late_together(
             await system.say("p1", words, at=NIGHT - timedelta(minutes=8) + timedelta(seconds=seconds))
             await system.settled(waiting=True)
         assert [h.priority for h in await system.handoffs("p1")] == [0]
-        assert TEXTS["utter_urgence"] in system.graph.texts("p1")[-1]
+        assert system.texts["utter_urgence"] in system.graph.texts("p1")[-1]
 
 
 async def test_under_a_waiting_complaint_the_night_waits_for_the_engine(
@@ -263,7 +263,7 @@ async def test_under_a_waiting_complaint_the_night_waits_for_the_engine(
         system.engine.down = False
         await system.later(seconds=6)
         await system.settled()
-        assert TEXTS["utter_urgence"] in system.graph.texts("p1")[-1]
+        assert system.scripted(system.graph.texts("p1")[-1])
         assert [h.priority for h in await system.handoffs("p1")] == [0]
 
 
@@ -280,4 +280,4 @@ async def test_words_on_our_own_channel_end_the_standby(system: System) -> None:
     assert len(system.graph.texts("p1")) == 1
     await system.say("p1", "au secours il a un couteau il défonce la porte")
     await system.settled()
-    assert TEXTS["utter_urgence"] in system.graph.texts("p1")[-1]
+    assert system.texts["utter_urgence"] in system.graph.texts("p1")[-1]
