@@ -154,15 +154,15 @@ def looks_back(understanding: Understanding, context: Context) -> bool:
 
 
 def weighed(signs: Signs, context: Context) -> float:
-    """The engine's chance of danger, less where no word of a danger stands in an answer or in talk about something ordinary, and
-    where all is harmless once it is read together."""
+    """The engine's chance of danger, less where no word of a danger stands: in an answer, in talk about something ordinary, and in
+    what is harmless once it is read together. Both reasons count (the odds are divided twice)."""
     if context.story == "violence" or signs.danger >= VERY_SURE:
         return signs.danger
     odds = signs.danger / (1.0 - signs.danger)
     together = context.together or 0.0
     if (context.asked or context.calm) and not signs.hit and together < TOGETHER_LIKELY:
         odds /= CALM
-    if context.together is not None and together < TOGETHER_HARMLESS:
+    if context.together is not None and together < TOGETHER_HARMLESS and not signs.hit:
         odds /= CALM
     return odds / (1.0 + odds)
 

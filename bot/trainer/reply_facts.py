@@ -16,6 +16,10 @@ EMERGENCY = (
     *(one.reply for one in SCRIPTS.values() if one.reply.startswith("utter_urgence_")),
     "utter_urgence_retard_autre",
 )
+# The words for a danger that is only likely, and what they say instead of `NOBODY`: an agent reads, no help is called.
+LIKELY = ("utter_danger_probable", "utter_detresse_probable")
+NO_HELP = "écrire ici n’appelle pas les secours"
+WHO_WANTS_TO_DIE = ("utter_detresse", "utter_detresse_suicide")  # who alone reads « votre vie compte »
 LONGEST_EMERGENCY = 700  # bytes of one of these: with the lines that go with it, it is one message
 # Sent outside the engine, by these exact names.
 SYSTEM = (
@@ -145,8 +149,8 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "utter_nuit_violences": ("3919",),
     "utter_nuit_disparition": ("116 000",),
     "utter_nuit_detresse": ("3114",),
-    "utter_danger_probable": ("17", "112", "114", "agent"),
-    "utter_detresse_probable": ("3114", "15", "112", "114", "agent"),
+    "utter_danger_probable": ("17", "112", "114", "SMS", "agent"),
+    "utter_detresse_probable": ("3114", "15", "112", "17", "114", "SMS", "agent"),
     "utter_nuit_cyber": ("3018",),
     "utter_urgence": ("17", "112", "15", "18", "114", "SMS"),
     "utter_detresse": ("3114", "112", "15", "114", "SMS"),
@@ -156,12 +160,12 @@ CARRIED: dict[str, tuple[str, ...]] = {
     ),
     "utter_urgence_couple_auteur": ("17", "112", "15", "114", "SMS", "08 019 019 11", "3114"),
     "utter_urgence_couple_proche": ("17", "112", "15", "114", "SMS", "3919", "119"),
-    "utter_urgence_couple_mineur": ("17", "112", "15", "114", "SMS", "119"),
+    "utter_urgence_couple_mineur": ("17", "112", "15", "114", "SMS", "119", "3919"),
     "utter_urgence_enfant": ("17", "112", "15", "114", "SMS", "119", "3018"),
     "utter_urgence_proche_acte": ("15", "112", "18", "17", "114", "SMS", "3114"),
     "utter_urgence_proche_detresse": ("15", "112", "17", "114", "SMS", "3114"),
     "utter_urgence_silence": ("114", "SMS", "17", "112", "15", "18"),
-    "utter_urgence_agent": ("17", "112", "114", "SMS", "IGPN", "defenseurdesdroits.fr"),
+    "utter_urgence_agent": ("17", "112", "15", "114", "SMS", "IGPN", "defenseurdesdroits.fr"),
     "utter_urgence_violence_passee": ("3919", "116 006", "119", "17", "114", "SMS", "3114", "0 800 05 95 95"),
     "utter_urgence_en_ligne": ("17", "112", "114", "SMS", "internet-signalement.gouv.fr", "3018", "3114"),
     "utter_urgence_ancienne": ("17", "112", "114", "SMS", "15", "masecurite", "116 006"),

@@ -346,8 +346,12 @@ def _danger(name: str, v: Variation) -> Iterator[Said]:
             error, "reply-danger", f"ce texte donne le {has} sans le {'114' if has == '17' else '17'}.",
             "En danger, une fois : donnez les deux numéros, ou aucun (la ligne utter_filet s’ajoute alors d’elle-même).",
         )  # fmt: skip
+    if name not in facts.WHO_WANTS_TO_DIE and "votre vie compte" in v.text.lower():
+        yield error, "reply-emergency", "« votre vie compte » ne se dit qu’à qui veut mourir.", "Retirez ces mots."
     if name in ("utter_urgence", "utter_detresse", *facts.EMERGENCY) and name != "utter_urgence_retard_autre":
         yield from _emergency(name, v)
+    if name in facts.LIKELY:
+        yield from _likely(v)
     if name == "utter_urgence":
         order = [v.text.find(number) for number in ("17", "112", "15", "18", "114")]
         if order != sorted(order):
@@ -378,10 +382,23 @@ def _emergency(name: str, v: Variation) -> Iterator[Said]:
     most = facts.AIM_BYTES if name in ("utter_urgence", "utter_detresse") else facts.LONGEST_EMERGENCY
     if v.size > most:
         yield error, "reply-emergency", f"{v.size} octets.", f"Un texte d’urgence a {most} octets au plus."
-    if name != "utter_detresse" and "votre vie compte" in said:
-        yield error, "reply-emergency", "« votre vie compte » ne se dit qu’à qui veut mourir.", "Retirez ces mots."
     if name == "utter_urgence_couple_auteur" and "votre faute" in said:
         yield error, "reply-emergency", "un auteur lirait « pas votre faute ».", "Retirez ces mots."
+    yield from _asks_nothing(v)
+
+
+def _likely(v: Variation) -> Iterator[Said]:
+    """The words for a danger that is only likely: they ask nothing, do not promise help and are read on a phone."""
+    if facts.NO_HELP not in v.text.lower():
+        yield (
+            error, "reply-emergency", f"le texte dit « {facts.NO_HELP} ».", "Remettez ces mots : personne n’est prévenu.",
+        )  # fmt: skip
+    if v.size > facts.AIM_BYTES:
+        yield error, "reply-emergency", f"{v.size} octets.", f"Un texte d’urgence a {facts.AIM_BYTES} octets au plus."
+    yield from _asks_nothing(v)
+
+
+def _asks_nothing(v: Variation) -> Iterator[Said]:
     if "?" in v.text:
         yield error, "reply-emergency", "un texte d’urgence ne pose pas de question.", "Retirez la question."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,6 +25,7 @@ from bot.gateway.ports import GatewayDeps
 from bot.meta import direct, metadata
 from bot.meta.signature import HEADER, sign
 from bot.policy.patience import Patience
+from bot.policy.scripts import SCRIPTS
 from bot.sandbox.graph import GraphAccount
 from bot.sender.deps import SenderAccount, SenderDeps, Timing
 from bot.sender.service import Sender
@@ -68,8 +69,13 @@ class System:
     sender_url: str
     debounce: timedelta
     registry: CollectorRegistry  # the worker's
+    texts: Mapping[str, str]  # of the model in service
     _count: int = 0
     deliveries: list[bytes] = field(default_factory=list)
+
+    def scripted(self, reply: str) -> bool:
+        """Whether a reply holds an emergency's whole words, whomever they speak to."""
+        return any(self.texts[one.reply] in reply for one in SCRIPTS.values())
 
     async def post(self, body: Any, signed: str = SECRET) -> int:
         """Post a webhook body (JSON value or bytes), signed; returns the status."""
@@ -292,6 +298,7 @@ async def running(
                 sender_url,
                 debounce,
                 counted,
+                policy.texts,
             )
         finally:
             for task in tasks:

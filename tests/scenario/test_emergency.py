@@ -304,7 +304,7 @@ async def test_who_hits_reads_no_victims_words_and_an_agent_reads_him(system: Sy
     await system.settled()
     [reply] = system.graph.texts("p1")
     assert "Il est encore temps de vous arrêter" in reply
-    assert "Un agent lira aussi votre message." in reply
+    assert system.texts["utter_agent_lira"] in reply
     assert "votre faute" not in reply
     [handoff] = await system.handoffs("p1")
     assert (handoff.category, handoff.reason) == ("sensitive", "violences_conjugales")

@@ -10,6 +10,7 @@ import pytest
 
 from bot.app.cli import parser
 from bot.console.navigation import WORKBENCH
+from bot.policy import degree
 from bot.policy.intents import INTENTS
 from bot.settings import KNOWN
 
@@ -140,3 +141,29 @@ def test_make_help_lists_every_target() -> None:
     assert targets
     for target in targets:
         assert f"make {target}" in said
+
+
+def test_the_emergencies_page_has_the_limits_of_the_degrees() -> None:
+    page = one_line((ROOT / "docs" / "urgences.md").read_text(encoding="utf-8"))
+
+    def said(limit: float) -> str:
+        return f"{limit:g}".replace(".", ",")
+
+    for sentence in (
+        f"| seul, dès {said(degree.ALONE_SURE)} ;",
+        f"le moteur seul dès {said(degree.ALONE_SURE)}, "
+        f"ou dès {said(degree.AGREED_DANGER)} si le score en voit {said(degree.AGREED_SCORE)}, "
+        f"ou dès {said(degree.BACKED_SURE)} si le lexique",
+        f"**probable** : le moteur dès {said(degree.ALONE_LIKELY)}, "
+        f"ou l’ensemble avec ce qui précède dès {said(degree.TOGETHER_LIKELY)}, "
+        f"sauf face à un sujet ordinaire ({said(degree.ORDINARY)})",
+        f"dès {said(degree.BACKED_LIKELY)} avec une entrée du lexique",
+        f"dès {said(degree.BOTH)} si le score en voit autant et qu’aucun sujet ordinaire n’atteint {said(degree.UNLIKELY)} ;",
+        f"dès {said(degree.FAINT)} si un danger est sa première idée",
+        f"l’ensemble avec ce qui précède, dès {said(degree.FAINT)}, face à un sujet ordinaire ({said(degree.ORDINARY)})",
+        f"une trace de danger ({said(degree.TRACE)})",
+        f"c’est par {said(degree.CALM**2)}.",
+        f"ni dès {said(degree.VERY_SURE)} ;",
+        f"sans danger (moins de {said(degree.TOGETHER_HARMLESS)})",
+    ):
+        assert sentence in page, sentence

@@ -21,7 +21,7 @@ from bot.trainer import reply_checks, reply_rules
 from bot.trainer.checks.finding import Finding
 from bot.trainer.project import Project
 from bot.trainer.replies import Button, Replies
-from bot.trainer.reply_facts import SYSTEM
+from bot.trainer.reply_facts import NO_HELP, SYSTEM
 from bot.trainer.reply_uses import constant, rules_of, uses, values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +120,12 @@ OFFICIAL = "https://www.service-public.gouv.fr/particuliers"
         ({"name": "utter_disparition", "text": "Dites-nous. " + "Oui. " * 170}, "reply-long"),
         ({"name": "utter_urgence", "text": "Appelez."}, "reply-emergency"),
         ({"name": "utter_urgence", "text": "Autre texte."}, "reply-twin"),
+        ({"name": "utter_armes", "text": "Votre vie compte."}, "reply-emergency"),
+        ({"name": "utter_detresse_probable", "text": "Votre vie compte."}, "reply-emergency"),
+        ({"name": "utter_danger_probable", "text": "Un agent va lire."}, "reply-emergency"),
+        ({"name": "utter_danger_probable", "text": f"{NO_HELP}. " * 16}, "reply-emergency"),
+        ({"name": "utter_danger_probable", "text": f"{NO_HELP}. Où êtes-vous\u202f?"}, "reply-emergency"),
+        ({"name": "utter_detresse_probable", "text": f"{NO_HELP}. SMS au 114, 3114, 112, 15, agent."}, "reply-carries"),
         ({"name": "utter_urgence_anglais", "text": "Call 112. Where are you?"}, "reply-emergency"),
         ({"name": "utter_cout_plainte", "text": "C’est gratuit."}, "reply-doubtful"),
         ({"name": "utter_age_reserve", "text": f"Voyez la date sur {OFFICIAL}"}, "reply-doubtful"),

@@ -63,6 +63,8 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.6), Context(together=0.04), "faint"),
         (signs(0.96), Context(together=0.04), "likely"),  # never an alarm, nor without a number
         (signs(0.96, hit=True), Context(together=0.04), "sure"),
+        (signs(0.5, hit=True), Context(calm=True, together=0.04), "sure"),  # neither weighs it down
+        (signs(0.07, hit=True), Context(asked=True, together=0.0), "likely"),
         # … or adds.
         (signs(0.5), STORY, "sure"),
         (signs(0.07), STORY, "likely"),
@@ -85,6 +87,7 @@ def test_the_odds_are_weighed_down_and_a_very_sure_danger_is_not() -> None:
     assert weighed(signs(0.5), ALONE) == 0.5
     assert weighed(signs(0.5), CALM) == pytest.approx(1 / 9)
     assert weighed(signs(0.5), Context(calm=True, together=0.0)) == pytest.approx(1 / 65)
+    assert weighed(signs(0.5, hit=True), Context(calm=True, together=0.0)) == 0.5
     assert weighed(signs(1.0), CALM) == 1.0
     assert weighed(signs(0.5), Context(calm=True, story="violence")) == 0.5
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer, of_stored
-from bot.policy.degree import Context
+from bot.policy.degree import ALONE_SURE, Context
 from bot.policy.emergency import (
     EDGE,
     MOST_BYTES,
@@ -77,13 +77,12 @@ def read(danger: float, intent: str = "danger_immediat") -> Understanding:
         ("adieu", 0.0, Detection("distress", "lexicon", "adieu")),
         ("devant moi, un couteau", None, Detection("danger", "score")),
         ("je veux vraiment mourir", None, Detection("distress", "score")),
-        ("bonjour", 0.95, Detection("danger", "engine")),
+        ("bonjour", ALONE_SURE, Detection("danger", "engine")),
         ("au secours bonjour à vous tous", None, None),
         ("adieu mais je veux vraiment mourir", None, Detection("distress", "lexicon", "adieu")),
         ("help bonjour à vous tous", None, Detection("danger", "lexicon", "help")),
-        ("bonjour à vous tous", 0.95, Detection("danger", "engine")),
-        ("bonjour", 0.93, Detection("danger", "engine")),
-        ("bonjour", 0.92, Detection("danger", "engine", None, "likely")),
+        ("bonjour à vous tous", ALONE_SURE, Detection("danger", "engine")),
+        ("bonjour", ALONE_SURE - 0.01, Detection("danger", "engine", None, "likely")),
         ("bonjour", 0.25, Detection("danger", "engine", None, "likely")),
         ("bonjour", 0.1, None),
         ("bonjour", None, None),
@@ -128,7 +127,7 @@ def test_a_detection_names_its_intent() -> None:
 
 def test_before_the_first_training_there_is_no_score() -> None:
     assert detect("mourir", LEXICON, None) is None
-    assert detect("mourir", LEXICON, None, read(0.95)) == Detection("danger", "engine")
+    assert detect("mourir", LEXICON, None, read(ALONE_SURE)) == Detection("danger", "engine")
     assert detect("au secours", LEXICON, None) == DANGER
 
 
