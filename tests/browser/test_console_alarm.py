@@ -18,7 +18,7 @@ async def alarm(console: RunningConsole, words: str, *quotes: str, by: str = "le
     """A message that raised an alarm; the conversation."""
     number = await console.says("p1", words)
     (event,) = await console.rows("SELECT max(id) AS id FROM events")
-    detection = Detection("danger", by, "arme", quotes)  # type: ignore[arg-type]
+    detection = Detection("danger", by, "arme", evidence=quotes)  # type: ignore[arg-type]
     async with console.database.begin() as connection:
         now = console.clock.now()
         await carry_out(connection, console.codec, number, PLAN, detection, now, {}, {}, events=[event.id])
