@@ -50,7 +50,7 @@ class AlarmViews:
         free = conversation.owner != "agent" or conversation.held_by(user) or user.may(Capability.FREE)
         return {
             "shown": shown,
-            "alarms": alarm_words.once_each([one for one in shown.alarms if one.verdict != "taken_back"])[:LISTED],
+            "alarms": alarm_words.shown(shown.alarms, shown.sure)[:LISTED],
             "judges": works and free,
             "works": works,
         }

@@ -51,6 +51,9 @@ MEASURES = {
     "alarm": "Alertes de danger",
     "alarm_confirmed": "Alertes confirmées",
     "alarm_taken_back": "Fausses alertes retirées",
+    "likely": "Dangers probables",
+    "likely_confirmed": "Dangers probables confirmés",
+    "likely_taken_back": "Dangers probables retirés",
     "asked": "Avis demandés",
     "thumb": "Avis reçus",
     "wait": "Attente avant prise en charge",
@@ -171,5 +174,8 @@ def detail(measure: str, value: str) -> str:
         "alarm": DETECTORS,
         "alarm_confirmed": DETECTORS,
         "alarm_taken_back": DETECTORS,
+        "likely": DETECTORS,
+        "likely_confirmed": DETECTORS,
+        "likely_taken_back": DETECTORS,
     }.get(measure, {})
     return names.get(value, value)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.console import labels
 from bot.console.words import NB
 from bot.core.dialogue import Piece
+from bot.store.alarms import LIKELY, Alarm
 from bot.store.workbench.review import Decision, Reading
 from bot.trainer.reply_rules import typeset
 
@@ -119,6 +120,12 @@ ALARMS = {
     "engine": "L’alarme a été donnée par le modèle.",
     "other": "L’alarme n’a été donnée par aucun détecteur.",
 }
+LIKELY_ALARMS = {
+    "lexicon": "Le lexique des urgences a vu un danger probable.",
+    "score": "Le score de danger a vu un danger probable.",
+    "engine": "Le modèle a vu un danger probable.",
+    "other": "Un danger probable a été vu.",
+}
 ALARM_REMEDY = (
     "Si elle était fausse, dites ce que le message demande\u00a0: l’exemple servira au prochain entraînement\u202f; "
     "le lexique se corrige dans data/danger.yml."
@@ -129,6 +136,11 @@ VERDICTS = {
     "confirmed": "Un agent a confirmé le danger.",
     "taken_back": "Un agent a retiré cette alerte\u00a0: elle était fausse.",
 }
+
+
+def alarm(found: Alarm) -> str:
+    """What raised an alarm, or saw a likely danger."""
+    return (LIKELY_ALARMS if found.degree == LIKELY else ALARMS)[found.detector]
 
 
 def doubt(reading: Reading) -> str:

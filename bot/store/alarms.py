@@ -1,4 +1,4 @@
-"""Alarms: each danger that was seen, by which detector, and the words that say so; sealed like all that people write.
+"""Alarms: each danger that was seen, how sure, by which detector, and the words that say so; sealed like all that people write.
 
 Written where the hand-off is opened, in the same transaction. What agents say of them stands in `bot.store.desk.alarms`.
 """
@@ -20,15 +20,16 @@ EVIDENCE = "alarms.evidence"
 DETECTORS = ("lexicon", "score", "engine")
 OTHER = "other"  # somebody, or an outage: no detector was asked, or it is not known which
 CONFIRMED, TAKEN_BACK = "confirmed", "taken_back"
+SURE, LIKELY = "sure", "likely"
 
 _BEFORE = text("""
     SELECT nextval('alarms_id_seq') AS number, c.platform, h.category, h.intent, h.reason
     FROM conversations c LEFT JOIN handoffs h ON h.conversation_id = c.id AND h.closed_at IS NULL WHERE c.id = :id
 """)
 _KEEP = text("""
-    INSERT INTO alarms (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, stood)
+    INSERT INTO alarms (id, conversation_id, handoff_id, platform, events, at, kind, degree, detector, entry, evidence, stood)
     OVERRIDING SYSTEM VALUE
-    VALUES (:id, :conversation, :handoff, :platform, :events, :at, :kind, :detector, :entry, :evidence,
+    VALUES (:id, :conversation, :handoff, :platform, :events, :at, :kind, :degree, :detector, :entry, :evidence,
         CASE WHEN CAST(:category AS text) <> 'emergency' THEN
             jsonb_build_object('category', CAST(:category AS text), 'intent', CAST(:intent AS text),
                 'reason', CAST(:reason AS text)) END)
@@ -52,7 +53,8 @@ class Ahead:
 
 @dataclass(frozen=True)
 class Alarm:
-    """A danger that was seen. `evidence`: the person's own words, () where none can be told; `by`: who judged it."""
+    """A danger that was seen. `degree`: sure, or likely; `evidence`: the person's own words, () where none can be told; `by`: who
+    judged it."""
 
     id: int
     at: datetime
@@ -63,6 +65,7 @@ class Alarm:
     verdict: str | None
     verdict_at: datetime | None
     by: str | None
+    degree: str = SURE
 
 
 async def ahead(connection: AsyncConnection, conversation_id: int) -> Ahead:
@@ -93,6 +96,7 @@ async def keep(
             "events": sorted(events),
             "at": now,
             "kind": detection.kind,
+            "degree": LIKELY if detection.degree == LIKELY else SURE,
             "detector": detection.by if detection.by in DETECTORS else OTHER,  # whatever it is, an alarm is kept
             "entry": detection.entry,
             "evidence": codec.seal_json(quotes, EVIDENCE, conversation_id, before.number) if quotes else None,

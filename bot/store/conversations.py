@@ -22,7 +22,7 @@ from bot.policy.crisis import Standing
 from bot.policy.degree import pressing
 from bot.policy.emergency import Detection
 from bot.policy.owner import LOOP_WITHIN
-from bot.store import blocks, emergencies, handoffs, news, places, search, snoozes
+from bot.store import alarms, blocks, emergencies, handoffs, news, places, search, snoozes
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, OUTBOX, Database, Note
@@ -145,6 +145,14 @@ class Emergency:
 
 
 @dataclass(frozen=True)
+class Likely:
+    """A danger that is likely: the turn's hand-off is of it. `events`: whose words were read."""
+
+    detection: Detection
+    events: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Finish:
     """Everything that a turn changes; written in one fenced transaction."""
 
@@ -155,6 +163,7 @@ class Finish:
     replies: tuple[OutgoingReply, ...] = ()
     notice: OutgoingReply | None = None  # the open crisis's message: said first, answers nothing by itself
     emergency: Emergency | None = None
+    likely: tuple[Likely, ...] = ()  # alarms that are kept with the hand-off
     handoff: HandoffRequest | None = None
     handoff_intent: str | None = None
     handoff_slots: Mapping[str, str] = field(default_factory=dict)  # fill the open hand-off
@@ -545,7 +554,12 @@ class Conversations:
                 await self._emergency(connection, conversation, finish.emergency, finish.handoff_before, now, spare)
             if outcome.handoff is not None:
                 new = replace(outcome.handoff, number=conversation.handoff_number)
-                await handoffs.open_(connection, self._codec, new, now)
+                before = [await alarms.ahead(connection, conversation.id) for _ in finish.likely]
+                number, _ = await handoffs.open_(connection, self._codec, new, now)
+                for one, was in zip(finish.likely, before, strict=True):
+                    await alarms.keep(
+                        connection, self._codec, conversation.id, one.detection, was, number, one.events, now
+                    )
             elif finish.handoff_slots:
                 await handoffs.add_slots(connection, self._codec, conversation.id, finish.handoff_slots)
             if not outcome.reads:
@@ -603,6 +617,8 @@ def _less(finish: Finish) -> list[tuple[str, Finish]]:
     """What to write instead where the database refuses it, or a part of it is not set up, and what is left out then: what trainers
     look at must never cost a person's reply, nor what else happened in a turn the reply to a danger."""
     less = [("reading", replace(finish, readings=()))] if finish.readings else []
+    if finish.likely:
+        less.append(("alarm", replace(finish, readings=(), likely=())))
     if finish.emergency is not None:
         bare = replace(finish.emergency, understanding=None, slots={})
         settled = tuple(replace(one, understanding=None, reply=None) for one in finish.settlements)

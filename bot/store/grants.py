@@ -38,7 +38,7 @@ _TELLS = "emergency_at, emergency_kind, emergency_short_at"
 _TAKES_IN = {
     "alarms": (  # what was said of them is not read there
         "SELECT (conversation_id, events), "
-        "INSERT (id, conversation_id, handoff_id, platform, events, at, kind, detector, entry, evidence, stood), "
+        "INSERT (id, conversation_id, handoff_id, platform, events, at, kind, degree, detector, entry, evidence, stood), "
         "UPDATE (entry, evidence)"
     ),
     "audit": "INSERT",  # a message wakes a request that sleeps

@@ -264,7 +264,7 @@ class Outcome:
     def alone(self) -> bool:
         """Whether one statement may be all there is to write."""
         finish = self._finish
-        aside = self._conversation.handed or finish.emergency is not None or finish.thumbs
+        aside = self._conversation.handed or finish.emergency is not None or finish.likely or finish.thumbs
         owned = finish.handoff is not None and ("owner" in finish.sets or "category" in finish.sets)
         return self.reads and not (aside or owned)
 

@@ -73,15 +73,18 @@ class Figures:
     asked: int
     up: int
     down: int
-    alarms: Mapping[str, AlarmCounts] = field(default_factory=dict)  # by detector
+    alarms: Mapping[str, AlarmCounts] = field(default_factory=dict)  # sure ones, by detector
+    likely: Mapping[str, AlarmCounts] = field(default_factory=dict)  # likely dangers, by detector
 
     @property
     def all_alarms(self) -> AlarmCounts:
         """All detectors together."""
-        found = self.alarms.values()
-        return AlarmCounts(
-            sum(a.raised for a in found), sum(a.confirmed for a in found), sum(a.taken_back for a in found)
-        )
+        return _summed(self.alarms)
+
+    @property
+    def all_likely(self) -> AlarmCounts:
+        """All detectors together."""
+        return _summed(self.likely)
 
     @property
     def received(self) -> int:
@@ -115,6 +118,7 @@ class Figures:
             or self.kept.late
             or self.up + self.down
             or self.alarms
+            or self.likely
         )
 
 
@@ -228,12 +232,18 @@ def figures(counts: Counts) -> Figures:
         asked=by["asked"].total(),
         up=by["thumb"]["up"],
         down=by["thumb"]["down"],
-        alarms=_alarms(by),
+        alarms=_alarms(by, "alarm"),
+        likely=_alarms(by, "likely"),
     )
 
 
-def _alarms(by: Mapping[str, Counter[str]]) -> dict[str, AlarmCounts]:
-    raised, confirmed, taken_back = (by[name] for name in ("alarm", "alarm_confirmed", "alarm_taken_back"))
+def _summed(alarms: Mapping[str, AlarmCounts]) -> AlarmCounts:
+    found = alarms.values()
+    return AlarmCounts(sum(a.raised for a in found), sum(a.confirmed for a in found), sum(a.taken_back for a in found))
+
+
+def _alarms(by: Mapping[str, Counter[str]], measure: str) -> dict[str, AlarmCounts]:
+    raised, confirmed, taken_back = (by[name] for name in (measure, f"{measure}_confirmed", f"{measure}_taken_back"))
     names = [one for one in (*alarms.DETECTORS, alarms.OTHER) if raised[one] or confirmed[one] or taken_back[one]]
     return {one: AlarmCounts(raised[one], confirmed[one], taken_back[one]) for one in names}
 

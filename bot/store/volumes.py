@@ -11,7 +11,8 @@ Measures and their values:
 received ""; intent, route, disposition (of messages received); sent (author), failed (author): of our messages;
 handoff (category): opened; wait, first_reply: "priority-bucket" (`bot.policy.histogram`), at the moment when a hand-off was
 taken, answered; deadline "priority-kept" at the first reply, "priority-late" when it passed without one;
-closed (outcome); alarm (detector) when it was raised, alarm_confirmed, alarm_taken_back (detector) when an agent said so;
+closed (outcome); alarm (detector) when it was raised, alarm_confirmed, alarm_taken_back (detector) when an agent said so, and of
+dangers that were likely the same: likely, likely_confirmed, likely_taken_back;
 asked "", thumb (up, down).
 """
 
@@ -53,6 +54,7 @@ def _within(column: str) -> str:
 
 
 _KINDS = ", ".join(f"'{kind}'" for kind in RECEIVED)
+_DEGREE = "CASE degree WHEN 'likely' THEN 'likely' ELSE 'alarm' END"
 # Rows (hour, platform, measure, value, n). Every branch reads one indexed range of time.
 _COUNT = f"""
     SELECT hour, platform,
@@ -94,9 +96,9 @@ _COUNT = f"""
     SELECT {_hour("closed_at")}, platform, 'closed', coalesce(outcome, ''), count(*)
     FROM handoffs WHERE {_within("closed_at")} GROUP BY 1, 2, 4
     UNION ALL
-    SELECT {_hour("at")}, platform, 'alarm', detector, count(*) FROM alarms WHERE {_within("at")} GROUP BY 1, 2, 4
+    SELECT {_hour("at")}, platform, {_DEGREE}, detector, count(*) FROM alarms WHERE {_within("at")} GROUP BY 1, 2, 3, 4
     UNION ALL
-    SELECT {_hour("verdict_at")}, platform, 'alarm_' || verdict, detector, count(*)
+    SELECT {_hour("verdict_at")}, platform, {_DEGREE} || '_' || verdict, detector, count(*)
     FROM alarms WHERE {_within("verdict_at")} GROUP BY 1, 2, 3, 4
     UNION ALL
     SELECT {_hour("s.asked_at")}, h.platform, 'asked', '', count(*)
@@ -153,7 +155,7 @@ _RAW = text(_COUNT)
 
 MEASURES = (
     "received", "intent", "route", "disposition", "sent", "failed", "handoff", "wait", "first_reply", "deadline", "closed",
-    "alarm", "alarm_confirmed", "alarm_taken_back", "asked", "thumb",
+    "alarm", "alarm_confirmed", "alarm_taken_back", "likely", "likely_confirmed", "likely_taken_back", "asked", "thumb",
 )  # fmt: skip
 
 

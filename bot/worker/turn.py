@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from bot.store.conversations import (
     Conversations,
     Emergency,
     Finish,
+    Likely,
     OutgoingReply,
     Pending,
     Settlement,
@@ -103,6 +105,7 @@ class _Draft:
     handoff_intent: str | None = None
     state: dict[str, Any] | None = None
     emergency: Emergency | None = None
+    likely: list[tuple[Likely, str]] = field(default_factory=list)  # with the words
     next_due: datetime | None = None
     next_priority: int = LIVE
     thumbs: list[str] = field(default_factory=list)
@@ -121,6 +124,11 @@ class _Draft:
         if self.handoff is None or request.priority < self.handoff.priority:
             self.handoff, self.handoff_intent = request, intent
         self.handoff = replace(self.handoff, slots=said)
+
+    def suspect(self, detection: Detection | None, events: Sequence[int], words: str) -> None:
+        """Keep what says so with the hand-off, where a danger is likely."""
+        if detection is not None and detection.degree == "likely":
+            self.likely.append((Likely(detection, tuple(events)), words))
 
     def read(self, words: str, understanding: Understanding | None) -> None:
         """What words tell agents fills the hand-off that is open or opens now."""
@@ -151,6 +159,7 @@ class _Draft:
             replies=tuple(self.replies),
             notice=self.notice,
             emergency=self.emergency,
+            likely=tuple(one for one, _ in self.likely),
             handoff=self.handoff,
             handoff_intent=self.handoff_intent,
             handoff_slots=self.slots,
@@ -189,7 +198,18 @@ class TurnTaker:
             words = next((one.words for one in draft.readings if one.route == EMERGENCY), "")
             detection = await reasons.engines_own(self._engine, draft.emergency.detection, words)
             draft.emergency = replace(draft.emergency, detection=detection)
+        await self._explain(draft)
         await self._store.finish(conversation, draft.finish(), now)
+
+    async def _explain(self, draft: _Draft) -> None:
+        """What the engine itself says speaks for dangers that are likely."""
+        told = await asyncio.gather(
+            *(reasons.engines_own(self._engine, one.detection, words) for one, words in draft.likely)
+        )
+        draft.likely = [
+            (replace(one, detection=detection), words)
+            for (one, words), detection in zip(draft.likely, told, strict=True)
+        ]
 
     async def without_engine(self, conversation: Conversation, again: timedelta) -> None:
         """The engine is away by day: what waits is tried `again` later; its person is told once, then agents get it."""
@@ -407,6 +427,7 @@ class TurnTaker:
                 return
             draft.read(_words(message), understanding)
             if detection is not None and detection.degree == "likely" and not aside:
+                draft.suspect(detection, [message.id], for_understanding(_words(message)))
                 draft.hand_off(route.likely(detection.kind, understanding, None), understanding.intent)
                 draft.settle(
                     [message.id],
@@ -479,6 +500,7 @@ class TurnTaker:
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
             if outcome.handoff is not None:
+                draft.suspect(detection, [message.id], for_understanding(_words(message)))
                 draft.hand_off(outcome.handoff, understanding.intent)
                 draft.read(_words(message), understanding)
                 draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
@@ -558,6 +580,7 @@ class TurnTaker:
             detection = await self._weigh(conversation, message.at, _words(message), understanding, conversation.state)
             if self._emergency(conversation, [message], _words(message), understanding, detection, draft, now):
                 return
+            draft.suspect(detection, [message.id], for_understanding(_words(message)))
             draft.read(_words(message), understanding)
             request = self._understood(understanding, detection).handoff
             if request is not None and request.priority < PRIORITY["request"]:
@@ -598,8 +621,9 @@ class TurnTaker:
         if detection is not None and detection.degree == "likely":
             said = route.likely_words(detection.kind, detection.script, texts)
             turn = route.likely_turn(detection.kind, turn, said)
+            draft.suspect(detection, segment.events, for_understanding(segment.words))
         elif route.speaks_of_danger(turn):
-            turn = await self._ordinary(conversation, segment, turn, state)
+            turn = await self._ordinary(conversation, segment, turn, state, draft)
         spoken = route.spoken(turn.understanding, segment.text)
         situation = replace(
             situation,
@@ -625,12 +649,14 @@ class TurnTaker:
         )
 
     async def _ordinary(
-        self, conversation: Conversation, segment: Segment, turn: Turn, state: dict[str, Any] | None
+        self, conversation: Conversation, segment: Segment, turn: Turn, state: dict[str, Any] | None, draft: _Draft
     ) -> Turn:
         """The turn of a message that sounds like a danger and, after what was said before, is none: as its ordinary subject."""
         name = degree.instead(turn.understanding)
         again = await self._engine.turn(f"c{conversation.id}", for_understanding(segment.text), state, f"/{name}")
         if route.speaks_of_danger(again):  # the engine knows no such subject
+            doubted = Detection("danger", "engine", degree="likely")
+            draft.suspect(doubted, segment.events, for_understanding(segment.words))
             return route.likely_turn("danger", turn, self._rules.texts[degree.reply_of("danger")])
         return replace(again, understanding=degree.as_ordinary(turn.understanding, name))
 
@@ -804,6 +830,7 @@ class TurnTaker:
         held = set(draft.waiting.get("echo", ()))
         draft.waiting.clear()
         draft.handoff, draft.state, draft.next_due = None, None, None
+        draft.likely.clear()
         draft.sets = _inbox_part(draft.sets)
         for event in conversation.pending:
             if event.id in held:

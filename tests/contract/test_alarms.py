@@ -12,14 +12,18 @@ import pytest
 from bot.app import policy as policies
 from bot.app.policy import Policy
 from bot.core.clock import FrozenClock
+from bot.core.dialogue import Understanding
 from bot.core.messages import Edit, Event, Message, Platform, Unsend
+from bot.policy import route
 from bot.policy.emergency import Detection
 from bot.settings import Settings
 from bot.store import unstorable
 from bot.store.alarms import EVIDENCE
+from bot.store.conversations import Conversations, Finish, Likely, Settlement
 from bot.store.inbox import Inbox, InboxRules
 from bot.store.volumes import RollUp
 from bot.store.workbench.alarms import Alarms
+from bot.store.workbench.readings import NewReading
 from bot.worker.alarms import AlarmReader
 from tests.conftest import of_part
 from tests.fakes.console import PAGE, Browser, RunningConsole
@@ -27,6 +31,7 @@ from tests.fakes.engine import ScriptedEngine
 from tests.fakes.sealed import opened_json
 
 KNIFE = "au secours il a un couteau"
+AFRAID = "je n'ose plus rentrer chez moi"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,26 @@ class Town:
         await self.inbox.take(b"{}", [(event, self.policy.triage(words) if words else None)], now)
         rows = await self.console.rows("SELECT id FROM conversations WHERE person = :p", p=person)
         return int(rows[0].id)
+
+    async def doubts(
+        self, words: str = AFRAID, person: str = "p1", intent: str = "hors_perimetre", kind: Any = "danger"
+    ) -> int:
+        """Somebody writes what the worker holds for a likely danger, and hands off as one; the conversation."""
+        number = await self.says(words, person)
+        console, now = self.console, self.console.clock.now()
+        store = Conversations(of_part(console.database, "worker"), console.codec)
+        (claimed,) = [one for one in await store.claim(now, 8, timedelta(seconds=9)) if one.id == number]
+        ids = tuple(event.id for event in claimed.pending)
+        read = Understanding(intent, 0.5, ((intent, 0.5),), danger=0.4, model="m")
+        finish = Finish(
+            settlements=(Settlement(ids, "handed_off", "danger_probable", None, "handoff", read),),
+            readings=(NewReading(ids, now, words, read, "handoff"),),
+            likely=(Likely(Detection(kind, "engine", degree="likely", evidence=("n'ose plus rentrer",)), ids),),
+            handoff=route.likely("danger", read, None),
+            handoff_intent=intent,
+        )
+        await store.finish(claimed, finish, now)
+        return number
 
     async def alarms(self) -> list[Any]:
         return await self.console.rows("SELECT * FROM alarms ORDER BY id")
@@ -331,3 +356,138 @@ async def test_an_edit_that_tells_a_danger_is_an_alarm_of_its_own(town: Town) ->
     assert "il a un couteau" in opened_json(town.console.codec, EVIDENCE, alarm)[0]
     await town.sends(Unsend("m-e"))
     assert (await town.alarms())[0].evidence is None
+
+
+# Likely dangers
+
+
+async def test_a_likely_danger_shows_what_says_so_and_not_as_an_alarm(town: Town, claire: Browser) -> None:
+    number = await town.doubts()
+    (alarm,) = await town.alarms()
+    handoff = await town.console.handoff(number)
+    assert (alarm.degree, alarm.detector, alarm.handoff_id, alarm.stood) == ("likely", "engine", handoff.id, None)
+    assert opened_json(town.console.codec, EVIDENCE, alarm) == ["n'ose plus rentrer"]
+    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
+    page = (await claire.get(f"/conversations/{number}")).page
+    banner = page[page.index('data-testid="likely"') :][:700]
+    assert (
+        "<strong>Danger probable</strong>" in banner and "n&#39;ose plus rentrer" in banner and "(assistant, " in banner
+    )
+    assert 'data-testid="alarm"' not in page
+    row = (await claire.get("/file")).page
+    line = row[row.index('data-testid="queue-alarm"') - 30 :][:250]
+    assert "row-alarm likely" in line and "Danger probable" in line and "n&#39;ose plus rentrer" in line
+    rings = await town.console.rows(
+        "SELECT n FROM unread_emergencies(:at, :at)", at=town.console.clock.now() + timedelta(hours=1)
+    )
+    assert rings[0].n == 0  # it does not ring as an emergency does
+
+
+async def test_a_likely_danger_goes_back_to_its_ordinary_place_and_returns(town: Town, claire: Browser) -> None:
+    number = await town.doubts()
+    assert (await press(claire, number)).status == 303
+    handoff, row = await town.console.handoff(number), await town.console.conversation(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("request", 4, "false_alarm")
+    assert (row.category, row.owner) == ("request", "waiting")
+    page = (await claire.get(f"/conversations/{number}")).page
+    assert (
+        "revenue à sa place\u00a0: demande" in page.replace("&nbsp;", "\u00a0") and 'data-testid="likely"' not in page
+    )
+    assert 'data-testid="queue-alarm"' not in (await claire.get("/file")).page
+    (reading,) = await town.console.rows("SELECT event_id, reasons FROM readings")
+    assert "false_alarm" in reading.reasons
+    assert (await press(claire, number)).status == 409
+    assert (await press(claire, number, "alerte")).status == 303
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
+    assert (await town.console.conversation(number)).category == "sensitive"
+    (reading,) = await town.console.rows("SELECT reasons FROM readings")
+    assert "false_alarm" not in reading.reasons
+    assert [one.verdict for one in await town.alarms()] == [None]
+
+
+async def test_what_was_grave_or_asked_before_stays_so(town: Town, claire: Browser) -> None:
+    grave = await town.doubts(person="p1", intent="violences_conjugales")
+    await press(claire, grave)
+    handoff = await town.console.handoff(grave)
+    assert (handoff.category, handoff.priority, handoff.intent) == ("sensitive", 2, "violences_conjugales")
+    asked = await town.says("je veux me plaindre de votre accueil", "p2")
+    await town.console.hand_off(asked, "complaint", "reclamation_police", "reclamation_police")
+    await town.doubts(person="p2")
+    assert (await town.console.handoff(asked)).priority == 1
+    await town.says(KNIFE, "p2")  # both were false: not where the likely danger had put it
+    await press(claire, asked)
+    handoff = await town.console.handoff(asked)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("complaint", 3, "reclamation_police")
+    assert [one.verdict for one in await town.alarms()] == ["taken_back"] * 3
+    # Put back together, it is an emergency.
+    assert (await press(claire, asked, "alerte")).status == 303
+    handoff = await town.console.handoff(asked)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("emergency", 0, "emergency_lexicon")
+
+
+@pytest.mark.parametrize("action", ["fausse-alerte", "danger-confirme"])
+async def test_a_likely_danger_that_was_judged_never_silences_a_sure_one(
+    town: Town, claire: Browser, action: str
+) -> None:
+    number = await town.doubts()
+    assert (await press(claire, number, action)).status == 303
+    assert await town.replies(number) == []
+    town.console.clock.advance(minutes=1)  # type: ignore[union-attr]
+    await town.says(KNIFE)
+    (reply,) = await town.replies(number)
+    assert "17" in reply and "114" in reply  # in full
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("emergency", 0, "emergency_lexicon")
+    rings = await town.console.rows(
+        "SELECT n FROM unread_emergencies(:at, :at)", at=town.console.clock.now() + timedelta(hours=1)
+    )
+    assert rings[0].n == 1
+    page = (await claire.get(f"/conversations/{number}")).page
+    banner = page[page.index('data-testid="alarm"') :][:900]
+    assert "il a un couteau" in banner and 'data-testid="alarm-confirm"' in page
+    assert 'data-testid="alarm-confirmed"' not in page
+    row = (await claire.get("/file")).page
+    assert "il a un couteau" in row[row.index('data-testid="queue-alarm"') :][:250]
+
+
+async def test_an_emergency_told_by_hand_after_a_likely_danger_is_put_back_as_one(town: Town, claire: Browser) -> None:
+    number = await town.doubts()
+    await town.console.hand_off(number, "emergency", "emergency_unseen", "danger_immediat")
+    await press(claire, number)
+    assert [(one.degree, one.detector, one.verdict) for one in await town.alarms()] == [
+        ("likely", "engine", "taken_back"),
+        ("sure", "other", "taken_back"),
+    ]
+    await press(claire, number, "alerte")
+    assert (await town.console.handoff(number)).category == "emergency"
+
+
+async def test_an_alarm_that_cannot_be_kept_costs_no_hand_off(town: Town, claire: Browser) -> None:
+    number = await town.doubts(kind="unheard of")
+    assert await town.alarms() == []
+    assert (await town.console.handoff(number)).reason == "danger_probable"
+    assert 'data-testid="likely"' not in (await claire.get(f"/conversations/{number}")).page
+    assert (await press(claire, number)).status == 409
+
+
+async def test_likely_dangers_are_counted_apart(town: Town, claire: Browser, denis: Browser) -> None:
+    await town.says(KNIFE, "p0")
+    numbers = [await town.doubts(person=person) for person in ("p1", "p2", "p3")]
+    await press(claire, numbers[0])
+    await press(claire, numbers[1], "danger-confirme")
+    town.console.clock.advance(minutes=1)  # type: ignore[union-attr]
+    page = (await claire.get("/pilotage")).page
+
+    def cells(name: str) -> list[str]:
+        table = page.split(f'data-testid="{name}"')[1].split("</table>")[0]
+        return [part.split("<")[0] for part in table.split("<td>")[1:]]
+
+    assert cells("steering-alarms") == ["1", "0", "0", "–"] * 2
+    assert cells("steering-likely") == ["3", "1", "1", "50\u00a0%"] * 2
+    file = (await denis.get("/pilotage.csv")).page.lstrip("\ufeff")
+    lines = [tuple(line[3:6]) for line in csv.reader(io.StringIO(file), delimiter=";")]
+    assert ("Alertes de danger", "Lexique des urgences", "1") in lines
+    assert ("Dangers probables", "Assistant (moteur)", "3") in lines
+    assert ("Dangers probables confirmés", "Assistant (moteur)", "1") in lines
+    assert ("Dangers probables retirés", "Assistant (moteur)", "1") in lines

@@ -403,7 +403,7 @@ async def test_an_alarm_that_an_agent_took_back_is_told_with_its_words(desk: Des
     event = await desk.read("il me tue de rire avec ses histoires", "salutation", 0.5, danger=0.95, route="emergency")
     console = desk.console
     (row,) = await console.rows("SELECT conversation_id AS id FROM readings")
-    detection = Detection("danger", "score", "rire", ("il me tue <b>",))
+    detection = Detection("danger", "score", "rire", evidence=("il me tue <b>",))
     async with console.database.begin() as connection:
         before = await alarms.ahead(connection, row.id)
         await alarms.keep(connection, console.codec, row.id, detection, before, None, [event], console.clock.now())
@@ -414,6 +414,19 @@ async def test_an_alarm_that_an_agent_took_back_is_told_with_its_words(desk: Des
     page = (await ines.get(f"/atelier/messages/{event}")).page
     assert "donnée par le score de danger" in page and "Un agent a retiré cette alerte" in page
     assert "«\u00a0il me tue &lt;b&gt;\u00a0»" in page and "«&nbsp;rire&nbsp;»" in page
+
+
+async def test_a_likely_danger_is_told_as_one(desk: Desk, ines: Browser) -> None:
+    event = await desk.read("je n'ose plus rentrer", "hors_perimetre", 0.5, danger=0.4, route="handoff")
+    console = desk.console
+    (row,) = await console.rows("SELECT conversation_id AS id FROM readings")
+    detection = Detection("danger", "engine", degree="likely", evidence=("plus rentrer",))
+    async with console.database.begin() as connection:
+        before = await alarms.ahead(connection, row.id)
+        await alarms.keep(connection, console.codec, row.id, detection, before, None, [event], console.clock.now())
+    page = (await ines.get(f"/atelier/messages/{event}")).page
+    assert "Le modèle a vu un danger probable. Ce qui le dit&nbsp;: <bdi>«\u00a0plus rentrer\u00a0»</bdi>" in page
+    assert "alarme a été donnée" not in page
 
 
 async def test_the_others_of_a_group_stand_by_weight(desk: Desk, ines: Browser) -> None:

@@ -8,12 +8,28 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bot.policy.degree import REASONS
+from bot.store.alarms import EVIDENCE
 from bot.store.codec import Codec
+from tests.fakes.sealed import opened_json
 from tests.scenario.system import System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 LIKELY = "je suis inquiète pour ce soir"
-PROBABLE = set(REASONS.values())  # which of them is for the trained scripts to say
+
+
+async def alarms(system: System, person: str) -> list[tuple[str, str, bool]]:
+    """(degree, detector, whether it stands with the open hand-off) of a person's alarms; the words that say so are theirs."""
+    rows = await system.rows(
+        """SELECT a.*, h.closed_at IS NULL AS stands FROM alarms a JOIN conversations c ON c.id = a.conversation_id
+           LEFT JOIN handoffs h ON h.id = a.handoff_id WHERE c.person = :person ORDER BY a.id""",
+        person=person,
+    )
+    for row in rows:
+        quotes = opened_json(system.codec, EVIDENCE, row)
+        assert quotes
+        assert row.events
+        assert b"inqui" not in bytes(row.evidence)
+    return [(row.degree, row.detector, row.stands) for row in rows]
 
 
 def gives_numbers(reply: str) -> bool:
@@ -29,7 +45,8 @@ async def test_a_likely_danger_is_one_complete_message_and_an_agent_first(system
     assert "un agent va lire" in reply
     [handoff] = await system.handoffs("p1")
     assert (handoff.category, handoff.priority) == ("sensitive", 1)
-    assert handoff.reason in PROBABLE
+    assert handoff.reason in REASONS.values()
+    assert await alarms(system, "p1") == [("likely", "engine", True)]
     assert await system.dispositions("p1") == [("text", "handed_off")]
     await system.say("p1", "toujours inquiète")
     await system.settled()
@@ -45,6 +62,7 @@ async def test_a_sure_danger_after_a_likely_one_still_alarms(system: System) -> 
     assert system.scripted(second)
     assert not system.scripted(first)
     assert [(h.category, h.priority) for h in await system.handoffs("p1")] == [("emergency", 0)]
+    assert [degree for degree, _, _ in await alarms(system, "p1")] == ["likely", "sure"]
 
 
 async def test_at_night_the_agents_on_duty_get_it_and_the_numbers_go_out(
@@ -59,7 +77,8 @@ async def test_at_night_the_agents_on_duty_get_it_and_the_numbers_go_out(
         assert gives_numbers(first)
         assert gives_numbers(second)
         [handoff] = await system.handoffs("p1")
-        assert handoff.reason in PROBABLE
+        assert handoff.reason in REASONS.values()
+        assert await alarms(system, "p1") == [("likely", "engine", True)]
 
 
 async def test_who_waits_with_a_complaint_meets_the_numbers_once(system: System) -> None:
@@ -73,6 +92,8 @@ async def test_who_waits_with_a_complaint_meets_the_numbers_once(system: System)
     assert gives_numbers(said[-1])
     [handoff] = await system.handoffs("p1")
     assert (handoff.category, handoff.priority) == ("sensitive", 1)
+    [stood] = [row.stood for row in await system.rows("SELECT stood FROM alarms")]
+    assert stood["category"] == "complaint"
     await system.say("p1", LIKELY)
     await system.settled()
     assert len(system.graph.texts("p1")) == before + 1
@@ -89,7 +110,8 @@ async def test_under_an_agent_the_hand_off_is_raised_and_nothing_is_said(system:
     assert len(system.graph.texts("p1")) == before
     [handoff] = await system.handoffs("p1")
     assert handoff.priority == 1
-    assert handoff.reason in PROBABLE
+    assert handoff.reason in REASONS.values()
+    assert await alarms(system, "p1") == [("likely", "engine", True)]
 
 
 async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system: System) -> None:
@@ -102,10 +124,13 @@ async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system:
     assert not reply.startswith(("Écrire ici n’alerte personne", "Merci de l’avoir écrit"))
     assert gives_numbers(reply), "a faint danger: the ordinary reply with the line"
     assert await system.handoffs("p1") == []
+    assert await alarms(system, "p1") == [], "a faint one is no alarm"
     await system.say("p2", "j'ai eu une opération")
     await system.settled()
     assert system.graph.texts("p2")[-1].count("114") == 1
     assert [h.reason for h in await system.handoffs("p2")] == ["danger_probable"], "alone it may be one"
+    [alarm] = await system.rows("SELECT * FROM alarms")
+    assert opened_json(system.codec, EVIDENCE, alarm) == ["opération"], "what the engine says that it went by"
 
 
 async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:

@@ -1,4 +1,4 @@
-"""What agents say of an alarm: it was false, it was none the less one, it is confirmed.
+"""What agents say of an alarm, sure or likely: it was false, it was none the less one, it is confirmed.
 
 A false alarm that is taken back leaves nothing behind that could quiet a later one: the conversation is as if no emergency reply
 had gone out, and the next danger alarms as ever. Each action is one transaction that locks the conversation's row.
@@ -6,7 +6,7 @@ had gone out, and the next danger alarms as ever. Each action is one transaction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,11 +15,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.alarms import Place, ordinary
+from bot.policy.degree import REASONS
 from bot.policy.emergency import Detection
 from bot.policy.rights import Capability
 from bot.store import alarms, handoffs
 from bot.store.accounts import User
-from bot.store.alarms import CONFIRMED, DETECTORS, OTHER, TAKEN_BACK, Alarm
+from bot.store.alarms import CONFIRMED, DETECTORS, LIKELY, OTHER, SURE, TAKEN_BACK, Alarm
 from bot.store.codec import Codec
 from bot.store.desk.access import Conversation, Desk, Handoff
 from bot.store.desk.errors import Conflict
@@ -29,13 +30,14 @@ from bot.store.workbench import readings
 EMERGENCY = "emergency"
 FALSE_ALARM = "fausse_alerte"  # why a request is closed
 REASON = "false_alarm"  # of the hand-off that stays
+LIKELY_REASONS = frozenset(REASONS.values())
 SHOWN = 20  # alarms of a request, at most
 
-COLUMNS = """a.id, a.conversation_id, a.at, a.kind, a.detector, a.entry, a.evidence, a.verdict, a.verdict_at,
+COLUMNS = """a.id, a.conversation_id, a.at, a.kind, a.degree, a.detector, a.entry, a.evidence, a.verdict, a.verdict_at,
     (SELECT name FROM users WHERE id = a.verdict_by) AS by"""
 _OF = text(f"SELECT {COLUMNS} FROM alarms a WHERE a.handoff_id = :handoff ORDER BY a.id DESC LIMIT {SHOWN}")  # noqa: S608
 _ALL = text("""
-    SELECT id, kind, detector, events, verdict, verdict_at, stood FROM alarms WHERE handoff_id = :handoff ORDER BY id
+    SELECT id, kind, degree, detector, events, verdict, verdict_at, stood FROM alarms WHERE handoff_id = :handoff ORDER BY id
 """)
 _JUDGE = text("""
     UPDATE alarms SET verdict = :verdict, verdict_at = :at, verdict_by = :user WHERE id = ANY(CAST(:ids AS bigint[]))
@@ -55,6 +57,8 @@ _MOVE = text("""
         alerted_at = NULL, due_at = opened_at + (SELECT within FROM deadlines WHERE priority = :priority)
     WHERE id = :id
 """)
+# Of a likely danger: no emergency reply went out for it.
+_CATEGORY = text("UPDATE conversations SET category = :category WHERE id = :id")
 # Without a trace of the emergency reply: the next danger gets its own, in full.
 _QUIET = text("""
     UPDATE conversations SET category = :category, emergency_at = NULL, emergency_kind = NULL, emergency_short_at = NULL
@@ -68,11 +72,12 @@ _REOPEN = text("""
 
 @dataclass(frozen=True)
 class Shown:
-    """The alarms of a request as its page shows them. `alarms`: the newest first; `standing`: it is an emergency now;
-    `upto`: the newest alarm, 0 without any."""
+    """The alarms of a request as its page shows them. `alarms`: the newest first; `standing`: it is open, and an emergency (`sure`)
+    or a likely danger; `upto`: the newest alarm, 0 without any."""
 
     alarms: tuple[Alarm, ...]
     standing: bool
+    sure: bool = True
 
     @property
     def upto(self) -> int:
@@ -105,7 +110,15 @@ def alarm_of(codec: Codec, row: Row[Any]) -> Alarm:
         row.verdict,
         row.verdict_at,
         row.by,
+        row.degree,
     )
+
+
+def stands(handoff: Handoff, alarms_: Iterable[Any]) -> bool:
+    """Whether a request is an emergency, or a likely danger that was not taken back; `alarms_`: its own, or rows of them."""
+    if handoff.closed_at is not None:
+        return False
+    return handoff.category == EMERGENCY or any(one.degree == LIKELY and one.verdict != TAKEN_BACK for one in alarms_)
 
 
 class AlarmStore:
@@ -118,8 +131,8 @@ class AlarmStore:
         """For whoever has come through the door of the conversation (`Desk.access`)."""
         async with self._desk.database.begin() as connection:
             rows = (await connection.execute(_OF, {"handoff": handoff.id})).all()
-        standing = handoff.closed_at is None and handoff.category == EMERGENCY
-        return Shown(tuple(alarm_of(self._desk.codec, row) for row in rows), standing)
+        found = tuple(alarm_of(self._desk.codec, row) for row in rows)
+        return Shown(found, stands(handoff, found), handoff.category == EMERGENCY)
 
     async def take_back(
         self, user: User, conversation_id: int, seen: int, upto: int, now: datetime, close: bool = False
@@ -145,7 +158,8 @@ class AlarmStore:
             place, reason = await _ordinary(connection, conversation_id, false, events)
             values = {"category": place.category, "priority": place.priority, "intent": place.intent, "reason": reason}
             await connection.execute(_MOVE, {**values, "id": handoff.id})
-            await connection.execute(_QUIET, {"category": place.category, "id": conversation_id})
+            quieted = _QUIET if handoff.category == EMERGENCY else _CATEGORY
+            await connection.execute(quieted, {"category": place.category, "id": conversation_id})
             await readings.alarm_judged(connection, conversation_id, events, false=True)
             if close:
                 await end(connection, conversation_id, user, "closed", FALSE_ALARM, now)
@@ -161,7 +175,8 @@ class AlarmStore:
             )
 
     async def put_back(self, user: User, conversation_id: int, now: datetime) -> None:
-        """The alarm that was taken back last was one after all: it rings again, also where the request was closed with it.
+        """The alarm that was taken back last was one after all: it rings again, also where the request was closed with it. A likely
+        danger is a likely one again.
 
         Raises Conflict.
         """
@@ -171,15 +186,12 @@ class AlarmStore:
             handoff = conversation.handoff
             rows = [] if handoff is None else (await connection.execute(_ALL, {"handoff": handoff.id})).all()
             back = [row for row in rows if row.verdict == TAKEN_BACK]
-            if handoff is None or not back or (handoff.closed_at is None and handoff.category == EMERGENCY):
+            if handoff is None or not back or stands(handoff, rows):
                 raise Conflict("Il n’y a pas d’alerte à remettre.", "La conversation montre où elle en est.")
             last = max(row.verdict_at for row in back)
             again = [row for row in back if row.verdict_at == last]
             await connection.execute(_REOPEN, {"now": now, "id": handoff.id})
-            newest = again[-1]
-            intent = Detection(newest.kind, newest.detector).intent
-            raised = handoffs.NewHandoff(conversation_id, EMERGENCY, f"emergency_{newest.detector}", intent)
-            await handoffs.open_(connection, desk.codec, raised, now)
+            await handoffs.open_(connection, desk.codec, _raised(conversation_id, handoff, again), now)
             await _judge(connection, user, [row.id for row in again], None, now)
             events = sorted({event for row in again for event in row.events})
             await readings.alarm_judged(connection, conversation_id, events, false=False)
@@ -201,12 +213,13 @@ class AlarmStore:
     async def _standing(
         self, connection: AsyncConnection, user: User, conversation_id: int, verb: str
     ) -> tuple[Conversation, Handoff]:
-        """The conversation and its request, which is an emergency that this user may judge."""
+        """The conversation and its request, an emergency or a likely danger that this user may judge."""
         conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
         if conversation.owner == "agent":
             must_hold(conversation, user, verb, or_free=True)
         handoff = conversation.handoff
-        if handoff is None or handoff.closed_at is not None or handoff.category != EMERGENCY:
+        rows = [] if handoff is None else (await connection.execute(_ALL, {"handoff": handoff.id})).all()
+        if handoff is None or not stands(handoff, rows):
             raise Conflict("Cette conversation n’a plus d’alerte.", "La page montre où elle en est.")
         return conversation, handoff
 
@@ -214,7 +227,7 @@ class AlarmStore:
         """Those of the request that were not taken back; one that no detector raised (an outage, an agent) gets its line now."""
         rows = (await connection.execute(_ALL, {"handoff": handoff.id})).all()
         found = [row for row in rows if row.verdict != TAKEN_BACK]
-        if found:
+        if handoff.category != EMERGENCY or any(row.degree == SURE for row in found):
             return found
         named = handoff.reason.removeprefix("emergency_")
         values = {
@@ -223,7 +236,17 @@ class AlarmStore:
             "detector": named if named in DETECTORS else OTHER,
         }
         number = await connection.scalar(_BY_HAND, values)
-        return [row for row in await connection.execute(_ALL, {"handoff": handoff.id}) if row.id == number]
+        return [*found, *(row for row in await connection.execute(_ALL, {"handoff": handoff.id}) if row.id == number)]
+
+
+def _raised(conversation_id: int, handoff: Handoff, again: Sequence[Row[Any]]) -> handoffs.NewHandoff:
+    """The hand-off of alarms that are put back: an emergency if one of them is sure, else a likely danger of the same subject."""
+    sure = [row for row in again if row.degree == SURE]
+    if not sure:
+        return handoffs.NewHandoff(conversation_id, "sensitive", REASONS[again[-1].kind], handoff.intent)
+    newest = sure[-1]
+    intent = Detection(newest.kind, newest.detector).intent
+    return handoffs.NewHandoff(conversation_id, EMERGENCY, f"emergency_{newest.detector}", intent)
 
 
 async def confirm_closed(connection: AsyncConnection, user: User, handoff: Handoff, now: datetime) -> int:
@@ -245,7 +268,10 @@ async def _ordinary(
     connection: AsyncConnection, conversation_id: int, false: Sequence[Row[Any]], events: Sequence[int]
 ) -> tuple[Place, str]:
     """Where the request belongs, and the reason that it then has."""
-    stood = next((row.stood for row in reversed(false) if row.stood is not None), None)
+    # Where a likely danger of before had put it is no ordinary place: that one was false, too.
+    stood = next(
+        (row.stood for row in reversed(false) if row.stood and row.stood["reason"] not in LIKELY_REASONS), None
+    )
     before = None if stood is None else Place(stood["category"], stood["intent"])
     read = (await connection.execute(_READ, {"id": conversation_id, "events": list(events)})).scalars().all()
     place = ordinary(before, read)

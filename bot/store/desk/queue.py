@@ -66,7 +66,7 @@ class Wanted:
 @dataclass(frozen=True)
 class QueueRow:
     """One line of the queue. `deadline`: late, soon, or None (far off, met, or no longer asked); `alarm`: the newest one that
-    stands, of an emergency."""
+    stands, of an emergency or of a likely danger."""
 
     conversation: Conversation
     handoff: Handoff
@@ -145,12 +145,12 @@ def _lines(found: str, order: str, agent: str, words: bool) -> str:
             SELECT body, at, kind, {places.event("events")} FROM events WHERE conversation_id = c.id AND kind IN ({_KINDS})
             ORDER BY at DESC, id DESC LIMIT 1) e ON true
         LEFT JOIN LATERAL (
-            SELECT id, at, kind, detector, entry, evidence, verdict, verdict_at FROM alarms
-            WHERE handoff_id = h.id AND h.category = 'emergency' AND verdict IS DISTINCT FROM 'taken_back'
-            ORDER BY id DESC LIMIT 1) a ON true"""  # noqa: S608
+            SELECT id, at, kind, degree, detector, entry, evidence, verdict, verdict_at FROM alarms
+            WHERE handoff_id = h.id AND (h.category = 'emergency' OR degree = 'likely') AND verdict IS DISTINCT FROM 'taken_back'
+            ORDER BY degree = 'sure' DESC, id DESC LIMIT 1) a ON true"""  # noqa: S608
     columns = (
         "e.body AS words, e.at AS words_at, e.kind AS words_kind, e.place, a.id AS alarm_id, a.at AS alarm_at, "
-        "a.kind AS alarm_kind, a.detector, a.entry, a.evidence, a.verdict, a.verdict_at"
+        "a.kind AS alarm_kind, a.degree, a.detector, a.entry, a.evidence, a.verdict, a.verdict_at"
         if words
         else "NULL AS words, NULL AS words_at"
     )
@@ -363,6 +363,7 @@ class QueueStore:
             row.verdict,
             row.verdict_at,
             None,
+            row.degree,
         )
 
 

@@ -15,6 +15,7 @@ CREATE TABLE alarms (
     events bigint[] NOT NULL DEFAULT '{}',  -- whose words were read; no words of theirs, no evidence
     at timestamptz NOT NULL,
     kind text NOT NULL CHECK (kind IN ('danger', 'distress')),
+    degree text NOT NULL DEFAULT 'sure' CHECK (degree IN ('sure', 'likely')),
     detector text NOT NULL CHECK (detector IN ('lexicon', 'score', 'engine', 'other')),
     entry text,                             -- of the lexicon, that met it
     evidence bytea,                         -- short quotes of the person's words, encrypted
