@@ -78,17 +78,15 @@ def _form(blocks: Sequence[Block]) -> Iterator[Finding]:
             yield error("script-unknown", FILE, block.line, what, f"Choisissez parmi : {names}.")
     by_name = {block.name: block for block in blocks}
     for name in SCRIPT_NAMES:
-        block = by_name.get(name)
-        count = len(block.items) if block else 0
+        own = by_name.get(name)
+        count = len(own.items) if own else 0
         if count < FEWEST:
             what = (
                 f"« {name} » n’a que {count} exemples : il en faut {FEWEST}."
                 if count
                 else f"« {name} » n’a aucun exemple."
             )
-            yield error(
-                "script-thin", FILE, block.line if block else None, what, "Écrivez-en, ou remettez-les depuis git."
-            )
+            yield error("script-thin", FILE, own.line if own else None, what, "Écrivez-en, ou remettez-les depuis git.")
 
 
 def _each(found: Sequence[Example], known: Collection[str]) -> Iterator[Finding]:
