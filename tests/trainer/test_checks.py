@@ -163,7 +163,7 @@ THEIRS: tuple[tuple[str, str, str, str, int | None, str], ...] = (
         "- Crèche dans la nuit",
         "error",
         "duplicate",
-        33,
+        45,
         "est déjà un exemple de own_danger (data/scripts.yml:6)",
     ),
     ("- garage dans la nuit", "- appelez le 06 12 34 56 78", "error", "personal", 6, "un numéro de téléphone"),
