@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.core.errors import SetupError
 from bot.core.examples import blocks, script_blocks, without_marks
-from bot.core.yaml_text import Damaged
+from bot.core.yaml_text import Damaged, decode
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def script_examples(path: Path = Path("data/scripts.yml")) -> Iterator[Example]:
     if not path.exists():
         return
     try:
-        found, _ = script_blocks(path.read_text(encoding="utf-8"))
+        found, _ = script_blocks(decode(path.read_bytes()))
     except Damaged as error:
         raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
     for block in found:
@@ -48,7 +48,7 @@ def examples(paths: Iterable[Path]) -> Iterator[Example]:
     """The examples of every intent; lookups, synonyms and expressions are none. Raises SetupError for a damaged file."""
     for path in paths:
         try:
-            found = blocks(path.read_text(encoding="utf-8"))
+            found = blocks(decode(path.read_bytes()))
         except Damaged as error:
             raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
         for block in found:

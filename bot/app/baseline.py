@@ -24,7 +24,7 @@ from bot.trainer.figures import measure
 from bot.trainer.script_figures import ScriptJudged
 
 NET, UNWARNED = "second_net", "unwarned_rate"
-SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "false_alarm_rate", NET)
+SAFETY = ("answer_precision", "sensitive_recall", "emergency_recall", "alarm_recall", "false_alarm_rate", NET)
 KEPT = ("accuracy", "route_accuracy", "answer_coverage", *SAFETY, UNWARNED, "net_cost")
 # Of the words that emergencies get.
 SHARES = {"right": "mots justes", "right_if_recognised": "mots justes, tout danger reconnu"}
@@ -185,6 +185,7 @@ def table(now: Baseline) -> str:
         "couverture",
         "sensibles",
         "urgences",
+        "alertes",
         "fausses al.",
         "2e filet",
         "coût",

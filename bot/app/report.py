@@ -27,6 +27,7 @@ LABELS = {
     "answer_coverage": "couverture : répondu, de ce qu’il doit répondre",
     "sensitive_recall": "cas sensibles remis à un humain",
     "emergency_recall": "urgences reconnues",
+    "alarm_recall": "urgences qui reçoivent la réponse d’urgence",
     "false_alarm_rate": "fausses alertes",
     "second_net": "second filet : urgences manquées, 17 et 114 dits",
     "unwarned_rate": "urgences sans alerte ni numéros",

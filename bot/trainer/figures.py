@@ -118,6 +118,7 @@ def measure(judged: Some) -> dict[str, Any]:
         "answer_coverage": _share([j for j in judged if j.case.route == ANSWER], lambda j: j.route == ANSWER),
         "sensitive_recall": _share(sensitive, _kept),
         "emergency_recall": _share(dangers, _recognised),
+        "alarm_recall": _share(dangers, _alarm),
         "false_alarm_rate": _share(others, _alarm),
         "second_net": _share(missed, _netted),
         "unwarned_rate": _share(dangers, _unwarned),

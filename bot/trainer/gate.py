@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot.policy.intents import EMERGENCY as ALARM
 from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, Figures, SetComparison
 
 GOLD = (EMERGENCY, INTENTS)
@@ -22,9 +21,9 @@ NAMES = {EMERGENCY: "urgences", INTENTS: "intentions"}
 
 @dataclass(frozen=True)
 class Reason:
-    """Why the gate is shut. `code`: `stale`, `baseline`, `unmeasured`, `emergency`, `emergency_recall`, `sensitive`,
-    `false_alarms` or `intent`. `what`: in French, whole sentences. `overridable`: an administrator may go on all the same.
-    `lines`: of the gold file."""
+    """Why the gate is shut. `code`: `stale`, `baseline`, `unmeasured`, `emergency`, `emergency_recall`, `alarm_recall`,
+    `sensitive`, `false_alarms` or `intent`. `what`: in French, whole sentences. `overridable`: an administrator may go on all the
+    same. `lines`: of the gold file."""
 
     code: str
     what: str
@@ -103,8 +102,8 @@ def _reasons(comparison: Comparison, baseline: Mapping[str, Any]) -> Iterator[Re
 
 
 def _missed(one: SetComparison) -> Iterator[Reason]:
-    """Emergencies that the model in service answers as such and the candidate does not, one by one."""
-    missed = [each for each in one.lost_emergencies if each.before.route == ALARM]
+    """Emergencies that the model in service recognises, as sure or as likely, and the candidate does not, one by one."""
+    missed = [each for each in one.lost_emergencies if each.before.recognised]
     if missed:
         lines = tuple(each.line for each in missed)
         many = len(missed)
@@ -122,6 +121,7 @@ def _shares(one: SetComparison, after: Figures, reference: Mapping[str, Any]) ->
     before = one.current.shares if one.current else {}
     rules = (
         ("emergency_recall", "emergency_recall", "La part des urgences reconnues baisse", 0.0, False),
+        ("alarm_recall", "alarm_recall", "La part des urgences qui reçoivent la réponse d’urgence baisse", 0.0, False),
         ("sensitive", "sensitive_recall", "La part des messages sensibles confiés à un humain baisse", 0.0, False),
         (
             "false_alarms",

@@ -1,7 +1,8 @@
 """What of a candidate changes what victims and people in danger are told, or whether a danger is noticed: a second person reads it.
 
-Compared are the files that go with the two models (`bot/core/served.py`), the rules of grave intents, and how sure the engine has
-to be. What the figures measure (examples, the learnt score, the classifier's settings) is the gate's.
+Compared are the files that go with the two models (`bot/core/served.py`), the rules of grave intents, how sure the engine has to
+be, and the examples and groups of words by which the words for a danger are chosen: the gate's sets do not measure that choice.
+What they measure (other examples, the learnt score, the classifier's settings) is the gate's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.core import served
+from bot.core.examples import script_blocks
+from bot.core.yaml_text import Damaged
 from bot.policy.intents import policy_of
 from bot.trainer import conduct
 from bot.trainer.errors import BadFile, NoGit
@@ -24,11 +28,13 @@ from bot.trainer.project import Project
 from bot.trainer.replies import Replies, Response
 from bot.trainer.reply_uses import PRECISIONS, RULES, _loaded
 
-LEXICON, DOMAIN, CONFIG = "data/danger.yml", "domain.yml", "config.yml"
+LEXICON, SCRIPTS, DOMAIN, CONFIG = "data/danger.yml", "data/scripts.yml", "domain.yml", "config.yml"
 CLASSIFIER = "bot.engine.classifier."  # what is set there, the gate measures
 GRAVE = frozenset({"emergency", "urgent", "sensitive"})
-# Replies beside those of grave intents: the gateway's own, those of the night, and ways that lead to either.
-_FAMILIES = ("urgence", "detresse", "nuit", "filet", "theme_violences", "reclamation_delai_disparition")
+# Replies beside those of grave intents: the gateway's own, those to a likely danger, those of the night, ways that lead to them.
+_FAMILIES = (
+    "urgence", "detresse", "danger_probable", "agent_lira", "nuit", "filet", "theme_violences", "reclamation_delai_disparition",
+)  # fmt: skip
 # Numbers that somebody in danger calls; « 17 ans », « 17 à 45 ans » and « 17cyber » are none.
 _BLANK = "[ \u00a0\u202f]"
 _NUMBER = re.compile(
@@ -39,8 +45,8 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Touch:
-    """Something grave that is not as it was. `kind`: reply, lexicon, precision, rule, settings, unreadable; `before`, `after`: its
-    words, empty where there is none (of the lexicon, `after` holds the lines that changed)."""
+    """Something grave that is not as it was. `kind`: reply, lexicon, script, precision, rule, settings, unreadable; `before` and
+    `after`: its words, empty where there is none (of the lexicon and of a script, `after` holds the lines that changed)."""
 
     kind: str
     name: str
@@ -54,10 +60,10 @@ def touches(project: Project, models: Path, serving: str, candidate: Path) -> tu
     has_own = bool(serving) and served.folder(archive).is_dir()
     before = served.read(served.folder(archive)) if has_own else conduct.recorded(project)
     after = served.read(served.beside(candidate, project.root))
-    beside = (RULES, CONFIG)  # no model has copies of them: it was made from what git recorded, or will be
+    beside = (RULES, CONFIG, SCRIPTS)  # no model has copies of them: it was made from what git recorded, or will be
     return found(
         {**before, **{name: _recorded(project, name).encode() for name in beside}},
-        {**after, **{name: project.read(name).encode() for name in beside}},
+        {**after, **{name: _present(project, name).encode() for name in beside}},
     )
 
 
@@ -65,7 +71,8 @@ def found(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[Touc
     """The same, of files by name."""
     every: list[Touch] = []
     looks = (
-        (DOMAIN, _replies), (LEXICON, _lexicon), (PRECISIONS, _precisions), (RULES, _rules), (CONFIG, _settings)
+        (DOMAIN, _replies), (LEXICON, _lexicon), (SCRIPTS, _scripts), (PRECISIONS, _precisions), (RULES, _rules),
+        (CONFIG, _settings),
     )  # fmt: skip
     for name, look in looks:
         was, now = before.get(name, b""), after.get(name, b"")
@@ -125,12 +132,35 @@ def _lexicon(was: str, now: str) -> Iterator[Touch]:
     old, new = (
         [line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")] for text in (was, now)
     )
-    if old == new:
-        return
-    lines = [
-        line for line in difflib.unified_diff(old, new, lineterm="", n=1) if not line.startswith(("---", "+++", "@@"))
-    ]
-    yield Touch("lexicon", LEXICON, "", "\n".join(lines))
+    if old != new:
+        yield Touch("lexicon", LEXICON, "", _changes(old, new))
+
+
+def _changes(old: Sequence[str], new: Sequence[str]) -> str:
+    """The lines that went or came, each with the one before and after it; « - », « + » or a space begins them."""
+    told = difflib.unified_diff(old, new, lineterm="", n=1)
+    return "\n".join(line for line in itertools.islice(told, 2, None) if not line.startswith("@@"))
+
+
+def _scripts(was: str, now: str) -> Iterator[Touch]:
+    """Of each script the examples that went or came, and the groups of words: they decide who is told what."""
+    old, new = _learnt(was), _learnt(now)
+    for name in dict.fromkeys((*old, *new)):
+        before, after = old.get(name, ()), new.get(name, ())
+        if before != after:
+            yield Touch("script", name, "", _changes(before, after))
+
+
+def _learnt(text: str) -> dict[str, tuple[str, ...]]:
+    """The examples of each script, and a line for each group of words. Raises BadFile."""
+    if not text:
+        return {}
+    try:
+        blocks, groups = script_blocks(text)
+    except Damaged as error:
+        raise BadFile(SCRIPTS, error.what, error.remedy, error.line, error.column) from None
+    words = tuple(f"{name} : {', '.join(some)}" for name, some in groups.items())
+    return {**{block.name: block.items for block in blocks}, "mots": words}
 
 
 def _precisions(was: str, now: str) -> Iterator[Touch]:
@@ -234,7 +264,15 @@ def _lines(what: Any, under: str = "") -> Iterator[str]:
 
 
 def _recorded(project: Project, name: str) -> str:
+    """As git recorded it last; the present text without git. Raises BadFile."""
     try:
-        return project.git("show", f"HEAD:{name}")
+        if name == SCRIPTS and not project.git("ls-tree", "--name-only", "HEAD", "--", f"./{name}"):
+            return ""  # a project of before
+        return project.git("show", f"HEAD:./{name}")
     except NoGit:
-        return project.read(name)
+        return _present(project, name)
+
+
+def _present(project: Project, name: str) -> str:
+    """As it stands; a project of before has no scripts. Raises BadFile."""
+    return "" if name == SCRIPTS and not project.path(name).exists() else project.read(name)

@@ -10,8 +10,9 @@ import pytest
 from bot.trainer.checks import Context, Finding, check_all, check_example, families
 from bot.trainer.checks.finding import ordered, typeset, warning
 from bot.trainer.checks.rasa import translated
+from bot.trainer.gold import SCRIPT_NAMES
 from bot.trainer.project import Project
-from tests.fakes.checked import PLACES, animals, block, clean, proxies
+from tests.fakes.checked import PLACES, THINGS, animals, block, clean, proxies
 
 DAY = date(2026, 1, 15)
 NLU = "data/nlu.yml"
@@ -134,6 +135,70 @@ def test_each_fault_is_found_at_its_place(project: Project, wrong: Wrong) -> Non
     (one, *others) = [one for one in found(project) if one.code == code and told in one.what]
     assert others == []
     assert (one.severity, one.file, one.line) == (severity, file, line)
+
+
+# Words of the file → severity, code, line, part of the sentence.
+SCRIPTS = "data/scripts.yml"
+THEIRS: tuple[tuple[str, str, str, str, int | None, str], ...] = (
+    (
+        "- script: witness",
+        "- script: temoin",
+        "error",
+        "script-unknown",
+        11,
+        "« temoin » n’est le nom d’aucune réponse",
+    ),
+    ("- script: witness", "- script: temoin", "error", "script-thin", None, "« witness » n’a aucun exemple"),
+    ("    - garage dans la nuit\n", "", "error", "script-thin", 4, "« own_danger » n’a que 4 exemples : il en faut 5"),
+    (
+        "- garage dans la nuit",
+        "- Cave, DANS la nuit !",
+        "error",
+        "duplicate",
+        7,
+        "est déjà un exemple (data/scripts.yml:6)",
+    ),
+    (
+        "- garage dans la nuit",
+        "- Crèche dans la nuit",
+        "error",
+        "duplicate",
+        45,
+        "est déjà un exemple de own_danger (data/scripts.yml:6)",
+    ),
+    ("- garage dans la nuit", "- appelez le 06 12 34 56 78", "error", "personal", 6, "un numéro de téléphone"),
+    (
+        "- garage dans la nuit",
+        "- qui vote a ma place si je pars en voyage",
+        "error",
+        "leak",
+        6,
+        "(tests/gold/jeu.tsv:2)",
+    ),
+    ("- garage dans la nuit", f"- {'garage ' * 330}", "error", "overlong", 6, "plus de 2000"),
+    ('moi: "je"', 'moi: "***"', "error", "file", 2, "« *** », dans le groupe « moi »"),
+    ("scripts:", "exemples:", "error", "file", 1, "« scripts: » manque"),
+)
+
+
+@pytest.mark.parametrize("wrong", THEIRS, ids=lambda wrong: f"{wrong[3]}-{wrong[1][:20]}")
+def test_what_teaches_the_words_for_an_emergency_is_checked(
+    project: Project, wrong: tuple[str, str, str, str, int | None, str]
+) -> None:
+    old, new, severity, code, line, told = wrong
+    words = iter(f"{PLACES} {THINGS}".split())
+    listed = "".join(
+        f"- script: {name}\n  examples: |\n" + "".join(f"    - {next(words)} dans la nuit\n" for _ in range(5))
+        for name in SCRIPT_NAMES
+    )
+    project.write(SCRIPTS, f'mots:\n  moi: "je"\nscripts:\n{listed}')
+    project.git("add", ".")
+    project.git("commit", "--quiet", "--message", "Mots", author="É <e@localhost>")
+    assert found(project) == []
+    put(project, SCRIPTS, old, new)
+    (one,) = [one for one in found(project) if one.code == code and told in one.what.replace("\u00a0", " ")]
+    assert (one.severity, one.file, one.line, one.intent) == (severity, SCRIPTS, line, None)
+    assert families.of(one.code) is not families.OTHER
 
 
 def test_an_intent_that_outgrows_the_others(project: Project) -> None:

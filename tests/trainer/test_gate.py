@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -58,11 +59,60 @@ def test_an_equal_or_better_candidate_passes() -> None:
 
 def test_an_emergency_that_is_no_longer_recognised_shuts_it_for_good() -> None:
     found = verdict(comparison(emergency=[(DANGER, None, ("danger_immediat", "handoff"))]))
-    assert codes(found) == ["emergency", "emergency_recall"]
+    assert codes(found) == ["emergency", "emergency_recall", "alarm_recall"]
     assert not found.open
     assert not found.overridable
     assert "« au secours il a un couteau »" in found.reasons[0].what
     assert found.reasons[0].lines == (5,)
+
+
+def sunk(read: Read = ("danger_immediat", "handoff")) -> Comparison:
+    """An emergency that was sure, and is likely."""
+    made = comparison(emergency=[(DANGER, None, read)])
+    before = [judged(DANGER, 2), judged(DANGER, 3)]
+    after = [before[0], dataclasses.replace(judged(DANGER, 3, read), degree="likely")]
+    return dataclasses.replace(made, sets=(SetComparison.of(EMERGENCY, before, after), *made.sets[1:]))
+
+
+def test_an_emergency_that_sinks_from_sure_to_likely_shuts_it_though_it_is_still_recognised() -> None:
+    made = sunk()
+    found = verdict(made)
+    assert codes(found) == ["alarm_recall"]
+    assert not found.overridable
+    assert "100,0\u00a0% pour le modèle en service, 50,0\u00a0% pour le candidat" in found.reasons[0].what
+    (_, read) = made.set(EMERGENCY).judgements
+    assert (read.before.route, read.after.route) == ("emergency", "handoff")
+    assert read.moved
+    assert read.after.right  # it got the numbers, and an agent first
+    assert made.set(EMERGENCY).lost_emergencies == []
+    again = Comparison.from_json(json.loads(json.dumps(made.to_json())))
+    assert verdict(again) == found
+
+
+def test_a_likely_emergency_that_is_lost_counts_as_one_that_was_recognised() -> None:
+    likely = dataclasses.replace(judged(DANGER, 2, ("danger_immediat", "handoff")), degree="likely")
+    lost = judged(DANGER, 2, ("danger_immediat", "handoff"))
+    whole = comparison()
+    found = verdict(dataclasses.replace(whole, sets=(SetComparison.of(EMERGENCY, [likely], [lost]), *whole.sets[1:])))
+    assert codes(found) == ["emergency", "emergency_recall"]
+
+
+def test_a_comparison_and_a_reference_from_before_the_share_of_emergency_replies_are_read() -> None:
+    kept = comparison().to_json()
+    for one in kept["sets"]:
+        for side in ("current", "candidate"):
+            del one[side]["shares"]["alarm_recall"]
+        for row in one["judgements"]:
+            del row["before"]["likely"], row["after"]["likely"]
+    before = Comparison.from_json(kept)
+    assert verdict(before).open
+    assert before.sets[0].current is not None
+    assert before.sets[0].current.shares["alarm_recall"] is None
+    old = reference(sunk())
+    del old["sets"]["emergency.tsv"]["clean"]["alarm_recall"]
+    alone = dataclasses.replace(sunk(), sets=tuple(dataclasses.replace(s, current=None) for s in sunk().sets))
+    assert verdict(alone, old).open
+    assert codes(verdict(alone, reference(alone, alarm_recall=1.0))) == ["alarm_recall"]
 
 
 def test_one_missed_for_one_found_is_still_one_missed() -> None:
@@ -202,7 +252,8 @@ def test_a_model_made_worse_on_purpose_is_stopped(trained: Trained) -> None:
     )
     again = verdict(back)
     assert "emergency_recall" not in codes(again)
-    # Models as thin as these see a few dangers by chance.
+    # The spoilt model learnt six examples of a danger: such a thin one may see a message by chance that the other one misses.
+    assert lost(again) <= 2
     assert lost(again) < lost(found)
 
 

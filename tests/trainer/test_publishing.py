@@ -15,7 +15,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.app import train
+from bot.console import workbench_models_words
 from bot.core.clock import FrozenClock
+from bot.policy import scripts
 from bot.store.accounts import Accounts
 from bot.store.db import Database
 from bot.store.workbench.proposals import Proposals
@@ -23,6 +25,7 @@ from bot.store.workbench.publications import PUBLISH, Asked, PublicationError, r
 from bot.trainer import engines, grave, publishing
 from bot.trainer.candidates import CANDIDATES, SUFFIX
 from bot.trainer.project import Project
+from tests.fakes import checked
 from tests.fakes.project import copied
 from tests.fakes.publishing import Launcher, World
 
@@ -97,6 +100,10 @@ LEXICON = "# remarque\ndangers:\n- nom: couteau\n"
 PRECISIONS = "precisions:\n- reponse: utter_animaux\n  au_lieu_de: [utter_hors_perimetre]\n  mots: [z]\n"
 PRECISIONS += "- reponse: utter_nuit_grave\n  au_lieu_de: [utter_plainte_comment]\n  mots: [a]\n"
 RULES = "rules:\n- rule: r\n  steps:\n  - intent: violences_conjugales\n  - action: utter_violences_conjugales\n"
+SCRIPTS = (
+    'mots:\n  moi: "je, me"\nscripts:\n- script: partner_victim\n  examples: |\n    - il me frappe\n    - il m’a frappée\n'
+    "- script: partner_author\n  examples: |\n    - je la frappe\n"
+)
 CONFIG = "pipeline:\n- name: bot.engine.classifier.X\n  strength: 1\n- name: f\n  grave_threshold: 0.2\n  doubt: 0.2\n"
 
 
@@ -121,6 +128,11 @@ CONFIG = "pipeline:\n- name: bot.engine.classifier.X\n  strength: 1\n- name: f\n
         ("data/rules.yml", "  steps", "  condition:\n  - slot_was_set: [a]\n  steps", ["violences_conjugales"]),
         ("config.yml", "grave_threshold: 0.2", "grave_threshold: 0.9", ["config.yml"]),
         ("config.yml", "doubt: 0.2", "doubt: 1", ["config.yml"]),
+        ("data/scripts.yml", "    - il m’a frappée\n", "", ["partner_victim"]),
+        ("data/scripts.yml", "je la frappe", "je le frappe", ["partner_author"]),
+        ("data/scripts.yml", "- script: partner_author", "- script: child", ["partner_author", "child"]),
+        ("data/scripts.yml", "je, me", "je", ["mots"]), ("data/scripts.yml", "mots:", "# une ligne\nmots:", []),
+        ("data/scripts.yml", "scripts:", "exemples:", ["data/scripts.yml"]),
         ("config.yml", "strength: 1", "strength: 2", []), ("config.yml", "pipeline", "# remarque\npipeline", []),
     ],
 )  # fmt: skip
@@ -132,6 +144,7 @@ def test_what_victims_and_people_in_danger_are_told_is_noticed(
         "data/danger.yml": LEXICON,
         "data/precisions.yml": PRECISIONS,
         "data/rules.yml": RULES,
+        "data/scripts.yml": SCRIPTS,
         "config.yml": CONFIG,
     }
     assert old in before[file]
@@ -140,6 +153,46 @@ def test_what_victims_and_people_in_danger_are_told_is_noticed(
     found = grave.found(raw[0], raw[1])
     assert [one.name for one in found] == touched
     assert (grave.digest(found) == grave.digest(())) is not touched
+
+
+def test_what_decides_the_words_for_a_danger_is_shown_line_by_line() -> None:
+    more = SCRIPTS.replace("    - il m’a frappée\n", "    - il m’a giflée\n")
+    (one,) = grave.found({"data/scripts.yml": SCRIPTS.encode()}, {"data/scripts.yml": more.encode()})
+    assert (one.kind, one.after) == ("script", " il me frappe\n-il m’a frappée\n+il m’a giflée")
+    assert workbench_models_words.differing(one)[1:] == [("-", "il m’a frappée"), ("+", "il m’a giflée")]
+    assert workbench_models_words.KINDS[one.kind] == "Choix des mots d’une urgence"
+    whole = grave.found({}, {"data/scripts.yml": SCRIPTS.encode()})  # a project that had none
+    assert [each.name for each in whole] == ["partner_victim", "partner_author", "mots"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_grave"),
+    [
+        ("utter_danger_probable", True),
+        ("utter_detresse_probable", True),
+        ("utter_agent_lira", True),
+        ("utter_filet", True),
+    ]
+    + [(one.reply, True) for one in scripts.SCRIPTS.values()]
+    + [("utter_agent_arrive", False), ("utter_plainte_comment", False)],
+)
+def test_the_replies_to_a_danger_are_grave(name: str, is_grave: bool) -> None:
+    assert grave.is_grave(name) is is_grave
+
+
+def test_scripts_that_git_does_not_know_yet_are_read_by_a_second_person(tmp_path: Path) -> None:
+    project = checked.clean(tmp_path / "projet")
+    models = project.root / "models"
+    models.mkdir()
+    archive = models / "candidat.tar.gz"
+    assert grave.touches(project, models, "", archive) == ()
+    project.write("data/scripts.yml", SCRIPTS)
+    assert len(grave.touches(project, models, "", archive)) == 3
+    project.git("add", ".")
+    project.git("commit", "--quiet", "--message", "Mots", author="É <e@localhost>")
+    assert grave.touches(project, models, "", archive) == ()
+    project.write("data/scripts.yml", SCRIPTS.replace("je la frappe", "je le frappe"))
+    assert [one.name for one in grave.touches(project, models, "", archive)] == ["partner_author"]
 
 
 def test_a_lexicon_that_changed_much_is_shown_and_signed_whole() -> None:

@@ -21,7 +21,7 @@ from bot.trainer.gold import Case, read
 HEAD = "text\tintent\tsecond\troute\n"
 KEYS = (
     "n", "accuracy", "route_accuracy", "answer_precision", "answer_coverage", "sensitive_recall", "emergency_recall",
-    "false_alarm_rate", "second_net", "unwarned_rate", "net_cost", "per_intent", "confusion",
+    "alarm_recall", "false_alarm_rate", "second_net", "unwarned_rate", "net_cost", "per_intent", "confusion",
 )  # fmt: skip
 
 # Message, gold intent, second, gold route; what the engine believes, how much, its probability of danger.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from bot.policy.intents import HANDOFF, policy_of
 from bot.policy.script_score import NAMES
 from bot.trainer.gold import ScriptCase, read_scripts
 from bot.trainer.script_figures import ScriptJudged, measure
+from scripts.examples import Example, examples, script_examples
 
 HEAD = "text\tscript\tsecond\n"
 ROWS = [
@@ -130,6 +131,9 @@ def test_the_examples_name_every_script_and_what_is_wrong_is_told() -> None:
         (text.replace("- script: child", "- script: witness"), "a déjà un bloc"),
         (text.replace("mots:", "groupes:"), "les groupes de mots"),
         (text.replace('  on: "on"', '  on: ""'), "est vide"),
+        (text.replace('  on: "on"', '  on: ","'), "est vide"),
+        (text.replace('  on: "on"', '  on: "on, ***"'), "«\u00a0***\u00a0», dans le groupe «\u00a0on\u00a0»"),
+        (text.replace('  on: "on"', '  on: "on, f*rap"'), "«\u00a0f*rap\u00a0»"),
         (text.replace("scripts:", "exemples:"), "scripts:"),
     ):
         with pytest.raises(Damaged) as found:
@@ -194,3 +198,14 @@ print(sum(right) / len(right), len(learnt.unseen) == len(few))
     share, whole = done.stdout.split()
     assert float(share) > 0.9  # what it was taught
     assert whole == "True"
+
+
+@pytest.mark.parametrize("read", [script_examples, lambda path: examples([path])])
+def test_examples_saved_in_another_encoding_are_told_with_their_line(
+    tmp_path: Path, read: Callable[[Path], Iterator[Example]]
+) -> None:
+    path = tmp_path / "exemples.yml"
+    path.write_bytes("mots: x\nscripts:\n- script: child\n  examples: |\n    - frappé\n".encode("cp1252"))
+    with pytest.raises(SetupError) as found:
+        list(read(path))
+    assert f"{path}:5 : ce n’est pas de l’UTF-8" in found.value.what

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Optional
 
-from bot.trainer.checks import doubles, examples, gold, intents, lists, rasa, stories
+from bot.trainer.checks import doubles, examples, gold, intents, lists, rasa, scripts, stories
 from bot.trainer.checks.context import Context
 from bot.trainer.checks.files import CONFIG, DANGER, PRECISIONS, RULES, STORIES, Files
 from bot.trainer.checks.finding import Finding, error, ordered
@@ -75,7 +75,12 @@ def check_all(
     neighbours = Neighbours.of(corpus)
     found += doubles.check(corpus.examples, neighbours)
     progress("jeux de mesure")
-    found += gold.check(gold.read(project), neighbours)
+    sets = [*gold.read(project)]
+    found += gold.check(sets, neighbours)
+    if (words := files.scripts()) is not None:
+        progress("choix des mots d’une urgence")
+        rows = [row for row in sets if not isinstance(row, Finding)]
+        found += scripts.check(words, rows, scripts.recorded(project))
     progress("réponses")
     found += _replies(files, today or date.today(), found)  # noqa: DTZ011
     if with_rasa and not files.found:

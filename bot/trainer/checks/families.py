@@ -24,6 +24,7 @@ FAMILIES = (
     Family("doublons", "Doublons et ressemblances", ("duplicate", "frame", "near-duplicate")),
     Family("frontieres", "Exemples plus proches d’une autre intention", ("nearer-elsewhere",)),
     Family("exemples", "Exemples", ("overlong", "entity", "empty")),
+    Family("mots", "Choix des mots d’une urgence", ("script-unknown", "script-thin")),
     Family("listes", "Listes de mots", ("two-lists",)),
     Family(
         "intentions", "Intentions", ("thin", "unbalanced", "no-example", "intent-unknown", "no-rule", "no-guideline")

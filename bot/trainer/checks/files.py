@@ -9,7 +9,9 @@ from typing import Optional, TypeVar
 from bot.core import yaml_text
 from bot.core.shapes import must_have_shape
 from bot.core.yaml_text import Mapping, Node, Scalar, Sequence
+from bot.trainer.checks import scripts
 from bot.trainer.checks.finding import Finding, damaged
+from bot.trainer.checks.scripts import Scripts
 from bot.trainer.corpus import BACKGROUND, NLU, Corpus, ExamplesFile, read_file
 from bot.trainer.errors import BadFile
 from bot.trainer.project import Project
@@ -41,6 +43,10 @@ class Files:
         """What domain.yml names, None when it is damaged."""
         root = self.tree(DOMAIN)
         return None if root is None else Domain.of(root)
+
+    def scripts(self) -> Optional[Scripts]:
+        """The examples of the words for an emergency, None when they are damaged or the project has none."""
+        return self._try(lambda: scripts.read(self.project))
 
     def text(self, name: str) -> Optional[str]:
         """A file as it stands, None when it cannot be read."""
