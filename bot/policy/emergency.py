@@ -18,7 +18,7 @@ from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
-from bot.policy.scripts import GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more, weighed
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more, weighed
 
 __all__ = [
     "MOST_BYTES",
@@ -176,16 +176,18 @@ def detect(
     if told == "none":
         return None
     if context.goes_on:
-        return Detection("danger", "lexicon", GOES_ON, told)
+        return Detection("distress" if context.distress else "danger", "lexicon", GOES_ON, told)
     distress = score is not None and found is not None and score.is_distress(found)
     return Detection("distress" if distress else "danger", "engine", None, told)
 
 
 def with_script(detection: Detection, chances: Mapping[str, float]) -> Detection:
     """The same emergency with whose words it calls for, and the kind that goes with them. `chances`: of each script, or none."""
+    if detection.entry == GOES_ON and detection.kind == "distress":  # « ça recommence » does not say whose it is
+        return replace(detection, script=ANY_DISTRESS)
     if not chances:
         return detection
-    script = choose(weighed(chances, detection.kind))
+    script = choose(weighed(chances, detection.kind), kind=detection.kind)
     return replace(detection, script=script, kind=kind_of(script, detection.kind))
 
 

@@ -17,7 +17,7 @@ from bot.policy.degree import REASONS, reply_of
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
-from bot.policy.scripts import GENERAL, PARTNER_AUTHOR, SCRIPTS
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
 
@@ -194,7 +194,7 @@ def likely(kind: str, understanding: Understanding, handoff: Optional[HandoffReq
 
 def likely_words(kind: Kind, script: Optional[str], texts: Texts) -> str:
     """What is said to a likely danger: a script's words and that an agent reads; the general ones where no script is known."""
-    said = "" if script == GENERAL[kind] else _in_script(script, texts)
+    said = "" if script in (GENERAL[kind], ANY_DISTRESS) else _in_script(script, texts)
     return f"{said}\n\n{texts['utter_agent_lira']}" if said else texts[reply_of(kind)]
 
 

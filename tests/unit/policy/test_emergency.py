@@ -99,6 +99,8 @@ def test_three_detectors(text: str, engine: Optional[float], expected: Optional[
 def test_what_goes_on_after_a_story_is_read_by_its_words() -> None:
     context = Context(story="violence", goes_on=True)
     assert detect("il est revenu", LEXICON, SCORE, read(0.01), context) == Detection("danger", "lexicon", "suite")
+    context = Context(story="violence", goes_on=True, distress=True)
+    assert detect("ça recommence", LEXICON, SCORE, read(0.01), context) == Detection("distress", "lexicon", "suite")
 
 
 @pytest.mark.parametrize(

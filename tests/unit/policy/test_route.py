@@ -335,6 +335,11 @@ def test_a_likely_danger_is_told_a_scripts_words_or_the_general_ones(script: str
     assert route.likely_words("danger", script, {**SCRIPTED, "utter_danger_probable": "<danger probable>"}) == words
 
 
+def test_a_likely_distress_of_which_nobody_knows_whose_is_told_the_general_words() -> None:
+    texts = {**SCRIPTED, "utter_urgence_detresse": "<urgence>", "utter_detresse_probable": "<détresse probable>"}
+    assert route.likely_words("distress", "any_distress", texts) == "<détresse probable>"
+
+
 def test_a_likely_danger_gets_the_numbers_and_an_agent_first() -> None:
     found = route.likely_turn("danger", turn("procuration", "Pour voter…", clarify=True), NUMBERS)
     outcome = route.by_day(found, Situation(wait="Environ 4 minutes."), TEXTS)
