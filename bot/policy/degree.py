@@ -48,8 +48,9 @@ TRACE = 0.02
 @dataclass(frozen=True)
 class Context:
     """What was said before a message. `asked`: it gives what a question of ours asked for. `calm`: the last turns were about an
-    ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's distress. `goes_on`: the message says that it goes on or comes
-    back. `together`: the engine's chance of danger in the last messages and this one read as one; None: it was read alone."""
+    ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's. `goes_on`: the
+    message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
+    this one read as one; None: it was read alone."""
 
     asked: bool = False
     calm: bool = False

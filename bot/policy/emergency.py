@@ -33,6 +33,7 @@ __all__ = [
     "compose",
     "decide",
     "detect",
+    "edges",
     "glance",
     "is_french",
     "leaving",
@@ -53,6 +54,7 @@ GOES_ON = "suite"  # in the place of an entry: the message goes on with a danger
 # Characters of each end of a text that are looked at: what lies between those of a longer one is not. A message of Messenger has
 # 20,000 at most; only what is forged or broken is longer, and 5 MB of it would take 20 seconds.
 EDGE = 10_000
+CLOSE = 4000  # the same, for what is done to few messages and costs more: choosing words, quoting what alarmed
 MOST_BYTES = 1000  # what one Instagram message may hold
 
 URGENCE, DETRESSE = "utter_urgence", "utter_detresse"
@@ -198,9 +200,13 @@ def glance(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> Glance:
     return Glance(alarm, alarm is not None or bool(hits) or (found is not None and found.danger >= SUSPECT))
 
 
+def edges(text: str, most: int = EDGE) -> str:
+    """The two ends of a text, of `most` characters each, that are looked at; all of a shorter one."""
+    return text if len(text) <= 2 * most else text[:most] + "\n" + text[-most:]
+
+
 def _looked(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> tuple[Sequence[Hit], Optional[Assessment]]:
-    if len(text) > 2 * EDGE:
-        text = text[:EDGE] + "\n" + text[-EDGE:]
+    text = edges(text)
     hits = lexicon.entries_in(text)
     return hits, score.assess(text, (hit.entry for hit in hits)) if score is not None else None
 

@@ -59,12 +59,12 @@ GENERAL: dict[Kind, str] = {"danger": OWN_DANGER, "distress": OWN_DISTRESS}
 REPLIES = {one.reply: name for name, one in SCRIPTS.items()}
 
 
-def script_of(said: Optional[str]) -> Optional[str]:
-    """The script whose words went out, by its name or by the kind of the general ones; None: unknown."""
-    for kind, name in GENERAL.items():
-        if said == kind:
-            return name
-    return said if said in SCRIPTS else None
+def script_of(kind: Optional[str], script: Optional[str]) -> Optional[str]:
+    """The script whose words went out, by the kind that is kept of them and the script; None: unknown. A version before writes the
+    kind alone: a script of another kind is that of an earlier reply."""
+    if script in SCRIPTS and SCRIPTS[script].kind in (kind, None):
+        return script
+    return next((name for of, name in GENERAL.items() if of == kind), None)
 
 
 _EVERYBODY = frozenset(LEARNT)

@@ -298,6 +298,9 @@ def test_an_answer_is_kept_with_the_reply_and_read_back() -> None:
     assert of_stored(json.loads(json.dumps(kept.stored()))) == kept
     named = replace(kept, script="witness")
     assert of_stored(json.loads(json.dumps(named.stored()))) == named
+    # What a version without scripts cannot read leaves as it is worded: it would say its kind's words instead.
+    assert "keys" not in named.stored()
+    assert of_stored({**kept.stored(), "script": "witness"}) == named  # as it was written for a while
     before = {key: value for key, value in kept.stored().items() if key != "script"}
     assert of_stored(before) == of_stored({**before, "script": 3}) == kept
     for odd in (

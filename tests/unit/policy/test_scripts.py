@@ -114,11 +114,19 @@ def test_the_kind_goes_with_the_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "script"),
-    [("danger", "own_danger"), ("distress", "own_distress"), ("witness", "witness"), ("autre", None), (None, None)],
+    ("kind", "kept", "script"),
+    [
+        ("danger", None, "own_danger"),
+        ("distress", None, "own_distress"),
+        ("danger", "witness", "witness"),
+        ("distress", "silent", "silent"),
+        ("distress", "witness", "own_distress"),  # a version before answered since, which knows no scripts
+        ("danger", "autre", "own_danger"),
+        (None, None, None),
+    ],
 )
-def test_what_the_last_reply_was(said: Optional[str], script: Optional[str]) -> None:
-    assert script_of(said) == script
+def test_what_the_last_reply_was(kind: Optional[str], kept: Optional[str], script: Optional[str]) -> None:
+    assert script_of(kind, kept) == script
 
 
 @pytest.mark.parametrize(
