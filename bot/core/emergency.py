@@ -23,8 +23,8 @@ class Answer:
     script: Optional[str] = None
 
     def stored(self) -> dict[str, Any]:
-        """As JSON takes it. Versions that know no scripts cannot read one that has such words: else they would say those of the kind
-        in their place."""
+        """As JSON takes it. Versions that know no scripts cannot read one that has such words: else they would say those of the
+        kind in their place."""
         kept = {"kind": self.kind, "at": self.at.timestamp(), "french": self.french, "hour": self.hour}
         return {**kept, "keys" if self.script is None else "texts": list(self.keys), "script": self.script}
 
