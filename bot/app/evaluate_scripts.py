@@ -31,6 +31,7 @@ _MAIN = {
 _HARM = {
     "harmful": "mots nuisibles",
     "harmful_if_recognised": "mots nuisibles, si tout danger était reconnu",
+    "unheard": "détresses sans le 3114",
 }
 
 
@@ -49,7 +50,8 @@ def judge_one(policy: Policy, case: ScriptCase, turn: Turn | None, at: datetime)
     chances = policy.chances(clean(case.text))
     alarmed = found.script if found.route == EMERGENCY else None
     chosen = alarmed or (choose(chances) if chances else GENERAL["danger"])
-    return ScriptJudged(case, sent, found.category in SENSITIVE, chosen)
+    listens = any("3114" in reply.text for reply in found.replies)
+    return ScriptJudged(case, sent, found.category in SENSITIVE, chosen, listens)
 
 
 def show(path: Path, judged: Sequence[ScriptJudged], as_json: bool) -> str:

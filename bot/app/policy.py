@@ -120,12 +120,12 @@ class Policy:
         if len(self.glances) >= GLANCES:
             self.glances.clear()
         self.glances[_digest(words)] = found.suspect
-        return self._with_evidence(self._told(found.detection, words), words)
+        return self._told(self._with_evidence(found.detection, words), words)
 
     def _with_evidence(self, detection: Detection | None, words: str) -> Detection | None:
-        """The alarm with the words that say so. Whatever goes wrong there, it stands."""
-        if detection is None:
-            return None
+        """The alarm with the words that say so; a faint one keeps none. Whatever goes wrong there, it stands."""
+        if detection is None or detection.degree == "faint":
+            return detection
         try:
             return replace(detection, evidence=evidence.quotes(words, detection, self.lexicon, self.score))
         except Exception as error:
@@ -148,7 +148,8 @@ class Policy:
         return self._told(replace(found, kind="distress" if sure else "danger"), words)
 
     def chances(self, words: str) -> dict[str, float]:
-        """The chance of each script; {} where nothing was learnt, or the words are in another language."""
+        """The chance of each script, by both ends of the words; {} where nothing was learnt, or they are in another language."""
+        words = emergency.edges(words, emergency.CLOSE)
         if self.scripts is None or not emergency.is_french(words):
             return {}
         return self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)])
@@ -158,10 +159,14 @@ class Policy:
         return instead(intent, self.chances(words)) if may_be_told_otherwise(intent) else None
 
     def _told(self, detection: Detection | None, words: str) -> Detection | None:
-        """The same with the words that it calls for. Costs something only where there is an emergency."""
-        if detection is None or _foreign(detection):
+        """The same with the words that it calls for; a faint one says none. Whatever goes wrong there, the alarm stands."""
+        if detection is None or detection.degree == "faint" or _foreign(detection):
             return detection
-        return emergency.with_script(detection, self.chances(words))
+        try:
+            return emergency.with_script(detection, self.chances(words))
+        except Exception as error:  # the general words of its kind go out
+            log.error("no words chosen for an alarm: %s", type(error).__name__)
+            return detection
 
     def plan(
         self, detection: Detection | None, words: str, at: datetime, now: datetime, seen: Seen
@@ -175,7 +180,7 @@ class Policy:
                 french=emergency.is_french(words) and not _foreign(detection),
                 night_until=self._night_until(now),
                 last_full_at=seen.emergency_at,
-                last_script=script_of(seen.emergency_kind),
+                last_script=script_of(seen.emergency_kind, seen.emergency_script),
                 last_short_at=seen.emergency_short_at,
                 last_agent_at=seen.last_agent_at,
                 standby=seen.standby,

@@ -23,16 +23,18 @@ class Answer:
     script: Optional[str] = None
 
     def stored(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        kept = {"kind": self.kind, "at": self.at.timestamp(), "french": self.french}
-        return {**kept, "keys": list(self.keys), "hour": self.hour, "script": self.script}
+        """As JSON takes it. Versions that know no scripts cannot read one that has such words: else they would say those of the
+        kind in their place."""
+        kept = {"kind": self.kind, "at": self.at.timestamp(), "french": self.french, "hour": self.hour}
+        return {**kept, "keys" if self.script is None else "texts": list(self.keys), "script": self.script}
 
 
 def of_stored(data: Any) -> Optional[Answer]:
     """The answer of `Answer.stored`; None for anything else, as versions before it have it."""
     try:
         kind, at = data["kind"], datetime.fromtimestamp(data["at"], tz=timezone.utc)
-        keys, hour = tuple(str(key) for key in data["keys"]), str(data["hour"])
+        keys = tuple(str(key) for key in data["texts" if "texts" in data else "keys"])
+        hour = str(data["hour"])
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
     if kind not in ("danger", "distress", None):

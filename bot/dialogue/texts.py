@@ -43,7 +43,6 @@ REQUIRED = (
     "utter_media_vocal",
     "utter_nuit",
     "utter_nuit_cyber",
-    "utter_nuit_detresse",
     "utter_nuit_disparition",
     "utter_nuit_grave",
     "utter_nuit_sexuelles",

@@ -48,14 +48,16 @@ TRACE = 0.02
 @dataclass(frozen=True)
 class Context:
     """What was said before a message. `asked`: it gives what a question of ours asked for. `calm`: the last turns were about an
-    ordinary subject. `story`: what grave matter was told here within two days. `goes_on`: the message says that it goes on or comes
-    back. `together`: the engine's chance of danger in the last messages and this one read as one; None: it was read alone."""
+    ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's. `goes_on`: the
+    message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
+    this one read as one; None: it was read alone."""
 
     asked: bool = False
     calm: bool = False
     story: Optional[Story] = None
     goes_on: bool = False
     together: Optional[float] = None
+    distress: bool = False
 
 
 ALONE = Context()
@@ -103,14 +105,18 @@ _NO_SUBJECT = (
 _STORIES: dict[str, Story] = {"urgent": "missing", "sensitive": "violence", "emergency": "violence"}
 
 
-def before(topics: Sequence[str], category: str, alarmed: bool, asked: bool, words: str) -> Context:
+def before(
+    topics: Sequence[str], category: str, alarmed: bool, asked: bool, words: str, kind: Optional[str] = None
+) -> Context:
     """What was said before a message, but for reading them together.
 
     `topics`: the intents of the last turns, the newest first; `category`: of the hand-off that is open; `alarmed`: an emergency
-    was seen here within two days; `asked`: the message gives what a question of ours asked for.
+    was seen here within two days, of this `kind`; `asked`: the message gives what a question of ours asked for.
     """
     story = _story(topics, category, alarmed)
-    return Context(asked, story is None and is_calm(topics), story, goes_on(words, story))
+    grave = next((name for name in topics if policy_of(name).category in _STORIES), "")
+    distress = (alarmed and kind == "distress") or family_of(grave) == "detresse_suicide"
+    return Context(asked, story is None and is_calm(topics), story, goes_on(words, story), distress=distress)
 
 
 def _story(topics: Sequence[str], category: str, alarmed: bool) -> Optional[Story]:

@@ -18,7 +18,7 @@ from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
-from bot.policy.scripts import GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more, weighed
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more, weighed
 
 __all__ = [
     "MOST_BYTES",
@@ -33,6 +33,7 @@ __all__ = [
     "compose",
     "decide",
     "detect",
+    "edges",
     "glance",
     "is_french",
     "leaving",
@@ -53,6 +54,7 @@ GOES_ON = "suite"  # in the place of an entry: the message goes on with a danger
 # Characters of each end of a text that are looked at: what lies between those of a longer one is not. A message of Messenger has
 # 20,000 at most; only what is forged or broken is longer, and 5 MB of it would take 20 seconds.
 EDGE = 10_000
+CLOSE = 4000  # the same, for what is done to few messages and costs more: choosing words, quoting what alarmed
 MOST_BYTES = 1000  # what one Instagram message may hold
 
 URGENCE, DETRESSE = "utter_urgence", "utter_detresse"
@@ -176,16 +178,18 @@ def detect(
     if told == "none":
         return None
     if context.goes_on:
-        return Detection("danger", "lexicon", GOES_ON, told)
+        return Detection("distress" if context.distress else "danger", "lexicon", GOES_ON, told)
     distress = score is not None and found is not None and score.is_distress(found)
     return Detection("distress" if distress else "danger", "engine", None, told)
 
 
 def with_script(detection: Detection, chances: Mapping[str, float]) -> Detection:
     """The same emergency with whose words it calls for, and the kind that goes with them. `chances`: of each script, or none."""
+    if detection.entry == GOES_ON and detection.kind == "distress":  # « ça recommence » does not say whose it is
+        return replace(detection, script=ANY_DISTRESS)
     if not chances:
         return detection
-    script = choose(weighed(chances, detection.kind))
+    script = choose(weighed(chances, detection.kind), kind=detection.kind)
     return replace(detection, script=script, kind=kind_of(script, detection.kind))
 
 
@@ -196,9 +200,13 @@ def glance(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> Glance:
     return Glance(alarm, alarm is not None or bool(hits) or (found is not None and found.danger >= SUSPECT))
 
 
+def edges(text: str, most: int = EDGE) -> str:
+    """The two ends of a text, of `most` characters each, that are looked at; all of a shorter one."""
+    return text if len(text) <= 2 * most else text[:most] + "\n" + text[-most:]
+
+
 def _looked(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> tuple[Sequence[Hit], Optional[Assessment]]:
-    if len(text) > 2 * EDGE:
-        text = text[:EDGE] + "\n" + text[-EDGE:]
+    text = edges(text)
     hits = lexicon.entries_in(text)
     return hits, score.assess(text, (hit.entry for hit in hits)) if score is not None else None
 

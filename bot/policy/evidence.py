@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from bot.policy.emergency import EDGE, Detection
+from bot.policy.emergency import CLOSE, Detection, edges
 from bot.policy.lexicon import Lexicon
 from bot.policy.lexicon_trace import HIT, Span
 from bot.policy.normalise import BOUNDARIES, HARD, Placed, normalise, placed
@@ -58,8 +58,7 @@ def of_pieces(text: str, pieces: Iterable[tuple[str, float]]) -> tuple[str, ...]
 
 
 def _said(text: str) -> _Said:
-    if len(text) > 2 * EDGE:  # what lies between was not looked at
-        text = text[:EDGE] + "\n" + text[-EDGE:]
+    text = edges(text, CLOSE)
     found = placed(text)
     return _Said(text, found, [at for at, one in enumerate(found) if one[0] not in BOUNDARIES])
 

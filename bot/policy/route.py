@@ -17,7 +17,7 @@ from bot.policy.degree import REASONS, reply_of
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
-from bot.policy.scripts import GENERAL, PARTNER_AUTHOR, SCRIPTS
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
 
@@ -193,9 +193,14 @@ def likely(kind: str, understanding: Understanding, handoff: Optional[HandoffReq
 
 
 def likely_words(kind: Kind, script: Optional[str], texts: Texts) -> str:
-    """What is said to a likely danger: a script's words and that an agent reads; the general ones where no script is known."""
-    said = "" if script == GENERAL[kind] else _in_script(script, texts)
-    return f"{said}\n\n{texts['utter_agent_lira']}" if said else texts[reply_of(kind)]
+    """What is said to a likely danger: a script's words and that an agent reads; the general ones where no script is known, and
+    those of a sure danger where the texts are of a version before."""
+    said = "" if script in (GENERAL[kind], ANY_DISTRESS) else _in_script(script, texts)
+    return (
+        f"{said}\n\n{texts['utter_agent_lira']}"
+        if said
+        else texts.get(reply_of(kind)) or texts[SCRIPTS[GENERAL[kind]].reply]
+    )
 
 
 def likely_turn(kind: str, turn: Turn, text: str) -> Turn:
@@ -314,7 +319,7 @@ def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH, s
     line = texts[_NIGHT_LINE[intent]] if grave and intent in _NIGHT_LINE else ""
     reason = outcome.handoff.reason if outcome.handoff is not None else ""
     if reason == REASONS["distress"]:
-        line = "\n".join([texts[_DISTRESS_LINE], *([line] if line else [])])
+        line = "\n".join(one for one in (texts.get(_DISTRESS_LINE, ""), line) if one)  # models of before have none
     # The line speaks to a victim, as the intent's own words do: an author reads another one, here as well.
     line = _in_script(script, texts) if line and script == PARTNER_AUTHOR else line
     # What is not French waits for nobody: the bot has no answer to give in the morning.

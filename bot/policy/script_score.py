@@ -20,9 +20,9 @@ from zlib import crc32
 
 from bot.policy.normalise import BOUNDARIES, sound, tokens
 from bot.policy.score import features, message_features
-from bot.policy.scripts import NONE, SCRIPTS
+from bot.policy.scripts import LEARNT, NONE
 
-NAMES = (*SCRIPTS, NONE)
+NAMES = (*LEARNT, NONE)
 MOST_WORDS = 400  # of each end of a message
 STEM = "*"  # ends what stands for every word that begins so
 _GROUP = 0.6  # the value of a group of words met

@@ -1,7 +1,8 @@
 """Which words a message calls for: the scripts, the reply of each, and which words would harm whom.
 
 A script is chosen among chances (`bot/policy/script_score.py`). Words that fit are not enough: those that could harm if the chances
-err are left out, and the general words for a danger go out in their place, which suit everybody and help less.
+err are left out, and general words go out in their place, which suit everybody and help less: those for a danger, or those for
+a distress of which nobody can tell whose it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ PARTNER_VICTIM, PARTNER_AUTHOR = "partner_victim", "partner_author"
 PARTNER_RELATIVE, PARTNER_MINOR = "partner_relative", "partner_minor"
 OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS = "own_distress", "relative_act", "relative_distress"
 VIOLENCE_PAST, SEEN_ONLINE, OLD_EMERGENCY = "violence_past", "seen_online", "old_emergency"
+ANY_DISTRESS = "any_distress"  # somebody wants to die: the person or another
 NONE = "none"  # it has the words of an emergency and is none
 
 
@@ -48,21 +50,24 @@ SCRIPTS: dict[str, Script] = {
     VIOLENCE_PAST: Script("utter_urgence_violence_passee", late=""),
     SEEN_ONLINE: Script("utter_urgence_en_ligne", None, ""),
     OLD_EMERGENCY: Script("utter_urgence_ancienne", late=""),
+    ANY_DISTRESS: Script("utter_urgence_detresse", "distress"),
 }
+# Those that a message may call for, which are learnt and measured.
+LEARNT = tuple(name for name in SCRIPTS if name != ANY_DISTRESS)
 # What each kind says where no script is known: the words of before there were scripts.
 GENERAL: dict[Kind, str] = {"danger": OWN_DANGER, "distress": OWN_DISTRESS}
 REPLIES = {one.reply: name for name, one in SCRIPTS.items()}
 
 
-def script_of(said: Optional[str]) -> Optional[str]:
-    """The script whose words went out, by its name or by the kind of the general ones; None: unknown."""
-    for kind, name in GENERAL.items():
-        if said == kind:
-            return name
-    return said if said in SCRIPTS else None
+def script_of(kind: Optional[str], script: Optional[str]) -> Optional[str]:
+    """The script whose words went out, by the kind that is kept of them and the script; None: unknown. A version before writes the
+    kind alone: a script of another kind is that of an earlier reply."""
+    if script in SCRIPTS and SCRIPTS[script].kind in (kind, None):
+        return script
+    return next((name for of, name in GENERAL.items() if of == kind), None)
 
 
-_EVERYBODY = frozenset(SCRIPTS)
+_EVERYBODY = frozenset(LEARNT)
 _NOW = frozenset((
     OWN_DANGER, WITNESS, PARTNER_VICTIM, PARTNER_MINOR, CHILD, OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS, SILENT,
 ))  # fmt: skip
@@ -84,10 +89,13 @@ HARMS: dict[str, frozenset[str]] = {
     OLD_EMERGENCY: _NOW,
 }
 
+DISTRESS = (OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS)
+
 # Limits, chosen by cross-validation (python -m bot.engine.script_learning measures them).
 MOST_HARM = 0.15  # chance that the words do harm, from which others are sent
 LEAST = 0.2  # chance below which no script is likely enough for words of its own, an emergency being given
 OTHER_KIND = 0.2  # what a danger's script is worth where a detector named distress
+MOSTLY = 0.5  # share of the distress scripts from which the general words are those for a distress, whatever a detector named
 SURE = 0.45  # chance of a script from which it takes the place of an intent's own words
 # Whom the reply of an intent already speaks to, by its name's beginning.
 _SPEAKS_TO = {
@@ -108,13 +116,16 @@ def harm(reply: str, chances: Mapping[str, float]) -> float:
     return sum(chances.get(whom, 0.0) for whom in HARMS.get(reply, ()))
 
 
-def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float = LEAST) -> str:
+def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float = LEAST, kind: Kind = "danger") -> str:
     """The script of a message that is an emergency: the likeliest, if it is likely enough, whose words hardly do harm. Never NONE.
-    The general words for a danger do none, and are nobody's own."""
-    ranked = sorted(SCRIPTS, key=lambda one: -chances.get(one, 0.0))
+    Where there is none, general words, which do none and are nobody's own: with the 3114 where a detector named distress (`kind`),
+    or where most of the chances are a distress's, though nobody can tell whose."""
+    ranked = sorted(LEARNT, key=lambda one: -chances.get(one, 0.0))
     told = _total({name: chance for name, chance in chances.items() if name != NONE})
+    distress = sum(chances.get(name, 0.0) for name in DISTRESS)
+    general = ANY_DISTRESS if kind == "distress" or (told and distress >= MOSTLY * told) else OWN_DANGER
     fits = (name for name in ranked if chances.get(name, 0.0) >= least * told and harm(name, chances) <= most * told)
-    return next(fits, OWN_DANGER) if told else OWN_DANGER
+    return next(fits, general) if told else general
 
 
 def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
@@ -182,11 +193,13 @@ _GIVES: dict[str, frozenset[str]] = {
     OWN_DISTRESS: frozenset(("3114", "15", "114")),
     RELATIVE_ACT: frozenset(("3114", "15", "114")),
     RELATIVE_DISTRESS: frozenset(("3114", "15", "114")),
+    ANY_DISTRESS: frozenset(("3114", "15", "114")),
     SILENT: frozenset(("114",)),
 }
 _NEEDS: dict[str, frozenset[str]] = {
     OWN_DISTRESS: frozenset(("3114",)),
     RELATIVE_DISTRESS: frozenset(("3114",)),
+    ANY_DISTRESS: frozenset(("3114",)),
     RELATIVE_ACT: frozenset(("15",)),
     SILENT: frozenset(("114",)),
 }

@@ -86,6 +86,7 @@ class Conversation:
     night: date | None
     emergency_at: datetime | None
     emergency_kind: str | None
+    emergency_script: str | None
     emergency_short_at: datetime | None
     due_priority: int
     engine_away_since: datetime | None = None  # the first attempt in vain; None: the last attempt was none
@@ -179,7 +180,7 @@ class Finish:
 
 _FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
     c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
-    c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state"""
+    c.emergency_script, c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state"""
 NUMBERS = 3  # replies of a turn, at most, for which no further question is asked
 _BY_PRIORITY = f"unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)"
 _LEASABLE = f"due_priority = p.priority AND {FREE}"

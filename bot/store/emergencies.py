@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.dialogue import Reply
 from bot.policy.emergency import Answer, Detection
-from bot.policy.scripts import GENERAL
 from bot.store import alarms, handoffs, outbox
 from bot.store.codec import Codec
 
@@ -29,10 +28,11 @@ class Seen:
     """What an emergency decision depends on, as the conversation stands."""
 
     emergency_at: datetime | None
-    emergency_kind: str | None  # of the last full reply: whose words they were (a script's name), or the kind alone
+    emergency_kind: str | None  # of the last full reply
     emergency_short_at: datetime | None
     last_agent_at: datetime | None
     standby: bool
+    emergency_script: str | None = None  # whose words it had; None: those of its kind
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class EmergencyPlanner(Protocol):
 
 def seen(row: Any, standby: bool) -> Seen:
     """The view of a conversation, or of its row."""
-    return Seen(row.emergency_at, row.emergency_kind, row.emergency_short_at, row.last_agent_at, standby or row.standby)
-
-
-def _said(answer: Answer | None, detection: Detection | None) -> str | None:
-    """Whose words went out, for `Seen.emergency_kind`; the general ones by their kind, as versions before wrote them."""
-    if answer is not None and answer.script is not None and answer.script not in GENERAL.values():
-        return answer.script
-    return None if detection is None else detection.kind
+    return Seen(
+        row.emergency_at,
+        row.emergency_kind,
+        row.emergency_short_at,
+        row.last_agent_at,
+        standby or row.standby,
+        row.emergency_script,
+    )
 
 
 async def carry_out(
@@ -128,6 +128,7 @@ async def carry_out(
             UPDATE conversations SET owner_version = owner_version + 1,
                 emergency_at = CASE WHEN :full THEN :now ELSE emergency_at END,
                 emergency_kind = CASE WHEN :full THEN :kind ELSE emergency_kind END,
+                emergency_script = CASE WHEN :full THEN :script ELSE emergency_script END,
                 emergency_short_at = CASE WHEN :short THEN :now ELSE emergency_short_at END
             WHERE id = :id
         """),
@@ -136,7 +137,8 @@ async def carry_out(
             "full": sent and not plan.short,
             "short": sent and plan.short,
             "now": now,
-            "kind": _said(plan.answer, detection),
+            "kind": detection and detection.kind,
+            "script": plan.answer and plan.answer.script,
         },
     )
     return row_id

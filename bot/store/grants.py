@@ -34,7 +34,7 @@ _FOLLOWS = {"publications": "SELECT", "reloads": "SELECT, INSERT, UPDATE (at, mo
 
 # Who takes in what people write, by webhooks or by catching up: the same statements (`bot.store.intake`, `bot.store.inbox`).
 _WAKES = "category, debounce_resets, due_at, due_priority, last_person_at, lease, lease_until, owner, owner_version, state, wake"
-_TELLS = "emergency_at, emergency_kind, emergency_short_at"
+_TELLS = "emergency_at, emergency_kind, emergency_script, emergency_short_at"
 _TAKES_IN = {
     "alarms": (  # what was said of them is not read there
         "SELECT (conversation_id, events), "
@@ -46,7 +46,8 @@ _TAKES_IN = {
     "conversations": (
         "SELECT (id, platform, account, person, due_at, due_priority, wake, debounce_resets, lease, lease_until, owner, "
         "owner_version, "
-        "category, standby, last_person_at, last_agent_at, introduced_at, emergency_at, emergency_kind, emergency_short_at, "
+        "category, standby, last_person_at, last_agent_at, introduced_at, emergency_at, emergency_kind, "
+        "emergency_script, emergency_short_at, "
         "state, xmax), "
         "INSERT (platform, account, person, last_person_at, due_at, due_priority, wake, debounce_resets), "
         f"UPDATE ({_WAKES}, {_TELLS}, standby)"
@@ -120,7 +121,7 @@ WORKER: Mapping[str, str] = {
     "caught": "SELECT, DELETE",
     "conversations": (
         "SELECT, UPDATE (account, attempts, category, created_at, debounce_resets, due_at, due_priority, emergency_at, "
-        "emergency_kind, "
+        "emergency_kind, emergency_script, "
         "emergency_short_at, engine_away_since, engine_told_at, erased_at, introduced_at, last_agent_at, last_person_at, lease, "
         "lease_until, night, owner, owner_until, owner_version, person, profile, profile_at, standby, state, wake, agent_id), "
         "DELETE"
@@ -172,8 +173,8 @@ CONSOLE: Mapping[str, str] = {
     "canned_replies": "SELECT, INSERT, UPDATE, DELETE",
     "caught": "SELECT",
     "conversations": (
-        "SELECT, UPDATE (agent_id, category, due_at, due_priority, emergency_at, emergency_kind, emergency_short_at, "
-        "last_agent_at, owner, owner_until, owner_version, state, wake)"
+        "SELECT, UPDATE (agent_id, category, due_at, due_priority, emergency_at, emergency_kind, emergency_script, "
+        "emergency_short_at, last_agent_at, owner, owner_until, owner_version, state, wake)"
     ),
     "corrections": "SELECT, INSERT, UPDATE",
     "crises": "SELECT, INSERT, UPDATE",  # as a whole: LOCK TABLE asks for it

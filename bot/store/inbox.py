@@ -858,7 +858,7 @@ class Inbox:
             (
                 await connection.execute(
                     text("""
-                    SELECT emergency_at, emergency_kind, emergency_short_at, last_agent_at, standby, state,
+                    SELECT emergency_at, emergency_kind, emergency_script, emergency_short_at, last_agent_at, standby, state,
                         nextval('outbox_id_seq') AS number, nextval('handoffs_id_seq') AS handoff
                     FROM conversations WHERE id = :id
                 """),

@@ -244,6 +244,7 @@ _EMPTIED = (
 # What was noted about an old danger, and a dialogue that nobody went on with.
 _FORGET_OLD = """UPDATE conversations SET emergency_at = CASE WHEN emergency_at >= :before THEN emergency_at END,
         emergency_kind = CASE WHEN emergency_at >= :before THEN emergency_kind END,
+        emergency_script = CASE WHEN emergency_at >= :before THEN emergency_script END,
         emergency_short_at = CASE WHEN emergency_short_at >= :before THEN emergency_short_at END,
         state = CASE WHEN last_person_at >= :before THEN state END
     WHERE id = ANY(:ids) AND (emergency_at < :before OR emergency_short_at < :before

@@ -10,14 +10,14 @@ from pathlib import Path
 from bot.core.errors import SetupError
 from bot.dialogue.texts import read_yaml
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, INTENTS
-from bot.policy.scripts import NONE, SCRIPTS
+from bot.policy.scripts import LEARNT, NONE
 
 DOMAIN = Path(__file__).resolve().parents[2] / "domain.yml"
 ROUTES = (ANSWER, HANDOFF, EMERGENCY, CLARIFY)
 REQUIRED = ("text", "intent", "route")
 OPTIONAL = ("second",)
 SCRIPT_COLUMNS = ["text", "script", "second"]  # of a set that says which words a message calls for
-SCRIPT_NAMES = (*SCRIPTS, NONE)
+SCRIPT_NAMES = (*LEARNT, NONE)
 SHOWN = 5
 
 

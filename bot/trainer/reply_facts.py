@@ -164,6 +164,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "utter_urgence_enfant": ("17", "112", "15", "114", "SMS", "119", "3018"),
     "utter_urgence_proche_acte": ("15", "112", "18", "17", "114", "SMS", "3114"),
     "utter_urgence_proche_detresse": ("15", "112", "17", "114", "SMS", "3114"),
+    "utter_urgence_detresse": ("3114", "15", "112", "17", "18", "114", "SMS"),
     "utter_urgence_silence": ("114", "SMS", "17", "112", "15", "18"),
     "utter_urgence_agent": ("17", "112", "15", "114", "SMS", "IGPN", "defenseurdesdroits.fr"),
     "utter_urgence_violence_passee": ("3919", "116 006", "119", "17", "114", "SMS", "3114", "0 800 05 95 95"),

@@ -783,7 +783,7 @@ class TurnTaker:
         past = topics(state, at.timestamp())
         alarm = conversation.emergency_at
         alarmed = alarm is not None and at - alarm < timedelta(seconds=WITHIN)
-        context = degree.before(past, conversation.category, alarmed, asked, words)
+        context = degree.before(past, conversation.category, alarmed, asked, words, conversation.emergency_kind)
         if degree.looks_back(understanding, context):
             context = replace(context, together=await self._together(conversation, at, words))
         return self._rules.detect(words, understanding, context)

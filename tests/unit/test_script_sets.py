@@ -83,8 +83,10 @@ def test_what_is_no_row_of_scripts_is_told_with_its_line(tmp_path: Path, lines: 
         read_scripts(path)
 
 
-def judged(script: str, sent: str, chosen: str = "", second: str = "", loud: bool = True) -> ScriptJudged:
-    return ScriptJudged(ScriptCase("x", script, second), sent, loud, chosen or sent)
+def judged(
+    script: str, sent: str, chosen: str = "", second: str = "", loud: bool = True, listens: bool = True
+) -> ScriptJudged:
+    return ScriptJudged(ScriptCase("x", script, second), sent, loud, chosen or sent, listens)
 
 
 def test_right_and_harmful_words() -> None:
@@ -99,6 +101,16 @@ def test_right_and_harmful_words() -> None:
     assert (figures["right_if_recognised"], figures["harmful_if_recognised"]) == (0.6667, 1)
     assert figures["per_script"]["none"] == {"n": 2, "right": 1, "right_if_recognised": None}
     assert measure([])["right"] is None
+
+
+def test_a_distress_without_the_3114_is_counted_and_may_not_become_more() -> None:
+    without = [judged(script, "own_danger", listens=False) for script in ("own_distress", "relative_act", "witness")]
+    without.append(judged("own_distress", "none", second="none", listens=False))
+    assert measure([*without, judged("own_distress", "any_distress")])["unheard"] == 2
+    before, now = (baseline.snapshot({}, {"scripts.tsv": rows}) for rows in ([*without[1:]] * 100, without * 100))
+    assert any("détresses sans le 3114, 100 → 200" in line for line in baseline.falls(before, now))
+    del before["scripts"]["scripts.tsv"]["unheard"]  # a reference of before it was counted
+    assert not any("3114" in line for line in baseline.falls(before, now))
 
 
 def test_a_reference_holds_right_and_harmful_words() -> None:

@@ -61,7 +61,8 @@ _MOVE = text("""
 _CATEGORY = text("UPDATE conversations SET category = :category WHERE id = :id")
 # Without a trace of the emergency reply: the next danger gets its own, in full.
 _QUIET = text("""
-    UPDATE conversations SET category = :category, emergency_at = NULL, emergency_kind = NULL, emergency_short_at = NULL
+    UPDATE conversations SET category = :category, emergency_at = NULL, emergency_kind = NULL, emergency_script = NULL,
+        emergency_short_at = NULL
     WHERE id = :id
 """)
 _REOPEN = text("""

@@ -148,6 +148,22 @@ def test_what_was_said_before(topics: tuple[str, ...], category: str, alarmed: b
 def test_a_story_that_goes_on_and_an_answer_are_told() -> None:
     assert before(("violences_conjugales",), "sensitive", False, False, "il est revenu").goes_on
     assert before((), "none", False, True, "à Lyon").asked
+
+
+@pytest.mark.parametrize(
+    ("topics", "alarmed", "kind", "distress"),
+    [
+        (("salutation", "detresse_suicide"), False, None, True),
+        (("violences_conjugales", "detresse_suicide"), False, None, False),  # the newest matter
+        ((), True, "distress", True),
+        ((), True, "danger", False),
+        ((), False, "distress", False),  # too long ago
+    ],
+)
+def test_what_goes_on_after_a_distress_keeps_its_kind(
+    topics: tuple[str, ...], alarmed: bool, kind: Optional[str], distress: bool
+) -> None:
+    assert before(topics, "none", alarmed, False, "ça recommence", kind).distress is distress
     assert not is_calm(("procuration", "danger_immediat"))
 
 

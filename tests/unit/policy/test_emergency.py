@@ -98,6 +98,8 @@ def test_three_detectors(text: str, engine: Optional[float], expected: Optional[
 def test_what_goes_on_after_a_story_is_read_by_its_words() -> None:
     context = Context(story="violence", goes_on=True)
     assert detect("il est revenu", LEXICON, SCORE, read(0.01), context) == Detection("danger", "lexicon", "suite")
+    context = Context(story="violence", goes_on=True, distress=True)
+    assert detect("ça recommence", LEXICON, SCORE, read(0.01), context) == Detection("distress", "lexicon", "suite")
 
 
 @pytest.mark.parametrize(
@@ -295,6 +297,9 @@ def test_an_answer_is_kept_with_the_reply_and_read_back() -> None:
     assert of_stored(json.loads(json.dumps(kept.stored()))) == kept
     named = replace(kept, script="witness")
     assert of_stored(json.loads(json.dumps(named.stored()))) == named
+    # What a version without scripts cannot read leaves as it is worded: it would say its kind's words instead.
+    assert "keys" not in named.stored()
+    assert of_stored({**kept.stored(), "script": "witness"}) == named  # as it was written for a while
     before = {key: value for key, value in kept.stored().items() if key != "script"}
     assert of_stored(before) == of_stored({**before, "script": 3}) == kept
     for odd in (

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot.policy import evidence
-from bot.policy.emergency import EDGE, Detection
+from bot.policy.emergency import CLOSE, EDGE, Detection
 from bot.policy.lexicon import Lexicon
 from bot.policy.lexicon_trace import ENOUGH
 from bot.policy.normalise import BOUNDARIES, placed, tokens
@@ -96,7 +96,7 @@ def test_words_that_stand_are_quoted_before_those_that_a_guard_undid() -> None:
 def test_a_long_quote_is_cut_and_what_was_not_looked_at_is_not_quoted() -> None:
     (long,) = quoted("il a " + "x" * 200 + "couteau couteau")
     assert len(long) == evidence.WIDEST and long.startswith("il a x") and long.endswith("…")
-    assert quoted("a " * EDGE + "il me frappe " + "b " * EDGE) == ()
+    assert quoted("a " * CLOSE + "il me frappe " + "b " * CLOSE) == ()
     assert quoted("a " * EDGE + "il me frappe") == ("il me frappe",)
 
 

@@ -11,6 +11,7 @@ from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understan
 from bot.core.messages import Attachment
 from bot.policy import route
 from bot.policy.intents import PRIORITY, policy_of
+from bot.policy.lexicon import Kind
 from bot.policy.route import Situation
 
 TEXTS = {
@@ -333,6 +334,22 @@ SCRIPTED = {**TEXTS, "utter_urgence_couple_auteur": "<auteur>", "utter_agent_lir
 )
 def test_a_likely_danger_is_told_a_scripts_words_or_the_general_ones(script: str | None, words: str) -> None:
     assert route.likely_words("danger", script, {**SCRIPTED, "utter_danger_probable": "<danger probable>"}) == words
+
+
+def test_a_likely_distress_of_which_nobody_knows_whose_is_told_the_general_words() -> None:
+    texts = {**SCRIPTED, "utter_urgence_detresse": "<urgence>", "utter_detresse_probable": "<détresse probable>"}
+    assert route.likely_words("distress", "any_distress", texts) == "<détresse probable>"
+
+
+@pytest.mark.parametrize(("kind", "words"), [("danger", "<utter_urgence>"), ("distress", "<utter_detresse>")])
+def test_texts_of_a_version_before_say_a_sure_dangers_words_to_a_likely_one(kind: Kind, words: str) -> None:
+    older = {"utter_urgence": "<utter_urgence>", "utter_detresse": "<utter_detresse>", **TEXTS}
+    for name in ("utter_danger_probable", "utter_detresse_probable", "utter_agent_lira", "utter_nuit_detresse"):
+        older.pop(name, None)
+    assert route.likely_words(kind, None, older) == words
+    assert route.likely_words(kind, "witness", older) == words
+    by_day = route.by_day(route.likely_turn(kind, turn("armes", "A"), NUMBERS), KNOWN, older)
+    assert said(route.at_night(by_day, False, older)) == ["<utter_nuit_grave>"]
 
 
 def test_a_likely_danger_gets_the_numbers_and_an_agent_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -10,6 +11,7 @@ import pytest
 from bot.dialogue.texts import load
 from bot.policy import scripts
 from bot.policy.emergency import (
+    GOES_ON,
     MOST_BYTES,
     TEXT_KEYS,
     Detection,
@@ -19,7 +21,19 @@ from bot.policy.emergency import (
     decide,
     with_script,
 )
-from bot.policy.scripts import HARMS, NONE, SCRIPTS, choose, harms, instead, kind_of, says_more, script_of, spoken_to
+from bot.policy.scripts import (
+    HARMS,
+    LEARNT,
+    NONE,
+    SCRIPTS,
+    choose,
+    harms,
+    instead,
+    kind_of,
+    says_more,
+    script_of,
+    spoken_to,
+)
 from tests.unit.policy.test_emergency import NOW, ago
 
 TEXTS = load(Path(__file__).resolve().parents[3] / "domain.yml")
@@ -37,6 +51,8 @@ TEXTS = load(Path(__file__).resolve().parents[3] / "domain.yml")
         ({"partner_author": 0.95, "partner_victim": 0.05}, "partner_author"),
         ({"own_distress": 0.5, "partner_victim": 0.45, "own_danger": 0.05}, "partner_victim"),
         ({"relative_distress": 0.55, "relative_act": 0.45}, "relative_act"),  # an ambulance first
+        ({"own_distress": 0.4, "relative_act": 0.3, "relative_distress": 0.3}, "any_distress"),  # whose is it?
+        ({"own_distress": 0.4, "partner_author": 0.3, "witness": 0.15, "silent": 0.15}, "own_danger"),
         ({}, "own_danger"),
     ],
 )
@@ -62,6 +78,35 @@ def test_a_detector_that_names_distress_weighs_and_does_not_decide() -> None:
     assert with_script(Detection("danger", "score"), {}) == Detection("danger", "score")
 
 
+@pytest.mark.parametrize(
+    "chances",
+    [
+        {
+            "own_distress": 0.5,
+            "relative_act": 0.25,
+            "relative_distress": 0.25,
+        },  # the surer, the less one of the three passes
+        {"partner_author": 0.5, "own_danger": 0.1, "own_distress": 0.2, "violence_past": 0.2},
+        {name: 1 / len(LEARNT) for name in LEARNT},
+    ],
+)
+def test_no_recognised_distress_is_without_the_3114(chances: dict[str, float]) -> None:
+    found = with_script(Detection("distress", "score"), chances)
+    assert (found.kind, found.script) == ("distress", "any_distress")
+    for last in (None, "own_danger", "partner_victim"):  # also minutes after a reply without it
+        recent = {"last_full_at": ago(minutes=2), "last_script": last} if last else {}
+        action = decide(found, Situation(NOW, NOW, **recent))  # type: ignore[arg-type]
+        assert action is not None and "3114" in (compose(TEXTS, action) or "")
+    older = {key: text for key, text in TEXTS.items() if key != "utter_urgence_detresse"}  # of a model of before
+    assert compose(older, EmergencyAction("full", ("utter_urgence_detresse",))) == TEXTS["utter_detresse"]
+
+
+def test_what_goes_on_after_a_distress_is_one() -> None:
+    goes_on = Detection("distress", "lexicon", GOES_ON)
+    assert with_script(goes_on, {"partner_victim": 0.9, "own_danger": 0.1}).script == "any_distress"
+    assert with_script(replace(goes_on, kind="danger"), {"witness": 1.0}).script == "witness"
+
+
 def test_the_kind_goes_with_the_words() -> None:
     assert kind_of("relative_act", "danger") == "distress"
     assert kind_of("officer", "distress") == "danger"
@@ -69,11 +114,19 @@ def test_the_kind_goes_with_the_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "script"),
-    [("danger", "own_danger"), ("distress", "own_distress"), ("witness", "witness"), ("autre", None), (None, None)],
+    ("kind", "kept", "script"),
+    [
+        ("danger", None, "own_danger"),
+        ("distress", None, "own_distress"),
+        ("danger", "witness", "witness"),
+        ("distress", "silent", "silent"),
+        ("distress", "witness", "own_distress"),  # a version before answered since, which knows no scripts
+        ("danger", "autre", "own_danger"),
+        (None, None, None),
+    ],
 )
-def test_what_the_last_reply_was(said: Optional[str], script: Optional[str]) -> None:
-    assert script_of(said) == script
+def test_what_the_last_reply_was(kind: Optional[str], kept: Optional[str], script: Optional[str]) -> None:
+    assert script_of(kind, kept) == script
 
 
 @pytest.mark.parametrize(
@@ -89,6 +142,9 @@ def test_what_the_last_reply_was(said: Optional[str], script: Optional[str]) -> 
         ("old_emergency", "own_danger", True),  # it is not over
         ("partner_victim", "partner_author", True),  # « ce n’est pas votre faute » must not stand
         ("relative_distress", "relative_act", True),
+        ("own_danger", "any_distress", True),  # 3114
+        ("any_distress", "own_distress", False),  # every number is there
+        ("any_distress", "own_danger", False),
     ],
 )
 def test_a_further_danger_within_minutes(last: str, script: str, more: bool) -> None:

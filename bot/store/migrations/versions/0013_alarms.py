@@ -32,6 +32,9 @@ CREATE INDEX alarms_verdict ON alarms (verdict_at) WHERE verdict_at IS NOT NULL;
 CREATE INDEX alarms_judges ON alarms (verdict_by) WHERE verdict_by IS NOT NULL;
 """
 
+# Whose words the last emergency reply had; `emergency_kind` stays the kind, which versions before this read as well.
+SCRIPT = "ALTER TABLE conversations ADD COLUMN emergency_script text"
+
 _SEALED = (
     ("alarms", "evidence"),
     ("conversations", "profile"),
@@ -61,6 +64,7 @@ CREATE OR REPLACE FUNCTION sealed_anything() RETURNS boolean LANGUAGE sql STABLE
 
 
 def upgrade() -> None:
-    """Create the table; the function that asks whether anything sealed is stored knows of it."""
+    """Create the table, and the column; the function that asks whether anything sealed is stored knows of the table."""
     op.execute(ALARMS)
+    op.execute(SCRIPT)
     op.execute(SEALED)

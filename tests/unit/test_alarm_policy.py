@@ -1,0 +1,75 @@
+"""What is done with an alarm beside giving it: the words that it calls for, and those that say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.app.places import PROJECT
+from bot.app.policy import Policy
+from bot.core.dialogue import Understanding
+from bot.core.errors import SetupError
+from bot.dialogue.texts import load
+from bot.policy.emergency import CLOSE
+from bot.policy.lexicon import Lexicon
+
+LEXICON = Lexicon.from_mapping({"entrees": [{"nom": "secours", "genre": "detresse", "motifs": ["au secours"]}]})
+
+
+class Scripts:
+    """Remembers what it was asked."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.asked: list[str] = []
+        self._fails = fails
+
+    def chances(self, text: str, _cues: object = ()) -> dict[str, float]:
+        """A relative's, surely."""
+        self.asked.append(text)
+        if self._fails:
+            raise RuntimeError("poids abîmés")
+        return {"relative_act": 1.0}
+
+
+def policy(scripts: Scripts) -> Policy:
+    made: Any = (None, None)  # night and desk: not asked here
+    return Policy({}, {}, *made, LEXICON, None, made[0], scripts)  # type: ignore[arg-type]
+
+
+def test_an_alarm_stands_whatever_goes_wrong_with_its_words() -> None:
+    found = policy(Scripts(fails=True)).triage("au secours")
+    assert found is not None
+    assert (found.kind, found.script, found.evidence) == ("distress", None, ("au secours",))
+
+
+def test_of_a_forged_long_text_only_both_ends_choose_the_words() -> None:
+    scripts = Scripts()
+    found = policy(scripts).triage("au secours " + "bla bla bla " * 20_000)
+    assert found is not None
+    assert (found.script, found.evidence) == ("relative_act", ("au secours",))
+    assert [len(text) for text in scripts.asked] == [2 * CLOSE + 1]
+
+
+@pytest.mark.parametrize(("danger", "degree", "asked"), [(0.25, "faint", 0), (0.5, "likely", 1)])
+def test_a_faint_danger_is_asked_for_no_words(danger: float, degree: str, asked: int) -> None:
+    scripts = Scripts()
+    ranking = (("procuration", 1.0 - danger),) if danger < 0.5 else (("danger_immediat", danger),)
+    understood = Understanding(ranking[0][0], ranking[0][1], ranking, danger=danger)
+    found = policy(scripts).detect("je ne sais plus", understood)
+    assert found is not None
+    assert (found.degree, len(scripts.asked)) == (degree, asked)
+
+
+def test_replies_of_a_model_of_before_are_read_and_what_the_service_needs_is_named(tmp_path: Path) -> None:
+    later = ("utter_nuit_detresse", "utter_danger_probable", "utter_detresse_probable", "utter_agent_lira")
+    domain = tmp_path / "domain.yml"
+    text = (PROJECT / "domain.yml").read_text(encoding="utf-8")
+    for name in later:
+        text = text.replace(f"  {name}:\n", f"  {name}_autre:\n")
+    domain.write_text(text, encoding="utf-8")
+    assert not set(later) & set(load(domain))
+    domain.write_text(text.replace("  utter_filet:\n", "  utter_autre:\n"), encoding="utf-8")
+    with pytest.raises(SetupError, match="utter_filet"):
+        load(domain)
