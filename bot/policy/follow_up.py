@@ -32,6 +32,14 @@ _CALM = [
     "(de|du|des) (vacances|travail|boulot|courses|marché|école|lycée)",
     "(au téléphone|à la télé|dans le film|dans la série|dans un rêve)",
 ]
+# Relief after violence. « Il est revenu, aidez-moi, merci » is none, nor « merci, il est devant la porte »: only who begins by
+# thanking, and tells that somebody came home.
+_RELIEF = [
+    "^ (ok|oui|bon|super|bonjour)? merci (beaucoup|bien|infiniment|encore|à vous|à tous|pour tout)? @qui "
+    "(est|sont|va|vient de) (revenu|revenue|revenus|de retour|rentré|rentrée|rentrés|rentrer|revenir)",
+    "(je suis|suis|on est) (soulagé|soulagée|soulagés|rassuré|rassurée|rassurés)",
+    "(ouf|tant mieux|quel soulagement|bonne nouvelle)",
+]
 _COMES_BACK = [
     "@qui (est|sont|était) (revenu|revenue|revenus|de retour|rentré|rentrée|rentrés|encore là|toujours là|là|ici)",
     "@qui (est|sont|était) (devant|derrière|dehors|en bas|en haut|entré|entrée|entrés|à côté|dans)",
@@ -58,11 +66,11 @@ _STILL_GONE = [
 ]
 
 
-def _lexicon(name: str, lines: list[str]) -> Lexicon:
+def _lexicon(name: str, lines: list[str], calm: list[str]) -> Lexicon:
     return Lexicon.from_mapping(
         {
             "mots": {"qui": _WHO, "acte": _ACT, "arme": _ARM},
-            "reperes": {"calme": {"motifs": _CALM, "portee": "message"}},
+            "reperes": {"calme": {"motifs": calm, "portee": "message"}},
             "entrees": [{"nom": name, "genre": "danger", "motifs": lines}],
         }
     )
@@ -70,7 +78,9 @@ def _lexicon(name: str, lines: list[str]) -> Lexicon:
 
 @functools.cache
 def _of(story: Story) -> Lexicon:
-    return _lexicon(story, _COMES_BACK if story == "violence" else _STILL_GONE)
+    if story == "violence":
+        return _lexicon(story, _COMES_BACK, [*_CALM, *_RELIEF])
+    return _lexicon(story, _STILL_GONE, _CALM)
 
 
 def goes_on(text: str, story: Optional[Story]) -> bool:

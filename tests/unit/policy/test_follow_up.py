@@ -19,6 +19,11 @@ from bot.policy.follow_up import Story, goes_on
         "vite",
         "jai trop peur",
         "il m'a retrouvée",
+        "il est revenu aidez moi merci",
+        "merci de venir vite, il est revenu",
+        "merci, il est devant la porte",
+        "merci, ça recommence",
+        "je suis pas rassurée, il est revenu",
     ],
 )
 def test_violence_that_goes_on(text: str) -> None:
@@ -36,6 +41,9 @@ def test_violence_that_goes_on(text: str) -> None:
         "à Lyon",
         "il est revenu ?",
         "merci beaucoup",
+        "merci, il est revenu",
+        "Merci beaucoup, mon mari est rentré",
+        "il est revenu, je suis soulagée",
         "il est revenu " * 40,
     ],
 )
@@ -48,6 +56,7 @@ def test_what_is_no_danger_after_violence(text: str) -> None:
     [
         ("toujours rien", "missing", True),
         ("son tel est eteint", "missing", True),
+        ("merci, il est toujours pas rentré", "missing", True),
         ("elle est toujours pas rentrée", "missing", True),
         ("on a retrouvé son vélo", "missing", True),
         ("il est rentré", "missing", False),
