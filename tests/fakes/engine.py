@@ -44,6 +44,8 @@ class ScriptedEngine:
         self.free = asyncio.Event()  # cleared: every call waits until it is set
         self.free.set()
         self.calls: list[tuple[str, str]] = []  # ("turn" | "understand", text)
+        self.meant: list[tuple[str, str]] = []  # (text, the intent that it was to be read as)
+        self.refuses_meant = False
 
     async def _meet(self, kind: str, text: str) -> None:
         self.calls.append((kind, text))
@@ -93,6 +95,10 @@ class ScriptedEngine:
     ) -> Turn:
         """« <intent> n° <turn> », a hand-off where the policy has one, a question where nothing is understood."""
         await self._meet("turn", text)
+        if meant is not None:
+            self.meant.append((text, meant))
+            if self.refuses_meant:
+                raise EngineRefused("scripted")
         count = int((state or {}).get("turns", 0)) + 1
         understood = self._read(payload or text)
         if meant is not None:  # no more a danger, nor less of one
