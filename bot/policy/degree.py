@@ -106,7 +106,7 @@ _STORIES: dict[str, Story] = {"urgent": "missing", "sensitive": "violence", "eme
 
 
 # Sensitive, but no violence that could come back through the door.
-_NO_STORY = "harcelement_cyber"
+_ONLINE = "harcelement_cyber"
 
 
 def before(
@@ -124,10 +124,10 @@ def before(
 
 def _story(topics: Sequence[str], category: str, alarmed: bool) -> Optional[Story]:
     families = [family_of(name) for name in topics]
-    told = next((_STORIES[of] for name in families if name != _NO_STORY and (of := _category(name)) in _STORIES), None)
-    if told is None and not (category == "sensitive" and _NO_STORY in families):
+    told = next((_STORIES[of] for name in families if name != _ONLINE and (of := _category(name)) in _STORIES), None)
+    if told is None and not (category == "sensitive" and _ONLINE in families):
         told = _STORIES.get(category)
-    return told or ("violence" if alarmed else None)
+    return told or ("violence" if alarmed else "online" if _ONLINE in families else None)
 
 
 def _category(intent: str) -> str:
@@ -293,7 +293,11 @@ def _denied(signs: Signs, context: Context) -> bool:
 
 
 def _is_likely(signs: Signs, context: Context, danger: float, together: float, backed: bool) -> bool:
-    if context.goes_on or signs.danger >= LEAST_LIKELY or (backed and danger >= BACKED_LIKELY):
+    if (
+        context.goes_on
+        or signs.danger >= LEAST_LIKELY
+        or ((backed or context.story == "online") and danger >= BACKED_LIKELY)
+    ):
         return True
     if min(danger, signs.score) >= BOTH and signs.ordinary < UNLIKELY:
         return True

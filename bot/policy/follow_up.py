@@ -10,8 +10,8 @@ from typing import Literal, Optional
 
 from bot.policy.lexicon import Lexicon
 
-# What was told before: violence or a danger, or somebody who is missing.
-Story = Literal["violence", "missing"]
+# What was told before: violence or a danger, somebody who is missing, or harassment online, which no few words bring back.
+Story = Literal["violence", "missing", "online"]
 LONGEST = 400  # characters: a longer message tells its own story
 
 _WHO = (
@@ -85,4 +85,9 @@ def _of(story: Story) -> Lexicon:
 
 def goes_on(text: str, story: Optional[Story]) -> bool:
     """Whether a short message says that what was told before goes on, comes back or gets worse."""
-    return story is not None and len(text) <= LONGEST and "?" not in text and _of(story).find(text) is not None
+    return (
+        story in ("violence", "missing")
+        and len(text) <= LONGEST
+        and "?" not in text
+        and _of(story).find(text) is not None
+    )

@@ -75,6 +75,9 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.06), STORY, "none"),
         (signs(0.5), Context(story="missing"), "likely"),
         (signs(0.0), Context(story="violence", goes_on=True), "sure"),
+        (signs(0.07), Context(story="online"), "likely"),  # a threat may follow, but it takes more than that to be sure
+        (signs(0.06), Context(story="online"), "none"),
+        (signs(0.92), Context(story="online"), "likely"),
         (signs(0.0), Context(story="missing", goes_on=True), "likely"),
         (signs(0.2), Context(together=0.5), "sure"),
         (signs(0.19), Context(together=0.5), "likely"),
@@ -151,8 +154,8 @@ def test_a_danger_that_is_none_is_dealt_with_as_its_ordinary_subject(
         (("procuration",), "complaint", True, Context(story="violence")),
         (("inconnue",), "none", False, Context()),
         # Harassment online is no violence that comes through the door, nor is it something ordinary.
-        (("harcelement_cyber",), "sensitive", False, Context()),
-        (("procuration", "harcelement_cyber"), "none", False, Context()),
+        (("harcelement_cyber",), "sensitive", False, Context(story="online")),
+        (("procuration", "harcelement_cyber"), "none", False, Context(story="online")),
         (("harcelement_cyber", "violences_conjugales"), "sensitive", False, Context(story="violence")),
         (("harcelement_cyber",), "sensitive", True, Context(story="violence")),
         (("plainte_comment",), "complaint", False, Context(calm=True)),

@@ -29,6 +29,7 @@ from bot.policy.follow_up import Story, goes_on
 def test_violence_that_goes_on(text: str) -> None:
     assert goes_on(text, "violence")
     assert not goes_on(text, None), "without a story it is nothing by itself"
+    assert not goes_on(text, "online")
 
 
 @pytest.mark.parametrize(
