@@ -8,7 +8,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bot.core.clean import clean, for_understanding
 from bot.core.dialogue import Turn, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue import answers
-from bot.dialogue.past import topics
+from bot.dialogue.past import is_recent, topics
 from bot.dialogue.questions import answers as gives_what_was_asked
 from bot.dialogue.questions import asked as question
 from bot.dialogue.texts import read_yaml
@@ -159,8 +159,8 @@ def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: f
         return Step("sure", "emergency", "emergency", True, alarm.by)
     if owner.bot_may_answer("waiting" if talk.category != "none" else "bot", talk.category):
         turn = answers.turn(ask({"text": words, "state": talk.state, "at": now}))
-        given = gives_what_was_asked(talk.state, turn.state) and not route.speaks_of_danger(turn)
-        asked = given or degree.fits(question(talk.state), turn.understanding, words)
+        given = gives_what_was_asked(talk.state, turn.state, now) and not route.speaks_of_danger(turn)
+        asked = given or degree.fits(question(talk.state, now), turn.understanding, words)
         found = _decided(policy, talk, words, turn, ask, at, now, asked)
         talk.introduced = True
         step = Step(found.degree, found.route, found.category, _numbers(found), found.by)
@@ -179,23 +179,26 @@ def _decided(
     policy: Policy, talk: _Talk, words: str, turn: Turn, ask: Ask, at: datetime, now: float, asked: bool
 ) -> Decision:
     context = _context(talk, words, turn.understanding, ask, now, asked)
-    found = policy.detect(words, turn.understanding, context)
-    if route.speaks_of_danger(turn) and (found is None or found.degree == "faint"):
-        name = degree.instead(turn.understanding)
-        again = answers.turn(ask({"text": words, "state": talk.state, "at": now, "payload": f"/{name}"}))
-        turn = replace(again, understanding=degree.as_ordinary(turn.understanding, name))
-    talk.state = turn.state
-    return decision(policy, words, turn, at, talk.introduced, talk.category != "none", answered=asked, context=context)
+    state = talk.state
+
+    def again(meant: str) -> Turn:
+        return answers.turn(ask({"text": words, "state": state, "at": now, "meant": meant}))
+
+    begun, handed = talk.introduced, talk.category != "none"
+    found = decision(policy, words, turn, at, begun, handed, answered=asked, context=context, again=again)
+    talk.state = turn.state if found.state is None else found.state
+    return found
 
 
 def _context(talk: _Talk, words: str, understood: Understanding, ask: Ask, now: float, asked: bool) -> degree.Context:
-    context = degree.before(topics(talk.state, now), talk.category, False, asked, words)
+    recent = is_recent(talk.state, now)
+    context = degree.before(topics(talk.state, now), talk.category, False, asked, words, recent)
     before = talk.said[-degree.BACK_MOST :]
     if not before or not degree.looks_back(understood, context):
         return context
-    joined = for_understanding("\n".join([*before, words]))
-    read_together = answers.understanding(ask({"text": joined, "understand": True})["understanding"])
-    return replace(context, together=read_together.danger)
+    joined = for_understanding(degree.joined(before, words))
+    read = answers.understanding(ask({"text": joined, "understand": True})["understanding"])
+    return degree.read_together(context, read.danger, words)
 
 
 def _numbers(found: Decision) -> bool:

@@ -16,10 +16,10 @@ from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
 from bot.policy import emergency, evidence, retention
-from bot.policy.degree import ALONE, Context
+from bot.policy.degree import ALONE, Context, is_distress
 from bot.policy.emergency import Detection
 from bot.policy.language import FRENCH
-from bot.policy.lexicon import Lexicon
+from bot.policy.lexicon import Kind, Lexicon
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
@@ -34,7 +34,6 @@ log = logging.getLogger("planton")
 
 DOMAIN = PROJECT / "domain.yml"
 LEXICON = PROJECT / "data" / "danger.yml"
-DISTRESS_SURE = 0.6
 GLANCES = 4096  # kept at most
 
 
@@ -143,9 +142,8 @@ class Policy:
         found = self._with_evidence(found, words)
         if found is None or found.by != "engine":
             return self._told(found, words)
-        # « Votre vie compte » needs a clear sign; in doubt, the danger text suits both.
-        sure = understanding.intent == "detresse_suicide" and understanding.confidence >= DISTRESS_SURE
-        return self._told(replace(found, kind="distress" if sure else "danger"), words)
+        kind: Kind = "distress" if is_distress(understanding, found.degree) else "danger"
+        return self._told(replace(found, kind=kind), words)
 
     def chances(self, words: str) -> dict[str, float]:
         """The chance of each script, by both ends of the words; {} where nothing was learnt, or they are in another language."""

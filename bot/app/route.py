@@ -195,6 +195,7 @@ class Decision:
     by: str | None = None
     degree: Degree = "none"  # of danger
     script: str | None = None  # whose words go out
+    state: dict[str, Any] | None = None  # the dialogue's after it; None: there was no turn that counts
 
 
 def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[str, Any]:
@@ -220,9 +221,11 @@ def decision(
     handoff_open: bool = False,
     answered: bool = False,
     context: Context = ALONE,
+    again: Callable[[str], Turn] | None = None,
 ) -> Decision:
     """The decision about one message. `introduced`, `handoff_open`, `answered`: as in route.Situation, when it is not the first;
-    `context`: what was said before."""
+    `context`: what was said before; `again`: asks the engine for the turn as an intent (`bot.policy.route.again_as`), where one
+    can be asked."""
     words = clean(text)
     at_night = policy.night.contains(at)
     is_open = policy.desk.open(at)
@@ -242,10 +245,13 @@ def decision(
     understanding = turn.understanding
     instead = None if turn.handoff is None else policy.instead(understanding.intent, words)
     turn = route.with_words(turn, instead, policy.texts)
-    if level == "likely" or route.speaks_of_danger(turn):
-        kind, script = ("danger", None) if detection is None else (detection.kind, detection.script)
-        turn = route.likely_turn(kind, turn, route.likely_words(kind, script, policy.texts))
-        instead = instead or script
+    kind, script = ("danger", None) if detection is None else (detection.kind, detection.script)
+    meant = route.again_as(turn, level)
+    second = again(meant) if again is not None and meant is not None else None
+    turn = route.settled(turn, level, kind, script, policy.texts, second)
+    if route.is_likely(turn):
+        level, instead = "likely", instead or script
+    understanding = turn.understanding
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
     outcome = route.by_day(turn, situation, policy.texts)
@@ -260,6 +266,7 @@ def decision(
         outcome.replies,
         degree=level,
         script=instead,
+        state=turn.state,
     )
 
 

@@ -102,5 +102,12 @@ class Engine(Protocol):
     async def explain(self, text: str) -> Explanation: ...
 
     async def turn(
-        self, sender: str, text: str, state: Optional[dict[str, Any]], payload: Optional[str] = None
-    ) -> Turn: ...
+        self,
+        sender: str,
+        text: str,
+        state: Optional[dict[str, Any]],
+        payload: Optional[str] = None,
+        meant: Optional[str] = None,
+    ) -> Turn:
+        """`meant`: the intent that a text is read as, whatever it looks like; what it tells besides is kept."""
+        ...

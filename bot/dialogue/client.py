@@ -104,10 +104,17 @@ class EngineClient:
         return answers.explanation(await self._ask("/explain", {"text": text}, text))
 
     async def turn(
-        self, sender: str, text: str, state: Optional[dict[str, Any]], payload: Optional[str] = None
+        self,
+        sender: str,
+        text: str,
+        state: Optional[dict[str, Any]],
+        payload: Optional[str] = None,
+        meant: Optional[str] = None,
     ) -> Turn:
         """Run one turn of a conversation."""
         body = {"sender": sender, "text": text, "state": state, "payload": payload, "at": self._now()}
+        if meant is not None:
+            body["meant"] = meant
         return answers.turn(await self._ask("/turn", body, sender))
 
     async def ready(self) -> bool:

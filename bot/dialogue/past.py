@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from bot.policy.degree import BACK
+
 WITHIN = 48 * 3600.0  # seconds: what was told longer ago is another story
 _MOST = 6  # turns
 
@@ -12,9 +14,18 @@ _MOST = 6  # turns
 def topics(state: Optional[Mapping[str, Any]], now: float) -> tuple[str, ...]:
     """The intents of the last turns, the newest first; () where the person last wrote more than two days before `now` (seconds
     since 1970). What is not of the agreed shape is left out."""
-    state = state or {}
-    at, events = state.get("at"), state.get("events")
-    if isinstance(at, bool) or not isinstance(at, (int, float)) or now - at > WITHIN or not isinstance(events, list):
+    events = (state or {}).get("events")
+    if not _within(state, now, WITHIN) or not isinstance(events, list):
         return ()
     named = [event[1] for event in events if isinstance(event, list) and event[:1] == ["u"] and len(event) > 1]
     return tuple(name for name in reversed(named) if isinstance(name, str))[:_MOST]
+
+
+def is_recent(state: Optional[Mapping[str, Any]], now: float) -> bool:
+    """Whether the last turn was just before `now` (seconds since 1970): what it was about still calms."""
+    return _within(state, now, BACK.total_seconds())
+
+
+def _within(state: Optional[Mapping[str, Any]], now: float, seconds: float) -> bool:
+    at = (state or {}).get("at")
+    return isinstance(at, (int, float)) and not isinstance(at, bool) and now - at <= seconds

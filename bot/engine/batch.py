@@ -48,7 +48,9 @@ async def _answer(runtime: Runtime, raw: bytes) -> dict[str, Any]:
     try:
         if item.get("understand") is True:
             return {"understanding": await runtime.understand(item["text"])}
-        return await runtime.turn(item["text"], item.get("state"), item.get("payload"), item.get("at"))
+        return await runtime.turn(
+            item["text"], item.get("state"), item.get("payload"), item.get("at"), item.get("meant")
+        )
     except EmptyText:
         return {"error": "empty text"}
     except EmptyOutcome:

@@ -111,6 +111,13 @@ def stated(whole: Parsed) -> Parsed:
     return {**whole, "intent": named, "intent_ranking": [named, *rest]}
 
 
+def meant_as(whole: Parsed, intent: str) -> Parsed:
+    """The parse of a text that is known to mean an intent, with all else that it tells."""
+    named = {"name": intent, "confidence": 1.0}
+    rest = [row for row in whole.get("intent_ranking") or [] if row["name"] not in (FALLBACK, intent)]
+    return {**whole, "intent": named, "intent_ranking": [named, *rest]}
+
+
 def _chance(parsed: Parsed, intent: str) -> float:
     return next((float(row["confidence"]) for row in parsed.get("intent_ranking") or [] if row["name"] == intent), 0.0)
 

@@ -99,14 +99,15 @@ class Runtime:
         }
 
     async def turn(
-        self, text: str, dialogue: Any, payload: Optional[str] = None, at: Optional[float] = None
+        self, text: str, dialogue: Any, payload: Optional[str] = None, at: Optional[float] = None, meant: Any = None
     ) -> dict[str, Any]:
-        """Run one turn. `at`: when, by the clock of who asks (seconds since the epoch). Raises EmptyText, EmptyOutcome."""
+        """Run one turn. `at`: when, by the clock of who asks (seconds since the epoch); `meant`: the intent that the text is read
+        as, if it is one of ours. Raises EmptyText, EmptyOutcome."""
         now = time.time() if at is None else at
         request_id = f"r{next(self._ids)}"
         tracker = state.load(dialogue, request_id, self.domain, now)
         asked = str(tracker.get_slot("question") or "")
-        read = self._read(text, payload, asked)
+        read = self._read(text, payload, asked, meant)
         words = "" if read.lead.get("tapped") else text
         told = values(keep(dialogue, words, now))
         output = TurnOutput(self._choices)
@@ -130,8 +131,11 @@ class Runtime:
             "state": state.dump(tracker, dialogue, now, words),
         }
 
-    def _read(self, text: str, payload: Optional[str], asked: str) -> Reading:
+    def _read(self, text: str, payload: Optional[str], asked: str, meant: Any) -> Reading:
         """The turns that a message or a tap calls for; `asked` is the open question."""
+        if isinstance(meant, str) and meant in self.domain.intents:
+            (whole,) = self._parse([_cleaned(text)])
+            return reading.single(reading.meant_as(whole, meant))
         tap = self._payloads.read(payload)
         if tap:
             return reading.single(_tapped(tap, payload))

@@ -97,7 +97,9 @@ class Server:
     async def turn(self, request: web.Request) -> web.Response:
         """One turn of a conversation whose state comes along."""
         body = await _body(request)
-        outcome = await self.runtime.turn(_text(body), body.get("state"), body.get("payload"), _moment(body))
+        outcome = await self.runtime.turn(
+            _text(body), body.get("state"), body.get("payload"), _moment(body), body.get("meant")
+        )
         return web.json_response(outcome)
 
     async def drain(self) -> None:

@@ -30,6 +30,8 @@ AGREED_DANGER, AGREED_SCORE = 0.8, 0.6
 # Where engine and score each see something, and no ordinary subject is likely, a danger is.
 BOTH = 0.2
 UNLIKELY = 0.4
+# From here a danger is at least likely, whatever was said before.
+LEAST_LIKELY = 0.8
 # An ordinary subject that is likelier than this, and than the danger, makes a lonely detector faint.
 ORDINARY = 0.35
 # From here the engine is believed whatever was said before.
@@ -47,9 +49,9 @@ TRACE = 0.02
 
 @dataclass(frozen=True)
 class Context:
-    """What was said before a message. `asked`: it gives what a question of ours asked for. `calm`: the last turns were about an
-    ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's. `goes_on`: the
-    message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
+    """What was said before a message. `asked`: it gives what a question of ours just asked for. `calm`: the last turns, of a moment
+    ago, were about an ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's.
+    `goes_on`: the message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
     this one read as one; None: it was read alone."""
 
     asked: bool = False
@@ -65,11 +67,10 @@ ALONE = Context()
 
 @dataclass(frozen=True)
 class Signs:
-    """What the detectors saw. `alarm`: lexicon or score, by their own limits; `hit`: an entry of the lexicon; `score`, `danger`:
-    the chances of the danger score and of the engine; `ordinary`: the engine's chance of the likeliest harmless subject; `named`:
-    a danger is the engine's best guess."""
+    """What the detectors saw where neither lexicon nor score alarms by its own limits. `hit`: an entry of the lexicon; `score`,
+    `danger`: the chances of the danger score and of the engine; `ordinary`: the engine's chance of the likeliest harmless subject;
+    `named`: a danger is the engine's best guess."""
 
-    alarm: bool
     hit: bool
     score: float
     danger: float
@@ -105,23 +106,42 @@ _NO_SUBJECT = (
 _STORIES: dict[str, Story] = {"urgent": "missing", "sensitive": "violence", "emergency": "violence"}
 
 
+# Sensitive, but no violence that could come back through the door.
+_ONLINE = "harcelement_cyber"
+
+
 def before(
-    topics: Sequence[str], category: str, alarmed: bool, asked: bool, words: str, kind: Optional[str] = None
+    topics: Sequence[str],
+    category: str,
+    alarmed: bool,
+    asked: bool,
+    words: str,
+    recent: bool = True,
+    kind: Optional[str] = None,
 ) -> Context:
     """What was said before a message, but for reading them together.
 
     `topics`: the intents of the last turns, the newest first; `category`: of the hand-off that is open; `alarmed`: an emergency
-    was seen here within two days, of this `kind`; `asked`: the message gives what a question of ours asked for.
+    was seen here within two days, of this `kind`; `asked`: the message gives what a question of ours asked for; `recent`: the last
+    turn is at most `BACK` old. What was told longer ago makes a story, but calms nothing.
     """
     story = _story(topics, category, alarmed)
     grave = next((name for name in topics if policy_of(name).category in _STORIES), "")
     distress = (alarmed and kind == "distress") or family_of(grave) == "detresse_suicide"
-    return Context(asked, story is None and is_calm(topics), story, goes_on(words, story), distress=distress)
+    calm = recent and story is None and is_calm(topics)
+    return Context(recent and asked, calm, story, goes_on(words, story), distress=distress)
 
 
 def _story(topics: Sequence[str], category: str, alarmed: bool) -> Optional[Story]:
-    told = next((_STORIES[of] for name in topics if (of := policy_of(name).category) in _STORIES), None)
-    return told or _STORIES.get(category) or ("violence" if alarmed else None)
+    families = [family_of(name) for name in topics]
+    told = next((_STORIES[of] for name in families if name != _ONLINE and (of := _category(name)) in _STORIES), None)
+    if told is None and not (category == "sensitive" and _ONLINE in families):
+        told = _STORIES.get(category)
+    return told or ("violence" if alarmed else "online" if _ONLINE in families else None)
+
+
+def _category(intent: str) -> str:
+    return policy_of(intent).category
 
 
 # Question of ours → what answers it.
@@ -131,8 +151,9 @@ _FITS: dict[str, tuple[str, ...]] = {
     "pays": ("pays", "ville"),
     **dict.fromkeys(("recrutement_conditions", "recrutement_concours", "recrutement_formation"), ("corps", "diplome")),
 }
-_AGE = re.compile(r"\D{0,30}[1-9]\d(?!\d)\D{0,30}")
+_AGE = re.compile(r"((oui|moi)\W+)?(j\W?\s?ai|il a|elle a|on a)?\s*[1-9]\d(\s*ans)?\W*", re.IGNORECASE)
 _LONGEST_ANSWER = 10  # words
+_AROUND = 3  # words beside what was asked for: « j’habite à Lyon », « celui de Lyon »
 
 
 def fits(question: str, understanding: Understanding, words: str) -> bool:
@@ -141,17 +162,24 @@ def fits(question: str, understanding: Understanding, words: str) -> bool:
         return False
     if question == "age":
         return _AGE.fullmatch(words) is not None
-    return any(name in understanding.entities for name in _FITS.get(question, ()))
+    given = [understanding.entities[name] for name in _FITS.get(question, ()) if name in understanding.entities]
+    return any(len(words.split()) - len(value.split()) <= _AROUND for value in given)
 
 
 def is_calm(topics: Sequence[str]) -> bool:
     """Whether the talk is about an ordinary subject: the last one that was named is, and nothing grave came before."""
     subjects = [name for name in topics if family_of(name) in INTENTS and name not in _NO_SUBJECT]
-    return bool(subjects) and policy_of(subjects[0]).route == ANSWER and _story(topics, "none", False) is None
+    grave = any(_category(name) in _STORIES for name in topics)
+    return bool(subjects) and policy_of(subjects[0]).route == ANSWER and not grave
 
 
 BACK = timedelta(minutes=30)  # messages of before are read together with a new one
 BACK_MOST = 3  # of them
+# The engine's encoder keeps the two ends of a text: of what was said before so many words, and a message of more than so many is
+# not denied by a reading that may have lost its middle.
+BACK_WORDS = 20
+LONGEST_DENIED = 25
+_WORD = re.compile(r"\S+\s*")
 
 
 def looks_back(understanding: Understanding, context: Context) -> bool:
@@ -159,16 +187,28 @@ def looks_back(understanding: Understanding, context: Context) -> bool:
     return understanding.danger >= TRACE or context.story is not None
 
 
+def joined(said: Sequence[str], words: str) -> str:
+    """The last words of what was said before, and a message, as one text."""
+    return "".join([*_WORD.findall("\n".join(said) + "\n")[-BACK_WORDS:], words])
+
+
+def read_together(context: Context, chance: Optional[float], words: str) -> Context:
+    """The same with the engine's chance of danger in all together; None, or of a long message what speaks against a danger: as if
+    it had been read alone."""
+    blind = chance is not None and chance < TOGETHER_HARMLESS and len(words.split()) > LONGEST_DENIED
+    return replace(context, together=None if blind else chance)
+
+
 def weighed(signs: Signs, context: Context) -> float:
     """The engine's chance of danger, less where no word of a danger stands: in an answer, in talk about something ordinary, and in
-    what is harmless once it is read together. Both reasons count (the odds are divided twice)."""
+    what is harmless once it is read together. Both reasons say the same: the odds are divided once."""
     if context.story == "violence" or signs.danger >= VERY_SURE:
         return signs.danger
     odds = signs.danger / (1.0 - signs.danger)
     together = context.together or 0.0
-    if (context.asked or context.calm) and not signs.hit and together < TOGETHER_LIKELY:
-        odds /= CALM
-    if context.together is not None and together < TOGETHER_HARMLESS and not signs.hit:
+    fits_in = (context.asked or context.calm) and together < TOGETHER_LIKELY
+    harmless = context.together is not None and together < TOGETHER_HARMLESS
+    if (fits_in or harmless) and not signs.hit:  # once: both say the same
         odds /= CALM
     return odds / (1.0 + odds)
 
@@ -184,6 +224,21 @@ def instead(understanding: Understanding) -> str:
     return STATEMENT
 
 
+BESIDE = 0.2  # the chance of sensitive and urgent subjects together, beside that of a danger
+
+
+def beside(understanding: Understanding) -> bool:
+    """Whether something grave may be meant by a message whose danger is not believed: then no ordinary subject stands for it."""
+    grave, plain = [0.0], [0.0]
+    for name, chance in understanding.ranking:
+        policy = policy_of(name)
+        if policy.category in ("sensitive", "urgent"):
+            grave.append(chance)
+        elif policy.route == ANSWER:
+            plain.append(chance)
+    return max(grave) > max(plain) or sum(grave) >= BESIDE
+
+
 def as_ordinary(understanding: Understanding, name: str) -> Understanding:
     """The reading of such a message: its chance of danger stays, so that the line with the numbers goes with the reply."""
     return replace(understanding, intent=name, confidence=dict(understanding.ranking).get(name, 0.0))
@@ -191,6 +246,22 @@ def as_ordinary(understanding: Understanding, name: str) -> Understanding:
 
 # Why a hand-off opens for a likely danger, by its kind; such a one is pressing as an urgent one is, whatever its category.
 REASONS: dict[str, str] = {"danger": "danger_probable", "distress": "detresse_probable"}
+
+
+# « Votre vie compte » needs a clear sign; in doubt, the danger text suits both.
+DISTRESS_SURE = 0.6
+
+
+def is_distress(understanding: Understanding, told: Degree) -> bool:
+    """Whether a danger that the engine saw is a distress. Of one that is not sure, its likelier kind: those words harm nobody."""
+    if told == "sure":
+        return understanding.intent == "detresse_suicide" and understanding.confidence >= DISTRESS_SURE
+    chances = {"danger_immediat": 0.0, "detresse_suicide": 0.0}
+    for name, chance in understanding.ranking or ((understanding.intent, understanding.confidence),):
+        family = family_of(name or "")
+        if family in chances:
+            chances[family] += chance
+    return 0.0 < chances["detresse_suicide"] >= chances["danger_immediat"]
 
 
 def reply_of(kind: str) -> str:
@@ -206,7 +277,7 @@ def pressing(category: str, reason: str) -> int:
 
 def degree(signs: Signs, context: Context = ALONE) -> Degree:
     """How sure the danger is."""
-    if signs.alarm or (context.goes_on and context.story == "violence"):
+    if context.goes_on and context.story == "violence":
         return "sure"
     danger, together = weighed(signs, context), context.together or 0.0
     backed = signs.hit or context.story == "violence"
@@ -232,7 +303,11 @@ def _denied(signs: Signs, context: Context) -> bool:
 
 
 def _is_likely(signs: Signs, context: Context, danger: float, together: float, backed: bool) -> bool:
-    if context.goes_on or (backed and danger >= BACKED_LIKELY):
+    if (
+        context.goes_on
+        or signs.danger >= LEAST_LIKELY
+        or ((backed or context.story == "online") and danger >= BACKED_LIKELY)
+    ):
         return True
     if min(danger, signs.score) >= BOTH and signs.ordinary < UNLIKELY:
         return True

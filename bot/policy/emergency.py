@@ -174,7 +174,7 @@ def detect(
         return alarm
     chance = 0.0 if found is None else found.danger
     named = engine.intent in DANGER_INTENTS
-    told = degree(Signs(False, bool(hits), chance, engine.danger, ordinary(engine), named), context)
+    told = degree(Signs(bool(hits), chance, engine.danger, ordinary(engine), named), context)
     if told == "none":
         return None
     if context.goes_on:

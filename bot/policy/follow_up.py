@@ -10,8 +10,8 @@ from typing import Literal, Optional
 
 from bot.policy.lexicon import Lexicon
 
-# What was told before: violence or a danger, or somebody who is missing.
-Story = Literal["violence", "missing"]
+# What was told before: violence or a danger, somebody who is missing, or harassment online, which no few words bring back.
+Story = Literal["violence", "missing", "online"]
 LONGEST = 400  # characters: a longer message tells its own story
 
 _WHO = (
@@ -31,6 +31,14 @@ _CALM = [
     "(pour|et) (s'excuser|me rassurer|m'aider|nous aider)",
     "(de|du|des) (vacances|travail|boulot|courses|marché|école|lycée)",
     "(au téléphone|à la télé|dans le film|dans la série|dans un rêve)",
+]
+# Relief after violence. « Il est revenu, aidez-moi, merci » is none, nor « merci, il est devant la porte »: only who begins by
+# thanking, and tells that somebody came home.
+_RELIEF = [
+    "^ (ok|oui|bon|super|bonjour)? merci (beaucoup|bien|infiniment|encore|à vous|à tous|pour tout)? @qui "
+    "(est|sont|va|vient de) (revenu|revenue|revenus|de retour|rentré|rentrée|rentrés|rentrer|revenir)",
+    "(je suis|suis|on est) (soulagé|soulagée|soulagés|rassuré|rassurée|rassurés)",
+    "(ouf|tant mieux|quel soulagement|bonne nouvelle)",
 ]
 _COMES_BACK = [
     "@qui (est|sont|était) (revenu|revenue|revenus|de retour|rentré|rentrée|rentrés|encore là|toujours là|là|ici)",
@@ -58,11 +66,11 @@ _STILL_GONE = [
 ]
 
 
-def _lexicon(name: str, lines: list[str]) -> Lexicon:
+def _lexicon(name: str, lines: list[str], calm: list[str]) -> Lexicon:
     return Lexicon.from_mapping(
         {
             "mots": {"qui": _WHO, "acte": _ACT, "arme": _ARM},
-            "reperes": {"calme": {"motifs": _CALM, "portee": "message"}},
+            "reperes": {"calme": {"motifs": calm, "portee": "message"}},
             "entrees": [{"nom": name, "genre": "danger", "motifs": lines}],
         }
     )
@@ -70,9 +78,16 @@ def _lexicon(name: str, lines: list[str]) -> Lexicon:
 
 @functools.cache
 def _of(story: Story) -> Lexicon:
-    return _lexicon(story, _COMES_BACK if story == "violence" else _STILL_GONE)
+    if story == "violence":
+        return _lexicon(story, _COMES_BACK, [*_CALM, *_RELIEF])
+    return _lexicon(story, _STILL_GONE, _CALM)
 
 
 def goes_on(text: str, story: Optional[Story]) -> bool:
     """Whether a short message says that what was told before goes on, comes back or gets worse."""
-    return story is not None and len(text) <= LONGEST and "?" not in text and _of(story).find(text) is not None
+    return (
+        story in ("violence", "missing")
+        and len(text) <= LONGEST
+        and "?" not in text
+        and _of(story).find(text) is not None
+    )

@@ -13,7 +13,7 @@ from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
-from bot.policy.degree import REASONS, reply_of
+from bot.policy.degree import REASONS, Degree, as_ordinary, beside, instead, reply_of
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
@@ -211,6 +211,32 @@ def likely_turn(kind: str, turn: Turn, text: str) -> Turn:
     replies = turn.replies if kept else (Reply(text),)
     request = likely(kind, turn.understanding, turn.handoff)
     return replace(turn, replies=replies, handoff=request, clarify=False, silence=False)
+
+
+def again_as(turn: Turn, level: Degree) -> Optional[str]:
+    """As which intent the engine is to take a turn again: where its own reply is that to a danger which is not believed (`level`:
+    faint or none). None: not at all, or something as grave may be meant, which an agent then looks at."""
+    if level == "likely" or not speaks_of_danger(turn) or beside(turn.understanding):
+        return None
+    return instead(turn.understanding)
+
+
+def settled(
+    turn: Turn, level: Degree, kind: Kind, script: Optional[str], texts: Texts, again: Optional[Turn] = None
+) -> Turn:
+    """The turn that counts, of a message whose danger is not sure: `again`, taken as the intent of `again_as`; or that of a likely
+    danger in the words of `likely_words`, as one that is not believed is treated where no other reply is at hand; or itself."""
+    if again is not None and not speaks_of_danger(again):
+        read = as_ordinary(turn.understanding, instead(turn.understanding))
+        return replace(again, understanding=read)
+    if level == "likely" or speaks_of_danger(turn):
+        return likely_turn(kind, turn, likely_words(kind, script, texts))
+    return turn
+
+
+def is_likely(turn: Turn) -> bool:
+    """Whether a turn opens the hand-off of a likely danger."""
+    return turn.handoff is not None and turn.handoff.reason in REASONS.values()
 
 
 def spoken(understanding: Optional[Understanding], words: str) -> str:

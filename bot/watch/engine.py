@@ -28,9 +28,16 @@ class MeasuredEngine:
         """What a text means, and why."""
         return await self._timed("explain", self._engine.explain(text))
 
-    async def turn(self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None) -> Turn:
+    async def turn(
+        self,
+        sender: str,
+        text: str,
+        state: dict[str, Any] | None,
+        payload: str | None = None,
+        meant: str | None = None,
+    ) -> Turn:
         """Run one turn of a conversation."""
-        return await self._timed("turn", self._engine.turn(sender, text, state, payload))
+        return await self._timed("turn", self._engine.turn(sender, text, state, payload, meant))
 
     async def _timed(self, call: str, asked: Awaitable[T]) -> T:
         start, outcome = time.perf_counter(), "away"

@@ -14,7 +14,7 @@ from bot.core.clock import Clock, plausible
 from bot.core.dialogue import Engine, HandoffRequest, Reply, Turn, Understanding
 from bot.core.errors import EngineDown, EngineRefused
 from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
-from bot.dialogue.past import WITHIN, topics
+from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
 from bot.policy import crisis, degree, patience, route, satisfaction, window
@@ -51,6 +51,7 @@ AGENT_RECENT = timedelta(minutes=30)
 NIGHT_PRIORITY = 7  # in the outbox, of the night's message and of the morning's answers: after people writing now
 # At night, a weak guess of a grave matter is enough to show it to the agents on duty.
 GRAVE_AT = 0.25
+TOGETHER_WITHIN = 1.0  # seconds for a second reading: a danger waits no longer for it
 ENGINE_AGAIN = timedelta(seconds=5)  # until the engine is asked again at night, when nobody waits for its answer
 
 
@@ -606,11 +607,11 @@ class TurnTaker:
         events = [m for m in conversation.pending if m.id in segment.events]
         self._keep(segment, turn, draft)
         detection = None
+        first = min((m.at for m in events), default=segment.at)
         # The reply to a danger closes what was asked, and answers nothing.
-        told = answers(state, turn.state) and not route.speaks_of_danger(turn)
-        asked = told or degree.fits(question(state), turn.understanding, segment.words)
+        told = answers(state, turn.state, first.timestamp()) and not route.speaks_of_danger(turn)
+        asked = told or degree.fits(question(state, first.timestamp()), turn.understanding, segment.words)
         if segment.payload is None or turn.understanding.danger > 0:
-            first = min((m.at for m in events), default=segment.at)
             detection = await self._weigh(conversation, first, segment.words, turn.understanding, state, asked)
         if self._emergency(
             conversation, events, segment.words, turn.understanding, detection, draft, now, segment.events
@@ -618,12 +619,14 @@ class TurnTaker:
             return None, state
         if turn.handoff is not None and segment.payload is None:
             turn = route.with_words(turn, self._rules.instead(turn.understanding.intent, segment.words), texts)
-        if detection is not None and detection.degree == "likely":
-            said = route.likely_words(detection.kind, detection.script, texts)
-            turn = route.likely_turn(detection.kind, turn, said)
-            draft.suspect(detection, segment.events, for_understanding(segment.words))
-        elif route.speaks_of_danger(turn):
-            turn = await self._ordinary(conversation, segment, turn, state, draft)
+        level, kind, script = (
+            ("none", "danger", None) if detection is None else (detection.degree, detection.kind, detection.script)
+        )
+        again = await self._again(conversation, segment, state, route.again_as(turn, level))
+        turn = route.settled(turn, level, kind, script, texts, again)
+        if route.is_likely(turn):
+            doubted = detection or Detection("danger", "engine")
+            draft.suspect(replace(doubted, degree="likely"), segment.events, for_understanding(segment.words))
         spoken = route.spoken(turn.understanding, segment.text)
         situation = replace(
             situation,
@@ -648,17 +651,19 @@ class TurnTaker:
             f"c{conversation.id}", for_understanding(segment.text), state, segment.payload or None
         )
 
-    async def _ordinary(
-        self, conversation: Conversation, segment: Segment, turn: Turn, state: dict[str, Any] | None, draft: _Draft
-    ) -> Turn:
-        """The turn of a message that sounds like a danger and, after what was said before, is none: as its ordinary subject."""
-        name = degree.instead(turn.understanding)
-        again = await self._engine.turn(f"c{conversation.id}", for_understanding(segment.text), state, f"/{name}")
-        if route.speaks_of_danger(again):  # the engine knows no such subject
-            doubted = Detection("danger", "engine", degree="likely")
-            draft.suspect(doubted, segment.events, for_understanding(segment.words))
-            return route.likely_turn("danger", turn, self._rules.texts[degree.reply_of("danger")])
-        return replace(again, understanding=degree.as_ordinary(turn.understanding, name))
+    async def _again(
+        self, conversation: Conversation, segment: Segment, state: dict[str, Any] | None, meant: str | None
+    ) -> Turn | None:
+        """The turn of a message that sounds like a danger and, after what was said before, is none: as its ordinary subject; None
+        where it is not to be taken again, or the engine cannot."""
+        if meant is None:
+            return None
+        try:
+            return await self._engine.turn(
+                f"c{conversation.id}", for_understanding(segment.text), state, segment.payload or None, meant
+            )
+        except EngineRefused:
+            return None
 
     def _record(self, outcome: route.Outcome, segment: Segment, draft: _Draft, priority: int) -> None:
         first = len(draft.replies)
@@ -783,20 +788,27 @@ class TurnTaker:
         past = topics(state, at.timestamp())
         alarm = conversation.emergency_at
         alarmed = alarm is not None and at - alarm < timedelta(seconds=WITHIN)
-        context = degree.before(past, conversation.category, alarmed, asked, words, conversation.emergency_kind)
-        if degree.looks_back(understanding, context):
-            context = replace(context, together=await self._together(conversation, at, words))
+        recent = is_recent(state, at.timestamp())
+        context = degree.before(past, conversation.category, alarmed, asked, words, recent, conversation.emergency_kind)
+        if not degree.looks_back(understanding, context):
+            return self._rules.detect(words, understanding, context)
+        # What is sure even if all together reads as harmless need not wait for a second reading.
+        sure = self._rules.detect(words, understanding, degree.read_together(context, 0.0, words))
+        if sure is not None and sure.degree == "sure":
+            return sure
+        context = degree.read_together(context, await self._together(conversation, at, words), words)
         return self._rules.detect(words, understanding, context)
 
     async def _together(self, conversation: Conversation, at: datetime, words: str) -> float | None:
         """The chance of danger in the last messages and this one read as one; None where nothing was said before, or the engine is
-        away: the message then speaks for itself."""
+        away or slow: the message then speaks for itself."""
         said = await self._store.said_before(conversation.id, at, at - degree.BACK, degree.BACK_MOST)
         if not said:
             return None
         try:
-            read = await self._engine.understand(for_understanding("\n".join([*said, words])))
-        except (EngineDown, EngineRefused):
+            async with asyncio.timeout(TOGETHER_WITHIN):
+                read = await self._engine.understand(for_understanding(degree.joined(said, words)))
+        except (EngineDown, EngineRefused, TimeoutError):
             return None
         return read.danger
 

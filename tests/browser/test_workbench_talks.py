@@ -44,7 +44,9 @@ def scripted() -> ScriptedCandidate:
 class Learned(ScriptedEngine):
     """Knows one more subject than the model in service, and asks about it."""
 
-    async def turn(self, sender: str, text: str, state: object, payload: str | None = None) -> Turn:  # type: ignore[override]
+    async def turn(  # type: ignore[override]
+        self, sender: str, text: str, state: object, payload: str | None = None, meant: str | None = None
+    ) -> Turn:
         found = await super().turn(sender, text.replace("papiers", "procuration"), state, payload)  # type: ignore[arg-type]
         if found.understanding.intent != "procuration":
             return found

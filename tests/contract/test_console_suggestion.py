@@ -24,10 +24,17 @@ class Engine(ScriptedEngine):
     says: str = ""
     state: dict[str, Any] | None = None
 
-    async def turn(self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None) -> Turn:
+    async def turn(
+        self,
+        sender: str,
+        text: str,
+        state: dict[str, Any] | None,
+        payload: str | None = None,
+        meant: str | None = None,
+    ) -> Turn:
         """The scripted turn, with the words of `says`."""
         self.state = state
-        turn = await super().turn(sender, text, state, payload)
+        turn = await super().turn(sender, text, state, payload, meant)
         return replace(turn, replies=(Reply(self.says),)) if self.says else turn
 
 

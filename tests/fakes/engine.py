@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bot.core.dialogue import Explanation, HandoffRequest, Piece, QuickReply, Reply, Turn, Understanding, Why
@@ -43,6 +44,8 @@ class ScriptedEngine:
         self.free = asyncio.Event()  # cleared: every call waits until it is set
         self.free.set()
         self.calls: list[tuple[str, str]] = []  # ("turn" | "understand", text)
+        self.meant: list[tuple[str, str]] = []  # (text, the intent that it was to be read as)
+        self.refuses_meant = False
 
     async def _meet(self, kind: str, text: str) -> None:
         self.calls.append((kind, text))
@@ -82,11 +85,24 @@ class ScriptedEngine:
         why = Why(found.intent or "", found.confidence, pieces, against, 0.5, 1.2, -0.3)
         return Explanation(found, (why,), (found.danger, 0.8))
 
-    async def turn(self, sender: str, text: str, state: dict[str, Any] | None, payload: str | None = None) -> Turn:
+    async def turn(
+        self,
+        sender: str,
+        text: str,
+        state: dict[str, Any] | None,
+        payload: str | None = None,
+        meant: str | None = None,
+    ) -> Turn:
         """« <intent> n° <turn> », a hand-off where the policy has one, a question where nothing is understood."""
         await self._meet("turn", text)
+        if meant is not None:
+            self.meant.append((text, meant))
+            if self.refuses_meant:
+                raise EngineRefused("scripted")
         count = int((state or {}).get("turns", 0)) + 1
         understood = self._read(payload or text)
+        if meant is not None:  # no more a danger, nor less of one
+            understood = replace(understood, intent=meant, confidence=1.0)
         policy = policy_of(understood.intent)
         slots = {**(state or {}).get("slots", {}), **understood.entities}
         told = keep(state, "" if payload else text, self.now())

@@ -44,7 +44,12 @@ class Model:
         return {**found, "danger": 0.0, "french": True, "pid": os.getpid()}
 
     async def turn(
-        self, text: str, state: dict[str, Any] | None, payload: str | None, at: float | None = None
+        self,
+        text: str,
+        state: dict[str, Any] | None,
+        payload: str | None,
+        at: float | None = None,
+        meant: str | None = None,
     ) -> dict[str, Any]:
         """One answer, counted in the dialogue's state."""
         count = int((state or {}).get("turns", 0)) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from bot.policy.degree import REASONS
@@ -131,6 +132,37 @@ async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system:
     assert [h.reason for h in await system.handoffs("p2")] == ["danger_probable"], "alone it may be one"
     [alarm] = await system.rows("SELECT * FROM alarms")
     assert opened_json(system.codec, EVIDENCE, alarm) == ["opération"], "what the engine says that it went by"
+
+
+async def test_a_message_taken_again_keeps_its_words_and_a_refusal_makes_it_likely(system: System) -> None:
+    await system.say("p1", "le concours")
+    await system.say("p2", "le concours")
+    await system.settled()
+    await system.say("p1", "j'ai eu une opération à Lyon")
+    await system.settled()
+    assert system.engine.meant == [("j'ai eu une opération à Lyon", "hors_perimetre_precision")]
+    system.engine.refuses_meant = True
+    await system.say("p2", "j'ai eu une opération")
+    await system.settled()
+    assert gives_numbers(system.graph.texts("p2")[-1])
+    assert [h.reason for h in await system.handoffs("p2")] == ["danger_probable"]
+
+
+async def test_a_danger_waits_for_a_second_reading_only_where_that_could_tell_otherwise(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await system.say("p1", "le concours")
+    await system.say("p2", "il me frappe depuis un an")
+    await system.settled()
+    await system.say("p2", "il m'a voilee la face")
+    await system.settled()
+    assert not [said for _, said in system.engine.calls if "\n" in said], "violence before: nothing denies it"
+    assert [h.category for h in await system.handoffs("p2")] == ["emergency"]
+    monkeypatch.setattr("bot.worker.turn.TOGETHER_WITHIN", 0.0)
+    system.engine.slow = 0.01
+    await system.say("p1", "il m'a voilee la face")
+    await system.settled()
+    assert [h.category for h in await system.handoffs("p1")] == ["emergency"], "a slow engine denies nothing"
 
 
 async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:

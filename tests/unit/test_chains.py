@@ -19,9 +19,10 @@ ENGINE = """
 import json, sys
 for line in sys.stdin:
     asked = json.loads(line)
-    text = asked.get("payload") or asked["text"]
+    text = asked["text"]
     grave = "operation" in text and "concours" not in text
     name = "danger_immediat" if grave else "violences_conjugales" if "frappe" in text else "recrutement_concours"
+    name = asked.get("meant") or name
     read = {"intent": name, "confidence": 0.6, "ranking": [[name, 0.6]], "entities": {}, "danger": 0.6 if grave else 0.01,
             "french": True}
     if asked.get("understand"):

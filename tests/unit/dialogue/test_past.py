@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.dialogue.past import WITHIN, topics
+from bot.dialogue.past import WITHIN, is_recent, topics
 
 NOW = 1_800_000_000.0
 EVENTS = [["u", "procuration", []], ["a", "action_repondre", False], ["s", "ville", "Lyon"], ["u", "armes", ["ville"]]]
@@ -29,3 +29,11 @@ def test_the_newest_subject_comes_first() -> None:
 )
 def test_what_is_old_or_of_another_shape_tells_nothing(state: Any) -> None:
     assert topics(state, NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [({"at": NOW - 1800}, True), ({"at": NOW - 1801}, False), ({"at": True}, False), ({}, False), (None, False)],
+)
+def test_only_what_was_just_said_is_recent(state: Any, expected: bool) -> None:
+    assert is_recent(state, NOW) is expected

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.dialogue.questions import answers
+from bot.dialogue.questions import OPEN, answers, asked
 
 
 def state(asked: str | None) -> dict[str, Any]:
@@ -28,4 +28,11 @@ def state(asked: str | None) -> dict[str, Any]:
     ],
 )
 def test_a_question_is_answered(before: dict[str, Any] | None, after: dict[str, Any], told: bool) -> None:
-    assert answers(before, after) is told
+    assert answers(before, after, 2.0) is told
+
+
+def test_a_question_is_closed_after_a_day() -> None:
+    assert asked(state("age"), 1.0 + OPEN) == "age"
+    assert asked(state("age"), 2.0 + OPEN) == ""
+    assert not answers(state("age"), state(None), 2.0 + OPEN)
+    assert asked({"question": {"slot": "age"}}, 1.0) == ""

@@ -10,17 +10,22 @@ from bot.core.dialogue import Understanding
 from bot.policy.degree import (
     ALONE,
     Context,
+    Degree,
     Signs,
     as_ordinary,
     before,
+    beside,
     degree,
     family_of,
     fits,
     instead,
     is_calm,
+    is_distress,
+    joined,
     looks_back,
     ordinary,
     pressing,
+    read_together,
     reply_of,
     weighed,
 )
@@ -31,13 +36,12 @@ CALM = Context(calm=True)
 
 def signs(danger: float = 0.0, **more: Any) -> Signs:
     """Of a message in which only the engine sees something, unless `more` says otherwise."""
-    return Signs(**{"alarm": False, "hit": False, "score": 0.0, "danger": danger, "ordinary": 0.0, **more})
+    return Signs(**{"hit": False, "score": 0.0, "danger": danger, "ordinary": 0.0, **more})
 
 
 @pytest.mark.parametrize(
     ("seen", "context", "expected"),
     [
-        (signs(alarm=True), CALM, "sure"),
         (signs(0.93), ALONE, "sure"),
         (signs(0.92), ALONE, "likely"),
         (signs(0.8, score=0.6), ALONE, "sure"),  # two detectors agree
@@ -61,6 +65,8 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.5, hit=True), CALM, "sure"),  # but nothing where the words of a danger stand
         (signs(0.6), Context(calm=True, together=0.2), "likely"),  # nor where all together sounds like one
         (signs(0.6), Context(together=0.04), "faint"),
+        (signs(0.8, ordinary=0.5), Context(calm=True, together=0.04), "likely"),  # from here it is never less
+        (signs(0.79, ordinary=0.5), Context(calm=True, together=0.04), "faint"),
         (signs(0.96), Context(together=0.04), "likely"),  # never an alarm, nor without a number
         (signs(0.96, hit=True), Context(together=0.04), "sure"),
         (signs(0.5, hit=True), Context(calm=True, together=0.04), "sure"),  # neither weighs it down
@@ -71,6 +77,9 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.06), STORY, "none"),
         (signs(0.5), Context(story="missing"), "likely"),
         (signs(0.0), Context(story="violence", goes_on=True), "sure"),
+        (signs(0.07), Context(story="online"), "likely"),  # a threat may follow, but it takes more than that to be sure
+        (signs(0.06), Context(story="online"), "none"),
+        (signs(0.92), Context(story="online"), "likely"),
         (signs(0.0), Context(story="missing", goes_on=True), "likely"),
         (signs(0.2), Context(together=0.5), "sure"),
         (signs(0.19), Context(together=0.5), "likely"),
@@ -86,7 +95,7 @@ def test_degrees(seen: Signs, context: Context, expected: str) -> None:
 def test_the_odds_are_weighed_down_and_a_very_sure_danger_is_not() -> None:
     assert weighed(signs(0.5), ALONE) == 0.5
     assert weighed(signs(0.5), CALM) == pytest.approx(1 / 9)
-    assert weighed(signs(0.5), Context(calm=True, together=0.0)) == pytest.approx(1 / 65)
+    assert weighed(signs(0.5), Context(calm=True, together=0.0)) == pytest.approx(1 / 9), "once for both"
     assert weighed(signs(0.5, hit=True), Context(calm=True, together=0.0)) == 0.5
     assert weighed(signs(1.0), CALM) == 1.0
     assert weighed(signs(0.5), Context(calm=True, story="violence")) == 0.5
@@ -100,8 +109,15 @@ def test_the_odds_are_weighed_down_and_a_very_sure_danger_is_not() -> None:
         ("commissariat_contact_horaires", {}, "il est là", False),
         ("commissariat_contact_horaires", {"ville": "Lyon"}, "à Lyon " * 6, False),
         ("recrutement_concours", {"diplome": "bac"}, "j’ai le bac", True),
+        ("commissariat_contact_horaires", {"ville": "Lyon"}, "il va me tuer à Lyon", False),
+        ("pays", {"ville": "Aix en Provence"}, "je suis à Aix en Provence", True),
         ("age", {}, "j’ai 34 ans", True),
+        ("age", {}, "34", True),
+        ("age", {}, "Oui, elle a 17 ans.", True),
         ("age", {}, "ils sont 200 et me frappent", False),
+        ("age", {}, "je vais mourir dans 10 min", False),
+        ("age", {}, "j’ai avalé 30 cachets", False),
+        ("age", {}, "j’ai 30 cachets", False),
         ("offre_agent", {"ville": "Lyon"}, "oui", False),
     ],
 )
@@ -139,10 +155,77 @@ def test_a_danger_that_is_none_is_dealt_with_as_its_ordinary_subject(
         (("procuration",), "sensitive", False, Context(story="violence")),
         (("procuration",), "complaint", True, Context(story="violence")),
         (("inconnue",), "none", False, Context()),
+        # Harassment online is no violence that comes through the door, nor is it something ordinary.
+        (("harcelement_cyber",), "sensitive", False, Context(story="online")),
+        (("procuration", "harcelement_cyber"), "none", False, Context(story="online")),
+        (("harcelement_cyber", "violences_conjugales"), "sensitive", False, Context(story="violence")),
+        (("harcelement_cyber",), "sensitive", True, Context(story="violence")),
+        (("plainte_comment",), "complaint", False, Context(calm=True)),
     ],
 )
 def test_what_was_said_before(topics: tuple[str, ...], category: str, alarmed: bool, expected: Context) -> None:
     assert before(topics, category, alarmed, False, "à Lyon") == expected
+
+
+def test_what_was_said_hours_ago_calms_nothing_but_its_story_counts() -> None:
+    assert before(("procuration",), "none", False, True, "à Lyon", recent=False) == Context()
+    told = before(("violences_conjugales",), "none", False, True, "il est revenu", recent=False)
+    assert told == Context(story="violence", goes_on=True)
+
+
+@pytest.mark.parametrize(
+    ("chance", "words", "expected"),
+    [
+        (0.04, "mot " * 25, 0.04),
+        (0.04, "mot " * 26, None),  # too long for the reading to have seen all of it
+        (0.05, "mot " * 26, 0.05),
+        (0.9, "mot " * 26, 0.9),
+        (None, "mot", None),
+    ],
+)
+def test_a_reading_that_may_have_lost_the_message_denies_nothing(
+    chance: Optional[float], words: str, expected: Optional[float]
+) -> None:
+    assert read_together(Context(calm=True), chance, words) == Context(calm=True, together=expected)
+
+
+def test_of_what_was_said_before_the_last_words_are_read_with_the_message() -> None:
+    assert joined(["le concours", "à Lyon"], "j’ai peur") == "le concours\nà Lyon\nj’ai peur"
+    long = " ".join(str(number) for number in range(50))
+    assert joined([long, "fin"], "j’ai peur").split() == [*long.split()[-19:], "fin", "j’ai", "peur"]
+    assert joined([], "j’ai peur") == "j’ai peur"
+
+
+@pytest.mark.parametrize(
+    ("ranking", "expected"),
+    [
+        ((("danger_immediat", 0.5), ("armes", 0.1), ("violences_conjugales", 0.05)), False),
+        ((("danger_immediat", 0.5), ("violences_conjugales", 0.15), ("armes", 0.1)), True),
+        ((("danger_immediat", 0.4), ("armes", 0.3), ("disparition", 0.1), ("violences_sexuelles", 0.1)), True),
+        ((("danger_immediat", 0.5), ("reclamation_police", 0.4), ("armes", 0.1)), False),
+        ((), False),
+    ],
+)
+def test_something_grave_beside_a_danger_is_seen(ranking: tuple[tuple[str, float], ...], expected: bool) -> None:
+    assert beside(Understanding("danger_immediat", 0.5, ranking, danger=0.5)) is expected
+
+
+@pytest.mark.parametrize(
+    ("intent", "confidence", "ranking", "told", "expected"),
+    [
+        ("detresse_suicide", 0.6, (), "sure", True),
+        ("detresse_suicide", 0.59, (), "sure", False),
+        ("danger_immediat", 0.9, (), "sure", False),
+        ("detresse_suicide", 0.3, (), "likely", True),
+        ("armes", 0.4, (("armes", 0.4), ("detresse_suicide_proche", 0.2), ("danger_immediat", 0.2)), "likely", True),
+        ("armes", 0.4, (("armes", 0.4), ("danger_immediat", 0.2), ("detresse_suicide", 0.1)), "likely", False),
+        (None, 0.0, (), "likely", False),
+    ],
+)
+def test_a_likely_distress_needs_less_than_a_sure_one(
+    intent: Optional[str], confidence: float, ranking: tuple[tuple[str, float], ...], told: Degree, expected: bool
+) -> None:
+    assert is_distress(Understanding(intent, confidence, ranking), told) is expected
 
 
 def test_a_story_that_goes_on_and_an_answer_are_told() -> None:
@@ -163,7 +246,7 @@ def test_a_story_that_goes_on_and_an_answer_are_told() -> None:
 def test_what_goes_on_after_a_distress_keeps_its_kind(
     topics: tuple[str, ...], alarmed: bool, kind: Optional[str], distress: bool
 ) -> None:
-    assert before(topics, "none", alarmed, False, "ça recommence", kind).distress is distress
+    assert before(topics, "none", alarmed, False, "ça recommence", kind=kind).distress is distress
     assert not is_calm(("procuration", "danger_immediat"))
 
 

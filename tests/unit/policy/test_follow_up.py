@@ -19,11 +19,17 @@ from bot.policy.follow_up import Story, goes_on
         "vite",
         "jai trop peur",
         "il m'a retrouvée",
+        "il est revenu aidez moi merci",
+        "merci de venir vite, il est revenu",
+        "merci, il est devant la porte",
+        "merci, ça recommence",
+        "je suis pas rassurée, il est revenu",
     ],
 )
 def test_violence_that_goes_on(text: str) -> None:
     assert goes_on(text, "violence")
     assert not goes_on(text, None), "without a story it is nothing by itself"
+    assert not goes_on(text, "online")
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,9 @@ def test_violence_that_goes_on(text: str) -> None:
         "à Lyon",
         "il est revenu ?",
         "merci beaucoup",
+        "merci, il est revenu",
+        "Merci beaucoup, mon mari est rentré",
+        "il est revenu, je suis soulagée",
         "il est revenu " * 40,
     ],
 )
@@ -48,6 +57,7 @@ def test_what_is_no_danger_after_violence(text: str) -> None:
     [
         ("toujours rien", "missing", True),
         ("son tel est eteint", "missing", True),
+        ("merci, il est toujours pas rentré", "missing", True),
         ("elle est toujours pas rentrée", "missing", True),
         ("on a retrouvé son vélo", "missing", True),
         ("il est rentré", "missing", False),

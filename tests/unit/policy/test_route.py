@@ -361,6 +361,48 @@ def test_a_likely_danger_gets_the_numbers_and_an_agent_first() -> None:
     assert outcome.handoff.reason == "danger_probable"
 
 
+def unbelieved(*ranking: tuple[str, float]) -> Turn:
+    """The engine's own reply to a danger, which nobody believes."""
+    read = Understanding("danger_immediat", 0.5, (("danger_immediat", 0.5), *ranking), {"ville": "Lyon"}, danger=0.5)
+    return Turn(read, (Reply("Au secours."),), HandoffRequest("emergency", 0, "danger_immediat"))
+
+
+LIKELY = {**SCRIPTED, "utter_danger_probable": NUMBERS, "utter_detresse_probable": f"Détresse. {NUMBERS}"}
+
+
+def test_a_danger_that_is_not_believed_is_taken_again_as_its_ordinary_subject() -> None:
+    found = unbelieved(("procuration", 0.4))
+    assert route.again_as(found, "faint") == "procuration"
+    assert route.again_as(found, "likely") is None
+    assert route.again_as(turn("procuration", "A"), "faint") is None
+    again = turn("procuration", "Pour voter…")
+    settled = route.settled(found, "faint", "danger", None, LIKELY, again)
+    assert settled.replies == again.replies
+    assert (settled.understanding.intent, settled.understanding.danger) == ("procuration", 0.5)
+    assert settled.understanding.entities == {"ville": "Lyon"}
+    assert not route.is_likely(settled)
+
+
+@pytest.mark.parametrize("again", [None, unbelieved()])
+def test_where_no_other_reply_is_at_hand_it_counts_as_likely(again: Turn | None) -> None:
+    settled = route.settled(unbelieved(("procuration", 0.4)), "none", "danger", None, LIKELY, again)
+    assert settled.replies == (Reply(NUMBERS),)
+    assert route.is_likely(settled)
+
+
+def test_violence_behind_a_danger_that_is_not_believed_is_not_lost() -> None:
+    found = unbelieved(("violences_conjugales", 0.3), ("procuration", 0.15))
+    assert route.again_as(found, "none") is None
+    assert route.is_likely(route.settled(found, "none", "danger", None, LIKELY))
+
+
+def test_a_likely_danger_is_settled_in_the_words_of_its_kind_and_the_rest_stays() -> None:
+    settled = route.settled(turn("procuration", "A"), "likely", "distress", None, LIKELY)
+    assert (settled.replies[0].text, route.is_likely(settled)) == (f"Détresse. {NUMBERS}", True)
+    plain = turn("procuration", "A")
+    assert route.settled(plain, "faint", "danger", None, {}) is plain
+
+
 def test_what_is_grave_itself_keeps_its_reply_where_that_gives_the_numbers() -> None:
     violence = turn("violences_conjugales", f"Merci d’en parler. {NUMBERS}")
     found = route.likely_turn("danger", violence, "Autre texte.")
