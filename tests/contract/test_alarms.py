@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
@@ -93,6 +94,29 @@ async def test_an_alarm_is_kept_with_the_words_that_say_so(town: Town, claire: B
     assert "(lexique, " in page
     row = (await claire.get("/file")).page
     assert "il a un couteau" in row[row.index('data-testid="queue-alarm"') :][:200] and "(lexique)" in row
+
+
+@pytest.mark.refused
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "ALTER TABLE alarms ADD CHECK (id < 0) NOT VALID",
+        "REVOKE INSERT ON alarms FROM planton_gateway",
+        "REVOKE ALL ON SEQUENCE alarms_id_seq FROM planton_gateway",
+    ],
+)
+async def test_an_alarm_that_cannot_be_kept_costs_neither_the_reply_nor_the_hand_off(
+    town: Town, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    async with town.console.database.begin() as connection:
+        await connection.execute(text(broken))
+    number = await town.says(KNIFE)
+    assert await town.alarms() == []
+    (reply,) = await town.replies(number)
+    assert "17" in reply and "114" in reply
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("emergency", 0, "emergency_lexicon")
+    assert "an alarm is not kept" in caplog.text and "couteau" not in caplog.text
 
 
 async def test_a_danger_told_in_pieces_quotes_them_and_a_withdrawal_takes_the_quote(town: Town) -> None:
