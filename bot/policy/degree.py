@@ -7,7 +7,7 @@ line with the 17 and the 114. Pure; every limit stands here, chosen on the measu
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, Optional
@@ -273,6 +273,28 @@ def pressing(category: str, reason: str) -> int:
     """The priority of a hand-off: a likely danger comes before other sensitive ones."""
     own = PRIORITY[category]
     return min(own, PRIORITY["urgent"]) if reason in REASONS.values() else own
+
+
+def rank(category: str, reason: str) -> tuple[int, int]:
+    """What one hand-off is compared by with another, the lesser before. Of two that are equally pressing, that which is so by its
+    category tells more than a likely danger does."""
+    return pressing(category, reason), PRIORITY[category]
+
+
+NUMBERS_AGAIN = timedelta(minutes=30)  # who waits for an agent meets the numbers of a kind once in this time
+
+
+def has_numbers(degree: Degree, kind: str, replied: Collection[str]) -> bool:
+    """Whether somebody to whom the bot says nothing else was given, within `NUMBERS_AGAIN`, the numbers that a danger of this
+    degree and kind calls for. `replied`: the reasons of what a reply went out to, a hand-off's each."""
+    if degree == "faint":
+        return any(policy_of(reason).category != "thanks" for reason in replied)
+    told = REASONS[kind] in replied
+    return told or (kind == "danger" and any(_gives_a_dangers(reason) for reason in replied))
+
+
+def _gives_a_dangers(reason: str) -> bool:
+    return reason == "night" or policy_of(reason).category in ("urgent", "sensitive")
 
 
 def degree(signs: Signs, context: Context = ALONE) -> Degree:

@@ -34,6 +34,17 @@ def bot_has_word(owner: str, category: str, standby: bool, attended: bool) -> bo
     return not (standby or (owner == "waiting" and attended)) and bot_may_answer(owner, category)
 
 
+HUMAN_AT_IT = timedelta(minutes=30)  # since a human's last word
+
+
+def may_give_numbers(owner: str, standby: bool, human_at: Optional[datetime], now: datetime) -> bool:
+    """Whether the numbers for a danger that is not sure may be said in a conversation that is not the bot's: beside no other app
+    and no agent, nor while a human writes in Meta's inbox. `human_at`: a human's last word."""
+    if standby or owner == "agent":
+        return False
+    return owner != "inbox" or human_at is None or now - human_at >= HUMAN_AT_IT
+
+
 def in_loop(replies_in_ten_minutes: int) -> bool:
     """Whether the bot has said enough here: two machines may be talking to each other."""
     return replies_in_ten_minutes >= LOOP_REPLIES

@@ -335,10 +335,18 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
     return Outcome(HANDOFF, "request", "handed_off", replies, request)
 
 
-def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH, script: Optional[str] = None) -> Outcome:
+def at_night(
+    outcome: Outcome,
+    told: bool,
+    texts: Texts,
+    spoken: str = FRENCH,
+    script: Optional[str] = None,
+    faint: bool = False,
+) -> Outcome:
     """The same message at night: the night's text once, with the line of its kind; grave hand-offs open at once.
 
     `told`: this night's message, or an emergency reply, went out already, or an agent is at it. `script`: as in `with_words`.
+    `faint`: there is a faint trace of danger in it.
     """
     grave = outcome.handoff is not None and outcome.priority <= _AT_ONCE_AT_NIGHT
     intent = outcome.understanding.intent if outcome.understanding else None
@@ -356,6 +364,8 @@ def at_night(outcome: Outcome, told: bool, texts: Texts, spoken: str = FRENCH, s
         replies = with_lines((Reply(opening),), line, texts[f"utter_langue_{spoken}"] if spoken != FRENCH else "")
     elif line or reason in REASONS.values():  # a danger that is likely meets the numbers, whatever was said before
         replies = with_lines((Reply(texts["utter_nuit_transmis"]),), line)
+    elif faint:
+        replies = (Reply(texts["utter_filet"]),)
     handoff = outcome.handoff if grave else _for_an_agent(None) if foreign else None
     return replace(
         outcome,

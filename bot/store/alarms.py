@@ -5,16 +5,24 @@ Written where the hand-off is opened, in the same transaction. What agents say o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.emergency import Detection
 from bot.store.codec import Codec
+from bot.store.faults import Fault, fault_of, told
+
+log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 EVIDENCE = "alarms.evidence"
 DETECTORS = ("lexicon", "score", "engine")
@@ -68,23 +76,47 @@ class Alarm:
     degree: str = SURE
 
 
+def _aside(
+    step: Callable[Concatenate[AsyncConnection, _P], Awaitable[_R]],
+) -> Callable[Concatenate[AsyncConnection, _P], Awaitable[_R | None]]:
+    """A step of its own inside the transaction: what the database refuses of an alarm is logged and left out (None). The reply to
+    the danger, and its hand-off, go on without it."""
+
+    @wraps(step)
+    async def tried(connection: AsyncConnection, /, *args: _P.args, **kwargs: _P.kwargs) -> _R | None:
+        try:
+            async with connection.begin_nested():
+                return await step(connection, *args, **kwargs)
+        except DBAPIError as error:
+            if fault_of(error) not in (Fault.DEFECT, Fault.SETUP):
+                raise
+            log.error("an alarm is not kept: %s", told(error))
+            return None
+
+    return tried
+
+
+@_aside
 async def ahead(connection: AsyncConnection, conversation_id: int) -> Ahead:
-    """To be asked before the hand-off of an alarm is opened or raised."""
+    """To be asked before the hand-off of an alarm is opened or raised. None: none can be kept."""
     row = (await connection.execute(_BEFORE, {"id": conversation_id})).one()
     return Ahead(row.number, row.platform, row.category, row.intent, row.reason)
 
 
+@_aside
 async def keep(
     connection: AsyncConnection,
     codec: Codec,
     conversation_id: int,
     detection: Detection,
-    before: Ahead,
+    before: Ahead | None,
     handoff_id: int | None,
     events: Collection[int],
     now: datetime,
 ) -> None:
     """Keep an alarm. `events`: those whose words were read; without any, its evidence is not kept: nothing would erase it."""
+    if before is None:
+        return
     quotes = list(detection.evidence) if events else []
     await connection.execute(
         _KEEP,

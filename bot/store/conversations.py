@@ -376,6 +376,19 @@ class Conversations:
             )
         )
 
+    async def replied_since(self, conversation_id: int, since: datetime) -> set[str]:
+        """Why what was handled since a moment took its way, where a reply to it went out or still may: of a hand-off its reason."""
+        async with self._db.plain() as connection:
+            rows = await connection.rows(
+                """
+                SELECT DISTINCT e.reason FROM events e JOIN outbox o ON o.id = e.outbox_id
+                WHERE e.conversation_id = $1::bigint AND e.settled_at >= $2::timestamptz AND e.reason IS NOT NULL
+                  AND o.status NOT IN ('cancelled', 'failed')
+                """,
+                (conversation_id, since),
+            )
+        return {str(row.reason) for row in rows}
+
     async def send_in_flight(self, conversation_id: int) -> bool:
         """Whether a message to that person is being sent right now, or its answer was lost."""
         return bool(

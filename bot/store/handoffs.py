@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.policy.degree import pressing
+from bot.policy.degree import pressing, rank
+from bot.policy.intents import PRIORITY
 from bot.store import news, places
 from bot.store.codec import Codec
 from bot.store.db import CONSOLE, notify
@@ -69,7 +70,8 @@ def opening(codec: Codec, new: NewHandoff, number: int) -> dict[str, Any]:
 
 
 async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now: datetime) -> tuple[int, bool]:
-    """Open a hand-off, or raise the open one to the more pressing of the two; the conversation waits for a human.
+    """Open a hand-off, or raise the open one to the more pressing of the two (`bot.policy.degree.rank`); the conversation waits for
+    a human.
 
     A conversation that an agent or Meta's inbox owns keeps its owner. Returns the hand-off's id and whether it is new.
     """
@@ -82,6 +84,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
         )
     ).one_or_none()
     priority = pressing(new.category, new.reason)
+    raises = row is not None and rank(new.category, new.reason) < (row.priority, PRIORITY[row.category])
     if row is None:
         number = new.number if new.number is not None else (await places.numbers(connection, "handoffs"))[0]
         values = {**opening(codec, new, number), "id": new.conversation_id, "now": now}
@@ -89,7 +92,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
         category = new.category
     else:
         handoff = row.id
-        category = new.category if priority < row.priority else row.category
+        category = new.category if raises else row.category
         slots = {
             **new.before,
             **(codec.readable_json(row.slots, _COLUMN, new.conversation_id, row.id) or {}),
@@ -99,10 +102,10 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
             text("""
                 UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
                     category = :category, reason = CASE WHEN :tells THEN :reason ELSE reason END,
-                    intent = CASE WHEN :priority < priority THEN :intent ELSE intent END,
-                    due_at = CASE WHEN :priority < priority THEN least(due_at, CAST(:now AS timestamptz)
+                    intent = CASE WHEN :raises THEN :intent ELSE intent END,
+                    due_at = CASE WHEN :raises THEN least(due_at, CAST(:now AS timestamptz)
                         + (SELECT within FROM deadlines d WHERE d.priority = :priority)) ELSE due_at END,
-                    alerted_at = CASE WHEN :priority < priority THEN NULL ELSE alerted_at END,
+                    alerted_at = CASE WHEN :raises THEN NULL ELSE alerted_at END,
                     priority = least(priority, :priority), snoozed_until = NULL
                 WHERE id = :id
             """),
@@ -112,7 +115,8 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 "priority": priority,
                 "category": category,
                 "reason": new.reason,
-                "tells": priority < row.priority or (priority == 0 and new.reason in _UNTOLD),
+                "raises": raises,
+                "tells": raises or (priority == 0 and new.reason in _UNTOLD),
                 "intent": new.intent,
                 "now": now,
             },
@@ -128,7 +132,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
     await notify(connection, CONSOLE, str(new.conversation_id))
     # A new danger rings again: whoever has the conversation may be away.
     again = priority == 0 and new.reason != FOLLOW_UP
-    if row is None or priority < row.priority or again:
+    if row is None or raises or again:
         await news.topic(connection, "handoff", priority)  # open pages may ring
     return int(handoff), row is None
 

@@ -25,6 +25,7 @@ from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.patience import Outage, Patience, Step
+from bot.policy.scripts import SCRIPTS, script_of
 from bot.policy.told import known
 from bot.store import crisis as crises
 from bot.store import emergencies, handoffs
@@ -122,7 +123,7 @@ class _Draft:
     def hand_off(self, request: HandoffRequest, intent: str | None) -> None:
         """Ask for a human; of several requests the most pressing stays, and what each says."""
         said = {**(self.handoff.slots if self.handoff else {}), **request.slots}
-        if self.handoff is None or request.priority < self.handoff.priority:
+        if self.handoff is None or _ranked(request) < _ranked(self.handoff):
             self.handoff, self.handoff_intent = request, intent
         self.handoff = replace(self.handoff, slots=said)
 
@@ -410,6 +411,7 @@ class TurnTaker:
 
         `aside`: the person is blocked and no human has the conversation: what is harmless goes to nobody.
         """
+        standby = conversation.standby or any(m.standby for m in messages)
         disposition = "ignored" if aside else "to_agent"
         at_night = not quiet and self._rules.night.contains(now)
         for message in messages:
@@ -427,7 +429,7 @@ class TurnTaker:
             if self._emergency(conversation, [message], _words(message), understanding, detection, draft, now):
                 return
             draft.read(_words(message), understanding)
-            if detection is not None and detection.degree == "likely" and not aside:
+            if detection is not None and detection.degree == "likely":
                 draft.suspect(detection, [message.id], for_understanding(_words(message)))
                 draft.hand_off(route.likely(detection.kind, understanding, None), understanding.intent)
                 draft.settle(
@@ -436,26 +438,43 @@ class TurnTaker:
                     degree.REASONS[detection.kind],
                     route=HANDOFF,
                     understanding=understanding,
-                    reply=self._numbers(conversation, detection, draft, now, reason),
+                    reply=await self._numbers(conversation, detection, draft, now, standby, at_night),
                 )
                 continue
-            draft.settle([message.id], disposition, reason, understanding=understanding)
+            reply = None
+            if detection is not None and detection.degree == "faint" and not conversation.blocked:
+                reply = await self._numbers(conversation, detection, draft, now, standby, at_night)
+            draft.settle([message.id], disposition, reason, understanding=understanding, reply=reply)
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
 
-    def _numbers(
-        self, conversation: Conversation, detection: Detection, draft: _Draft, now: datetime, reason: str
+    async def _numbers(
+        self,
+        conversation: Conversation,
+        detection: Detection,
+        draft: _Draft,
+        now: datetime,
+        standby: bool,
+        at_night: bool,
     ) -> int | None:
-        """Who waits for an agent and tells of a likely danger meets the numbers at once, unless the reply that opened the hand-off
-        gave them; by night the night's message does. The place of the reply; None where none is due."""
-        told = conversation.category in ("emergency", "urgent", "sensitive") or draft.replies
-        if reason != "waiting" or told or not self._window_open(conversation, now):
+        """Who tells of a likely or faint danger where the bot is silent meets the numbers at once, unless a reply gave them just
+        now; by night those of a danger are in the night's message. The place of the reply; None where none is due."""
+        owner = draft.sets.get("owner", conversation.owner)
+        human = plausible(draft.sets.get("last_agent_at", conversation.last_agent_at), now)
+        if not owners.may_give_numbers(owner, standby, human, now) or not self._window_open(conversation, now):
             return None
-        if self._rules.night.contains(now) and not self._told(conversation, now):
+        distress = detection.degree == "likely" and detection.kind == "distress"
+        if at_night and not self._told(conversation, now) and not distress:
             return None
-        draft.replies.append(
-            OutgoingReply(Reply(route.likely_words(detection.kind, detection.script, self._rules.texts)))
-        )
+        replied = await self._store.replied_since(conversation.id, now - degree.NUMBERS_AGAIN)
+        replied |= {s.reason for s in draft.settlements if s.reply is not None and s.reason is not None}
+        replied |= _told_by_an_emergency(conversation, now)
+        if degree.has_numbers(detection.degree, detection.kind, replied):
+            return None
+        texts = self._rules.texts
+        faint = detection.degree == "faint"
+        said = texts["utter_filet"] if faint else route.likely_words(detection.kind, detection.script, texts)
+        draft.replies.append(OutgoingReply(Reply(said)))
         return len(draft.replies) - 1
 
     async def _night(
@@ -496,7 +515,9 @@ class TurnTaker:
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding, detection)
             instead = self._rules.instead(understanding.intent, _words(message)) if understood.handoff else None
-            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead)
+            faint = detection is not None and detection.degree == "faint"
+            # Once a turn: what was said in it already gives the numbers.
+            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead, faint and not draft.replies)
             outcome = crisis.at_night(outcome, understood, standing)
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
@@ -504,7 +525,10 @@ class TurnTaker:
                 draft.suspect(detection, [message.id], for_understanding(_words(message)))
                 draft.hand_off(outcome.handoff, understanding.intent)
                 draft.read(_words(message), understanding)
-                draft.settle([message.id], "handed_off", "night", route=HANDOFF, understanding=understanding)
+                said = len(draft.replies) - 1 if outcome.replies else None
+                draft.settle(
+                    [message.id], "handed_off", "night", reply=said, route=HANDOFF, understanding=understanding
+                )
             else:
                 draft.wait("night", [message.id], morning, BUNDLE)
         if "retry" not in draft.waiting:  # who may be telling of violence is not told of the crisis
@@ -899,6 +923,19 @@ class TurnTaker:
         is_open = self._rules.desk.open(now)
         median = await self._store.median_wait(now) if is_open else None
         return route.wait_sentence(is_open, hour_text(self._rules.desk.start), median, self._rules.texts)
+
+
+def _told_by_an_emergency(conversation: Conversation, now: datetime) -> set[str]:
+    """What the last emergency reply says, as the reason of a likely danger of its kind; nothing where it is long ago."""
+    at = plausible(conversation.emergency_at, now)
+    if at is None or now - at >= degree.NUMBERS_AGAIN:
+        return set()
+    named = SCRIPTS.get(script_of(conversation.emergency_kind) or "")
+    return {degree.REASONS["distress" if named and named.kind == "distress" else "danger"]}
+
+
+def _ranked(request: HandoffRequest) -> tuple[int, int]:
+    return degree.rank(request.category, request.reason)
 
 
 def _danger(conversation: Conversation, draft: _Draft, named: bool = True) -> bool:

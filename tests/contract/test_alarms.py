@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
@@ -120,6 +121,29 @@ async def test_an_alarm_is_kept_with_the_words_that_say_so(town: Town, claire: B
     assert "il a un couteau" in row[row.index('data-testid="queue-alarm"') :][:200] and "(lexique)" in row
 
 
+@pytest.mark.refused
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "ALTER TABLE alarms ADD CHECK (id < 0) NOT VALID",
+        "REVOKE INSERT ON alarms FROM planton_gateway",
+        "REVOKE ALL ON SEQUENCE alarms_id_seq FROM planton_gateway",
+    ],
+)
+async def test_an_alarm_that_cannot_be_kept_costs_neither_the_reply_nor_the_hand_off(
+    town: Town, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    async with town.console.database.begin() as connection:
+        await connection.execute(text(broken))
+    number = await town.says(KNIFE)
+    assert await town.alarms() == []
+    (reply,) = await town.replies(number)
+    assert "17" in reply and "114" in reply
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("emergency", 0, "emergency_lexicon")
+    assert "an alarm is not kept" in caplog.text and "couteau" not in caplog.text
+
+
 async def test_a_danger_told_in_pieces_quotes_them_and_a_withdrawal_takes_the_quote(town: Town) -> None:
     await town.says("mon mari me", mid="m-b")
     number = await town.says("frappe", mid="m-c")
@@ -155,6 +179,17 @@ async def test_a_false_alarm_goes_back_to_its_ordinary_place(town: Town, claire:
     assert rings[0].n == 0
     again = await press(claire, number)
     assert again.status == 409 and "plus d’alerte" in again.page
+
+
+async def test_a_false_alarm_leaves_a_likely_danger_of_before_its_rank(town: Town, claire: Browser) -> None:
+    number = await town.says("je n'ose plus rentrer")
+    await town.console.hand_off(number, "sensitive", "danger_probable", None)
+    await town.says(KNIFE)
+    assert (await press(claire, number)).status == 303
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
+    within = (await town.console.rows("SELECT within FROM deadlines WHERE priority = 1"))[0].within
+    assert handoff.due_at == handoff.opened_at + within
 
 
 async def test_a_false_alarm_never_silences_the_next_danger(town: Town, claire: Browser) -> None:

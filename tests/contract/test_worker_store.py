@@ -300,6 +300,29 @@ async def test_a_hand_off_that_opens_in_the_same_moment_is_raised(desk: Desk) ->
     assert await desk.counts() == (1, 1, 1)
 
 
+async def test_a_missing_person_raises_a_likely_danger_and_rings(desk: Desk) -> None:
+    await desk.says()
+    (claimed,) = await desk.claim()
+
+    async def opened(category: str, reason: str) -> tuple[Any, ...]:
+        await desk.run("UPDATE handoffs SET alerted_at = :at", at=desk.now)
+        async with of_part(desk.database, "worker").begin() as connection:
+            new = handoffs.NewHandoff(claimed.id, category, reason, reason)
+            await handoffs.open_(connection, desk.codec, new, desk.now)
+        query = "SELECT category, priority, reason, intent, alerted_at IS NULL AS rings FROM handoffs"
+        (row,) = await desk.run(query)
+        return tuple(row)
+
+    likely = ("sensitive", 1, "danger_probable", "danger_probable")
+    missing = ("urgent", 1, "disparition", "disparition")
+    assert await opened("sensitive", "danger_probable") == (*likely, True)
+    assert await opened("sensitive", "violences_conjugales") == (*likely, False)
+    assert await opened("urgent", "disparition") == (*missing, True)
+    assert await opened("sensitive", "danger_probable") == (*missing, False)
+    (row,) = await desk.run("SELECT category FROM conversations")
+    assert row.category == "urgent"
+
+
 async def test_a_hand_off_that_opens_meanwhile_gets_what_was_told(desk: Desk) -> None:
     await desk.says()
     (claimed,) = await desk.claim()

@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.alarms import Place, ordinary
-from bot.policy.degree import REASONS
+from bot.policy.degree import REASONS, pressing
 from bot.policy.emergency import Detection
 from bot.policy.rights import Capability
 from bot.store import alarms, handoffs
@@ -157,7 +157,12 @@ class AlarmStore:
             events = sorted({event for row in false for event in row.events})
             await _judge(connection, user, [row.id for row in false], TAKEN_BACK, now)
             place, reason = await _ordinary(connection, conversation_id, false, events)
-            values = {"category": place.category, "priority": place.priority, "intent": place.intent, "reason": reason}
+            values = {
+                "category": place.category,
+                "priority": pressing(place.category, reason),
+                "intent": place.intent,
+                "reason": reason,
+            }
             await connection.execute(_MOVE, {**values, "id": handoff.id})
             quieted = _QUIET if handoff.category == EMERGENCY else _CATEGORY
             await connection.execute(quieted, {"category": place.category, "id": conversation_id})

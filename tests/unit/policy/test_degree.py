@@ -18,6 +18,7 @@ from bot.policy.degree import (
     degree,
     family_of,
     fits,
+    has_numbers,
     instead,
     is_calm,
     is_distress,
@@ -25,6 +26,7 @@ from bot.policy.degree import (
     looks_back,
     ordinary,
     pressing,
+    rank,
     read_together,
     reply_of,
     weighed,
@@ -277,3 +279,38 @@ def test_a_likely_danger_comes_before_other_sensitive_matters() -> None:
     assert (pressing("sensitive", "violences_conjugales"), pressing("emergency", "detresse_probable")) == (2, 0)
     assert reply_of("distress") == "utter_detresse_probable"
     assert (family_of("armes_chasse"), family_of("ailleurs")) == ("armes", "ailleurs")
+
+
+def test_of_two_that_press_equally_the_subject_comes_before_the_likelihood() -> None:
+    missing, likely = ("urgent", "disparition"), ("sensitive", "danger_probable")
+    violence, emergency = ("sensitive", "violences_conjugales"), ("emergency", "emergency_engine")
+    assert sorted([violence, likely, emergency, missing], key=lambda one: rank(*one)) == [
+        emergency,
+        missing,
+        likely,
+        violence,
+    ]
+    assert rank(*likely) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("degree_", "kind", "replied", "expected"),
+    [
+        ("likely", "danger", set(), False),
+        ("likely", "danger", {"danger_probable"}, True),
+        ("likely", "danger", {"detresse_probable"}, False),  # the kind changes: the other words are due
+        ("likely", "danger", {"disparition"}, True),
+        ("likely", "danger", {"violences_sexuelles"}, True),
+        ("likely", "danger", {"night"}, True),
+        ("likely", "danger", {"reclamation_police", "waiting"}, False),
+        ("likely", "distress", {"detresse_probable"}, True),
+        ("likely", "distress", {"danger_probable", "disparition", "night"}, False),  # none of them gives the 3114
+        ("faint", "danger", {"reclamation_police"}, True),  # whose reply ends with the line
+        ("faint", "danger", {"remerciements"}, False),
+        ("faint", "danger", set(), False),
+    ],
+)
+def test_whether_the_numbers_of_a_kind_were_given(
+    degree_: Degree, kind: str, replied: set[str], expected: bool
+) -> None:
+    assert has_numbers(degree_, kind, replied) is expected

@@ -8,7 +8,15 @@ from typing import Optional
 
 import pytest
 
-from bot.policy.owner import EchoContext, EchoOf, bot_may_answer, in_loop, inbox_is_over, whose_echo
+from bot.policy.owner import (
+    EchoContext,
+    EchoOf,
+    bot_may_answer,
+    in_loop,
+    inbox_is_over,
+    may_give_numbers,
+    whose_echo,
+)
 
 AT = datetime(2026, 1, 15, 9, 0, tzinfo=timezone.utc)
 ECHO = EchoContext(
@@ -38,6 +46,24 @@ ECHO = EchoContext(
 )
 def test_who_may_speak(owner: str, category: str, may: bool) -> None:
     assert bot_may_answer(owner, category) is may
+
+
+@pytest.mark.parametrize(
+    ("owner", "standby", "minutes", "may"),
+    [
+        ("waiting", False, 5, True),
+        ("bot", False, None, True),
+        ("closed", False, None, True),
+        ("waiting", True, None, False),
+        ("agent", False, None, False),
+        ("inbox", False, None, True),
+        ("inbox", False, 29, False),
+        ("inbox", False, 30, True),
+    ],
+)
+def test_who_may_be_given_the_numbers(owner: str, standby: bool, minutes: Optional[int], may: bool) -> None:
+    human = None if minutes is None else AT - timedelta(minutes=minutes)
+    assert may_give_numbers(owner, standby, human, AT) is may
 
 
 def test_ten_replies_are_enough() -> None:

@@ -435,6 +435,13 @@ def test_a_faint_danger_gets_the_ordinary_reply_and_the_line() -> None:
     assert said(outcome) == [f"Pour voter…\n\n{LINE}"]
 
 
+def test_a_faint_danger_at_night_meets_the_line_also_after_the_nights_message() -> None:
+    by_day = route.by_day(turn("procuration", "Pour voter…"), KNOWN, TEXTS)
+    assert said(route.at_night(by_day, False, TEXTS, faint=True)) == ["<utter_nuit>"]
+    told = route.at_night(by_day, True, TEXTS, faint=True)
+    assert (said(told), told.disposition, told.handoff) == ([LINE], "waiting", None)
+
+
 def test_the_rest_waits_for_the_morning() -> None:
     for intent in ("procuration", "remerciements", "reclamation_police"):
         by_day = route.by_day(turn(intent, "A"), Situation(), TEXTS)

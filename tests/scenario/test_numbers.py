@@ -1,0 +1,93 @@
+"""Where the bot is silent, who tells of a danger that is not sure meets the numbers all the same, and not at each line."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from bot.policy.degree import REASONS
+from bot.store.codec import Codec
+from tests.scenario.system import System, running
+from tests.scenario.test_review import echo
+from tests.scenario.test_work import Hands
+
+NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
+LIKELY = "je suis inquiète pour ce soir"
+FAINT = "j'ai eu une opération"  # after a word about the exam
+
+
+def gives_numbers(reply: str) -> bool:
+    return "17" in reply and "114" in reply
+
+
+async def says(system: System, words: str) -> list[str]:
+    """p1 writes; what is said to that."""
+    before = len(system.graph.texts("p1"))
+    await system.say("p1", words)
+    await system.settled(waiting=True)
+    return list(system.graph.texts("p1")[before:])
+
+
+async def test_a_likely_danger_of_a_blocked_person_goes_to_an_agent_with_the_numbers(system: System) -> None:
+    hands = await Hands.of(system)
+    await says(system, "bonjour")
+    await hands.moves.block(hands.user, 1, "injures", system.clock.now())
+    assert await says(system, "procuration") == []
+    (reply,) = await says(system, LIKELY)
+    assert gives_numbers(reply)
+    (handoff,) = [one for one in await system.handoffs("p1") if one.outcome != "blocked"]
+    assert (handoff.category, handoff.priority, handoff.state) == ("sensitive", 1, "open")
+    assert handoff.reason in REASONS.values()
+    assert (await system.dispositions("p1"))[-1] == ("text", "handed_off")
+    assert await says(system, LIKELY) == [], "once"
+    assert await says(system, "le concours") == [], "what is harmless stays unanswered"
+
+
+async def test_who_waits_with_a_grave_matter_meets_the_numbers_once_in_half_an_hour(system: System) -> None:
+    (first,) = await says(system, "mon fils a disparu")
+    await system.later(minutes=31)
+    (reply,) = await says(system, LIKELY)
+    assert gives_numbers(reply)
+    assert reply != first
+    (handoff,) = await system.handoffs("p1")
+    assert (handoff.category, handoff.priority, handoff.reason) == ("urgent", 1, "disparition")
+    await system.later(minutes=20)
+    assert await says(system, LIKELY) == []
+    await system.later(minutes=11)
+    assert await says(system, LIKELY) == [reply]
+
+
+async def test_a_likely_danger_meets_the_numbers_when_the_human_in_the_inbox_is_away(system: System) -> None:
+    await says(system, "bonjour")
+    await system.later(minutes=1)  # what is said at once is Meta's own automation
+    await system.post(system.body(echo("p1", system.clock.now())))
+    await system.settled()
+    await system.later(minutes=20)
+    assert await says(system, LIKELY) == [], "a human is at it"
+    await system.later(minutes=11)
+    (reply,) = await says(system, LIKELY)
+    assert gives_numbers(reply)
+    (row,) = await system.rows("SELECT owner FROM conversations")
+    assert row.owner == "inbox"
+
+
+async def test_a_faint_danger_of_somebody_who_waits_meets_the_line(system: System) -> None:
+    await says(system, "igpn")
+    await says(system, "le concours")
+    assert await says(system, FAINT) == [], "the reply of just now ends with it"
+    await system.later(minutes=31)
+    await says(system, "le concours")
+    (line,) = await says(system, FAINT)
+    assert gives_numbers(line)
+    assert (await system.dispositions("p1"))[-1] == ("text", "to_agent")
+    assert await says(system, FAINT) == []
+
+
+async def test_a_faint_danger_at_night_meets_the_line_after_the_nights_message(
+    database_url: str, codec: Codec, tmp_path: Path
+) -> None:
+    async with running(database_url, codec, tmp_path, at=NIGHT) as system:
+        await says(system, "le concours")
+        (line,) = await says(system, FAINT)
+        assert gives_numbers(line)
+        assert await system.handoffs("p1") == []
