@@ -25,7 +25,6 @@ from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.patience import Outage, Patience, Step
-from bot.policy.scripts import SCRIPTS, script_of
 from bot.policy.told import known
 from bot.store import crisis as crises
 from bot.store import emergencies, handoffs
@@ -930,8 +929,7 @@ def _told_by_an_emergency(conversation: Conversation, now: datetime) -> set[str]
     at = plausible(conversation.emergency_at, now)
     if at is None or now - at >= degree.NUMBERS_AGAIN:
         return set()
-    named = SCRIPTS.get(script_of(conversation.emergency_kind) or "")
-    return {degree.REASONS["distress" if named and named.kind == "distress" else "danger"]}
+    return {degree.REASONS["distress" if conversation.emergency_kind == "distress" else "danger"]}
 
 
 def _ranked(request: HandoffRequest) -> tuple[int, int]:

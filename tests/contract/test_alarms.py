@@ -181,17 +181,6 @@ async def test_a_false_alarm_goes_back_to_its_ordinary_place(town: Town, claire:
     assert again.status == 409 and "plus d’alerte" in again.page
 
 
-async def test_a_false_alarm_leaves_a_likely_danger_of_before_its_rank(town: Town, claire: Browser) -> None:
-    number = await town.says("je n'ose plus rentrer")
-    await town.console.hand_off(number, "sensitive", "danger_probable", None)
-    await town.says(KNIFE)
-    assert (await press(claire, number)).status == 303
-    handoff = await town.console.handoff(number)
-    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
-    within = (await town.console.rows("SELECT within FROM deadlines WHERE priority = 1"))[0].within
-    assert handoff.due_at == handoff.opened_at + within
-
-
 async def test_a_false_alarm_never_silences_the_next_danger(town: Town, claire: Browser) -> None:
     number = await town.says(KNIFE)
     first = await town.replies(number)
