@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from bot.policy.degree import REASONS
 from bot.store.codec import Codec
 from tests.scenario.system import System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 LIKELY = "je suis inquiète pour ce soir"
+PROBABLE = tuple(REASONS.values())  # of these words, either kind may be the likelier
 
 
 def gives_numbers(reply: str) -> bool:
@@ -26,7 +28,8 @@ async def test_a_likely_danger_is_one_complete_message_and_an_agent_first(system
     assert "assistant automatique" in reply
     assert "un agent va lire" in reply
     [handoff] = await system.handoffs("p1")
-    assert (handoff.category, handoff.priority, handoff.reason) == ("sensitive", 1, "danger_probable")
+    assert (handoff.category, handoff.priority) == ("sensitive", 1)
+    assert handoff.reason in PROBABLE
     assert await system.dispositions("p1") == [("text", "handed_off")]
     await system.say("p1", "toujours inquiète")
     await system.settled()
@@ -55,7 +58,8 @@ async def test_at_night_the_agents_on_duty_get_it_and_the_numbers_go_out(
         first, second = system.graph.texts("p1")
         assert gives_numbers(first)
         assert gives_numbers(second)
-        assert [h.reason for h in await system.handoffs("p1")] == ["danger_probable"]
+        [handoff] = await system.handoffs("p1")
+        assert handoff.reason in PROBABLE
 
 
 async def test_who_waits_with_a_complaint_meets_the_numbers_once(system: System) -> None:
@@ -83,7 +87,8 @@ async def test_under_an_agent_the_hand_off_is_raised_and_nothing_is_said(system:
     await system.say("p1", LIKELY)
     await system.settled()
     assert len(system.graph.texts("p1")) == before
-    assert [(h.priority, h.reason) for h in await system.handoffs("p1")] == [(1, "danger_probable")]
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.priority, handoff.reason in PROBABLE) == (1, True)
 
 
 async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system: System) -> None:
@@ -111,3 +116,14 @@ async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:
     await system.settled()
     assert system.graph.texts("p2")[-1].startswith("Écrire ici n’alerte personne")
     assert [h.reason for h in await system.handoffs("p2")] == ["emergency_lexicon"]
+
+
+async def test_what_goes_on_after_a_distress_reads_the_3114(system: System) -> None:
+    await system.say("p1", "je veux mourir, j’ai avalé tous mes cachets")
+    await system.settled()
+    assert "3114" in system.graph.texts("p1")[-1]
+    await system.later(minutes=40)
+    await system.say("p1", "ça recommence")
+    await system.settled()
+    assert system.graph.texts("p1")[-1].count("3114") == 1
+    assert [row.emergency_kind for row in await system.rows("SELECT emergency_kind FROM conversations")] == ["distress"]
