@@ -174,3 +174,14 @@ async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:
     await system.settled()
     assert system.graph.texts("p2")[-1].startswith("Écrire ici n’alerte personne")
     assert [h.reason for h in await system.handoffs("p2")] == ["emergency_lexicon"]
+
+
+async def test_what_goes_on_after_a_distress_reads_the_3114(system: System) -> None:
+    await system.say("p1", "je veux mourir, j’ai avalé tous mes cachets")
+    await system.settled()
+    assert "3114" in system.graph.texts("p1")[-1]
+    await system.later(minutes=40)
+    await system.say("p1", "ça recommence")
+    await system.settled()
+    assert system.graph.texts("p1")[-1].count("3114") == 1
+    assert [row.emergency_kind for row in await system.rows("SELECT emergency_kind FROM conversations")] == ["distress"]
