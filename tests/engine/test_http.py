@@ -257,3 +257,16 @@ def test_the_same_turn_twice_gives_the_same_outcome(engine: EngineProcess) -> No
     once["state"].pop("at")
     twice["state"].pop("at")
     assert once == twice
+
+
+def test_a_text_is_read_as_the_intent_that_it_is_said_to_mean(engine: EngineProcess) -> None:
+    said = "il veut me tuer à Lyon"
+    alone = engine.turn(said)
+    meant, unknown = (
+        engine.post("/turn", {"sender": "s", "text": said, "state": None, "meant": name}).body
+        for name in ("hors_perimetre_precision", "inconnu")
+    )
+    assert alone["handoff"]["category"] == unknown["handoff"]["category"] == "emergency"
+    assert (meant["handoff"], meant["understanding"]["intent"]) == (None, "hors_perimetre_precision")
+    assert meant["understanding"]["entities"] == alone["understanding"]["entities"]
+    assert meant["replies"]
