@@ -92,7 +92,8 @@ async def test_a_blocked_person_is_still_heard_in_danger(system: System) -> None
     count = len(await _sent(system, "1"))
     await system.say("1", "je vous attends devant la mairie")
     await system.settled()
-    assert (await system.dispositions("1"))[-1] == ("text", "to_agent")
+    # Told after a danger, it may be one: the agent who has it is told, the person has had the numbers.
+    assert (await system.dispositions("1"))[-1] in [("text", "to_agent"), ("text", "handed_off")]
     assert len(await _sent(system, "1")) == count
     await hands.moves.unblock(hands.user, 1, system.clock.now())
     await hands.work.close(hands.user, 1, 10**9, system.clock.now())

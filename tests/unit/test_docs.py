@@ -162,7 +162,6 @@ def test_the_emergencies_page_has_the_limits_of_the_degrees() -> None:
         f"dès {said(degree.FAINT)} si un danger est sa première idée",
         f"l’ensemble avec ce qui précède, dès {said(degree.FAINT)}, face à un sujet ordinaire ({said(degree.ORDINARY)})",
         f"une trace de danger ({said(degree.TRACE)})",
-        f"c’est par {said(degree.CALM**2)}.",
         f"ni dès {said(degree.VERY_SURE)} ;",
         f"sans danger (moins de {said(degree.TOGETHER_HARMLESS)})",
     ):
