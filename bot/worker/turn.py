@@ -825,7 +825,9 @@ class TurnTaker:
     async def _together(self, conversation: Conversation, at: datetime, words: str) -> float | None:
         """The chance of danger in the last messages and this one read as one; None where nothing was said before, or the engine is
         away or slow: the message then speaks for itself."""
-        said = await self._store.said_before(conversation.id, at, at - degree.BACK, degree.BACK_MOST)
+        # What an agent has dealt with makes no danger of the « merci » that follows.
+        since = max(at - degree.BACK, conversation.last_agent_at or at - degree.BACK)
+        said = await self._store.said_before(conversation.id, at, since, degree.BACK_MOST)
         if not said:
             return None
         try:
