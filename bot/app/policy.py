@@ -24,7 +24,7 @@ from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.policy.script_score import ScriptScore
-from bot.policy.scripts import instead, may_be_told_otherwise, script_of
+from bot.policy.scripts import ANY_DISTRESS, OWN_DANGER, instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
 from bot.trainer import engines
@@ -143,7 +143,11 @@ class Policy:
         if found is None or found.by != "engine":
             return self._told(found, words)
         kind: Kind = "distress" if is_distress(understanding, found.degree) else "danger"
-        return self._told(replace(found, kind=kind), words)
+        told = self._told(replace(found, kind=kind), words)
+        if told is not None and told.script == OWN_DANGER and is_distress(understanding, "likely"):
+            # Nothing tells who is in danger, and a distress is the likelier: words that suit both and hold the 3114.
+            return replace(told, kind="distress", script=ANY_DISTRESS)
+        return told
 
     def chances(self, words: str) -> dict[str, float]:
         """The chance of each script, by both ends of the words; {} where nothing was learnt, or they are in another language."""

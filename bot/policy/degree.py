@@ -126,6 +126,8 @@ def before(
     turn is at most `BACK` old. What was told longer ago makes a story, but calms nothing.
     """
     story = _story(topics, category, alarmed)
+    if story == "missing" and alarmed and kind == "danger" and goes_on(words, "violence"):
+        story = "violence"  # an emergency writes no turn: what was told before it is not the last word
     grave = next((name for name in topics if policy_of(name).category in _STORIES), "")
     distress = (alarmed and kind == "distress") or family_of(grave) == "detresse_suicide"
     calm = recent and story is None and is_calm(topics)

@@ -13,7 +13,7 @@ from typing import Literal, Optional
 from bot.core.clock import plausible
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer
-from bot.policy.degree import ALONE, Context, Degree, Signs, degree, ordinary
+from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, ordinary
 from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
@@ -177,6 +177,8 @@ def detect(
     told = degree(Signs(bool(hits), chance, engine.danger, ordinary(engine), named), context)
     if told == "none":
         return None
+    if told == "faint" and named and beside(engine):
+        told = "likely"  # not believed, but violence or a disappearance may be meant as well
     if context.goes_on:
         return Detection("distress" if context.distress else "danger", "lexicon", GOES_ON, told)
     distress = score is not None and found is not None and score.is_distress(found)

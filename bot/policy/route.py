@@ -230,8 +230,15 @@ def settled(
         read = as_ordinary(turn.understanding, instead(turn.understanding))
         return replace(again, understanding=read)
     if level == "likely" or speaks_of_danger(turn):
-        return likely_turn(kind, turn, likely_words(kind, script, texts))
+        told = likely_turn(kind, turn, likely_words(kind, script, texts))
+        return replace(told, replies=with_distress(kind, told.replies, texts))
     return turn
+
+
+def with_distress(kind: Kind, replies: Sequence[Reply], texts: Texts) -> tuple[Reply, ...]:
+    """What is said to a likely danger of a kind: a distress reads the 3114 whatever else it was about."""
+    lacks = kind == "distress" and "3114" not in " ".join(reply.text for reply in replies)
+    return with_lines(replies, texts.get(_DISTRESS_LINE, "")) if lacks else tuple(replies)
 
 
 def is_likely(turn: Turn) -> bool:

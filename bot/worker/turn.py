@@ -430,7 +430,9 @@ class TurnTaker:
             draft.read(_words(message), understanding)
             if detection is not None and detection.degree == "likely":
                 draft.suspect(detection, [message.id], for_understanding(_words(message)))
-                draft.hand_off(route.likely(detection.kind, understanding, None), understanding.intent)
+                request = self._understood(understanding, detection).handoff
+                if request is not None:
+                    draft.hand_off(request, understanding.intent)
                 draft.settle(
                     [message.id],
                     "handed_off",
@@ -473,7 +475,8 @@ class TurnTaker:
         texts = self._rules.texts
         faint = detection.degree == "faint"
         said = texts["utter_filet"] if faint else route.likely_words(detection.kind, detection.script, texts)
-        draft.replies.append(OutgoingReply(Reply(said)))
+        [reply] = (Reply(said),) if faint else route.with_distress(detection.kind, [Reply(said)], texts)
+        draft.replies.append(OutgoingReply(reply))
         return len(draft.replies) - 1
 
     async def _night(

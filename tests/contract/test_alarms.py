@@ -475,6 +475,15 @@ async def test_a_likely_danger_that_was_judged_never_silences_a_sure_one(
     assert "il a un couteau" in row[row.index('data-testid="queue-alarm"') :][:250]
 
 
+async def test_a_disappearance_told_beside_a_likely_danger_stays_one(town: Town, claire: Browser) -> None:
+    number = await town.doubts()
+    await town.console.hand_off(number, "urgent", "disparition", "disparition")
+    assert (await press(claire, number)).status == 303
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.priority, handoff.reason) == ("urgent", 1, "disparition")
+    assert [one.verdict for one in await town.alarms()] == ["taken_back"]
+
+
 async def test_an_emergency_told_by_hand_after_a_likely_danger_is_put_back_as_one(town: Town, claire: Browser) -> None:
     number = await town.doubts()
     await town.console.hand_off(number, "emergency", "emergency_unseen", "danger_immediat")

@@ -19,18 +19,19 @@ LEXICON = Lexicon.from_mapping({"entrees": [{"nom": "secours", "genre": "detress
 
 
 class Scripts:
-    """Remembers what it was asked."""
+    """Remembers what it was asked. `chances`: what it says of each text."""
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: bool = False, chances: dict[str, float] | None = None) -> None:
         self.asked: list[str] = []
         self._fails = fails
+        self._chances = chances or {"relative_act": 1.0}
 
     def chances(self, text: str, _cues: object = ()) -> dict[str, float]:
-        """A relative's, surely."""
+        """A relative's, surely, unless told otherwise."""
         self.asked.append(text)
         if self._fails:
             raise RuntimeError("poids abîmés")
-        return {"relative_act": 1.0}
+        return self._chances
 
 
 def policy(scripts: Scripts) -> Policy:
@@ -60,6 +61,19 @@ def test_a_faint_danger_is_asked_for_no_words(danger: float, degree: str, asked:
     found = policy(scripts).detect("je ne sais plus", understood)
     assert found is not None
     assert (found.degree, len(scripts.asked)) == (degree, asked)
+
+
+def test_a_distress_that_nothing_tells_more_of_reads_the_3114_however_sure_the_danger_is() -> None:
+    """Surer of a danger than of its kind: the general words for a danger have no 3114."""
+    unknown = {"own_danger": 0.4, "none": 0.6}
+    ranking = (("detresse_suicide", 0.5), ("danger_immediat", 0.45))
+    found = policy(Scripts(chances=unknown)).detect("je ne sais plus", Understanding(*ranking[0], ranking, danger=0.95))
+    assert found is not None
+    assert (found.degree, found.kind, found.script) == ("sure", "distress", "any_distress")
+    ranking = (("danger_immediat", 0.5), ("detresse_suicide", 0.45))
+    found = policy(Scripts(chances=unknown)).detect("je ne sais plus", Understanding(*ranking[0], ranking, danger=0.95))
+    assert found is not None
+    assert (found.kind, found.script) == ("danger", "own_danger")
 
 
 def test_replies_of_a_model_of_before_are_read_and_what_the_service_needs_is_named(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ class AlarmStore:
             false = await self._standing_alarms(connection, handoff)
             events = sorted({event for row in false for event in row.events})
             await _judge(connection, user, [row.id for row in false], TAKEN_BACK, now)
-            place, reason = await _ordinary(connection, conversation_id, false, events)
+            place, reason = await _ordinary(connection, conversation_id, handoff, false, events)
             values = {
                 "category": place.category,
                 "priority": pressing(place.category, reason),
@@ -271,9 +271,15 @@ async def _judge(
 
 
 async def _ordinary(
-    connection: AsyncConnection, conversation_id: int, false: Sequence[Row[Any]], events: Sequence[int]
+    connection: AsyncConnection,
+    conversation_id: int,
+    handoff: Handoff,
+    false: Sequence[Row[Any]],
+    events: Sequence[int],
 ) -> tuple[Place, str]:
     """Where the request belongs, and the reason that it then has."""
+    if handoff.category != EMERGENCY and handoff.reason not in LIKELY_REASONS:
+        return Place(handoff.category, handoff.intent), handoff.reason  # no alarm put it there
     # Where a likely danger of before had put it is no ordinary place: that one was false, too.
     stood = next(
         (row.stood for row in reversed(false) if row.stood and row.stood["reason"] not in LIKELY_REASONS), None

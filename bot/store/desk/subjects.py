@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from bot.policy.degree import rank
 from bot.policy.intents import INTENTS, PRIORITY, policy_of
 from bot.policy.rights import Capability
 from bot.store import handoffs
@@ -41,7 +42,7 @@ class SubjectStore:
             if handoff.intent == intent:
                 return
             category = policy_of(intent).category
-            if PRIORITY[category] < handoff.priority:
+            if rank(category, handoff.reason) < (handoff.priority, PRIORITY[handoff.category]):
                 raised = handoffs.NewHandoff(conversation_id, category, handoff.reason, intent)
                 await handoffs.open_(connection, desk.codec, raised, now)
             await connection.execute(

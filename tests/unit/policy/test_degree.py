@@ -252,6 +252,13 @@ def test_what_goes_on_after_a_distress_keeps_its_kind(
     assert not is_calm(("procuration", "danger_immediat"))
 
 
+def test_an_alarm_after_a_disappearance_is_the_last_word() -> None:
+    missing = ("disparition",)
+    assert before(missing, "emergency", True, False, "il est revenu", kind="danger").story == "violence"
+    assert before(missing, "emergency", True, False, "elle est revenue", kind="distress").story == "missing"
+    assert before(missing, "urgent", False, False, "il est revenu").story == "missing"
+
+
 @pytest.mark.parametrize(
     ("danger", "context", "expected"), [(0.02, ALONE, True), (0.01, ALONE, False), (0.0, STORY, True)]
 )

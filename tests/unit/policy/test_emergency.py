@@ -127,6 +127,15 @@ def test_a_detection_names_its_intent() -> None:
     assert (DANGER.intent, DISTRESS.intent) == ("danger_immediat", "detresse_suicide")
 
 
+def test_a_danger_that_is_not_believed_is_likely_where_violence_may_be_meant() -> None:
+    calm = Context(calm=True, together=0.04)
+    beside = (("danger_immediat", 0.55), ("violences_conjugales", 0.38), ("procuration", 0.05))
+    read_so = Understanding("danger_immediat", 0.55, beside, danger=0.55)
+    assert detect("bonjour", LEXICON, SCORE, read_so, calm) == Detection("danger", "engine", None, "likely")
+    alone = Understanding("danger_immediat", 0.55, (("danger_immediat", 0.55), ("procuration", 0.4)), danger=0.55)
+    assert detect("bonjour", LEXICON, SCORE, alone, calm) == Detection("danger", "engine", None, "faint")
+
+
 def test_before_the_first_training_there_is_no_score() -> None:
     assert detect("mourir", LEXICON, None) is None
     assert detect("mourir", LEXICON, None, read(ALONE_SURE)) == Detection("danger", "engine")

@@ -367,7 +367,7 @@ def unbelieved(*ranking: tuple[str, float]) -> Turn:
     return Turn(read, (Reply("Au secours."),), HandoffRequest("emergency", 0, "danger_immediat"))
 
 
-LIKELY = {**SCRIPTED, "utter_danger_probable": NUMBERS, "utter_detresse_probable": f"Détresse. {NUMBERS}"}
+LIKELY = {**SCRIPTED, "utter_danger_probable": NUMBERS, "utter_detresse_probable": f"3114. {NUMBERS}"}
 
 
 def test_a_danger_that_is_not_believed_is_taken_again_as_its_ordinary_subject() -> None:
@@ -390,6 +390,14 @@ def test_where_no_other_reply_is_at_hand_it_counts_as_likely(again: Turn | None)
     assert route.is_likely(settled)
 
 
+def test_a_distress_told_with_violence_reads_the_3114_too() -> None:
+    texts = {**LIKELY, "utter_nuit_detresse": "Le 3114."}
+    violence = turn("violences_conjugales", f"Merci d’en parler. {NUMBERS}")
+    settled = route.settled(violence, "likely", "distress", None, texts)
+    assert [reply.text for reply in settled.replies] == [f"Merci d’en parler. {NUMBERS}\n\nLe 3114."]
+    assert route.settled(violence, "likely", "danger", None, texts).replies == violence.replies
+
+
 def test_violence_behind_a_danger_that_is_not_believed_is_not_lost() -> None:
     found = unbelieved(("violences_conjugales", 0.3), ("procuration", 0.15))
     assert route.again_as(found, "none") is None
@@ -398,7 +406,7 @@ def test_violence_behind_a_danger_that_is_not_believed_is_not_lost() -> None:
 
 def test_a_likely_danger_is_settled_in_the_words_of_its_kind_and_the_rest_stays() -> None:
     settled = route.settled(turn("procuration", "A"), "likely", "distress", None, LIKELY)
-    assert (settled.replies[0].text, route.is_likely(settled)) == (f"Détresse. {NUMBERS}", True)
+    assert (settled.replies[0].text, route.is_likely(settled)) == (f"3114. {NUMBERS}", True)
     plain = turn("procuration", "A")
     assert route.settled(plain, "faint", "danger", None, {}) is plain
 
