@@ -210,7 +210,7 @@ def weighed(signs: Signs, context: Context) -> float:
     together = context.together or 0.0
     fits_in = (context.asked or context.calm) and together < TOGETHER_LIKELY
     harmless = context.together is not None and together < TOGETHER_HARMLESS
-    if (fits_in or harmless) and not signs.hit:  # once: both say the same
+    if (fits_in or harmless) and not signs.hit:
         odds /= CALM
     return odds / (1.0 + odds)
 
@@ -255,7 +255,7 @@ DISTRESS_SURE = 0.6
 
 
 def is_distress(understanding: Understanding, told: Degree) -> bool:
-    """Whether a danger that the engine saw is a distress. Of one that is not sure, its likelier kind: those words harm nobody."""
+    """Whether a danger that the engine saw is a distress. Of one that is not sure, its likelier kind: no « votre vie compte » then."""
     if told == "sure":
         return understanding.intent == "detresse_suicide" and understanding.confidence >= DISTRESS_SURE
     chances = {"danger_immediat": 0.0, "detresse_suicide": 0.0}

@@ -129,7 +129,7 @@ def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float =
 
 
 def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
-    """The chances where a detector named the kind. It names distress only with a clear sign, and danger also in doubt."""
+    """The chances where a detector named the kind: a distress is no danger from others; a danger may be anything."""
     if kind != "distress":
         return dict(chances)
     found = {name: chance * _beside_distress(name) for name, chance in chances.items()}
