@@ -255,7 +255,7 @@ DISTRESS_SURE = 0.6
 
 
 def is_distress(understanding: Understanding, told: Degree) -> bool:
-    """Whether a danger that the engine saw is a distress. Of one that is not sure, its likelier kind: no « votre vie compte » then."""
+    """Whether a danger that the engine saw is a distress; of one that is not sure, its likelier kind."""
     if told == "sure":
         return understanding.intent == "detresse_suicide" and understanding.confidence >= DISTRESS_SURE
     chances = {"danger_immediat": 0.0, "detresse_suicide": 0.0}
