@@ -58,8 +58,8 @@ def alarmed(system: System, monkeypatch: pytest.MonkeyPatch, intent: str = "dang
     """The engine finds a danger in whatever it reads."""
     turn = system.engine.turn
 
-    async def says(sender: str, text: str, state: Any, payload: str | None = None) -> Turn:
-        said = await turn(sender, text, state, payload)
+    async def says(sender: str, text: str, state: Any, payload: str | None = None, meant: str | None = None) -> Turn:
+        said = await turn(sender, text, state, payload, meant)
         return replace(said, understanding=replace(said.understanding, intent=intent, danger=0.99, confidence=0.99))
 
     monkeypatch.setattr(system.engine, "turn", says)
@@ -69,8 +69,8 @@ def poisoned(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine reads a byte that no text of PostgreSQL may hold."""
     turn = system.engine.turn
 
-    async def says(sender: str, text: str, state: Any, payload: str | None = None) -> Turn:
-        said = await turn(sender, text, state, payload)
+    async def says(sender: str, text: str, state: Any, payload: str | None = None, meant: str | None = None) -> Turn:
+        said = await turn(sender, text, state, payload, meant)
         if "poison" not in text:
             return said
         return replace(said, understanding=replace(said.understanding, intent="plainte\0comment"))
