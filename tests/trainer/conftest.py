@@ -90,6 +90,12 @@ def thin(project: Project) -> Project:
         if count <= EXAMPLES:
             kept.append(line)
     project.write("data/nlu.yml", "".join(kept))
+    kept, count = [], 0
+    for line in project.read("data/scripts.yml").splitlines(keepends=True):
+        count = 0 if line.startswith("- script:") else count + line.startswith("    - ")
+        if count <= EXAMPLES:
+            kept.append(line)
+    project.write("data/scripts.yml", "".join(kept))
     for name in ("intents", "emergency"):
         header, *lines = project.read(f"tests/gold/{name}.tsv").splitlines(keepends=True)
         project.write(f"tests/gold/{name}.tsv", "".join([header, *lines[:: max(1, len(lines) // GOLD)]]))
