@@ -136,9 +136,16 @@ class Policy:
         at words of which nothing is known: nobody has looked at them."""
         return bool(words) and self.glances.get(_digest(words), True)
 
-    def detect(self, words: str, understanding: Understanding, context: Context = ALONE) -> Detection | None:
-        """All three detectors, in the light of what was said before. What the engine alone saw has the kind of its best guess."""
+    def detect(
+        self, words: str, understanding: Understanding, context: Context = ALONE, only_sure: bool = False
+    ) -> Detection | None:
+        """All three detectors, in the light of what was said before. What the engine alone saw has the kind of its best guess.
+
+        `only_sure`: nothing less is asked for, and what says so and its words are looked for in nothing less.
+        """
         found = emergency.detect(words, self.lexicon, self.score, understanding, context)
+        if only_sure and (found is None or found.degree != "sure"):
+            return None
         found = self._with_evidence(found, words)
         if found is None or found.by != "engine":
             return self._told(found, words)

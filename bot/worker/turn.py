@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from bot.core.clean import for_understanding
 from bot.core.clock import Clock, plausible
@@ -55,6 +55,14 @@ TOGETHER_WITHIN = 1.0  # seconds for a second reading: a danger waits no longer 
 ENGINE_AGAIN = timedelta(seconds=5)  # until the engine is asked again at night, when nobody waits for its answer
 
 
+class Detector(Protocol):
+    """The policy's detectors: words, what the engine made of them, what was said before; `only_sure`: nothing less is asked for."""
+
+    def __call__(
+        self, words: str, understanding: Understanding, context: Context, only_sure: bool = False
+    ) -> Detection | None: ...
+
+
 @dataclass(frozen=True)
 class TurnRules:
     """The policy's settings with its texts. `detect`: words, what the engine made of them and what was said before → a detection,
@@ -64,7 +72,7 @@ class TurnRules:
     desk: Desk
     debounce: timedelta
     texts: Mapping[str, str]
-    detect: Callable[[str, Understanding, Context], Detection | None]
+    detect: Detector
     plan: EmergencyPlanner
     app_id: str | None
     # (language, words) → the name of a reply with facts in that language, or ""
@@ -554,14 +562,11 @@ class TurnTaker:
         self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
     ) -> None:
         """By day, and the conversation is the bot's."""
-        ids = [m.id for m in messages]
         if not self._window_open(conversation, now):
             await self._too_late(conversation, messages, draft, now)
             return
         if conversation.category != "none" and await self._store.stopped_for_loop(conversation.id):
-            for message in messages:
-                draft.read(_words(message), None)
-            draft.settle(ids, "to_agent", "boucle")
+            await self._listen(conversation, messages, draft, now, "boucle", quiet=True)
             return
         introduced = conversation.introduced_at is not None and conversation.reached
         situation = route.Situation(introduced=introduced, handoff_open=conversation.category != "none")
@@ -572,8 +577,12 @@ class TurnTaker:
         parts = segments(messages)
         for i, segment in enumerate(parts):
             if not owners.bot_may_answer("waiting" if category != "none" else "bot", category):
-                draft.read(segment.words, None)
-                draft.settle(segment.events, "to_agent", "waiting")  # the same batch asked for a human already
+                behind = [message for message in messages if message.id in segment.events]
+                await self._listen(
+                    conversation, behind, draft, now, "waiting", quiet=True
+                )  # the same batch asked for a human
+                if draft.emergency is not None:
+                    return
                 continue
             if owners.in_loop(conversation.said + len(draft.replies)):
                 self._loop(parts[i:], draft)
@@ -819,8 +828,8 @@ class TurnTaker:
         if not degree.looks_back(understanding, context):
             return self._rules.detect(words, understanding, context)
         # What is sure even if all together reads as harmless need not wait for a second reading.
-        sure = self._rules.detect(words, understanding, degree.read_together(context, 0.0, words))
-        if sure is not None and sure.degree == "sure":
+        sure = self._rules.detect(words, understanding, degree.read_together(context, 0.0, words), only_sure=True)
+        if sure is not None:
             return sure
         context = degree.read_together(context, await self._together(conversation, at, words), words)
         return self._rules.detect(words, understanding, context)

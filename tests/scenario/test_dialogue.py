@@ -163,6 +163,18 @@ async def test_two_machines_do_not_talk_for_ever(system: System) -> None:
     assert (await system.dispositions("p1"))[-1] == ("text", "to_agent")
 
 
+async def test_who_was_stopped_for_a_loop_is_still_heard_in_danger(system: System) -> None:
+    for i in range(12):
+        await system.say("p1", f"plainte {i}")
+        await system.settled()
+    before = len(system.graph.texts("p1"))
+    await system.say("p1", "je suis voilee")  # the engine alone sees it
+    await system.settled()
+    [reply] = system.graph.texts("p1")[before:]
+    assert "17" in reply and "114" in reply
+    assert [h.category for h in await system.handoffs("p1")] == ["emergency"]
+
+
 async def test_a_human_in_metas_inbox_silences_the_bot_for_a_day(system: System) -> None:
     await system.say("p1", "plainte", at=DAY - timedelta(minutes=5))
     await system.settled()
