@@ -475,6 +475,15 @@ async def test_a_likely_danger_that_was_judged_never_silences_a_sure_one(
     assert "il a un couteau" in row[row.index('data-testid="queue-alarm"') :][:250]
 
 
+async def test_the_subject_that_an_agent_gave_outlives_the_alarm(town: Town, claire: Browser) -> None:
+    number = await town.doubts()
+    async with town.console.database.begin() as connection:
+        await connection.exec_driver_sql("UPDATE readings SET agent_intent = 'violences_conjugales'")
+    assert (await press(claire, number)).status == 303
+    handoff = await town.console.handoff(number)
+    assert (handoff.category, handoff.intent) == ("sensitive", "violences_conjugales")
+
+
 async def test_a_disappearance_told_beside_a_likely_danger_stays_one(town: Town, claire: Browser) -> None:
     number = await town.doubts()
     await town.console.hand_off(number, "urgent", "disparition", "disparition")

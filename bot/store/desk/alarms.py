@@ -48,8 +48,9 @@ _BY_HAND = text("""
     RETURNING id
 """)
 _READ = text("""
-    SELECT intent FROM readings
-    WHERE conversation_id = :id AND intent IS NOT NULL AND (event_id = ANY(:events) OR also && CAST(:events AS bigint[]))
+    SELECT coalesce(agent_intent, intent) FROM readings
+    WHERE conversation_id = :id AND coalesce(agent_intent, intent) IS NOT NULL
+      AND (event_id = ANY(:events) OR also && CAST(:events AS bigint[]))
     ORDER BY event_id DESC
 """)
 _MOVE = text("""
