@@ -9,7 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import accueil, commissariat, cost, documents, handoff, plainte, precision, recrutement
+from actions import accueil, catalogue, commissariat, cost, documents, handoff, plainte, precision, recrutement
 from actions.clarify import clarify
 from actions.precise import narrower
 from actions.relance import OFFER, after
@@ -25,11 +25,15 @@ class Reply(Action, ABC):
     """What all actions share."""
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        """What it costs, or the answer to an open question, else the action's own reply."""
-        events = cost.answer(dispatcher, tracker)
+        """The answer to a question of the catalogue, what it costs, or the answer to an open question, else the action's own
+        reply."""
+        events = catalogue.answer(dispatcher, tracker)
+        if events is None:
+            events = cost.answer(dispatcher, tracker)
         if events is None:
             events = resume(dispatcher, tracker)
         if events is None:
+            catalogue.offer(dispatcher, tracker)
             events = self.reply(dispatcher, tracker, domain)
             return [*events, *after(dispatcher, tracker, events)]
         return [*events, SlotSet("incompris", 0), SlotSet("insultes", 0)]

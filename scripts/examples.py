@@ -1,13 +1,14 @@
-"""The training examples of `data/nlu.yml` and `data/fonds/*.yml`, line by line, so that checks can name the line."""
+"""The training examples of `data/nlu.yml`, `data/fonds/*.yml` and the catalogue, line by line, so that checks can name the line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.errors import SetupError
-from bot.core.examples import blocks, script_blocks, without_marks
+from bot.core.examples import NAME, QUESTION, blocks, script_blocks, without_marks
 from bot.core.yaml_text import Damaged, decode
 
 
@@ -44,11 +45,16 @@ def script_examples(path: Path = Path("data/scripts.yml")) -> Iterator[Example]:
             yield Example(path, line, block.name, text)
 
 
-def examples(paths: Iterable[Path]) -> Iterator[Example]:
+def asked(folder: Path = Path("data/answers")) -> Iterator[Example]:
+    """The examples of the catalogue; `intent` is the question (`intent/question`). Raises SetupError for a damaged file."""
+    yield from examples(sorted(folder.glob("*.yml")), QUESTION)
+
+
+def examples(paths: Iterable[Path], names: re.Pattern[str] = NAME) -> Iterator[Example]:
     """The examples of every intent; lookups, synonyms and expressions are none. Raises SetupError for a damaged file."""
     for path in paths:
         try:
-            found = blocks(decode(path.read_bytes()))
+            found = blocks(decode(path.read_bytes()), names)
         except Damaged as error:
             raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
         for block in found:

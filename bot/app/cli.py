@@ -163,9 +163,10 @@ def parser() -> Parser:
     evaluate = commands.add_parser("eval", help="mesure Planton sur un jeu de messages annotés")
     evaluate.description = (
         "Mesure Planton sur un fichier TSV : text, intent, second (facultatif), route ; ou text, script, second : à qui parle la "
-        "réponse."
+        "réponse ; ou text, questions : à quelle question du catalogue elle répond."
     )
     evaluate.add_argument("file", metavar="FICHIER", help="fichier TSV")
+    evaluate.add_argument("--reponses", action="store_true", help="le fichier est un jeu de réponses (text, questions)")
     evaluate.add_argument("--json", action="store_true", help="résultat en JSON")
     evaluate.add_argument("--dossier", metavar="DOSSIER", help="y écrit aussi JSON, liste des erreurs et graphiques")
     evaluate.add_argument(

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.app import evaluate_scripts, noise, report
+from bot.app import evaluate_answers, evaluate_scripts, noise, report
 from bot.app import policy as policies
 from bot.app.places import PROJECT
 from bot.app.policy import Policy
@@ -23,7 +23,7 @@ from bot.policy.route import gives_numbers
 from bot.settings import Settings
 from bot.trainer.candidates import Model
 from bot.trainer.figures import Judged, measure
-from bot.trainer.gold import Case, names_scripts, read, read_scripts
+from bot.trainer.gold import Case, names_answers, names_scripts, read, read_answers, read_scripts
 
 Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
 
@@ -33,6 +33,8 @@ def main(arguments: argparse.Namespace) -> int:
     path = Path(arguments.file)
     if names_scripts(path):
         return _scripts(path, arguments)
+    if arguments.reponses or names_answers(path):
+        return _answers(path, arguments)
     cases = read(path, PROJECT / "domain.yml")
     folder = report.prepare(Path(arguments.dossier)) if arguments.dossier else None
     readings = judge_under(cases, noise.chosen(arguments.bruit))
@@ -55,6 +57,21 @@ def _scripts(path: Path, arguments: argparse.Namespace) -> int:
     print(shown if arguments.json else typeset(shown))
     sys.stdout.flush()
     for written in evaluate_scripts.write(folder, judged) if folder is not None else ():
+        say(f"écrit : {written}")
+    return 0
+
+
+def _answers(path: Path, arguments: argparse.Namespace) -> int:
+    if arguments.bruit:
+        raise SetupError("--bruit ne se mesure pas sur un jeu de réponses (text, questions).", "Retirez --bruit.")
+    known = evaluate_answers.questions()
+    cases = read_answers(path, known)
+    folder = report.prepare(Path(arguments.dossier)) if arguments.dossier else None
+    judged = evaluate_answers.judge(cases, known)
+    shown = evaluate_answers.show(path, judged, arguments.json)
+    print(shown if arguments.json else typeset(shown))
+    sys.stdout.flush()
+    for written in evaluate_answers.write(folder, judged) if folder is not None else ():
         say(f"écrit : {written}")
     return 0
 

@@ -29,7 +29,7 @@ from bot.dialogue import answers
 from bot.policy import night, route
 from bot.policy.degree import ALONE, Context, Degree
 from bot.policy.emergency import Detection
-from bot.policy.intents import CLARIFY
+from bot.policy.intents import ANSWER, CLARIFY
 from bot.policy.scripts import GENERAL
 from bot.settings import Settings
 from bot.store.emergencies import Seen
@@ -195,6 +195,7 @@ class Decision:
     by: str | None = None
     degree: Degree = "none"  # of danger
     script: str | None = None  # whose words go out
+    question: str | None = None  # of the catalogue, that was answered
     state: dict[str, Any] | None = None  # the dialogue's after it; None: there was no turn that counts
 
 
@@ -209,6 +210,8 @@ def decide(policy: Policy, text: str, turn: Turn | None, at: datetime) -> dict[s
         "priority": found.priority,
         "degree": found.degree,
         "reply": [reply.text for reply in found.replies],
+        "question": found.question,
+        "offers": [button.title for reply in found.replies for button in reply.quick_replies],
     }
 
 
@@ -266,6 +269,7 @@ def decision(
         outcome.replies,
         degree=level,
         script=instead,
+        question=turn.question if outcome.route == ANSWER and not at_night else None,
         state=turn.state,
     )
 

@@ -50,7 +50,8 @@ class Understanding:
 
 @dataclass(frozen=True)
 class Turn:
-    """The outcome of one turn. `state` replaces the conversation's dialogue state, whatever it holds."""
+    """The outcome of one turn. `state` replaces the conversation's dialogue state, whatever it holds. `question`: that of the
+    catalogue that was answered."""
 
     understanding: Understanding
     replies: tuple[Reply, ...] = ()
@@ -58,6 +59,7 @@ class Turn:
     clarify: bool = False
     silence: bool = False
     state: dict[str, Any] = field(default_factory=dict)
+    question: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ WORDS = ("synonym", "lookup", "regex")
 KINDS = ("intent", *WORDS)
 SCRIPT = "script"  # of the blocks of data/scripts.yml
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+QUESTION = re.compile(
+    r"[a-z][a-z0-9]*(_[a-z0-9]+)*/[a-z0-9]+(_[a-z0-9]+)*"
+)  # of the catalogue: Rasa's `intent/response key`
 
 # As Rasa reads it: [text](entity), [text](entity:value), [text]{"entity": …}, [text][{…}, {…}]. Each part has a bound, so that
 # finding is linear.
@@ -102,9 +105,10 @@ def _named(mark: re.Match[str]) -> Iterator[tuple[str, Optional[str]]]:
 # -- A file ----------------------------------------------------------------------------------------------------------------
 
 
-def blocks(text: str) -> tuple[Block, ...]:
-    """The blocks of a file's text, in their order. Raises Damaged with the place of the first thing wrong."""
-    return blocks_of(read(text), text)
+def blocks(text: str, names: re.Pattern[str] = NAME) -> tuple[Block, ...]:
+    """The blocks of a file's text, in their order. `names`: what an intent's block is called, `QUESTION` in the catalogue.
+    Raises Damaged with the place of the first thing wrong."""
+    return blocks_of(read(text), text, names=names)
 
 
 def script_blocks(text: str) -> tuple[tuple[Block, ...], dict[str, tuple[str, ...]]]:
@@ -145,7 +149,9 @@ def _words(name: Scalar, listed: str) -> tuple[str, ...]:
     return words
 
 
-def blocks_of(root: Node, text: str, key: str = "nlu", kinds: tuple[str, ...] = KINDS) -> tuple[Block, ...]:
+def blocks_of(
+    root: Node, text: str, key: str = "nlu", kinds: tuple[str, ...] = KINDS, names: re.Pattern[str] = NAME
+) -> tuple[Block, ...]:
     """As `blocks`, of what was read already. `key`: the list's; `kinds`: of the blocks that it may hold."""
     listed = root.get(key) if isinstance(root, Mapping) else None
     if not isinstance(listed, Sequence):
@@ -159,7 +165,7 @@ def blocks_of(root: Node, text: str, key: str = "nlu", kinds: tuple[str, ...] = 
     told: dict[str, int] = {}
     found = []
     for node in listed.items:
-        block = _block(node, lines, kinds)
+        block = _block(node, lines, kinds, names)
         alone = block.kind in ("intent", SCRIPT)
         earlier = told.setdefault(block.name, block.line) if alone else block.line
         if earlier != block.line:
@@ -175,7 +181,7 @@ def blocks_of(root: Node, text: str, key: str = "nlu", kinds: tuple[str, ...] = 
     return tuple(found)
 
 
-def _block(node: Node, lines: list[str], allowed: tuple[str, ...]) -> Block:
+def _block(node: Node, lines: list[str], allowed: tuple[str, ...], names: re.Pattern[str]) -> Block:
     kinds = [kind for kind in allowed if isinstance(node, Mapping) and node.get(kind) is not None]
     if not isinstance(node, Mapping) or len(kinds) != 1:
         others = f" (ou {', '.join(allowed[1:])})" if allowed[1:] else ""
@@ -188,8 +194,8 @@ def _block(node: Node, lines: list[str], allowed: tuple[str, ...]) -> Block:
     name, examples = node.get(kinds[0]), node.get("examples")
     if not isinstance(name, Scalar) or not name.value.strip():
         raise Damaged(node.line, node.column, "ce bloc n’a pas de nom.", f"Écrivez-le après «\u00a0{kinds[0]}:\u00a0».")
-    if kinds[0] == "intent" and not NAME.fullmatch(name.value):
-        raise Damaged(name.line, name.column, *bad_name(name.value))
+    if kinds[0] == "intent" and not names.fullmatch(name.value):
+        raise Damaged(name.line, name.column, *(bad_name if names is NAME else bad_question)(name.value))
     if len(node.entries) != 2 or not isinstance(examples, Scalar) or not examples.literal:
         raise Damaged(
             node.line,
@@ -208,6 +214,14 @@ def bad_name(name: str) -> tuple[str, str]:
         f"«\u00a0{name[:60]}\u00a0» n’est pas un nom d’intention\u00a0: lettres minuscules sans accent, chiffres, et "
         "«\u00a0_\u00a0» entre les mots.",
         f"Écrivez par exemple «\u00a0{proposed}\u00a0»." if NAME.fullmatch(proposed) else "Choisissez-en un autre.",
+    )
+
+
+def bad_question(name: str) -> tuple[str, str]:
+    """(what, remedy) of a question's name that is none."""
+    return (
+        f"«\u00a0{name[:60]}\u00a0» ne nomme pas une question du catalogue.",
+        "Écrivez l’intention, une barre, puis un nom court sans accent\u00a0: «\u00a0contravention/payer_en_ligne\u00a0».",
     )
 
 

@@ -89,6 +89,7 @@ def _turn(data: Any) -> Turn:
         clarify=_flag(data["clarify"]),
         silence=_flag(data["silence"]),
         state=_dict(data["state"]),
+        question=None if data.get("question") is None else _text(data["question"]),  # an engine of before tells none
     )
 
 

@@ -1,7 +1,8 @@
 """Gathers what a turn says: replies with their quick replies, and the hand-off, clarify and silence marks of actions.
 
 Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a
-turn, `join` adds the next response to the one before, and `choices_of` gives the next one the buttons of a response.
+turn, `answered` names the question of the catalogue that is answered, `offers` those that may have been meant, `join` adds
+the next response to the one before, and `choices_of` gives the next one the buttons of a response.
 """
 
 from __future__ import annotations
@@ -19,14 +20,22 @@ Button = dict[str, str]
 
 
 class TurnOutput(OutputChannel):
-    """The output channel of one turn. `choices`: the buttons of each response."""
+    """The output channel of one turn. `choices`: the buttons of each response; `questions`: the title of each question of the
+    catalogue."""
 
-    def __init__(self, choices: Optional[Mapping[str, Sequence[Button]]] = None) -> None:
+    def __init__(
+        self,
+        choices: Optional[Mapping[str, Sequence[Button]]] = None,
+        questions: Optional[Mapping[str, str]] = None,
+    ) -> None:
         self.replies: list[dict[str, Any]] = []
         self.handoff: Optional[dict[str, Any]] = None
         self.clarify = False
         self.silence = False
+        self.answered: Optional[str] = None
+        self._offers: list[Button] = []
         self._choices = choices or {}
+        self._questions = questions or {}
         self._join = False
         self._borrowed: Sequence[Button] = ()
         self._alone = False
@@ -63,9 +72,14 @@ class TurnOutput(OutputChannel):
             self._hand_off(handoff)
         self.clarify = self.clarify or custom.get("clarify") is True
         self.silence = self.silence or custom.get("silence") is True
+        self.answered = self.answered or custom.get("answered")
+        self._offers += [self._offered(str(name)) for name in custom.get("offers") or [] if name in self._questions]
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
             self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True
+
+    def _offered(self, question: str) -> Button:
+        return {"title": self._questions[question], "payload": f"/{question}"}
 
     def _hand_off(self, handoff: dict[str, Any]) -> None:
         slots = {str(k): str(v) for k, v in (handoff.get("slots") or {}).items() if v not in (None, "")}
@@ -81,6 +95,7 @@ class TurnOutput(OutputChannel):
 
         A question that we ask again stands alone with its own.
         """
+        more = [*more, *self._offers]
         if not self.replies or (len(self.replies) < 2 and not more):
             return
         last = self.replies[-1]

@@ -12,9 +12,9 @@ from ruamel.yaml.error import YAMLError
 
 from bot.core import yaml_text
 from bot.core.errors import Explained
-from bot.core.examples import Block, blocks_of
+from bot.core.examples import NAME, QUESTION, Block, blocks_of
 from bot.core.shapes import must_have_shape
-from bot.engine.inputs import sources
+from bot.engine.inputs import ANSWERS, sources
 from bot.engine.surfaces import Key, key_of
 
 FALLBACK = "nlu_fallback"
@@ -36,7 +36,7 @@ def check(root: Path) -> None:
     intents = {_name(item) for item in domain.get("intents") or []} | {FALLBACK}
     for where, blocks in examples.items():
         for block in blocks:
-            if block.kind == "intent" and block.name not in intents:
+            if block.kind == "intent" and block.name.split("/")[0] not in intents:
                 raise BadInput(
                     f"{where}, ligne {block.line} : l’intention « {block.name} » n’existe pas dans domain.yml.",
                     "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
@@ -106,7 +106,7 @@ def _read(path: Path, where: str) -> Any:
 def _examples(path: Path, where: str) -> tuple[Block, ...]:
     text, root = _checked(path, where)
     try:
-        return blocks_of(root, text)
+        return blocks_of(root, text, names=QUESTION if where.startswith(f"data/{ANSWERS}/") else NAME)
     except yaml_text.Damaged as error:
         raise _told(where, error) from None
 

@@ -10,7 +10,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -25,9 +25,10 @@ from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from bot.engine import believed
+from bot.engine import believed, questions
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
+from bot.engine.questions import Questions, Ranked
 from bot.engine.repair import Repair
 from bot.policy.intents import is_danger
 
@@ -80,6 +81,14 @@ class Inside:
     weights: np.ndarray
     encoder: np.ndarray
     base: np.ndarray
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was made of a text: all intents and the nearest questions of the catalogue with their chances, the likeliest first."""
+
+    intents: tuple[tuple[str, float], ...]
+    questions: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         self._resource = resource
         self._names: list[str] = []
         self._scales = np.array([believed.AS_IT_IS, believed.AS_IT_IS])
+        self._questions: Optional[Questions] = None
 
     @classmethod
     def create(
@@ -163,17 +173,19 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Learn from the examples, then save. Raises SetupError if the encoder's weights are missing."""
-        texts, labels = examples(training_data)
+        texts, labels, asked = examples(training_data)
         strength, weight = float(self._config["strength"]), float(self._config["vectors"])
         names = sorted(set(labels))
         with self._storage.write_to(self._resource) as folder:
             encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             with ThreadPoolExecutor(1) as pool:  # onnxruntime works without Python's lock
-                meaning = pool.submit(_meant, encoder, [texts[i] for i in judged], names)
+                wanted = np.union1d(judged, np.flatnonzero(asked != ""))
+                meaning = pool.submit(_meanings, encoder, [texts[i] for i in wanted])
                 features = Features(weight).fit(texts)
                 model, scores = learn(features, texts, labels, judged, strength)
-                meant = meaning.result()
+                meanings = meaning.result()
+            meant = _meant(encoder, meanings[np.searchsorted(wanted, judged)], names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
             kept = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
@@ -186,6 +198,18 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             )
             self._trust = blend.trust
             features.save(folder)
+            if encoder is not None and (asked != "").any():
+                where = np.flatnonzero(asked != "")
+                unseen_chances = np.zeros((len(texts), len(names)))
+                unseen_chances[judged] = chances
+                questions.learn(
+                    list(asked[where]),
+                    features.rows([texts[i] for i in where]),
+                    meanings[np.searchsorted(wanted, where)],
+                    unseen_chances[where],
+                    names,
+                    np.isin(where, judged),
+                ).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
@@ -209,6 +233,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             encoder = Encoder(folder / ENCODER) if (folder / ENCODER).exists() else None
             self._set(features, names, arrays["weights"], arrays["bias"], encoder)
             self._trust = float(arrays["trust"])
+            self._questions = Questions.read(folder)
             if "danger" in arrays:  # a model of an earlier version has none
                 self._scales = arrays["danger"]
         return self
@@ -228,38 +253,46 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         return training_data
 
     def process(self, messages: list[Message]) -> list[Message]:
-        """Set intent and whole ranking of each message."""
+        """Set intent, whole ranking and the nearest questions of the catalogue of each message."""
         for message in messages:
-            ranking = [{"name": name, "confidence": p} for name, p in self.rank(message.get("text") or "")]
+            found = self.look(message.get("text") or "")
+            ranking = _rows(found.intents)
             message.set("intent", dict(ranking[0]), add_to_output=True)
             message.set("intent_ranking", ranking, add_to_output=True)
+            message.set("questions", _rows(found.questions), add_to_output=True)
         return messages
 
     def knows(self, text: str) -> bool:
         """Whether any word was seen while training, by its spelling or by its sound."""
         return self._features.knows(text)
 
-    def rank(self, text: str) -> list[tuple[str, float]]:
-        """All intents, the likeliest first."""
+    def look(self, text: str) -> Look:
+        """All intents and the nearest questions, the likeliest first."""
         text = self._repair(text)
         columns, values = self._features.row(text)
-        chances = self._chances(text, columns, values, self._share(text))
-        return [(self._names[i], float(chances[i])) for i in np.argsort(-chances)]
+        meaning = _meanings(self._encoder, [text])
+        chances = self._chances(text, columns, values, self._share(meaning))
+        intents = tuple((self._names[i], float(chances[i])) for i in np.argsort(-chances))
+        return Look(intents, tuple(self._nearest(columns, values, meaning[0], intents)))
+
+    def _nearest(self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, intents: Any) -> Ranked:
+        """Questions of the catalogue; none where there is none."""
+        return [] if self._questions is None else self._questions.rank(columns, values, meaning, dict(intents))
 
     def inside(self, text: str) -> Inside:
-        """What `rank` adds up, for `bot.engine.explain`."""
+        """What `look` adds up, for `bot.engine.explain`."""
         text = self._repair(text)
         columns, values = self._features.row(text)
-        share = self._share(text)
+        share = self._share(_meanings(self._encoder, [text]))
         chances = self._chances(text, columns, values, share)
         items = self._features.items(columns)
         return Inside(text, self._names, chances, items, values, self._weights[columns], share, self._bias)
 
-    def _share(self, text: str) -> np.ndarray:
-        """What the encoder adds; zeros without one."""
+    def _share(self, meaning: np.ndarray) -> np.ndarray:
+        """What the encoder adds; zeros without one. `meaning`: (1, width)."""
         if self._encoder is None:
             return np.zeros(len(self._names))
-        return self._trust * _meant(self._encoder, [text], self._names)[0]
+        return self._trust * _meant(self._encoder, meaning, self._names)[0]
 
     def _chances(self, text: str, columns: np.ndarray, values: np.ndarray, share: np.ndarray) -> np.ndarray:
         chances = softmax(self._scores(text, columns, values, share))
@@ -272,18 +305,28 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         return scores + share
 
 
-def _meant(encoder: Encoder | None, texts: list[str], names: list[str]) -> np.ndarray:
+def _rows(ranked: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
+    return [{"name": name, "confidence": chance} for name, chance in ranked]
+
+
+def _meanings(encoder: Encoder | None, texts: list[str]) -> np.ndarray:
+    """(texts, width) by the encoder; no column without one."""
+    return np.zeros((len(texts), 0)) if encoder is None else np.array([encoder.meaning(text) for text in texts])
+
+
+def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> np.ndarray:
     """(texts, intents): the encoder's scores as logarithms of chances; zero for intents that it does not know."""
-    meant = np.zeros((len(texts), len(names)))
+    meant = np.zeros((len(meanings), len(names)))
     if encoder is not None:
         known = [(i, encoder.names.index(name)) for i, name in enumerate(names) if name in encoder.names]
         ours, theirs = map(list, zip(*known, strict=True))
-        for row, text in enumerate(texts):
-            meant[row, ours] = encoder.scores(text)[theirs]
+        for row, meaning in enumerate(meanings):
+            meant[row, ours] = encoder.scores(meaning)[theirs]
     return meant
 
 
-def examples(training_data: TrainingData) -> tuple[list[str], np.ndarray]:
-    """Texts and intents of the training data."""
-    pairs = [(e.get("text"), e.get("intent")) for e in training_data.intent_examples if e.get("text")]
-    return [text for text, _ in pairs], np.array([intent for _, intent in pairs])
+def examples(training_data: TrainingData) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Texts, intents and questions ("" for none) of the training data."""
+    found = [e for e in training_data.intent_examples if e.get("text")]
+    asked = [str(e.get("intent_response_key") or "") for e in found]
+    return [e.get("text") for e in found], np.array([e.get("intent") for e in found]), np.array(asked)

@@ -12,6 +12,7 @@ from bot.core import program, served
 DATA = ("nlu.yml", "rules.yml", "stories.yml")
 SCRIPTS = "data/scripts.yml"  # which words a message calls for: learnt beside the danger score
 BACKGROUND = "fonds"  # more examples, beside those that trainers correct
+ANSWERS = "answers"  # the catalogue of questions, their examples and answers
 # Code whose change makes another model of the same data.
 LEARNING = (
     "bot/engine/classifier.py",
@@ -23,6 +24,7 @@ LEARNING = (
     "bot/engine/encoder/weights.py",
     "bot/engine/fallback.py",
     "bot/engine/features.py",
+    "bot/engine/questions.py",
     "bot/engine/repair.py",
     "bot/engine/vectors.py",
     "bot/engine/gazetteer.py",
@@ -47,9 +49,10 @@ def sources(root: Path) -> list[Path]:
 
 
 def training_data(root: Path) -> list[Path]:
-    """Examples, rules and stories."""
+    """Examples, rules and stories, the catalogue of questions included."""
     data = root / "data"
-    return [*(data / name for name in DATA), *sorted((data / BACKGROUND).glob("*.yml"))]
+    folders = (sorted((data / name).glob("*.yml")) for name in (BACKGROUND, ANSWERS))
+    return [*(data / name for name in DATA), *(path for found in folders for path in found)]
 
 
 def fingerprint(root: Path) -> str:

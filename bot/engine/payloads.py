@@ -10,9 +10,12 @@ from typing import Any, Optional
 from rasa.shared.core.domain import Domain
 
 from bot.policy.intents import STATEMENT
+from bot.policy.questions import intent_of
 
 _SHAPE = re.compile(r"/([A-Za-z0-9_]{1,80})(\{.{0,400}\})?")
 _SUBJECTS = "utter_theme_"  # the menus' responses: their buttons name each subject
+_UTTER = "utter_"
+QUESTION = "question"  # in a tap: the question of the catalogue that was chosen
 
 Tap = tuple[str, dict[str, str]]
 
@@ -27,7 +30,8 @@ class Payloads:
 
     def __init__(self, domain: Domain) -> None:
         ours = {payload: tap for _, button in _buttons(domain) if (tap := parse(payload := button["payload"]))}
-        self._taps = {**_OPENING, **_AS_STATEMENT, **ours}
+        asked = {f"/{name}": (intent_of(name), {QUESTION: name}) for name in questions(domain)}
+        self._taps = {**_OPENING, **_AS_STATEMENT, **asked, **ours}
 
     def read(self, payload: Any) -> Optional[Tap]:
         """Intent and entities of a payload of ours, None for any other."""
@@ -40,6 +44,24 @@ def titles(domain: Domain) -> dict[str, str]:
         button["payload"][1:]: str(button["title"])
         for name, button in _buttons(domain)
         if name.startswith(_SUBJECTS) and "{" not in button["payload"]
+    }
+
+
+def questions(domain: Domain) -> dict[str, str]:
+    """The title of each question of the catalogue (`intent/question`), by its name."""
+    return {
+        name[len(_UTTER) :]: str((variations[0].get("metadata") or {}).get("title") or name)
+        for name, variations in domain.responses.items()
+        if "/" in name and variations
+    }
+
+
+def wordings(domain: Domain) -> dict[str, str]:
+    """Each question of the catalogue as people would ask it, by its name."""
+    return {
+        name: str(about["question"])
+        for name in questions(domain)
+        if (about := domain.responses[f"{_UTTER}{name}"][0].get("metadata") or {}).get("question")
     }
 
 

@@ -1,4 +1,5 @@
-"""Rasa's replies, narrowed by the words of the message where data/precisions.yml has a reply for them."""
+"""Rasa's replies: narrowed by the words of the message where data/precisions.yml has a reply for them; an answer of the catalogue
+with its link, and with the questions beside it as buttons."""
 
 from __future__ import annotations
 
@@ -26,4 +27,21 @@ class PreciseReplies(TemplatedNaturalLanguageGenerator):
         narrower = self._precisions.find(utter_action, said) if said and not said.startswith("/") else None
         chosen = narrower if narrower in self.responses else utter_action
         message: Optional[dict[str, Any]] = await super().generate(chosen, tracker, output_channel, **kwargs)
-        return message
+        return self._answer(message) if message and "/" in chosen else message
+
+    def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        """An answer of the catalogue as it leaves."""
+        about = message.get("metadata") or {}
+        text = str(message.get("text") or "").strip()
+        if about.get("link"):
+            text = f"{text}\n{about.get('link_title') or 'À lire'}\u202f: {about['link']}"
+        names = [str(name) for name in about.get("related") or []]
+        buttons = [
+            {"title": title, "payload": f"/{name}"} for name in names if (title := self._title(name)) is not None
+        ]
+        return {**message, "text": text, "buttons": [*(message.get("buttons") or []), *buttons]}
+
+    def _title(self, question: str) -> Optional[str]:
+        variations = self.responses.get(f"utter_{question}") or [{}]
+        title = (variations[0].get("metadata") or {}).get("title")
+        return None if title is None else str(title)

@@ -14,6 +14,7 @@ from bot.engine import short
 from bot.engine.clauses import Clause, clauses, fold, states, word_set
 from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
+from bot.policy.questions import sure
 
 Parsed = dict[str, Any]
 Parse = Callable[[Sequence[str]], list[Parsed]]
@@ -49,6 +50,11 @@ class Unit:
     def intent(self) -> str:
         """The intent that would be acted on, the fallback included."""
         return str(self.parsed["intent"]["name"])
+
+    @property
+    def question(self) -> str:
+        """The question of the catalogue that is surely asked; "" for none."""
+        return sure(self.parsed.get("questions")) or ""
 
     @property
     def confidence(self) -> float:
@@ -164,12 +170,18 @@ def units(pieces: Sequence[Clause], parsed: Sequence[Parsed]) -> list[Unit]:
     for piece, meaning in zip(pieces, parsed, strict=True):
         unit = Unit(piece.text, piece.asks, meaning)
         before = found[-1] if found else None
-        if before is not None and (not _is_sure(unit) or unit.intent == before.intent):
+        if before is not None and (not _is_sure(unit) or _asks_the_same(before, unit)):
             keeps = before if _is_sure(before) else unit
             found[-1] = Unit(f"{before.text} {unit.text}", before.asks or unit.asks, keeps.parsed)
         else:
             found.append(unit)
     return found
+
+
+def _asks_the_same(before: Unit, unit: Unit) -> bool:
+    """Two clauses about one thing: of one intent, and not two questions of the catalogue."""
+    two = before.question and unit.question and before.question != unit.question
+    return unit.intent == before.intent and not two
 
 
 def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading:
@@ -188,11 +200,21 @@ def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading
     answers = [unit for unit in asked if policy_of(unit.intent).route == ANSWER][: MOST_ANSWERS - len(handoffs)]
     chosen = [unit for unit in asked if unit in handoffs or unit in answers]
     if len(chosen) < 2:
-        return reading
+        return _with_question(reading, asked)
     rest = tuple(unit.intent for unit in asked if unit not in chosen)
     parts = tuple(_with_entities(unit.parsed, whole) for unit in chosen)
     lead = parts[chosen.index(handoffs[0])] if handoffs else parts[0]
     return replace(reading, parts=parts, lead=lead, more=rest)
+
+
+def _with_question(reading: Reading, asked: Sequence[Unit]) -> Reading:
+    """The whole, with the question that a clause surely asks where the whole does not tell: behind a greeting or a story."""
+    (whole,) = reading.parts
+    found = next((unit for unit in asked if unit.question and unit.intent == whole["intent"]["name"]), None)
+    if found is None or sure(whole.get("questions")):
+        return reading
+    part = {**whole, "questions": found.parsed["questions"]}
+    return replace(reading, parts=(part,), lead=part)
 
 
 def _with_entities(part: Parsed, whole: Parsed) -> Parsed:
@@ -233,7 +255,7 @@ def _is_question(unit: Unit) -> bool:
 def _distinct(found: Sequence[Unit]) -> list[Unit]:
     first: dict[str, Unit] = {}
     for unit in found:
-        first.setdefault(unit.intent, unit)
+        first.setdefault(unit.question or unit.intent, unit)
     return list(first.values())
 
 

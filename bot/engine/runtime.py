@@ -27,16 +27,20 @@ from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
 from bot.engine.meaning import FALLBACK
-from bot.engine.payloads import Payloads, Tap, choices, titles
+from bot.engine.payloads import QUESTION, Payloads, Tap, choices, questions, titles, wordings
 from bot.engine.reading import Reading
 from bot.engine.runner import StraightRunner
 from bot.engine.tracker import RequestTrackerStore
+from bot.policy.intents import ANSWER, policy_of
 from bot.policy.language import is_french
+from bot.policy.questions import sure
 from bot.policy.told import keep, values
 
 log = logging.getLogger("bot.engine")
 
 RANKING = 10
+ANSWERED = "repondu"  # slot: the question of the catalogue that was answered last
+FOLLOW_UP = 10  # words: a longer message says itself what it is about
 # In small letters: what begins with a capital is mostly a name. (All in capitals, a message tells no names apart.)
 _LONG_WORD = re.compile(r"(?<![^\W_])(?:[^\W\d_A-ZÀ-ÖØ-Þ]{4,}|[A-ZÀ-ÖØ-Þ]{4,})(?![^\W_])")
 
@@ -75,9 +79,11 @@ class Runtime:
         nlg.responses = self.domain.responses
         self._payloads = Payloads(self.domain)
         self._titles, self._choices = titles(self.domain), choices(self.domain)
+        self._questions = questions(self.domain)
+        self._long = wordings(self.domain)
         self._classifier = _classifier(self._runner)
         if self._classifier and remember:
-            self._classifier.rank = remembered.Remembered(self._classifier.rank, remember)  # type: ignore[method-assign]
+            self._classifier.look = remembered.Remembered(self._classifier.look, remember)  # type: ignore[method-assign]
         self.name = self.model.name[: -len(".tar.gz")]
         self._explainer = explain.Explainer(self._classifier, explain.score_beside(self.model))
         self._ids = itertools.count(1)
@@ -108,9 +114,10 @@ class Runtime:
         tracker = state.load(dialogue, request_id, self.domain, now)
         asked = str(tracker.get_slot("question") or "")
         read = self._read(text, payload, asked, meant)
+        read = self._followed(read, text, tracker)
         words = "" if read.lead.get("tapped") else text
         told = values(keep(dialogue, words, now))
-        output = TurnOutput(self._choices)
+        output = TurnOutput(self._choices, self._questions)
         self._store.begin(tracker)
         try:
             for number, part in enumerate(read.parts, 1):
@@ -128,6 +135,7 @@ class Runtime:
             "handoff": output.handoff,
             "clarify": output.clarify,
             "silence": output.silence,
+            "question": output.answered,
             "state": state.dump(tracker, dialogue, now, words),
         }
 
@@ -146,6 +154,19 @@ class Runtime:
         if answers:
             return replace(reading.single(answers[0]), parts=tuple(answers))
         return reading.read(words, self._parse, self._knows)
+
+    def _followed(self, read: Reading, text: str, tracker: DialogueStateTracker) -> Reading:
+        """A few words behind an answer of the catalogue, read with the question that was answered: « et pour un cadet ? »."""
+        before = self._long.get(str(tracker.get_slot(ANSWERED) or ""))
+        if before is None or len(read.parts) > 1 or read.lead.get("tapped") or len(text.split()) > FOLLOW_UP:
+            return read
+        if sure(read.lead.get("questions")) or policy_of(str(read.lead["intent"]["name"])).route != ANSWER:
+            return read
+        (both,) = self._parse([f"{before} {_cleaned(text)}"])
+        found = sure(both.get("questions"))
+        if found is None or found == tracker.get_slot(ANSWERED):
+            return read
+        return replace(read, parts=({**read.lead, "questions": both["questions"]},))
 
     def _answers(self, text: str, asked: str) -> list[Tap]:
         """What a typed answer to a choice or an offer of ours means, as the taps that would have said it."""
@@ -238,8 +259,11 @@ def _cleaned(text: str) -> str:
 def _tapped(tap: Tap, payload: Optional[str]) -> dict[str, Any]:
     """A tap on a quick reply of ours, in the shape of a parse."""
     name, entities = tap
+    entities = dict(entities)
+    question = entities.pop(QUESTION, None)
     intent = {"name": name, "confidence": 1.0}
     return {
+        "questions": [] if question is None else [{"name": question, "confidence": 1.0}],
         "text": payload or f"/{name}",
         "intent": intent,
         "intent_ranking": [intent],

@@ -57,6 +57,7 @@ QUESTION_OPEN = 24 * 3600.0  # seconds
 OF_THE_DAY = (
     "sujet",
     "aspect",
+    "repondu",
     "document",
     "circonstance",
     "pays",

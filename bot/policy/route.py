@@ -210,7 +210,7 @@ def likely_turn(kind: str, turn: Turn, text: str) -> Turn:
     kept = own and gives_numbers(" ".join(reply.text for reply in turn.replies))
     replies = turn.replies if kept else (Reply(text),)
     request = likely(kind, turn.understanding, turn.handoff)
-    return replace(turn, replies=replies, handoff=request, clarify=False, silence=False)
+    return replace(turn, replies=replies, handoff=request, clarify=False, silence=False, question=None)
 
 
 def again_as(turn: Turn, level: Degree) -> Optional[str]:
@@ -268,7 +268,7 @@ def _about_us(turn: Turn, text: str) -> Turn:
     )
     if stays:
         return replace(turn, replies=(Reply(text), *turn.replies))
-    return replace(turn, replies=(Reply(text),), handoff=None, clarify=False)
+    return replace(turn, replies=(Reply(text),), handoff=None, clarify=False, question=None)
 
 
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
@@ -288,7 +288,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
         replies = merged(replies)
     if not situation.introduced:
         replies = introduce(replies, texts)
-    needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers)
+    answers = situation.answers or turn.question is not None  # whoever got the very answer was understood
+    needed = situation.faint or needs_net(route, category, turn.understanding, answers)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.

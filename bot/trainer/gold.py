@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ REQUIRED = ("text", "intent", "route")
 OPTIONAL = ("second",)
 SCRIPT_COLUMNS = ["text", "script", "second"]  # of a set that says which words a message calls for
 SCRIPT_NAMES = (*LEARNT, NONE)
+ANSWER_COLUMNS = ["text", "questions"]  # of a set that says which questions of the catalogue answer a message
+NO_QUESTION = "-"  # none of the catalogue's does
 SHOWN = 5
 
 
@@ -45,6 +47,15 @@ class ScriptCase:
     def right(self) -> tuple[str, ...]:
         """The acceptable scripts, the best first."""
         return (self.script, self.second) if self.second else (self.script,)
+
+
+@dataclass(frozen=True)
+class AnswerCase:
+    """A message and the questions of the catalogue that answer it, any of which will do; () where none does."""
+
+    text: str
+    questions: tuple[str, ...]
+    line: int = 0
 
 
 @functools.cache
@@ -83,8 +94,8 @@ def read(path: Path, domain: Path = DOMAIN) -> list[Case]:
 
 
 def sets(folder: Path) -> list[Path]:
-    """The sets of a folder that name intents: all but those of scripts."""
-    return [path for path in sorted(folder.glob("*.tsv")) if not names_scripts(path)]
+    """The sets of a folder that name intents: all but those of scripts and of answers."""
+    return [path for path in sorted(folder.glob("*.tsv")) if not (names_scripts(path) or names_answers(path))]
 
 
 def script_sets(folder: Path) -> list[Path]:
@@ -95,6 +106,42 @@ def script_sets(folder: Path) -> list[Path]:
 def names_scripts(path: Path) -> bool:
     """Whether a set says which words its messages call for. Raises SetupError when it cannot be read."""
     return _lines(path)[0].split("\t") == SCRIPT_COLUMNS
+
+
+def answer_sets(folder: Path) -> list[Path]:
+    """The sets of a folder that name questions of the catalogue."""
+    return [path for path in sorted(folder.glob("*.tsv")) if names_answers(path)]
+
+
+def names_answers(path: Path) -> bool:
+    """Whether a set says which questions answer its messages. Raises SetupError when it cannot be read."""
+    return _lines(path)[0].split("\t") == ANSWER_COLUMNS
+
+
+def read_answers(path: Path, known: Collection[str]) -> list[AnswerCase]:
+    """Cases of a set of answers. `known`: the catalogue's questions. Raises SetupError, with the line's number, for whatever is
+    not of that form."""
+    cases: list[AnswerCase] = []
+    wrong: list[str] = []
+    for number, line in enumerate(_lines(path)[1:], 2):
+        if not line.strip():
+            continue
+        text, told, *more = [*line.split("\t"), ""]
+        questions = tuple(told.split())
+        strange = [name for name in questions if name not in known and name != NO_QUESTION]
+        if not text.strip():
+            wrong.append(f"{path}, ligne {number} : le message est vide.")
+        elif not questions or len(more) > 1:
+            wrong.append(f"{path}, ligne {number} : il faut un message, une tabulation, puis des questions ou « - ».")
+        elif strange:
+            wrong.append(f"{path}, ligne {number} : question inconnue « {strange[0]} ».")
+        cases.append(AnswerCase(text, () if NO_QUESTION in questions else questions, number))
+    if wrong:
+        more_wrong = [f"… et {len(wrong) - SHOWN} autres lignes à corriger."] if len(wrong) > SHOWN else []
+        raise SetupError("\n".join([*wrong[:SHOWN], *more_wrong]), "Les questions sont celles de data/answers.")
+    if not cases:
+        raise SetupError(f"{path} ne contient aucun message.", "Écrivez-en un par ligne, sous les noms des colonnes.")
+    return cases
 
 
 def read_scripts(path: Path) -> list[ScriptCase]:

@@ -16,7 +16,7 @@ THREADS = 1  # one message at a time; several engines share the cores
 
 
 class Encoder:
-    """`meaning(text)` and `scores(text)`: what the adapted head makes of it."""
+    """`meaning(text)`, and `scores(meaning)`: what the adapted head makes of it."""
 
     def __init__(self, network: Path) -> None:
         self._weights = packaged()
@@ -45,8 +45,8 @@ class Encoder:
         found: np.ndarray = self._session.run(None, {"rows": rows[None]})[0][0]
         return found
 
-    def scores(self, text: str) -> np.ndarray:
-        """(intents,): logits in the order of `names`."""
+    def scores(self, meaning: np.ndarray) -> np.ndarray:
+        """(intents,): logits in the order of `names`, of a text's meaning."""
         matrix, bias = self._head
-        found: np.ndarray = matrix @ self.meaning(text) + bias
+        found: np.ndarray = matrix @ meaning + bias
         return found

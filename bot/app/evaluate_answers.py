@@ -1,0 +1,91 @@
+"""`planton eval` on a set of answers (text, questions): whether each message gets the answer to its question, as a new person's
+first by day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.app import policy as policies
+from bot.app.places import PROJECT
+from bot.app.report import percent
+from bot.app.route import decision, turns, when
+from bot.core.errors import SetupError
+from bot.core.examples import QUESTION, blocks
+from bot.core.yaml_text import Damaged, decode
+from bot.settings import Settings
+from bot.trainer.answer_figures import AnswerJudged, measure
+from bot.trainer.candidates import Model
+from bot.trainer.gold import AnswerCase
+
+PAIRS = 40
+_LABELS = {"exact": "réponse exacte", "reachable": "exacte, ou à un bouton", "wrong": "réponse à une autre question"}
+
+
+def questions(folder: Path = PROJECT / "data" / "answers") -> frozenset[str]:
+    """The catalogue's questions. Raises SetupError for a damaged file."""
+    names: set[str] = set()
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            names.update(block.name for block in blocks(decode(path.read_bytes()), QUESTION))
+        except Damaged as error:
+            raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
+    return frozenset(names)
+
+
+def judge(cases: Sequence[AnswerCase], known: Collection[str], model: Model | None = None) -> list[AnswerJudged]:
+    """Ask the engine and the policy about each message. `known`: the catalogue's questions; `model`: another one than that in
+    service. Raises SetupError."""
+    settings = Settings({})
+    policy, at = policies.build(settings, model), when(None, settings)
+    judged = []
+    for case, turn in zip(cases, turns([case.text for case in cases], model), strict=True):
+        found = decision(policy, case.text, turn, at)
+        payloads = (button.payload[1:] for reply in found.replies for button in reply.quick_replies)
+        judged.append(AnswerJudged(case, found.question, tuple(name for name in payloads if name in known)))
+    return judged
+
+
+def show(path: Path, judged: Sequence[AnswerJudged], as_json: bool) -> str:
+    """The figures as tables, the wrong ones line by line; or as one JSON object."""
+    figures = measure(judged)
+    return json.dumps(figures, ensure_ascii=False) if as_json else "\n".join(_table(path.name, figures, judged))
+
+
+def write(folder: Path, judged: Sequence[AnswerJudged]) -> list[Path]:
+    """`resultat.json` and `erreurs.tsv`; the paths written. Raises SetupError."""
+    result, errors = folder / "resultat.json", folder / "erreurs.tsv"
+    rows = ["\t".join(("line", "text", "questions", "answered", "offered"))]
+    rows += [
+        "\t".join(
+            (str(j.case.line), j.case.text, " ".join(j.case.questions) or "-", j.answered or "-", " ".join(j.offered))
+        )
+        for j in judged
+        if not j.exact
+    ]
+    try:
+        result.write_text(json.dumps(measure(judged), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        errors.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    except OSError:
+        raise SetupError(f"{folder} ne peut pas être écrit.", "Vérifiez droits et place.") from None
+    return [result, errors]
+
+
+def _table(name: str, figures: Mapping[str, Any], judged: Sequence[AnswerJudged]) -> Iterator[str]:
+    yield f"{f'{name}, messages':<50}{figures['n']:>9}"
+    for key, label in _LABELS.items():
+        yield f"{label:<50}{percent(figures[key]):>9}"
+    yield ""
+    yield f"{'sujet':<34}{'messages':>10}{'exactes':>10}{'à un bouton':>13}{'autres':>9}"
+    for topic, row in figures["per_topic"].items():
+        shares = "".join(
+            f"{percent(row[key]):>{wide}}" for key, wide in (("exact", 10), ("reachable", 13), ("wrong", 9))
+        )
+        yield f"{topic:<34}{row['n']:>10}{shares}"
+    if pairs := figures["confusion"]:
+        yield ""
+        yield "Réponses à une autre question :"
+    for pair in pairs[:PAIRS]:
+        yield f"{pair['n']:>5}  {pair['question']} : réponse de {pair['answered']}"

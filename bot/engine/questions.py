@@ -1,0 +1,253 @@
+"""Which question of the catalogue (`data/answers`) a message asks, and how sure that is.
+
+A message is compared with every example of every question, by its meaning (the sentence encoder) and by its words, letters and
+sounds (`Features`). What the likenesses are worth is learnt by kernel ridge regression, in which leaving one example out costs
+nothing: every weight below it is set on examples that were judged by the others alone. The chance of a question is that of its
+intent times that of the question in it; a last scale, learnt with and without the right question among the others, says how far
+the best one is to be believed, since most messages ask something that no catalogue holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, diags
+from scipy.special import expit, log_softmax, softmax
+
+STIFFNESS = 0.6  # of the ridge: how little one example counts
+WORDS = 0.6  # of the kernel: the words' share, against the meaning's
+NEAREST = 3  # examples of a question that speak for it together
+LEAST_CHANCE = 1e-4  # of an intent: below this all are alike
+MOST = 4  # questions named
+ABSENT = 0.35  # messages that ask what the catalogue does not hold, as a share of those that it is asked
+_FILE, _NAMES = "questions.npz", "questions.json"
+
+Ranked = list[tuple[str, float]]
+
+
+def intent_of(question: str) -> str:
+    """`intent/question` → its intent."""
+    return question.split("/", 1)[0]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How signals become chances. `mix`: (signals,) what each adds to a question's logit; `believe`: (4,) of `_certainty`."""
+
+    mix: np.ndarray
+    believe: np.ndarray
+
+
+class Questions:
+    """The examples by question, and what was learnt from them. `names`: the questions in the order of the columns; `starts`:
+    (questions,) where the examples of each begin; `meanings`: (examples, width) of length one around `centre`; `words`:
+    (columns, examples); `votes`: (examples, questions)."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        starts: np.ndarray,
+        centre: np.ndarray,
+        meanings: np.ndarray,
+        words: csr_matrix,
+        votes: np.ndarray,
+        scale: Scale,
+    ) -> None:
+        self.names = list(names)
+        self._starts = starts
+        self._centre = centre
+        self._meanings = meanings
+        self._words = words
+        self._votes = votes
+        self._scale = scale
+        self._intents = [intent_of(name) for name in self.names]
+        self._slots = _slots(starts, len(meanings))
+
+    def rank(
+        self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, chances: Mapping[str, float]
+    ) -> Ranked:
+        """The best questions of a text with their chances, the likeliest first. `columns`, `values`: its row of `Features`;
+        `meaning`: (width,) by the encoder; `chances`: of each intent."""
+        by_meaning = self._meanings @ _directions(meaning[None] - self._centre)[0]
+        by_words = _likeness(self._words, columns, values)
+        votes = (by_meaning + WORDS * by_words) @ self._votes
+        likely = np.log([max(chances.get(intent, 0.0), LEAST_CHANCE) for intent in self._intents])
+        signals = _signals(votes[None], by_meaning[None], by_words[None], likely[None], self._slots)[0]
+        shares = softmax(signals @ self._scale.mix)
+        order = np.argsort(-shares)[:MOST]
+        sure = float(_certainty(shares[None], signals[None], self._scale.believe)[0])
+        top = float(shares[order[0]])
+        return [(self.names[i], round(sure * float(shares[i]) / top, 6)) for i in order]
+
+    def save(self, folder: Path) -> None:
+        """Arrays and names: nothing that runs code when it is read back."""
+        np.savez(
+            folder / _FILE,
+            starts=self._starts,
+            centre=self._centre,
+            meanings=self._meanings.astype(np.float16),
+            votes=self._votes.astype(np.float16),
+            data=self._words.data.astype(np.float16),
+            indices=self._words.indices,
+            indptr=self._words.indptr,
+            shape=np.array(self._words.shape),
+            mix=self._scale.mix,
+            believe=self._scale.believe,
+        )
+        (folder / _NAMES).write_text(json.dumps(self.names), "utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Questions | None:
+        """The inverse of `save`; None for a model without a catalogue."""
+        if not (folder / _FILE).exists():
+            return None
+        with np.load(folder / _FILE, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        data = found["data"].astype(np.float32)
+        words = csr_matrix((data, found["indices"], found["indptr"]), shape=tuple(found["shape"]))
+        return cls(
+            json.loads((folder / _NAMES).read_text("utf-8")),
+            found["starts"],
+            found["centre"],
+            found["meanings"].astype(np.float32),
+            words,
+            found["votes"].astype(np.float32),
+            Scale(found["mix"], found["believe"]),
+        )
+
+
+def learn(
+    labels: Sequence[str],
+    rows: csr_matrix,
+    meanings: np.ndarray,
+    chances: np.ndarray,
+    intents: Sequence[str],
+    judged: np.ndarray,
+) -> Questions:
+    """From examples (all in the same order): `labels` their questions; `rows` those of `Features`; `meanings` by the encoder;
+    `chances`: (examples, intents) by models that had not seen them. `judged`: which of them the encoder had not learnt from."""
+    order = np.argsort(np.array(labels), kind="stable")
+    labels = [labels[i] for i in order]
+    names = sorted(set(labels))
+    owners = np.searchsorted(names, labels)
+    starts = np.searchsorted(owners, np.arange(len(names)))
+    centre = meanings.mean(axis=0)
+    meant = _directions(meanings[order] - centre).astype(np.float32)
+    words = _of_length_one(rows[order])
+    by_meaning, by_words = meant @ meant.T, np.asarray((words @ words.T).todense(), dtype=np.float32)
+    kernel = by_meaning + np.float32(WORDS) * by_words
+    votes, unseen = _ridge(kernel, owners, len(names))
+    del kernel
+    likely = _likely(chances[order], intents, names)
+    kept = np.flatnonzero(judged[order])
+    np.fill_diagonal(by_meaning, -np.inf)  # an example is no likeness of itself
+    np.fill_diagonal(by_words, -np.inf)
+    slots = _slots(starts, len(owners))
+    signals = _signals(unseen[kept], by_meaning[kept], by_words[kept], likely[kept], slots)
+    scale = _scale(signals, owners[kept])
+    return Questions(names, starts, centre, meant, csr_matrix(words.T), votes, scale)
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9))
+
+
+def _of_length_one(rows: csr_matrix) -> csr_matrix:
+    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    return csr_matrix(diags(1 / np.maximum(lengths, 1e-9)) @ rows)
+
+
+def _likeness(words: csr_matrix, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(examples,): the cosine of a text's row with each example's."""
+    length = float(np.linalg.norm(values))
+    row = csr_matrix((values / max(length, 1e-9), columns, [0, len(columns)]), shape=(1, words.shape[0]))
+    return np.asarray((row @ words).todense(), dtype=np.float32).ravel()
+
+
+def _ridge(kernel: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(examples, questions) votes, and the same sums for each example by the votes of the others."""
+    targets = np.zeros((len(owners), count), np.float32)
+    targets[np.arange(len(owners)), owners] = 1
+    inverse = np.linalg.inv(kernel + np.float32(STIFFNESS) * np.eye(len(owners), dtype=np.float32))
+    votes = inverse @ targets
+    return votes, targets - votes / np.diag(inverse)[:, None]
+
+
+def _likely(chances: np.ndarray, intents: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """(examples, questions): the logarithm of the chance of each question's intent."""
+    places = {intent: i for i, intent in enumerate(intents)}
+    columns = [places[intent_of(name)] for name in names]
+    return np.asarray(np.log(np.maximum(chances[:, columns], LEAST_CHANCE)))
+
+
+def _slots(starts: np.ndarray, count: int) -> np.ndarray:
+    """(questions, most examples of one): the places of each question's examples, `count` where there is none."""
+    ends = np.append(starts[1:], count)
+    wide = int((ends - starts).max())
+    places = starts[:, None] + np.arange(wide)
+    return np.where(places < ends[:, None], places, count)
+
+
+def _signals(
+    votes: np.ndarray, by_meaning: np.ndarray, by_words: np.ndarray, likely: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
+    """(texts, questions, 6): what speaks for each question."""
+    found = [votes]
+    for likeness in (by_meaning, by_words):
+        nothing = np.full((len(likeness), 1), -np.inf, likeness.dtype)
+        parts = np.sort(np.concatenate([likeness, nothing], axis=1)[:, slots], axis=2)[:, :, ::-1]
+        near = np.maximum(parts[:, :, :NEAREST], 0)
+        found += [np.maximum(parts[:, :, 0], 0), near.mean(axis=2)]
+    return np.stack([*found, likely], axis=2)
+
+
+def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
+    """What each signal is worth, and how far the best question is to be believed."""
+    count = len(owners)
+
+    def loss(mix: np.ndarray) -> tuple[float, np.ndarray]:
+        logs = log_softmax(signals @ mix, axis=1)
+        excess = np.exp(logs)
+        excess[np.arange(count), owners] -= 1
+        slope = np.einsum("tq,tqs->s", excess, signals) / count
+        return float(-logs[np.arange(count), owners].mean()) + 1e-3 * float(mix @ mix), slope + 2e-3 * mix
+
+    start = np.array([8.0, 4.0, 4.0, 4.0, 4.0, 0.5])
+    mix = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start)).x
+    shares = softmax(signals @ mix, axis=1)
+    right = shares.argmax(axis=1) == owners
+    without = shares.copy()
+    without[np.arange(count), owners] = 0
+    without /= np.maximum(without.sum(axis=1, keepdims=True), 1e-9)
+    told = np.concatenate([_evidence(shares, signals), _evidence(without, signals)])
+    truth = np.concatenate([right, np.zeros(count)])
+    weights = np.concatenate([np.ones(count), np.full(count, ABSENT)])
+
+    def surprise(believe: np.ndarray) -> tuple[float, np.ndarray]:
+        chance = expit(told @ believe)
+        kept = np.clip(chance, 1e-9, 1 - 1e-9)
+        lost = -(weights * (truth * np.log(kept) + (1 - truth) * np.log(1 - kept))).sum() / weights.sum()
+        return float(lost), told.T @ (weights * (chance - truth)) / weights.sum()
+
+    believe = minimize(surprise, np.zeros(told.shape[1]), jac=True, method="L-BFGS-B").x
+    return Scale(mix, believe)
+
+
+def _evidence(shares: np.ndarray, signals: np.ndarray) -> np.ndarray:
+    """(texts, 7): what tells whether the best question is the right one."""
+    lines = np.arange(len(shares))
+    best = shares.argmax(axis=1)
+    top = np.clip(shares[lines, best], 1e-6, 1 - 1e-6)
+    second = np.partition(shares, -2, axis=1)[:, -2] if shares.shape[1] > 1 else np.zeros(len(shares))
+    at_best = signals[lines, best]
+    return np.column_stack([np.ones(len(shares)), np.log(top / (1 - top)), top - second, at_best[:, [0, 1, 3, 5]]])
+
+
+def _certainty(shares: np.ndarray, signals: np.ndarray, believe: np.ndarray) -> np.ndarray:
+    return np.asarray(expit(_evidence(shares, signals) @ believe))

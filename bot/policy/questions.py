@@ -1,0 +1,62 @@
+"""Which question of the catalogue a message is taken to ask, from the engine's nearest ones. Pure.
+
+`SURE` and `NEAR` were chosen on tests/gold/answers.tsv (docs/reponses.md): the share of wrong answers and what they cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from bot.policy.intents import ANSWER, policy_of
+
+SURE = 0.5  # chance from which a question is answered
+NEAR = 0.08  # chance from which it is offered
+MOST_OFFERED = 3
+GRAVE = 0.1  # chance of something grave from which a message that no intent surely fits is asked about, not answered
+FALLBACK = "nlu_fallback"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`sure`: the question to be answered; `near`: those to be offered instead, the likeliest first."""
+
+    sure: Optional[str] = None
+    near: tuple[str, ...] = ()
+
+
+NOTHING = Asked()
+
+
+def sure(ranked: Any) -> Optional[str]:
+    """The question that is surely asked, whatever the intent; None if there is none."""
+    rows = _rows(ranked)
+    return rows[0][0] if rows and rows[0][1] >= SURE else None
+
+
+def intent_of(question: str) -> str:
+    """`intent/question` → its intent."""
+    return question.split("/", 1)[0]
+
+
+def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
+    """From the intent that is acted on and the nearest questions (`[{"name": …, "confidence": …}]`, the likeliest first).
+
+    `grave`: the chance of something grave. Only intents that the bot answers alone have questions that it answers: what an
+    agent reads keeps its own words.
+    """
+    rows = _rows(ranked)
+    if not rows or policy_of(intent).route != ANSWER or (intent == FALLBACK and grave >= GRAVE):
+        return NOTHING
+    best, chance = rows[0]
+    if chance >= SURE:
+        return Asked(best)
+    return Asked(None, tuple(name for name, share in rows[:MOST_OFFERED] if share >= NEAR))
+
+
+def _rows(ranked: Any) -> list[tuple[str, float]]:
+    if not isinstance(ranked, Sequence):
+        return []
+    found = [(str(row["name"]), float(row["confidence"])) for row in ranked if isinstance(row, Mapping)]
+    return [row for row in found if policy_of(intent_of(row[0])).route == ANSWER]

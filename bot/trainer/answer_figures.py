@@ -1,0 +1,73 @@
+"""The figures of the catalogue's answers: exact, among the buttons, wrong. Defined for people in docs/reponses.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.policy.questions import intent_of
+from bot.trainer.gold import AnswerCase
+
+NONE = "(aucune)"
+
+
+@dataclass(frozen=True)
+class AnswerJudged:
+    """A case with what Planton does. `answered`: the question whose answer goes out, or None; `offered`: those that a button
+    names."""
+
+    case: AnswerCase
+    answered: str | None
+    offered: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """The very answer; where the catalogue has none, no answer of it."""
+        return self.answered in self.case.questions if self.case.questions else self.answered is None
+
+    @property
+    def reachable(self) -> bool:
+        """Exact, or one tap away."""
+        return self.exact or not set(self.offered).isdisjoint(self.case.questions)
+
+    @property
+    def wrong(self) -> bool:
+        """The answer to another question."""
+        return self.answered is not None and not self.exact
+
+    @property
+    def topic(self) -> str:
+        """The intent of the question that is asked."""
+        return intent_of(self.case.questions[0]) if self.case.questions else NONE
+
+
+def measure(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
+    """All figures of one reading of a set; shares from 0 to 1."""
+    wrong = [one for one in judged if one.wrong]
+    topics = sorted({one.topic for one in judged})
+    return {
+        "n": len(judged),
+        **_shares(judged),
+        "per_topic": {topic: _topic([one for one in judged if one.topic == topic]) for topic in topics},
+        "confusion": [
+            {"question": asked, "answered": answered, "n": n}
+            for (asked, answered), n in Counter(
+                ((one.case.questions or (NONE,))[0], one.answered) for one in wrong
+            ).most_common()
+        ],
+        "wrong_lines": [one.case.line for one in wrong],
+    }
+
+
+def _topic(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
+    return {"n": len(judged), **_shares(judged)}
+
+
+def _shares(judged: Sequence[AnswerJudged]) -> dict[str, float]:
+    return {
+        "exact": round(sum(one.exact for one in judged) / len(judged), 4),
+        "reachable": round(sum(one.reachable for one in judged) / len(judged), 4),
+        "wrong": round(sum(one.wrong for one in judged) / len(judged), 4),
+    }
