@@ -13,39 +13,38 @@ class Classifier:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def rank(self, text: str) -> list[tuple[str, float]]:
+    def look(self, text: str) -> tuple[tuple[str, float], ...]:
         """A ranking that depends on the text."""
         self.asked.append(text)
-        return [("salutation", float(len(text))), ("au_revoir", 0.0)]
+        return (("salutation", float(len(text))), ("au_revoir", 0.0))
 
 
 def test_a_text_is_read_once_and_answered_the_same() -> None:
     classifier = Classifier()
-    rank = Remembered(classifier.rank)
-    first = rank("bonjour")
-    first.clear()  # whoever asked may do what it likes with its answer
-    assert rank("bonjour") == [("salutation", 7.0), ("au_revoir", 0.0)]
-    assert rank("Bonjour") == [("salutation", 7.0), ("au_revoir", 0.0)]
-    assert rank("au secours") == [("salutation", 10.0), ("au_revoir", 0.0)]
-    assert rank("\ud83d seule") == [("salutation", 7.0), ("au_revoir", 0.0)]
+    look = Remembered(classifier.look)
+    look("bonjour")
+    assert look("bonjour") == (("salutation", 7.0), ("au_revoir", 0.0))
+    assert look("Bonjour") == (("salutation", 7.0), ("au_revoir", 0.0))
+    assert look("au secours") == (("salutation", 10.0), ("au_revoir", 0.0))
+    assert look("\ud83d seule") == (("salutation", 7.0), ("au_revoir", 0.0))
     assert classifier.asked == ["bonjour", "Bonjour", "au secours", "\ud83d seule"]
 
 
 def test_the_texts_asked_for_last_are_kept() -> None:
     classifier = Classifier()
-    rank = Remembered(classifier.rank, most=2)
+    look = Remembered(classifier.look, most=2)
     for text in ("un", "deux", "un", "trois", "un", "deux"):
-        rank(text)
+        look(text)
     assert classifier.asked == ["un", "deux", "trois", "deux"]
 
 
 def test_no_word_is_kept() -> None:
-    rank = Remembered(Classifier().rank)
-    rank("il a un couteau rue des Lilas")
-    kept = pickle.dumps(rank._known)
+    look = Remembered(Classifier().look)
+    look("il a un couteau rue des Lilas")
+    kept = pickle.dumps(look._known)
     assert b"salutation" in kept
     assert b"couteau" not in kept
     assert b"Lilas" not in kept
-    other = Remembered(Classifier().rank)
+    other = Remembered(Classifier().look)
     other("il a un couteau rue des Lilas")
-    assert set(rank._known).isdisjoint(other._known)  # nor can a list of guesses be hashed beforehand
+    assert set(look._known).isdisjoint(other._known)  # nor can a list of guesses be hashed beforehand

@@ -1,0 +1,58 @@
+"""Which question of the catalogue is answered, offered, or left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.policy.questions import NEAR, SURE, asked, intent_of, sure
+
+LATE, PAY, VIOLENCE = "contravention/majoree_delai", "contravention/payer", "violences_conjugales/premiers_mots"
+
+
+def rows(*pairs: tuple[str, float]) -> list[dict[str, Any]]:
+    """As the engine names the nearest questions."""
+    return [{"name": name, "confidence": chance} for name, chance in pairs]
+
+
+def test_a_question_that_is_surely_asked_is_answered() -> None:
+    found = asked("contravention", rows((LATE, SURE), (PAY, 0.3)))
+    assert (found.sure, found.near) == (LATE, ())
+    assert sure(rows((LATE, SURE), (PAY, 0.3))) == LATE
+
+
+def test_the_nearest_questions_are_offered_where_none_is_sure() -> None:
+    found = asked("contravention", rows((LATE, SURE - 0.1), (PAY, NEAR), ("contravention/photo_radar", NEAR / 2)))
+    assert (found.sure, found.near) == (None, (LATE, PAY))
+    assert sure(rows((LATE, SURE - 0.1))) is None
+
+
+def test_three_questions_are_offered_at_most() -> None:
+    found = asked("contravention", rows(*((f"contravention/q{i}", 0.2) for i in range(4))))
+    assert len(found.near) == 3
+
+
+@pytest.mark.parametrize("intent", ["violences_conjugales", "danger_immediat", "remerciements"])
+def test_what_an_agent_reads_keeps_its_own_words(intent: str) -> None:
+    assert asked(intent, rows((LATE, 0.99))) == asked(intent, [])
+
+
+def test_a_message_that_no_intent_fits_is_answered_unless_something_grave_may_be_meant() -> None:
+    assert asked("nlu_fallback", rows((LATE, 0.9))).sure == LATE
+    assert asked("nlu_fallback", rows((LATE, 0.9)), grave=0.2).sure is None
+    assert asked("contravention", rows((LATE, 0.9)), grave=0.2).sure == LATE
+
+
+def test_a_question_of_a_sensitive_intent_is_never_answered_alone() -> None:
+    assert asked("contravention", rows((VIOLENCE, 0.9), (LATE, 0.2))).near == (LATE,)
+
+
+@pytest.mark.parametrize("ranked", [None, "", 3, [], ["text"]])
+def test_an_engine_that_names_no_question_is_understood(ranked: Any) -> None:
+    assert asked("contravention", ranked).sure is None
+    assert sure(ranked) is None
+
+
+def test_the_intent_of_a_question_is_in_its_name() -> None:
+    assert intent_of(LATE) == "contravention"
