@@ -2,7 +2,9 @@
 nearer to itself than to its neighbours, no message of the measuring sets, nobody's personal data.
 
 Nearness is that of words as they sound, rare ones weighing more: an example against each question's examples taken together
-(nearest centroid, the example itself left out). Some hundred thousand additions for a whole catalogue.
+(nearest centroid, the example itself left out; the square root of how many have a word, or the topic that all of them name would
+outweigh what sets the question apart). Some hundred thousand additions for a whole catalogue. The order of words counts for
+nothing: of « gendarme vers police » and « police vers gendarme » a person says that they are two (`apart`).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.catalogue import AnswersFile, Question
+from bot.core.catalogue import AnswersFile, Question, listed
 from bot.trainer.checks import examples, gold
 from bot.trainer.checks.finding import Finding, error, warning
 from bot.trainer.corpus import NLU, Example, short
@@ -23,6 +25,7 @@ from bot.trainer.project import Project
 FEWEST = 8  # examples of a question
 COMMON = 0.2  # part of all questions above which a word says nothing of one
 SUSPECT = 0.34  # part of a question's examples that lie nearer to another one, from which it is told
+APART = "apart"  # metadata: questions that somebody has compared with this one
 SHOWN = 3
 
 
@@ -140,12 +143,12 @@ class _Centroids:
                 self.counts[word][numbers[each.question.id]] += 1
         most = max(2.0, COMMON * len(numbers))
         self.rare = {
-            word: math.log(1 + len(numbers) / len(held)) ** 2 for word, held in self.counts.items() if len(held) <= most
+            word: math.log(1 + len(numbers) / len(held)) for word, held in self.counts.items() if len(held) <= most
         }
         self.squares = [0.0] * len(numbers)
         for word, weight in self.rare.items():
             for number, count in self.counts[word].items():
-                self.squares[number] += weight * count * count
+                self.squares[number] += weight * count
 
     def nearest(self, words: frozenset[str], own: int) -> int | None:
         """The question that these words are nearer to than to their own, without this example; None when there is none."""
@@ -155,10 +158,8 @@ class _Centroids:
             weight = self.rare.get(word)
             if weight is not None:
                 for number, count in self.counts[word].items():
-                    scores[number] += weight * count
-                count = self.counts[word][own]
-                scores[own] -= weight
-                square -= weight * (2 * count - 1)
+                    scores[number] += weight * math.sqrt(count if number != own else count - 1)
+                square -= weight
         at_home = scores.pop(own, 0.0) / math.sqrt(square) if square > 1e-9 else 0.0
         best = max(scores, key=lambda number: scores[number] / math.sqrt(self.squares[number]), default=None)
         if best is None or scores[best] / math.sqrt(self.squares[best]) <= at_home:
@@ -181,7 +182,7 @@ def _nearer(questions: Sequence[Question], said: Sequence[_Said]) -> Iterator[Fi
         nearest, near = max(found.items(), key=lambda item: len(item[1]))
         one, other = distinct[own], distinct[nearest]
         share = len(near) / len(one.examples)
-        if len(near) < 2 or share < SUSPECT:
+        if len(near) < 2 or share < SUSPECT or other.id in listed(one.answer.metadata.get(APART)):
             continue
         most = share > 0.5
         make, code = (error, "answer-alike") if most else (warning, "answer-near")
@@ -192,7 +193,8 @@ def _nearer(questions: Sequence[Question], said: Sequence[_Said]) -> Iterator[Fi
             one.line,
             f"{one.id} : {len(near)} de ses {len(one.examples)} exemples sont plus proches de {other.id} "
             f"({other.file}:{other.line}) : {quoted}{'…' if len(near) > SHOWN else ''}.",
-            "Réunissez les deux questions, ou écrivez des exemples où se lit ce qui les sépare."
+            "Réunissez les deux questions, ou écrivez des exemples où se lit ce qui les sépare ; si l’ordre des mots y suffit, "
+            f"dites-le : « {APART}: ['{other.id}'] »."
             if most
             else "Relisez les deux : un exemple dit-il assez ce qui distingue sa question ?",
         )

@@ -191,11 +191,12 @@ def _source(one: Question) -> Iterator[Finding]:
 
 def _link(one: Question, variant: Variant) -> Iterator[Finding]:
     link, title, line = variant.told("link"), variant.told("link_title"), variant.line
-    if bool(link) != bool(title) or len(title) > QUICK_REPLY_TITLE:
-        what = "« link » et « link_title » vont ensemble, le titre sur un bouton."
-        yield _of(
-            one, "answer-link", what, f"Donnez les deux, {QUICK_REPLY_TITLE} caractères au plus pour le titre.", line
-        )
+    if bool(link) != bool(title):
+        what, remedy = "« link » et « link_title » vont ensemble.", "Donnez l’adresse et le titre de son bouton."
+        yield _of(one, "answer-link", what, remedy, line)
+    elif len(title) > QUICK_REPLY_TITLE:
+        what = f"le titre du lien, « {short(title)} », a {len(title)} caractères."
+        yield _of(one, "answer-link", what, f"Un bouton en montre {QUICK_REPLY_TITLE} : raccourcissez-le.", line)
     if not link:
         return
     if not link.startswith("https://") or not answer_facts.is_address(link):
