@@ -43,6 +43,8 @@ from bot.app.vitals import (
 )
 from bot.app.wall import wall
 from bot.app.wiring import provider_of
+from bot.core import catalogue
+from bot.core.catalogue import Catalogue
 from bot.core.clock import SystemClock
 from bot.core.errors import Explained, SettingsError, SetupError
 from bot.meta.limits import REMEDIES
@@ -87,6 +89,7 @@ class Report:
     dispositions: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(DISPOSITIONS))
     outbox: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(OUTBOX))
     problems: list[Problem] = field(default_factory=list)
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
     @property
     def ok(self) -> bool:
@@ -135,6 +138,7 @@ def examine(settings: Settings, at: datetime | None = None, root: Path = PROJECT
     report.problems += _model(root)
     report.problems += _unchecked(root / "domain.yml")
     report.problems += _stale(root, now.date())
+    report.problems += _catalogue(root, now.date(), report)
     report.problems += _git(root)
     report.problems += _walled(settings)
     report.problems = list({(one.what, one.remedy): one for one in report.problems}.values())  # each once
@@ -271,6 +275,29 @@ def _stale(root: Path, today: date) -> Iterator[Problem]:
             "Lancez : planton check links, rouvrez ces pages, puis notez la date (console, Atelier, Réponses).",
             advice=True,
         )
+
+
+def _catalogue(root: Path, today: date, report: Report) -> Iterator[Problem]:
+    """Questions that nobody has checked against their page, or whose day of review has passed."""
+    try:
+        report.catalogue = catalogue.read(root)
+    except SetupError as error:
+        yield Problem(error.what, error.remedy)
+        return
+    questions = report.catalogue.questions.values()
+    overdue = [one.id for one in questions if one.overdue(today)]
+    unchecked = sum(one.checked is None for one in questions)
+    if not (overdue or unchecked):
+        return
+    more = f" et {len(overdue) - STALE_SHOWN} autres" if len(overdue) > STALE_SHOWN else ""
+    late = f" : {', '.join(overdue[:STALE_SHOWN])}{more}" if overdue else ""
+    yield Problem(
+        f"Catalogue : {len(questions)} questions, {unchecked} jamais vérifiées sur leur page officielle, "
+        f"{len(overdue)} dont la date de relecture est passée{late}.",
+        "Ouvrez la page « source » de chacune, corrigez la réponse s’il le faut, puis notez « checked » et un nouveau "
+        "« review_by » (data/answers). La liste : docs/reponses.md.",
+        advice=True,
+    )
 
 
 def _git(root: Path) -> Iterator[Problem]:
@@ -759,6 +786,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield _count_line("Envois", _total(report.outbox.values()))
     for name, french in OUTBOX.items():
         yield _count_line(f"  {french}", report.outbox[name])
+    if report.catalogue.questions:
+        yield _count_line("Questions du catalogue", len(report.catalogue.questions))
     for title, found in (("Problèmes", wrong), ("À faire quand vous pourrez", advice)):
         if found:
             yield ""

@@ -119,7 +119,7 @@ def judge(
 
 def _age(model: Model) -> float:
     """When what a policy is made of was last changed."""
-    places = (model.score, *(model.files / name for name in served.NAMES))
+    places = (model.score, *(model.files / name for name in served.names(model.files)))
     return max((place.stat().st_mtime for place in places if place.exists()), default=0.0)
 
 

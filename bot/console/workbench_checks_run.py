@@ -25,7 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST_LINE = 64_000_000  # bytes of one answer: a file turned upside down has a finding a line
 AGAIN = 30.0  # seconds between two runs that nobody asked for
 # What a run depends on; a page says when it has changed since.
-WATCHED = ("config.yml", "domain.yml", "data/*.yml", "data/fonds/*.yml", "tests/gold/*.tsv", "docs/guide-formateur.md")
+WATCHED = (
+    "config.yml", "domain.yml", "data/*.yml", "data/fonds/*.yml", "data/answers/*.yml", "tests/gold/*.tsv",
+    "docs/guide-formateur.md",
+)  # fmt: skip
 
 Stamp = tuple[tuple[str, int, int], ...]
 

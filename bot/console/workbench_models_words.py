@@ -52,6 +52,7 @@ def moment(seconds: float) -> datetime:
 
 KINDS = {
     "reply": "Réponse",
+    "answer": "Réponse à une question du catalogue",
     "lexicon": "Lexique des urgences",
     "script": "Choix des mots d’une urgence",
     "precision": "Réponse plus précise",

@@ -1,9 +1,9 @@
-"""What is read beside a model in order to decide: replies, emergency lexicon, narrower replies.
+"""What is read beside a model in order to decide: replies, emergency lexicon, narrower replies, the catalogue of questions.
 
 The project's own files are the trainers' draft. Each model has a copy of what went with it, named by its hash, hence never changed:
 
 models/<hash>.tar.gz
-models/<hash>.files/  domain.yml  data/danger.yml  data/precisions.yml
+models/<hash>.files/  domain.yml  data/danger.yml  data/precisions.yml  data/answers/*.yml
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from bot.core import catalogue
+
 SUFFIX = ".tar.gz"
-NAMES = ("domain.yml", "data/danger.yml", "data/precisions.yml")
+NAMES = ("domain.yml", "data/danger.yml", "data/precisions.yml")  # of every project
+FOLDERS = (catalogue.FOLDER,)  # of which every file counts; a project may have none
 
 
 def folder(archive: Path) -> Path:
@@ -24,14 +27,19 @@ def folder(archive: Path) -> Path:
 
 
 def beside(archive: Path, root: Path) -> Path:
-    """The folder that holds `NAMES` for a model: its own copies, `root` without them."""
+    """The folder that holds what `names` says for a model: its own copies, `root` without them."""
     own = folder(archive)
     return own if own.is_dir() else root
 
 
+def names(root: Path) -> list[str]:
+    """What a folder should hold and what it holds of `FOLDERS`, each named from it."""
+    return [*NAMES, *catalogue.names(root)]
+
+
 def read(root: Path) -> dict[str, bytes]:
     """The files of a folder, by name; those that are not there are left out. Raises OSError."""
-    return {name: (root / name).read_bytes() for name in NAMES if (root / name).is_file()}
+    return {name: (root / name).read_bytes() for name in names(root) if (root / name).is_file()}
 
 
 def keep(archive: Path, files: Mapping[str, bytes]) -> None:
@@ -43,7 +51,7 @@ def keep(archive: Path, files: Mapping[str, bytes]) -> None:
     try:
         for name, content in files.items():
             path = draft / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as out:
                 out.write(content)
                 out.flush()

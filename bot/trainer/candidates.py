@@ -50,14 +50,14 @@ class Model:
 
     @property
     def files(self) -> Path:
-        """The folder of what is read beside it: `domain.yml`, `data/danger.yml`, `data/precisions.yml`."""
+        """The folder of what is read beside it: `domain.yml`, `data/danger.yml`, `data/precisions.yml`, `data/answers/`."""
         return served.beside(self.archive, self.root)
 
     @property
     def parts(self) -> list[Path]:
         """All that an engine reads of it."""
         own = served.folder(self.archive)
-        beside = [own] if own.is_dir() else [self.root / name for name in served.NAMES]
+        beside = [own] if own.is_dir() else [self.root / name for name in served.names(self.root)]
         return [path for path in (self.archive, self.score, *beside) if path.exists()]
 
     def folds(self) -> list[Fold] | None:

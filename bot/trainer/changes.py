@@ -1,4 +1,4 @@
-"""What has changed in the trainers' files since the last commit: each line, with the intent or the reply that it is about."""
+"""What has changed in the trainers' files since the last commit: each line, with the intent, reply or question that it is about."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.core import catalogue
+from bot.core.yaml_text import Damaged
 from bot.trainer.corpus import BACKGROUND, NLU, read_file, short
 from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import RECORDED, Project
@@ -122,6 +124,10 @@ def _changed(project: Project, name: str, new: bool) -> ChangedFile:
             text = project.read(name)
             if name == NLU or name.startswith(BACKGROUND):
                 read_file(name, text)
+            elif name.startswith(f"{catalogue.FOLDER}/"):
+                catalogue.parse(name, text)
+        except Damaged as error:
+            damaged = BadFile(name, error.what, error.remedy, error.line, error.column)
         except BadFile as error:
             damaged = error
     if new:
@@ -169,10 +175,22 @@ def _places(name: str, text: str) -> _Places:
         except BadFile:
             return _Places()
         return _Places(tuple(b.line for b in blocks), tuple((b.kind, b.name, b.first, b.items) for b in blocks))
+    if name.startswith(f"{catalogue.FOLDER}/"):
+        return _questions(name, text)
     if name != "domain.yml":
         return _Places()
     found = [(number, match[1]) for number, line in enumerate(text.split("\n"), 1) if (match := _REPLY.match(line))]
     return _Places(tuple(number for number, _ in found), tuple(("reply", reply, 0, ()) for _, reply in found))
+
+
+def _questions(name: str, text: str) -> _Places:
+    """The examples and the answer of each question, both under its name."""
+    try:
+        questions = catalogue.parse(name, text).questions if text else ()
+    except Damaged:
+        return _Places()
+    found = sorted((line, one.id) for one in questions for line in (one.line, one.answer_line))
+    return _Places(tuple(line for line, _ in found), tuple(("answer", id_, 0, ()) for _, id_ in found))
 
 
 def _line(sign: str, number: int, text: str, places: _Places) -> Line:

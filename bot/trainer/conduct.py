@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.core import program, served
+from bot.core import catalogue, program, served
 from bot.trainer.candidates import CANDIDATES, Card, Model, current
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, compare_folds
 from bot.trainer.errors import NoGit, TrainerError
@@ -141,13 +141,22 @@ class Inputs:
 def recorded(project: Project) -> dict[str, bytes]:
     """What is read beside a model, as git recorded it last; the present files without git."""
     found = {}
-    for name in served.NAMES:
+    for name in (*served.NAMES, *_recorded_names(project)):
         try:
-            text = project.git("show", f"HEAD:{name}")
+            text = project.git("show", f"HEAD:./{name}")
         except NoGit:
             text = project.read(name)
         found[name] = text.encode()
     return found
+
+
+def _recorded_names(project: Project) -> list[str]:
+    """The files of `served.FOLDERS` that git recorded last; the present ones without git."""
+    try:
+        listed = project.git("ls-tree", "-r", "--name-only", "HEAD", "--", *(f"./{name}" for name in served.FOLDERS))
+    except NoGit:
+        return catalogue.names(project.root)
+    return [name for name in listed.splitlines() if name.endswith(".yml")]
 
 
 DIFF_LIMIT = 200_000  # characters
@@ -518,7 +527,7 @@ def _key(name: str, cases: Sequence[Case], order: Order, root: Path) -> str:
         digest.update(json.dumps(rows).encode())
     else:
         digest.update(json.dumps([[c.text, c.intent, c.second, c.route] for c in cases]).encode())
-    files = [root / name for name in served.NAMES]
+    files = [root / name for name in served.names(root)]
     files += deciding(program.of(root))
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -1,7 +1,8 @@
 """What of a candidate changes what victims and people in danger are told, or whether a danger is noticed: a second person reads it.
 
-Compared are the files that go with the two models (`bot/core/served.py`), the rules of grave intents, how sure the engine has to
-be, and the examples and groups of words by which the words for a danger are chosen: the gate's sets do not measure that choice.
+Compared are the files that go with the two models (`bot/core/served.py`), the catalogue's answers among them, the rules of grave
+intents, how sure the engine has to be, and the examples and groups of words by which the words for a danger are chosen: the gate's
+sets do not measure that choice.
 What they measure (other examples, the learnt score, the classifier's settings) is the gate's.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.core import served
+from bot.core import catalogue, served
 from bot.core.examples import script_blocks
 from bot.core.yaml_text import Damaged
 from bot.policy.intents import policy_of
@@ -45,8 +46,9 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Touch:
-    """Something grave that is not as it was. `kind`: reply, lexicon, script, precision, rule, settings, unreadable; `before` and
-    `after`: its words, empty where there is none (of the lexicon and of a script, `after` holds the lines that changed)."""
+    """Something grave that is not as it was. `kind`: reply, answer, lexicon, script, precision, rule, settings, unreadable;
+    `before` and `after`: its words, empty where there is none (of the lexicon and of a script, `after` holds the lines that
+    changed)."""
 
     kind: str
     name: str
@@ -78,6 +80,10 @@ def found(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[Touc
         was, now = before.get(name, b""), after.get(name, b"")
         if was != now:
             every += _guarded(name, look, was.decode("utf-8", "replace"), now.decode("utf-8", "replace"))
+    for name in sorted({one for one in (*before, *after) if one.startswith(f"{catalogue.FOLDER}/")}):
+        old, new = (files.get(name, b"").decode("utf-8", "replace") for files in (before, after))
+        if old != new:
+            every += _guarded(name, functools.partial(_answers, name), old, new)
     return tuple(every)
 
 
@@ -110,6 +116,31 @@ def _replies(was: str, now: str) -> Iterator[Touch]:
         before, after = _words(old.get(name)), _words(new.get(name))
         if before != after and (is_grave(name) or _saving(before) != _saving(after)):
             yield Touch("reply", name, before, after)
+
+
+def _answers(file: str, was: str, now: str) -> Iterator[Touch]:
+    """The catalogue's answers to victims, and those that give or lose a number which somebody in danger calls."""
+    old, new = _said(file, was), _said(file, now)
+    for name in dict.fromkeys((*old, *new)):
+        before, after = old.get(name, ""), new.get(name, "")
+        if before != after and (is_grave(name.partition("/")[0]) or _saving(before) != _saving(after)):
+            yield Touch("answer", name, before, after)
+
+
+def _said(file: str, text: str) -> dict[str, str]:
+    """What a person may read of each question, by id. Raises BadFile."""
+    try:
+        questions = catalogue.parse(file, text).questions if text else ()
+    except Damaged as error:
+        raise BadFile(file, error.what, error.remedy, error.line, error.column) from None
+    return {one.id: "\n\n".join(_shown(one, variant) for variant in one.variants) for one in questions}
+
+
+def _shown(one: catalogue.Question, variant: catalogue.Variant) -> str:
+    parts = [f"({slot} = {value})" for slot, value in variant.conditions]
+    parts += [f"[{one.title}] {one.question}", variant.text]
+    link = variant.told("link")
+    return "\n".join([*parts, *([f"[{variant.told('link_title')}] → {link}"] if link else [])])
 
 
 @functools.lru_cache(maxsize=4)

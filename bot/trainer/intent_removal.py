@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bot.core import yaml_text
+from bot.core import catalogue, yaml_text
 from bot.core.examples import Block
 from bot.core.yaml_text import Mapping
 from bot.policy.intents import INTENTS
@@ -146,6 +146,12 @@ def _reply(domain: str, name: str) -> list[str]:
 def _must_be_free(project: Project, name: str, after: dict[str, str]) -> None:
     texts = {file: project.read(file) for file in OTHERS if project.path(file).is_file()}
     texts |= {file: text for file, text in after.items() if file != GUIDE}
+    for file in catalogue.names(project.root):
+        if re.search(rf"\b{re.escape(name)}/", project.read(file)):
+            raise TrainerError(
+                f"{file} a encore une question de «\u00a0{name}\u00a0», ou en cite une. Rien n’a été retiré.",
+                "Retirez d’abord ces questions du catalogue.",
+            )
     for file, text in texts.items():
         for number, line in enumerate(text.split("\n"), 1):
             if _names(name).search(line.partition("#")[0]) and not (file == NLU and line.lstrip().startswith("- ")):

@@ -99,6 +99,7 @@ NUMBERS = frozenset(
         "33700",
     }
 )
+EMAILS: frozenset[str] = frozenset()  # none is given today
 DOMAINS = frozenset(
     {
         "www.devenirpolicier.fr",

@@ -3,8 +3,8 @@
     check_all(project)                          # everything, a few seconds; with_rasa: ten more
     check_example(Context.of(project), intent, marked)   # one example, milliseconds
 
-One module a family: `doubles`, `examples`, `gold`, `intents`, `lists`, `stories`, `rasa`; the replies' is
-`bot.trainer.reply_checks`.
+One module a family: `doubles`, `examples`, `gold`, `intents`, `lists`, `stories`, `rasa`; the catalogue's are
+`answers`, `answer_facts` and `answer_examples`, the replies' is `bot.trainer.reply_checks`.
 """
 
 from bot.trainer.checks.all import check_all, check_example

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Optional
 
+from bot.core.catalogue import AnswersFile
 from bot.trainer.checks import doubles, examples, gold, intents, lists, rasa, scripts, stories
 from bot.trainer.checks.context import Context
-from bot.trainer.checks.files import CONFIG, DANGER, PRECISIONS, RULES, STORIES, Files
+from bot.trainer.checks.files import CONFIG, DANGER, PRECISIONS, RULES, STORIES, Domain, Files
 from bot.trainer.checks.finding import Finding, error, ordered
 from bot.trainer.corpus import NLU, Example, without_marks
 from bot.trainer.errors import BadFile
@@ -57,6 +58,7 @@ def check_all(
     files = Files(project)
     progress("lecture des fichiers")
     corpus, domain = files.corpus(), files.domain()
+    catalogue = files.answers()
     rules, told = files.tree(RULES), files.tree(STORIES)
     for name in (PRECISIONS, DANGER, CONFIG):
         files.tree(name)
@@ -77,12 +79,15 @@ def check_all(
     progress("jeux de mesure")
     sets = [*gold.read(project)]
     found += gold.check(sets, neighbours)
+    kept = [row for row in sets if not isinstance(row, Finding)]
     if (words := files.scripts()) is not None:
         progress("choix des mots d’une urgence")
-        rows = [row for row in sets if not isinstance(row, Finding)]
-        found += scripts.check(words, rows, scripts.recorded(project))
+        found += scripts.check(words, kept, scripts.recorded(project))
     progress("réponses")
     found += _replies(files, today or date.today(), found)  # noqa: DTZ011
+    if catalogue:
+        progress("catalogue des questions")
+        found += _answers(catalogue, project, domain, today or date.today(), neighbours, kept)  # noqa: DTZ011
     if with_rasa and not files.found:
         progress("vérification par Rasa")
         found += rasa.check(project, found, way)
@@ -99,3 +104,17 @@ def _replies(files: Files, today: date, known: list[Finding]) -> Iterator[Findin
                 yield one
     except BadFile as bad:
         files.tell(bad)
+
+
+def _answers(
+    catalogue: Sequence[AnswersFile],
+    project: Project,
+    domain: Optional[Domain],
+    today: date,
+    neighbours: Neighbours[Example],
+    kept: Sequence[gold.Kept],
+) -> Iterator[Finding]:
+    from bot.trainer.checks import answer_examples, answers  # the rules of replies need the findings of this package
+
+    yield from answers.check(catalogue, domain, today)
+    yield from answer_examples.check(catalogue, neighbours, kept, answer_examples.recorded(project, catalogue))

@@ -17,6 +17,7 @@ class Family:
 FILES = Family("fichiers", "Fichiers illisibles", ("file",))
 OTHER = Family("autres", "Autres")
 REPLIES = Family("reponses", "Réponses", ("no-reply",))
+ANSWERS = Family("catalogue", "Catalogue des questions")
 FAMILIES = (
     FILES,
     Family("personnel", "Données personnelles", ("personal",)),
@@ -31,6 +32,7 @@ FAMILIES = (
     ),
     Family("histoires", "Règles et histoires", ("contradiction", "step-unknown", "story-form", "story-name", "slot")),
     REPLIES,
+    ANSWERS,
     Family("rasa", "Vérification de Rasa", ("rasa",)),
     OTHER,
 )
@@ -38,7 +40,9 @@ _BY_CODE = {code: family for family in FAMILIES for code in family.codes}
 
 
 def of(code: str) -> Family:
-    """The family of a finding's code. All `reply-…` are of the replies; the page about links has `link-…`."""
+    """The family of a finding's code. `reply-…` and `link-…` are of the replies, `answer-…` of the catalogue."""
     if code in _BY_CODE:
         return _BY_CODE[code]
+    if code.startswith("answer-"):
+        return ANSWERS
     return REPLIES if code.startswith(("reply-", "link-")) else OTHER

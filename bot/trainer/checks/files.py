@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional, TypeVar
 
-from bot.core import yaml_text
+from bot.core import catalogue, yaml_text
+from bot.core.catalogue import AnswersFile
 from bot.core.shapes import must_have_shape
 from bot.core.yaml_text import Mapping, Node, Scalar, Sequence
 from bot.trainer.checks import scripts
@@ -48,6 +50,12 @@ class Files:
         """The examples of the words for an emergency, None when they are damaged or the project has none."""
         return self._try(lambda: scripts.read(self.project))
 
+    def answers(self) -> list[AnswersFile]:
+        """The files of the catalogue of questions that can be read."""
+        read = functools.partial(_answers, self.project)
+        every = (self._try(functools.partial(read, name)) for name in catalogue.names(self.project.root))
+        return [file for file in every if file is not None]
+
     def text(self, name: str) -> Optional[str]:
         """A file as it stands, None when it cannot be read."""
         return self._try(lambda: self.project.read(name))
@@ -84,6 +92,14 @@ def _read(project: Project, name: str) -> Node:
     if not isinstance(root, Mapping):
         raise BadFile(name, "le fichier n’a pas la forme attendue (des clés).", "Rétablissez-le depuis git.", root.line)
     return root
+
+
+def _answers(project: Project, name: str) -> AnswersFile:
+    text = project.read(name)
+    try:
+        return catalogue.parse(name, text)
+    except yaml_text.Damaged as error:
+        raise BadFile(name, error.what, error.remedy, error.line, error.column) from None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""What an answer of the catalogue may state: numbers, addresses and sites that a source or the verified list names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from bot.core.catalogue import Question, Variant, listed
+from bot.trainer import reply_facts as facts
+from bot.trainer.checks.finding import Finding, error
+from bot.trainer.corpus import short
+from bot.trainer.reply_rules import PHONE
+
+LONGEST_ADDRESS = 40  # characters that somebody would type
+# Words of `reply_facts.FORBIDDEN` that no answer says.
+_FORBIDDEN = ("familiar address", "help is coming", "old names", "leftovers")
+_LINK = re.compile(r"(?:https?://|www\.)[^\s,;»]{1,300}")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
+_SITE = re.compile(
+    r"(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,5}(?:fr|com|org|net|eu|info|be|ch|io|app|gouv|police)(?![\w-])(?:/[^\s,;»)]{0,300})?",
+    re.IGNORECASE,
+)
+_ABROAD = re.compile(
+    r"(?:\+|(?<!\d)00)33[ .]?\d(?:[ .-]?\d\d){4}|(?<!\d)0\d(?:-\d\d){4}|(?<!\d)0[.-]?8\d\d(?:[ .-]\d{3}){2}|(?<!\d)3\d \d\d(?! ?\d)"
+)
+# Figures that are no telephone number: measures, articles and forms.
+_NUMBER = r"\d[\d ]{0,12}(?:,\d{1,4})?"
+_MEASURE = re.compile(
+    rf"(?:{_NUMBER} ?(?:à|et|ou|-) ?)?{_NUMBER} ?(?:[€%°²]|(?:euros?|ans?|mois|jours?|heures?|h|minutes?|min|semaines?|points?"
+    r"|cm3?|m|km|kg|g|db|mo|ko|places?|postes?|candidat\w{0,5}|caractères|mots|personnes|habitants|fois|pages?|cartouches?"
+    r"|élèves?|policiers?|armes?|joules?|watts?|cv)(?!\w))"
+    r"|(?<!\w)(?:(?:articles?|art\.|décret|loi|arrêté|cerfa|formulaire) ?(?:n° ?)?(?:[LRDA]\.? ?)?|[LRDF]\.? ?)\d[\d*/-]{0,12}",
+    re.IGNORECASE,
+)
+
+
+def check(one: Question, variant: Variant) -> Iterator[Finding]:
+    """What a wording states that nothing vouches for."""
+    for code, what, remedy in _told(one, variant):
+        yield error(code, one.file, variant.line, f"{one.id} : {what}", remedy)
+
+
+def _told(one: Question, variant: Variant) -> Iterator[tuple[str, str, str]]:
+    text = re.sub("[\u00a0\u202f]", " ", variant.text)
+    yield from _sites(text, one, variant)
+    bare = _SITE.sub(" ", _EMAIL.sub(" ", _LINK.sub(" ", text)))
+    for number in numbers(bare):
+        yield (
+            "answer-number",
+            f"le numéro {number} n’est pas dans la liste des numéros vérifiés.",
+            "Vérifiez-le sur une page officielle, puis faites-le ajouter (bot/trainer/reply_facts.py).",
+        )
+    for kind in _FORBIDDEN:
+        if re.search(facts.FORBIDDEN[kind], bare, re.IGNORECASE):
+            what, remedy = facts.FORBIDDEN_SAYS[kind]
+            yield "answer-words", f"{what}.", remedy
+
+
+def _sites(text: str, one: Question, variant: Variant) -> Iterator[tuple[str, str, str]]:
+    for email in _EMAIL.findall(text):
+        if email.lower() not in facts.EMAILS:
+            yield (
+                "answer-number",
+                f"l’adresse électronique {short(email)} n’est pas dans la liste des adresses vérifiées.",
+                "Vérifiez-la sur une page officielle, puis faites-la ajouter (bot/trainer/reply_facts.py).",
+            )
+    rest = _EMAIL.sub(" ", text)
+    for link in _LINK.findall(rest):
+        yield (
+            "answer-address",
+            f"l’adresse {short(link)} est écrite dans le texte.",
+            "Mettez-la dans « link », avec un titre : elle part sur un bouton.",
+        )
+    for site in (found[0].rstrip(".") for found in _SITE.finditer(_LINK.sub(" ", rest))):
+        if len(site) > LONGEST_ADDRESS:
+            yield (
+                "answer-address",
+                f"l’adresse {short(site)} est longue à taper.",
+                "Mettez-la dans « link », avec un titre.",
+            )
+        elif not vouched(site.partition("/")[0].lower(), one, variant):
+            yield (
+                "answer-site",
+                f"ni une source ni la liste des sites vérifiés ne nomme {short(site)}.",
+                "Donnez la source qui y mène, ou retirez ce site.",
+            )
+
+
+def numbers(text: str) -> list[str]:
+    """The telephone numbers of a text that nobody verified."""
+    rest = _MEASURE.sub(" ", text)
+    known = {_digits(number) for number in facts.NUMBERS}
+    found = [*_ABROAD.findall(rest), *PHONE.findall(_ABROAD.sub(" ", rest))]
+    return sorted({number.strip() for number in found if _digits(number) not in known})
+
+
+def _digits(number: str) -> str:
+    return re.sub(r"^(?:\+|00)33", "0", re.sub(r"[ .-]", "", number))
+
+
+def vouched(host: str, one: Question, variant: Variant) -> bool:
+    """Whether a source of the answer, or the list of verified sites, names that site or one above or below it."""
+    sources = (*one.source, *(word for part in listed(variant.metadata.get("source")) for word in part.split()))
+    named = (*facts.DOMAINS, *(urlsplit(each).hostname or "" for each in sources if is_address(each)))
+    wanted = host.removeprefix("www.")
+    return any(_akin(wanted, each.removeprefix("www.")) for each in named)
+
+
+def _akin(one: str, other: str) -> bool:
+    return one == other or one.endswith(f".{other}") or (other.endswith(f".{one}") and one.count(".") > 1)
+
+
+def is_address(text: str) -> bool:
+    """Whether it is a whole address of the web."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and "." in (parts.hostname or "")
+
+
+def is_home(link: str) -> bool:
+    """Whether an address leads to a site and to no page of it."""
+    parts = urlsplit(link)
+    return parts.path.strip("/") in ("", "fr", "accueil") and not parts.query and not parts.fragment
