@@ -65,7 +65,8 @@ WRONG: tuple[Wrong, ...] = (
     ("Elle garde", "Voyez fourriere-exemple.fr. Elle garde", "answer-site", TEXT, "fourriere-exemple.fr"),
     ("Elle garde", "Voyez https://www.cnil.fr/a. Elle garde", "answer-address", TEXT, "https://www.cnil.fr/a"),
     ("Elle garde", "Voyez cnil.fr/une-page-dont-personne-ne-tape-le-nom. Elle garde", "answer-address", TEXT, "longue à taper"),
-    ("Elle garde", "Une patrouille arrive. Elle garde", "answer-words", TEXT, "quelqu’un vient"),
+    ("Elle garde", "Tu peux venir. Elle garde", "answer-words", TEXT, "tutoyée : « Tu »"),
+    (WORDS, "    - - mon chat a disparu cave", "answer-dash", "- - mon", "un second tiret commence 1 de ses 8 exemples"),
     ("review_by: '2027-11-01'", "review_by: '2026-01-14'", "answer-review", TEXT, "relue le 14/01/2026"),
     ("review_by: '2027-11-01'", "review_by: 'bientôt'", "answer-review", TEXT, "« bientôt » n’est pas une date"),
     ("      review_by: '2027-11-01'\n", "", "answer-review", TEXT, "pas de date de relecture"),
@@ -163,6 +164,13 @@ def test_two_questions_that_cannot_be_told_apart(project: Project) -> None:
     put(project, "title: 'Griffure'", "apart: ['animaux/chat_perdu']\n      title: 'Griffure'")
     put(project, "title: 'Chat", "apart: ['animaux/griffure']\n      title: 'Chat")
     assert [one for one in found(project) if one.code.startswith("answer-")] == []
+
+
+def test_quoted_words_are_not_ours_and_that_somebody_comes_is_worth_a_look(project: Project) -> None:
+    put(project, "Elle garde", "« Tu paies ou je te… » : gardez ce message. Elle garde")
+    assert found(project) == []
+    put(project, "Elle garde", "Une patrouille arrive. Elle garde")
+    assert [(one.severity, one.code) for one in found(project)] == [("warning", "answer-words")]
 
 
 def test_a_damaged_file_is_one_finding_and_the_others_are_checked(project: Project) -> None:
