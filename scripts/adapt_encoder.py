@@ -51,6 +51,7 @@ class Recipe:
     dropout: float = 0.1
     smoothing: float = 0.1
     questions: float = 1.0  # weight of the questions' loss
+    background: float = 1.0  # share of the examples without a question in each round, others each time
     noisy: float = 0.12
     seed: int = 1
 
@@ -128,9 +129,12 @@ def main() -> None:
         "--average", action="store_true", help="écrit la moyenne du départ et de l’arrivée (avec --further)"
     )
     parser.add_argument("--rounds", type=int, default=Recipe.rounds)
+    parser.add_argument(
+        "--background", type=float, default=1.0, help="part du fonds relue à chaque tour (avec --further)"
+    )
     arguments = parser.parse_args()
     file = arguments.weights or package_file()
-    recipe, weights = replace(Recipe(), rounds=arguments.rounds), Weights(file)
+    recipe, weights = replace(Recipe(), rounds=arguments.rounds, background=arguments.background), Weights(file)
     torch.manual_seed(recipe.seed)
     background = [(e.text, e.intent, "") for e in examples(sorted(Path("data/fonds").glob("*.yml")))]
     catalogue = [(e.text, intent_of(e.intent), e.intent) for e in asked() if adaptation.mark(e.text) % LEFT_OUT]
@@ -179,7 +183,8 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tup
     heads = [p for n, p in encoder.named_parameters() if n.startswith("head")]
     groups = [{"params": taught, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    steps = recipe.rounds * (len(texts) // recipe.batch + 1)
+    questioned = sum(question != NONE for _, question in labels)
+    steps = recipe.rounds * int((questioned + recipe.background * (len(texts) - questioned)) / recipe.batch + 1)
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, step / (0.06 * steps)) * max(0.02, 1 - step / steps)
     )
@@ -190,7 +195,8 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tup
             for i, text in enumerate(texts)
         ]
         total = 0.0
-        parts = batches([len(pieces) for pieces in cut], recipe.batch, dice)
+        read = [i for i, (_, question) in enumerate(labels) if question != NONE or dice.random() < recipe.background]
+        parts = [[read[i] for i in part] for part in batches([len(cut[i]) for i in read], recipe.batch, dice)]
         for part in parts:
             rows, present = padded([cut[i] for i in part], weights)
             with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -164,7 +164,7 @@ def _batch(
 
 def _beside() -> list[Path]:
     """What a model of before its own copies is read with."""
-    return [PROJECT / name for name in served.NAMES if (PROJECT / name).exists()]
+    return [PROJECT / name for name in served.names(PROJECT) if (PROJECT / name).exists()]
 
 
 def drain(pipe: BinaryIO | Any, lines: list[bytes]) -> None:

@@ -202,14 +202,15 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                 where = np.flatnonzero(asked != "")
                 unseen_chances = np.zeros((len(texts), len(names)))
                 unseen_chances[judged] = chances
-                questions.learn(
+                catalogue = questions.Examples(
                     list(asked[where]),
                     features.rows([texts[i] for i in where]),
                     meanings[np.searchsorted(wanted, where)],
                     unseen_chances[where],
                     names,
                     np.isin(where, judged),
-                ).save(folder)
+                )
+                questions.learn(catalogue).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.linalg.lapack import spotrf, spotri
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags
 from scipy.special import expit, log_softmax, softmax
@@ -24,6 +25,8 @@ WORDS = 0.6  # of the kernel: the words' share, against the meaning's
 NEAREST = 3  # examples of a question that speak for it together
 LEAST_CHANCE = 1e-4  # of an intent: below this all are alike
 MOST = 4  # questions named
+LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
+NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
 ABSENT = 0.35  # messages that ask what the catalogue does not hold, as a share of those that it is asked
 _FILE, _NAMES = "questions.npz", "questions.json"
 
@@ -46,7 +49,7 @@ class Scale:
 class Questions:
     """The examples by question, and what was learnt from them. `names`: the questions in the order of the columns; `starts`:
     (questions,) where the examples of each begin; `meanings`: (examples, width) of length one around `centre`; `words`:
-    (columns, examples); `votes`: (examples, questions)."""
+    (columns, examples); `votes`: (questions, examples)."""
 
     def __init__(
         self,
@@ -60,13 +63,13 @@ class Questions:
     ) -> None:
         self.names = list(names)
         self._starts = starts
+        self._ends = np.append(starts[1:], len(meanings))
         self._centre = centre
         self._meanings = meanings
         self._words = words
         self._votes = votes
         self._scale = scale
         self._intents = [intent_of(name) for name in self.names]
-        self._slots = _slots(starts, len(meanings))
 
     def rank(
         self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, chances: Mapping[str, float]
@@ -75,14 +78,20 @@ class Questions:
         `meaning`: (width,) by the encoder; `chances`: of each intent."""
         by_meaning = self._meanings @ _directions(meaning[None] - self._centre)[0]
         by_words = _likeness(self._words, columns, values)
-        votes = (by_meaning + WORDS * by_words) @ self._votes
         likely = np.log([max(chances.get(intent, 0.0), LEAST_CHANCE) for intent in self._intents])
-        signals = _signals(votes[None], by_meaning[None], by_words[None], likely[None], self._slots)[0]
+        nearest = np.stack([np.maximum.reduceat(one, self._starts) for one in (by_meaning, by_words)])
+        looked_at = _nearest(nearest[:, None], likely[None])[0]
+        kernel = by_meaning + WORDS * by_words
+        votes = self._votes[looked_at] @ kernel
+        three = [[_of_three(one[self._starts[i] : self._ends[i]]) for i in looked_at] for one in (by_meaning, by_words)]
+        signals = np.column_stack(
+            [votes, nearest[0, looked_at], three[0], nearest[1, looked_at], three[1], likely[looked_at]]
+        )
         shares = softmax(signals @ self._scale.mix)
         order = np.argsort(-shares)[:MOST]
         sure = float(_certainty(shares[None], signals[None], self._scale.believe)[0])
         top = float(shares[order[0]])
-        return [(self.names[i], round(sure * float(shares[i]) / top, 6)) for i in order]
+        return [(self.names[looked_at[i]], round(sure * float(shares[i]) / top, 6)) for i in order]
 
     def save(self, folder: Path) -> None:
         """Arrays and names: nothing that runs code when it is read back."""
@@ -121,36 +130,40 @@ class Questions:
         )
 
 
-def learn(
-    labels: Sequence[str],
-    rows: csr_matrix,
-    meanings: np.ndarray,
-    chances: np.ndarray,
-    intents: Sequence[str],
-    judged: np.ndarray,
-) -> Questions:
-    """From examples (all in the same order): `labels` their questions; `rows` those of `Features`; `meanings` by the encoder;
-    `chances`: (examples, intents) by models that had not seen them. `judged`: which of them the encoder had not learnt from."""
-    order = np.argsort(np.array(labels), kind="stable")
-    labels = [labels[i] for i in order]
+@dataclass(frozen=True)
+class Examples:
+    """What is learnt from, all in one order. `labels`: the questions; `rows`: those of `Features`; `meanings`: by the encoder;
+    `chances`: (examples, intents) in the order of `intents`, by models that had not seen them; `judged`: (examples,) whether the
+    encoder had not learnt from them either: the scales are set on those alone."""
+
+    labels: Sequence[str]
+    rows: csr_matrix
+    meanings: np.ndarray
+    chances: np.ndarray
+    intents: Sequence[str]
+    judged: np.ndarray
+
+
+def learn(examples: Examples) -> Questions:
+    """Votes and scales from examples."""
+    order = np.argsort(np.array(examples.labels), kind="stable")
+    labels = [examples.labels[i] for i in order]
     names = sorted(set(labels))
     owners = np.searchsorted(names, labels)
     starts = np.searchsorted(owners, np.arange(len(names)))
-    centre = meanings.mean(axis=0)
-    meant = _directions(meanings[order] - centre).astype(np.float32)
-    words = _of_length_one(rows[order])
+    centre = examples.meanings.mean(axis=0)
+    meant = _directions(examples.meanings[order] - centre).astype(np.float32)
+    words = _of_length_one(examples.rows[order])
     by_meaning, by_words = meant @ meant.T, np.asarray((words @ words.T).todense(), dtype=np.float32)
-    kernel = by_meaning + np.float32(WORDS) * by_words
-    votes, unseen = _ridge(kernel, owners, len(names))
-    del kernel
-    likely = _likely(chances[order], intents, names)
-    kept = np.flatnonzero(judged[order])
-    np.fill_diagonal(by_meaning, -np.inf)  # an example is no likeness of itself
-    np.fill_diagonal(by_words, -np.inf)
-    slots = _slots(starts, len(owners))
-    signals = _signals(unseen[kept], by_meaning[kept], by_words[kept], likely[kept], slots)
-    scale = _scale(signals, owners[kept])
-    return Questions(names, starts, centre, meant, csr_matrix(words.T), votes, scale)
+    votes, unseen = _ridge(by_meaning + np.float32(WORDS) * by_words, owners, len(names))
+    judged = np.flatnonzero(examples.judged[order])
+    for likeness in (by_meaning, by_words):
+        np.fill_diagonal(likeness, -1)  # an example is no likeness of itself
+    likely = _likely(examples.chances[order][judged], examples.intents, names)
+    signals, right = _signals(unseen[judged], by_meaning[judged], by_words[judged], likely, starts, owners[judged])
+    return Questions(
+        names, starts, centre, meant, csr_matrix(words.T), np.ascontiguousarray(votes.T), _scale(signals, right)
+    )
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:
@@ -170,11 +183,28 @@ def _likeness(words: csr_matrix, columns: np.ndarray, values: np.ndarray) -> np.
     return np.asarray((row @ words).todense(), dtype=np.float32).ravel()
 
 
+def _of_three(likeness: np.ndarray) -> float:
+    """The mean of the nearest three examples of a question; those that are wanting count nothing."""
+    return float(np.maximum(np.sort(likeness)[-NEAREST:], 0).sum() / NEAREST)
+
+
+def _nearest(nearest: np.ndarray, likely: np.ndarray) -> np.ndarray:
+    """(texts, LOOKED_AT): the questions that are weighed. `nearest`: (2, texts, questions) by meaning and by words."""
+    near = nearest[0] + nearest[1] + NEARER * likely
+    most = min(LOOKED_AT, near.shape[1])
+    return np.asarray(np.argpartition(-near, most - 1, axis=1)[:, :most])
+
+
 def _ridge(kernel: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(examples, questions) votes, and the same sums for each example by the votes of the others."""
+    """(examples, questions) votes, and the same sums for each example by the votes of the others. `kernel` is used up."""
+    kernel[np.diag_indices_from(kernel)] += STIFFNESS
+    factor, failed = spotrf(kernel, lower=1, overwrite_a=1)
+    inverse, also = spotri(factor, lower=1, overwrite_c=1)
+    if failed or also:
+        raise ArithmeticError("kernel of the catalogue's examples")
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
     targets = np.zeros((len(owners), count), np.float32)
     targets[np.arange(len(owners)), owners] = 1
-    inverse = np.linalg.inv(kernel + np.float32(STIFFNESS) * np.eye(len(owners), dtype=np.float32))
     votes = inverse @ targets
     return votes, targets - votes / np.diag(inverse)[:, None]
 
@@ -186,25 +216,31 @@ def _likely(chances: np.ndarray, intents: Sequence[str], names: Sequence[str]) -
     return np.asarray(np.log(np.maximum(chances[:, columns], LEAST_CHANCE)))
 
 
-def _slots(starts: np.ndarray, count: int) -> np.ndarray:
-    """(questions, most examples of one): the places of each question's examples, `count` where there is none."""
-    ends = np.append(starts[1:], count)
-    wide = int((ends - starts).max())
-    places = starts[:, None] + np.arange(wide)
-    return np.where(places < ends[:, None], places, count)
-
-
 def _signals(
-    votes: np.ndarray, by_meaning: np.ndarray, by_words: np.ndarray, likely: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
-    """(texts, questions, 6): what speaks for each question."""
-    found = [votes]
+    votes: np.ndarray,
+    by_meaning: np.ndarray,
+    by_words: np.ndarray,
+    likely: np.ndarray,
+    starts: np.ndarray,
+    owners: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(texts, LOOKED_AT, 6): what speaks for each question that is weighed; (texts,) the place of the right one among them, which
+    is one of them in any case."""
+    nearest, three = [], []
     for likeness in (by_meaning, by_words):
-        nothing = np.full((len(likeness), 1), -np.inf, likeness.dtype)
-        parts = np.sort(np.concatenate([likeness, nothing], axis=1)[:, slots], axis=2)[:, :, ::-1]
-        near = np.maximum(parts[:, :, :NEAREST], 0)
-        found += [np.maximum(parts[:, :, 0], 0), near.mean(axis=2)]
-    return np.stack([*found, likely], axis=2)
+        nearest.append(np.maximum.reduceat(likeness, starts, axis=1))
+        ends = np.append(starts[1:], likeness.shape[1])
+        sums = [
+            np.maximum(np.sort(likeness[:, start:end], axis=1)[:, -NEAREST:], 0).sum(axis=1)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        three.append(np.stack(sums, axis=1) / NEAREST)
+    looked_at = _nearest(np.stack(nearest), likely)
+    lost = ~(looked_at == owners[:, None]).any(axis=1)
+    looked_at[lost, -1] = owners[lost]
+    found = [votes, nearest[0], three[0], nearest[1], three[1], likely]
+    signals = np.stack([np.take_along_axis(one, looked_at, axis=1) for one in found], axis=2)
+    return signals, (looked_at == owners[:, None]).argmax(axis=1)
 
 
 def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
