@@ -153,7 +153,10 @@ def parser() -> Parser:
     model.add_argument("name", nargs="?", metavar="MODÈLE", help="son nom dans models/ ; sinon le plus récent")
 
     route = commands.add_parser("route", help="dit ce que Planton répondrait à chaque ligne d’un fichier")
-    route.description = "Lit des messages (un par ligne, UTF-8) et écrit un objet JSON par ligne."
+    route.description = (
+        "Lit des messages (un par ligne, UTF-8) et écrit un objet JSON par ligne : text, intent, confidence, route, category, "
+        "priority, degree, reply, question (celle du catalogue à laquelle il est répondu, ou null), offers (intitulés des boutons)."
+    )
     route.add_argument("file", nargs="?", metavar="FICHIER", help="sinon l’entrée standard")
     route.add_argument(
         "--modele", metavar="ARCHIVE", help="un autre modèle que celui en service, par exemple un candidat"

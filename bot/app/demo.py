@@ -153,6 +153,9 @@ def _url(settings: Settings, role: str) -> str:
 
 def sandbox_app(settings: Settings, database: Database, codec: Codec, clock: MovedClock) -> Sanic[Any, Any]:
     """The sandbox, wired from the settings that `demo_settings` made."""
+    from bot.app import policy as policies  # late: the launcher needs neither
+    from bot.app.asked import catalogue_of
+
     app_secret = settings.app_secrets[0]
     account = GraphAccount(PAGE_ID, page_token(settings), app_secret, IG_ID)
     graph = Graph([account], clock, latency=LATENCY)
@@ -169,5 +172,6 @@ def sandbox_app(settings: Settings, database: Database, codec: Codec, clock: Mov
         bearer=Bearer(settings.secret("SECRET_KEY")),
         page_id=PAGE_ID,
         ig_id=IG_ID,
+        catalogue=lambda: catalogue_of(lambda: policies.in_service(settings.engines_dir)),
     )
     return create_sandbox(deps)

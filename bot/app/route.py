@@ -29,7 +29,7 @@ from bot.dialogue import answers
 from bot.policy import night, route
 from bot.policy.degree import ALONE, Context, Degree
 from bot.policy.emergency import Detection
-from bot.policy.intents import ANSWER, CLARIFY
+from bot.policy.intents import CLARIFY
 from bot.policy.scripts import GENERAL
 from bot.settings import Settings
 from bot.store.emergencies import Seen
@@ -269,7 +269,7 @@ def decision(
         outcome.replies,
         degree=level,
         script=instead,
-        question=turn.question if outcome.route == ANSWER and not at_night else None,
+        question=outcome.question,
         state=turn.state,
     )
 

@@ -500,6 +500,7 @@ def _attachments(settings: Settings) -> AttachmentRules:
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
     from bot.app import trial as trials
+    from bot.app.asked import catalogue_of
     from bot.console.app import create_console
     from bot.console.deps import ConsoleDeps
     from bot.watch.console import measure
@@ -539,6 +540,7 @@ async def console(settings: Settings, url: str) -> None:
             engine_wall=settings.engine_wall,
             retention=settings.retention,
             second=settings.publication_second,
+            catalogue=lambda: catalogue_of(policy.in_service),
         )
         try:
             registry = measures.registry(opened.wall)

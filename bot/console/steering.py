@@ -24,6 +24,7 @@ from bot.store.steering import Moment, Steering, figures
 from bot.store.volumes import Counts
 
 SUBJECTS = 10  # that are shown at once
+MOST = 100  # questions that a page names; the file has all
 KEPT_FOR = 2.0  # seconds that « right now » serves every page that asks
 _PLATFORMS = tuple(labels.PLATFORMS)
 
@@ -89,8 +90,10 @@ class SteeringViews:
             volumes=_volumes(chosen, counts, counts_before, self._deps.clock.now()),
             hours=None if chosen.grain == "hour" else _day_hours(chosen, counts),
             subjects=_ranked(found.intents),
+            questions=(await asyncio.to_thread(self._deps.catalogue)).questions,
             ways=_ranked(found.routes),
             shown=SUBJECTS,
+            most=MOST,
         )
         return html(page, 422 if asked.error else 200)
 

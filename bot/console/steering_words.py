@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.console import labels
 from bot.console.steering_periods import MONTH, OWN, TODAY, WEEK, Period
+from bot.core.catalogue import Question
 
 NB, THIN = "\u00a0", "\u202f"
 PERIODS = {TODAY: "Aujourd’hui", WEEK: "7 jours", MONTH: "30 jours", OWN: "Autre période"}
@@ -56,6 +58,11 @@ MEASURES = {
     "likely_taken_back": "Dangers probables retirés",
     "asked": "Avis demandés",
     "thumb": "Avis reçus",
+    "question": "Questions du catalogue",
+    "question_up": "Questions du catalogue, avis satisfaits",
+    "question_down": "Questions du catalogue, avis non satisfaits",
+    "general": "Réponses générales, par sujet et question proche",
+    "offered": "Réponses générales avec des questions proposées",
     "wait": "Attente avant prise en charge",
     "first_reply": "Première réponse humaine",
 }
@@ -155,11 +162,20 @@ def bin_label(at: datetime, grain: str) -> tuple[str, str]:
     return f"semaine du {at:%d/%m/%Y}", f"{at:%d/%m}"
 
 
+def question(name: str, questions: Mapping[str, Question]) -> str:
+    """A question of the catalogue as people ask it; its name where the catalogue has it no more."""
+    found = questions.get(name)
+    return (found and (found.question or found.title)) or name
+
+
 def detail(measure: str, value: str) -> str:
     """What a value of a measure is called."""
     if measure == "intent":
         words = labels.intent(value or None) or "sans sujet reconnu"
         return words[:1].upper() + words[1:]
+    if measure in ("general", "offered"):
+        intent, _, nearest = value.partition("-")
+        return f"{detail('intent', intent)} ({nearest})"
     if measure == "deadline":
         priority, _, outcome = value.partition("-")
         return f"{PRIORITIES.get(int(priority), priority)}\u00a0: {_KEPT.get(outcome, outcome)}"

@@ -9,13 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from bot.policy.intents import ANSWER, policy_of
+from bot.core.catalogue import ID
+from bot.core.dialogue import Reply
+from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
 SURE = 0.5  # chance from which a question is answered
 NEAR = 0.08  # chance from which it is offered
 MOST_OFFERED = 3
 GRAVE = 0.1  # chance of something grave from which a message that no intent surely fits is asked about, not answered
 FALLBACK = "nlu_fallback"
+# Intents that ask nothing: a general reply is all that there is to say to them.
+ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT})
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,12 @@ def sure(ranked: Any) -> Optional[str]:
 def intent_of(question: str) -> str:
     """`intent/question` → its intent."""
     return question.split("/", 1)[0]
+
+
+def offered(replies: Sequence[Reply]) -> tuple[str, ...]:
+    """The questions that the buttons of replies lead to, in order."""
+    taps = [button.payload.removeprefix("/") for reply in replies for button in reply.quick_replies]
+    return tuple(tap for tap in taps if ID.fullmatch(tap))
 
 
 def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:

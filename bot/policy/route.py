@@ -88,7 +88,8 @@ class Situation:
 class Outcome:
     """What is decided for one message, or for several that are read together.
 
-    `route`, `category`, `priority`: the message's own, whatever the hour. `disposition` is that of its events.
+    `route`, `category`, `priority`: the message's own, whatever the hour. `disposition` is that of its events. `question`: that of
+    the catalogue that the replies answer.
     """
 
     route: str
@@ -97,6 +98,7 @@ class Outcome:
     replies: tuple[Reply, ...] = ()
     handoff: Optional[HandoffRequest] = None
     understanding: Optional[Understanding] = None
+    question: Optional[str] = None
 
     @property
     def priority(self) -> int:
@@ -150,7 +152,9 @@ def with_words(turn: Turn, script: Optional[str], texts: Texts) -> Turn:
     """The same turn in a script's words, and that an agent reads: for a sensitive hand-off whose own words would be wrong. They ask
     nothing, and offer nothing to tap."""
     said = _in_script(script, texts)
-    return turn if not said else replace(turn, replies=(Reply(f"{said}\n\n{texts['utter_agent_lira']}"),))
+    if not said:
+        return turn
+    return replace(turn, replies=(Reply(f"{said}\n\n{texts['utter_agent_lira']}"),), question=None)
 
 
 def _in_script(script: Optional[str], texts: Texts) -> str:
@@ -297,7 +301,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     said = texts[theirs] if foreign and theirs else ""
     replies = with_lines(replies, situation.wait if new else "", net, said)
     disposition = "handed_off" if turn.handoff is not None else "answered"
-    return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding)
+    return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question)
 
 
 def _for_an_agent(handoff: Optional[HandoffRequest]) -> HandoffRequest:
@@ -380,6 +384,7 @@ def at_night(
         replies=replies,
         handoff=handoff,
         disposition="waiting" if handoff is None else "handed_off",
+        question=None,
     )
 
 

@@ -12,6 +12,7 @@ import math
 import secrets
 import struct
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse, empty, html, raw, redirect
 from sanic.response import json as json_response
 
+from bot.core.catalogue import Catalogue
 from bot.core.clock import MovedClock
 from bot.core.messages import Platform
 from bot.policy.night import Night, hour_text
@@ -66,7 +68,8 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class SandboxDeps:
-    """What the sandbox needs. `graph_server` serves the Graph API that the sender is pointed at; started here."""
+    """What the sandbox needs. `graph_server` serves the Graph API that the sender is pointed at; started here. `catalogue`: the
+    questions of the model in service, asked anew at each use; may block."""
 
     database: Database
     codec: Codec
@@ -80,6 +83,7 @@ class SandboxDeps:
     bearer: Bearer = field(repr=False)  # makes the console's one-time links
     page_id: str
     ig_id: str
+    catalogue: Callable[[], Catalogue] = Catalogue
 
 
 def create_sandbox(deps: SandboxDeps) -> Sanic[Any, Any]:
@@ -118,6 +122,7 @@ class Sandbox:
         self._deps = deps
         self._watchers: set[asyncio.Event] = set()
         self._stories: dict[str, Any] = {}
+        self._notes: dict[str, Any] = {}  # bubble's id → what stands under it
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -240,7 +245,7 @@ class Sandbox:
             "simulated": abs(deps.clock.offset.total_seconds()) > 1,
             "night": deps.night.contains(deps.clock.now()),
             "away": self.citizen.away,
-            "phones": {p.value: phone.shown(self._clock_text) for p, phone in self.citizen.phones.items()},
+            "phones": {p.value: phone.shown(self._clock_text, self._notes) for p, phone in self.citizen.phones.items()},
             "stories": self._stories,
         }
 
@@ -300,20 +305,30 @@ class Sandbox:
         while True:
             if self._watchers:
                 try:
-                    self._stories = {p.value: await self._story(p) for p in self.citizen.phones}
+                    await self._read_stories()
                 except Exception as error:  # the database may be away; the phones go on
                     log.warning("the panel could not be read: %s", type(error).__name__)
                 typing = [phone.typing for phone in self.citizen.phones.values()]  # runs out by itself
-                now = (self._stories, typing, self._deps.night.contains(self._deps.clock.now()))
+                now = (self._stories, self._notes, typing, self._deps.night.contains(self._deps.clock.now()))
                 if now != shown:
                     shown = now
                     self._changed()
             await asyncio.sleep(_STORY_EVERY)
 
-    async def _story(self, platform: Platform) -> dict[str, Any] | None:
+    async def _read_stories(self) -> None:
+        stories = {platform: await self._story(platform) for platform in self.citizen.phones}
+        questions = (await asyncio.to_thread(self._deps.catalogue)).questions
+        self._stories = {
+            platform.value: None if story is None else wording.told(story, self._clock_text)
+            for platform, story in stories.items()
+        }
+        for story in stories.values():
+            if story is not None:  # a story tells the last replies only; those before keep what they have
+                self._notes = {**self._notes, **wording.notes(story, questions)}
+
+    async def _story(self, platform: Platform) -> demo.Story | None:
         phone = self.citizen.phones[platform]
-        found = await demo.story(self._deps.database, self._deps.codec, platform, phone.account, phone.person)
-        return None if found is None else wording.told(found, self._clock_text)
+        return await demo.story(self._deps.database, self._deps.codec, platform, phone.account, phone.person)
 
 
 def _object(request: Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -111,8 +112,8 @@ class Phone:
         """The quick replies on show: those of the last message, until the person says something."""
         return self.bubbles[-1].quick_replies if self.bubbles and not self.bubbles[-1].mine else ()
 
-    def shown(self, clock_text: Any) -> dict[str, Any]:
-        """What the page draws; `clock_text` turns a moment into « 15:04 »."""
+    def shown(self, clock_text: Any, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """What the page draws; `clock_text` turns a moment into « 15:04 », `notes` stand under the page's bubbles, by their id."""
         last = self.last_mine
         editable = self.editable
         return {
@@ -134,6 +135,7 @@ class Phone:
                     "edited": b.edits > 0,
                     "withdrawn": b.withdrawn,
                     "seen": b.mine and b.id == self.seen,
+                    "note": None if b.mine else notes.get(b.mid),
                 }
                 for b in self.bubbles
             ],

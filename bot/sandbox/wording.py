@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.store.demo import Incoming, Outgoing, Story
+from bot.core.catalogue import Question
+from bot.policy.intents import CLARIFY
+from bot.store.demo import Asked, Incoming, Outgoing, Story
 
 KINDS = {
     "text": "Message",
@@ -94,6 +96,37 @@ def told(story: Story, clock_text: ClockText) -> dict[str, Any]:
         "quiet": story.quiet,
         "lines": [line for *_, line in sorted(lines, key=lambda one: one[:3], reverse=True)[:14]],
     }
+
+
+def notes(story: Story, questions: Mapping[str, Question]) -> dict[str, dict[str, Any] | None]:
+    """What stands under the bot's replies, by the id of the bubble: the question that was recognised, or the nearest one, how sure
+    that is (in %; None where it is not known), and what came of it; None where there is nothing to say."""
+    return {
+        line.mids[-1]: None if line.asked is None else _note(line.asked, questions)
+        for line in story.outgoing
+        if line.mids
+    }
+
+
+def _note(asked: Asked, questions: Mapping[str, Question]) -> dict[str, Any]:
+    name = asked.question or asked.nearest
+    found = questions.get(name)
+    return {
+        "recognised": asked.question is not None,
+        "question": (found and (found.question or found.title)) or name,
+        "chance": round(asked.chance * 100) if name == asked.nearest else None,
+        "next": _next(asked),
+    }
+
+
+def _next(asked: Asked) -> str:
+    if asked.question is not None:
+        return "réponse exacte"
+    if asked.disposition == "handed_off":
+        return "confié aux agents"
+    if asked.offers:
+        return f"{len(asked.offers)} questions proposées" if len(asked.offers) > 1 else "une question proposée"
+    return "reformulation demandée" if asked.route == CLARIFY else "réponse générale"
 
 
 def _incoming(line: Incoming, clock_text: ClockText) -> dict[str, Any]:

@@ -113,7 +113,8 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Settlement:
-    """What becomes of some events. `reply`: index into `Finish.replies` of the message that answers them."""
+    """What becomes of some events. `reply`: index into `Finish.replies` of the message that answers them. `question`: that of the
+    catalogue that is answered, `offers`: those that are offered."""
 
     events: tuple[int, ...]
     disposition: str
@@ -121,6 +122,8 @@ class Settlement:
     reply: int | None = None
     route: str | None = None
     understanding: Understanding | None = None
+    question: str | None = None
+    offers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.messages import Attachment, Platform, body_from_json
@@ -85,8 +85,20 @@ class Incoming:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the message behind a reply asked of the catalogue of questions, and what came of it."""
+
+    nearest: str
+    chance: float  # of the nearest
+    question: str | None  # that was answered
+    offers: tuple[str, ...]
+    disposition: str | None
+    route: str | None
+
+
+@dataclass(frozen=True)
 class Outgoing:
-    """A message to the person, as the outbox has it."""
+    """A message to the person, as the outbox has it. `mids`: Meta's ids of its parts."""
 
     id: int
     at: datetime
@@ -96,6 +108,8 @@ class Outgoing:
     delivered: bool
     read: bool
     remedy: str | None
+    mids: tuple[str, ...] = ()
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -176,12 +190,33 @@ async def _outgoing(connection: AsyncConnection, conversation: int) -> tuple[Out
     rows = await connection.execute(
         text("""
             SELECT o.id, o.created_at, o.author, u.name, o.status, o.delivered_at IS NOT NULL AS delivered,
-                o.read_at IS NOT NULL AS read, o.error_remedy
+                o.read_at IS NOT NULL AS read, o.error_remedy, o.mids,
+                e.nearest, e.nearest_chance, e.question, e.offers, e.disposition, e.route
             FROM outbox o LEFT JOIN users u ON u.id = o.user_id
+            LEFT JOIN LATERAL (
+                SELECT * FROM events WHERE outbox_id = o.id AND nearest IS NOT NULL ORDER BY at DESC, id DESC LIMIT 1) e ON true
             WHERE o.conversation_id = :id ORDER BY o.id DESC LIMIT 12
         """),
         {"id": conversation},
     )
     return tuple(
-        Outgoing(r.id, r.created_at, r.author, r.name, r.status, r.delivered, r.read, r.error_remedy) for r in rows
+        Outgoing(
+            r.id,
+            r.created_at,
+            r.author,
+            r.name,
+            r.status,
+            r.delivered,
+            r.read,
+            r.error_remedy,
+            tuple(r.mids),
+            _asked(r),
+        )
+        for r in rows
     )
+
+
+def _asked(row: Row[Any]) -> Asked | None:
+    if row.nearest is None:
+        return None
+    return Asked(row.nearest, row.nearest_chance, row.question, tuple(row.offers or ()), row.disposition, row.route)

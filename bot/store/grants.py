@@ -62,7 +62,8 @@ _TAKES_IN = {
         "INSERT (delivery_id, conversation_id, platform, account, key, kind, channel, mid, target, at, "
         "received_at, body, disposition, "
         "reason, settled_at), "
-        "UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, outbox_id, reason, route, settled_at, waiting)"
+        "UPDATE (again, body, confidence, disposition, entities, intent, kind, mid, nearest, nearest_chance, offers, outbox_id, "
+        "question, reason, route, settled_at, waiting)"
     ),
     "handoffs": (
         "SELECT (id, conversation_id, category, priority, intent, reason, slots, opened_at, raised_at, taken_at, closed_at, "
@@ -134,8 +135,8 @@ WORKER: Mapping[str, str] = {
     "drafts": "SELECT, DELETE",
     "erased_messages": "SELECT, UPDATE (until), DELETE",
     "events": (
-        "SELECT, UPDATE (body, channel, confidence, disposition, entities, intent, outbox_id, reason, route, settled_at, target, "
-        "waiting, conversation_id), DELETE"
+        "SELECT, UPDATE (body, channel, confidence, disposition, entities, intent, nearest, nearest_chance, offers, outbox_id, "
+        "question, reason, route, settled_at, target, waiting, conversation_id), DELETE"
     ),
     "group_members": "SELECT, DELETE",
     "handoffs": (

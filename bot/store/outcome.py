@@ -94,6 +94,10 @@ _FATE = {
     "intent": "text",
     "confidence": "real",
     "entities": "bytea",
+    "nearest": "text",
+    "nearest_chance": "real",
+    "question": "text",
+    "offers": "text[]",
 }
 _SETTLE = """,
     settled AS (
@@ -103,7 +107,9 @@ _SETTLE = """,
             waiting = CASE WHEN i.disposition IS NULL THEN coalesce(i.waiting, e.waiting) END,
             outbox_id = CASE WHEN i.disposition IS NULL THEN e.outbox_id ELSE {outbox} END,
             route = coalesce(i.route, e.route), intent = coalesce(i.intent, e.intent),
-            confidence = coalesce(i.confidence, e.confidence), entities = coalesce(i.entities, e.entities)
+            confidence = coalesce(i.confidence, e.confidence), entities = coalesce(i.entities, e.entities),
+            nearest = coalesce(i.nearest, e.nearest), nearest_chance = coalesce(i.nearest_chance, e.nearest_chance),
+            question = i.question, offers = i.offers
         FROM fenced CROSS JOIN {rows} {said}
         WHERE e.id = i.event AND e.disposition IS NULL
         RETURNING e.id, e.conversation_id, e.platform)"""
@@ -195,6 +201,8 @@ class Outcome:
                 "disposition": one.disposition,
                 "reason": one.reason,
                 "route": one.route,
+                "question": one.question,
+                "offers": one.offers or None,
             }
             if one.reply is not None:
                 row["reply"] = first + one.reply
@@ -214,6 +222,8 @@ class Outcome:
         if understanding.entities:
             sealed = self._codec.seal_json(understanding.entities, understandings.COLUMN, event)
             row["entities"] = rows.hexadecimal(sealed)
+        if understanding.questions:
+            row["nearest"], row["nearest_chance"] = understanding.questions[0]
         return row
 
     def statement(self, alone: bool) -> Statement:

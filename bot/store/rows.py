@@ -41,7 +41,9 @@ def _written(value: Any, kind: str) -> Any:
     if value is None:
         return None
     if kind.endswith("[]"):
-        return "{" + ",".join(map(str, value)) + "}"  # numbers and slugs
+        return (
+            "{" + ",".join(json.dumps(one, ensure_ascii=False) for one in value) + "}"
+        )  # quoted as PostgreSQL reads it
     return json.dumps(value) if kind == "jsonb" else value
 
 

@@ -57,6 +57,27 @@ class AlarmCounts:
 
 
 @dataclass(frozen=True)
+class QuestionCounts:
+    """A question of the catalogue: how often it was asked, and the thumbs about the talks in which it was asked last."""
+
+    question: str
+    asked: int
+    up: int
+    down: int
+
+
+@dataclass(frozen=True)
+class GeneralCounts:
+    """Messages of an intent that got a general reply alone, by the question that is nearest to them. `offered`: to how many buttons
+    led to questions."""
+
+    intent: str
+    nearest: str
+    n: int
+    offered: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """Over a period. Mappings go from the store's value (intent, route, category, priority …) to how many."""
 
@@ -75,6 +96,8 @@ class Figures:
     down: int
     alarms: Mapping[str, AlarmCounts] = field(default_factory=dict)  # sure ones, by detector
     likely: Mapping[str, AlarmCounts] = field(default_factory=dict)  # likely dangers, by detector
+    questions: tuple[QuestionCounts, ...] = ()  # those that were asked most first
+    general: tuple[GeneralCounts, ...] = ()  # the most frequent first
 
     @property
     def all_alarms(self) -> AlarmCounts:
@@ -234,7 +257,23 @@ def figures(counts: Counts) -> Figures:
         down=by["thumb"]["down"],
         alarms=_alarms(by, "alarm"),
         likely=_alarms(by, "likely"),
+        questions=_questions(by),
+        general=_general(by),
     )
+
+
+def _questions(by: Mapping[str, Counter[str]]) -> tuple[QuestionCounts, ...]:
+    asked, up, down = (by[name] for name in ("question", "question_up", "question_down"))
+    found = (QuestionCounts(one, asked[one], up[one], down[one]) for one in {*asked, *up, *down})
+    return tuple(sorted(found, key=lambda one: (-one.asked, -one.up - one.down, one.question)))
+
+
+def _general(by: Mapping[str, Counter[str]]) -> tuple[GeneralCounts, ...]:
+    found = []
+    for value, n in by["general"].items():
+        intent, _, nearest = value.partition("-")
+        found.append(GeneralCounts(intent, nearest, n, by["offered"][value]))
+    return tuple(sorted(found, key=lambda one: (-one.n, one.intent, one.nearest)))
 
 
 def _summed(alarms: Mapping[str, AlarmCounts]) -> AlarmCounts:

@@ -14,6 +14,9 @@ taken, answered; deadline "priority-kept" at the first reply, "priority-late" wh
 closed (outcome); alarm (detector) when it was raised, alarm_confirmed, alarm_taken_back (detector) when an agent said so, and of
 dangers that were likely the same: likely, likely_confirmed, likely_taken_back;
 asked "", thumb (up, down).
+Of the catalogue of questions, what is said in several messages and read as one counting once:
+question (id): asked, whoever answered it; question_up, question_down (id): thumbs about the talk in which it was asked last;
+general ("intent-id"): answered by a general reply alone, with the nearest question; offered: such ones whose reply had buttons.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy import histogram
+from bot.policy.intents import ANSWER, CLARIFY
+from bot.policy.questions import ASKS_NOTHING, SURE
 from bot.store.db import Database
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -55,6 +60,11 @@ def _within(column: str) -> str:
 
 _KINDS = ", ".join(f"'{kind}'" for kind in RECEIVED)
 _DEGREE = "CASE degree WHEN 'likely' THEN 'likely' ELSE 'alarm' END"
+# The question of the catalogue that a message asked: the one that was answered, else the one that it surely meant.
+_QUESTION = f"coalesce(question, CASE WHEN nearest_chance >= {SURE} THEN nearest END)"
+_UTTERANCES = "count(DISTINCT coalesce(outbox_id, -id))"  # messages that share a reply were read as one
+_TALK = "interval '1 day'"  # before a hand-off: what was asked then led to it
+_NO_QUESTION = ", ".join(f"'{intent}'" for intent in sorted(ASKS_NOTHING))
 # Rows (hour, platform, measure, value, n). Every branch reads one indexed range of time.
 _COUNT = f"""
     SELECT hour, platform,
@@ -109,6 +119,26 @@ _COUNT = f"""
     UNION ALL
     SELECT {_hour("s.answered_at")}, h.platform, 'thumb', s.answer, count(*)
     FROM satisfaction s JOIN handoffs h ON h.id = s.handoff_id WHERE {_within("s.answered_at")} GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("received_at")}, platform, 'question', {_QUESTION}, {_UTTERANCES}
+    FROM events
+    WHERE {_within("received_at")} AND conversation_id IS NOT NULL AND {_QUESTION} IS NOT NULL GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("s.answered_at")}, h.platform, 'question_' || s.answer, q.asked, count(*)
+    FROM satisfaction s JOIN handoffs h ON h.id = s.handoff_id
+    CROSS JOIN LATERAL (
+        SELECT {_QUESTION} AS asked FROM events
+        WHERE conversation_id = s.conversation_id AND at > h.opened_at - {_TALK} AND at <= s.asked_at
+          AND {_QUESTION} IS NOT NULL
+        ORDER BY at DESC, id DESC LIMIT 1) q
+    WHERE {_within("s.answered_at")} GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT {_hour("received_at")}, platform, m.measure, intent || '-' || nearest, {_UTTERANCES}
+    FROM events
+    CROSS JOIN LATERAL (VALUES ('general', true), ('offered', cardinality(offers) > 0)) AS m(measure, counts)
+    WHERE {_within("received_at")} AND conversation_id IS NOT NULL AND disposition = 'answered' AND question IS NULL
+      AND route IN ('{ANSWER}', '{CLARIFY}') AND intent NOT IN ({_NO_QUESTION}) AND nearest IS NOT NULL AND m.counts
+    GROUP BY 1, 2, 3, 4
 """  # noqa: S608
 
 _FIRST = text(f"""
@@ -156,6 +186,7 @@ _RAW = text(_COUNT)
 MEASURES = (
     "received", "intent", "route", "disposition", "sent", "failed", "handoff", "wait", "first_reply", "deadline", "closed",
     "alarm", "alarm_confirmed", "alarm_taken_back", "likely", "likely_confirmed", "likely_taken_back", "asked", "thumb",
+    "question", "question_up", "question_down", "general", "offered",
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ _FIND = text(f"""
 # How it was read tells what it said. Route and disposition stay: that it came, and what became of it.
 _EMPTY = text("""
     UPDATE events SET body = i.empty, entities = NULL, intent = NULL, confidence = NULL, waiting = NULL,
+        nearest = NULL, nearest_chance = NULL, question = NULL, offers = NULL,
         disposition = coalesce(disposition, 'ignored'), reason = coalesce(reason, 'unsent'),
         settled_at = coalesce(settled_at, :now)
     FROM unnest(CAST(:ids AS bigint[]), CAST(:empty AS bytea[])) AS i(number, empty) WHERE id = i.number

@@ -25,6 +25,7 @@ from bot.policy.fields import fields
 from bot.policy.intents import CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.patience import Outage, Patience, Step
+from bot.policy.questions import offered
 from bot.policy.told import known
 from bot.store import crisis as crises
 from bot.store import emergencies, handoffs
@@ -711,6 +712,8 @@ class TurnTaker:
             reply=first if outcome.replies else None,
             route=outcome.route,
             understanding=outcome.understanding,
+            question=outcome.question,
+            offers=offered(outcome.replies),
         )
         if outcome.handoff is not None:
             draft.hand_off(outcome.handoff, outcome.understanding.intent if outcome.understanding else None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.helpers import accessible, live, picture, someone, taken
+from tests.fakes.asked import ONLINE, WORDS
 from tests.fakes.console import RunningConsole
 from tests.scenario.system import System
 
@@ -33,6 +34,15 @@ EVENTS = """
         LATERAL (SELECT CAST(:midnight AS timestamptz) - d * interval '1 day' + h * interval '1 hour'
             + n * interval '4 minutes' AS at) x
     WHERE x.at < :now
+"""
+# What these asked: three in four were surely one of a dozen questions, the others had a general reply, with buttons or not.
+QUESTIONS = """
+    UPDATE events e SET nearest = q.id, nearest_chance = CASE WHEN e.id % 4 = 0 THEN 0.2 ELSE 0.9 END,
+        question = CASE WHEN e.id % 4 > 0 AND e.disposition = 'answered' THEN q.id END,
+        offers = CASE WHEN e.id % 8 = 0 AND e.disposition = 'answered' THEN ARRAY[q.id] END
+    FROM (SELECT id, (CAST(:asked AS text[]))[1 + floor(12 * ((id * 41) % 100 / 100.0) ^ 2)] AS id_of FROM events) x(number, id_of),
+        LATERAL (SELECT x.id_of) AS q(id)
+    WHERE e.id = x.number
 """
 HANDOFFS = """
     INSERT INTO handoffs (conversation_id, platform, category, priority, reason, opened_at, raised_at, due_at, taken_at,
@@ -65,6 +75,8 @@ async def month(console: RunningConsole) -> None:
         )
         ids[platform] = (await console.rows("SELECT max(id) AS id FROM conversations"))[0].id
     await console.execute(EVENTS, now=now, midnight=midnight, **ids)
+    names = [*WORDS, *(f"recrutement_concours/question_{number}" for number in range(2, 11))]
+    await console.execute(QUESTIONS, asked=names)
     await console.execute(HANDOFFS, now=now)
     await console.execute(THUMBS)
 
@@ -138,6 +150,13 @@ async def test_a_month_at_a_glance_and_as_tables(console: RunningConsole, browse
         await chief.get_by_test_id("steering-table-volumes").focus()
         await chief.keyboard.press("Enter")
         await expect(chief.locator("#volumes-tableau tbody tr")).to_have_count(30)
+        # which questions came, and the other half of them by keyboard
+        asked = chief.get_by_test_id("steering-questions")
+        await expect(asked.locator("tbody tr").first).to_contain_text(WORDS[ONLINE][1])
+        await asked.locator("summary").focus()
+        await chief.keyboard.press("Enter")
+        await expect(asked.locator("details tbody tr")).to_have_count(2)
+        await expect(chief.get_by_test_id("steering-general").locator("tbody tr").first).to_be_visible()
         await accessible(chief)
         await chief.screenshot(path="test-artefacts/console-pilotage-mois.png", full_page=True)
         async with chief.expect_download() as coming:

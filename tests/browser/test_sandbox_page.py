@@ -11,7 +11,8 @@ from playwright.async_api import Page, expect
 from bot.core.messages import Edit, Message
 from bot.store.codec import Codec
 from bot.store.db import Database
-from tests.fakes.sandbox import RunningSandbox, running_sandbox
+from tests.fakes.asked import ONLINE
+from tests.fakes.sandbox import RunningSandbox, answered, running_sandbox
 
 AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
 
@@ -143,6 +144,20 @@ async def test_the_console_opens_in_a_second_window(page: Page, database: Databa
         window = await opening.value
         await window.wait_for_url(f"{console.url}/entrer?jeton=*suite=/atelier")
         await window.close()
+
+
+async def test_under_a_reply_stands_the_question_that_was_recognised(
+    opened: Page, box: RunningSandbox, database: Database, codec: Codec
+) -> None:
+    await answered(box, database, codec, nearest=ONLINE, nearest_chance=0.87, question=ONLINE)
+    note = opened.get_by_test_id("phone-messenger").get_by_test_id("note")
+    await expect(note).to_have_text(
+        "Question reconnue\u00a0: «\u00a0Comment porter plainte en ligne\u202f?\u00a0» · certitude 87\u00a0% · réponse exacte",
+        timeout=60_000,
+    )
+    await expect(opened.get_by_test_id("reply")).to_have_count(1)
+    assert (await Axe().run(opened, options=AA)).response["violations"] == []
+    await opened.screenshot(path="test-artefacts/sandbox-question.png")
 
 
 async def test_a_gateway_that_is_away_is_told(opened: Page, box: RunningSandbox) -> None:

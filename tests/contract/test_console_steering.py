@@ -17,11 +17,12 @@ from bot.core.messages import Message
 from bot.settings import Settings
 from bot.store import volumes
 from bot.store.conversations import Conversations
-from bot.store.steering import Kept, Steering, figures
+from bot.store.steering import GeneralCounts, Kept, QuestionCounts, Steering, figures
 from bot.store.volumes import RollUp
 from bot.worker.turn import TurnRules, TurnTaker
 from bot.worker.worker import Worker, WorkerDeps
 from tests.conftest import of_part
+from tests.fakes.asked import LATE, ONLINE
 from tests.fakes.console import TAPS, THUMBS, Browser, RunningConsole
 from tests.fakes.engine import ScriptedEngine
 
@@ -192,6 +193,118 @@ async def test_two_processes_count_at_once(console: RunningConsole) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": volumes._LOCK})
         assert await RollUp(of_part(console.database, "worker")).catch_up(NOON) == 0  # the other one is at it
     assert await RollUp(of_part(console.database, "worker")).catch_up(NOON) > 0
+
+
+# -- the questions of the catalogue ----------------------------------------------------------------------------------------
+
+
+async def asked(
+    console: RunningConsole, conversation: int, at: datetime, nearest: str, chance: float, **sets: Any
+) -> int:
+    """A message that asks something of the catalogue; `question`, `offers`, `reply` (the number of its row in the outbox)."""
+    own = {name: sets.pop(name, None) for name in ("question", "offers", "reply")}
+    event = await message(console, conversation, at, **sets)
+    await console.execute(
+        """UPDATE events SET nearest = :nearest, nearest_chance = :chance, question = :question, offers = :offers,
+               outbox_id = :reply WHERE id = :id""",
+        id=event, nearest=nearest, chance=chance, **own,
+    )  # fmt: skip
+    return event
+
+
+async def questions_of_a_day(console: RunningConsole) -> None:
+    """Counted by hand: one question asked twice, another once, a thumb each; three messages without an answer of the catalogue."""
+    m, i = await person(console, "m"), await person(console, "i", "instagram")
+    at = MIDNIGHT + timedelta(hours=9)
+    reply = await console.bot_says(m, "En ligne.", created_at=at)
+    for second in (1, 2):  # read as one
+        await asked(
+            console,
+            m,
+            at + timedelta(seconds=second),
+            ONLINE,
+            0.9,
+            question=ONLINE,
+            reply=reply,
+            intent="plainte_comment",
+        )
+    await asked(console, i, at, ONLINE, 1.0, question=ONLINE, kind="quick_reply", intent="plainte_comment")
+    await asked(console, i, at, ONLINE, 0.2, offers=[ONLINE, LATE], intent="plainte_comment")
+    await asked(console, m, at, ONLINE, 0.1, intent="plainte_comment")
+    await asked(console, m, at, LATE, 0.05, route="clarify", intent="hors_perimetre")
+    await asked(console, m, at, LATE, 0.01, intent="salutation")  # asks nothing
+    for handed, chance in ((m, 0.8), (i, 0.3)):  # an agent answers; the second may have meant anything
+        more = {"disposition": "handed_off", "route": "handoff", "intent": "reclamation_delai"}
+        await asked(console, handed, at + timedelta(minutes=1), LATE, chance, **more)
+    await asked(console, m, at - timedelta(days=3), LATE, 0.9, question=LATE)  # long before
+    for who, answer in ((m, "down"), (i, "up")):
+        handoff = await request(console, who, at + timedelta(minutes=2), taken=1, replied=2, closed=9)
+        await console.execute(
+            """INSERT INTO satisfaction (conversation_id, handoff_id, asked_at, answered_at, answer)
+               VALUES (:c, :h, :asked, :at, :answer)""",
+            c=who, h=handoff, asked=at + timedelta(minutes=11), at=at + timedelta(hours=1), answer=answer,
+        )  # fmt: skip
+
+
+async def test_what_was_asked_and_what_had_no_answer(console: RunningConsole) -> None:
+    await questions_of_a_day(console)
+    now = await read(console)
+    assert now.questions == (QuestionCounts(ONLINE, 2, 1, 0), QuestionCounts(LATE, 1, 0, 1))
+    assert now.general == (
+        GeneralCounts("plainte_comment", ONLINE, 2, 1),
+        GeneralCounts("hors_perimetre", LATE, 1, 0),
+    )
+    await RollUp(of_part(console.database, "worker")).catch_up(NOON)
+    assert await read(console) == now
+
+
+async def test_a_message_that_is_withdrawn_is_no_question_any_more(console: RunningConsole) -> None:
+    m = await person(console, "m")
+    event = await asked(console, m, MIDNIGHT + timedelta(hours=9), ONLINE, 0.9, question=ONLINE)
+    assert [one.question for one in (await read(console)).questions] == [ONLINE]
+    await console.execute(
+        "UPDATE events SET nearest = NULL, nearest_chance = NULL, question = NULL WHERE id = :id", id=event
+    )
+    assert (await read(console)).questions == ()
+
+
+async def test_the_page_names_the_questions_and_the_file_has_them(console: RunningConsole, denis: Browser) -> None:
+    await questions_of_a_day(console)
+    m = await person(console, "gone")
+    await asked(console, m, MIDNIGHT + timedelta(hours=9), "armes/retiree", 0.7, question="armes/retiree")
+    page = (await denis.get("/pilotage")).page
+    listed = page.partition('data-testid="steering-questions"')[2].partition("</section>")[0]
+    rows = re.findall(r"<bdi>(.*?)</bdi>.*?<td>(\d+)</td><td>(\d+)</td><td>(\d+)</td>", listed, re.DOTALL)
+    assert rows == [
+        ("Comment porter plainte en ligne\u202f?", "2", "1", "0"),
+        ("Combien de temps ai-je pour contester une amende majorée\u202f?", "1", "0", "1"),
+        ("armes/retiree", "1", "0", "0"),
+    ]
+    without = page.partition('data-testid="steering-general"')[2].partition("</section>")[0]
+    assert re.findall(r"<bdi>(.*?)</bdi>", without) == [
+        "Porter plainte", "Comment porter plainte en ligne\u202f?",
+        "Hors de notre domaine", "Combien de temps ai-je pour contester une amende majorée\u202f?",
+    ]  # fmt: skip
+    async with denis._client.get(console.url + "/pilotage.csv?periode=jour") as answer:
+        file = list(csv.reader(io.StringIO((await answer.read()).decode("utf-8-sig")), delimiter=";"))
+    assert ["15/01/2026", "09:00", "Instagram", "Questions du catalogue", ONLINE, "1", "nombre"] in file
+    general = f"Porter plainte ({ONLINE})"
+    assert [
+        "15/01/2026",
+        "09:00",
+        "Messenger",
+        "Réponses générales, par sujet et question proche",
+        general,
+        "1",
+        "nombre",
+    ] in file
+
+
+async def test_a_day_without_a_question_says_so(console: RunningConsole, claire: Browser) -> None:
+    await small_day(console)
+    page = (await claire.get("/pilotage")).page
+    assert "Aucune question du catalogue n’a été reconnue sur cette période." in page
+    assert "Aucune sur cette période." in page
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------

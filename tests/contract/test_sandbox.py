@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,7 +22,8 @@ from bot.store.codec import Codec
 from bot.store.db import Database, Listener
 from bot.store.inbox import Inbox, InboxRules
 from tests.conftest import of_part
-from tests.fakes.sandbox import BEARER, IG, PAGE, RunningSandbox, running_sandbox
+from tests.fakes.asked import LATE, ONLINE
+from tests.fakes.sandbox import BEARER, IG, PAGE, RunningSandbox, answered, running_sandbox
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -383,3 +385,58 @@ async def test_the_panel_tells_the_persons_story(box: RunningSandbox, database: 
     assert (incoming["intent"], incoming["confidence"]) == ("plainte_comment", 93)
     assert (outgoing["words"], outgoing["outcome"]) == ("Réponse de l’assistant", "va partir")
     assert box.sandbox.state()["stories"]["instagram"] is None
+
+
+@pytest.mark.parametrize(
+    ("sets", "told"),
+    [
+        (
+            {"nearest": ONLINE, "nearest_chance": 0.87, "question": ONLINE},
+            (True, "Comment porter plainte en ligne\u202f?", 87, "réponse exacte"),
+        ),
+        (
+            {"nearest": LATE, "nearest_chance": 0.87, "question": ONLINE},  # the first of two
+            (True, "Comment porter plainte en ligne\u202f?", None, "réponse exacte"),
+        ),
+        (
+            {"nearest": ONLINE, "nearest_chance": 0.31, "offers": [ONLINE, LATE]},
+            (False, "Comment porter plainte en ligne\u202f?", 31, "2 questions proposées"),
+        ),
+        (
+            {"nearest": ONLINE, "nearest_chance": 0.31, "offers": [ONLINE]},
+            (False, "Comment porter plainte en ligne\u202f?", 31, "une question proposée"),
+        ),
+        ({"nearest": "armes/retiree", "nearest_chance": 0.02}, (False, "armes/retiree", 2, "réponse générale")),
+        (
+            {"nearest": "armes/x", "nearest_chance": 0, "route": "clarify"},
+            (False, "armes/x", 0, "reformulation demandée"),
+        ),
+        (
+            {"nearest": "armes/x", "nearest_chance": 0.6, "disposition": "handed_off"},
+            (False, "armes/x", 60, "confié aux agents"),
+        ),
+    ],
+)
+async def test_under_a_reply_stands_what_was_recognised(
+    box: RunningSandbox, database: Database, codec: Codec, sets: dict[str, Any], told: tuple[Any, ...]
+) -> None:
+    await answered(box, database, codec, **sets)
+    async with box.client.get(f"{box.url}/flux"):
+        await box.until(lambda: any(bubble["note"] for bubble in shown(box)))
+    mine, reply = shown(box)
+    assert mine["note"] is None
+    assert tuple(reply["note"][key] for key in ("recognised", "question", "chance", "next")) == told
+
+
+async def test_a_reply_without_a_question_has_nothing_under_it(
+    box: RunningSandbox, database: Database, codec: Codec
+) -> None:
+    await answered(box, database, codec)
+    async with box.client.get(f"{box.url}/flux"):
+        await box.until(lambda: (box.sandbox.state()["stories"].get("messenger") or {}).get("lines"))
+    assert [bubble["note"] for bubble in shown(box)] == [None, None]
+
+
+def shown(box: RunningSandbox) -> list[dict[str, Any]]:
+    """The bubbles on the phone."""
+    return list(box.sandbox.state()["phones"]["messenger"]["bubbles"])

@@ -57,6 +57,8 @@ def test_words_that_nobody_wrote_and_the_model_are_told(engine: EngineProcess, t
     found = engine.understand("xyzzkk blorf gnatri ma plainte")
     assert found["unknown"] == 3
     assert found["model"] == trained.removesuffix(".tar.gz")
+    assert len(found["questions"]) <= 4
+    assert all("/" in name and 0 <= chance <= 1 for name, chance in found["questions"])
 
 
 def test_another_language(engine: EngineProcess) -> None:

@@ -28,6 +28,7 @@ from bot.store.conversations import PROFILE
 from bot.store.db import CONSOLE, Database, Listener, notify
 from bot.store.inbox import Inbox, InboxRules
 from tests.conftest import as_part
+from tests.fakes import asked
 from tests.fakes.sealed import opened_json
 
 ARRIVES = "Un agent prend maintenant votre conversation en charge."
@@ -211,6 +212,7 @@ async def running_console(
         buttons={"utter_satisfaction": [QuickReply(title, payload) for payload, title in TAPS.items()]},
         demo=False,
         wall=wall,
+        catalogue=asked.small,
     )
     deps = replace(deps, **changes)
     rules = InboxRules(

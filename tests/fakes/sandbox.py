@@ -8,14 +8,16 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
 from aiohttp import web
+from sqlalchemy import text
 
 from bot.core.clock import SystemClock
-from bot.core.dialogue import QuickReply
+from bot.core.dialogue import QuickReply, Reply
 from bot.core.messages import Event, Platform
 from bot.meta.payloads import parse
 from bot.meta.send_api import Outgoing, SendApi
@@ -23,9 +25,13 @@ from bot.meta.signature import HEADER, verify
 from bot.policy.night import Night
 from bot.sandbox.app import Sandbox, SandboxDeps, create_sandbox
 from bot.sandbox.graph import Graph, GraphAccount, GraphServer
+from bot.store import outbox
 from bot.store.bearer import Bearer
 from bot.store.codec import Codec
 from bot.store.db import Database
+from bot.store.inbox import Inbox, InboxRules
+from tests.conftest import of_part
+from tests.fakes import asked
 
 PAGE, IG = "104090000000001", "17841400000000001"
 BEARER = Bearer("the sandbox's key")
@@ -116,6 +122,7 @@ async def running_sandbox(
         bearer=BEARER,
         page_id=PAGE,
         ig_id=IG,
+        catalogue=asked.small,
     )
     sanic = create_sandbox(deps)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -136,3 +143,24 @@ async def running_sandbox(
             connection.close_if_idle()
         await server.after_stop()
         await runner.cleanup()
+
+
+async def answered(box: RunningSandbox, database: Database, codec: Codec, **sets: Any) -> None:
+    """The person writes, and the page answers; `sets`: what is kept of the message."""
+    rules = InboxRules(frozenset({PAGE}), None, timedelta(0), lambda _: None, lambda *_: None, lambda _: None)
+    await box.do("texte", text="Comment porter plainte ?")
+    await box.until(lambda: box.gateway.bodies)
+    now = box.clock.now()
+    inbox = Inbox(of_part(database, "gateway"), codec, rules)
+    await inbox.take(box.gateway.bodies[0], [(event, None) for event in box.gateway.of("text")], now)
+    mid = await box.answer("Voici la réponse.")
+    values = {"disposition": "answered", "route": "answer", **sets}
+    async with database.begin() as connection:
+        conversation = await connection.scalar(text("SELECT id FROM conversations"))
+        new = outbox.NewRow(conversation, "reply", "bot", Reply("Voici la réponse."), now)
+        row = await outbox.add(connection, codec, new)
+        await connection.execute(
+            text("UPDATE outbox SET status = 'sent', mids = ARRAY[:mid] WHERE id = :id"), {"mid": mid, "id": row}
+        )
+        columns = ", ".join(f"{name} = :{name}" for name in values)
+        await connection.execute(text(f"UPDATE events SET outbox_id = :row, {columns}"), {"row": row, **values})

@@ -165,19 +165,34 @@ class Phone {
     let changed = false;
     let last = null;
     for (const bubble of bubbles) {
-      const key = JSON.stringify(bubble);
+      const { note, ...plain } = bubble;
+      const key = JSON.stringify(plain);
       const stamped = last === null || last !== bubble.at;
       last = bubble.at;
       const known = this.nodes.get(bubble.id);
-      if (known && known.key === key) continue;
-      changed = true;
-      const items = drawBubble(bubble, stamped);
-      if (known) known.items[0].before(...items);
-      else this.list.append(...items);
-      if (known) known.items.forEach((item) => item.remove());
-      this.nodes.set(bubble.id, { key, items });
+      if (!known || known.key !== key) {
+        changed = true;
+        const items = drawBubble(bubble, stamped);
+        if (known) known.items[0].before(...items);
+        else this.list.append(...items);
+        if (known) known.items.forEach((item) => item.remove());
+        this.nodes.set(bubble.id, { key, items, note: known ? known.note : null });
+      }
+      changed = this.showNote(this.nodes.get(bubble.id), note) || changed;
     }
     return changed;
+  }
+
+  // It comes a moment after its bubble, which is not drawn anew for it.
+  showNote(node, note) {
+    const words = note ? noted(note) : "";
+    if (words === (node.note ? node.note.textContent : "")) return false;
+    if (node.note) node.note.remove();
+    node.note = note ? make("li", "under note", words) : null;
+    if (!node.note) return true;
+    node.note.dataset.testid = "note";
+    node.items[node.items.length - 1].after(node.note);
+    return true;
   }
 
   showOffered(offered) {
@@ -212,6 +227,12 @@ function drawBubble(bubble, stamped) {
   const under = underOf(bubble);
   if (under) items.push(make("li", bubble.state === "delivered" || bubble.state === "sending" ? "under" : "under bad", under));
   return items;
+}
+
+function noted(note) {
+  const what = note.recognised ? "Question reconnue" : "Question la plus proche";
+  const sure = note.chance === null ? [] : [`certitude ${note.chance}${NBSP}%`];
+  return [`${what}${NBSP}: «${NBSP}${note.question}${NBSP}»`, ...sure, note.next].join(" · ");
 }
 
 function underOf(bubble) {

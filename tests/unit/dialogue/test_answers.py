@@ -18,6 +18,7 @@ UNDERSTANDING: dict[str, Any] = {
     "entities": {"ville": "Lyon"},
     "danger": 0,
     "french": True,
+    "questions": [["plainte_comment/en_ligne", 0.6], ["plainte_comment/delai", 0.2]],
 }
 TURN: dict[str, Any] = {
     "understanding": UNDERSTANDING,
@@ -38,6 +39,7 @@ def test_a_turn() -> None:
             entities={"ville": "Lyon"},
             danger=0.0,
             french=True,
+            questions=(("plainte_comment/en_ligne", 0.6), ("plainte_comment/delai", 0.2)),
         ),
         replies=(Reply("Bonjour", (QuickReply("Plainte", "/plainte_comment"),)),),
         handoff=HandoffRequest("request", 4, "parler_humain", {"ville": "Lyon"}),
@@ -47,6 +49,10 @@ def test_a_turn() -> None:
 
 def test_no_intent_is_possible() -> None:
     assert answers.understanding({**UNDERSTANDING, "intent": None, "ranking": []}).intent is None
+
+
+def test_an_engine_of_before_the_catalogue_names_no_questions() -> None:
+    assert answers.understanding({k: v for k, v in UNDERSTANDING.items() if k != "questions"}).questions == ()
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,8 @@ def test_no_intent_is_possible() -> None:
         (("understanding", "entities"), []),
         (("understanding", "entities"), {"ville": 3}),
         (("understanding", "french"), None),
+        (("understanding", "questions"), None),
+        (("understanding", "questions"), [["plainte_comment/en_ligne", 2]]),
         (("replies",), None),
         (("replies",), [{}]),
         (("replies",), ["Bonjour"]),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.policy.questions import NEAR, SURE, asked, intent_of, sure
+from bot.core.dialogue import QuickReply, Reply
+from bot.policy.questions import NEAR, SURE, asked, intent_of, offered, sure
 
 LATE, PAY, VIOLENCE = "contravention/majoree_delai", "contravention/payer", "violences_conjugales/premiers_mots"
 
@@ -56,3 +57,10 @@ def test_an_engine_that_names_no_question_is_understood(ranked: Any) -> None:
 
 def test_the_intent_of_a_question_is_in_its_name() -> None:
     assert intent_of(LATE) == "contravention"
+
+
+def test_what_is_offered_is_read_from_the_buttons_in_their_order() -> None:
+    titles = (f"/{PAY}", "/parler_humain", '/salutation{"theme": "autre"}', f"/{LATE}")
+    buttons = tuple(QuickReply("Titre", payload) for payload in titles)
+    assert offered((Reply("Payer ?", buttons[:2]), Reply("Contester ?", buttons[2:]))) == (PAY, LATE)
+    assert offered((Reply("Bonjour."),)) == ()

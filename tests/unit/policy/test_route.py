@@ -544,3 +544,13 @@ def test_at_night_an_author_does_not_read_a_victims_line() -> None:
     assert "<auteur>" in said and "<utter_nuit_violences>" not in said
     said = route.at_night(outcome, False, SCRIPTED, script="partner_relative").replies[0].text
     assert "<utter_nuit_violences>" in said
+
+
+def test_the_question_that_was_answered_goes_with_its_words_and_with_no_others() -> None:
+    asked = replace(turn("contravention", "Sous 45 jours."), question="contravention/majoree_delai")
+    by_day = route.by_day(asked, KNOWN, TEXTS)
+    assert by_day.question == "contravention/majoree_delai"
+    assert route.at_night(by_day, False, TEXTS).question is None
+    foreign = replace(asked, understanding=replace(asked.understanding, french=False))
+    assert route.by_day(foreign, replace(KNOWN, spoken="en"), TEXTS).question is None
+    assert route.with_words(asked, "partner_author", SCRIPTED).question is None
