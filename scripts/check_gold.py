@@ -2,7 +2,8 @@
 twice in the sets, and every row's intents and route are those of the table.
 
     python scripts/check_gold.py [--json] [--gold tests/gold] [FILE …]
-                                  without a file: data/nlu.yml and data/fonds/*.yml; data/scripts.yml in any case
+                                  without a file: data/nlu.yml and data/fonds/*.yml; data/scripts.yml and data/answers/
+                                  in any case
 
 Two messages are compared by how their words sound, SMS spelling undone, so that « koman porté plinte » is « comment porter
 plainte ». `--json` lists instead, as one JSON array, every training line that is too near a message of the sets.
@@ -22,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bot.core.errors import SetupError
 from bot.trainer.checks import gold
 from bot.trainer.neighbours import Neighbours
-from scripts.examples import examples, files, script_examples
+from scripts.examples import asked, examples, files, script_examples
 
 
 def report(paths: Sequence[Path], folder: Path, scripts: Path) -> tuple[list[str], list[dict[str, object]], str]:
     """What is wrong, one line each; the training lines that are too near; what was read."""
     wrong: list[str] = []
-    learned, kept = Neighbours([*examples(paths), *script_examples(scripts)]), list[gold.Kept]()
+    learned, kept = Neighbours([*examples(paths), *script_examples(scripts), *asked()]), list[gold.Kept]()
     for path in sorted(folder.glob("*.tsv")):
         for each in gold.rows(str(path), path.read_text(encoding="utf-8")):
             if isinstance(each, gold.Finding):

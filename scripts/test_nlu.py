@@ -14,13 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bot.app import baseline, chains, evaluate_scripts, noise
+from bot.app import baseline, chains, conversations, evaluate_answers, evaluate_scripts, noise
 from bot.app.cli import Parser
 from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
 from bot.core.errors import Explained, SetupError
 from bot.core.program import ROOT
-from bot.trainer.gold import read, read_scripts, script_sets, sets
+from bot.trainer.answer_figures import AnswerJudged
+from bot.trainer.gold import answer_sets, read, read_answers, read_scripts, script_sets, sets
 from bot.trainer.script_figures import ScriptJudged
 
 
@@ -41,6 +42,12 @@ def measured(folder: Path) -> dict[str, Readings]:
 def scripts_of(folder: Path) -> dict[str, list[ScriptJudged]]:
     """Every set of scripts of the folder, as whose words go out."""
     return {path.name: evaluate_scripts.judge(read_scripts(path)) for path in script_sets(folder)}
+
+
+def answers_of(folder: Path) -> dict[str, list[AnswerJudged]]:
+    """Every set of answers of the folder, as which question is answered."""
+    known = evaluate_answers.questions()
+    return {path.name: evaluate_answers.judge(read_answers(path, known), known) for path in answer_sets(folder)}
 
 
 def verdict(reference: Path, now: baseline.Baseline, accept: bool) -> int:
@@ -74,7 +81,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--reference", type=Path, metavar="FICHIER", help="sinon baseline.json à côté des jeux")
     options: argparse.Namespace = parser.parse_args(arguments)
     try:
-        now = baseline.snapshot(measured(options.jeux), scripts_of(options.jeux))
+        now = baseline.snapshot(measured(options.jeux), scripts_of(options.jeux), answers_of(options.jeux))
+        if (options.jeux / conversations.FILE).exists():
+            now["conversations"] = conversations.figures(conversations.read(options.jeux / conversations.FILE))
         if (options.jeux / chains.FILE).exists():
             now["chains"] = chains.figures(chains.play(chains.read(options.jeux / chains.FILE)))
         print(typeset(baseline.table(now)))

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.app import chains, noise
+from bot.app import chains, conversations, noise
 from bot.app.evaluate import Readings
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
-from bot.trainer import script_figures
+from bot.trainer import answer_figures, script_figures
+from bot.trainer.answer_figures import AnswerJudged
 from bot.trainer.figures import measure
 from bot.trainer.script_figures import ScriptJudged
 
@@ -33,6 +34,13 @@ COUNTS = {
     "harmful_if_recognised": "mots nuisibles, tout danger reconnu",
     "unheard": "détresses sans le 3114",
 }
+# Of the catalogue: shares of a set's messages, and of the conversations' turns; whether more of it is better.
+ANSWERS = {
+    "exact": ("réponse exacte", True),
+    "reachable": ("exacte, ou à un bouton", True),
+    "wrong": ("réponse à une autre question", False),
+}
+TURNS = {"right": "exact", "reachable": "reachable", "wrong": "wrong"}
 LOSS = 0.02
 CHANCE = 3  # messages of one script: it has some 36
 _ROUNDING = 1e-9
@@ -42,8 +50,13 @@ _WRITINGS = {_CLEAN: "", _NOISY: ", sous bruit"}
 Baseline = dict[str, Any]
 
 
-def snapshot(sets: Mapping[str, Readings], scripts: Mapping[str, Sequence[ScriptJudged]] | None = None) -> Baseline:
-    """What is kept of a measure: `sets` by file and noise, `intents` by writing (« clean » or « noise »), `scripts` by file."""
+def snapshot(
+    sets: Mapping[str, Readings],
+    scripts: Mapping[str, Sequence[ScriptJudged]] | None = None,
+    answers: Mapping[str, Sequence[AnswerJudged]] | None = None,
+) -> Baseline:
+    """What is kept of a measure: `sets` by file and noise, `intents` by writing (« clean » or « noise »), `scripts` and `answers`
+    by file."""
     kept: dict[str, Any] = {}
     counts: dict[str, dict[str, list[int]]] = {_CLEAN: defaultdict(lambda: [0, 0]), _NOISY: defaultdict(lambda: [0, 0])}
     for name, readings in sets.items():
@@ -62,7 +75,14 @@ def snapshot(sets: Mapping[str, Readings], scripts: Mapping[str, Sequence[Script
         for writing, rows in counts.items()
     }
     told = {name: _script_figures(judged) for name, judged in (scripts or {}).items()}
-    return {"sets": kept, "intents": intents, **({"scripts": told} if told else {})}
+    found = {name: _answer_figures(judged) for name, judged in (answers or {}).items()}
+    more = {"scripts": told, "answers": found}
+    return {"sets": kept, "intents": intents, **{name: figures for name, figures in more.items() if figures}}
+
+
+def _answer_figures(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
+    figures = answer_figures.measure(judged)
+    return {key: figures[key] for key in ("n", *ANSWERS)}
 
 
 def _script_figures(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
@@ -93,7 +113,26 @@ def write(path: Path, baseline: Baseline) -> None:
 def falls(before: Baseline, now: Baseline) -> list[str]:
     """One line in French for each figure that fell, or is no longer measured."""
     told = chains.falls(before.get("chains") or {}, now.get("chains") or {})
-    return [*_safety(before, now), *_intents(before, now), *_scripts(before, now), *told]
+    return [*_safety(before, now), *_intents(before, now), *_scripts(before, now), *_answers(before, now), *told]
+
+
+def _answers(before: Baseline, now: Baseline) -> Iterator[str]:
+    """Answers and turns may lose two points, and wrong answers gain two."""
+    pairs = [(name, old, now.get("answers", {}).get(name)) for name, old in before.get("answers", {}).items()]
+    turns = before.get("conversations")
+    if turns:
+        pairs.append((conversations.FILE, _shares(turns), _shares(now.get("conversations"))))
+    for name, old, new in pairs:
+        if new is None:
+            yield f"{name} : n’est plus mesuré"
+            continue
+        for key, (label, more) in ANSWERS.items():
+            if (old[key] - new[key] if more else new[key] - old[key]) > LOSS + _ROUNDING:
+                yield f"{name} : {label}, {percent(old[key])} → {percent(new[key])}"
+
+
+def _shares(turns: Mapping[str, Any] | None) -> dict[str, float] | None:
+    return {TURNS[key]: turns[key] / turns["turns"] for key in TURNS} if turns else None
 
 
 def _scripts(before: Baseline, now: Baseline) -> Iterator[str]:
@@ -207,6 +246,11 @@ def table(now: Baseline) -> str:
         told = ", ".join(f"{label} {percent(figures[key])}" for key, label in SHARES.items())
         harm = ", ".join(f"{label} {figures[key]}" for key, label in COUNTS.items())
         lines.append(f"{name} ({figures['n']}) : {told} ; {harm}")
+    for name, figures in now.get("answers", {}).items():
+        told = ", ".join(f"{label} {percent(figures[key])}" for key, (label, _) in ANSWERS.items())
+        lines.append(f"{name} ({figures['n']}) : {told}")
+    if now.get("conversations"):
+        lines.append(conversations.table(now["conversations"]))
     if now.get("chains"):
         lines.append(chains.table(now["chains"]))
     return "\n".join(lines)

@@ -47,13 +47,17 @@ class Chain:
 
 @dataclass(frozen=True)
 class Step:
-    """What became of a turn. `numbers`: what was said gives the 17 and the 114; `by`: the detector of a sure danger."""
+    """What became of a turn. `numbers`: what was said gives the 17 and the 114; `by`: the detector of a sure danger; `question`:
+    that of the catalogue that was answered, `offers` the payloads of the buttons, `said` the replies."""
 
     degree: Degree
     route: str
     category: str
     numbers: bool
     by: str | None = None
+    question: str | None = None
+    offers: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: f
         asked = given or degree.fits(question(talk.state, now), turn.understanding, words)
         found = _decided(policy, talk, words, turn, ask, at, now, asked)
         talk.introduced = True
-        step = Step(found.degree, found.route, found.category, _numbers(found), found.by)
+        step = _stepped(found)
     else:
         understood = answers.understanding(ask({"text": words, "understand": True})["understanding"])
         told = policy.detect(words, understood, _context(talk, words, understood, ask, now, False))
@@ -173,6 +177,13 @@ def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: f
         talk.category = step.category
     talk.said.append(words)
     return step
+
+
+def _stepped(found: Decision) -> Step:
+    said = "\n".join(reply.text for reply in found.replies)
+    offers = tuple(button.payload for reply in found.replies for button in reply.quick_replies)
+    numbers = route.gives_numbers(said)
+    return Step(found.degree, found.route, found.category, numbers, found.by, found.question, offers, said)
 
 
 def _decided(
@@ -199,10 +210,6 @@ def _context(talk: _Talk, words: str, understood: Understanding, ask: Ask, now: 
     joined = for_understanding(degree.joined(before, words))
     read = answers.understanding(ask({"text": joined, "understand": True})["understanding"])
     return degree.read_together(context, read.danger, words)
-
-
-def _numbers(found: Decision) -> bool:
-    return route.gives_numbers("\n".join(reply.text for reply in found.replies))
 
 
 # -- Figures ---------------------------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             )
             self._trust = blend.trust
             features.save(folder)
-            if encoder is not None and (asked != "").any():
+            if (asked != "").any():
                 where = np.flatnonzero(asked != "")
                 unseen_chances = np.zeros((len(texts), len(names)))
                 unseen_chances[judged] = chances

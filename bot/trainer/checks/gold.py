@@ -12,7 +12,7 @@ from bot.policy.intents import DANGER_INTENTS, INTENTS
 from bot.trainer.checks.finding import Finding, damaged, error
 from bot.trainer.corpus import Example, short
 from bot.trainer.errors import BadFile
-from bot.trainer.gold import SCRIPT_COLUMNS, SCRIPT_NAMES
+from bot.trainer.gold import ANSWER_COLUMNS, SCRIPT_COLUMNS, SCRIPT_NAMES
 from bot.trainer.neighbours import Neighbours, Told
 from bot.trainer.project import Project
 
@@ -56,20 +56,36 @@ class Script:
         return f"{self.file}:{self.line}"
 
 
-Kept = Row | Script
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A line of the set of answers: the questions of the catalogue that answer it, apart by spaces (`bot.trainer.gold`)."""
+
+    text: str
+    questions: str
+    file: str
+    line: int
+    intent: ClassVar[None] = None
+
+    @property
+    def where(self) -> str:
+        """As editors open it."""
+        return f"{self.file}:{self.line}"
+
+
+Kept = Row | Script | Answer
 
 
 def rows(file: str, text: str) -> Iterator[Kept | Finding]:
     """The rows of a set, by its first line of one kind or the other; what is not a row is told instead."""
     lines = text.rstrip("\n").split("\n")
     head = lines[0].split("\t")
-    columns = SCRIPT_COLUMNS if head == SCRIPT_COLUMNS else COLUMNS
+    columns = next((known for known in (SCRIPT_COLUMNS, ANSWER_COLUMNS) if head == known), COLUMNS)
     if head != columns:
         yield error(
             "gold-row",
             file,
             1,
-            f"l’en-tête n’est ni {' '.join(COLUMNS)}, ni {' '.join(SCRIPT_COLUMNS)}.",
+            f"l’en-tête n’est ni {' '.join(COLUMNS)}, ni {' '.join(SCRIPT_COLUMNS)}, ni {' '.join(ANSWER_COLUMNS)}.",
             "La première ligne nomme les colonnes, séparées par des tabulations.",
         )
     for number, line in enumerate(lines[1:], 2):
@@ -84,6 +100,8 @@ def rows(file: str, text: str) -> Iterator[Kept | Finding]:
             )
         elif columns is SCRIPT_COLUMNS:
             yield Script(cells[0], cells[1], cells[2], file, number)
+        elif columns is ANSWER_COLUMNS:
+            yield Answer(cells[0], cells[1], file, number)
         else:
             yield Row(cells[0], cells[1], cells[2], cells[3], file, number)
 
@@ -96,6 +114,8 @@ def misplaced(row: Kept) -> str | None:
         if row.second and (row.second not in SCRIPTS or row.second == row.script):
             return f"seconde réponse inconnue ou redite « {row.second} »"
         return None
+    if isinstance(row, Answer):
+        return None  # its questions are those of the catalogue: read by `bot.trainer.gold.read_answers`
     if row.intent not in INTENTS:
         return f"intention inconnue « {row.intent} »"
     if row.second and (row.second not in INTENTS or row.second == row.intent):
