@@ -209,6 +209,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                     unseen_chances[where],
                     names,
                     np.isin(where, judged),
+                    features.rows(answers(training_data, sorted(set(asked[where])))),
                 )
                 questions.learn(catalogue).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
@@ -324,6 +325,16 @@ def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> n
         for row, meaning in enumerate(meanings):
             meant[row, ours] = encoder.scores(meaning)[theirs]
     return meant
+
+
+def answers(training_data: TrainingData, questions: list[str]) -> list[str]:
+    """What each question of the catalogue and its answer say."""
+    found = []
+    for name in questions:
+        response = (training_data.responses.get(f"utter_{name}") or [{}])[0]
+        about = response.get("metadata") or {}
+        found.append(f"{about.get('question') or ''} {about.get('title') or ''} {response.get('text') or ''}")
+    return found
 
 
 def examples(training_data: TrainingData) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -1,10 +1,10 @@
 """Which question of the catalogue (`data/answers`) a message asks, and how sure that is.
 
 A message is compared with every example of every question, by its meaning (the sentence encoder) and by its words, letters and
-sounds (`Features`). What the likenesses are worth is learnt by kernel ridge regression, in which leaving one example out costs
-nothing: every weight below it is set on examples that were judged by the others alone. The chance of a question is that of its
-intent times that of the question in it; a last scale, learnt with and without the right question among the others, says how far
-the best one is to be believed, since most messages ask something that no catalogue holds.
+sounds (`Features`), and with the words of its answer; a ridge regression over meaning and words votes besides, in which leaving
+one example out costs nothing: all scales are set on examples that were judged by the others alone. The chance of a question is
+that of its intent times that of the question in it; a last scale, learnt with and without the right question among the others,
+says how far the best one is to be believed, since many messages ask something that no catalogue holds.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg.lapack import spotrf, spotri
+from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags
 from scipy.special import expit, log_softmax, softmax
 
 STIFFNESS = 0.6  # of the ridge: how little one example counts
-WORDS = 0.6  # of the kernel: the words' share, against the meaning's
+WORDS = 0.6  # of the ridge: the words' share, against the meaning's
+BUCKETS = 4096  # that words are put into for the ridge
 NEAREST = 3  # examples of a question that speak for it together
 LEAST_CHANCE = 1e-4  # of an intent: below this all are alike
 MOST = 4  # questions named
 LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
+JUDGED = 4000  # examples that the scales are set on, at most
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
 ABSENT = 0.35  # messages that ask what the catalogue does not hold, as a share of those that it is asked
 _FILE, _NAMES = "questions.npz", "questions.json"
@@ -49,7 +51,8 @@ class Scale:
 class Questions:
     """The examples by question, and what was learnt from them. `names`: the questions in the order of the columns; `starts`:
     (questions,) where the examples of each begin; `meanings`: (examples, width) of length one around `centre`; `words`:
-    (columns, examples); `votes`: (questions, examples)."""
+    (columns, examples); `answers`: (columns, questions), the words of each question's title and answer; `votes`: (questions,
+    width + BUCKETS)."""
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Questions:
         centre: np.ndarray,
         meanings: np.ndarray,
         words: csr_matrix,
+        answers: csr_matrix,
         votes: np.ndarray,
         scale: Scale,
     ) -> None:
@@ -67,7 +71,9 @@ class Questions:
         self._centre = centre
         self._meanings = meanings
         self._words = words
+        self._answers = answers
         self._votes = votes
+        self._buckets, self._signs = _hash(words.shape[0])
         self._scale = scale
         self._intents = [intent_of(name) for name in self.names]
 
@@ -76,16 +82,28 @@ class Questions:
     ) -> Ranked:
         """The best questions of a text with their chances, the likeliest first. `columns`, `values`: its row of `Features`;
         `meaning`: (width,) by the encoder; `chances`: of each intent."""
-        by_meaning = self._meanings @ _directions(meaning[None] - self._centre)[0]
+        direction = _directions(meaning[None] - self._centre)[0]
+        by_meaning = self._meanings @ direction
         by_words = _likeness(self._words, columns, values)
         likely = np.log([max(chances.get(intent, 0.0), LEAST_CHANCE) for intent in self._intents])
         nearest = np.stack([np.maximum.reduceat(one, self._starts) for one in (by_meaning, by_words)])
         looked_at = _nearest(nearest[:, None], likely[None])[0]
-        kernel = by_meaning + WORDS * by_words
-        votes = self._votes[looked_at] @ kernel
+        length = max(float(np.linalg.norm(values)), 1e-9)
+        buckets = np.bincount(
+            self._buckets[columns], values * self._signs[columns] * (WORDS**0.5 / length), minlength=BUCKETS
+        )
+        votes = self._votes[looked_at] @ np.concatenate([direction, buckets])
         three = [[_of_three(one[self._starts[i] : self._ends[i]]) for i in looked_at] for one in (by_meaning, by_words)]
         signals = np.column_stack(
-            [votes, nearest[0, looked_at], three[0], nearest[1, looked_at], three[1], likely[looked_at]]
+            [
+                votes,
+                nearest[0, looked_at],
+                three[0],
+                nearest[1, looked_at],
+                three[1],
+                _likeness(self._answers, columns, values)[looked_at],
+                likely[looked_at],
+            ]
         )
         shares = softmax(signals @ self._scale.mix)
         order = np.argsort(-shares)[:MOST]
@@ -101,10 +119,8 @@ class Questions:
             centre=self._centre,
             meanings=self._meanings.astype(np.float16),
             votes=self._votes.astype(np.float16),
-            data=self._words.data.astype(np.float16),
-            indices=self._words.indices,
-            indptr=self._words.indptr,
-            shape=np.array(self._words.shape),
+            **_packed("words", self._words),
+            **_packed("answers", self._answers),
             mix=self._scale.mix,
             believe=self._scale.believe,
         )
@@ -117,14 +133,13 @@ class Questions:
             return None
         with np.load(folder / _FILE, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-        data = found["data"].astype(np.float32)
-        words = csr_matrix((data, found["indices"], found["indptr"]), shape=tuple(found["shape"]))
         return cls(
             json.loads((folder / _NAMES).read_text("utf-8")),
             found["starts"],
             found["centre"],
             found["meanings"].astype(np.float32),
-            words,
+            _unpacked("words", found),
+            _unpacked("answers", found),
             found["votes"].astype(np.float32),
             Scale(found["mix"], found["believe"]),
         )
@@ -134,7 +149,8 @@ class Questions:
 class Examples:
     """What is learnt from, all in one order. `labels`: the questions; `rows`: those of `Features`; `meanings`: by the encoder;
     `chances`: (examples, intents) in the order of `intents`, by models that had not seen them; `judged`: (examples,) whether the
-    encoder had not learnt from them either: the scales are set on those alone."""
+    encoder had not learnt from them either: the scales are set on those alone. `answers`: (questions, columns), in the order of
+    their names, the rows of their titles and answers."""
 
     labels: Sequence[str]
     rows: csr_matrix
@@ -142,6 +158,19 @@ class Examples:
     chances: np.ndarray
     intents: Sequence[str]
     judged: np.ndarray
+    answers: csr_matrix
+
+
+def _packed(name: str, matrix: csr_matrix) -> dict[str, np.ndarray]:
+    """A sparse matrix as arrays for a file."""
+    parts = {"data": matrix.data.astype(np.float16), "indices": matrix.indices, "indptr": matrix.indptr}
+    return {f"{name}.{key}": value for key, value in {**parts, "shape": np.array(matrix.shape)}.items()}
+
+
+def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> csr_matrix:
+    data = arrays[f"{name}.data"].astype(np.float32)
+    shape = tuple(arrays[f"{name}.shape"])
+    return csr_matrix((data, arrays[f"{name}.indices"], arrays[f"{name}.indptr"]), shape=shape)
 
 
 def learn(examples: Examples) -> Questions:
@@ -154,16 +183,34 @@ def learn(examples: Examples) -> Questions:
     centre = examples.meanings.mean(axis=0)
     meant = _directions(examples.meanings[order] - centre).astype(np.float32)
     words = _of_length_one(examples.rows[order])
-    by_meaning, by_words = meant @ meant.T, np.asarray((words @ words.T).todense(), dtype=np.float32)
-    votes, unseen = _ridge(by_meaning + np.float32(WORDS) * by_words, owners, len(names))
-    judged = np.flatnonzero(examples.judged[order])
+    votes, unseen = _ridge(np.hstack([meant, _bucketed(words)]), owners, len(names))
+    judged = _some(np.flatnonzero(examples.judged[order]))
+    by_meaning, by_words = meant[judged] @ meant.T, _dense(words[judged] @ words.T)
     for likeness in (by_meaning, by_words):
-        np.fill_diagonal(likeness, -1)  # an example is no likeness of itself
+        likeness[np.arange(len(judged)), judged] = -1  # an example is no likeness of itself
+    answers = _of_length_one(examples.answers)
     likely = _likely(examples.chances[order][judged], examples.intents, names)
-    signals, right = _signals(unseen[judged], by_meaning[judged], by_words[judged], likely, starts, owners[judged])
+    found = _Likenesses(unseen[judged], by_meaning, by_words, _dense(words[judged] @ answers.T), likely)
+    signals, right = _signals(found, starts, owners[judged])
     return Questions(
-        names, starts, centre, meant, csr_matrix(words.T), np.ascontiguousarray(votes.T), _scale(signals, right)
+        names,
+        starts,
+        centre,
+        meant,
+        csr_matrix(words.T),
+        csr_matrix(answers.T),
+        votes,
+        _scale(signals, right),
     )
+
+
+def _some(numbers: np.ndarray) -> np.ndarray:
+    """Enough of them to set a dozen scales on."""
+    return np.sort(np.random.default_rng(7).permutation(numbers)[:JUDGED])
+
+
+def _dense(matrix: csr_matrix) -> np.ndarray:
+    return np.asarray(matrix.todense(), dtype=np.float32)
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:
@@ -180,7 +227,7 @@ def _likeness(words: csr_matrix, columns: np.ndarray, values: np.ndarray) -> np.
     """(examples,): the cosine of a text's row with each example's."""
     length = float(np.linalg.norm(values))
     row = csr_matrix((values / max(length, 1e-9), columns, [0, len(columns)]), shape=(1, words.shape[0]))
-    return np.asarray((row @ words).todense(), dtype=np.float32).ravel()
+    return _dense(row @ words).ravel()
 
 
 def _of_three(likeness: np.ndarray) -> float:
@@ -195,18 +242,30 @@ def _nearest(nearest: np.ndarray, likely: np.ndarray) -> np.ndarray:
     return np.asarray(np.argpartition(-near, most - 1, axis=1)[:, :most])
 
 
-def _ridge(kernel: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(examples, questions) votes, and the same sums for each example by the votes of the others. `kernel` is used up."""
-    kernel[np.diag_indices_from(kernel)] += STIFFNESS
-    factor, failed = spotrf(kernel, lower=1, overwrite_a=1)
-    inverse, also = spotri(factor, lower=1, overwrite_c=1)
-    if failed or also:
-        raise ArithmeticError("kernel of the catalogue's examples")
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+def _hash(columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """(columns,): the bucket of each column of `Features`, and its sign. The same in every process."""
+    dice = np.random.default_rng(7)
+    return dice.integers(0, BUCKETS, columns), dice.choice(np.array([-1.0, 1.0], np.float32), columns)
+
+
+def _bucketed(words: csr_matrix) -> np.ndarray:
+    """(texts, BUCKETS): the words of rows, whose products are about those of the rows themselves times WORDS."""
+    buckets, signs = _hash(words.shape[1])
+    sketch = csr_matrix((signs * WORDS**0.5, (np.arange(words.shape[1]), buckets)), shape=(words.shape[1], BUCKETS))
+    return _dense(words @ sketch)
+
+
+def _ridge(seen: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(questions, columns) votes of what is `seen` (examples, columns), and (examples, questions) their sums for each example by
+    the votes of the others."""
     targets = np.zeros((len(owners), count), np.float32)
     targets[np.arange(len(owners)), owners] = 1
-    votes = inverse @ targets
-    return votes, targets - votes / np.diag(inverse)[:, None]
+    squares = seen.T @ seen
+    squares[np.diag_indices_from(squares)] += STIFFNESS
+    factor = cho_factor(squares, lower=True, overwrite_a=True)
+    votes = np.asarray(cho_solve(factor, seen.T @ targets), dtype=np.float32)
+    weight = np.einsum("ec,ce->e", seen, cho_solve(factor, seen.T))[:, None]
+    return np.ascontiguousarray(votes.T), (seen @ votes - weight * targets) / np.maximum(1 - weight, 1e-3)
 
 
 def _likely(chances: np.ndarray, intents: Sequence[str], names: Sequence[str]) -> np.ndarray:
@@ -216,18 +275,22 @@ def _likely(chances: np.ndarray, intents: Sequence[str], names: Sequence[str]) -
     return np.asarray(np.log(np.maximum(chances[:, columns], LEAST_CHANCE)))
 
 
-def _signals(
-    votes: np.ndarray,
-    by_meaning: np.ndarray,
-    by_words: np.ndarray,
-    likely: np.ndarray,
-    starts: np.ndarray,
-    owners: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(texts, LOOKED_AT, 6): what speaks for each question that is weighed; (texts,) the place of the right one among them, which
+@dataclass(frozen=True)
+class _Likenesses:
+    """Of texts. `votes`, `by_answer`, `likely`: (texts, questions); `by_meaning`, `by_words`: (texts, examples)."""
+
+    votes: np.ndarray
+    by_meaning: np.ndarray
+    by_words: np.ndarray
+    by_answer: np.ndarray
+    likely: np.ndarray
+
+
+def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(texts, LOOKED_AT, 7): what speaks for each question that is weighed; (texts,) the place of the right one among them, which
     is one of them in any case."""
     nearest, three = [], []
-    for likeness in (by_meaning, by_words):
+    for likeness in (told.by_meaning, told.by_words):
         nearest.append(np.maximum.reduceat(likeness, starts, axis=1))
         ends = np.append(starts[1:], likeness.shape[1])
         sums = [
@@ -235,10 +298,10 @@ def _signals(
             for start, end in zip(starts, ends, strict=True)
         ]
         three.append(np.stack(sums, axis=1) / NEAREST)
-    looked_at = _nearest(np.stack(nearest), likely)
+    looked_at = _nearest(np.stack(nearest), told.likely)
     lost = ~(looked_at == owners[:, None]).any(axis=1)
     looked_at[lost, -1] = owners[lost]
-    found = [votes, nearest[0], three[0], nearest[1], three[1], likely]
+    found = [told.votes, nearest[0], three[0], nearest[1], three[1], told.by_answer, told.likely]
     signals = np.stack([np.take_along_axis(one, looked_at, axis=1) for one in found], axis=2)
     return signals, (looked_at == owners[:, None]).argmax(axis=1)
 
@@ -254,7 +317,7 @@ def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
         slope = np.einsum("tq,tqs->s", excess, signals) / count
         return float(-logs[np.arange(count), owners].mean()) + 1e-3 * float(mix @ mix), slope + 2e-3 * mix
 
-    start = np.array([8.0, 4.0, 4.0, 4.0, 4.0, 0.5])
+    start = np.array([8.0, 4.0, 4.0, 4.0, 4.0, 4.0, 0.5])
     mix = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start)).x
     shares = softmax(signals @ mix, axis=1)
     right = shares.argmax(axis=1) == owners
@@ -282,7 +345,7 @@ def _evidence(shares: np.ndarray, signals: np.ndarray) -> np.ndarray:
     top = np.clip(shares[lines, best], 1e-6, 1 - 1e-6)
     second = np.partition(shares, -2, axis=1)[:, -2] if shares.shape[1] > 1 else np.zeros(len(shares))
     at_best = signals[lines, best]
-    return np.column_stack([np.ones(len(shares)), np.log(top / (1 - top)), top - second, at_best[:, [0, 1, 3, 5]]])
+    return np.column_stack([np.ones(len(shares)), np.log(top / (1 - top)), top - second, at_best[:, [0, 1, 3, 6]]])
 
 
 def _certainty(shares: np.ndarray, signals: np.ndarray, believe: np.ndarray) -> np.ndarray:
