@@ -36,7 +36,8 @@ class HandoffRequest:
 class Understanding:
     """What a text means. `ranking`: best first, probabilities in [0, 1]; `intent` is the best named intent.
     `danger`: probability of danger_immediat plus detresse_suicide. `unknown`: how many of its words were never seen, neither in
-    training nor among French words; `model`: the name of the model that read it, "" where the engine does not tell."""
+    training nor among French words; `model`: the name of the model that read it, "" where the engine does not tell.
+    `questions`: the nearest ones of the catalogue with their chances, at most four, the likeliest first."""
 
     intent: Optional[str]
     confidence: float
@@ -46,6 +47,7 @@ class Understanding:
     french: bool = True
     unknown: int = 0
     model: str = ""
+    questions: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,9 @@ def _understanding(data: Any) -> Understanding:
         entities=_texts(data["entities"]),
         danger=_chance(data["danger"]),
         french=_flag(data["french"]),
-        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these two
+        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these three
         model=_text(data.get("model", "")),
+        questions=tuple((_text(name), _chance(chance)) for name, chance in _list(data.get("questions", []))),
     )
 
 

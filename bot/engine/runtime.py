@@ -292,7 +292,14 @@ def _understanding(read: Reading, french: bool) -> dict[str, Any]:
         "entities": _values(read.entities),
         "danger": read.danger,
         "french": french,
+        "questions": _nearest(read),
     }
+
+
+def _nearest(read: Reading) -> list[list[Any]]:
+    """The questions of the catalogue that are nearest: to the part that surely asks one, else to what the message is."""
+    part = next((part for part in read.parts if sure(part.get("questions"))), read.lead)
+    return [[str(row["name"]), round(float(row["confidence"]), 6)] for row in part.get("questions") or []]
 
 
 def _values(entities: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from bot.core.dialogue import Explanation, HandoffRequest, Piece, QuickReply, Reply, Turn, Understanding, Why
 from bot.core.errors import EngineDown, EngineRefused
 from bot.policy.intents import ANSWER, policy_of
+from bot.policy.questions import asked
 from bot.policy.told import keep
 
 WORDS = {
@@ -34,10 +35,12 @@ DANGERS = {"voilee": 0.97, "opération": 0.6, "inquiète": 0.45}
 
 class ScriptedEngine:
     """Implements `bot.core.dialogue.Engine`. `fail`: errors to raise, one a call; `down`: raises EngineDown while true.
-    `now`: seconds since 1970, for what the state keeps for a day."""
+    `now`: seconds since 1970, for what the state keeps for a day. `questions`: a word → the questions of the catalogue that are
+    nearest to a text with it; a surely asked one is answered, others are offered; a tap (`/intent/question`) asks surely."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.now = now
+        self.questions: dict[str, tuple[tuple[str, float], ...]] = {}
         self.down = False
         self.fail: list[Exception] = []
         self.slow = 0.0
@@ -68,7 +71,13 @@ class ScriptedEngine:
             return Understanding("hors_perimetre", 0.2, ranking, danger=danger, french=french, model="scripted")
         entities = {"ville": "Lyon"} if "Lyon" in text else {}
         sure = 0.3 if intent == "hors_perimetre_precision" else 0.9
-        return Understanding(intent, sure, ((intent, sure),), entities, danger, french, model="scripted")
+        found = Understanding(intent, sure, ((intent, sure),), entities, danger, french, model="scripted")
+        return replace(found, questions=self._nearest(text))
+
+    def _nearest(self, text: str) -> tuple[tuple[str, float], ...]:
+        if text.count("/") == 2:
+            return ((text[1:], 1.0),)
+        return next((near for word, near in self.questions.items() if word in text.lower()), ())
 
     async def understand(self, text: str) -> Understanding:
         """The intent by word."""
@@ -115,7 +124,11 @@ class ScriptedEngine:
             if policy.route != ANSWER
             else None
         )
-        return Turn(understood, (Reply(f"{understood.intent} n° {count}"),), request, state=after)
+        near = [{"name": name, "confidence": chance} for name, chance in understood.questions]
+        found = asked(understood.intent or "", near)
+        buttons = tuple(QuickReply(name.partition("/")[2][:20], f"/{name}") for name in found.near)
+        said = found.sure or f"{understood.intent} n° {count}"
+        return Turn(understood, (Reply(said, buttons),), request, state=after, question=found.sure)
 
 
 def refused() -> EngineRefused:
