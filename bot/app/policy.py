@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.app.places import MODELS, PROJECT
+from bot.core import catalogue as answers
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
 from bot.policy import emergency, evidence, retention
+from bot.policy.catalogue_search import CatalogueSearch
 from bot.policy.degree import ALONE, Context, is_distress
 from bot.policy.emergency import Detection
 from bot.policy.language import FRENCH
@@ -89,9 +91,18 @@ def scripts(path: Path | None) -> ScriptScore | None:
         return None
 
 
+def catalogue(files: Path) -> CatalogueSearch:
+    """The catalogue of questions in a folder; empty where it cannot be read: nobody is left without a console for that."""
+    try:
+        return CatalogueSearch(answers.read(files))
+    except SetupError as error:
+        log.error("catalogue not read: %s %s", error.what, error.remedy)
+        return CatalogueSearch()
+
+
 @dataclass(frozen=True)
 class Policy:
-    """What every process decides with."""
+    """What every process decides with. `catalogue`: empty where nobody looks into it (see `build`)."""
 
     texts: dict[str, str]
     buttons: dict[str, tuple[QuickReply, ...]]
@@ -101,6 +112,7 @@ class Policy:
     score: LinearScore | None
     precisions: Precisions
     scripts: ScriptScore | None = None
+    catalogue: CatalogueSearch = field(default_factory=CatalogueSearch)
     glances: dict[bytes, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def facts(self, spoken: str, words: str) -> str:
@@ -220,13 +232,17 @@ def _lexicon_of(files: Path) -> Lexicon:
     return (lexicon if lasting else lexicon.__wrapped__)(files / "data" / "danger.yml")
 
 
-def build(settings: Settings, model: Model | None = None, files: Path | None = None) -> Policy:
+def build(
+    settings: Settings, model: Model | None = None, files: Path | None = None, with_catalogue: bool = False
+) -> Policy:
     """Read everything once, as it went with a model (the newest one in `models/` if none is given; the project's files before the
-    first training). `files`: a folder to read replies and lexicon from instead. Raises SettingsError or SetupError."""
+    first training). `files`: a folder to read replies and lexicon from instead. `with_catalogue`: the catalogue of questions too,
+    which takes seconds. Raises SettingsError or SetupError."""
     model = model or in_service()
     files = files or (model.files if model else PROJECT)
     try:
-        return _built(settings, model, files)
+        policy = _built(settings, model, files)
+        return replace(policy, catalogue=catalogue(files)) if with_catalogue else policy
     except SetupError as error:
         if model is None or files == model.root:
             raise

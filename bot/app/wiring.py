@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -18,6 +19,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 
 from bot.app import catchup as catching
+from bot.app import policy as policies
 from bot.app import rotation
 from bot.app.connections import BoundedProtocol
 from bot.app.entitled import NEEDS
@@ -500,12 +502,11 @@ def _attachments(settings: Settings) -> AttachmentRules:
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
     from bot.app import trial as trials
-    from bot.app.asked import catalogue_of
     from bot.console.app import create_console
     from bot.console.deps import ConsoleDeps
     from bot.watch.console import measure
 
-    policy = Live(settings)
+    policy = Live(settings, functools.partial(policies.build, with_catalogue=True))
     host = settings.host("CONSOLE_HOST")
     async with (
         store(settings, url, "console", 8, (CONSOLE, MODELS)) as opened,
@@ -540,7 +541,7 @@ async def console(settings: Settings, url: str) -> None:
             engine_wall=settings.engine_wall,
             retention=settings.retention,
             second=settings.publication_second,
-            catalogue=lambda: catalogue_of(policy.in_service),
+            catalogue=lambda: policy.policy.catalogue,
         )
         try:
             registry = measures.registry(opened.wall)

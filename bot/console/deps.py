@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from bot.console.attachments_fetch import AttachmentRules
 from bot.console.provider import ProviderConfig
-from bot.core.catalogue import Catalogue
 from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Engine, QuickReply
+from bot.policy.catalogue_search import CatalogueSearch
 from bot.policy.retention import DEFAULT, Limits
 from bot.store.codec import Codec
 from bot.store.db import Database, Listener
@@ -46,7 +46,7 @@ class ConsoleDeps:
     `older_key`: the SECRET_KEY before this one, during its rotation: what was signed with it stays good.
     `retention`: how long each class is kept, as the page shows it.
     `second`: whether a second person reads publications that change what victims and people in danger are told.
-    `catalogue`: the questions of the model in service, asked anew at each use; may block.
+    `catalogue`: the questions of the model in service, asked anew at each use.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
     """
 
@@ -78,4 +78,4 @@ class ConsoleDeps:
     engine_notice: timedelta = timedelta(seconds=60)  # a restart takes half of it, and nobody needs to hear of that
     older_key: str = field(default="", repr=False)
     second: bool = True
-    catalogue: Callable[[], Catalogue] = Catalogue
+    catalogue: Callable[[], CatalogueSearch] = CatalogueSearch

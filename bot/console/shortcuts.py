@@ -54,6 +54,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "work.give": Shortcut("t", "Transférer ou attribuer la conversation", CONVERSATION),
     "work.snooze": Shortcut("e", "Reporter la conversation", CONVERSATION),
     "work.canned": Shortcut("/", "Chercher une réponse type", CONVERSATION),
+    "work.catalogue": Shortcut("q", "Chercher une réponse dans le catalogue des questions", CONVERSATION),
     "work.suggestion": Shortcut("s", "Reprendre la suggestion dans votre réponse", CONVERSATION),
     # An emergency is not to go by a slip of one key: Enter takes it back.
     "alarm.take_back": Shortcut("f", "Aller à «\u00a0Fausse alerte\u00a0»", CONVERSATION, press=False),

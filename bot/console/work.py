@@ -12,6 +12,7 @@ from sanic.response import redirect
 
 from bot.console import validation_words, work_words
 from bot.console.answered import Answers
+from bot.console.catalogue import CatalogueViews
 from bot.console.conversation import PATH, ConversationPage, checked
 from bot.console.done import leave
 from bot.console.forms import field, whole
@@ -51,6 +52,9 @@ def routes(site: Site) -> Blueprint:
     topic.form(PATH + "/suggestion", writing.suggestion_used, Capability.WORK, "suggestion_used")
     topic.page(PATH + "/reponses-types", writing.canned, Capability.WORK, "canned")
     topic.form(PATH + "/reponses-types/<canned:int>", writing.canned_used, Capability.WORK, "canned_used")
+    catalogue = CatalogueViews(site, answers)
+    topic.page("/catalogue", catalogue.search, Capability.WORK, "catalogue")
+    topic.form(PATH + "/catalogue", catalogue.used, Capability.WORK, "catalogue_used")
     presence = PresenceViews(site)
     topic.form(PATH + "/presence", presence.beat, Capability.WORK, "presence")
     site.panels.append(Panel(Slot.BANNER, "work/_presence.html", presence.panel, rank=10))
@@ -111,6 +115,7 @@ class WorkViews:
             "draft": showing.draft or (kept.words if kept else ""),
             "kept": bool(showing.draft),
             "older": kept is not None and kept.seen < showing.thread.seen,
+            "questions": len(self._deps.catalogue().questions),
         }
 
     # -- forms ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bot.console.suggestion import ASSISTANT, CATALOGUE
 from bot.store.desk.moves import Target
 
 CLOSE = {
@@ -48,6 +49,20 @@ def snoozed_until(choice: str, given: str, now: datetime, zone: ZoneInfo) -> dat
         return datetime.fromisoformat(given).replace(tzinfo=zone) if given else None
     except ValueError:
         return None
+
+
+def source(kind: str, chance: float) -> str:
+    """Where a suggestion is from, and how surely its question was asked."""
+    if kind == ASSISTANT:
+        return "réponse de l’assistant"
+    if kind == CATALOGUE:
+        return "réponse du catalogue" + (f" ({round(chance * 100)}\u00a0%)" if chance else "")
+    return f"réponse type «\u00a0{kind}\u00a0»"
+
+
+def name(kind: str) -> str:
+    """What a button calls a suggestion that is none of the catalogue's."""
+    return "Réponse de l’assistant" if kind == ASSISTANT else kind
 
 
 def target(given: str) -> Target | None:

@@ -9,12 +9,12 @@ from sanic import HTTPResponse, Request
 from sanic.exceptions import NotFound
 from sanic.response import empty, json, redirect
 
-from bot.console import labels
+from bot.console import labels, work_words
 from bot.console.answered import Answers
 from bot.console.conversation import ConversationPage, checked
 from bot.console.forms import field, whole
 from bot.console.site import Showing, Site
-from bot.console.suggestion import Suggestions, fill
+from bot.console.suggestion import Suggestion, Suggestions, fill
 from bot.core.clean import clean
 from bot.meta.split import split
 from bot.policy.rights import Capability
@@ -41,7 +41,9 @@ class WritingViews:
         self._drafts = DraftStore(site.desk)
         self._notes = NoteStore(site.desk)
         self._canned = CannedStore(site.deps.database)
-        self._suggestions = Suggestions(site.deps.engine, self._canned, SuggestionStore(site.desk))
+        self._suggestions = Suggestions(
+            site.deps.engine, self._canned, SuggestionStore(site.desk), site.deps.catalogue, site.deps.retention
+        )
         self._conversation = ConversationPage(site)
 
     async def draft(self, request: Request, number: int) -> HTTPResponse:
@@ -100,21 +102,25 @@ class WritingViews:
         return empty(204)
 
     async def suggest(self, request: Request, number: int) -> HTTPResponse:
-        """A suggested reply: {"text", "source", "about", "missing"}; 204 where there is none."""
+        """Suggested replies, the best first: [{"text", "source", "about", "name", "missing", "question"}]; 204 for none."""
         found = await self._suggestions.of(request.ctx.user, checked(number))
-        if found is None:
+        if not found:
             return empty(204)
         await self._seen(request, number, "suggestion")
-        self._answers.shown(request.ctx.user.id, number, found.text, self._deps.clock.now())
-        from_us = found.source != "assistant"
-        return json(
-            {
-                "text": found.text,
-                "source": f"réponse type «\u00a0{found.source}\u00a0»" if from_us else "réponse de l’assistant",
-                "about": labels.intent(found.intent),
-                "missing": found.missing,
-            }
-        )
+        self._answers.shown(request.ctx.user.id, number, found[0].text, self._deps.clock.now())
+        return json([self._suggested(one) for one in found])
+
+    def _suggested(self, one: Suggestion) -> dict[str, Any]:
+        """`about`: what it answers, in words; `name`: what a button calls it; `question`: that of the catalogue, or ""."""
+        asked = self._deps.catalogue().questions.get(one.question)
+        return {
+            "text": one.text,
+            "source": work_words.source(one.source, one.chance),
+            "about": asked.question if asked else labels.intent(one.intent),
+            "name": asked.title if asked else work_words.name(one.source),
+            "missing": one.missing,
+            "question": one.question,
+        }
 
     async def _seen(self, request: Request, number: int, page: str) -> None:
         """What is offered holds the person's name, or what they said."""

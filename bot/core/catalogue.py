@@ -47,6 +47,11 @@ class Variant:
         found = self.metadata.get(key)
         return found if isinstance(found, str) else ""
 
+    @property
+    def said(self) -> str:
+        """The answer as a person reads it."""
+        return said(self.text, self.told("link"), self.told("link_title"))
+
 
 @dataclass(frozen=True)
 class Question:
@@ -81,6 +86,11 @@ class Question:
         """The wording for everybody."""
         return next((one for one in self.variants if not one.conditions), self.variants[0])
 
+    def wording(self, slots: Mapping[str, str]) -> Variant:
+        """The wording for somebody of whom these slots are known."""
+        meant = (one for one in self.variants if one.conditions and all(slots.get(k) == v for k, v in one.conditions))
+        return next(meant, self.answer)
+
     @property
     def first_words(self) -> bool:
         """Whether it is said to somebody who is then handed to an agent (`first_words: true`)."""
@@ -110,6 +120,11 @@ class Catalogue:
     def of(self, intent: str) -> tuple[Question, ...]:
         """Those of an intent."""
         return tuple(one for one in self.questions.values() if one.intent == intent)
+
+
+def said(text: str, link: str = "", link_title: str = "") -> str:
+    """An answer as it leaves: its words, then its link."""
+    return f"{text}\n{link_title or 'À lire'}\u202f: {link}" if link else text
 
 
 def names(root: Path) -> list[str]:

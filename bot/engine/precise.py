@@ -8,6 +8,7 @@ from typing import Any, Optional
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from bot.core.catalogue import said
 from bot.policy.precisions import Precisions
 
 
@@ -22,9 +23,9 @@ class PreciseReplies(TemplatedNaturalLanguageGenerator):
         self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any
     ) -> Optional[dict[str, Any]]:
         """The message of a reply's name."""
-        said = tracker.latest_message.text if tracker.latest_message else None
+        words = tracker.latest_message.text if tracker.latest_message else None
         # A tap is no words of the person's.
-        narrower = self._precisions.find(utter_action, said) if said and not said.startswith("/") else None
+        narrower = self._precisions.find(utter_action, words) if words and not words.startswith("/") else None
         chosen = narrower if narrower in self.responses else utter_action
         message: Optional[dict[str, Any]] = await super().generate(chosen, tracker, output_channel, **kwargs)
         return self._answer(message) if message and "/" in chosen else message
@@ -32,9 +33,8 @@ class PreciseReplies(TemplatedNaturalLanguageGenerator):
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """An answer of the catalogue as it leaves."""
         about = message.get("metadata") or {}
-        text = str(message.get("text") or "").strip()
-        if about.get("link"):
-            text = f"{text}\n{about.get('link_title') or 'À lire'}\u202f: {about['link']}"
+        link, link_title = str(about.get("link") or ""), str(about.get("link_title") or "")
+        text = said(str(message.get("text") or "").strip(), link, link_title)
         names = [str(name) for name in about.get("related") or []]
         buttons = [
             {"title": title, "payload": f"/{name}"} for name in names if (title := self._title(name)) is not None

@@ -161,7 +161,9 @@ NEEDS: Mapping[Capability | Open, str] = {
     """,
     Capability.WORK: """
         POST /conversations/<number:int>/alerte
+        GET /catalogue
         POST /conversations/<number:int>/brouillon
+        POST /conversations/<number:int>/catalogue
         POST /conversations/<number:int>/clore
         POST /conversations/<number:int>/danger-confirme
         POST /conversations/<number:int>/fausse-alerte

@@ -110,6 +110,7 @@ SILENT = """
     POST /reponses-types/<number:int>/archiver · GET /reponses-types/nouvelle · POST /reponses-types/nouvelle
     GET /validation/alertes · GET /validation/regles · POST /validation/regles
     POST /crise/fermer · POST /crise/groupes/<number:int>/arreter · POST /recherche
+    GET /catalogue · POST /conversations/<number:int>/catalogue
     POST /conversations/<number:int>/brouillon · POST /conversations/<number:int>/presence
     POST /conversations/<number:int>/reponses-types/<canned:int> · POST /conversations/<number:int>/suggestion
     GET /atelier/changements · POST /atelier/changements/abandonner · POST /atelier/changements/ligne

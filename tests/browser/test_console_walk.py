@@ -36,7 +36,7 @@ from tests.fakes.trial import ScriptedCandidate, scripted_judge
 
 # What is served by GET and is no page of its own: streams, files, fragments, and the steps of a log-in.
 NO_PAGE = re.compile(
-    r"^/$|^/flux$|\.csv$|^/(crise|assistant)/bandeau$|/alertes$|/pieces/|/suggestion$|^/conversations/<number:int>/reponses-types$"
+    r"^/$|^/flux$|\.csv$|^/(crise|assistant)/bandeau$|/alertes$|/pieces/|/suggestion$|^/catalogue$|^/conversations/<number:int>/reponses-types$"
 )
 DARK = {**AA, "runOnly": {"type": "rule", "values": ["color-contrast"]}}  # a theme changes colours only
 

@@ -1,4 +1,5 @@
-"""A suggested reply: asked of the engine, honest for an agent to send, never for an emergency, never sent by itself."""
+"""Suggested replies: asked of the engine, the catalogue's answers first, honest for an agent to send, never for an emergency,
+never sent by itself."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from bot.core.dialogue import Reply, Turn
 from bot.store.codec import Codec
 from bot.store.conversations import STATE
 from bot.store.db import Database
+from tests.fakes.catalogue import ELECTIONS, search
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine, refused
 
@@ -49,14 +51,20 @@ async def console(
     database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock, engine: Engine
 ) -> AsyncIterator[RunningConsole]:
     """A console with an engine."""
-    async with running_console(database, database_url, codec, frozen_clock, wall, engine=engine) as running:
+    async with running_console(
+        database, database_url, codec, frozen_clock, wall, engine=engine, catalogue=search
+    ) as running:
         yield running
 
 
-async def _suggested(claire: Browser, number: int) -> dict[str, Any] | None:
+async def _offered(claire: Browser, number: int) -> list[dict[str, Any]]:
     answer = await claire.get(f"/conversations/{number}/suggestion")
     assert answer.status in (200, 204)
-    return json.loads(answer.page) if answer.status == 200 else None
+    return json.loads(answer.page) if answer.status == 200 else []
+
+
+async def _suggested(claire: Browser, number: int) -> dict[str, Any] | None:
+    return next(iter(await _offered(claire, number)), None)
 
 
 async def test_what_the_assistant_would_answer(console: RunningConsole, claire: Browser, engine: Engine) -> None:
@@ -129,3 +137,57 @@ async def test_none_for_an_emergency_nor_without_an_engine(
     assert await _suggested(claire, number) is None
     await console.hand_off(number, "emergency", "emergency_lexicon")
     assert await _suggested(claire, number) is None
+
+
+# -- the catalogue ---------------------------------------------------------------------------------------------------------
+
+ONLINE, ABROAD, HEIGHT = "procuration/en_ligne", "procuration/etranger", "recrutement_aptitude/taille"
+ROBOT, IGPN = "salutation/robot", "reclamation_police/igpn_delai"
+
+
+async def test_the_question_that_was_surely_asked_comes_first_as_the_person_would_read_it(
+    console: RunningConsole, claire: Browser, engine: Engine
+) -> None:
+    number = await console.waiting(said="une procuration en ligne")
+    engine.questions = {"en ligne": ((ONLINE, 0.71), (ABROAD, 0.2), (HEIGHT, 0.01))}
+    engine.says = "Faites la demande en ligne."  # as the assistant says it, with what it knows of the person
+    first, second = await _offered(claire, number)
+    assert (first["text"], first["source"]) == (engine.says, "réponse du catalogue (71\u00a0%)")
+    assert (first["about"], first["name"]) == ("Comment faire une procuration en ligne ?", "En ligne")
+    assert (second["question"], second["text"]) == (ABROAD, "Allez à l’ambassade ou au consulat.")
+
+
+async def test_questions_that_may_have_been_asked_come_before_general_words(
+    console: RunningConsole, claire: Browser, engine: Engine
+) -> None:
+    number = await console.waiting(said="une procuration en ligne ou ailleurs")
+    engine.questions = {"en ligne": ((ONLINE, 0.3), (ABROAD, 0.2))}
+    found = await _offered(claire, number)
+    assert [one["question"] for one in found] == [ONLINE, ABROAD, ""]
+    assert found[0]["text"].endswith(f"\nProcuration de vote\u202f: {ELECTIONS}")
+    assert found[2]["name"] == "Réponse de l’assistant"
+    await claire.act(number, "prendre")
+    await claire.act(number, "repondre", message="Voici.")
+    assert await _offered(claire, number) == []  # answered
+
+
+async def test_a_fact_for_what_only_agents_answer(console: RunningConsole, claire: Browser, engine: Engine) -> None:
+    number = await console.waiting(said="mon dossier igpn ?")
+    engine.questions = {"igpn": ((IGPN, 0.4),)}
+    canned, fact = await _offered(claire, number)
+    assert ("IGPN et Défenseur des droits" in canned["source"], fact["question"]) == (True, IGPN)
+    engine.questions = {"igpn": ((IGPN, 0.8),)}
+    assert [one["question"] for one in await _offered(claire, number)] == [IGPN, ""]
+
+
+async def test_the_wording_is_for_this_person_and_none_speaks_as_the_assistant(
+    console: RunningConsole, claire: Browser, engine: Engine
+) -> None:
+    number = await console.waiting(said="le concours, si on est petit ?")
+    engine.questions = {"petit": ((ROBOT, 0.4), (HEIGHT, 0.3), ("procuration/disparue", 0.2))}
+    assert [one["text"] for one in await _offered(claire, number)][:1] == ["Non, aucune taille minimale n’est exigée."]
+    state = console.codec.seal_json({"slots": {"corps": "cadet"}}, STATE)
+    await console.execute("UPDATE conversations SET state = :s", s=state)
+    assert [one["text"] for one in await _offered(claire, number)][:1] == ["Pour un cadet non plus."]
+    await console.hand_off(number, "emergency", "emergency_lexicon")
+    assert await _offered(claire, number) == []

@@ -11,6 +11,7 @@ from bot.core.dialogue import Understanding
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.store.workbench.readings import NewReading, keep
+from tests.fakes.catalogue import search
 from tests.fakes.console import Browser, RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
 
@@ -22,7 +23,9 @@ async def console(
     database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock, wall: FrozenClock
 ) -> AsyncIterator[RunningConsole]:
     """A console with an engine, which suggests replies."""
-    async with running_console(database, database_url, codec, frozen_clock, wall, engine=ScriptedEngine()) as running:
+    async with running_console(
+        database, database_url, codec, frozen_clock, wall, engine=ScriptedEngine(), catalogue=search
+    ) as running:
         yield running
 
 
@@ -116,6 +119,13 @@ async def test_the_canned_reply_that_was_taken_tells_the_subject(console: Runnin
     await claire.act(number, f"reponses-types/{canned}")
     await claire.act(number, "repondre", message=OTHERWISE)
     assert await _marks(console) == [(["answered"], "plainte_comment")]
+
+
+async def test_so_does_the_question_of_the_catalogue(console: RunningConsole, claire: Browser) -> None:
+    number = await _suggested(console, claire)
+    assert (await claire.act(number, "catalogue", question="recrutement_aptitude/taille")).status == 204
+    await claire.act(number, "repondre", message=OTHERWISE)
+    assert await _marks(console) == [(["answered"], "recrutement_aptitude")]
 
 
 async def test_a_suggestion_that_was_taken_is_no_other_answer(console: RunningConsole, claire: Browser) -> None:

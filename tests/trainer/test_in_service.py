@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from bot.store.workbench.publications import PUBLISH, Asked
 from bot.trainer import engines, publishing
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Model, current
 from bot.trainer.project import Project
+from tests.fakes import catalogue
 from tests.fakes.ports import free_port
 from tests.fakes.project import ROOT, copied
 from tests.fakes.publishing import Launcher, World
@@ -97,6 +99,32 @@ async def test_a_draft_saved_while_the_engines_change_is_not_read(world: World) 
         assert (world.models / f"{candidate}.files" / "domain.yml").read_text() == world.project.git(
             "show", "HEAD:domain.yml"
         )
+
+
+async def test_agents_look_into_the_catalogue_of_the_model_in_service(world: World) -> None:
+    build = functools.partial(policies.build, with_catalogue=True)
+    (world.project.root / "data" / "answers").mkdir(parents=True, exist_ok=True)
+    world.project.write(catalogue.FILE, catalogue.file(catalogue.ONLINE))
+    async with Launcher(world.var, world.models, world.first).running():
+        assert (await world.publish(await world.candidate())).state == "done"
+        role = Live(Settings({"PLANTON_VAR_DIR": str(world.var)}), build)
+        assert list(role.policy.catalogue.questions) == ["procuration/en_ligne"]
+        world.project.write(catalogue.FILE, catalogue.file(catalogue.ONLINE, catalogue.ABROAD))
+        await role.reload()
+        assert list(role.policy.catalogue.questions) == ["procuration/en_ligne"]  # a draft changes nothing
+        assert (await world.publish(await world.candidate())).state == "done"
+        await role.reload()
+        assert list(role.policy.catalogue.questions) == ["procuration/en_ligne", "procuration/etranger"]
+        assert not live(world).policy.catalogue.questions  # other roles do without
+
+
+def test_a_catalogue_that_cannot_be_read_leaves_agents_a_console(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / catalogue.FILE).parent.mkdir(parents=True)
+    (tmp_path / catalogue.FILE).write_text("nlu: faux")
+    assert not policies.catalogue(tmp_path).questions
+    assert "procuration.yml, ligne 1" in caplog.text
 
 
 async def test_a_return_brings_replies_back_also_those_of_a_model_without_copies(world: World) -> None:

@@ -81,6 +81,13 @@
   box.addEventListener("input", typed);
   window.planton.put = put;
 
+  // Words go in below what is written already.
+  window.planton.add = add;
+  function add(text) {
+    if (box.value.trim()) put((box.value.endsWith("\n") ? "" : "\n") + text, box.value.length, box.value.length);
+    else put(text, 0, box.value.length);
+  }
+
   // Words go in at the caret, or take the place of `from`..`to`; the first blank to fill is selected.
   function put(text, from, to) {
     const start = from === undefined ? box.selectionStart : from;
@@ -172,6 +179,9 @@
   // -- the suggestion ------------------------------------------------------------------------------------------------
 
   const bar = document.getElementById("suggestion");
+  const others = document.getElementById("suggestion-autres");
+  let offered = []; // the best first
+  let shown = 0;
   let about = "";
   let ignored = "";
   async function suggest() {
@@ -181,18 +191,39 @@
     bar.hidden = true;
     const answer = await fetch(path + "/suggestion", { headers: { "X-Planton-Live": "1" }, cache: "no-store" });
     if (answer.status !== 200 || about !== seen) return;
-    const found = await answer.json();
-    document.getElementById("suggestion-source").textContent = "· " + found.source + (found.about ? ", sur\u00a0: " + found.about : "");
-    document.getElementById("suggestion-texte").textContent = found.text;
+    offered = await answer.json();
+    others.replaceChildren(...offered.map(choice));
+    others.hidden = offered.length < 2;
+    show(0);
     bar.hidden = false;
   }
+  function choice(one, at) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = one.name;
+    button.addEventListener("click", () => show(at));
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  }
+  function show(at) {
+    shown = at;
+    const one = offered[at];
+    const start = one.question ? "\u00a0: " : ", sur\u00a0: ";
+    document.getElementById("suggestion-source").textContent = "· " + one.source + (one.about ? start + one.about : "");
+    const text = document.getElementById("suggestion-texte");
+    text.textContent = one.text;
+    text.scrollTop = 0;
+    others.querySelectorAll("button").forEach((button, i) => button.setAttribute("aria-pressed", String(i === at)));
+  }
   document.getElementById("suggestion-reprendre").addEventListener("click", () => {
-    const text = document.getElementById("suggestion-texte").textContent;
+    const one = offered[shown];
     bar.hidden = true;
     ignored = about;
-    if (box.value.trim()) put((box.value.endsWith("\n") ? "" : "\n") + text, box.value.length, box.value.length);
-    else put(text, 0, box.value.length);
-    post(path + "/suggestion", {}).catch(() => {});
+    add(one.text);
+    // Another question than the best: what was understood deserves a look.
+    const taken = shown && one.question ? post(path + "/catalogue", { question: one.question }) : post(path + "/suggestion", {});
+    taken.catch(() => {});
   });
   document.getElementById("suggestion-ignorer").addEventListener("click", () => {
     bar.hidden = true;
