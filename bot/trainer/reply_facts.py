@@ -97,9 +97,30 @@ NUMBERS = frozenset(
         "0 800 05 95 95",
         "08 019 019 11",
         "33700",
+        # Of the catalogue, each with its source beside the answer that gives it.
+        "0 892 705 705",  # opposition to a bank card: service-public F2428
+        "0 800 005 696",  # radicalisation: service-public F31654
+        "39 28",  # discrimination: antidiscriminations.fr
+        "3977",  # elder abuse: rhone.fr
+        "3677",  # animals: DILA, 25/06/2024
+        "36 46",  # health insurance: ircem.com, mutuelle.fr
+        "116 117",  # doctor on duty: service-public F33954
+        "115",  # who has no roof: service-public
+        "31 17",  # safety aboard trains: sncf.com
+        "31 177",  # the same by SMS
+        "32 37",  # chemists on duty: two regional sources
+        "0 800 473 333",  # smell of gas: energie-info.fr and three others
+        "09 72 67 50",  # power cut, with the number of the département: the same
+        "+33 1 80 52 33 76",  # 116 006 from abroad: france-victimes.fr
     }
 )
-EMAILS: frozenset[str] = frozenset()  # none is given today
+EMAILS: frozenset[str] = frozenset(
+    {
+        "delegue-protection-donnees@interieur.gouv.fr",  # cnil.fr, 06/10/2025
+        "nepasrepondre_noreply@antai.gouv.fr",  # antai.gouv.fr
+        "contact@i-cad.fr",  # i-cad.fr
+    }
+)
 DOMAINS = frozenset(
     {
         "www.devenirpolicier.fr",
@@ -122,6 +143,23 @@ DOMAINS = frozenset(
         "www.defenseurdesdroits.fr",
         "contacts-demarches.interieur.gouv.fr",
         "signal.conso.gouv.fr",
+        "www.i-cad.fr",
+        "sia.detenteurs.interieur.gouv.fr",
+        "www.stationnement.gouv.fr",
+        "www.fva-assurance.fr",
+        "timbres.impots.gouv.fr",
+        "www.impots.gouv.fr",
+        "www.ameli.fr",
+        "france-identite.gouv.fr",
+        "teleservices.paris.fr",
+        "www.signal-spam.fr",
+        "www.douane.gouv.fr",
+        "www.justice.fr",
+        "www.caf.fr",
+        "www.info-retraite.fr",
+        "www.diplomatie.gouv.fr",
+        "choisirleservicepublic.gouv.fr",
+        "www.1jeune1solution.gouv.fr",
     }
 )
 # What a reply must go on carrying, whatever its wording.
