@@ -47,7 +47,10 @@ def _head(catalogue: Catalogue, at: date) -> Iterator[str]:
     yield f"Fait par `python -m scripts.answers_page --write`, d’après `{FOLDER}/*.yml`. Ne corrigez pas cette page, mais ces"
     yield "fichiers : guide du formateur, « Le catalogue des questions »."
     yield ""
-    yield f"Au {at:%d/%m/%Y} : {len(questions)} réponses énoncées, {unchecked} jamais vérifiées sur leur page, {overdue} à relire."
+    copies = sum(one.checked_by == "copie" for one in questions)
+    sense = sum(one.checked_by == "bon_sens" for one in questions)
+    yield f"Au {at:%d/%m/%Y} : {len(questions)} réponses énoncées, dont {copies} relues sur une copie par une seconde personne et"
+    yield f"{sense} de bon sens, sans chiffre ni règle ; {unchecked} jamais vérifiées sur leur page, {overdue} à relire."
     yield ""
     yield "- **énoncée** : la réponse part telle quelle, d’après la copie de sa page, de la date dite (« s.d. » : sans date) ;"
     yield "- **jamais vérifiée** : personne n’a encore ouvert la page elle-même (`checked: null`), marquée ○ ;"

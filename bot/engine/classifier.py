@@ -209,7 +209,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                     unseen_chances[where],
                     names,
                     np.isin(where, judged),
-                    features.rows(answers(training_data, sorted(set(asked[where])))),
+                    features.rows(answers(training_data, asked[where])),
                 )
                 questions.learn(catalogue).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
@@ -327,10 +327,10 @@ def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> n
     return meant
 
 
-def answers(training_data: TrainingData, questions: list[str]) -> list[str]:
-    """What each question of the catalogue and its answer say."""
+def answers(training_data: TrainingData, asked: np.ndarray) -> list[str]:
+    """What each question of the catalogue and its answer say, in the order of their names. `asked`: the examples' questions."""
     found = []
-    for name in questions:
+    for name in sorted({name for name in asked if not name.endswith(questions.NO_ANSWER)}):
         response = (training_data.responses.get(f"utter_{name}") or [{}])[0]
         about = response.get("metadata") or {}
         found.append(f"{about.get('question') or ''} {about.get('title') or ''} {response.get('text') or ''}")

@@ -29,7 +29,8 @@ MOST = 4  # questions named
 LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
 JUDGED = 4000  # examples that the scales are set on, at most
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
-ABSENT = 0.35  # messages that ask what the catalogue does not hold, as a share of those that it is asked
+NO_ANSWER = "/aucune"  # ends the label of a message that no question of the catalogue answers
+ABSENT = 0.15  # weight of an example that is judged as if its question were not there
 _FILE, _NAMES = "questions.npz", "questions.json"
 
 Ranked = list[tuple[str, float]]
@@ -150,7 +151,8 @@ class Examples:
     """What is learnt from, all in one order. `labels`: the questions; `rows`: those of `Features`; `meanings`: by the encoder;
     `chances`: (examples, intents) in the order of `intents`, by models that had not seen them; `judged`: (examples,) whether the
     encoder had not learnt from them either: the scales are set on those alone. `answers`: (questions, columns), in the order of
-    their names, the rows of their titles and answers."""
+    their names, the rows of their titles and answers. A label that ends with NO_ANSWER marks a message that no question
+    answers."""
 
     labels: Sequence[str]
     rows: csr_matrix
@@ -175,32 +177,39 @@ def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> csr_matrix:
 
 def learn(examples: Examples) -> Questions:
     """Votes and scales from examples."""
-    order = np.argsort(np.array(examples.labels), kind="stable")
+    answered = np.array([not label.endswith(NO_ANSWER) for label in examples.labels])
+    order = np.flatnonzero(answered)[np.argsort(np.array(examples.labels)[answered], kind="stable")]
     labels = [examples.labels[i] for i in order]
     names = sorted(set(labels))
     owners = np.searchsorted(names, labels)
     starts = np.searchsorted(owners, np.arange(len(names)))
-    centre = examples.meanings.mean(axis=0)
-    meant = _directions(examples.meanings[order] - centre).astype(np.float32)
-    words = _of_length_one(examples.rows[order])
-    votes, unseen = _ridge(np.hstack([meant, _bucketed(words)]), owners, len(names))
-    judged = _some(np.flatnonzero(examples.judged[order]))
-    by_meaning, by_words = meant[judged] @ meant.T, _dense(words[judged] @ words.T)
-    for likeness in (by_meaning, by_words):
-        likeness[np.arange(len(judged)), judged] = -1  # an example is no likeness of itself
+    centre = examples.meanings[order].mean(axis=0)
+    meant = _directions(examples.meanings - centre).astype(np.float32)
+    words = _of_length_one(examples.rows)
+    votes, unseen = _ridge(np.hstack([meant[order], _bucketed(words[order])]), owners, len(names))
     answers = _of_length_one(examples.answers)
-    likely = _likely(examples.chances[order][judged], examples.intents, names)
-    found = _Likenesses(unseen[judged], by_meaning, by_words, _dense(words[judged] @ answers.T), likely)
+
+    def likenesses(places: np.ndarray, voted: np.ndarray) -> _Likenesses:
+        """Of the examples at these places with all those that are answered."""
+        return _Likenesses(
+            voted,
+            meant[places] @ meant[order].T,
+            _dense(words[places] @ words[order].T),
+            _dense(words[places] @ answers.T),
+            _likely(examples.chances[places], examples.intents, names),
+        )
+
+    judged = _some(np.flatnonzero(examples.judged[order]))
+    found = likenesses(order[judged], unseen[judged])
+    for likeness in (found.by_meaning, found.by_words):
+        likeness[np.arange(len(judged)), judged] = -1  # an example is no likeness of itself
     signals, right = _signals(found, starts, owners[judged])
+    others = np.flatnonzero(~answered)
+    voted = np.hstack([meant[others], _bucketed(words[others])]) @ votes.T
+    unanswered, _ = _signals(likenesses(others, voted), starts)
+    scale = _scale(signals, right, unanswered)
     return Questions(
-        names,
-        starts,
-        centre,
-        meant,
-        csr_matrix(words.T),
-        csr_matrix(answers.T),
-        votes,
-        _scale(signals, right),
+        names, starts, centre, meant[order], csr_matrix(words[order].T), csr_matrix(answers.T), votes, scale
     )
 
 
@@ -286,9 +295,9 @@ class _Likenesses:
     likely: np.ndarray
 
 
-def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(texts, LOOKED_AT, 7): what speaks for each question that is weighed; (texts,) the place of the right one among them, which
-    is one of them in any case."""
+    is one of them in any case (0 where none is told)."""
     nearest, three = [], []
     for likeness in (told.by_meaning, told.by_words):
         nearest.append(np.maximum.reduceat(likeness, starts, axis=1))
@@ -299,15 +308,19 @@ def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple
         ]
         three.append(np.stack(sums, axis=1) / NEAREST)
     looked_at = _nearest(np.stack(nearest), told.likely)
-    lost = ~(looked_at == owners[:, None]).any(axis=1)
-    looked_at[lost, -1] = owners[lost]
+    right = np.zeros(len(looked_at), int)
+    if owners is not None:
+        lost = ~(looked_at == owners[:, None]).any(axis=1)
+        looked_at[lost, -1] = owners[lost]
+        right = (looked_at == owners[:, None]).argmax(axis=1)
     found = [told.votes, nearest[0], three[0], nearest[1], three[1], told.by_answer, told.likely]
     signals = np.stack([np.take_along_axis(one, looked_at, axis=1) for one in found], axis=2)
-    return signals, (looked_at == owners[:, None]).argmax(axis=1)
+    return signals, right
 
 
-def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
-    """What each signal is worth, and how far the best question is to be believed."""
+def _scale(signals: np.ndarray, owners: np.ndarray, unanswered: np.ndarray) -> Scale:
+    """What each signal is worth, and how far the best question is to be believed. `unanswered`: the signals of messages that no
+    question answers."""
     count = len(owners)
 
     def loss(mix: np.ndarray) -> tuple[float, np.ndarray]:
@@ -324,9 +337,12 @@ def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
     without = shares.copy()
     without[np.arange(count), owners] = 0
     without /= np.maximum(without.sum(axis=1, keepdims=True), 1e-9)
-    told = np.concatenate([_evidence(shares, signals), _evidence(without, signals)])
-    truth = np.concatenate([right, np.zeros(count)])
-    weights = np.concatenate([np.ones(count), np.full(count, ABSENT)])
+    parts = [_evidence(shares, signals), _evidence(without, signals)]
+    if len(unanswered):
+        parts.append(_evidence(softmax(unanswered @ mix, axis=1), unanswered))
+    told = np.concatenate(parts)
+    truth = np.concatenate([right, np.zeros(len(told) - count)])
+    weights = np.concatenate([np.ones(count), np.full(count, ABSENT), np.ones(len(unanswered))])
 
     def surprise(believe: np.ndarray) -> tuple[float, np.ndarray]:
         chance = expit(told @ believe)

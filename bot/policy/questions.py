@@ -13,8 +13,8 @@ from bot.core.catalogue import ID
 from bot.core.dialogue import Reply
 from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
-SURE = 0.5  # chance from which a question is answered
-NEAR = 0.08  # chance from which it is offered
+SURE = 0.4  # chance from which a question is answered
+NEAR = 0.03  # chance from which it is offered
 MOST_OFFERED = 3
 GRAVE = 0.1  # chance of something grave from which a message that no intent surely fits is asked about, not answered
 FALLBACK = "nlu_fallback"

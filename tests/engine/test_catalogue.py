@@ -1,0 +1,65 @@
+"""The catalogue of questions in the trained engine: the very answer, the nearest questions, follow-ups, two questions in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.core import catalogue
+from tests.engine.conftest import ROOT, EngineProcess
+
+BOOK = catalogue.read(ROOT).questions
+
+
+def said(turn: dict[str, Any]) -> str:
+    """All replies of a turn."""
+    return "\n".join(reply["text"] for reply in turn["replies"])
+
+
+def begins(question: str) -> str:
+    """How the answer to a question begins."""
+    return BOOK[question].variants[0].text.strip()[:60]
+
+
+@pytest.mark.parametrize("question", sorted(BOOK)[::23])
+def test_a_question_in_its_own_words_gets_its_own_answer(engine: EngineProcess, question: str) -> None:
+    turn = engine.turn(BOOK[question].question)
+    offered = [button["payload"] for reply in turn["replies"] for button in reply["quick_replies"]]
+    assert turn["question"] == question or f"/{question}" in offered or turn["question"] in BOOK[question].related
+
+
+def test_an_answer_comes_with_its_link_and_the_questions_beside_it(engine: EngineProcess) -> None:
+    one = next(one for one in BOOK.values() if one.link and one.related and "/" in one.id)
+    turn = engine.turn("", payload=f"/{one.id}")
+    assert turn["question"] == one.id
+    assert begins(one.id) in said(turn)
+    assert one.link in said(turn)
+    titles = [button["title"] for reply in turn["replies"] for button in reply["quick_replies"]]
+    assert BOOK[one.related[0]].title in titles
+
+
+def test_a_button_of_a_question_that_is_gone_is_read_by_its_title(engine: EngineProcess) -> None:
+    turn = engine.turn("Payer une amende", payload="/contravention/une_question_d_hier")
+    assert turn["understanding"]["intent"] == "contravention"
+
+
+def test_what_the_catalogue_does_not_hold_keeps_the_general_reply(engine: EngineProcess) -> None:
+    turn = engine.turn("je voudrais des renseignements sur une contravention")
+    assert turn["question"] is None
+    assert turn["replies"]
+
+
+def test_a_grave_message_is_never_answered_from_the_catalogue(engine: EngineProcess) -> None:
+    for text in ("mon mari me frappe, comment porter plainte ?", "j’ai été violée, on porte plainte où ?"):
+        turn = engine.turn(text)
+        assert turn["question"] is None, text
+        assert turn["handoff"] is not None, text
+
+
+def test_a_few_words_behind_an_answer_are_read_with_it(engine: EngineProcess) -> None:
+    first = engine.turn("Jusqu’à quel âge peut-on passer le concours de gardien de la paix ?")
+    assert first["question"] is not None
+    then = engine.turn("et pour être policier adjoint ?", first["state"])
+    assert then["question"] not in (None, first["question"])
+    assert "adjoint" in said(then).lower()
