@@ -123,8 +123,11 @@ class Catalogue:
 
 
 def said(text: str, link: str = "", link_title: str = "") -> str:
-    """An answer as it leaves: its words, then its link."""
-    return f"{text}\n{link_title or 'À lire'}\u202f: {link}" if link else text
+    """An answer as it leaves: its words, then its link with its title."""
+    if not link:
+        return text
+    title = (link_title or "À lire").replace("\u202f: ", ", ").replace(" : ", ", ")
+    return f"{text}\n{title} {link}" if title.endswith("?") else f"{text}\n{title}\u202f: {link}"
 
 
 def names(root: Path) -> list[str]:
