@@ -44,12 +44,12 @@ def _head(catalogue: Catalogue, at: date) -> Iterator[str]:
     overdue = sum(one.overdue(at) for one in questions)
     yield "# Le catalogue des questions"
     yield ""
-    yield f"Fait par `python -m scripts.answers_page --write`, d’après `{FOLDER}/*.yml` : ne corrigez pas cette page, mais ces fichiers"
-    yield "(guide du formateur, « Le catalogue des questions »)."
+    yield f"Fait par `python -m scripts.answers_page --write`, d’après `{FOLDER}/*.yml`. Ne corrigez pas cette page, mais ces"
+    yield "fichiers : guide du formateur, « Le catalogue des questions »."
     yield ""
     yield f"Au {at:%d/%m/%Y} : {len(questions)} réponses énoncées, {unchecked} jamais vérifiées sur leur page, {overdue} à relire."
     yield ""
-    yield "- **énoncée** : la réponse part telle quelle, d’après la copie de sa page lue à la date dite (« s.d. » : copie sans date) ;"
+    yield "- **énoncée** : la réponse part telle quelle, d’après la copie de sa page, de la date dite (« s.d. » : sans date) ;"
     yield "- **jamais vérifiée** : personne n’a encore ouvert la page elle-même (`checked: null`), marquée ○ ;"
     yield "- **à relire** : la date de relecture est passée, marquée ⚠."
 
@@ -60,7 +60,8 @@ def _topics(catalogue: Catalogue, at: date) -> Iterator[str]:
     for intent in sorted(intents, key=lambda name: (order.get(name, len(order)), name)):
         found = catalogue.of(intent)
         yield ""
-        yield f"## {labels.intent(intent) or intent} ({len(found)})"
+        title = labels.intent(intent) or intent
+        yield f"## {title[:1].upper()}{title[1:]} ({len(found)})"
         yield ""
         yield "| question | page | copie lue | à relire le |"
         yield "|---|---|---|---|"

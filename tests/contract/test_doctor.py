@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +22,14 @@ from psycopg.rows import dict_row
 
 from bot.app import users
 from bot.app.cli import main
-from bot.app.doctor import DISPOSITIONS, OUTBOX, as_text, examine, proxies
+from bot.app.doctor import DISPOSITIONS, OUTBOX, Report, as_text, examine, proxies
 from bot.app.launcher import recall, remember
 from bot.app.vitals import data_directory, told_to_nobody
 from bot.settings import Settings
 from bot.store.accounts import AccountError
 from bot.store.codec import Codec
 from bot.store.embedded import Embedded
+from tests.fakes.answered import CATALOGUE, FILE
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -345,6 +347,24 @@ def test_replies_to_reread_are_advice_and_do_not_make_it_ill(environ: dict[str, 
     assert report.ok
     assert "tout va bien" in as_text(report)
     assert "À faire quand vous pourrez" in as_text(report)
+
+
+def test_questions_to_read_again_are_counted_and_named(environ: dict[str, str], root: Path) -> None:
+    def told(report: Report) -> list[dict[str, str]]:
+        return [one for one in report.as_json()["problems"] if "Catalogue" in one["what"]]
+
+    assert told(examine(Settings(environ), NOW, root)) == []
+    (root / FILE).parent.mkdir(parents=True)
+    (root / FILE).write_text(CATALOGUE.replace("'2027-11-01'", f"'{NOW.date() - timedelta(days=1)}'", 1))
+    report = examine(Settings(environ), NOW, root)
+    (one,) = told(report)
+    assert one["level"] == "advice"
+    assert "2 questions, 2 jamais vérifiées" in one["what"]
+    assert "1 dont la date de relecture est passée\u00a0: animaux/chat_perdu." in one["what"]
+    assert re.search(r"Questions du catalogue +2", as_text(report))
+    (root / FILE).write_text("nlu: [")
+    (broken,) = [p for p in examine(Settings(environ), NOW, root).problems if FILE in p.what]
+    assert not broken.advice
 
 
 def test_sources_checked_more_than_six_months_ago_are_advice(environ: dict[str, str], root: Path) -> None:

@@ -11,6 +11,7 @@ from bot.trainer.corpus import NLU, Corpus, Operation, apply
 from bot.trainer.merge import merge
 from bot.trainer.project import Project
 from tests.contract.test_workbench_examples import INTENT, example, ines, inside, key, plain, project, send
+from tests.fakes.answered import CATALOGUE, FILE, with_answers
 from tests.fakes.console import Answer, Browser, RunningConsole
 from tests.fakes.project import AUTHOR
 from tests.fakes.refusing import commits_refused
@@ -227,6 +228,19 @@ async def test_replies_and_new_files_are_shown_too(ines: Browser, project: Proje
     assert "utter_animaux" in page
     assert "data/precisions.yml" in page
     assert "nouveau" in page
+
+
+async def test_the_questions_of_the_catalogue_are_shown_by_name(ines: Browser, project: Project) -> None:
+    with_answers(project)
+    project.write(FILE, CATALOGUE.replace("la mairie", "votre mairie", 1).replace("- mon chat a", "- ma chatte a", 1))
+    answer = await ines.get(CHANGES)
+    assert plain(answer).count("animaux/chat_perdu") == 1
+    assert "/atelier/reponses/animaux" not in answer.page
+    assert len(lines(answer)) == 4
+    assert 'data-testid="change-line-undo"' not in answer.page
+    seen = answer.page.split('name="vu" value="')[1].split('"')[0]
+    await send(ines, f"{CHANGES}/abandonner", fichier=FILE, vu=seen, confirme="oui")
+    assert project.read(FILE) == CATALOGUE
 
 
 async def test_an_auditor_looks_only(console: RunningConsole, project: Project) -> None:

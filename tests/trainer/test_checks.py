@@ -338,6 +338,8 @@ def test_the_context_follows_the_files(project: Project) -> None:
 HEAD = "\x1b[93m/x/rasa/shared/utils/io.py:100: UserWarning: "
 LOG = "\x1b[0m2026-11-25 19:57:10 "
 SAID = f"""{HEAD}The utterance 'utter_armes' is not used in any story or rule.
+{HEAD}The following duplicated intents have been found across multiple domain files: armes, animaux
+  More info at https://rasa.com/docs/rasa/domain
 {HEAD}Issue found in 'data/stories.yml':
 Found intent 'autruche' in stories which is not part of the domain.
   More info at https://rasa.com/docs/rasa/stories

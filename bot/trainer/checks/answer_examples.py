@@ -44,7 +44,7 @@ def check(
     """All that is wrong. `learned`: the other examples; `kept`: the rows of the measuring sets; `known`: what `recorded` gave."""
     questions = [one for file in files for one in file.questions]
     said = [_Said(one, example, sounded(example.text)) for one in questions for example in _examples(one)]
-    yield from _few(questions)
+    yield from _form(questions)
     yield from _twice(said)
     yield from _elsewhere(said, learned)
     yield from _nearer(questions, said)
@@ -80,13 +80,19 @@ def _named(found: Finding) -> Finding:
     return replace(found, intent=None, text=None)
 
 
-def _few(questions: Sequence[Question]) -> Iterator[Finding]:
+def _form(questions: Sequence[Question]) -> Iterator[Finding]:
     for one in questions:
         count = len(one.examples)
         if count < FEWEST:
             what = f"{one.id} : elle n’a que {count} exemple{'s' if count > 1 else ''}, il en faut {FEWEST}."
             remedy = f"Ajoutez-en {FEWEST - count}, tous tournés autrement."
             yield error("answer-thin", one.file, one.line, what, remedy)
+        dashed = [line for line, text in enumerate(one.examples, one.first) if text.startswith("-")]
+        if dashed:
+            what = (
+                f"{one.id} : un second tiret commence {len(dashed)} de ses {count} exemples, dès la ligne {dashed[0]}."
+            )
+            yield error("answer-dash", one.file, dashed[0], what, "Retirez-le : il serait appris avec la phrase.")
 
 
 def _twice(said: Sequence[_Said]) -> Iterator[Finding]:

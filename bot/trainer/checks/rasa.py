@@ -50,6 +50,8 @@ class Rule(NamedTuple):
 _STEPS = (STORIES, RULES)
 _RULES = (
     Rule(re.compile(r"The utterance '.*' is not used in any story or rule")),
+    # A file of the catalogue has replies, so that Rasa takes it for a second domain that names the same intents.
+    Rule(re.compile(r"The following duplicated intents have been found across multiple domain files")),
     Rule(re.compile(r"The example '.*' was found labeled with multiple", re.DOTALL)),
     Rule(
         re.compile(r"Story structure conflict after \w+ '(?P<name>[^']+)':(?P<rest>.*)", re.DOTALL),
