@@ -15,20 +15,29 @@ from sanic.response import html
 from bot.console import workbench_catalogue_words as says
 from bot.console.question_counts import QuestionCount
 from bot.console.site import Site
+from bot.console.workbench_catalogue_form import NEIGHBOURS
 from bot.console.workbench_pseudonyms import KINDS, confirmed
 from bot.core.catalogue import ID, Question
+from bot.meta.limits import QUICK_REPLY_TITLE
 from bot.policy.rights import Capability
 from bot.store.workbench import reply_changes
 from bot.trainer import question_checks, questions
 from bot.trainer.both import both
+from bot.trainer.checks.answers import LONGEST, LONGEST_QUESTION
 from bot.trainer.checks.finding import Finding
 from bot.trainer.corpus import tidy, without_marks
 from bot.trainer.errors import BadFile, TrainerError
 from bot.trainer.project import Project
 from bot.trainer.questions import Book, Wanted
 from bot.trainer.replies import Move
+from bot.trainer.reply_facts import AIM_BYTES, MAX_BYTES
 
 PATH = "/atelier/catalogue"
+AT_ONCE = 50  # examples that one form adds
+LIMITS = {
+    "bytes": MAX_BYTES, "aim": AIM_BYTES, "title": QUICK_REPLY_TITLE, "question": LONGEST_QUESTION, "text": LONGEST,
+    "neighbours": NEIGHBOURS,
+}  # fmt: skip
 COUNTED = timedelta(days=90)  # how far back questions are counted
 _NO_COUNT = QuestionCount()
 
@@ -50,6 +59,23 @@ class Known:
     def errors(self, id_: str) -> int:
         """How many errors an answer has, the day of its review apart, which has its own mark."""
         return sum(one.is_error and one.code != "answer-review" for one in self.findings.get(id_, ()))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question in the list."""
+
+    question: Question
+    count: QuestionCount
+    errors: int
+    overdue: bool
+    unchecked: bool
+
+
+def row_of(one: Question, known: Known, counts: Mapping[str, QuestionCount]) -> Row:
+    """A question as it is listed."""
+    count = counts.get(one.id, QuestionCount())
+    return Row(one, count, known.errors(one.id), one.overdue(known.today), one.checked is None)
 
 
 class CatalogueDesk:

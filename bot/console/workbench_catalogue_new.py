@@ -19,8 +19,7 @@ from bot.console import workbench_catalogue_words as says
 from bot.console.forms import field as sent
 from bot.console.forms import whole
 from bot.console.site import Site, Topic
-from bot.console.workbench_catalogue import AT_ONCE, LIMITS
-from bot.console.workbench_catalogue_desk import PATH, CatalogueDesk, Known, lines_of
+from bot.console.workbench_catalogue_desk import AT_ONCE, LIMITS, PATH, CatalogueDesk, Known, lines_of
 from bot.console.workbench_inbox_example import Bench
 from bot.console.workbench_pseudonyms import must_be_public
 from bot.core.catalogue import Question, Variant, of_variants

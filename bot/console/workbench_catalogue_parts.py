@@ -12,8 +12,7 @@ from bot.console import workbench_catalogue_form as forms
 from bot.console import workbench_catalogue_words as says
 from bot.console.forms import field
 from bot.console.site import Site, Topic
-from bot.console.workbench_catalogue import LIMITS
-from bot.console.workbench_catalogue_desk import PATH, CatalogueDesk, Known, id_of, lines_of, must_be_there
+from bot.console.workbench_catalogue_desk import LIMITS, PATH, CatalogueDesk, Known, id_of, lines_of, must_be_there
 from bot.console.workbench_catalogue_new import NAME_AT_MOST
 from bot.console.workbench_pseudonyms import must_be_public
 from bot.core.catalogue import Question, Value

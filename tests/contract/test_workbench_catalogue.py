@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from html import unescape
 from pathlib import Path
@@ -36,9 +36,10 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-async def trainer(console: RunningConsole) -> Browser:
+async def trainer(console: RunningConsole) -> AsyncIterator[Browser]:
     """Inès, a trainer."""
-    return await inside(console, "Inès")
+    async with await inside(console, "Inès") as browser:
+        yield browser
 
 
 def diff(project: Project) -> list[str]:
@@ -112,9 +113,9 @@ async def test_how_often_each_question_came(
     async with running_console(
         database, database_url, codec, frozen_clock, project=project, question_counts=counted
     ) as console:
-        ines = await inside(console, "Inès")
-        assert "posée 12 fois" in plain(await ines.get(f"{PATH}?theme=animaux"))
-        page = plain(await ines.get(f"{PATH}/{CAT}"))
+        async with await inside(console, "Inès") as ines:
+            assert "posée 12 fois" in plain(await ines.get(f"{PATH}?theme=animaux"))
+            page = plain(await ines.get(f"{PATH}/{CAT}"))
         assert "posée 12 fois en trois mois, 5 pouces levés, 2 baissés" in page
 
 
@@ -320,6 +321,8 @@ async def test_a_damaged_file_is_told(trainer: Browser, project: Project) -> Non
 async def test_no_project_no_catalogue(
     database: Database, database_url: str, codec: Codec, frozen_clock: FrozenClock
 ) -> None:
-    async with running_console(database, database_url, codec, frozen_clock) as console:
-        ines = await inside(console, "Inès")
+    async with (
+        running_console(database, database_url, codec, frozen_clock) as console,
+        await inside(console, "Inès") as ines,
+    ):
         assert (await ines.get(PATH)).status == 503
