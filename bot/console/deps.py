@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bot.console.attachments_fetch import AttachmentRules
 from bot.console.provider import ProviderConfig
+from bot.console.question_counts import QuestionCounts, no_counts
 from bot.core.clock import Clock, SystemClock
 from bot.core.dialogue import Engine, QuickReply
 from bot.policy.catalogue_search import CatalogueSearch
@@ -45,6 +46,7 @@ class ConsoleDeps:
     `dsfr`: where `make theme-dsfr` puts the State's theme; it is used if its terms were accepted.
     `older_key`: the SECRET_KEY before this one, during its rotation: what was signed with it stays good.
     `retention`: how long each class is kept, as the page shows it.
+    `question_counts`: how often each question of the catalogue came; without it pages show no figures.
     `second`: whether a second person reads publications that change what victims and people in danger are told.
     `catalogue`: the questions of the model in service, asked anew at each use.
     `proxies`: how many trusted proxies stand before the console, each adding to X-Forwarded-For.
@@ -77,5 +79,6 @@ class ConsoleDeps:
     engine_ready: Callable[[], Awaitable[bool]] | None = None
     engine_notice: timedelta = timedelta(seconds=60)  # a restart takes half of it, and nobody needs to hear of that
     older_key: str = field(default="", repr=False)
+    question_counts: QuestionCounts = no_counts
     second: bool = True
     catalogue: Callable[[], CatalogueSearch] = CatalogueSearch

@@ -35,6 +35,7 @@ PLACES = (
 WORKBENCH = (
     Place("inbox", "/atelier", "Messages", Capability.SEE_WORKBENCH),
     Place("examples", "/atelier/exemples", "Exemples", Capability.SEE_WORKBENCH),
+    Place("catalogue", "/atelier/catalogue", "Catalogue", Capability.SEE_WORKBENCH),
     Place("replies", "/atelier/reponses", "Réponses", Capability.SEE_WORKBENCH),
     Place("checks", "/atelier/verifications", "Vérifications", Capability.SEE_WORKBENCH),
     Place("changes", "/atelier/changements", "Changements", Capability.SEE_WORKBENCH),

@@ -70,6 +70,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "inbox.pick4": Shortcut("4", "Choisir la quatrième intention", WORKBENCH),
     "inbox.pick5": Shortcut("5", "Choisir la cinquième intention", WORKBENCH),
     "inbox.other": Shortcut("i", "Chercher une autre intention", WORKBENCH),
+    "inbox.question": Shortcut("q", "En faire une question du catalogue", WORKBENCH),
     "inbox.outside": Shortcut("h", "Rien de chez nous\u00a0: hors périmètre", WORKBENCH),
     "inbox.nothing": Shortcut("n", "Rien de chez nous\u00a0: rien à apprendre", WORKBENCH),
     "inbox.skip": Shortcut("p", "Laisser le message pour plus tard", WORKBENCH),
@@ -82,6 +83,8 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "examples.undo": Shortcut("z", "Aller à «\u00a0Annuler\u00a0» du dernier changement", EXAMPLES, press=False),
     "checks.run": Shortcut("v", "Aller à «\u00a0Vérifier maintenant\u00a0»", WORKBENCH, press=False),
     "trainings.ask": Shortcut("t", "Aller à «\u00a0Entraîner\u00a0»", WORKBENCH, press=False),
+    "catalogue.search": Shortcut("/", "Chercher une question du catalogue", WORKBENCH),
+    "catalogue.new": Shortcut("c", "Écrire une nouvelle question du catalogue", WORKBENCH),
     "replies.save": Shortcut("e", "Aller à «\u00a0Enregistrer\u00a0» d’une réponse", WORKBENCH, press=False),
     "search.field": Shortcut("/", "Aller aux mots à chercher", SEARCH),
 }

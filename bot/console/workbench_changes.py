@@ -15,6 +15,7 @@ from bot.console import workbench_examples_words as says
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
 from bot.console.site import Site, Topic
+from bot.core import catalogue
 from bot.core.errors import Explained
 from bot.policy.rights import Capability
 from bot.store.workbench import reply_changes
@@ -27,7 +28,7 @@ from bot.trainer.giving_up import give_up
 
 PATH = "/atelier/changements"
 STANDING = 2_000  # corrections of a file that are looked through
-REPLIES = 30  # replies whose last change is looked up
+REPLIES = 30  # replies and questions of a file whose last change is looked up
 _TOLD = {
     "annule": "Annulé\u00a0: la ligne est de nouveau comme à la dernière publication.",
     "abandonne": "Fichier revenu à sa dernière publication.",
@@ -45,7 +46,7 @@ def routes(site: Site) -> Blueprint:
 
 @dataclass(frozen=True)
 class Told:
-    """A line with who did it. `correction`: the one that can be taken back; `by`, `at`: of a reply's last change."""
+    """A line with who did it. `correction`: the one that can be taken back; `reply`: of a reply or a question, its last change."""
 
     line: Line
     correction: Correction | None = None
@@ -152,7 +153,7 @@ class ChangeViews:
         if _of_examples(file.name):
             standing = await Corrections.standing(connection, file.name, STANDING)
             return _attributed(file.lines, standing)
-        if file.name != "domain.yml":
+        if file.name != "domain.yml" and not file.name.startswith(f"{catalogue.FOLDER}/"):
             return [Told(line) for line in file.lines]
         names = list(dict.fromkeys(line.about for line in file.lines if line.about))[:REPLIES]
         last: dict[str, reply_changes.Change] = {}

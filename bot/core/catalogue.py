@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Optional, Union
@@ -338,13 +338,19 @@ def _must_know(node: yaml_text.Mapping, known: tuple[str, ...], what: str) -> No
 
 
 def _question(file: str, asked: _Asked, line: int, variants: tuple[Variant, ...]) -> Question:
+    found = of_variants(asked.id, asked.examples, variants)
+    return replace(found, file=file, line=asked.line, first=asked.first, answer_line=line)
+
+
+def of_variants(id_: str, examples: tuple[str, ...], variants: tuple[Variant, ...]) -> Question:
+    """A question that stands nowhere yet, from its examples and its wordings, one at least."""
     meta = next((one for one in variants if not one.conditions), variants[0])
     return Question(
-        id=asked.id,
-        intent=asked.id.partition("/")[0],
+        id=id_,
+        intent=id_.partition("/")[0],
         title=meta.told("title"),
         question=meta.told("question"),
-        examples=asked.examples,
+        examples=examples,
         variants=variants,
         link=meta.told("link"),
         link_title=meta.told("link_title"),
@@ -354,10 +360,6 @@ def _question(file: str, asked: _Asked, line: int, variants: tuple[Variant, ...]
         checked_by=meta.told("checked_by"),
         review_by=day(meta.told("review_by")),
         related=listed(meta.metadata.get("related")),
-        file=file,
-        line=asked.line,
-        first=asked.first,
-        answer_line=line,
     )
 
 

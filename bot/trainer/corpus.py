@@ -39,6 +39,7 @@ __all__ = [
     "bad_name",
     "entities",
     "must_be_short",
+    "placed",
     "prepared",
     "without_marks",
 ]
@@ -402,6 +403,12 @@ def _place(items: Sequence[str], marked: str, after: str | None) -> int:
     if after is not None and after in items:
         return items.index(after) + 1
     return min(range(len(items)), key=lambda place: _weight(items[place], marked)) + 1
+
+
+def placed(items: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """A heap of examples with one more, at the place that its text chooses."""
+    place = _place(items, text, None)
+    return (*items[:place], text, *items[place:])
 
 
 def _weight(neighbour: str, marked: str) -> bytes:

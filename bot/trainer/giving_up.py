@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+from bot.core import catalogue
 from bot.store import audit, news
 from bot.store.db import Database
 from bot.store.user import User
@@ -19,7 +20,9 @@ from bot.store.workbench.talks import MadeStore
 from bot.trainer.both import both
 from bot.trainer.changes import discard, put_back
 from bot.trainer.corpus import BACKGROUND, DOMAIN, NLU
+from bot.trainer.errors import BadFile
 from bot.trainer.project import Project
+from bot.trainer.questions import Book, file_of
 from bot.trainer.stories import STORIES
 
 _HEAD = re.compile(r"\s*- (intent|synonym|lookup|regex): *(.*?)\s*")
@@ -38,6 +41,9 @@ async def give_up(project: Project, database: Database, user: User, at: datetime
             await Corrections.discarded(connection, at, user, lost)
         elif name == DOMAIN:
             lost = replies(await reply_changes.standing(connection), now, committed)
+            await reply_changes.discarded(connection, at, user, lost)
+        elif name.startswith(f"{catalogue.FOLDER}/"):
+            lost = answers(await reply_changes.standing(connection), name, now, committed)
             await reply_changes.discarded(connection, at, user, lost)
         elif name == STORIES:
             made = await MadeStore.standing(connection, name)
@@ -68,6 +74,8 @@ def replies(standing: Iterable[reply_changes.Change], now: str | None, committed
     """Which standing changes of replies (newest first) the commit does not have."""
     lost, present = [], now
     for one in standing:
+        if any("/" in name for name, _, _ in one.moves):  # of the catalogue
+            continue
         shown = present is None or all(_written(name, after) in present for name, _, after in one.moves)
         if not shown or all(_written(name, after) in committed for name, _, after in one.moves):
             continue
@@ -76,6 +84,36 @@ def replies(standing: Iterable[reply_changes.Change], now: str | None, committed
             if present is not None:
                 present = present.replace(_written(name, after), _written(name, before), 1)
     return lost
+
+
+def answers(standing: Iterable[reply_changes.Change], file: str, now: str | None, committed: str) -> list[int]:
+    """Which standing changes of questions of a file (newest first) the commit does not have."""
+    recorded, present = _book(file, committed), None if now is None else _book(file, now)
+    if recorded is None or (present is None and now is not None):  # damaged: nobody can say
+        return []
+    lost, undone = [], dict[str, str]()
+    for one in standing:
+        if any(file_of(name) != file for name, _, _ in one.moves):
+            continue
+        shown = all(
+            present is None or undone.get(name, present.said(name)) == _lines(after) for name, _, after in one.moves
+        )
+        if shown and any(recorded.said(name) != _lines(after) for name, _, after in one.moves):
+            lost.append(one.id)
+            undone |= {name: before for name, before, _ in one.moves}
+    return lost
+
+
+def _lines(after: str) -> str:
+    """A question's lines after a change; none where it was taken away."""
+    return "" if after.startswith("#") else after
+
+
+def _book(file: str, text: str) -> Book | None:
+    try:
+        return Book.of({file: text})
+    except BadFile:
+        return None
 
 
 def _written(name: str, block: str) -> str:

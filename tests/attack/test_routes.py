@@ -52,6 +52,9 @@ NEEDS: Mapping[Capability | Open, str] = {
     """,
     Capability.SEE_WORKBENCH: """
         GET /atelier
+        GET /atelier/catalogue
+        POST /atelier/catalogue
+        GET /atelier/catalogue/<intent:str>/<name:str>
         GET /atelier/changements
         GET /atelier/conversations
         GET /atelier/conversations/<number:int>
@@ -71,6 +74,17 @@ NEEDS: Mapping[Capability | Open, str] = {
         GET /atelier/verifications
     """,
     Capability.CORRECT: """
+        GET /atelier/catalogue/<intent:str>/<name:str>/reunir
+        POST /atelier/catalogue/<intent:str>/<name:str>/reunir
+        GET /atelier/catalogue/<intent:str>/<name:str>/separer
+        POST /atelier/catalogue/<intent:str>/<name:str>/separer
+        GET /atelier/catalogue/nouvelle
+        POST /atelier/catalogue/nouvelle
+        POST /atelier/catalogue/<intent:str>/<name:str>
+        POST /atelier/catalogue/<intent:str>/<name:str>/annuler
+        POST /atelier/catalogue/<intent:str>/<name:str>/apercu
+        POST /atelier/catalogue/<intent:str>/<name:str>/exemples
+        POST /atelier/catalogue/<intent:str>/<name:str>/verifiee
         POST /atelier/changements/abandonner
         POST /atelier/changements/ligne
         POST /atelier/conversations/<number:int>/ajouter

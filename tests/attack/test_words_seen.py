@@ -83,6 +83,7 @@ SHOWS: Mapping[str, str] = {
     "POST /crise/groupes/<number:int>/valider": "group_viewed",
     "GET /recherche": "search",
     "GET /atelier": "reading_viewed",
+    "GET /atelier/catalogue/nouvelle": "reading_viewed",
     "GET /atelier/messages/<event:int>": "reading_viewed",
     "POST /atelier/messages/<event:int>/decider": "reading_viewed",
     "GET /atelier/conversations/<number:int>": "talk_read",
@@ -113,6 +114,12 @@ SILENT = """
     GET /catalogue · POST /conversations/<number:int>/catalogue
     POST /conversations/<number:int>/brouillon · POST /conversations/<number:int>/presence
     POST /conversations/<number:int>/reponses-types/<canned:int> · POST /conversations/<number:int>/suggestion
+    GET /atelier/catalogue · POST /atelier/catalogue · GET /atelier/catalogue/<intent:str>/<name:str>
+    POST /atelier/catalogue/<intent:str>/<name:str> · POST /atelier/catalogue/<intent:str>/<name:str>/annuler
+    POST /atelier/catalogue/<intent:str>/<name:str>/apercu · POST /atelier/catalogue/<intent:str>/<name:str>/exemples
+    POST /atelier/catalogue/<intent:str>/<name:str>/verifiee · GET /atelier/catalogue/<intent:str>/<name:str>/reunir
+    POST /atelier/catalogue/<intent:str>/<name:str>/reunir · GET /atelier/catalogue/<intent:str>/<name:str>/separer
+    POST /atelier/catalogue/<intent:str>/<name:str>/separer · POST /atelier/catalogue/nouvelle
     GET /atelier/changements · POST /atelier/changements/abandonner · POST /atelier/changements/ligne
     GET /atelier/conversations · POST /atelier/decisions/<number:int>/annuler
     GET /atelier/essais · GET /atelier/essais/<number:int> · POST /atelier/essais/<number:int>/arreter
@@ -261,6 +268,8 @@ def _addresses(marked: Marked, route: str) -> Iterator[str]:
         yield "/conversations/{}/pieces/{}/0".format(*marked.attached)
     elif pattern.startswith("/crise/groupes/"):
         yield pattern.replace("/crise/groupes/<number:int>", marked.group)
+    elif pattern == "/atelier/catalogue/nouvelle":
+        yield f"{pattern}?message={world.reading}"
     elif pattern in ("/conversations/<number:int>/suggestion", "/conversations/<number:int>/reponses-types"):
         yield address(pattern, replace(world, taken=world.free))
     elif pattern == "/conversations/<number:int>":

@@ -102,6 +102,7 @@ async def test_every_route_declares_what_it_needs_and_only_forms_change(console:
             looks_only = needs in LOOKS and needs not in (Capability.OWN_ACCOUNT, Capability.EXPORT)
             if path in (
                 "/recherche",
+                "/atelier/catalogue",
                 "/atelier/exemples",
                 "/atelier/reponses",
             ):  # what is looked for stands in no address

@@ -1,4 +1,7 @@
-"""Who changed which reply, when, and the lines before and after: to be seen and undone. Replies are public: kept in clear."""
+"""Who changed which reply, or question of the catalogue, when, and the lines before and after: to be seen and undone.
+
+Both are public: kept in clear. A question is named by its id (`intent/question`), which no reply's name looks like.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store import audit, news
 from bot.store.user import User
 
-Lines = tuple[str, str, str]  # a reply's name, its lines before, its lines after
+Lines = tuple[str, str, str]  # a reply's or a question's name, its lines before, its lines after
 
 
 @dataclass(frozen=True)

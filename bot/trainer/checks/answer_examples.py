@@ -9,10 +9,12 @@ nothing: of « gendarme vers police » and « police vers gendarme » a person s
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Optional
 
 from bot.core.catalogue import AnswersFile, Question, listed
 from bot.trainer.checks import examples, gold
@@ -43,7 +45,7 @@ def check(
 ) -> Iterator[Finding]:
     """All that is wrong. `learned`: the other examples; `kept`: the rows of the measuring sets; `known`: what `recorded` gave."""
     questions = [one for file in files for one in file.questions]
-    said = [_Said(one, example, sounded(example.text)) for one in questions for example in _examples(one)]
+    said = _all_said(questions)
     yield from _form(questions)
     yield from _twice(said)
     yield from _elsewhere(said, learned)
@@ -53,6 +55,32 @@ def check(
         yield from map(_named, examples.left_over(each.example, known))
     for example, row in gold.leaks(Neighbours(each.example for each in said), Neighbours(kept)):
         yield _named(gold.leak(example, row))
+
+
+def of_some(
+    questions: Sequence[Question], ids: Collection[str], learned: Neighbours[Example], kept: Neighbours[gold.Kept]
+) -> Iterator[Finding]:
+    """What is wrong with the examples of some questions among all, for a page: tenths of a second once all were read.
+
+    Personal data apart: whoever writes them has been asked. What stands twice is told of all questions.
+    """
+    said = _all_said(questions)
+    yield from _form([one for one in questions if one.id in ids])
+    yield from _twice(said)
+    yield from _nearer(questions, said, ids)
+    for each in said:
+        if each.question.id in ids:
+            yield from map(_named, examples.length(each.example))
+            yield from map(_named, (gold.leak(each.example, row) for row in kept.doubles(each.example.text)[:1]))
+            same = (one for one in learned.doubles(each.example.text) if _sounded(one.text).key == each.words.key)
+            yield from _under_another(each, same)
+
+
+def nearest(questions: Sequence[Question], text: str, limit: int) -> list[Question]:
+    """The questions whose examples are nearest to a message by their words, the nearest first."""
+    distinct = list({one.id: one for one in questions}.values())
+    centroids = _Centroids(_all_said(questions), {one.id: number for number, one in enumerate(distinct)})
+    return [distinct[number] for number in centroids.ranked(sounded(text).words)[:limit]]
 
 
 def recorded(project: Project, files: Sequence[AnswersFile]) -> frozenset[str]:
@@ -68,6 +96,13 @@ def recorded(project: Project, files: Sequence[AnswersFile]) -> frozenset[str]:
         return frozenset(texts)
     except NoGit:
         return frozenset()
+
+
+_sounded = functools.lru_cache(maxsize=20_000)(sounded)
+
+
+def _all_said(questions: Sequence[Question]) -> list[_Said]:
+    return [_Said(one, example, _sounded(example.text)) for one in questions for example in _examples(one)]
 
 
 def _examples(one: Question) -> Iterator[Example]:
@@ -122,18 +157,23 @@ def _elsewhere(said: Sequence[_Said], learned: Neighbours[Example]) -> Iterator[
     for example, words in learned.sounded():
         told[words.key].append(example)
     for each in said:
-        for other in told.get(each.words.key, ()):
-            if other.intent != each.question.intent:
-                make = error if other.file == NLU else warning
-                yield make(
-                    "answer-elsewhere",
-                    each.example.file,
-                    each.example.line,
-                    f"{each.question.id} : « {short(each.example.text)} » est aussi un exemple de {other.intent} "
-                    f"({other.file}:{other.line}).",
-                    "Gardez-le là où il convient, retirez-le de l’autre fichier.",
-                )
-                break
+        yield from _under_another(each, told.get(each.words.key, ()))
+
+
+def _under_another(each: _Said, same: Iterable[Example]) -> Iterator[Finding]:
+    """The first of the examples that say the same under another intent."""
+    for other in same:
+        if other.intent != each.question.intent:
+            make = error if other.file == NLU else warning
+            yield make(
+                "answer-elsewhere",
+                each.example.file,
+                each.example.line,
+                f"{each.question.id} : « {short(each.example.text)} » est aussi un exemple de {other.intent} "
+                f"({other.file}:{other.line}).",
+                "Gardez-le là où il convient, retirez-le de l’autre fichier.",
+            )
+            break
 
 
 # -- nearer to another question --------------------------------------------------------------------------------------------
@@ -156,6 +196,14 @@ class _Centroids:
             for number, count in self.counts[word].items():
                 self.squares[number] += weight * count
 
+    def ranked(self, words: frozenset[str]) -> list[int]:
+        """The questions that share any of these words, the nearest first."""
+        scores: dict[int, float] = defaultdict(float)
+        for word in words & self.rare.keys():
+            for number, count in self.counts[word].items():
+                scores[number] += self.rare[word] * math.sqrt(count)
+        return sorted(scores, key=lambda number: -scores[number] / math.sqrt(self.squares[number]))
+
     def nearest(self, words: frozenset[str], own: int) -> int | None:
         """The question that these words are nearer to than to their own, without this example; None when there is none."""
         scores: dict[int, float] = defaultdict(float)
@@ -173,13 +221,18 @@ class _Centroids:
         return best
 
 
-def _nearer(questions: Sequence[Question], said: Sequence[_Said]) -> Iterator[Finding]:
-    """Questions whose examples lie nearer to another one: most of them is an error, a third a warning."""
+def _nearer(
+    questions: Sequence[Question], said: Sequence[_Said], ids: Optional[Collection[str]] = None
+) -> Iterator[Finding]:
+    """Questions whose examples lie nearer to another one: most of them is an error, a third a warning. `ids`: of which, None:
+    of all."""
     distinct = list({one.id: one for one in questions}.values())
     numbers = {one.id: number for number, one in enumerate(distinct)}
     centroids = _Centroids(said, numbers)
     strays: dict[int, dict[int, list[Example]]] = defaultdict(lambda: defaultdict(list))
     for each in said:
+        if ids is not None and each.question.id not in ids:
+            continue
         own = numbers[each.question.id]
         nearest = centroids.nearest(each.words.words, own)
         if nearest is not None:

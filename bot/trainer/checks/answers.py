@@ -6,7 +6,7 @@ What its examples must be is in `answer_examples`, what its text may state in `a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Optional
 from urllib.parse import urlsplit
@@ -26,8 +26,13 @@ LONGEST_QUESTION = 80
 _FIRST_WORDS = "first_words: true"
 
 
-def check(files: Sequence[AnswersFile], domain: Optional[Domain], today: date) -> Iterator[Finding]:
-    """All but the examples. `domain`: None when it cannot be read; what needs it is left out then."""
+def check(
+    files: Sequence[AnswersFile], domain: Optional[Domain], today: date, ids: Optional[Collection[str]] = None
+) -> Iterator[Finding]:
+    """All but the examples. `domain`: None when it cannot be read; what needs it is left out then.
+
+    `ids`: the questions whose own words are looked at, None: all. What only several show is told of all in any case.
+    """
     known: dict[str, Question] = {}
     for file in files:
         yield from _alone(file)
@@ -40,10 +45,11 @@ def check(files: Sequence[AnswersFile], domain: Optional[Domain], today: date) -
     for file in files:
         yield from _titles(file.questions)
         for one in file.questions:
-            yield from _place(one, domain)
-            yield from _head(one)
             yield from _related(one, known)
-            yield from _answer(one, domain, today)
+            if ids is None or one.id in ids:
+                yield from _place(one, domain)
+                yield from _head(one)
+                yield from _answer(one, domain, today)
 
 
 def _of(one: Question, code: str, what: str, remedy: str, line: int = 0) -> Finding:
