@@ -13,7 +13,7 @@ from bot.app.places import PROJECT
 from bot.app.report import percent
 from bot.app.route import decision, turns, when
 from bot.core.errors import SetupError
-from bot.core.examples import QUESTION, blocks
+from bot.core.examples import NO_ANSWER, QUESTION, blocks
 from bot.core.yaml_text import Damaged, decode
 from bot.settings import Settings
 from bot.trainer.answer_figures import AnswerJudged, measure
@@ -29,9 +29,10 @@ def questions(folder: Path = PROJECT / "data" / "answers") -> frozenset[str]:
     names: set[str] = set()
     for path in sorted(folder.glob("*.yml")):
         try:
-            names.update(block.name for block in blocks(decode(path.read_bytes()), QUESTION))
+            found = blocks(decode(path.read_bytes()), QUESTION)
         except Damaged as error:
             raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
+        names.update(block.name for block in found if not block.name.endswith(NO_ANSWER))
     return frozenset(names)
 
 

@@ -18,7 +18,7 @@ from typing import Optional, Union
 
 from bot.core import yaml_text
 from bot.core.errors import SetupError
-from bot.core.examples import without_marks
+from bot.core.examples import NO_ANSWER, without_marks
 from bot.core.system_errors import reason
 from bot.core.yaml_text import Damaged, Node, Scalar
 
@@ -192,7 +192,7 @@ def parse(name: str, text: str) -> AnswersFile:
     return AnswersFile(
         name,
         tuple(_question(name, one, *answered[id_]) for id_, one in asked.items() if id_ in answered),
-        tuple((id_, one.line) for id_, one in asked.items() if id_ not in answered),
+        tuple((id_, one.line) for id_, one in asked.items() if id_ not in answered and not id_.endswith(NO_ANSWER)),
         tuple((id_, line) for id_, (line, _) in answered.items() if id_ not in asked),
     )
 

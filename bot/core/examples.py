@@ -23,6 +23,8 @@ QUESTION = re.compile(
     r"[a-z][a-z0-9]*(_[a-z0-9]+)*/[a-z0-9]+(_[a-z0-9]+)*"
 )  # of the catalogue: Rasa's `intent/response key`
 
+NO_ANSWER = "/aucune"  # ends the name of a block of messages of an intent that no question of the catalogue answers
+
 # As Rasa reads it: [text](entity), [text](entity:value), [text]{"entity": …}, [text][{…}, {…}]. Each part has a bound, so that
 # finding is linear.
 MARK = re.compile(

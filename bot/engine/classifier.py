@@ -25,6 +25,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
+from bot.core.examples import NO_ANSWER
 from bot.engine import believed, questions
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
@@ -330,7 +331,7 @@ def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> n
 def answers(training_data: TrainingData, asked: np.ndarray) -> list[str]:
     """What each question of the catalogue and its answer say, in the order of their names. `asked`: the examples' questions."""
     found = []
-    for name in sorted({name for name in asked if not name.endswith(questions.NO_ANSWER)}):
+    for name in sorted({name for name in asked if not name.endswith(NO_ANSWER)}):
         response = (training_data.responses.get(f"utter_{name}") or [{}])[0]
         about = response.get("metadata") or {}
         found.append(f"{about.get('question') or ''} {about.get('title') or ''} {response.get('text') or ''}")

@@ -20,6 +20,8 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags
 from scipy.special import expit, log_softmax, softmax
 
+from bot.core.examples import NO_ANSWER
+
 STIFFNESS = 0.6  # of the ridge: how little one example counts
 WORDS = 0.6  # of the ridge: the words' share, against the meaning's
 BUCKETS = 4096  # that words are put into for the ridge
@@ -29,7 +31,6 @@ MOST = 4  # questions named
 LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
 JUDGED = 4000  # examples that the scales are set on, at most
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
-NO_ANSWER = "/aucune"  # ends the label of a message that no question of the catalogue answers
 ABSENT = 0.15  # weight of an example that is judged as if its question were not there
 _FILE, _NAMES = "questions.npz", "questions.json"
 
