@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -21,6 +22,7 @@ from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
@@ -174,19 +176,20 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Learn from the examples, then save. Raises SetupError if the encoder's weights are missing."""
-        texts, labels, asked = examples(training_data)
+        taught, catalogue = examples(training_data)
+        texts, labels = [text for text, _ in taught], np.array([intent for _, intent in taught])
         strength, weight = float(self._config["strength"]), float(self._config["vectors"])
         names = sorted(set(labels))
         with self._storage.write_to(self._resource) as folder:
             encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             with ThreadPoolExecutor(1) as pool:  # onnxruntime works without Python's lock
-                wanted = np.union1d(judged, np.flatnonzero(asked != ""))
-                meaning = pool.submit(_meanings, encoder, [texts[i] for i in wanted])
-                features = Features(weight).fit(texts)
+                meaning = pool.submit(_meanings, encoder, [texts[i] for i in judged])
+                meanings = pool.submit(_meanings, encoder, [text for text, _ in catalogue])
+                # The catalogue's words are known, and teach no intent: they would say how often each is asked about.
+                features = Features(weight).fit([*texts, *(text for text, _ in catalogue)])
                 model, scores = learn(features, texts, labels, judged, strength)
-                meanings = meaning.result()
-            meant = _meant(encoder, meanings[np.searchsorted(wanted, judged)], names)
+                meant = _meant(encoder, meaning.result(), names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
             kept = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
@@ -199,24 +202,26 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             )
             self._trust = blend.trust
             features.save(folder)
-            if (asked != "").any():
-                where = np.flatnonzero(asked != "")
-                unseen_chances = np.zeros((len(texts), len(names)))
-                unseen_chances[judged] = chances
-                catalogue = questions.Examples(
-                    list(asked[where]),
-                    features.rows([texts[i] for i in where]),
-                    meanings[np.searchsorted(wanted, where)],
-                    unseen_chances[where],
-                    names,
-                    np.isin(where, judged),
-                    features.rows(answers(training_data, asked[where])),
-                )
-                questions.learn(catalogue).save(folder)
+            if catalogue:
+                answered = features.rows(answers(training_data, [name for _, name in catalogue]))
+                questions.learn(self._asked(catalogue, meanings.result(), answered)).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
         return self._resource
+
+    def _asked(
+        self, catalogue: Sequence[tuple[str, str]], meanings: np.ndarray, answered: csr_matrix
+    ) -> questions.Examples:
+        """What the questions are learnt from: the catalogue's examples as this model reads them, which has learnt none."""
+        texts = [text for text, _ in catalogue]
+        rows = self._features.rows(texts)
+        scores = (
+            np.asarray(rows @ self._weights) + self._bias + self._trust * _meant(self._encoder, meanings, self._names)
+        )
+        judged = np.array([self._encoder is None or not self._encoder.learnt(text) for text in texts])
+        labels = [name for _, name in catalogue]
+        return questions.Examples(labels, rows, meanings, softmax(scores, axis=1), self._names, judged, answered)
 
     @classmethod
     def load(
@@ -328,7 +333,7 @@ def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> n
     return meant
 
 
-def answers(training_data: TrainingData, asked: np.ndarray) -> list[str]:
+def answers(training_data: TrainingData, asked: Sequence[str]) -> list[str]:
     """What each question of the catalogue and its answer say, in the order of their names. `asked`: the examples' questions."""
     found = []
     for name in sorted({name for name in asked if not name.endswith(NO_ANSWER)}):
@@ -338,8 +343,8 @@ def answers(training_data: TrainingData, asked: np.ndarray) -> list[str]:
     return found
 
 
-def examples(training_data: TrainingData) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Texts, intents and questions ("" for none) of the training data."""
+def examples(training_data: TrainingData) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(text, intent) of the examples, and (text, question) of the catalogue's."""
     found = [e for e in training_data.intent_examples if e.get("text")]
-    asked = [str(e.get("intent_response_key") or "") for e in found]
-    return [e.get("text") for e in found], np.array([e.get("intent") for e in found]), np.array(asked)
+    taught = [(e.get("text"), e.get("intent")) for e in found if not e.get("intent_response_key")]
+    return taught, [(e.get("text"), e.get("intent_response_key")) for e in found if e.get("intent_response_key")]
