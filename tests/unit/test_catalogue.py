@@ -103,7 +103,8 @@ def test_a_file_that_is_no_text_is_refused(root: Path) -> None:
 def test_the_outline_tells_what_is_overdue_and_what_nobody_checked(root: Path) -> None:
     put(root, CATALOGUE.replace("checked: null", "checked: '2026-11-02'", 1))
     page = answers_page.written(catalogue.read(root), date(2027, 12, 1))
-    assert "Au 01/12/2027 : 2 réponses énoncées, 1 jamais vérifiées sur leur page, 2 à relire." in page
+    assert "Au 01/12/2027 : 2 réponses énoncées, dont" in page
+    assert "1 jamais vérifiées sur leur page, 2 à relire." in page
     assert "## Animaux (2)" in page
     assert "| ⚠ Que faire, chat perdu ? | [service-public.gouv.fr](<https://www.service" in page
     assert "| 02/11/2026, vérifiée | 01/11/2027 |" in page
