@@ -234,6 +234,7 @@ def planned(
         now - event.at,
         found.answer.french,
         found.answer.script,
+        found.answer.listens,
     )
 
 
@@ -342,6 +343,7 @@ async def worker(settings: Settings, url: str) -> None:
                 policy.facts,
                 Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
                 policy.instead,
+                policy.listens,
             )
             return MeasuredTurns(metrics, conversations, engine, opened.clock, rules)
 

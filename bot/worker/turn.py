@@ -80,6 +80,8 @@ class TurnRules:
     patience: Patience = field(default_factory=Patience)
     # (intent, words) → whose words take the place of a sensitive intent's own, or None (`bot.policy.scripts`)
     instead: Callable[[str | None, str], str | None] = lambda _intent, _words: None
+    # (words, what the engine made of them, the danger) → whether what is said is to name the 3114 (`bot.policy.distress_line`)
+    listens: Callable[[str, Understanding, Detection | None], bool] = lambda _words, _understood, _danger: False
 
 
 @dataclass(frozen=True)
@@ -483,7 +485,7 @@ class TurnTaker:
         texts = self._rules.texts
         faint = detection.degree == "faint"
         said = texts["utter_filet"] if faint else route.likely_words(detection.kind, detection.script, texts)
-        [reply] = (Reply(said),) if faint else route.with_distress(detection.kind, [Reply(said)], texts)
+        [reply] = route.with_distress([Reply(said)], texts) if distress or detection.listens else (Reply(said),)
         draft.replies.append(OutgoingReply(reply))
         return len(draft.replies) - 1
 
@@ -527,7 +529,10 @@ class TurnTaker:
             instead = self._rules.instead(understanding.intent, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.
-            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead, faint and not draft.replies)
+            faint = faint and not draft.replies
+            listens = self._rules.listens(_words(message), understanding, detection)
+            listens = listens and not route.gives_distress_number(one.reply for one in draft.replies)
+            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead, faint, listens)
             outcome = crisis.at_night(outcome, understood, standing)
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
@@ -670,6 +675,7 @@ class TurnTaker:
             facts=self._rules.facts(spoken, segment.text),
             answers=asked,
             faint=detection is not None and detection.degree == "faint",
+            listens=self._rules.listens(segment.words, turn.understanding, detection),
         )
         return route.by_day(turn, situation, texts), turn.state
 
