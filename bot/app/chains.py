@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from bot.dialogue.past import is_recent, topics
 from bot.dialogue.questions import answers as gives_what_was_asked
 from bot.dialogue.questions import asked as question
 from bot.dialogue.texts import read_yaml
-from bot.policy import degree, owner, route
+from bot.policy import degree, emergency, owner, route
 from bot.policy.degree import Degree
+from bot.policy.emergency import Detection
 from bot.settings import Settings
 from bot.trainer.candidates import Model
 
@@ -110,6 +111,7 @@ class _Talk:
 
     state: dict[str, Any] | None = None
     category: str = "none"
+    reason: str = ""
     introduced: bool = False
     said: list[str] = field(default_factory=list)
 
@@ -157,8 +159,7 @@ def _steps(chain: Chain, policy: Policy, ask: Ask, at: datetime) -> Iterator[Ste
 def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: float) -> Step:
     """One turn: the gateway's look, the engine's turn or, while an agent is awaited, its reading, and the decision."""
     words = for_understanding(clean(text))
-    pieces = " ".join([*talk.said, words][-PIECES:])
-    alarm = policy.triage(words) or policy.triage(pieces)
+    alarm = _gateways(policy, talk, words, datetime.fromtimestamp(now, UTC))
     if alarm is not None:
         return Step("sure", "emergency", "emergency", True, alarm.by)
     if owner.bot_may_answer("waiting" if talk.category != "none" else "bot", talk.category):
@@ -170,11 +171,12 @@ def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: f
         step = _stepped(found)
     else:
         understood = answers.understanding(ask({"text": words, "understand": True})["understanding"])
-        told = policy.detect(words, understood, _context(talk, words, understood, ask, now, False))
+        told = policy.detect(words, understood, _context(policy, talk, words, understood, ask, now, False))
         level = "none" if told is None else told.degree
         step = Step(level, "handoff", talk.category, level == "sure", told.by if told else None)
     if step.route == "handoff":
         talk.category = step.category
+        talk.reason = degree.REASONS["danger"] if step.degree == "likely" else ""
     talk.said.append(words)
     return step
 
@@ -186,10 +188,21 @@ def _stepped(found: Decision) -> Step:
     return Step(found.degree, found.route, found.category, numbers, found.by, found.question, offers, said)
 
 
+def _gateways(policy: Policy, talk: _Talk, words: str, at: datetime) -> Detection | None:
+    """The gateway's look at a message, and at it with those of the last minutes, as `bot.store.inbox` takes them in."""
+    said = [*talk.said, words][-PIECES:]
+    own = policy.triage(words)
+    alarm = own or next(filter(None, map(policy.triage, emergency.joined(said))), None)
+    if alarm is None or not policy.may_wait(alarm, talk.state, talk.category, False, at):
+        return alarm
+    told = own is not None or any(map(policy.triage, said[:-1]))
+    return None if told else alarm
+
+
 def _decided(
     policy: Policy, talk: _Talk, words: str, turn: Turn, ask: Ask, at: datetime, now: float, asked: bool
 ) -> Decision:
-    context = _context(talk, words, turn.understanding, ask, now, asked)
+    context = _context(policy, talk, words, turn.understanding, ask, now, asked)
     state = talk.state
 
     def again(meant: str) -> Turn:
@@ -201,15 +214,19 @@ def _decided(
     return found
 
 
-def _context(talk: _Talk, words: str, understood: Understanding, ask: Ask, now: float, asked: bool) -> degree.Context:
+def _context(
+    policy: Policy, talk: _Talk, words: str, understood: Understanding, ask: Ask, now: float, asked: bool
+) -> degree.Context:
     recent = is_recent(talk.state, now)
-    context = degree.before(topics(talk.state, now), talk.category, False, asked, words, recent)
+    context = degree.before(topics(talk.state, now), talk.category, False, asked, words, recent, reason=talk.reason)
     before = talk.said[-degree.BACK_MOST :]
-    if not before or not degree.looks_back(understood, context):
+    alarm = policy.triage(words)
+    weak = alarm is not None and alarm.weak
+    if not before or not (weak or degree.looks_back(understood, context, words)):
         return context
     joined = for_understanding(degree.joined(before, words))
     read = answers.understanding(ask({"text": joined, "understand": True})["understanding"])
-    return degree.read_together(context, read.danger, words)
+    return degree.read_together(degree.with_said(context, before, words), read.danger, words)
 
 
 # -- Figures ---------------------------------------------------------------------------------------------------------------

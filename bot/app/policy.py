@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,11 @@ from bot.app.places import MODELS, PROJECT
 from bot.core import catalogue as answers
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
+from bot.dialogue.past import is_recent, topics
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
-from bot.policy import emergency, evidence, retention
+from bot.policy import distress_line, emergency, evidence, retention
 from bot.policy.catalogue_search import CatalogueSearch
-from bot.policy.degree import ALONE, Context, is_distress
+from bot.policy.degree import ALONE, Context, before, is_distress
 from bot.policy.emergency import Detection
 from bot.policy.language import FRENCH
 from bot.policy.lexicon import Kind, Lexicon
@@ -26,6 +28,7 @@ from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.policy.script_score import ScriptScore
+from bot.policy.script_signs import borne_out, is_minor
 from bot.policy.scripts import ANY_DISTRESS, OWN_DANGER, instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
@@ -143,6 +146,15 @@ class Policy:
             log.error("no evidence of an alarm: %s", type(error).__name__)
             return detection
 
+    def may_wait(
+        self, detection: Detection, state: Mapping[str, Any] | None, category: str, alarmed: bool, at: datetime
+    ) -> bool:
+        """Whether an alarm of the gateway's is left to the worker. `state`: the dialogue's; `category`: of the hand-off that is
+        open; `alarmed`: an emergency was seen here within two days."""
+        moment = at.timestamp()
+        context = before(topics(state, moment), category, alarmed, False, "")
+        return emergency.may_wait(detection, context, is_recent(state, moment))
+
     def suspect(self, words: str) -> bool:
         """Whether words that were triaged just now show a trace of danger: the engine looks at them before others. So it does
         at words of which nothing is known: nobody has looked at them."""
@@ -159,10 +171,11 @@ class Policy:
         if only_sure and (found is None or found.degree != "sure"):
             return None
         found = self._with_evidence(found, words)
+        engine = distress_line.engines(understanding)
         if found is None or found.by != "engine":
-            return self._told(found, words)
+            return self._told(found, words, engine)
         kind: Kind = "distress" if is_distress(understanding, found.degree) else "danger"
-        told = self._told(replace(found, kind=kind), words)
+        told = self._told(replace(found, kind=kind), words, engine)
         if told is not None and told.script == OWN_DANGER and is_distress(understanding, "likely"):
             # Nothing tells who is in danger, and a distress is the likelier: words that suit both and hold the 3114.
             return replace(told, kind="distress", script=ANY_DISTRESS)
@@ -173,18 +186,26 @@ class Policy:
         words = emergency.edges(words, emergency.CLOSE)
         if self.scripts is None or not emergency.is_french(words):
             return {}
-        return self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)])
+        return borne_out(self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)]), words)
 
     def instead(self, intent: str | None, words: str) -> str | None:
         """Whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
-        return instead(intent, self.chances(words)) if may_be_told_otherwise(intent) else None
+        return instead(intent, self.chances(words), is_minor(words)) if may_be_told_otherwise(intent) else None
 
-    def _told(self, detection: Detection | None, words: str) -> Detection | None:
+    def listens(self, words: str, understanding: Understanding, detection: Detection | None) -> bool:
+        """Whether what is said to a message is to name the 3114, as somebody's distress may be meant."""
+        if detection is not None and detection.degree != "faint":
+            return detection.listens
+        engine = distress_line.engines(understanding)
+        asked = engine >= distress_line.ORDINARY_ENGINE  # seldom: the scripts cost as much as the score
+        return bool(words) and distress_line.beside_ordinary(words, self.chances(words) if asked else {}, engine)
+
+    def _told(self, detection: Detection | None, words: str, engine: float = 0.0) -> Detection | None:
         """The same with the words that it calls for; a faint one says none. Whatever goes wrong there, the alarm stands."""
         if detection is None or detection.degree == "faint" or _foreign(detection):
             return detection
         try:
-            return emergency.with_script(detection, self.chances(words))
+            return emergency.with_script(detection, self.chances(words), engine)
         except Exception as error:  # the general words of its kind go out
             log.error("no words chosen for an alarm: %s", type(error).__name__)
             return detection

@@ -257,9 +257,11 @@ def decision(
     understanding = turn.understanding
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
+    listens = policy.listens(words, understanding, detection)
+    situation = replace(situation, listens=listens)
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
-        outcome = route.at_night(outcome, False, policy.texts, spoken, instead)
+        outcome = route.at_night(outcome, False, policy.texts, spoken, instead, listens=listens)
     return Decision(
         understanding.intent,
         understanding.confidence,

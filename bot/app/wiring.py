@@ -236,6 +236,7 @@ def planned(
         now - event.at,
         found.answer.french,
         found.answer.script,
+        found.answer.listens,
     )
 
 
@@ -256,6 +257,7 @@ async def gateway(settings: Settings, url: str) -> None:
             policy.plan,
             _echo_of(settings),
             suspect=policy.suspect,
+            may_wait=policy.may_wait,
             gather=GATHER,
         )
         inbox = Inbox(opened.database, opened.codec, rules)
@@ -344,6 +346,8 @@ async def worker(settings: Settings, url: str) -> None:
                 policy.facts,
                 Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
                 policy.instead,
+                policy.listens,
+                policy.triage,
             )
             return MeasuredTurns(metrics, conversations, engine, opened.clock, rules)
 

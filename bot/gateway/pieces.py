@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from bot.core.clean import for_understanding
 from bot.core.messages import Event, Message
 from bot.gateway.ports import Item, Triage
-from bot.policy.emergency import Detection
+from bot.policy.emergency import Detection, joined
 
 TOGETHER = timedelta(minutes=3)
 _LAST = 4
@@ -61,6 +61,7 @@ class Pieces:
 
     def _together(self, pieces: deque[_Piece]) -> Detection | None:
         try:
-            return self._triage(" ".join(piece.text for piece in sorted(pieces, key=lambda piece: piece.at)))
+            said = [piece.text for piece in sorted(pieces, key=lambda piece: piece.at)]
+            return next(filter(None, map(self._triage, joined(said))), None)
         except Exception:  # as for a single text: what breaks the triage costs nobody else theirs
             return None

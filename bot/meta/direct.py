@@ -3,10 +3,11 @@
 `GET /stamp` answers {"stamp": …}: the sender's own timestamp, good for one request within a minute. So no clock but the sender's
 is asked, and what was overheard opens nothing a second time, whoever restarts in between.
 
-`POST /emergency` with JSON {platform, account, person, kind, script, at, age, language, key, stamp} answers
+`POST /emergency` with JSON {platform, account, person, kind, script, listens, at, age, language, key, stamp} answers
 {"sent": true, "mid": …}. The words are the sender's. `kind`: danger or distress; `script`: whose words (`bot.policy.scripts`), ""
-or missing: the kind's; `at`: Meta's timestamp of the message, in seconds since the epoch; `age`: how old it is by the asker's
-clock, in seconds; `language`: fr, or en (any other than French); `key`: the message's, answered once.
+or missing: the kind's; `listens`: true where they name the 3114 whichever they are; `at`: Meta's timestamp of the message, in
+seconds since the epoch; `age`: how old it is by the asker's clock, in seconds; `language`: fr, or en (any other than French);
+`key`: the message's, answered once.
 `POST /profile` with JSON {platform, account, person, stamp} answers {name, username, picture}, or {}.
 
 The header `X-Planton-Signature: sha256=<hex HMAC-SHA256(key, "planton-door\\n" + path + "\\n" + raw body)>` protects both. The key
@@ -51,6 +52,7 @@ class Asked:
     age: timedelta
     french: bool = True
     script: str | None = None
+    listens: bool = False
 
 
 def sign(key: bytes, path: str, body: bytes) -> str:
@@ -84,6 +86,7 @@ async def send_emergency(
         **whom,
         "kind": asked.kind,
         "script": asked.script or "",
+        "listens": asked.listens,
         "at": max(0.0, asked.at.timestamp()),
         "age": max(0.0, asked.age.total_seconds()),
         "language": "fr" if asked.french else "en",

@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Literal, Optional
 
 from bot.core.dialogue import Understanding
-from bot.policy.follow_up import Story, goes_on
+from bot.policy.follow_up import Story, goes_on, tells_violence
 from bot.policy.intents import ANSWER, INTENTS, PRIORITY, STATEMENT, policy_of
+from bot.policy.pretended import pretended
 
 Degree = Literal["sure", "likely", "faint", "none"]
 
@@ -43,6 +44,8 @@ TOGETHER_SURE = 0.5
 TOGETHER_AGREED = 0.35
 TOGETHER_LIKELY = 0.15
 TOGETHER_HARMLESS = 0.05
+# Below this chance in all together nothing is sure but an entry of the lexicon that is so by itself.
+TOGETHER_DOUBTFUL = 0.5
 # From here a message is worth reading together with those before it.
 TRACE = 0.02
 
@@ -52,7 +55,8 @@ class Context:
     """What was said before a message. `asked`: it gives what a question of ours just asked for. `calm`: the last turns, of a moment
     ago, were about an ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's.
     `goes_on`: the message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
-    this one read as one; None: it was read alone."""
+    this one read as one; None: it was read alone. `pretended`: a film, an exercise, a joke was spoken of; `medical`: the talk is
+    about a subject in which people tell of illness."""
 
     asked: bool = False
     calm: bool = False
@@ -60,6 +64,8 @@ class Context:
     goes_on: bool = False
     together: Optional[float] = None
     distress: bool = False
+    pretended: bool = False
+    medical: bool = False
 
 
 ALONE = Context()
@@ -103,9 +109,11 @@ _NO_SUBJECT = (
     "parler_humain",
     "remerciements",
 )
-_STORIES: dict[str, Story] = {"urgent": "missing", "sensitive": "violence", "emergency": "violence"}
+_STORIES: dict[str, Story] = {"urgent": "missing", "sensitive": "violence", "emergency": "danger"}
 
 
+_VIOLENT: tuple[Optional[Story], ...] = ("violence", "danger")  # which a word of danger goes on with
+_MEDICAL = ("procuration", "recrutement_aptitude")  # who cannot go to the polls; who is fit for service
 # Sensitive, but no violence that could come back through the door.
 _ONLINE = "harcelement_cyber"
 
@@ -118,28 +126,34 @@ def before(
     words: str,
     recent: bool = True,
     kind: Optional[str] = None,
+    reason: str = "",
 ) -> Context:
     """What was said before a message, but for reading them together.
 
-    `topics`: the intents of the last turns, the newest first; `category`: of the hand-off that is open; `alarmed`: an emergency
-    was seen here within two days, of this `kind`; `asked`: the message gives what a question of ours asked for; `recent`: the last
-    turn is at most `BACK` old. What was told longer ago makes a story, but calms nothing.
+    `topics`: the intents of the last turns, the newest first; `category`, `reason`: of the hand-off that is open; `alarmed`: an
+    emergency was seen here within two days, of this `kind`; `asked`: the message gives what a question of ours asked for;
+    `recent`: the last turn is at most `BACK` old. What was told longer ago makes a story, but calms nothing.
     """
-    story = _story(topics, category, alarmed)
+    story = _story(topics, category, alarmed, reason in REASONS.values())
     if story == "missing" and alarmed and kind == "danger" and goes_on(words, "violence"):
         story = "violence"  # an emergency writes no turn: what was told before it is not the last word
     grave = next((name for name in topics if policy_of(name).category in _STORIES), "")
     distress = (alarmed and kind == "distress") or family_of(grave) == "detresse_suicide"
     calm = recent and story is None and is_calm(topics)
-    return Context(recent and asked, calm, story, goes_on(words, story), distress=distress)
+    medical = calm and any(family_of(name) in _MEDICAL for name in topics)
+    return Context(recent and asked, calm, story, goes_on(words, story), distress=distress, medical=medical)
 
 
-def _story(topics: Sequence[str], category: str, alarmed: bool) -> Optional[Story]:
+def _story(topics: Sequence[str], category: str, alarmed: bool, likely: bool) -> Optional[Story]:
+    """What was told. `likely`: the hand-off that is open is that of a likely danger."""
     families = [family_of(name) for name in topics]
-    told = next((_STORIES[of] for name in families if name != _ONLINE and (of := _category(name)) in _STORIES), None)
+    stories = [_STORIES[of] for name in families if name != _ONLINE and (of := _category(name)) in _STORIES]
+    told = next((one for one in stories if one != "danger"), next(iter(stories), None))
     if told is None and not (category == "sensitive" and _ONLINE in families):
-        told = _STORIES.get(category)
-    return told or ("violence" if alarmed else "online" if _ONLINE in families else None)
+        told = "danger" if likely else _STORIES.get(category)
+    if alarmed and told in (None, "danger"):
+        return "violence"
+    return told or ("online" if _ONLINE in families else None)
 
 
 def _category(intent: str) -> str:
@@ -184,9 +198,17 @@ LONGEST_DENIED = 25
 _WORD = re.compile(r"\S+\s*")
 
 
-def looks_back(understanding: Understanding, context: Context) -> bool:
+def looks_back(understanding: Understanding, context: Context, words: str) -> bool:
     """Whether a message is to be read together with those before it: most show no trace of danger, and need no second reading."""
-    return understanding.danger >= TRACE or context.story is not None
+    return understanding.danger >= TRACE or context.story is not None or goes_on(words, "violence")
+
+
+def with_said(context: Context, said: Sequence[str], words: str) -> Context:
+    """The same with what the last messages themselves tell, whatever subjects they were read as."""
+    context = replace(context, pretended=pretended(said))
+    if context.story is None and goes_on(words, "violence") and tells_violence(said):
+        return replace(context, story="violence", goes_on=True, calm=False, medical=False)
+    return context
 
 
 def joined(said: Sequence[str], words: str) -> str:
@@ -197,14 +219,24 @@ def joined(said: Sequence[str], words: str) -> str:
 def read_together(context: Context, chance: Optional[float], words: str) -> Context:
     """The same with the engine's chance of danger in all together; None, or of a long message what speaks against a danger: as if
     it had been read alone."""
-    blind = chance is not None and chance < TOGETHER_HARMLESS and len(words.split()) > LONGEST_DENIED
+    blind = chance is not None and chance < TOGETHER_DOUBTFUL and len(words.split()) > LONGEST_DENIED
     return replace(context, together=None if blind else chance)
+
+
+def explained(context: Context) -> bool:
+    """Whether what was said before speaks against a danger, however sure the detectors are of the message alone: most of these are
+    none, and so it is at most likely. After a story of violence nothing does; somebody is missing, only what reads as harmless."""
+    if context.story == "violence" or context.goes_on or context.together is None:
+        return False
+    return context.pretended or context.together < (
+        TOGETHER_HARMLESS if context.story == "missing" else TOGETHER_DOUBTFUL
+    )
 
 
 def weighed(signs: Signs, context: Context) -> float:
     """The engine's chance of danger, less where no word of a danger stands: in an answer, in talk about something ordinary, and in
     what is harmless once it is read together. Both reasons say the same: the odds are divided once."""
-    if context.story == "violence" or signs.danger >= VERY_SURE:
+    if context.story in _VIOLENT or signs.danger >= VERY_SURE:
         return signs.danger
     odds = signs.danger / (1.0 - signs.danger)
     together = context.together or 0.0
@@ -301,29 +333,21 @@ def _gives_a_dangers(reason: str) -> bool:
 
 def degree(signs: Signs, context: Context = ALONE) -> Degree:
     """How sure the danger is."""
-    if context.goes_on and context.story == "violence":
+    if context.goes_on and context.story in _VIOLENT:
         return "sure"
     danger, together = weighed(signs, context), context.together or 0.0
-    backed = signs.hit or context.story == "violence"
-    if danger >= _sure_from(signs, context, backed) or (together >= TOGETHER_SURE and danger >= FAINT):
+    backed = signs.hit or context.story in _VIOLENT
+    sure = danger >= _sure_from(signs, backed) or (together >= TOGETHER_SURE and danger >= FAINT)
+    if sure and not explained(context):
         return "sure"
     if _is_likely(signs, context, danger, together, backed):
         return "likely"
     return "faint" if signs.hit or max(signs.danger, together) >= FAINT else "none"
 
 
-def _sure_from(signs: Signs, context: Context, backed: bool) -> float:
+def _sure_from(signs: Signs, backed: bool) -> float:
     """From which chance of the engine's a danger is sure."""
-    if _denied(signs, context):
-        return 2.0
     return BACKED_SURE if backed else AGREED_DANGER if signs.score >= AGREED_SCORE else ALONE_SURE
-
-
-def _denied(signs: Signs, context: Context) -> bool:
-    """Whether what was said before speaks against a danger that the engine alone sees, however sure it is of it: most of these are
-    none, and so it is at most likely."""
-    read = context.together is not None and context.together < TOGETHER_HARMLESS
-    return read and context.story != "violence" and not signs.hit
 
 
 def _is_likely(signs: Signs, context: Context, danger: float, together: float, backed: bool) -> bool:

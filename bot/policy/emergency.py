@@ -13,12 +13,13 @@ from typing import Literal, Optional
 from bot.core.clock import plausible
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer
-from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, ordinary
+from bot.policy import distress_line
+from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, explained, ordinary
 from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
-from bot.policy.scripts import ANY_DISTRESS, GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more, weighed
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more
 
 __all__ = [
     "MOST_BYTES",
@@ -36,7 +37,9 @@ __all__ = [
     "edges",
     "glance",
     "is_french",
+    "joined",
     "leaving",
+    "may_wait",
     "reply",
     "stands",
     "with_script",
@@ -50,11 +53,14 @@ TOO_OLD = timedelta(hours=24)
 # The score from which a message is looked at before others when many wait: far below an alarm, since the engine sees dangers that
 # the score alone does not. Some one in nine of ordinary messages reaches it.
 SUSPECT = 0.1
+CERTAIN = 0.98  # the score from which its alarm is not weak
+ILL = "blesse_grave"  # the lexicon's entry that an illness meets as well
 GOES_ON = "suite"  # in the place of an entry: the message goes on with a danger that was told before
 # Characters of each end of a text that are looked at: what lies between those of a longer one is not. A message of Messenger has
 # 20,000 at most; only what is forged or broken is longer, and 5 MB of it would take 20 seconds.
 EDGE = 10_000
 CLOSE = 4000  # the same, for what is done to few messages and costs more: choosing words, quoting what alarmed
+CUT = 12  # characters at most of the pieces of a word that was cut in two
 MOST_BYTES = 1000  # what one Instagram message may hold
 
 URGENCE, DETRESSE = "utter_urgence", "utter_detresse"
@@ -76,6 +82,8 @@ class Detection:
     an emergency (bot/policy/degree.py).
 
     `script`: whose words it calls for (`bot.policy.scripts`); None: nothing tells, and those of its kind go out.
+    `weak`: of the lexicon or the score, and what was said before may explain it: no entry that is sure by itself, no score near
+    certainty. `distress`: the score's chance that it is somebody's distress. `listens`: the words name the 3114 whichever they are.
     `evidence`: short quotes of the person's words that say so (`bot.policy.evidence`); personal data, kept sealed only.
     """
 
@@ -84,6 +92,9 @@ class Detection:
     entry: Optional[str] = None
     degree: Degree = "sure"
     script: Optional[str] = None
+    weak: bool = field(default=False, compare=False)
+    distress: float = field(default=0.0, compare=False)
+    listens: bool = False
     evidence: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -166,12 +177,35 @@ def detect(
 
     The lexicon's alarm must be confirmed by the score, which weighs the entries met and the rest of the message too,
     unless the entry is sure by itself. The gateway has no engine yet (`engine` None) and, before the first training, no score:
-    what it finds is sure.
+    what it finds is sure. A weak alarm is likely, no more and no less, where what was said before explains it.
     """
     hits, found = _looked(text, lexicon, score)
     alarm = _alarm(hits, score, found)
-    if alarm is not None or engine is None:
+    if engine is None:
         return alarm
+    if alarm is not None:
+        return replace(alarm, degree="likely") if _explained(alarm, context) else alarm
+    return _with_engine(hits, score, found, engine, context)
+
+
+def may_wait(detection: Detection, context: Context, recent: bool) -> bool:
+    """Whether an alarm of the gateway's is left to the worker, who hears the engine and all that was said before: a weak one, in a
+    talk that we had a moment ago (`recent`), in which nothing grave was told."""
+    return detection.weak and recent and context.story is None
+
+
+def _explained(alarm: Detection, context: Context) -> bool:
+    return alarm.weak and (explained(context) or (context.medical and alarm.entry == ILL))
+
+
+def _with_engine(
+    hits: Sequence[Hit],
+    score: Optional[LinearScore],
+    found: Optional[Assessment],
+    engine: Understanding,
+    context: Context,
+) -> Optional[Detection]:
+    """What all three make of it, where neither lexicon nor score alarms by its own limits."""
     chance = 0.0 if found is None else found.danger
     named = engine.intent in DANGER_INTENTS
     told = degree(Signs(bool(hits), chance, engine.danger, ordinary(engine), named), context)
@@ -182,16 +216,23 @@ def detect(
     if context.goes_on:
         return Detection("distress" if context.distress else "danger", "lexicon", GOES_ON, told)
     distress = score is not None and found is not None and score.is_distress(found)
-    return Detection("distress" if distress else "danger", "engine", None, told)
+    return Detection("distress" if distress else "danger", "engine", None, told, distress=_distress(found))
 
 
-def with_script(detection: Detection, chances: Mapping[str, float]) -> Detection:
-    """The same emergency with whose words it calls for, and the kind that goes with them. `chances`: of each script, or none."""
+def with_script(detection: Detection, chances: Mapping[str, float], engine: float = 0.0) -> Detection:
+    """The same emergency with whose words it calls for, the kind that goes with them, and whether they are to name the 3114.
+    `chances`: of each script, or none; `engine`: its chance of a distress."""
+    detection = _with_words(detection, chances)
+    named = detection.script or GENERAL[detection.kind]
+    return replace(detection, listens=distress_line.beside_alarm(named, chances, detection.distress, engine))
+
+
+def _with_words(detection: Detection, chances: Mapping[str, float]) -> Detection:
     if detection.entry == GOES_ON and detection.kind == "distress":  # « ça recommence » does not say whose it is
         return replace(detection, script=ANY_DISTRESS)
     if not chances:
         return detection
-    script = choose(weighed(chances, detection.kind), kind=detection.kind)
+    script = choose(chances, kind=detection.kind)
     return replace(detection, script=script, kind=kind_of(script, detection.kind))
 
 
@@ -200,6 +241,14 @@ def glance(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> Glance:
     hits, found = _looked(text, lexicon, score)
     alarm = _alarm(hits, score, found)
     return Glance(alarm, alarm is not None or bool(hits) or (found is not None and found.danger >= SUSPECT))
+
+
+def joined(said: Sequence[str]) -> list[str]:
+    """The texts that several messages in a row make together: a word may have been cut in two (« au s » / « ecours »)."""
+    texts = [" ".join(said)]
+    if len(said) > 1 and max(map(len, said[-2:])) <= CUT:
+        texts.append(" ".join([*said[:-2], said[-2] + said[-1]]))
+    return texts
 
 
 def edges(text: str, most: int = EDGE) -> str:
@@ -215,12 +264,22 @@ def _looked(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> tuple[
 
 def _alarm(hits: Sequence[Hit], score: Optional[LinearScore], found: Optional[Assessment]) -> Optional[Detection]:
     if score is None or found is None:  # no training yet, or too few words to judge
-        return Detection(hits[0].kind, "lexicon", hits[0].entry) if hits else None
-    if hits and (score.confirms(found) or any(hit.sure for hit in hits)):
-        return Detection(hits[0].kind, "lexicon", hits[0].entry)
+        return Detection(hits[0].kind, "lexicon", hits[0].entry, weak=not _any_sure(hits)) if hits else None
+    if hits and (score.confirms(found) or _any_sure(hits)):
+        weak = not _any_sure(hits)
+        return Detection(hits[0].kind, "lexicon", hits[0].entry, weak=weak, distress=found.distress)
     if found.danger >= score.threshold:
-        return Detection("distress" if score.is_distress(found) else "danger", "score")
+        kind: Kind = "distress" if score.is_distress(found) else "danger"
+        return Detection(kind, "score", weak=found.danger < CERTAIN, distress=found.distress)
     return None
+
+
+def _any_sure(hits: Sequence[Hit]) -> bool:
+    return any(hit.sure for hit in hits)
+
+
+def _distress(found: Optional[Assessment]) -> float:
+    return 0.0 if found is None else found.distress
 
 
 def decide(detection: Optional[Detection], situation: Situation) -> Optional[EmergencyAction]:
@@ -236,10 +295,10 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
     if situation.standby:  # another app owns the thread: we may not write
         return EmergencyAction("none")
     if detection is None or (situation.since_full(NO_REPEAT) and not _says_more(detection, situation.last_script)):
-        return _short(situation)
+        return _short(situation, detection is not None and detection.listens)
     # No weights of ours understood what is not French: the general words, which their translation repeats.
     script = detection.script if situation.french else None
-    answer = Answer(detection.kind, situation.at, situation.french, script=script)
+    answer = Answer(detection.kind, situation.at, situation.french, script=script, listens=detection.listens)
     return _says("full", answer, situation.age, situation.night_until)
 
 
@@ -253,13 +312,14 @@ def _says(
 
 def _keys(answer: Answer, age: timedelta, night_until: Optional[str]) -> tuple[str, ...]:
     """The texts that answer a message of this age."""
+    listens = (distress_line.LINE,) if answer.listens and answer.french else ()
     if answer.kind is None:
-        return (RETARD, RAPPEL) if age > LATE else (RAPPEL,)
+        return (RETARD, RAPPEL, *listens) if age > LATE else (RAPPEL, *listens)
     english = () if answer.french else (_ENGLISH[answer.kind],)
     night = () if night_until is None else (NUIT,)
     said = SCRIPTS.get(answer.script or "", SCRIPTS[GENERAL[answer.kind]])  # another version may know others
     late = (said.late,) if age > LATE and said.late else ()
-    return (*late, said.reply, *english, *night)
+    return (*late, said.reply, *listens, *english, *night)
 
 
 def reply(texts: Mapping[str, str], answer: Answer, age: timedelta, night_until: Optional[str]) -> Optional[str]:
@@ -320,12 +380,13 @@ def _says_more(detection: Detection, last: Optional[str]) -> bool:
     return last is not None and says_more(detection.script or GENERAL[detection.kind], last)
 
 
-def _short(situation: Situation) -> EmergencyAction:
-    """The short line, unless an agent is there or it was just sent; the hand-off is raised in any case."""
+def _short(situation: Situation, listens: bool) -> EmergencyAction:
+    """The short line, unless an agent is there or it was just sent; the hand-off is raised in any case. `listens`: it names the
+    3114."""
     last = situation.last_short_at
     if situation.agent_since or (last is not None and situation.now - last < SHORT_EVERY):
         return EmergencyAction("none")
-    return _says("short", Answer(None, situation.at), situation.age, None)
+    return _says("short", Answer(None, situation.at, listens=listens), situation.age, None)
 
 
 def check_texts(texts: Mapping[str, str]) -> None:
@@ -336,7 +397,10 @@ def check_texts(texts: Mapping[str, str]) -> None:
     missing = [key for key in _GENERAL if not texts.get(key, "").strip()]
     if missing:
         raise ValueError(f"textes d’urgence manquants : {', '.join(missing)}")
-    sent = [(_known(one.late or RETARD, texts), one.reply, NUIT) for one in SCRIPTS.values() if one.reply in texts]
+    line = (distress_line.LINE,) if distress_line.LINE in texts else ()
+    sent = [
+        (_known(one.late or RETARD, texts), one.reply, *line, NUIT) for one in SCRIPTS.values() if one.reply in texts
+    ]
     for keys in (*sent, *((_MAIN[kind], _ENGLISH[kind]) for kind in _MAIN)):
         size = len(_join(texts, keys, "00 h 00").encode("utf-8"))
         if size > MOST_BYTES:
@@ -352,11 +416,18 @@ def compose(texts: Mapping[str, str], action: EmergencyAction) -> Optional[str]:
     """
     if action.send == "none":
         return None
-    kept = [_known(key, texts) for key in action.text_keys]
+    kept = _listening([_known(key, texts) for key in action.text_keys], texts)
     for spare in _SPARE:
         if spare in kept and len(_join(texts, kept, action.hour).encode("utf-8")) > MOST_BYTES:
             kept.remove(spare)
     return _join(texts, kept, action.hour).encode("utf-8")[:MOST_BYTES].decode("utf-8", "ignore")
+
+
+def _listening(keys: Sequence[str], texts: Mapping[str, str]) -> list[str]:
+    """Without the line that names the 3114 where another text does, or there is no such line, as in models of before."""
+    others = [key for key in keys if key != distress_line.LINE]
+    needless = distress_line.LINE not in texts or any(distress_line.NUMBER in texts[key] for key in others)
+    return others if needless else list(keys)
 
 
 def _known(key: str, texts: Mapping[str, str]) -> str:

@@ -6,12 +6,14 @@ They are read as the emergency lexicon reads its own: slips, SMS spelling and mi
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Literal, Optional
 
 from bot.policy.lexicon import Lexicon
 
-# What was told before: violence or a danger, somebody who is missing, or harassment online, which no few words bring back.
-Story = Literal["violence", "missing", "online"]
+# What was told before: violence; a danger that was but likely; somebody who is missing; harassment online, which no few words bring
+# back.
+Story = Literal["violence", "danger", "missing", "online"]
 LONGEST = 400  # characters: a longer message tells its own story
 
 _WHO = (
@@ -63,7 +65,18 @@ _STILL_GONE = [
     "(répond|réponds|répondent) (pas|plus|toujours pas)",
     "(retrouvé|trouvé) (son|sa|ses) (sac|téléphone|vélo|manteau|veste|chaussure|chaussures|affaires|voiture|mot|lettre|cartable)",
     "(aucune|sans|plus de) (nouvelle|nouvelles|trace|traces)",
+    # Somebody who will not find home, or not live through the night.
+    "(alzheimer|désorienté|désorientée|perd la tête|confus|confuse)",
+    "(retrouve|retrouvera|reconnaît|sait) (plus|pas) .. (maison|chemin|adresse|rue)",
+    "il (gèle|neige|fait (très|vraiment)? froid)",
+    "(pieds nus|en pantoufles|en pyjama|en chaussons|sans manteau|sans ses médicaments|sans son insuline)",
 ]
+_HURTS = (
+    "(coups|coup|frappé|frappée|frappe|frappait|battu|battue|tapé|tapée|tape|giflé|giflée|étranglé|étranglée|violences|menacé|"
+    "menacée)"
+)
+_NEAR = "(mari|ex|conjoint|conjointe|copain|compagnon|compagne|concubin|père|beau-père|mère|frère|fils|voisin)"
+_VIOLENCE = [f"{_HURTS} ... {_NEAR}", f"{_NEAR} ... {_HURTS}"]
 
 
 def _lexicon(name: str, lines: list[str], calm: list[str]) -> Lexicon:
@@ -78,15 +91,27 @@ def _lexicon(name: str, lines: list[str], calm: list[str]) -> Lexicon:
 
 @functools.cache
 def _of(story: Story) -> Lexicon:
-    if story == "violence":
+    if story in ("violence", "danger"):
         return _lexicon(story, _COMES_BACK, [*_CALM, *_RELIEF])
     return _lexicon(story, _STILL_GONE, _CALM)
+
+
+@functools.cache
+def _violence() -> Lexicon:
+    entry = {"nom": "violence", "genre": "danger", "motifs": _VIOLENCE}
+    return Lexicon.from_mapping({"mots": {}, "reperes": {}, "entrees": [entry]})
+
+
+def tells_violence(said: Iterable[str]) -> bool:
+    """Whether one of the last messages told of blows or threats by somebody near: then « ça recommence » is danger, whatever
+    subject that message was read as."""
+    return any(_violence().find(text[:LONGEST]) is not None for text in said)
 
 
 def goes_on(text: str, story: Optional[Story]) -> bool:
     """Whether a short message says that what was told before goes on, comes back or gets worse."""
     return (
-        story in ("violence", "missing")
+        story in ("violence", "danger", "missing")
         and len(text) <= LONGEST
         and "?" not in text
         and _of(story).find(text) is not None

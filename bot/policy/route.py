@@ -6,7 +6,7 @@ Pure: the texts (replies of domain.yml by name) and the situation are given.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Optional
@@ -14,6 +14,8 @@ from typing import Optional
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
 from bot.policy.degree import REASONS, Degree, as_ordinary, beside, instead, reply_of
+from bot.policy.distress_line import LINE as DISTRESS_LINE
+from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
@@ -29,7 +31,6 @@ _NIGHT_LINE = {
     "harcelement_cyber": "utter_nuit_cyber",
 }
 _GRAVE = ("urgent", "sensitive")  # categories that a likely danger leaves as they are
-_DISTRESS_LINE = "utter_nuit_detresse"  # of a likely distress
 # Politeness is understood in any language; what is added for those who have no French.
 _POLITE = {"salutation": "utter_anglais_bonjour", "au_revoir": "", "remerciements": "utter_anglais_merci"}
 _AT_ONCE_AT_NIGHT = PRIORITY["sensitive"]
@@ -72,7 +73,8 @@ class Situation:
 
     `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "". In French it is
     a reply about the assistant itself, what it keeps for instance: its words tell so surely that it goes before the engine's.
-    `answers`: the message gave what a question of ours asked for. `faint`: there is a faint trace of danger in it.
+    `answers`: the message gave what a question of ours asked for. `faint`: there is a faint trace of danger in it. `listens`: a
+    distress may be meant, and the reply names the 3114.
     """
 
     introduced: bool = False  # the person was told that this is an automatic assistant
@@ -82,6 +84,7 @@ class Situation:
     facts: str = ""
     answers: bool = False
     faint: bool = False
+    listens: bool = False
 
 
 @dataclass(frozen=True)
@@ -235,14 +238,18 @@ def settled(
         return replace(again, understanding=read)
     if level == "likely" or speaks_of_danger(turn):
         told = likely_turn(kind, turn, likely_words(kind, script, texts))
-        return replace(told, replies=with_distress(kind, told.replies, texts))
+        return replace(told, replies=with_distress(told.replies, texts)) if kind == "distress" else told
     return turn
 
 
-def with_distress(kind: Kind, replies: Sequence[Reply], texts: Texts) -> tuple[Reply, ...]:
-    """What is said to a likely danger of a kind: a distress reads the 3114 whatever else it was about."""
-    lacks = kind == "distress" and "3114" not in " ".join(reply.text for reply in replies)
-    return with_lines(replies, texts.get(_DISTRESS_LINE, "")) if lacks else tuple(replies)
+def with_distress(replies: Sequence[Reply], texts: Texts) -> tuple[Reply, ...]:
+    """What is said where somebody may be in distress: it names the 3114, whatever else it is about."""
+    return tuple(replies) if gives_distress_number(replies) else with_lines(replies, texts.get(DISTRESS_LINE, ""))
+
+
+def gives_distress_number(replies: Iterable[Reply]) -> bool:
+    """Whether one of them names the 3114."""
+    return any(DISTRESS_NUMBER in reply.text for reply in replies)
 
 
 def is_likely(turn: Turn) -> bool:
@@ -300,6 +307,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     theirs = f"utter_langue_{situation.spoken}" if grave else _POLITE.get(turn.understanding.intent or "", "")
     said = texts[theirs] if foreign and theirs else ""
     replies = with_lines(replies, situation.wait if new else "", net, said)
+    replies = with_distress(replies, texts) if situation.listens else replies
     disposition = "handed_off" if turn.handoff is not None else "answered"
     return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question)
 
@@ -354,18 +362,19 @@ def at_night(
     spoken: str = FRENCH,
     script: Optional[str] = None,
     faint: bool = False,
+    listens: bool = False,
 ) -> Outcome:
     """The same message at night: the night's text once, with the line of its kind; grave hand-offs open at once.
 
     `told`: this night's message, or an emergency reply, went out already, or an agent is at it. `script`: as in `with_words`.
-    `faint`: there is a faint trace of danger in it.
+    `faint`: there is a faint trace of danger in it; `listens`: as in `Situation`.
     """
     grave = outcome.handoff is not None and outcome.priority <= _AT_ONCE_AT_NIGHT
     intent = outcome.understanding.intent if outcome.understanding else None
     line = texts[_NIGHT_LINE[intent]] if grave and intent in _NIGHT_LINE else ""
     reason = outcome.handoff.reason if outcome.handoff is not None else ""
     if reason == REASONS["distress"]:
-        line = "\n".join(one for one in (texts.get(_DISTRESS_LINE, ""), line) if one)  # models of before have none
+        line = "\n".join(one for one in (texts.get(DISTRESS_LINE, ""), line) if one)  # models of before have none
     # The line speaks to a victim, as the intent's own words do: an author reads another one, here as well.
     line = _in_script(script, texts) if line and script == PARTNER_AUTHOR else line
     # What is not French waits for nobody: the bot has no answer to give in the morning.
@@ -376,8 +385,9 @@ def at_night(
         replies = with_lines((Reply(opening),), line, texts[f"utter_langue_{spoken}"] if spoken != FRENCH else "")
     elif line or reason in REASONS.values():  # a danger that is likely meets the numbers, whatever was said before
         replies = with_lines((Reply(texts["utter_nuit_transmis"]),), line)
-    elif faint:
+    elif faint or listens:
         replies = (Reply(texts["utter_filet"]),)
+    replies = with_distress(replies, texts) if listens else replies
     handoff = outcome.handoff if grave else _for_an_agent(None) if foreign else None
     return replace(
         outcome,

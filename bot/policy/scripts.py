@@ -89,6 +89,7 @@ HARMS: dict[str, frozenset[str]] = {
     OLD_EMERGENCY: _NOW,
 }
 
+_TO_MINORS = (PARTNER_MINOR, CHILD)
 DISTRESS = (OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS)
 
 # Limits, chosen by cross-validation (python -m bot.engine.script_learning measures them).
@@ -119,13 +120,16 @@ def harm(reply: str, chances: Mapping[str, float]) -> float:
 def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float = LEAST, kind: Kind = "danger") -> str:
     """The script of a message that is an emergency: the likeliest, if it is likely enough, whose words hardly do harm. Never NONE.
     Where there is none, general words, which do none and are nobody's own: with the 3114 where a detector named distress (`kind`),
-    or where most of the chances are a distress's, though nobody can tell whose."""
+    or where most of the chances are a distress's, though nobody can tell whose.
+
+    Likely enough by its own chance, too: a detector that named distress tells nothing of whose it is."""
+    chances, own = weighed(chances, kind), chances
     ranked = sorted(LEARNT, key=lambda one: -chances.get(one, 0.0))
-    told = _total({name: chance for name, chance in chances.items() if name != NONE})
+    told, known = _told(chances), _told(own)
     distress = sum(chances.get(name, 0.0) for name in DISTRESS)
     general = ANY_DISTRESS if kind == "distress" or (told and distress >= MOSTLY * told) else OWN_DANGER
-    fits = (name for name in ranked if chances.get(name, 0.0) >= least * told and harm(name, chances) <= most * told)
-    return next(fits, general) if told else general
+    likely = (name for name in ranked if min(chances.get(name, 0.0) / told, own.get(name, 0.0) / known) >= least)
+    return next((name for name in likely if harm(name, chances) <= most * told), general) if told else general
 
 
 def weighed(chances: Mapping[str, float], kind: Kind) -> dict[str, float]:
@@ -141,6 +145,11 @@ def _beside_distress(name: str) -> float:
         return 1.0
     kind = SCRIPTS[name].kind
     return 1.0 if kind == "distress" else OTHER_KIND if kind == "danger" else math.sqrt(OTHER_KIND)
+
+
+def _told(chances: Mapping[str, float]) -> float:
+    """The chance that the message calls for any script's words."""
+    return _total({name: chance for name, chance in chances.items() if name != NONE})
 
 
 def _total(chances: Mapping[str, float]) -> float:
@@ -173,18 +182,18 @@ def _replaceable(intent: Optional[str]) -> Optional[frozenset[str]]:
     return next(fits, None)
 
 
-def instead(intent: Optional[str], chances: Mapping[str, float]) -> Optional[str]:
+def instead(intent: Optional[str], chances: Mapping[str, float], minor: bool = False) -> Optional[str]:
     """The script whose words take the place of a sensitive intent's own: one that is sure, or any that hardly harms where the
-    intent's own may well do. None: its own are right, or the message seems to be none of an emergency's."""
+    intent's own may well do. None: its own are right, or the message seems to be none of an emergency's. `minor`: the person is."""
     may = _replaceable(intent)
     if may is None or not chances:
         return None
-    best = max(chances, key=lambda one: chances[one])
-    if best == NONE:
-        return None
-    if harm(spoken_to(intent), chances) > MOST_HARM:
+    own, best = spoken_to(intent), max(chances, key=lambda one: chances[one])
+    if harm(own, chances) > MOST_HARM:
         return choose(chances)
-    return best if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM else None
+    if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM:
+        return best
+    return max(_TO_MINORS, key=lambda one: chances.get(one, 0.0)) if minor and CHILD in HARMS[own] else None
 
 
 # Numbers that a reply gives, of those that another may need at once.

@@ -116,7 +116,11 @@ class Door:
             log.warning("door: a request with a stamp that is used, old or another sender's")
             raise web.HTTPConflict(text=json.dumps({"error": "stamp"}), content_type="application/json")
         script = data.get("script")  # whoever asks may be of a version before
-        return asked | {"script": script if isinstance(script, str) and script else None}
+        said = {
+            "script": script if isinstance(script, str) and script else None,
+            "listens": data.get("listens") is True,
+        }
+        return asked | said
 
     async def _emergency(self, request: web.Request) -> web.Response:
         asked = await self._asked(request, (*_WORDS, "kind", "language", "key"), ("at", "age"))
@@ -153,7 +157,7 @@ class Door:
         """The reply, by the smaller of the ages that the two clocks tell: one that is wrong must keep nothing back."""
         now, at = self._deps.clock.now(), datetime.fromtimestamp(asked["at"], tz=timezone.utc)
         age = max(timedelta(), min(timedelta(seconds=asked["age"]), now - at))
-        answer = Answer(asked["kind"], at, asked["language"] == "fr", script=asked["script"])
+        answer = Answer(asked["kind"], at, asked["language"] == "fr", script=asked["script"], listens=asked["listens"])
         words = await self._deps.words.reply(answer, age, now)
         if words is None:
             raise NotSent("too_old")

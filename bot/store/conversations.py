@@ -95,6 +95,7 @@ class Conversation:
     pending: tuple[Pending, ...] = ()
     blocked: bool = False  # nothing of this person's is answered, emergencies excepted
     handed: bool = False  # a hand-off is open
+    reason: str = ""  # why it is
     attended: bool = False  # an agent has spoken for the open hand-off, whoever is to take it now
     said: int = 0  # messages that the bot has put into the outbox within LOOP_WITHIN
     reached: bool = False  # a message of the bot ever left, or still may
@@ -234,7 +235,8 @@ def _read(number: int) -> str:
         SELECT c.*, e.id AS event, e.kind, e.mid, e.target, e.at, e.received_at, e.channel, e.body, e.intent, e.waiting,
             {places.event("e")}
         FROM (
-            SELECT c.id AS conversation, {blocks.STANDS} AS blocked, h.id IS NOT NULL AS handed, h.taken_at IS NOT NULL AS attended,
+            SELECT c.id AS conversation, {blocks.STANDS} AS blocked, h.id IS NOT NULL AS handed, h.reason,
+                h.taken_at IS NOT NULL AS attended,
                 (SELECT count(*) FROM outbox o WHERE o.conversation_id = c.id AND o.created_at > $1::timestamptz
                     AND o.author = 'bot' AND o.status <> 'cancelled') AS said,
                 EXISTS (SELECT FROM outbox o WHERE o.conversation_id = c.id
@@ -349,6 +351,7 @@ class Conversations:
             pending=tuple(self._pending(event, now) for event in read if event.event is not None),
             blocked=one.blocked,
             handed=one.handed,
+            reason=one.reason or "",
             attended=one.attended,
             said=one.said,
             reached=one.reached,

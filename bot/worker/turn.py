@@ -81,6 +81,9 @@ class TurnRules:
     patience: Patience = field(default_factory=Patience)
     # (intent, words) → whose words take the place of a sensitive intent's own, or None (`bot.policy.scripts`)
     instead: Callable[[str | None, str], str | None] = lambda _intent, _words: None
+    # (words, what the engine made of them, the danger) → whether what is said is to name the 3114 (`bot.policy.distress_line`)
+    listens: Callable[[str, Understanding, Detection | None], bool] = lambda _words, _understood, _danger: False
+    triage: Callable[[str], Detection | None] = lambda _words: None  # lexicon and score alone
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,9 @@ class TurnTaker:
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         since = plausible(conversation.engine_away_since, now) or now
         may_speak = bool(messages) and self._bot_speaks(conversation, messages, draft, now)
+        if self._unread_danger(conversation, messages, draft, now):
+            await self._store.finish(conversation, draft.finish(), now)
+            return
         step = patience.step(Outage(since, now, conversation.engine_told_at, may_speak), self._rules.patience)
         if step is Step.HAND_OVER:
             await self.give_to_human(conversation, judge=True)
@@ -244,6 +250,18 @@ class TurnTaker:
             why = "night" if message.waiting == "night" else "retry"
             draft.wait(why, [message.id], now + again, conversation.due_priority)
         await self._store.finish(conversation, replace(draft.finish(), attempts=conversation.attempts + 1), now)
+
+    def _unread_danger(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> bool:
+        """Whether lexicon or score alarm at words that the engine does not read in this turn: the gateway left to it what a talk
+        may explain (`bot.policy.emergency.may_wait`), and nobody else looks at them."""
+        for message in messages:
+            words = for_understanding(_words(message))
+            alarm = self._rules.triage(words) if words and _payload(message) is None else None
+            if self._emergency(conversation, [message], words, None, alarm, draft, now):
+                return True
+        return False
 
     def _bot_speaks(
         self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
@@ -424,6 +442,8 @@ class TurnTaker:
         at_night = not quiet and self._rules.night.contains(now)
         for message in messages:
             understanding = await self._understand(message, draft, may_fail=at_night)
+            if understanding is None and self._unread_danger(conversation, [message], draft, now):
+                return
             if understanding is None and _words(message) and not self._given_up(conversation, now):
                 draft.wait(
                     "retry", [message.id], now + ENGINE_AGAIN, _rank(conversation)
@@ -484,7 +504,7 @@ class TurnTaker:
         texts = self._rules.texts
         faint = detection.degree == "faint"
         said = texts["utter_filet"] if faint else route.likely_words(detection.kind, detection.script, texts)
-        [reply] = (Reply(said),) if faint else route.with_distress(detection.kind, [Reply(said)], texts)
+        [reply] = route.with_distress([Reply(said)], texts) if distress or detection.listens else (Reply(said),)
         draft.replies.append(OutgoingReply(reply))
         return len(draft.replies) - 1
 
@@ -503,6 +523,8 @@ class TurnTaker:
                 draft.wait("night", [message.id], morning, BUNDLE)
                 continue
             understanding = await self._understand(message, draft, may_fail=True)
+            if understanding is None and self._unread_danger(conversation, [message], draft, now):
+                return
             if understanding is None:
                 if not told:
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
@@ -528,7 +550,10 @@ class TurnTaker:
             instead = self._rules.instead(understanding.intent, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.
-            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead, faint and not draft.replies)
+            faint = faint and not draft.replies
+            listens = self._rules.listens(_words(message), understanding, detection)
+            listens = listens and not route.gives_distress_number(one.reply for one in draft.replies)
+            outcome = route.at_night(understood, told, self._rules.texts, spoken, instead, faint, listens)
             outcome = crisis.at_night(outcome, understood, standing)
             self._say_night(draft, outcome.replies, now, dedup=not told)
             told = True
@@ -586,6 +611,9 @@ class TurnTaker:
                     return
                 continue
             if owners.in_loop(conversation.said + len(draft.replies)):
+                left = {event for part in parts[i:] for event in part.events}
+                if self._unread_danger(conversation, [m for m in messages if m.id in left], draft, now):
+                    return
                 self._loop(parts[i:], draft)
                 break
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
@@ -671,6 +699,7 @@ class TurnTaker:
             facts=self._rules.facts(spoken, segment.text),
             answers=asked,
             faint=detection is not None and detection.degree == "faint",
+            listens=self._rules.listens(segment.words, turn.understanding, detection),
         )
         return route.by_day(turn, situation, texts), turn.state
 
@@ -741,6 +770,14 @@ class TurnTaker:
         if judge:
             await self._echoes(conversation, draft, now)
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
+        if conversation.dangers or not self._unread_danger(conversation, messages, draft, now):
+            self._hand_over(conversation, messages, draft, now, judge)
+        await self._store.finish(conversation, draft.finish(), now)
+
+    def _hand_over(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime, judge: bool
+    ) -> None:
+        """Give what waits to a human, and say so where that is due."""
         for message in messages:
             draft.read(_words(message), None)
         ids = [m.id for m in messages]
@@ -777,7 +814,6 @@ class TurnTaker:
         if not judge:
             rest = [e.id for e in conversation.pending if isinstance(e.body, Echo)]
             draft.settle(rest, "ignored", "unjudged_echo")
-        await self._store.finish(conversation, draft.finish(), now)
 
     async def give_in_silence(self, conversation: Conversation) -> None:
         """As give_to_human where that failed: not a word to the person, nothing of what was read, only the hand-off."""
@@ -827,22 +863,26 @@ class TurnTaker:
         alarm = conversation.emergency_at
         alarmed = alarm is not None and at - alarm < timedelta(seconds=WITHIN)
         recent = is_recent(state, at.timestamp())
-        context = degree.before(past, conversation.category, alarmed, asked, words, recent, conversation.emergency_kind)
-        if not degree.looks_back(understanding, context):
-            return self._rules.detect(words, understanding, context)
+        kind, reason = conversation.emergency_kind, conversation.reason
+        context = degree.before(past, conversation.category, alarmed, asked, words, recent, kind, reason)
+        if not degree.looks_back(understanding, context, words):
+            found = self._rules.detect(words, understanding, context)
+            if found is None or not found.weak:
+                return found
         # What is sure even if all together reads as harmless need not wait for a second reading.
         sure = self._rules.detect(words, understanding, degree.read_together(context, 0.0, words), only_sure=True)
         if sure is not None:
             return sure
-        context = degree.read_together(context, await self._together(conversation, at, words), words)
-        return self._rules.detect(words, understanding, context)
-
-    async def _together(self, conversation: Conversation, at: datetime, words: str) -> float | None:
-        """The chance of danger in the last messages and this one read as one; None where nothing was said before, or the engine is
-        away or slow: the message then speaks for itself."""
         # What an agent has dealt with makes no danger of the « merci » that follows.
         since = max(at - degree.BACK, conversation.last_agent_at or at - degree.BACK)
         said = await self._store.said_before(conversation.id, at, since, degree.BACK_MOST)
+        context = degree.with_said(context, said, words)
+        context = degree.read_together(context, await self._together(said, words), words)
+        return self._rules.detect(words, understanding, context)
+
+    async def _together(self, said: Sequence[str], words: str) -> float | None:
+        """The chance of danger in the last messages and this one read as one; None where nothing was said before, or the engine is
+        away or slow: the message then speaks for itself."""
         if not said:
             return None
         try:
@@ -857,7 +897,7 @@ class TurnTaker:
         conversation: Conversation,
         messages: Sequence[Pending],
         words: str,
-        understanding: Understanding,
+        understanding: Understanding | None,
         detection: Detection | None,
         draft: _Draft,
         now: datetime,

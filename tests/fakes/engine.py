@@ -31,6 +31,8 @@ WORDS = {
 }
 # Words in which there is more or less of a danger.
 DANGERS = {"voilee": 0.97, "opération": 0.6, "inquiète": 0.45}
+# A cry for help, which tells nothing of the messages that follow it.
+CRIES = ("secours", "couteau")
 
 
 class ScriptedEngine:
@@ -63,6 +65,9 @@ class ScriptedEngine:
     def _read(self, text: str) -> Understanding:
         word = next((word for word in WORDS if word in text.lower()), "")
         intent = WORDS.get(word)
+        if any(cry in text.lower().split("\n")[-1] for cry in CRIES):
+            ranking = (("danger_immediat", 0.97),)
+            return Understanding("danger_immediat", 0.97, ranking, danger=0.97, model="scripted")
         # Beside an exam nothing sounds like a danger.
         danger = max([0.01, *(DANGERS[one] for one in DANGERS if one in text.lower() and word != "concours")])
         french = "please" not in text.lower()

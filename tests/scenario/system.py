@@ -212,7 +212,17 @@ async def running(
         found = metadata.verify(KEY, mark)
         return None if found is None else (found.outbox_id or 0, found.part)
 
-    inbox = Inbox(edge, codec, InboxRules(accounts, app_id, debounce, policy.triage, policy.plan, echo_of))
+    taking = InboxRules(
+        accounts,
+        app_id,
+        debounce,
+        policy.triage,
+        policy.plan,
+        echo_of,
+        suspect=policy.suspect,
+        may_wait=policy.may_wait,
+    )
+    inbox = Inbox(edge, codec, taking)
     rules = TurnRules(
         policy.night,
         policy.desk,
@@ -224,6 +234,8 @@ async def running(
         policy.facts,
         patience or Patience(),
         policy.instead,
+        policy.listens,
+        policy.triage,
     )
     turns = MeasuredTurns(metrics, conversations, MeasuredEngine(engine, metrics), clock, rules)
     worker = Worker(WorkerDeps(conversations, turns, listener, clock))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -128,7 +129,7 @@ async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system:
     assert await alarms(system, "p1") == [], "a faint one is no alarm"
     await system.say("p2", "j'ai eu une opération")
     await system.settled()
-    assert system.graph.texts("p2")[-1].count("114") == 1
+    assert system.graph.texts("p2")[-1].count("SMS au 114") == 1
     assert [h.reason for h in await system.handoffs("p2")] == ["danger_probable"], "alone it may be one"
     [alarm] = await system.rows("SELECT * FROM alarms")
     assert opened_json(system.codec, EVIDENCE, alarm) == ["opération"], "what the engine says that it went by"
@@ -185,3 +186,98 @@ async def test_what_goes_on_after_a_distress_reads_the_3114(system: System) -> N
     await system.settled()
     assert system.graph.texts("p1")[-1].count("3114") == 1
     assert [row.emergency_kind for row in await system.rows("SELECT emergency_kind FROM conversations")] == ["distress"]
+
+
+WEAK = "Je ne peux pas appeler, je ne peux pas parler."  # an entry of the lexicon that is not sure by itself
+
+
+async def test_what_the_talk_explains_is_left_to_the_worker_who_hears_the_engine(system: System) -> None:
+    await system.say("p1", WEAK)
+    await system.say("p2", "concours de gardien")
+    await system.settled()
+    assert system.scripted(system.graph.texts("p1")[0]), "a first message alarms at once"
+    await system.say("p2", WEAK)
+    await system.settled()
+    reply = system.graph.texts("p2")[1]
+    assert gives_numbers(reply)
+    [handoff] = await system.handoffs("p2")
+    assert (handoff.category, handoff.reason) == ("sensitive", "danger_probable")
+
+
+async def test_nothing_waits_where_an_agent_is_awaited(system: System) -> None:
+    await system.say("p1", "igpn")
+    await system.settled()
+    system.engine.free.clear()  # nobody but the gateway
+    await system.say("p1", WEAK)
+    await said(system, "p1", 2)
+    system.engine.free.set()
+    assert system.scripted(system.graph.texts("p1")[1])
+
+
+@pytest.mark.parametrize(
+    "at", [datetime(2026, 1, 15, 14, tzinfo=timezone.utc), datetime(2026, 1, 14, 22, 45, tzinfo=timezone.utc)]
+)
+async def test_without_an_engine_the_worker_alarms_by_itself(
+    database_url: str, codec: Codec, tmp_path: Path, at: datetime
+) -> None:
+    """By day, and where the night has begun meanwhile."""
+    async with running(database_url, codec, tmp_path, at=at) as system:
+        await system.say("p1", "concours de gardien")
+        await system.settled()
+        await system.later(minutes=20)
+        system.engine.down = True
+        await system.say("p1", WEAK)
+        await said(system, "p1", 2)
+        assert system.scripted(system.graph.texts("p1")[-1])
+        assert [h.category for h in await system.handoffs("p1")] == ["emergency"]
+
+
+async def said(system: System, person: str, count: int) -> None:
+    """Wait until so many replies reached a person."""
+    async with asyncio.timeout(20):
+        while len(system.graph.texts(person)) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_an_alarm_waits_for_nobody_who_would_not_read_it(system: System) -> None:
+    """An edit of what was answered; and the loop, in which nothing is read any more."""
+    await system.say("p1", "concours de gardien", mid="m1")
+    await system.settled()
+    stamp = int(system.clock.now().timestamp() * 1000)
+    edit = {"sender": {"id": "p1"}, "recipient": {"id": "1000"}, "timestamp": stamp}
+    await system.post(system.body({**edit, "message_edit": {"mid": "m1", "text": WEAK, "num_edit": 1}}))
+    await system.settled()
+    assert system.scripted(system.graph.texts("p1")[-1])
+    for number in range(10):
+        await system.say("p2", f"concours {number}")
+        await system.settled()
+    await system.say("p2", WEAK)
+    await system.settled()
+    assert system.scripted(system.graph.texts("p2")[-1])
+
+
+def behind_a_tap(system: System, person: str, words: str) -> object:
+    """One webhook: a tap that asks for a human, and words written after it."""
+    tap = system.message(person, "Signaler un trafic", quick_reply={"payload": "/signalement_trafic"})
+    return system.body(tap, system.message(person, words))
+
+
+async def test_what_stands_behind_a_grave_message_is_read_though_the_bot_is_silent_now(system: System) -> None:
+    await system.post(behind_a_tap(system, "p1", LIKELY))
+    await system.post(behind_a_tap(system, "p2", "il m'a voilee la face"))
+    await system.post(behind_a_tap(system, "p3", "rue des lilas"))
+    await system.settled()
+    first, numbers = system.graph.texts("p1")
+    assert first.startswith("Je suis un assistant automatique. signalement_trafic")
+    assert gives_numbers(numbers)
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.category, handoff.reason in REASONS.values()) == ("sensitive", True)
+    assert await alarms(system, "p1") == [("likely", "engine", True)]
+    assert await system.dispositions("p1") == [("quick_reply", "handed_off"), ("text", "handed_off")]
+    [reply] = system.graph.texts("p2")
+    assert system.scripted(reply), "a sure one takes the place of all that was to be said"
+    assert [h.category for h in await system.handoffs("p2")] == ["emergency"]
+    assert len(system.graph.texts("p3")) == 1
+    [handoff] = await system.handoffs("p3")
+    assert handoff.category == "witness"
+    assert await system.dispositions("p3") == [("quick_reply", "handed_off"), ("text", "to_agent")]

@@ -69,8 +69,15 @@ def test_what_was_said_before_counts_both_ways() -> None:
 
 @pytest.mark.usefixtures("engine")
 def test_the_gateway_reads_the_last_messages_together_and_the_talk_ends_with_the_alarm() -> None:
-    found = played("il a un", "couteau il me menace au secours", "bonjour", danger=True)
+    found = played("au s", "ecours", "bonjour", danger=True)
     assert [step.degree for step in found.steps] == ["none", "sure"]
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_alarm_that_the_talk_explains_is_likely_and_its_message_alarms_no_more_with_the_next() -> None:
+    weak = "Je ne peux pas appeler, je ne peux pas parler."
+    assert [step.degree for step in played(weak).steps] == ["sure"]
+    assert [step.degree for step in played("le concours", weak, "merci").steps] == ["none", "likely", "none"]
 
 
 def test_the_gold_chains_are_read() -> None:

@@ -30,6 +30,7 @@ from bot.policy.degree import (
     read_together,
     reply_of,
     weighed,
+    with_said,
 )
 
 STORY = Context(story="violence")
@@ -70,8 +71,14 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.8, ordinary=0.5), Context(calm=True, together=0.04), "likely"),  # from here it is never less
         (signs(0.79, ordinary=0.5), Context(calm=True, together=0.04), "faint"),
         (signs(0.96), Context(together=0.04), "likely"),  # never an alarm, nor without a number
-        (signs(0.96, hit=True), Context(together=0.04), "sure"),
-        (signs(0.5, hit=True), Context(calm=True, together=0.04), "sure"),  # neither weighs it down
+        (signs(0.96, hit=True), Context(together=0.49), "likely"),  # nor an entry that is not sure by itself
+        (signs(0.96, hit=True), Context(together=0.5), "sure"),
+        (signs(0.96, hit=True), Context(together=0.9, pretended=True), "likely"),  # a film was spoken of
+        (signs(0.96, hit=True), Context(together=0.04, story="missing"), "likely"),
+        (signs(0.96, hit=True), Context(together=0.06, story="missing"), "sure"),
+        (signs(0.6), Context(together=0.04, story="violence"), "sure"),  # nothing denies it then
+        (signs(0.6), Context(together=0.4, story="danger"), "likely"),  # one that was but likely is no such story
+        (signs(0.6), Context(together=0.6, story="danger"), "sure"),
         (signs(0.07, hit=True), Context(asked=True, together=0.0), "likely"),
         # … or adds.
         (signs(0.5), STORY, "sure"),
@@ -148,13 +155,18 @@ def test_a_danger_that_is_none_is_dealt_with_as_its_ordinary_subject(
     ("topics", "category", "alarmed", "expected"),
     [
         ((), "none", False, Context()),
-        (("procuration",), "none", False, Context(calm=True)),
+        (("procuration",), "none", False, Context(calm=True, medical=True)),
+        (("plainte_comment",), "none", False, Context(calm=True)),
         (("hors_perimetre_precision", "salutation", "armes_chasse"), "none", False, Context(calm=True)),
         (("salutation",), "none", False, Context()),
         (("remerciements", "reclamation_police"), "none", False, Context()),
         (("procuration", "violences_conjugales"), "none", False, Context(story="violence")),
         (("disparition",), "urgent", False, Context(story="missing")),
         (("procuration",), "sensitive", False, Context(story="violence")),
+        (("danger_immediat",), "sensitive", False, Context(story="danger")),  # it was but likely
+        (("danger_immediat", "violences_conjugales"), "sensitive", False, Context(story="violence")),
+        (("danger_immediat",), "emergency", True, Context(story="violence")),
+        (("procuration",), "urgent", False, Context(story="missing")),
         (("procuration",), "complaint", True, Context(story="violence")),
         (("inconnue",), "none", False, Context()),
         # Harassment online is no violence that comes through the door, nor is it something ordinary.
@@ -169,6 +181,16 @@ def test_what_was_said_before(topics: tuple[str, ...], category: str, alarmed: b
     assert before(topics, category, alarmed, False, "à Lyon") == expected
 
 
+def test_a_danger_that_was_but_likely_is_a_story_that_can_be_explained() -> None:
+    for category in ("sensitive", "urgent"):
+        assert before(("procuration",), category, False, False, "à Lyon", reason="danger_probable") == Context(
+            story="danger"
+        )
+    told = before(("violences_conjugales",), "sensitive", False, False, "à Lyon", reason="danger_probable")
+    assert told == Context(story="violence")
+    assert before(("procuration",), "sensitive", False, False, "il est revenu", reason="danger_probable").goes_on
+
+
 def test_what_was_said_hours_ago_calms_nothing_but_its_story_counts() -> None:
     assert before(("procuration",), "none", False, True, "à Lyon", recent=False) == Context()
     told = before(("violences_conjugales",), "none", False, True, "il est revenu", recent=False)
@@ -180,7 +202,8 @@ def test_what_was_said_hours_ago_calms_nothing_but_its_story_counts() -> None:
     [
         (0.04, "mot " * 25, 0.04),
         (0.04, "mot " * 26, None),  # too long for the reading to have seen all of it
-        (0.05, "mot " * 26, 0.05),
+        (0.49, "mot " * 26, None),
+        (0.5, "mot " * 26, 0.5),
         (0.9, "mot " * 26, 0.9),
         (None, "mot", None),
     ],
@@ -260,10 +283,27 @@ def test_an_alarm_after_a_disappearance_is_the_last_word() -> None:
 
 
 @pytest.mark.parametrize(
-    ("danger", "context", "expected"), [(0.02, ALONE, True), (0.01, ALONE, False), (0.0, STORY, True)]
+    ("danger", "context", "words", "expected"),
+    [
+        (0.02, ALONE, "bonjour", True),
+        (0.01, ALONE, "bonjour", False),
+        (0.0, STORY, "bonjour", True),
+        (0.0, ALONE, "ça recommence", True),
+    ],
 )
-def test_only_a_trace_is_read_together_with_what_came_before(danger: float, context: Context, expected: bool) -> None:
-    assert looks_back(Understanding("armes", 0.9, danger=danger), context) is expected
+def test_only_a_trace_is_read_together_with_what_came_before(
+    danger: float, context: Context, words: str, expected: bool
+) -> None:
+    assert looks_back(Understanding("armes", 0.9, danger=danger), context, words) is expected
+
+
+def test_what_the_last_messages_tell_counts_whatever_they_were_read_as() -> None:
+    blows = ["une main courante pour des coups", "mon mari m'a frappée en mars"]
+    assert with_said(CALM, blows, "ça recommence") == Context(story="violence", goes_on=True)
+    assert with_said(CALM, blows, "et pour la procuration ?") == CALM
+    assert with_said(CALM, ["pour une procuration"], "ça recommence") == CALM
+    assert with_said(CALM, ["on fait un tournage jeudi"], "ils tirent") == Context(calm=True, pretended=True)
+    assert with_said(Context(story="missing"), blows, "ça recommence") == Context(story="missing")
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer, of_stored
-from bot.policy.degree import ALONE_SURE, Context
+from bot.policy.degree import ALONE, ALONE_SURE, Context
 from bot.policy.emergency import (
     EDGE,
+    ILL,
     MOST_BYTES,
     TEXT_KEYS,
     Detection,
@@ -27,7 +28,9 @@ from bot.policy.emergency import (
     detect,
     glance,
     is_french,
+    joined,
     leaving,
+    may_wait,
     reply,
     stands,
 )
@@ -134,6 +137,40 @@ def test_a_danger_that_is_not_believed_is_likely_where_violence_may_be_meant() -
     assert detect("bonjour", LEXICON, SCORE, read_so, calm) == Detection("danger", "engine", None, "likely")
     alone = Understanding("danger_immediat", 0.55, (("danger_immediat", 0.55), ("procuration", 0.4)), danger=0.55)
     assert detect("bonjour", LEXICON, SCORE, alone, calm) == Detection("danger", "engine", None, "faint")
+
+
+@pytest.mark.parametrize(
+    ("context", "degree"),
+    [
+        (ALONE, "sure"),
+        (Context(together=0.4), "likely"),
+        (Context(together=0.6), "sure"),
+        (Context(together=0.6, pretended=True), "likely"),
+    ],
+)
+def test_a_weak_alarm_is_likely_where_the_talk_explains_it(context: Context, degree: str) -> None:
+    found = detect("au secours", LEXICON, SCORE, read(0.01), context)
+    assert found is not None
+    assert (found.by, found.degree, found.weak) == ("lexicon", degree, True)
+
+
+def test_an_illness_in_a_talk_about_fitness_or_proxies_is_likely() -> None:
+    ill = Detection("danger", "lexicon", ILL, weak=True)
+    assert may_wait(ill, Context(calm=True), recent=True)
+    assert not may_wait(ill, Context(calm=True), recent=False)
+    assert not may_wait(ill, Context(story="danger"), recent=True)
+    assert not may_wait(Detection("danger", "lexicon", ILL), Context(), recent=True)
+    lexicon = Lexicon.from_mapping({"entrees": [{"nom": ILL, "genre": "danger", "motifs": ["ne bouge plus"]}]})
+    for medical, degree in ((True, "likely"), (False, "sure")):
+        found = detect("il ne bouge plus", lexicon, None, read(0.9), Context(calm=True, together=0.9, medical=medical))
+        assert found is not None and found.degree == degree
+
+
+def test_a_word_that_was_cut_in_two_is_read_whole() -> None:
+    assert joined(["au s", "ecours"]) == ["au s ecours", "au secours"]
+    assert joined(["bonjour", "au s", "ecours"]) == ["bonjour au s ecours", "bonjour au secours"]
+    assert joined(["il est entré chez moi", "vite"]) == ["il est entré chez moi vite"]
+    assert joined(["au secours"]) == ["au secours"]
 
 
 def test_before_the_first_training_there_is_no_score() -> None:

@@ -398,6 +398,18 @@ def test_a_distress_told_with_violence_reads_the_3114_too() -> None:
     assert route.settled(violence, "likely", "danger", None, texts).replies == violence.replies
 
 
+def test_where_a_distress_may_be_meant_the_reply_names_the_3114_once() -> None:
+    listens = Situation(introduced=True, listens=True)
+    assert said(route.by_day(turn("armes", "A"), listens, TEXTS)) == ["A\n\n<utter_nuit_detresse>"]
+    assert said(route.by_day(turn("armes", "Le 3114."), listens, TEXTS)) == ["Le 3114."]
+    by_day = route.by_day(turn("armes", "A"), KNOWN, TEXTS)
+    night = route.at_night(by_day, False, TEXTS, listens=True)
+    assert said(night) == ["<utter_nuit>\n\n<utter_nuit_detresse>"]
+    told = route.at_night(by_day, True, TEXTS, listens=True)
+    assert said(told) == [f"{LINE}\n\n<utter_nuit_detresse>"]
+    assert route.gives_distress_number([Reply("3114")]) and not route.gives_distress_number(told.replies)
+
+
 def test_violence_behind_a_danger_that_is_not_believed_is_not_lost() -> None:
     found = unbelieved(("violences_conjugales", 0.3), ("procuration", 0.15))
     assert route.again_as(found, "none") is None

@@ -8,6 +8,7 @@ from typing import Optional
 
 import pytest
 
+from bot.core.emergency import of_stored
 from bot.dialogue.texts import load
 from bot.policy import scripts
 from bot.policy.emergency import (
@@ -73,9 +74,55 @@ def test_a_detector_that_names_distress_weighs_and_does_not_decide() -> None:
     assert with_script(Detection("danger", "score"), doubtful).script == "own_danger"
     assert with_script(Detection("distress", "score"), doubtful).script == "own_distress"
     afraid = {"partner_victim": 0.9, "own_distress": 0.1}
-    assert with_script(Detection("distress", "score"), afraid) == Detection("danger", "score", script="partner_victim")
+    told = Detection("danger", "score", script="partner_victim", listens=True)
+    assert with_script(Detection("distress", "score"), afraid) == told
     assert scripts.weighed({"own_danger": 0.0}, "distress") == {"own_danger": 0.0}
     assert with_script(Detection("danger", "score"), {}) == Detection("danger", "score")
+
+
+def test_a_detector_that_names_distress_does_not_tell_whose_it_is() -> None:
+    veiled = {
+        "relative_distress": 0.1,
+        "own_distress": 0.02,
+        "witness": 0.3,
+        "seen_online": 0.28,
+        "child": 0.2,
+        "none": 0.1,
+    }
+    assert with_script(Detection("distress", "engine"), veiled).script == "any_distress"
+
+
+@pytest.mark.parametrize(
+    ("detection", "chances", "engine", "listens"),
+    [
+        (Detection("danger", "score"), {"own_danger": 0.95, "own_distress": 0.05}, 0.0, True),
+        (Detection("danger", "score"), {"own_danger": 1.0}, 0.05, True),
+        (Detection("danger", "score", distress=0.2), {"own_danger": 1.0}, 0.0, True),
+        (Detection("danger", "score"), {"own_danger": 1.0}, 0.0, False),
+        (Detection("danger", "score"), {"witness": 1.0}, 0.0, True),  # who lies there may have done it himself
+    ],
+)
+def test_the_words_of_an_alarm_name_the_3114_where_a_distress_is_at_all_plausible(
+    detection: Detection, chances: dict[str, float], engine: float, listens: bool
+) -> None:
+    found = with_script(detection, chances, engine)
+    assert found.listens is listens
+    action = decide(found, Situation(NOW, NOW))
+    assert action is not None and ("3114" in (compose(TEXTS, action) or "")) is listens
+    again = decide(found, Situation(NOW, NOW, last_full_at=ago(minutes=5), last_script=found.script))
+    assert again is not None and again.send == "short" and ("3114" in (compose(TEXTS, again) or "")) is listens
+    assert again.answer is not None and of_stored(again.answer.stored()) == again.answer
+
+
+def test_the_3114_is_named_once_and_in_no_text_that_is_not_there() -> None:
+    found = Detection("distress", "engine", script="own_distress", listens=True)
+    action = decide(found, Situation(NOW, NOW))
+    assert action is not None and compose(TEXTS, action) == TEXTS["utter_detresse"]
+    witness = decide(replace(found, kind="danger", script="witness"), Situation(NOW, NOW))
+    older = {key: text for key, text in TEXTS.items() if key != "utter_nuit_detresse"}
+    assert witness is not None and compose(older, witness) == TEXTS["utter_urgence_temoin"]
+    foreign = decide(replace(found, kind="danger", script=None), Situation(NOW, NOW, french=False))
+    assert foreign is not None and foreign.text_keys == ("utter_urgence", "utter_urgence_anglais")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +216,12 @@ def test_a_further_danger_within_minutes(last: str, script: str, more: bool) -> 
         ("violences_conjugales", {"partner_relative": 0.4, "partner_victim": 0.3, "witness": 0.3}, None),  # not sure
         ("violences_conjugales", {"own_danger": 0.9}, None),
         ("violences_sexuelles", {"child": 0.9}, "child"),
-        ("violences_sexuelles", {"none": 0.6, "partner_author": 0.4}, None),
+        (
+            "violences_sexuelles",
+            {"none": 0.6, "partner_author": 0.4},
+            "own_danger",
+        ),  # the intent is sensitive, whatever they say
+        ("violences_sexuelles", {"none": 0.9, "child": 0.1}, None),
         ("harcelement_cyber", {"child": 0.9}, None),
         ("violences_conjugales", {}, None),
         (None, {"child": 0.9}, None),
@@ -182,6 +234,15 @@ def test_a_sensitive_intents_own_words_give_way(
     assert scripts.may_be_told_otherwise(intent) is ((intent or "").startswith("violences"))
 
 
+def test_a_minor_reads_no_grown_ups_help_lines() -> None:
+    unsure = {"own_distress": 0.6, "partner_minor": 0.09, "child": 0.03}
+    assert instead("violences_conjugales", unsure) is None
+    assert instead("violences_conjugales", unsure, minor=True) == "partner_minor"
+    assert (
+        instead("violences_sexuelles", {"partner_victim": 0.9}, minor=True) is None
+    )  # its words speak to them as well
+
+
 def test_whom_an_intents_own_words_speak_to() -> None:
     assert spoken_to("violences_conjugales_ex") == "partner_victim"
     assert spoken_to("reclamation_police") == "officer"
@@ -192,9 +253,10 @@ def test_whom_an_intents_own_words_speak_to() -> None:
 @pytest.mark.parametrize("hours", [0, 2])
 def test_each_script_is_one_complete_message_at_any_age_and_hour(script: str, hours: int) -> None:
     situation = Situation(ago(hours=hours), NOW, night_until="6 h")
-    action = decide(Detection("danger", "engine", script=script), situation)
+    action = decide(Detection("danger", "engine", script=script, listens=True), situation)
     assert action is not None
     told = compose(TEXTS, action) or ""
+    assert told.count("3114") == 1
     assert TEXTS[SCRIPTS[script].reply] in told and "6 h" in told
     assert "n’alerte personne" in told and len(told.encode()) <= MOST_BYTES
     late = TEXTS[SCRIPTS[script].late].strip() if hours and SCRIPTS[script].late else TEXTS[SCRIPTS[script].reply]

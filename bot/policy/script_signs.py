@@ -1,0 +1,102 @@
+"""What certain words say against a script, whatever its learnt chance: whoever has bruises is not who hits. Pure.
+
+The chances of the scripts are learnt (`bot/policy/script_score.py`) from few examples, and wrong words may hurt. These are read as
+the emergency lexicon reads its own: slips, SMS spelling and missing accents are forgiven, a negation undoes them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+
+from bot.policy.lexicon import Lexicon
+from bot.policy.scripts import OWN_DISTRESS, PARTNER_AUTHOR, PARTNER_VICTIM, SEEN_ONLINE
+
+DOUBT = 0.1  # what is left of a chance that the words speak against
+
+_WHO = (
+    "il, elle, ils, elles, qui, mari, femme, ex, conjoint, conjointe, copain, copine, compagnon, compagne, père, mère, frère, "
+    "reuf, soeur, fils, mec, type, homme"
+)
+_HITS = (
+    "frappe, frappent, frappait, tape, tapent, tapait, cogne, cognait, bat, battait, menace, menacent, menaçait, étrangle, gifle, "
+    "pousse, viole, séquestre, enferme, insulte, surveille"
+)
+_HIT = (
+    "frappé, frappée, tapé, tapée, cogné, cognée, battu, battue, menacé, menacée, étranglé, étranglée, giflé, giflée, poussé, "
+    "poussée, violé, violée, séquestré, séquestrée, enfermé, enfermée, agressé, agressée"
+)
+# Somebody else hurts or threatens the person.
+_SUFFERS = [
+    "@qui (me|m|nous) (a|ont)? (encore|déjà)? (@frappe|@frappé)",
+    "(ai|avais) (des|plein de|les|le|la|un|une|encore)? .. (bleu|bleus|hématome|hématomes|cocard|coquard|ecchymoses)",
+    "(juré|jure|promis|menacé|menace) .. (tuer|buter|crever|planter|la peau)",
+    "(juré|jure|promis|menacé|dit|promet) ... (pas|jamais) (vivant|vivante|en vie)",
+]
+_ONLINE = [
+    "(internet|net|web|site|sites|forum|forums|lien|liens|réseau|réseaux|ligne|contenu|contenus|écran|pseudo|profil|chaîne)",
+    "(insta|instagram|tiktok|snap|snapchat|facebook|fb|twitter|discord|twitch|youtube|whatsapp|telegram|messenger|roblox)",
+    "(fortnite|reddit|leboncoin|vinted|tinder|dm|appli|application|console|jeu|jeux|serveur|streameur|streamer)",
+    "(live|direct|story|stories|post|posts|poste|posté|publie|publié|publication|commentaire|commentaires|compte|comptes)",
+    "(stream|tweet|thread|mail|vidéo|vidéos|image|images|photo|photos|tof|tofs|nude|nudes|capture|captures|annonce|abonnés)",
+    "(page|canal|blog|blogs|caméra|cam|reel|vues|screen|chat|tablette|visio|visioconférence|message|messages|film|montage)",
+    "(youtubeur|youtubeuse|influenceur|influenceuse|twitto|twittos|article|avis|publicité|publicités|montages|com|coms)",
+    "(filme|filment|écrit|=commente|commentent|scrolle|scrollais|scroller|circule|partage|partagé|lu|télégram)",
+    "sur x",
+]
+_A_MINORS_AGE = re.compile(
+    r"\b(?:j\W?\s?ai|g|jai|moi)\s+(?:que\s+)?(?:[6-9]|1[0-7])\s*(?:ans|an|piges|balais)\b", re.IGNORECASE
+)
+
+
+def _lexicon(lines: list[str]) -> Lexicon:
+    return Lexicon.from_mapping(
+        {
+            "mots": {"qui": _WHO, "frappe": _HITS, "frappé": _HIT},
+            "reperes": {},
+            "entrees": [{"nom": "signe", "genre": "danger", "motifs": lines}],
+        }
+    )
+
+
+@functools.cache
+def _suffers() -> Lexicon:
+    return _lexicon(_SUFFERS)
+
+
+@functools.cache
+def _online() -> Lexicon:
+    return _lexicon(_ONLINE)
+
+
+def suffers(words: str) -> bool:
+    """Whether somebody else hurts or threatens the person."""
+    return _suffers().find(words) is not None
+
+
+def seen_online(words: str) -> bool:
+    """Whether the message speaks of what stands on a screen."""
+    return _online().find(words) is not None
+
+
+def is_minor(words: str) -> bool:
+    """Whether the person gives an age below eighteen."""
+    return _A_MINORS_AGE.search(words) is not None
+
+
+def _doubted(words: str) -> Iterable[str]:
+    if suffers(words):
+        yield from (PARTNER_AUTHOR, OWN_DISTRESS)
+    if not seen_online(words):
+        yield SEEN_ONLINE
+    if is_minor(words):
+        yield PARTNER_VICTIM
+
+
+def borne_out(chances: Mapping[str, float], words: str) -> dict[str, float]:
+    """The chances with those much less that the words speak against; they sum to 1 again."""
+    doubted = frozenset(_doubted(words))
+    found = {name: chance * (DOUBT if name in doubted else 1.0) for name, chance in chances.items()}
+    total = sum(found.values())
+    return {name: chance / total for name, chance in found.items()}

@@ -1,0 +1,61 @@
+"""What words say against a script, whatever its learnt chance."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.policy.script_signs import borne_out, is_minor, seen_online, suffers
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mon compagnon me frappe devant les petits", True),
+        ("j'ai encore des bleus sur les bras", True),
+        ("il a juré de me tuer si je pars", True),
+        ("elle dit que je sortirai pas vivante d'ici", True),
+        ("j'ai frappé ma femme et je regrette", False),
+        ("il ne me frappe pas", False),
+    ],
+)
+def test_who_suffers(text: str, says: bool) -> None:
+    assert suffers(text) is says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("il l'annonce sur son compte insta", True),
+        ("vu en story", True),
+        ("comment faire avec le coach du club", False),
+    ],
+)
+def test_what_stands_on_a_screen(text: str, says: bool) -> None:
+    assert seen_online(text) is says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("jai 15 ans et il me tape", True),
+        ("j’ai 9 ans", True),
+        ("G 12 piges", True),
+        ("j'ai 25 ans", False),
+        ("il a 15 ans", False),
+    ],
+)
+def test_who_is_a_minor(text: str, says: bool) -> None:
+    assert is_minor(text) is says
+
+
+def test_a_chance_that_the_words_speak_against_is_worth_little() -> None:
+    learnt = {"partner_author": 0.8, "partner_victim": 0.2}
+    found = borne_out(learnt, "mon copain me tape")
+    assert found["partner_victim"] > 0.7 and sum(found.values()) == pytest.approx(1.0)
+    assert borne_out(learnt, "je la tape") == pytest.approx(learnt)
+    assert borne_out({"seen_online": 0.7, "child": 0.3}, "le coach du club")["child"] > 0.7
+    assert borne_out(learnt, "j'ai 14 ans")["partner_victim"] < 0.05
+    assert borne_out({"seen_online": 0.7, "child": 0.3}, "vu en story") == pytest.approx(
+        {"seen_online": 0.7, "child": 0.3}
+    )
+    assert borne_out({}, "j'ai 14 ans") == {}
