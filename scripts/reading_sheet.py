@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bot.app import policy as policies
 from bot.app.route import decision, model_of, read_lines, turns, when
 from bot.app.say import complain
-from bot.core.errors import Explained
+from bot.core.errors import Explained, SetupError
 from bot.settings import Settings
 
 SCALE = """# Lecture à l’aveugle
@@ -39,13 +39,21 @@ Un verdict par message, par lecture, l’un après l’autre :
 
 
 def messages(path: Path) -> list[str]:
-    """The messages of a file: its column `text`, or its lines."""
-    lines = [line for line in read_lines(str(path)) if line.strip()]
-    head = lines[0].split("\t") if lines else []
+    """The messages of a file: its column `text`, or its lines. Raises SetupError for a line without that column."""
+    lines = [(number, line) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    head = lines[0][1].split("\t") if lines else []
     if "text" not in head:
-        return lines
+        return [line for _, line in lines]
     column = head.index("text")
-    return [line.split("\t")[column] for line in lines[1:]]
+    rows = [(number, line.split("\t")) for number, line in lines[1:]]
+    if short := [number for number, cells in rows if len(cells) <= column or not cells[column].strip()]:
+        raise SetupError(f"{path}, ligne {short[0]} : le message manque.", "Corrigez cette ligne.")
+    return [cells[column] for _, cells in rows]
+
+
+def _lines(path: Path) -> list[str]:
+    """As spreadsheets save them, too."""
+    return [line.removeprefix("\ufeff").removesuffix("\r") for line in read_lines(str(path))]
 
 
 def sheet(texts: Sequence[str], archive: str | None) -> Iterator[str]:

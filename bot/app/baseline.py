@@ -210,11 +210,11 @@ def notes(before: Baseline, now: Baseline) -> list[str]:
         if known.get("n") != kinds["n"]:
             told.append(f"{name} : {kinds['n']} messages, {known.get('n')} dans la référence")
         told += [f"{name} {noise.LABELS[kind]} : pas encore dans la référence" for kind in kinds if kind not in known]
-    told += [
-        f"{name} : pas encore dans la référence"
-        for name in now.get("scripts", {})
-        if name not in before.get("scripts", {})
-    ]
+    for kind in ("scripts", "answers"):
+        known = before.get(kind, {})
+        told += [f"{name} : pas encore dans la référence" for name in now.get(kind, {}) if name not in known]
+    if now.get("conversations") and not before.get("conversations"):
+        told.append(f"{conversations.FILE} : pas encore dans la référence")
     old = before["intents"].get(_CLEAN, {})
     told += [f"{intent} : pas encore dans la référence" for intent in now["intents"][_CLEAN] if intent not in old]
     return told

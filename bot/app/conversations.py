@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bot.app.chains import Chain, Step, play
 from bot.app.places import PROJECT
 from bot.core import catalogue
 from bot.core.catalogue import Catalogue
+from bot.core.clean import clean
 from bot.core.errors import SetupError
 from bot.dialogue.texts import read_yaml
 from bot.trainer.candidates import Model
@@ -61,38 +63,52 @@ def _conversation(row: Any, where: str, known: Mapping[str, Any]) -> Conversatio
 def _turn(row: Any, where: str, known: Mapping[str, Any]) -> Expected:
     body = row if isinstance(row, Mapping) else {}
     text, questions = body.get("texte"), body.get("questions")
-    if not isinstance(text, str) or not isinstance(questions, Sequence) or isinstance(questions, str):
+    names = tuple(questions) if isinstance(questions, list) else (None,)
+    if not isinstance(text, str) or not clean(text) or not all(isinstance(name, str) for name in names):
         raise SetupError(f"{where} : un tour a « texte » et « questions » (une liste).", "Corrigez ce tour.")
-    if strange := [name for name in questions if name not in known]:
+    if strange := [name for name in names if name not in known]:
         raise SetupError(f"{where} : question inconnue « {strange[0]} ».", "Les questions sont celles de data/answers.")
-    return Expected(text, tuple(map(str, questions)), body.get("toutes") is True)
+    return Expected(text, names, body.get("toutes") is True)
 
 
 def figures(conversations: Sequence[Conversation], model: Model | None = None) -> dict[str, Any]:
     """Play them. `right`: turns whose question is answered; `reachable`: those and what is one tap away; `wrong`: the answer to
-    another question; `lines`: the turns that are not right. Raises SetupError."""
+    another question; `lines`: the turns that are not right, those behind an emergency reply included. Raises SetupError."""
     chains = [Chain(one.name, False, 0, tuple(turn.text for turn in one.turns)) for one in conversations]
     book = catalogue.read(PROJECT)
     judged = [
-        (one.name, number, turn, step)
+        _judged(one.name, number, turn, step, book)
         for one, played in zip(conversations, play(chains, model), strict=True)
-        for number, (turn, step) in enumerate(zip(one.turns, played.steps, strict=False), 1)
+        for number, (turn, step) in enumerate(zip_longest(one.turns, played.steps), 1)
     ]
-    right = [_right(turn, step, book) for _, _, turn, step in judged]
-    near = [_near(turn, step) for _, _, turn, step in judged]
     return {
-        "turns": sum(len(one.turns) for one in conversations),
-        "right": sum(right),
-        "reachable": sum(exact or offered for exact, offered in zip(right, near, strict=True)),
-        "wrong": sum(
-            step.question is not None and not exact for (_, _, _, step), exact in zip(judged, right, strict=True)
-        ),
-        "lines": [
-            {"name": name, "turn": number, "answered": step.question}
-            for (name, number, _, step), exact in zip(judged, right, strict=True)
-            if not exact
-        ],
+        "turns": len(judged),
+        "right": sum(one.right for one in judged),
+        "reachable": sum(one.reachable for one in judged),
+        "wrong": sum(one.wrong for one in judged),
+        "lines": [{"name": one.name, "turn": one.number, "answered": one.answered} for one in judged if not one.right],
     }
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Turn `number` (from 1) of a conversation."""
+
+    name: str
+    number: int
+    answered: str | None = None
+    right: bool = False
+    reachable: bool = False
+    wrong: bool = False
+
+
+def _judged(name: str, number: int, turn: Expected, step: Step | None, book: Catalogue) -> _Judged:
+    """`step`: None for a turn that was not played, as an emergency reply had gone out."""
+    if step is None:
+        return _Judged(name, number)
+    right = _right(turn, step, book)
+    wrong = not right and step.question is not None and step.question not in turn.questions
+    return _Judged(name, number, step.question, right, right or _near(turn, step, book), wrong)
 
 
 def _right(turn: Expected, step: Step, book: Catalogue) -> bool:
@@ -107,8 +123,12 @@ def _answers(book: Catalogue, question: str, said: str) -> bool:
     return any(variant.text.strip() in said for variant in book.questions[question].variants)
 
 
-def _near(turn: Expected, step: Step) -> bool:
-    return any(f"/{question}" in step.offers for question in turn.questions)
+def _near(turn: Expected, step: Step, book: Catalogue) -> bool:
+    """Whether a button leads to a question, or to each of those that are not answered where every one is asked."""
+    offered = [question for question in turn.questions if f"/{question}" in step.offers]
+    if turn.every:
+        return all(one in offered or _answers(book, one, step.said) for one in turn.questions)
+    return bool(offered)
 
 
 def table(now: Mapping[str, Any]) -> str:

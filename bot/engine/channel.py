@@ -103,12 +103,19 @@ class TurnOutput(OutputChannel):
         for reply in self.replies[:-1]:
             gathered += [] if self._alone else reply["quick_replies"]
             reply["quick_replies"] = []
-        last["quick_replies"] = _different(gathered)[:MOST_CHOICES]
+        last["quick_replies"] = _at_most(MOST_CHOICES, _different(gathered))
 
     @property
     def empty(self) -> bool:
         """Neither reply, hand-off, clarify nor declared silence: an error of the dialogue."""
         return not (self.replies or self.handoff or self.clarify or self.silence)
+
+
+def _at_most(most: int, buttons: Sequence[Button]) -> list[Button]:
+    """The first ones, and the ways out in any case."""
+    out = [button for button in buttons if button["payload"] in WAYS_OUT]
+    others = [button for button in buttons if button not in out]
+    return [*others[: most - len(out)], *out]
 
 
 def _different(buttons: Sequence[Button]) -> list[Button]:

@@ -50,7 +50,7 @@ def titles(domain: Domain) -> dict[str, str]:
 def questions(domain: Domain) -> dict[str, str]:
     """The title of each question of the catalogue (`intent/question`), by its name."""
     return {
-        name[len(_UTTER) :]: str((variations[0].get("metadata") or {}).get("title") or name)
+        name[len(_UTTER) :]: str((variations[0].get("metadata") or {}).get("title") or name[len(_UTTER) :])
         for name, variations in domain.responses.items()
         if "/" in name and variations
     }

@@ -6,7 +6,7 @@ gravest subject comes before everything; what else was asked is then named to th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,11 +187,18 @@ def units(pieces: Sequence[Clause], parsed: Sequence[Parsed]) -> list[Unit]:
         unit = Unit(piece.text, piece.asks, meaning)
         before = found[-1] if found else None
         if before is not None and (not _is_sure(unit) or _asks_the_same(before, unit)):
-            keeps = before if _is_sure(before) else unit
-            found[-1] = Unit(f"{before.text} {unit.text}", before.asks or unit.asks, keeps.parsed)
+            found[-1] = Unit(f"{before.text} {unit.text}", before.asks or unit.asks, _telling(before, unit).parsed)
         else:
             found.append(unit)
     return found
+
+
+def _telling(before: Unit, unit: Unit) -> Unit:
+    """Of two clauses about one thing, the first that says what it is, or the one that asks a question of the catalogue about it:
+    « J’ai eu une amende. Comment payer cette amende ? »."""
+    if not _is_sure(before):
+        return unit
+    return unit if _is_sure(unit) and unit.question and not before.question else before
 
 
 def _asks_the_same(before: Unit, unit: Unit) -> bool:
@@ -208,7 +215,7 @@ def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading
     named = str(whole["intent"]["name"])
     if grave or is_grave(named):
         gravest = whole if is_grave(named) else min(grave, key=_priority).parsed
-        others = tuple(unit.intent for unit in asked if unit.intent != gravest["intent"]["name"])
+        others = _intents(unit for unit in asked if unit.intent != gravest["intent"]["name"])
         return replace(reading, parts=(gravest,), lead=gravest, more=others)
     if story or _grave_chance(whole) >= DOUBT:
         return reading
@@ -217,10 +224,15 @@ def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading
     chosen = [unit for unit in asked if unit in handoffs or unit in answers]
     if len(chosen) < 2:
         return _with_question(reading, asked)
-    rest = tuple(unit.intent for unit in asked if unit not in chosen)
+    rest = _intents(unit for unit in asked if unit not in chosen)
     parts = tuple(_with_entities(unit.parsed, whole) for unit in chosen)
     lead = parts[chosen.index(handoffs[0])] if handoffs else parts[0]
     return replace(reading, parts=parts, lead=lead, more=rest)
+
+
+def _intents(found: Iterable[Unit]) -> tuple[str, ...]:
+    """Each once."""
+    return tuple(dict.fromkeys(unit.intent for unit in found))
 
 
 def _with_question(reading: Reading, asked: Sequence[Unit]) -> Reading:

@@ -121,6 +121,9 @@ def names_answers(path: Path) -> bool:
 def read_answers(path: Path, known: Collection[str]) -> list[AnswerCase]:
     """Cases of a set of answers. `known`: the catalogue's questions. Raises SetupError, with the line's number, for whatever is
     not of that form."""
+    if not names_answers(path):
+        advice = f"La première ligne nomme les colonnes, séparées par une tabulation : {', '.join(ANSWER_COLUMNS)}."
+        raise SetupError(f"{path}, ligne 1 : ce n’est pas un jeu de réponses.", advice)
     cases: list[AnswerCase] = []
     wrong: list[str] = []
     for number, line in enumerate(_lines(path)[1:], 2):
@@ -131,7 +134,7 @@ def read_answers(path: Path, known: Collection[str]) -> list[AnswerCase]:
         strange = [name for name in questions if name not in known and name != NO_QUESTION]
         if not text.strip():
             wrong.append(f"{path}, ligne {number} : le message est vide.")
-        elif not questions or len(more) > 1:
+        elif not questions or len(more) > 1 or (NO_QUESTION in questions and len(questions) > 1):
             wrong.append(f"{path}, ligne {number} : il faut un message, une tabulation, puis des questions ou « - ».")
         elif strange:
             wrong.append(f"{path}, ligne {number} : question inconnue « {strange[0]} ».")

@@ -10,6 +10,7 @@ import pytest
 
 from bot.engine import reading, short
 from bot.engine.clauses import clauses, states
+from bot.policy.questions import sure as surely
 
 
 @pytest.mark.parametrize(
@@ -276,6 +277,87 @@ def test_the_lead_is_the_hand_off() -> None:
 def test_a_town_said_once_holds_for_both() -> None:
     read = reading.read("comment faire une procuration ? et comment payer une amende à Lyon ?", parse)
     assert [[entity["value"] for entity in part["entities"]] for part in read.parts] == [["Lyon"], ["Lyon"]]
+
+
+# Two questions of one intent: the catalogue tells them apart -----------------------------------------------------------
+
+QUESTIONS = {
+    "en ligne": "procuration/en_ligne",
+    "à l'étranger": "procuration/etranger",
+    "payer": "contravention/payer",
+    "points": "contravention/points",
+}
+
+
+def parse_questions(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """As `parse`, and the questions whose words are said: sure where there is but one."""
+    return [{**_parsed(text), "questions": _questions(text)} for text in texts]
+
+
+def _questions(text: str) -> list[dict[str, Any]]:
+    found = [name for words, name in QUESTIONS.items() if words in text]
+    return [{"name": name, "confidence": 0.9 if len(found) == 1 else 0.3} for name in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "more"),
+    [
+        (
+            "comment faire une procuration en ligne ? et la procuration, à l'étranger ?",
+            [("procuration", "procuration/en_ligne"), ("procuration", "procuration/etranger")],
+            (),
+        ),
+        (
+            "comment payer une amende ? et cette amende, elle coûte des points ?",
+            [("contravention", "contravention/payer"), ("contravention", "contravention/points")],
+            (),
+        ),
+        (  # the same question twice is one
+            "une procuration en ligne ? la procuration, comment la faire en ligne ?",
+            [("procuration", "procuration/en_ligne")],
+            (),
+        ),
+        (  # of one intent, and one of them no question of the catalogue
+            "comment payer une amende ? et l'amende, je la conteste où ?",
+            [("contravention", "contravention/payer")],
+            (),
+        ),
+        (
+            "l'amende, je la conteste où ? et comment payer une amende ?",
+            [("contravention", "contravention/payer")],
+            (),
+        ),
+        (  # a third is named besides
+            "une procuration en ligne ? une procuration à l'étranger ? comment payer une amende ?",
+            [("procuration", "procuration/en_ligne"), ("procuration", "procuration/etranger")],
+            ("contravention",),
+        ),
+        (
+            "une procuration en ligne ? une procuration à l'étranger ? mon mari me frappe chaque soir",
+            [("violences_conjugales", None)],
+            ("procuration",),  # named once
+        ),
+    ],
+)
+def test_two_questions_of_one_intent(text: str, parts: list[tuple[str, str | None]], more: tuple[str, ...]) -> None:
+    read = reading.read(text, parse_questions)
+    assert ([(part["intent"]["name"], surely(part.get("questions"))) for part in read.parts], read.more) == (
+        parts,
+        more,
+    )
+
+
+def test_a_question_that_only_a_clause_tells_is_that_of_the_whole() -> None:
+    """The whole, with its own intent and words, and the question of its clause."""
+    text = "j'ai eu une amende hier. comment payer cette amende ?"
+
+    def reads(texts: Sequence[str]) -> list[dict[str, Any]]:
+        found = parse_questions(texts)
+        return [{**one, "questions": []} if one["text"] == text else one for one in found]
+
+    (part,) = reading.read(text, reads).parts
+    assert (part["text"], part["intent"]["name"]) == (text, "contravention")
+    assert surely(part["questions"]) == "contravention/payer"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,199 @@
+"""Buttons that lead to a question of the catalogue, and what a turn says of it. Runs real Rasa, and needs no model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from bot.app.route import ENGINE_PYTHON, ROOT
+
+DOMAIN = """
+from rasa.shared.core.domain import Domain
+def said(text, **more):
+    return [{"text": text, **more}]
+domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"], "responses": {
+    "utter_theme_rue": said("Un sujet ?", buttons=[{"title": "Procuration", "payload": "/procuration"}]),
+    "utter_procuration": said("En général.", buttons=[{"title": "En ligne", "payload": "/procuration/en_ligne"},
+                                                      {"title": "Une personne", "payload": "/parler_humain"}]),
+    "utter_procuration/en_ligne": [
+        *said("Sur le site.", metadata={"title": "En ligne", "question": "Comment voter par procuration en ligne ?"}),
+        *said("Pour un cadet.", metadata={"reason": "x"}, condition=[{"type": "slot", "name": "corps", "value": "cadet"}]),
+    ],
+    "utter_armes/arc": said("Non.", metadata={"title": "Tir à l’arc"}),
+    "utter_armes/arme": said("Oui."),
+}})
+"""
+PAYLOADS = """
+import json
+from bot.engine import payloads
+ours = payloads.Payloads(domain)
+asked = ["/procuration/en_ligne", "/armes/arc", "/procuration", "/armes/hier", "/armes/arc ", "/armes/arc/arc", "/armes/ARC",
+         "armes/arc", '/armes/arc{"corps": "cadet"}', "/armes", None, 7]
+print(json.dumps({
+    "taps": [ours.read(one) for one in asked], "titles": payloads.titles(domain), "questions": payloads.questions(domain),
+    "wordings": payloads.wordings(domain),
+}))
+"""
+# Each turn: (payloads of actions, what is asked besides). A response of Rasa is `{"text": …, "buttons": […]}`.
+CHANNEL = """
+import asyncio, json, sys
+from bot.engine import payloads
+from bot.engine.channel import TurnOutput
+def turn(messages, more):
+    output = TurnOutput(payloads.choices(domain), payloads.questions(domain))
+    for message in messages:
+        asyncio.run(output.send_response("r1", message))
+    output.finish(more)
+    return [output.answered, output.replies, output.empty]
+print(json.dumps([turn(*one) for one in json.load(sys.stdin)]))
+"""
+
+
+def run(code: str, asked: Any = None) -> Any:
+    """What the engine's environment prints."""
+    done = subprocess.run(
+        [str(ENGINE_PYTHON), "-c", DOMAIN + code],
+        cwd=ROOT,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_tap_on_a_question_is_its_intent_with_the_question() -> None:
+    found = run(PAYLOADS)
+    assert found["taps"] == [
+        ["procuration", {"question": "procuration/en_ligne"}],
+        ["armes", {"question": "armes/arc"}],
+        ["procuration", {}],
+        *[None] * 9,  # another question, other letters, values beside it, a subject without a button, no text
+    ]
+    assert found["titles"] == {"procuration": "Procuration"}
+    assert found["questions"] == {
+        "procuration/en_ligne": "En ligne",
+        "armes/arc": "Tir à l’arc",
+        "armes/arme": "armes/arme",
+    }
+    assert found["wordings"] == {"procuration/en_ligne": "Comment voter par procuration en ligne ?"}
+
+
+GENERAL = {
+    "text": "En général.",
+    "buttons": [
+        {"title": "Une personne", "payload": "/parler_humain"},
+        {"title": "Délai", "payload": "/procuration"},
+    ],
+}
+ARC = {"title": "Tir à l’arc", "payload": "/armes/arc"}
+ONLINE = {"title": "En ligne", "payload": "/procuration/en_ligne"}
+DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
+
+
+def custom(**marks: Any) -> dict[str, Any]:
+    """Marks of an action."""
+    return {"custom": marks}
+
+
+TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
+    "answered": (
+        [custom(answered="armes/arc"), {"text": "Non."}],
+        [],
+        ["armes/arc", [{"text": "Non.", "quick_replies": []}]],
+    ),
+    "the first of two answers": (
+        [
+            custom(answered="armes/arc"),
+            {"text": "Non."},
+            custom(answered="procuration/en_ligne"),
+            {"text": "Sur le site.", "buttons": [DELAY]},
+        ],
+        [],
+        ["armes/arc", [{"text": "Non.", "quick_replies": []}, {"text": "Sur le site.", "quick_replies": [DELAY]}]],
+    ),
+    "offers first, the ways out last": (
+        [GENERAL, custom(offers=["procuration/en_ligne", "armes/arc"])],
+        [],
+        [None, [{"text": "En général.", "quick_replies": [ONLINE, ARC, DELAY, PERSON]}]],
+    ),
+    "offers that come before the reply": (
+        [custom(offers=["armes/arc"]), GENERAL],
+        [],
+        [None, [{"text": "En général.", "quick_replies": [ARC, DELAY, PERSON]}]],
+    ),
+    "a question that is gone is not offered": (
+        [GENERAL, custom(offers=["armes/hier", "armes/arc"])],
+        [],
+        [None, [{"text": "En général.", "quick_replies": [ARC, DELAY, PERSON]}]],
+    ),
+    "no offer": (
+        [GENERAL, custom(offers=[]), custom(offers=None)],
+        [],
+        [None, [{"text": "En général.", "quick_replies": [DELAY, PERSON]}]],
+    ),
+    "what is asked besides comes before the offers, each title once": (
+        [GENERAL, custom(offers=["armes/arc", "armes/arc"])],
+        [{"title": "En ligne", "payload": "/procuration"}],
+        [
+            None,
+            [
+                {
+                    "text": "En général.",
+                    "quick_replies": [{"title": "En ligne", "payload": "/procuration"}, ARC, DELAY, PERSON],
+                }
+            ],
+        ],
+    ),
+    "offers of the first reply stand under the last": (
+        [GENERAL, custom(offers=["armes/arc"]), {"text": "Autre chose."}],
+        [],
+        [
+            None,
+            [
+                {"text": "En général.", "quick_replies": []},
+                {"text": "Autre chose.", "quick_replies": [ARC, DELAY, PERSON]},
+            ],
+        ],
+    ),
+    "an answer that stands already is not said again": (
+        [custom(answered="armes/arc"), {"text": "Non."}, {"text": "Non."}],
+        [],
+        ["armes/arc", [{"text": "Non.", "quick_replies": []}]],
+    ),
+    "many buttons keep the way out": (
+        [
+            {"text": "Tout.", "buttons": [*[{"title": f"n° {n}", "payload": "/armes"} for n in range(12)], PERSON]},
+            custom(offers=["armes/arc"]),
+        ],
+        [],
+        [
+            None,
+            [
+                {
+                    "text": "Tout.",
+                    "quick_replies": [ARC, *[{"title": f"n° {n}", "payload": "/armes"} for n in range(9)], PERSON],
+                }
+            ],
+        ],
+    ),
+    "nothing said": ([custom(answered="armes/arc", offers=["armes/arc"])], [], ["armes/arc", []]),
+}
+
+
+@pytest.fixture(scope="module")
+def turns() -> dict[str, Any]:
+    """Each of TURNS, run: (question answered, replies, whether it is empty)."""
+    asked = [(messages, more) for messages, more, _ in TURNS.values()]
+    return dict(zip(TURNS, run(CHANNEL, asked), strict=True))
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turn_tells_the_question_and_what_it_offers(turns: dict[str, Any], name: str) -> None:
+    *told, empty = turns[name]
+    assert told == TURNS[name][2]
+    assert empty is (not told[1])  # a question without words is an error of the dialogue

@@ -1,0 +1,133 @@
+"""A tiny catalogue, learnt, saved, read back and asked, in the engine's own environment (numpy and scipy live there alone)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from bot.app.route import ENGINE_PYTHON
+from bot.core.program import ROOT
+
+# Three intents of two questions, six examples each, and six messages of each intent that no question answers. A meaning is its
+# question's direction and some noise, near its intent's others; of the words, one is the question's own, one the intent's.
+LEARN = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from scipy.sparse import csr_matrix
+from bot.engine.questions import MOST, Examples, Questions, learn
+
+WIDTH, COLUMNS, OWN = 24, 40, 30  # from column OWN on, words say nothing
+dice = np.random.default_rng(3)
+intents = ["armes", "contravention", "procuration"]
+names = [f"{intent}/{key}" for intent in intents for key in ("a", "b")]
+subjects, topics = dice.normal(size=(len(names), WIDTH)), dice.normal(size=(len(intents), WIDTH))
+
+def meaning(intent, question):
+    own = 0 if question is None else subjects[question]
+    return topics[intent] + own + dice.normal(size=WIDTH) * (0.5 if question is not None else 1.5)
+
+def row(intent, question):
+    found = np.zeros(COLUMNS)
+    found[6 + intent] = 1
+    if question is not None:
+        found[question] = 1
+    found[dice.integers(OWN, COLUMNS, 2)] = 1
+    return found
+
+def chance(intent):
+    return np.where(np.arange(len(intents)) == intent, 0.9, 0.05)
+
+def texts(count):
+    for intent, name in enumerate(intents):
+        for question in (2 * intent, 2 * intent + 1, None):
+            for _ in range(count):
+                label = f"{name}/aucune" if question is None else names[question]
+                yield label, row(intent, question), meaning(intent, question), chance(intent)
+
+def columns(found):
+    return [list(one) for one in zip(*found)]
+
+labels, rows, meanings, chances = columns(texts(6))
+order = dice.permutation(len(labels))  # as it comes
+labels, rows, meanings, chances = ([part[i] for i in order] for part in (labels, rows, meanings, chances))
+answers = np.eye(len(names), COLUMNS)
+examples = Examples(
+    labels, csr_matrix(np.array(rows, np.float32)), np.array(meanings, np.float32), np.array(chances), intents,
+    np.ones(len(labels), bool), csr_matrix(answers.astype(np.float32)),
+)
+learnt = learn(examples)
+folder = Path(sys.argv[1])
+none = Questions.read(folder)
+learnt.save(folder)
+back = Questions.read(folder)
+
+def ask(book, found, meant, likely):
+    at = np.flatnonzero(found)
+    return book.rank(at, found[at].astype(np.float32), meant.astype(np.float32), dict(zip(intents, likely)))
+
+asked = [(label, ask(learnt, *rest), ask(back, *rest)) for label, *rest in texts(10)]
+alone = learn(Examples(
+    [label for label in labels if not label.endswith("/aucune")],
+    *(part[[not label.endswith("/aucune") for label in labels]] for part in (examples.rows, examples.meanings, examples.chances)),
+    intents, np.ones(36, bool), examples.answers,
+))
+print(json.dumps({
+    "none": none is None, "names": back.names, "most": MOST, "asked": asked,
+    "alone": [(label, ask(alone, *rest)[0][0]) for label, *rest in texts(2)],
+    "files": sorted(path.name for path in folder.iterdir()),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the catalogue makes of messages that it has not learnt from: (label, ranks, ranks once it is read back)."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    done = subprocess.run(
+        [str(ENGINE_PYTHON), "-c", LEARN, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def answered(learnt: dict[str, Any]) -> list[Any]:
+    """Messages that a question answers."""
+    return [one for one in learnt["asked"] if not one[0].endswith("/aucune")]
+
+
+def test_a_model_without_a_catalogue_has_none(learnt: dict[str, Any]) -> None:
+    assert learnt["none"] is True
+    assert learnt["files"] == ["questions.json", "questions.npz"]
+
+
+def test_what_is_read_back_ranks_as_what_was_learnt(learnt: dict[str, Any]) -> None:
+    assert learnt["names"] == sorted({label for label, *_ in answered(learnt)})  # the unanswered ones are no question
+    for _, before, after in learnt["asked"]:
+        assert [name for name, _ in after] == [name for name, _ in before]
+        assert [chance for _, chance in after] == pytest.approx([chance for _, chance in before], abs=0.01)
+
+
+def test_the_right_question_comes_first_and_the_chances_fall(learnt: dict[str, Any]) -> None:
+    assert sum(ranks[0][0] == label for label, _, ranks in answered(learnt)) >= 0.95 * len(answered(learnt))
+    for _, _, ranks in learnt["asked"]:
+        assert len(ranks) == learnt["most"]
+        chances = [chance for _, chance in ranks]
+        assert chances == sorted(chances, reverse=True)
+        assert 0 <= chances[-1] <= chances[0] <= 1
+
+
+def test_a_message_that_no_question_answers_is_less_sure(learnt: dict[str, Any]) -> None:
+    sure = sorted(ranks[0][1] for _, _, ranks in answered(learnt))
+    unsure = sorted(ranks[0][1] for label, _, ranks in learnt["asked"] if label.endswith("/aucune"))
+    assert sure[len(sure) // 2] > 2 * unsure[len(unsure) // 2]
+    assert sure[len(sure) // 10] > unsure[len(unsure) // 2]
+
+
+def test_a_catalogue_without_unanswered_messages_is_learnt_too(learnt: dict[str, Any]) -> None:
+    found = [(label, best) for label, best in learnt["alone"] if not label.endswith("/aucune")]
+    assert sum(label == best for label, best in found) >= 0.9 * len(found)
