@@ -505,6 +505,7 @@ def _attachments(settings: Settings) -> AttachmentRules:
 
 async def console(settings: Settings, url: str) -> None:
     """Where agents work."""
+    from bot.app import asked
     from bot.app import trial as trials
     from bot.console.app import create_console
     from bot.console.deps import ConsoleDeps
@@ -546,6 +547,7 @@ async def console(settings: Settings, url: str) -> None:
             retention=settings.retention,
             second=settings.publication_second,
             catalogue=lambda: policy.policy.catalogue,
+            question_counts=functools.partial(asked.counts, opened.database),
         )
         try:
             registry = measures.registry(opened.wall)
