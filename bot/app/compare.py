@@ -21,7 +21,7 @@ from bot.app.places import PROJECT
 from bot.app.report import LABELS, percent, points
 from bot.app.say import say, typeset
 from bot.app.wall import wall
-from bot.app.workbench import measure
+from bot.app.workbench import measure, words
 from bot.core.errors import Explained, SetupError
 from bot.policy.intents import policy_of
 from bot.settings import Settings
@@ -30,7 +30,17 @@ from bot.store.db import Database
 from bot.store.embedded import Embedded
 from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
-from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SETS, Comparison, Judgement, SetComparison
+from bot.trainer.comparison import (
+    CONFIRMED,
+    EMERGENCY,
+    FOLDS,
+    INTENTS,
+    SETS,
+    Comparison,
+    Judgement,
+    SetComparison,
+    Words,
+)
 from bot.trainer.conduct import Conductor, Order, Outcome
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
@@ -79,6 +89,7 @@ def main(parsed: argparse.Namespace) -> int:
         frugal=parsed.frugal,
         var=settings.engines_dir,
         wall=functools.partial(wall, settings),
+        words=words,
     )
     outcome = conductor.run(order)
     if parsed.json:
@@ -156,9 +167,19 @@ def table(comparison: Comparison) -> Iterator[str]:
         if each.candidate:
             yield ""
             yield from _figures(each)
+    if comparison.words is not None:
+        yield ""
+        yield from _words(comparison.words_before, comparison.words)
     for note in comparison.notes:
         yield ""
         yield note
+
+
+def _words(before: Words | None, after: Words) -> Iterator[str]:
+    yield f"{'Mots des urgences':<50}{'service':>9}{'candidat':>10}"
+    yield f"{'mots justes':<50}{percent(before.right if before else None):>9}{percent(after.right):>10}"
+    for label, name in (("mots nuisibles", "harmful"), ("détresses sans le 3114", "unheard")):
+        yield f"{label:<50}{getattr(before, name) if before else '—':>9}{getattr(after, name):>10}"
 
 
 def _line(each: SetComparison) -> str:

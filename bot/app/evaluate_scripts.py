@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,16 @@ _HARM = {
 }
 
 
-def judge(cases: Sequence[ScriptCase], model: Model | None = None) -> list[ScriptJudged]:
-    """Ask the engine and the policy about each message. `model`: another one than that in service. Raises SetupError."""
+def judge(
+    cases: Sequence[ScriptCase],
+    model: Model | None = None,
+    started: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> list[ScriptJudged]:
+    """Ask the engine and the policy about each message. `model`: another one than that in service; `started` is given the engine's
+    process. Raises SetupError."""
     settings = Settings({})
     policy, at = policies.build(settings, model), when(None, settings)
-    heard = turns([case.text for case in cases], model)
+    heard = turns([case.text for case in cases], model, started)
     return [judge_one(policy, case, turn, at) for case, turn in zip(cases, heard, strict=True)]
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 
+from bot.app import evaluate_scripts
 from bot.app.evaluate import judge
 from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import PROJECT
@@ -19,10 +20,11 @@ from bot.store.workbench.publications import Publications
 from bot.trainer.candidates import Model
 from bot.trainer.comparison import Comparison
 from bot.trainer.figures import Judged
-from bot.trainer.gold import Case
+from bot.trainer.gold import Case, ScriptCase
 from bot.trainer.project import Project
 from bot.trainer.publishing import Publisher
 from bot.trainer.runs import Taker, Trainings, comparison_of, conductor_of, keep_taking, lowest_priority, once
+from bot.trainer.script_figures import ScriptJudged
 
 
 async def trainer(settings: Settings, url: str) -> None:
@@ -31,7 +33,8 @@ async def trainer(settings: Settings, url: str) -> None:
     project = Project(PROJECT)
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
         behind = functools.partial(wall, settings)
-        make = conductor_of(engine_python(), engine_environ(os.environ), measure, var=settings.engines_dir, wall=behind)
+        python, environ = engine_python(), engine_environ(os.environ)
+        make = conductor_of(python, environ, measure, var=settings.engines_dir, wall=behind, words=words)
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
         publisher = publisher_of(settings, project, opened.database, opened.clock)
         # Who publishes waits for no training that has not begun.
@@ -57,3 +60,10 @@ def measure(
 ) -> list[Judged]:
     """What a model makes of cases, as `planton eval` judges."""
     return judge(cases, [case.text for case in cases], model, started, seen)
+
+
+def words(
+    cases: Sequence[ScriptCase], model: Model, started: Callable[[subprocess.Popen[bytes]], None]
+) -> list[ScriptJudged]:
+    """Whose words a model says to cases, as `planton eval` judges."""
+    return evaluate_scripts.judge(cases, model, started)

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bot.policy.intents import EMERGENCY as ALARM
+from bot.trainer import script_figures
 from bot.trainer.figures import Judged, accepted, matrix, measure
 from bot.trainer.gold import Case
+from bot.trainer.script_figures import ScriptJudged
 from bot.trainer.significance import McNemar, mcnemar
 
 # The sets, in the order of reading.
@@ -269,15 +271,43 @@ class SetComparison:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Whose words one model's emergencies and grave messages get (`bot.trainer.script_figures`). `n`: messages; `right`: a share;
+    `harmful`: words that do harm, and the `lines` of the gold file that get them; `unheard`: distress without the 3114."""
+
+    n: int
+    right: float
+    harmful: int
+    unheard: int
+    lines: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, judged: Sequence[ScriptJudged]) -> Words | None:
+        """Of messages as they were judged; None of none."""
+        if not judged:
+            return None
+        found = script_figures.measure(judged)
+        return cls(found["n"], found["right"], found["harmful"], found["unheard"], tuple(found["harmful_lines"]))
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any] | None) -> Words | None:
+        """What `dataclasses.asdict` made."""
+        return None if kept is None else cls(**{**kept, "lines": tuple(kept["lines"])})
+
+
+@dataclass(frozen=True)
 class Comparison:
     """`current`, `candidate`: the hashes of the two models (`models/<hash>.tar.gz`); `current` is "" when none was in service.
-    `sets`: in the order of SETS. `yardstick`: of what they were compared by (`yardstick.digest`), "" where that was not kept."""
+    `sets`: in the order of SETS. `yardstick`: of what they were compared by (`yardstick.digest`), "" where that was not kept.
+    `words_before`, `words`: the words of current and candidate, None where they were not measured."""
 
     current: str
     candidate: str
     sets: tuple[SetComparison, ...]
     notes: tuple[str, ...] = field(default=())
     yardstick: str = ""
+    words_before: Words | None = None
+    words: Words | None = None
 
     def set(self, name: str) -> SetComparison:
         """The set of that name; an absent one when it was not measured."""
@@ -296,6 +326,8 @@ class Comparison:
             tuple(map(SetComparison.from_json, kept["sets"])),
             tuple(kept["notes"]),
             kept.get("yardstick", ""),
+            Words.from_json(kept.get("words_before")),
+            Words.from_json(kept.get("words")),
         )
 
 

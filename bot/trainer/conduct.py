@@ -22,12 +22,13 @@ from typing import Any
 
 from bot.core import catalogue, program, served
 from bot.trainer.candidates import CANDIDATES, Card, Model, current
-from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, compare_folds
+from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, Words, compare_folds
 from bot.trainer.errors import NoGit, TrainerError
 from bot.trainer.figures import Judged
-from bot.trainer.gold import Case, known_intents, read
+from bot.trainer.gold import Case, ScriptCase, known_intents, read, read_scripts
 from bot.trainer.memory import Peak
 from bot.trainer.project import RECORDED, Project
+from bot.trainer.script_figures import ScriptJudged
 from bot.trainer.wall import OPEN, Given, Wall
 from bot.trainer.yardstick import deciding, digest
 
@@ -44,6 +45,7 @@ STAGES: Mapping[str, float] = {
     "comparing": 5,
 }
 GOLD = {INTENTS: "tests/gold/intents.tsv", EMERGENCY: "tests/gold/emergency.tsv"}
+SCRIPTS = "tests/gold/scripts.tsv"
 MEASURED = ".measured"  # what the model in service made of each set, in `models/`
 KEPT_MEASURES = 6
 KEPT = 5  # candidates
@@ -97,6 +99,8 @@ Report = Callable[[str, float, Mapping[str, Any]], None]  # stage, share of it f
 Measure = Callable[
     [Sequence[Case], Model, Callable[[subprocess.Popen[bytes]], None], Callable[[int], None]], list[Judged]
 ]
+# The same, of whose words it says to them.
+MeasureWords = Callable[[Sequence[ScriptCase], Model, Callable[[subprocess.Popen[bytes]], None]], list[ScriptJudged]]
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,8 @@ def inputs(project: Project) -> Inputs:
 
 class Conductor:
     """Trains and compares. `python`: the engine's interpreter; `environ`: its environment; `frugal`: spare memory; `var`: VAR_DIR,
-    where the launcher says which model serves; `wall`: what the engine runs behind, asked for at each start."""
+    where the launcher says which model serves; `wall`: what the engine runs behind, asked for at each start; `words`: judges whose
+    words messages get, None: that is not measured."""
 
     def __init__(
         self,
@@ -188,8 +193,10 @@ class Conductor:
         frugal: bool = True,
         var: Path | None = None,
         wall: Callable[[], Wall] = lambda: OPEN,
+        words: MeasureWords | None = None,
     ) -> None:
         self._wall = wall
+        self._words_of = words
         self._python = python
         self._var = var
         self._environ = {**environ, "PLANTON_PDEATHSIG": "1"}
@@ -348,9 +355,10 @@ class Conductor:
         yardstick = digest(after.root)  # first: what changes while it is measured makes the comparison stale
         cases = self._cases(order, after.root)
         self._stage("candidate")
-        ours = self._judge(after, cases)
+        ours, words = self._judge(after, cases), self._words(after, after.root)
         self._stage("current")
         theirs = self._judged_before(before, cases, order) if before else {}
+        words_before = self._words(before, after.root) if before else None
         self._stage("comparing")
         notes = []
         sets = []
@@ -372,7 +380,18 @@ class Conductor:
                 "Validation croisée : la confiance y est un peu flattée, car elle est réglée sur ces mêmes exemples ; "
                 "l’intention choisie, elle, vient d’un modèle qui n’avait pas vu l’exemple."
             )
-        return Comparison(serving.hash if serving else "", after.hash, tuple(sets), tuple(notes), yardstick)
+        return Comparison(
+            serving.hash if serving else "", after.hash, tuple(sets), tuple(notes), yardstick, words_before, words
+        )
+
+    def _words(self, model: Model, root: Path) -> Words | None:
+        """Whose words a model's emergencies get; None where there is no such set, or nobody measures it."""
+        path = root / SCRIPTS
+        if self._words_of is None or not path.exists():
+            return None
+        judged = self._words_of(read_scripts(path), model, self._halt.watch)
+        self._halt.check()
+        return Words.of(judged)
 
     def _cases(self, order: Order, root: Path) -> dict[str, list[Case]]:
         known_intents.cache_clear()

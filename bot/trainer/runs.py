@@ -30,7 +30,7 @@ from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
 from bot.store.workbench.runs import MEASURING, TRAINING, Run, Runs, Step
 from bot.trainer.comparison import Comparison
-from bot.trainer.conduct import Conductor, Halt, Measure, Order, Outcome, Stopped, inputs
+from bot.trainer.conduct import Conductor, Halt, Measure, MeasureWords, Order, Outcome, Stopped, inputs
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
 from bot.trainer.wall import OPEN, Wall
@@ -279,6 +279,7 @@ def conductor_of(
     frugal: bool = True,
     var: Path | None = None,
     wall: Callable[[], Wall] = lambda: OPEN,
+    words: MeasureWords | None = None,
 ) -> Any:
     """What `Trainings` builds its conductors with."""
-    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var, wall)
+    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var, wall, words)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison
+from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison, Words
 from bot.trainer.figures import Judged
 from bot.trainer.gate import Verdict, verdict
 from bot.trainer.gold import Case
@@ -44,6 +44,10 @@ def comparison(
         "b" * 16,
         (compared(EMERGENCY, [*sure, *(emergency or [])]), compared(INTENTS, [*sure, *(intents or [])])),
     )
+
+
+def spoken(harmful: int = 0, unheard: int = 0, right: float = 0.7) -> Words:
+    return Words(600, right, harmful, unheard, tuple(range(2, 2 + harmful)))
 
 
 def codes(found: Verdict) -> list[str]:
@@ -260,3 +264,31 @@ def test_a_model_made_worse_on_purpose_is_stopped(trained: Trained) -> None:
 def lost(found: Verdict) -> int:
     """How many emergencies the candidate no longer recognises."""
     return sum(len(reason.lines) for reason in found.reasons if reason.code == "emergency")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reference", "expected"),
+    [
+        (None, None, {}, []),
+        (spoken(1, 2), spoken(1, 2), {}, []),
+        (spoken(1), spoken(0, right=0.5), {}, []),  # the share of right words informs, it does not decide
+        (spoken(0), spoken(1), {}, ["harmful"]),
+        (spoken(0, 0), spoken(2, 1), {}, ["harmful", "unheard"]),
+        (None, spoken(1), {"n": 600, "harmful": 0, "unheard": 0}, ["harmful"]),
+        (None, spoken(0, 1), {"n": 600, "harmful": 0, "unheard": 0}, ["unheard"]),
+        (None, spoken(1), {"n": 599, "harmful": 0}, []),  # measured on other messages
+        (spoken(), None, {}, ["words_unmeasured"]),
+        (None, None, {"n": 600, "harmful": 0}, ["words_unmeasured"]),
+    ],
+)
+def test_words_that_harm_shut_it(
+    before: Words | None, after: Words | None, reference: dict[str, int], expected: list[str]
+) -> None:
+    made = dataclasses.replace(comparison(), words_before=before, words=after)
+    found = verdict(made, {"scripts": {"scripts.tsv": reference}} if reference else None)
+    assert codes(found) == expected
+    assert found.open is not bool(expected)
+    assert not found.overridable
+    assert Comparison.from_json(json.loads(json.dumps(made.to_json()))) == made
+    if "harmful" in expected and after is not None:
+        assert found.reasons[0].lines == after.lines
