@@ -18,7 +18,7 @@ from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.dialogue.past import is_recent, topics
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
-from bot.policy import distress_line, emergency, evidence, retention
+from bot.policy import distress_line, emergency, emergency_taps, evidence, retention
 from bot.policy.catalogue_search import CatalogueSearch
 from bot.policy.degree import ALONE, Context, before, is_distress
 from bot.policy.emergency import Detection
@@ -29,7 +29,7 @@ from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.policy.script_score import ScriptScore
 from bot.policy.script_signs import borne_out, is_minor
-from bot.policy.scripts import ANY_DISTRESS, OWN_DANGER, instead, may_be_told_otherwise, script_of
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, OWN_DANGER, instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
 from bot.trainer import engines
@@ -230,8 +230,28 @@ class Policy:
         )
         if action is None:
             return None
+        return self._planned(action)
+
+    def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen) -> EmergencyPlan | None:
+        """What a tap under an emergency reply calls for (`bot.policy.emergency_taps`); None: nothing more is said."""
+        last = script_of(seen.emergency_kind, seen.emergency_script)
+        situation = emergency.Situation(
+            at, now, True, self._night_until(now), seen.emergency_at, last_script=last, standby=seen.standby
+        )
+        action = emergency.other_words(emergency_taps.script(tap, last), situation)
+        return None if action is None else self._planned(action)
+
+    def _planned(self, action: emergency.EmergencyAction) -> EmergencyPlan:
+        answer, buttons = action.answer, self.buttons.get(emergency_taps.BUTTONS, ())
+        asks = action.send == "full" and answer is not None and answer.french and answer.kind is not None
+        said = "" if answer is None or answer.kind is None else answer.script or GENERAL[answer.kind]
         return EmergencyPlan(
-            emergency.compose(self.texts, action), action.send == "short", action.handoff, action.old, action.answer
+            emergency.compose(self.texts, action),
+            action.send == "short",
+            action.handoff,
+            action.old,
+            answer,
+            emergency_taps.offered(buttons, said) if asks else (),
         )
 
     def _night_until(self, now: datetime) -> str | None:

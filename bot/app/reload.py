@@ -75,6 +75,10 @@ class Live:
         """As Policy.may_wait."""
         return self.policy.may_wait(detection, state, category, alarmed, at)
 
+    def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen) -> EmergencyPlan | None:
+        """As Policy.tapped."""
+        return self.policy.tapped(tap, at, now, seen)
+
     def suspect(self, words: str) -> bool:
         """As Policy.suspect."""
         return self.policy.suspect(words)

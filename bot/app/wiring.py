@@ -258,6 +258,7 @@ async def gateway(settings: Settings, url: str) -> None:
             _echo_of(settings),
             suspect=policy.suspect,
             may_wait=policy.may_wait,
+            tapped=policy.tapped,
             gather=GATHER,
         )
         inbox = Inbox(opened.database, opened.codec, rules)

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from rasa.shared.core.domain import Domain
 
+from bot.policy import emergency_taps
 from bot.policy.intents import STATEMENT
 from bot.policy.questions import intent_of
 
@@ -23,6 +24,8 @@ Tap = tuple[str, dict[str, str]]
 _OPENING: dict[str, Tap] = {"GET_STARTED": ("salutation", {})}
 # The policy's own word for a message that is to be dealt with as a statement, whatever it sounds like.
 _AS_STATEMENT: dict[str, Tap] = {f"/{STATEMENT}": (STATEMENT, {})}
+# Under an emergency reply: the gateway says their words. One that came this far is no danger, nor a subject.
+_EMERGENCY: dict[str, Tap] = dict.fromkeys(emergency_taps.TAPS, (STATEMENT, {}))
 
 
 class Payloads:
@@ -31,7 +34,7 @@ class Payloads:
     def __init__(self, domain: Domain) -> None:
         ours = {payload: tap for _, button in _buttons(domain) if (tap := parse(payload := button["payload"]))}
         asked = {f"/{name}": (intent_of(name), {QUESTION: name}) for name in questions(domain)}
-        self._taps = {**_OPENING, **_AS_STATEMENT, **asked, **ours}
+        self._taps = {**_OPENING, **_AS_STATEMENT, **asked, **ours, **_EMERGENCY}
 
     def read(self, payload: Any) -> Optional[Tap]:
         """Intent and entities of a payload of ours, None for any other."""

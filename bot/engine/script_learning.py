@@ -31,6 +31,7 @@ from bot.core.yaml_text import Damaged, decode
 from bot.engine.danger_score import LEXICON, ROOT, read_lexicon
 from bot.policy.lexicon import Lexicon
 from bot.policy.script_score import NAMES, ScriptScore, WordGroups, pack, script_features
+from bot.policy.script_signs import borne_out
 from bot.policy.scripts import MOST_HARM, NONE, choose, harms
 
 FILE = ROOT / "data" / "scripts.yml"
@@ -198,7 +199,9 @@ def _seen_by_others(examples: Examples, learnt: Learnt) -> list[Judged]:
 
 def measure(judged: Sequence[Judged], most: float = MOST_HARM) -> dict[str, Any]:
     """Of messages that are emergencies: the share with right words, with harmful ones, and each script's; NONE is left out."""
-    rows = [(text, right, choose(chances, most)) for text, right, chances in judged if NONE not in right]
+    rows = [
+        (text, right, choose(borne_out(chances, text), most)) for text, right, chances in judged if NONE not in right
+    ]
     harmful = [row for row in rows if harms(row[2], row[1])]
     per: dict[str, list[bool]] = {}
     for _, right, sent in rows:

@@ -10,6 +10,7 @@ from bot.core.messages import Edit, Event, Message
 from bot.gateway.metrics import GatewayMetrics
 from bot.gateway.ports import Item, Triage
 from bot.meta.payloads import parse
+from bot.policy import emergency_taps
 from bot.policy.emergency import Detection
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Reader:
     def _look(self, event: Event, deadline: float) -> Detection | None:
         if event.person is None or not isinstance(event.body, (Message, Edit)) or not event.body.text:
             return None
+        if isinstance(event.body, Message) and emergency_taps.tap(event.body.quick_reply):
+            return None  # the title is ours
         if time.monotonic() > deadline:
             self._metrics.untriaged.labels("budget").inc()
             return None

@@ -40,6 +40,7 @@ __all__ = [
     "joined",
     "leaving",
     "may_wait",
+    "other_words",
     "reply",
     "stands",
     "with_script",
@@ -300,6 +301,18 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
     script = detection.script if situation.french else None
     answer = Answer(detection.kind, situation.at, situation.french, script=script, listens=detection.listens)
     return _says("full", answer, situation.age, situation.night_until)
+
+
+def other_words(script: str, situation: Situation) -> Optional[EmergencyAction]:
+    """The words of another script, which the person asks for by a tap under an emergency reply: no new alarm, no hand-off. None
+    where there was no such reply within a day, or it had these words, or another app owns the thread."""
+    situation = _plausible(situation)
+    last = situation.last_script
+    if last in (None, script) or not situation.since_full(TOO_OLD) or situation.age > TOO_OLD or situation.standby:
+        return None
+    kind = kind_of(script, SCRIPTS[last or script].kind or "danger")
+    answer = Answer(kind, situation.at, script=script, listens=kind == "distress")
+    return replace(_says("full", answer, situation.age, situation.night_until), handoff=False)
 
 
 def _says(

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.dialogue import Reply
+from bot.core.dialogue import QuickReply, Reply
 from bot.policy.emergency import Answer, Detection
 from bot.store import alarms, handoffs, outbox
 from bot.store.codec import Codec
@@ -46,6 +46,7 @@ class EmergencyPlan:
     handoff: bool
     old: bool
     answer: Answer | None = None
+    buttons: tuple[QuickReply, ...] = ()
 
 
 class EmergencyPlanner(Protocol):
@@ -98,7 +99,7 @@ async def carry_out(
                 conversation_id,
                 "emergency",
                 "emergency",
-                Reply(plan.text),
+                Reply(plan.text, plan.buttons),
                 now,
                 priority=0,
                 id=numbers and numbers[0],
@@ -142,3 +143,21 @@ async def carry_out(
         },
     )
     return row_id
+
+
+async def say(
+    connection: AsyncConnection, codec: Codec, conversation_id: int, plan: EmergencyPlan, now: datetime
+) -> int | None:
+    """Other words after an emergency reply, which a tap asked for: no alarm, no hand-off, nobody's unsent words withdrawn. Returns
+    the outbox id."""
+    if plan.text is None or plan.answer is None:
+        return None
+    row = outbox.NewRow(
+        conversation_id, "emergency", "emergency", Reply(plan.text, plan.buttons), now, priority=0, answer=plan.answer
+    )
+    number = await outbox.add(connection, codec, row)
+    await connection.execute(
+        text("UPDATE conversations SET emergency_kind = :kind, emergency_script = :script WHERE id = :id"),
+        {"id": conversation_id, "kind": plan.answer.kind, "script": plan.answer.script},
+    )
+    return number

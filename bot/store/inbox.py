@@ -37,6 +37,7 @@ from bot.core.messages import (
     body_from_json,
 )
 from bot.core.trace import Trace, about, of_event
+from bot.policy import emergency_taps
 from bot.policy.emergency import TOO_OLD, Detection, joined
 from bot.policy.fields import fields
 from bot.policy.told import known
@@ -94,6 +95,8 @@ class InboxRules:
     # (alarm, dialogue's state, open hand-off's category, whether an emergency was seen within two days, the message's time) →
     # whether it is left to the worker
     may_wait: Callable[[Detection, Any, str, bool, datetime], bool] = lambda *_: False
+    # (a tap under an emergency reply, its time, now, the conversation as it stands) → the words that it asks for, or None
+    tapped: Callable[[str, datetime, datetime, emergencies.Seen], emergencies.EmergencyPlan | None] = lambda *_: None
     gather: timedelta = timedelta(0)  # how long a webhook waits for others to be stored with, while many come
 
 
@@ -560,6 +563,8 @@ class Inbox:
             if said is None:  # what cannot be read holds nothing up, least of all a danger
                 continue
             body = body_from_json(said)
+            if _tap(body) is not None:
+                continue  # its title is ours
             words.setdefault(row.conversation_id, []).append((row.id, row.at, getattr(body, "text", "")))
         return words
 
@@ -833,7 +838,9 @@ class Inbox:
         `recent`: the last texts of these conversations, oldest first, what was taken in now included."""
         own = {one.id for one in rest}
         for one in rest:
-            if isinstance(one.event.body, (Message, Edit, Postback)):
+            if (tap := _tap(one.event.body)) is not None:
+                await self._tapped(connection, one, tap, now, one.id in past)
+            elif isinstance(one.event.body, (Message, Edit, Postback)):
                 await self._emergency(connection, one, own, recent, now, one.event.key in answered, past.get(one.id))
 
     async def _emergency(
@@ -915,6 +922,29 @@ class Inbox:
                 "now": now,
                 "outbox": reply,
             },
+        )
+
+    async def _tapped(self, connection: AsyncConnection, one: _Taken, tap: str, now: datetime, late: bool) -> None:
+        """Say the words that a tap under an emergency reply asks for, and no more; `late`: it was caught up with."""
+        assert one.conversation is not None
+        found = await connection.execute(
+            text("""
+                SELECT emergency_at, emergency_kind, emergency_script, emergency_short_at, last_agent_at, standby
+                FROM conversations WHERE id = :id
+            """),
+            {"id": one.conversation.id},
+        )
+        plan = self._rules.tapped(tap, one.event.at, now, emergencies.seen(found.one(), one.event.standby))
+        reply = None
+        if plan is not None and not late:
+            with about(Trace(of_event(one.event), now)):
+                reply = await emergencies.say(connection, self._codec, one.conversation.id, plan, now)
+        await connection.execute(
+            text("""
+                UPDATE events SET disposition = :disposition, reason = 'emergency_tap', settled_at = :now, outbox_id = :outbox
+                WHERE id = :id
+            """),
+            {"id": one.id, "disposition": "ignored" if reply is None else "answered", "now": now, "outbox": reply},
         )
 
     def _waits(self, one: _Taken, detection: Detection, row: Any, earlier: Sequence[str]) -> bool:
@@ -1007,6 +1037,11 @@ class Inbox:
                 if one.conversation.due_at is None and now - speaks.get(one.conversation.id, now) > _LATE
             }
         await self._tell_of(connection, speaks.keys() | writing.echoes)
+
+
+def _tap(body: Any) -> str | None:
+    """The tap under an emergency reply that it is, or None."""
+    return emergency_taps.tap(body.quick_reply) if isinstance(body, Message) else None
 
 
 def _refused(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.meta.limits import QUICK_REPLIES, QUICK_REPLY_TITLE
-from bot.policy import emergency, route, satisfaction
+from bot.policy import emergency, emergency_taps, route, satisfaction
 from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS, policy_of
 from bot.policy.language import FRENCH, SPOKEN
 from bot.trainer import reply_facts as facts
@@ -288,6 +288,9 @@ def payload(name: str, given: str, entities: Sequence[str]) -> str:
             if given in satisfaction.ANSWERS
             else "cette suite n’est pas un avis (satisfaction:oui, satisfaction:non)."
         )
+    if name == emergency_taps.BUTTONS:  # read before the engine, too
+        known = " et ".join(emergency_taps.TAPS)
+        return "" if given in emergency_taps.TAPS else f"sous une réponse d’urgence, seules {known} existent."
     match = PAYLOAD.fullmatch(given)
     if not match:
         return f"la suite {given or 'vide'} n’a pas la bonne forme."

@@ -17,7 +17,7 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
-from bot.policy import crisis, degree, patience, route, satisfaction, window
+from bot.policy import crisis, degree, emergency_taps, patience, route, satisfaction, window
 from bot.policy import owner as owners
 from bot.policy.degree import Context
 from bot.policy.emergency import Detection
@@ -354,12 +354,15 @@ class TurnTaker:
         """What is left without the taps on the thumbs question, which are kept and open nothing."""
         taps = {m.id: said for m in messages if (said := satisfaction.answer(_payload(m))) is not None}
         draft.settle(list(taps), "ignored", "satisfaction")
+        # Under an emergency reply; the gateway had said its words, or none were due.
+        other = [m.id for m in messages if emergency_taps.tap(_payload(m))]
+        draft.settle(other, "ignored", "emergency_tap")
         draft.thumbs.extend(taps.values())
         standby = conversation.standby or any(m.standby for m in messages)
         owner = draft.sets.get("owner", conversation.owner)
         if owner in ("bot", "closed") and not standby and not conversation.blocked:  # else a human's is the only voice
             draft.thanks = self._rules.texts[satisfaction.THANKS]
-        return [m for m in messages if m.id not in taps]
+        return [m for m in messages if m.id not in taps and m.id not in other]
 
     async def _edit(
         self,

@@ -9,6 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
+from bot.policy.emergency_taps import TAPS
+from bot.policy.intents import STATEMENT
 from tests.engine.conftest import EngineProcess
 
 
@@ -111,6 +113,15 @@ def test_text_with_a_slash_is_only_text(engine: EngineProcess, text: str) -> Non
     assert turn["understanding"]["confidence"] < 1
     assert turn["understanding"]["entities"].get("corps") in (None, "officier")
     assert "corps" in turn["state"]["slots"], "nothing was restarted"
+
+
+@pytest.mark.parametrize("payload", TAPS)
+def test_a_tap_under_an_emergency_reply_is_neither_a_danger_nor_read_by_its_title(
+    engine: EngineProcess, payload: str
+) -> None:
+    turn = engine.turn("Impossible de parler, au secours", payload=payload)
+    assert turn["understanding"]["danger"] == 0
+    assert (turn["understanding"]["intent"], turn["handoff"]) == (STATEMENT, None)
 
 
 def test_a_payload_of_ours_is_executed(engine: EngineProcess) -> None:

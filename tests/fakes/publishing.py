@@ -19,7 +19,7 @@ from bot.store.workbench.publications import PUBLISH, ROLLBACK, Asked, Publicati
 from bot.store.workbench.runs import Runs
 from bot.trainer import engines, yardstick
 from bot.trainer.candidates import CANDIDATES, SUFFIX, Card, Model
-from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison
+from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison, Words
 from bot.trainer.figures import Judged
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
@@ -43,7 +43,8 @@ def comparison(current: str, candidate: str, missed: bool = False, fallen: bool 
     if fallen:
         after[2] = replace(after[2], intent="main_courante", guess="main_courante")
     sets = tuple(SetComparison.of(name, before, after) for name in (EMERGENCY, INTENTS))
-    return Comparison(current, candidate, sets)
+    words = Words(3, 1.0, 0, 0)
+    return Comparison(current, candidate, sets, words_before=words, words=words)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from bot.trainer.comparison import (
     Comparison,
     Fold,
     SetComparison,
+    Words,
     compare_folds,
 )
 from bot.trainer.conduct import Halt, Order, Outcome
@@ -74,7 +75,9 @@ def compared(confirmed: Sequence[Case] = (), events: Sequence[int] = ()) -> Comp
             [Fold(f"exemple {n}", "armes", "armes" if n % 4 else "animaux", 0.7) for n in range(120)],
         ),
     ]
-    return Comparison(CURRENT, CANDIDATE, tuple(sets), ("Une remarque : elle est lue.",))
+    words = Words(600, 0.7, 0, 0)
+    note = "Une remarque : elle est lue."
+    return Comparison(CURRENT, CANDIDATE, tuple(sets), (note,), words_before=words, words=words)
 
 
 def _every(cases: Sequence[Case], nth: int) -> set[int]:

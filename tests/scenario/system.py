@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bot.app.measured import MeasuredConversations, MeasuredTurns
 from bot.app.wiring import planned, serve
 from bot.app.words import EmergencyTexts
 from bot.core.clock import SystemClock
+from bot.dialogue.texts import load_buttons
 from bot.gateway.app import create_gateway
 from bot.gateway.ports import GatewayDeps
 from bot.meta import direct, metadata
@@ -192,7 +193,7 @@ async def running(
     """Start everything against the database at `url` (the gateway through `proxy_url`, if given)."""
     clock = SystemClock(at - datetime.now(timezone.utc))
     settings = Settings({"PLANTON_DEBOUNCE_MS": str(debounce_ms)})
-    policy = policies.build(settings)
+    policy = replace(policies.build(settings), buttons=load_buttons(policies.DOMAIN))  # a model of before has others
     words = EmergencyTexts(settings)
     await words.reload()
     debounce = timedelta(milliseconds=debounce_ms)
@@ -221,6 +222,7 @@ async def running(
         echo_of,
         suspect=policy.suspect,
         may_wait=policy.may_wait,
+        tapped=policy.tapped,
     )
     inbox = Inbox(edge, codec, taking)
     rules = TurnRules(

@@ -1,0 +1,67 @@
+"""The quick replies under an emergency reply: a tap says other words, and alarms nobody anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.policy.emergency_taps import OTHER, SILENCE
+from tests.scenario.system import System
+
+HELP = "au secours il a un couteau il défonce la porte"
+TITLES = {SILENCE: "Impossible de parler", OTHER: "Aider quelqu’un"}
+
+
+async def tap(system: System, person: str, payload: str) -> None:
+    await system.post(system.body(system.message(person, TITLES[payload], quick_reply={"payload": payload})))
+
+
+def offers(system: System, person: str) -> list[tuple[str, ...]]:
+    return [one.quick_replies for one in system.graph.sent if one.person == person]
+
+
+@pytest.mark.parametrize(
+    ("payload", "script", "left"),
+    [
+        (SILENCE, "utter_urgence_silence", ("Aider quelqu’un",)),
+        (OTHER, "utter_urgence_temoin", ("Impossible de parler",)),
+    ],
+)
+async def test_a_tap_says_the_words_of_its_script_and_nothing_else_happens(
+    system: System, payload: str, script: str, left: tuple[str, ...]
+) -> None:
+    await system.say("p1", HELP)
+    await system.settled()
+    assert offers(system, "p1") == [("Impossible de parler", "Aider quelqu’un")]
+    [before] = await system.handoffs("p1")
+    calls = len(system.engine.calls)
+    await tap(system, "p1", payload)
+    await system.settled()
+    [_, reply] = system.graph.texts("p1")
+    assert reply == system.texts[script]
+    assert offers(system, "p1")[1] == left
+    assert [(h.id, h.category, h.reason, h.closed_at) for h in await system.handoffs("p1")] == [
+        (before.id, "emergency", before.reason, None)
+    ]
+    assert len(await system.rows("SELECT id FROM alarms")) == 1
+    assert len(system.engine.calls) == calls, "our own title is nobody's words"
+    assert await system.dispositions("p1") == [("text", "emergency"), ("quick_reply", "answered")]
+    await tap(system, "p1", payload)
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 2, "the same words are not said twice"
+    assert (await system.dispositions("p1"))[-1] == ("quick_reply", "ignored")
+
+
+async def test_the_title_is_no_danger_by_itself(system: System) -> None:
+    await tap(system, "p1", SILENCE)
+    await system.say("p1", "bonjour")
+    await system.settled()
+    assert await system.handoffs("p1") == []
+    assert not any(system.scripted(reply) for reply in system.graph.texts("p1"))
+
+
+async def test_who_helps_in_a_distress_reads_what_to_do(system: System) -> None:
+    await system.say("p1", "je veux mourir j'ai avalé tous mes cachets")
+    await system.settled()
+    await tap(system, "p1", OTHER)
+    await system.settled()
+    assert system.graph.texts("p1")[1] == system.texts["utter_urgence_proche_acte"]
