@@ -11,32 +11,43 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import recrutement
-from actions.said import age, intent, is_tap, known
+from actions import documents, recrutement
+from actions.said import NO_SUBJECT, age, entities, intent, is_tap, known, said
 from bot.engine.meaning import is_grave
 from bot.policy.questions import Asked, asked, intent_of
 
 SLOT = "repondu"  # the question of the catalogue that was answered last
+# How the ids of questions name each trade: `recrutement_formation/duree_gardien`.
+TRADES = {
+    "policier_adjoint": "adjoint",
+    "cadet": "cadet",
+    "gardien_de_la_paix": "gardien",
+    "officier": "officier",
+    "commissaire": "commissaire",
+    "scientifique": "pts",
+    "administratif": "administratif",
+    "reserve": "reserve",
+}
 
 
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
-    """The exact answer's events; None if no question is surely asked, or if what the person told calls for a reply of its own."""
+    """The exact answer's events; None if no question is surely asked, or if what the person told calls for a reply of its own.
+
+    A question of ours that was open stays open: actions/relance.py asks it again.
+    """
     found = of(tracker)
-    if found.sure is None or (not is_tap(tracker) and _has_own_reply(tracker)):
+    if found.sure is None or (not is_tap(tracker) and _has_own_reply(tracker, found.sure)):
         return None
     dispatcher.utter_message(json_message={"answered": found.sure})
     dispatcher.utter_message(response=f"utter_{found.sure}")
-    return [
-        SlotSet(SLOT, found.sure),
-        SlotSet("sujet", intent_of(found.sure)),
-        SlotSet("question", None),
-        SlotSet("aspect", None),
-    ]
+    aspect = [] if known(tracker, "question") else [SlotSet("aspect", None)]
+    return [SlotSet(SLOT, found.sure), SlotSet("sujet", _subject(tracker, found.sure)), *aspect, *_told(tracker)]
 
 
 def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:
     """Under a general reply, the questions that may have been meant."""
-    near = of(tracker).near
+    found = of(tracker)
+    near = (found.sure,) if found.sure else found.near
     if near:
         dispatcher.utter_message(json_message={"offers": list(near)})
 
@@ -48,7 +59,46 @@ def of(tracker: Tracker) -> Asked:
     return asked(intent(tracker), tracker.latest_message.get("questions"), grave)
 
 
-def _has_own_reply(tracker: Tracker) -> bool:
-    """Whoever tells their age for a known trade is told whether it will do."""
+def leave(tracker: Tracker) -> list[dict[str, Any]]:
+    """Behind a general reply about something, a few words no longer go on from the question that was answered before."""
+    return [SlotSet(SLOT, None)] if known(tracker, SLOT) and intent(tracker) not in NO_SUBJECT else []
+
+
+def is_about(tracker: Tracker, subject: Optional[str]) -> bool:
+    """The message surely asks a question of this subject."""
+    found = of(tracker).sure
+    return found is not None and intent_of(found) == subject
+
+
+def _subject(tracker: Tracker, question: str) -> str:
+    """What is talked about from now on: the age alone, if that was asked; « et pour la réserve ? » then asks it too."""
+    return recrutement.AGE if recrutement.wants_age(tracker, intent(tracker)) else intent_of(question)
+
+
+def _told(tracker: Tracker) -> list[dict[str, Any]]:
+    """What the message tells besides, which the general reply would keep too."""
+    if intent(tracker) == documents.INTENT and not is_tap(tracker):
+        return documents.told(tracker)
+    years = age(tracker) if intent(tracker) in recrutement.TOPICS else None
+    return [SlotSet("age", str(years))] if years else []
+
+
+def _has_own_reply(tracker: Tracker, question: str) -> bool:
+    """Whoever tells their age for a known trade is told whether it will do; several papers are declared in one go, and those that
+    were lost abroad at the consulate; a trade that was named is the one that is asked about."""
     told = age(tracker, alone=known(tracker, "question") == recrutement.AGE)
-    return told is not None and recrutement.wants_age(tracker, intent(tracker))
+    if told is not None and recrutement.wants_age(tracker, intent(tracker)):
+        return True
+    if _is_of_another_trade(tracker, question):
+        return True
+    if intent(tracker) != documents.INTENT or not said(tracker, "document"):
+        return False
+    return len(documents.lost_papers(tracker)) > 1 or documents.place_of(tracker) == documents.ABROAD
+
+
+def _is_of_another_trade(tracker: Tracker, question: str) -> bool:
+    """The question names trades, by its id, and none of those that the message names or, without any, the one known before."""
+    named = set(question.split("/")[1].split("_")) & set(TRADES.values())
+    told = {row["value"] for row in entities(tracker) if row.get("entity") == "corps"} or {known(tracker, "corps")}
+    meant = {TRADES[corps] for corps in told if corps in TRADES}
+    return intent(tracker) in recrutement.ASKS_CORPS and bool(named and meant) and not named & meant

@@ -66,6 +66,11 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     return [*kept, *_goes_on(dispatcher, tracker)]
 
 
+def is_asked_alone(tracker: Tracker) -> bool:
+    """« c'est gratuit ? »: of what is talked about."""
+    return is_elliptic([word for word in tokens(text(tracker)) if word not in BOUNDARIES])
+
+
 def is_elliptic(words: list[str]) -> bool:
     """A price is asked, of nothing that is named: « ça coûte combien ? », « faut payer ? »."""
     asked = not _PRICE.isdisjoint(words) or ("payer" in words and not _MUST.isdisjoint(words)) or words in _ALONE

@@ -49,12 +49,12 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
         dispatcher.utter_message(json_message={"join": True})
         dispatcher.utter_message(response=f"utter_{INTENT}_pays")
         question = PLACE
-    return [
-        SlotSet("sujet", INTENT),
-        SlotSet("question", question),
-        SlotSet("pays", place),
-        SlotSet("circonstance", circumstance(tracker)),
-    ]
+    return [SlotSet("sujet", INTENT), SlotSet("question", question), *told(tracker)]
+
+
+def told(tracker: Tracker) -> list[dict[str, Any]]:
+    """Where it was and what happened, as far as they are known."""
+    return [SlotSet("pays", place_of(tracker)), SlotSet("circonstance", circumstance(tracker))]
 
 
 def place_of(tracker: Tracker) -> Optional[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Optional
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
@@ -12,31 +13,42 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions import accueil, catalogue, commissariat, cost, documents, handoff, plainte, precision, recrutement
 from actions.clarify import clarify
 from actions.precise import narrower
-from actions.relance import OFFER, after
+from actions.relance import OFFER, after, offers_choice
 from actions.resume import resume
-from actions.said import intent, known, text
+from actions.said import asks, intent, is_bare, known, text
 
 Events = list[dict[str, Any]]
+Reader = Callable[[CollectingDispatcher, Tracker], Optional[Events]]
 # Replies that offer an agent: « oui » answers them, and so do the details that they ask for.
 OFFERING = ("suivi_plainte", "recrutement_suivi_dossier", "recrutement_stage_reserve")
+
+
+def _readers(tracker: Tracker) -> tuple[Reader, ...]:
+    """In which order a message is read: what goes on from what we asked or said comes before the catalogue."""
+    subject = known(tracker, "sujet")
+    if cost.is_asked_alone(tracker) and not catalogue.is_about(tracker, subject):
+        return cost.answer, resume, catalogue.answer
+    bare = is_bare(tracker)
+    is_answer = known(tracker, "question") and (bare or not asks(tracker))
+    if is_answer or (bare and subject and not known(tracker, catalogue.SLOT)):
+        return resume, catalogue.answer, cost.answer
+    return catalogue.answer, cost.answer, resume
 
 
 class Reply(Action, ABC):
     """What all actions share."""
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        """The answer to a question of the catalogue, what it costs, or the answer to an open question, else the action's own
-        reply."""
-        events = catalogue.answer(dispatcher, tracker)
-        if events is None:
-            events = cost.answer(dispatcher, tracker)
-        if events is None:
-            events = resume(dispatcher, tracker)
-        if events is None:
+        """The answer to an open question, to one of the catalogue or to what it costs, else the action's own reply."""
+        for read in _readers(tracker):
+            events = read(dispatcher, tracker)
+            if events is not None:
+                asked_again = after(dispatcher, tracker, events) if read is catalogue.answer else []
+                return [*events, *asked_again, SlotSet("incompris", 0), SlotSet("insultes", 0)]
+        events = self.reply(dispatcher, tracker, domain)
+        if not offers_choice(events):
             catalogue.offer(dispatcher, tracker)
-            events = self.reply(dispatcher, tracker, domain)
-            return [*events, *after(dispatcher, tracker, events)]
-        return [*events, SlotSet("incompris", 0), SlotSet("insultes", 0)]
+        return [*catalogue.leave(tracker), *events, *after(dispatcher, tracker, events)]
 
     @abstractmethod
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:

@@ -39,6 +39,11 @@ def asks_again(question: str, dispatcher: Optional[CollectingDispatcher] = None)
     return [SlotSet("question", question), SlotSet("relance", question)]
 
 
+def offers_choice(events: list[dict[str, Any]]) -> bool:
+    """The reply asks which of two subjects is meant: « la première » must be the first button."""
+    return any(event.get("name") == "question" and CHOICE in str(event.get("value") or "") for event in events)
+
+
 def after(dispatcher: CollectingDispatcher, tracker: Tracker, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """After a reply about something else: the question that was open before the message, or its end."""
     question = str(tracker.latest_message.get("asked") or "")

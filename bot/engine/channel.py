@@ -103,7 +103,7 @@ class TurnOutput(OutputChannel):
         for reply in self.replies[:-1]:
             gathered += [] if self._alone else reply["quick_replies"]
             reply["quick_replies"] = []
-        last["quick_replies"] = _at_most(MOST_CHOICES, _different(gathered))
+        last["quick_replies"] = _most(_different(gathered))
 
     @property
     def empty(self) -> bool:
@@ -111,18 +111,18 @@ class TurnOutput(OutputChannel):
         return not (self.replies or self.handoff or self.clarify or self.silence)
 
 
-def _at_most(most: int, buttons: Sequence[Button]) -> list[Button]:
-    """The first ones, and the ways out in any case."""
-    out = [button for button in buttons if button["payload"] in WAYS_OUT]
-    others = [button for button in buttons if button not in out]
-    return [*others[: most - len(out)], *out]
-
-
 def _different(buttons: Sequence[Button]) -> list[Button]:
     """Each title once."""
     found = {button["title"]: button for button in reversed(buttons)}
     kept = [button for button in buttons if found[button["title"]] is button]
     return _ways_out_last(kept)
+
+
+def _most(buttons: list[Button]) -> list[Button]:
+    """As many as are read, the ways out among them."""
+    ways_out = [button for button in buttons if button["payload"] in WAYS_OUT]
+    others = [button for button in buttons if button["payload"] not in WAYS_OUT]
+    return [*others[: MOST_CHOICES - len(ways_out)], *ways_out]
 
 
 def _quick_replies(message: dict[str, Any]) -> list[Button]:

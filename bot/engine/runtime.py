@@ -33,7 +33,7 @@ from bot.engine.runner import StraightRunner
 from bot.engine.tracker import RequestTrackerStore
 from bot.policy.intents import ANSWER, policy_of
 from bot.policy.language import is_french
-from bot.policy.questions import sure
+from bot.policy.questions import go_on, sure
 from bot.policy.told import keep, values
 
 log = logging.getLogger("bot.engine")
@@ -41,6 +41,8 @@ log = logging.getLogger("bot.engine")
 RANKING = 10
 ANSWERED = "repondu"  # slot: the question of the catalogue that was answered last
 FOLLOW_UP = 10  # words: a longer message says itself what it is about
+# These go on from what was answered, whatever they would ask by themselves.
+_GOES_ON = re.compile(r"\W*(?:et|non|pardon|plut[oô]t)\b", re.IGNORECASE)
 # In small letters: what begins with a capital is mostly a name. (All in capitals, a message tells no names apart.)
 _LONG_WORD = re.compile(r"(?<![^\W_])(?:[^\W\d_A-ZÀ-ÖØ-Þ]{4,}|[A-ZÀ-ÖØ-Þ]{4,})(?![^\W_])")
 
@@ -157,16 +159,18 @@ class Runtime:
 
     def _followed(self, read: Reading, text: str, tracker: DialogueStateTracker) -> Reading:
         """A few words behind an answer of the catalogue, read with the question that was answered: « et pour un cadet ? »."""
-        before = self._long.get(str(tracker.get_slot(ANSWERED) or ""))
-        if before is None or len(read.parts) > 1 or read.lead.get("tapped") or len(text.split()) > FOLLOW_UP:
+        answered = str(tracker.get_slot(ANSWERED) or "")
+        before = self._long.get(answered)
+        if before is None or tracker.get_slot("question") or len(read.parts) > 1 or read.lead.get("tapped"):
             return read
-        if sure(read.lead.get("questions")) or policy_of(str(read.lead["intent"]["name"])).route != ANSWER:
+        alone = sure(read.lead.get("questions"))
+        if len(text.split()) > FOLLOW_UP or (alone and not _GOES_ON.match(text)):
+            return read
+        if policy_of(str(read.lead["intent"]["name"])).route != ANSWER:
             return read
         (both,) = self._parse([f"{before} {_cleaned(text)}"])
-        found = sure(both.get("questions"))
-        if found is None or found == tracker.get_slot(ANSWERED):
-            return read
-        return replace(read, parts=({**read.lead, "questions": both["questions"]},))
+        questions = go_on(answered, read.lead.get("questions"), both.get("questions"))
+        return replace(read, parts=({**read.lead, "questions": questions},))
 
     def _answers(self, text: str, asked: str) -> list[Tap]:
         """What a typed answer to a choice or an offer of ours means, as the taps that would have said it."""

@@ -39,6 +39,34 @@ def sure(ranked: Any) -> Optional[str]:
     return rows[0][0] if rows and rows[0][1] >= SURE else None
 
 
+def go_on(answered: str, alone: Any, both: Any) -> Any:
+    """The nearest questions of a few words behind the answer to `answered`, from those of the words `alone` and those of `both`,
+    the answered question and the words.
+
+    Together they may surely ask something else. Else what the words alone surely ask stands, unless it is near the answered
+    question and fits the two of them less well than another: then nothing is sure.
+    """
+    found, said = sure(both), sure(alone)
+    if found and found != answered:
+        return both
+    others = [row for row in both or () if row["name"] != answered]
+    if said and _theme(said) == _theme(answered) and _fits(alone, others) != said:
+        return others
+    return alone
+
+
+def _theme(question: str) -> str:
+    """What several intents are about: « recrutement », « plainte »."""
+    return question.split("_", 1)[0].split("/", 1)[0]
+
+
+def _fits(alone: Any, both: Any) -> Optional[str]:
+    """The question that is likeliest in both readings."""
+    chances = dict(_rows(alone))
+    shared = [(chances[name] * chance, name) for name, chance in _rows(both) if name in chances]
+    return max(shared)[1] if shared else None
+
+
 def intent_of(question: str) -> str:
     """`intent/question` → its intent."""
     return question.split("/", 1)[0]
@@ -62,6 +90,8 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     best, chance = rows[0]
     if chance >= SURE:
         return Asked(best)
+    if intent in ASKS_NOTHING - {STATEMENT}:
+        return NOTHING
     return Asked(None, tuple(name for name, share in rows[:MOST_OFFERED] if share >= NEAR))
 
 

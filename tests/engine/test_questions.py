@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.core import catalogue
 from bot.policy import satisfaction
 from tests.engine.conftest import ROOT, EngineProcess
 
@@ -38,7 +39,7 @@ def titles() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, list[str]]:
-    """The beginnings of all replies to an intent, the narrower ones included."""
+    """The beginnings of all replies to an intent, the narrower ones and those of the catalogue included."""
     from ruamel.yaml import YAML
 
     from tests.unit.test_domain import TEXTS
@@ -49,6 +50,8 @@ def answers() -> dict[str, list[str]]:
     for row in YAML(typ="safe").load((ROOT / "data" / "precisions.yml").read_text("utf-8"))["precisions"]:
         for general in row["au_lieu_de"]:
             found.setdefault(general, []).extend(found[row["reponse"]])
+    for one in catalogue.read(ROOT).questions.values():
+        found.setdefault(f"utter_{one.id}", []).extend(variant.text.strip()[:40] for variant in one.variants)
     return found
 
 

@@ -810,3 +810,41 @@ def test_a_statement_answers_what_was_asked(run: Any) -> None:
     told = run(STATEMENT, "ils étaient deux, très aimables", slots={"question": "remerciements"})
     assert told.response == "utter_precision_notee"
     assert told.out.marks["handoff"]["category"] == "thanks"
+
+
+# Before the catalogue of questions ----------------------------------------------------------------------------------------
+
+
+def surely(question: str) -> list[dict[str, Any]]:
+    """As the engine names the question that is surely asked."""
+    return [{"name": question, "confidence": 0.9}]
+
+
+def test_an_answer_to_an_open_question_is_none_of_the_catalogue(run: Any) -> None:
+    gardien = {"entity": "corps", "value": "gardien_de_la_paix", "in": "gardien de la paix"}
+    slots = {"question": "recrutement_formation", "sujet": "recrutement_formation"}
+    sure = surely("recrutement_conditions/conditions_gardien")
+    done = run("recrutement_conditions", "gardien de la paix", [gardien], slots, questions=sure)
+    assert done.response == "utter_recrutement_formation_gardien_de_la_paix"
+
+
+def test_a_price_alone_is_asked_of_what_was_talked_about(run: Any) -> None:
+    sure = surely("salutation/gratuit")
+    done = run("salutation", "ça coûte combien ?", slots={"sujet": "procuration"}, questions=sure)
+    assert "procuration" in str(done.slots) and "answered" not in done.out.marks
+
+
+def test_a_question_about_another_trade_is_offered_and_not_answered(run: Any) -> None:
+    sure = surely("recrutement_stage_reserve/reserve_formation")
+    slots = {"corps": "gardien_de_la_paix"}
+    done = run("recrutement_formation", "la formation dure combien de temps ?", slots=slots, questions=sure)
+    assert done.response == "utter_recrutement_formation_gardien_de_la_paix"
+    assert done.out.marks["offers"] == ["recrutement_stage_reserve/reserve_formation"]
+
+
+def test_papers_lost_abroad_keep_their_own_reply(run: Any) -> None:
+    paper = {"entity": "document", "value": "passeport", "in": "passeport"}
+    place = {"entity": "pays", "value": "etranger", "in": "Espagne"}
+    sure = surely("perte_vol_documents/etranger_en_france")
+    done = run("perte_vol_documents", "j'ai perdu mon passeport en Espagne", [paper, place], questions=sure)
+    assert done.response == "utter_perte_vol_documents_etranger"

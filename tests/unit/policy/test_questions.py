@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.core.dialogue import QuickReply, Reply
-from bot.policy.questions import NEAR, SURE, asked, intent_of, offered, sure
+from bot.policy.questions import NEAR, SURE, asked, go_on, intent_of, offered, sure
 
 LATE, PAY, VIOLENCE = "contravention/majoree_delai", "contravention/payer", "violences_conjugales/premiers_mots"
 
@@ -64,3 +64,30 @@ def test_what_is_offered_is_read_from_the_buttons_in_their_order() -> None:
     buttons = tuple(QuickReply("Titre", payload) for payload in titles)
     assert offered((Reply("Payer ?", buttons[:2]), Reply("Contester ?", buttons[2:]))) == (PAY, LATE)
     assert offered((Reply("Bonjour."),)) == ()
+
+
+@pytest.mark.parametrize("intent", ["salutation", "au_revoir", "insulte_troll"])
+def test_nothing_is_offered_to_who_greets_leaves_or_rails(intent: str) -> None:
+    assert asked(intent, rows((LATE, 0.2))).near == ()
+    assert asked(intent, rows((LATE, 0.9))).sure == LATE
+
+
+# A few words behind an answer ---------------------------------------------------------------------------------------------
+
+AGE, TESTS, PLACE = "recrutement_conditions/age", "recrutement_concours/epreuves", "recrutement_concours/centre"
+
+
+def test_words_that_ask_something_with_the_question_before_them_are_read_with_it() -> None:
+    both = rows((TESTS, SURE), (AGE, 0.3))
+    assert go_on(AGE, rows((PLACE, 0.1)), both) == both
+
+
+def test_words_that_ask_something_else_by_themselves_are_read_alone() -> None:
+    alone = rows((LATE, 0.9))
+    assert go_on(AGE, alone, rows((AGE, 0.8), (TESTS, 0.1))) == alone
+
+
+def test_words_that_fit_what_was_answered_less_well_than_others_ask_nothing_surely() -> None:
+    alone = rows((PLACE, 0.6), (TESTS, 0.2))
+    assert sure(go_on(AGE, alone, rows((AGE, 0.7), (TESTS, 0.1), (PLACE, 0.01)))) is None
+    assert go_on(AGE, alone, rows((AGE, 0.7), (PLACE, 0.1))) == alone
