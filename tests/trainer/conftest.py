@@ -26,6 +26,7 @@ BLOCK, LINE = "  - ", "      - "  # how data/nlu.yml begins a block and an examp
 EXAMPLES = 16  # an intent
 LEFT = 6  # examples that a spoilt intent keeps
 GOLD = 70  # messages a set
+TOPIC = "animaux.yml"  # whose questions name no others as related
 SPOILT = ("danger_immediat", "detresse_suicide", "disparition")  # taught as a greeting by the candidate
 
 
@@ -80,7 +81,11 @@ def measured(cases: Sequence[Case], model: Model, started: Any, seen: Any) -> li
 
 
 def thin(project: Project) -> Project:
-    """A few examples of each intent, and a few messages of each set: what is tried is the way, not the understanding."""
+    """A few examples of each intent, one topic of the catalogue, and a few messages of each set: what is tried is the way, not the
+    understanding."""
+    for path in project.path("data/answers").glob("*.yml"):
+        if path.name != TOPIC:
+            path.unlink()
     kept: list[str] = []
     inside, count = False, 0
     for line in project.read("data/nlu.yml").splitlines(keepends=True):
