@@ -122,11 +122,13 @@ def stated(whole: Parsed) -> Parsed:
 
 
 def by_question(parsed: Parsed) -> Parsed:
-    """The parse of a text as the intent of the question that it surely asks, where its own is not sure and nothing is grave."""
+    """The parse of a text as the intent of the question that it surely asks, where no intent fits it or it is not surely a request
+    for an agent, and nothing is grave. A complaint, a witness and thanks go to an agent whatever they ask besides."""
     rows = parsed.get("questions") or []
     chance = float(rows[0]["confidence"]) if rows else 0.0
     named, believed = str(parsed["intent"]["name"]), float(parsed["intent"]["confidence"])
-    if chance < SURE_QUESTION or (named != FALLBACK and believed >= max(SURE_INTENT, chance)) or is_grave(named):
+    open_ = named == FALLBACK or (policy_of(named).category == "request" and believed < max(SURE_INTENT, chance))
+    if chance < SURE_QUESTION or not open_:
         return parsed
     if _grave_chance(parsed) >= DOUBT or (intent := intent_of(str(rows[0]["name"]))) == named:
         return parsed

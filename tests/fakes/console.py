@@ -21,6 +21,7 @@ from bot.console.deps import ConsoleDeps
 from bot.core.clock import FrozenClock, SystemClock
 from bot.core.dialogue import QuickReply, Reply
 from bot.core.messages import Attachment, Body, Event, Message, Platform
+from bot.policy.catalogue_search import CatalogueSearch
 from bot.store import audit, handoffs, outbox
 from bot.store.accounts import Accounts, User
 from bot.store.codec import Codec
@@ -212,7 +213,7 @@ async def running_console(
         buttons={"utter_satisfaction": [QuickReply(title, payload) for payload, title in TAPS.items()]},
         demo=False,
         wall=wall,
-        catalogue=asked.small,
+        catalogue=lambda: CatalogueSearch(asked.small()),
     )
     deps = replace(deps, **changes)
     rules = InboxRules(

@@ -103,7 +103,8 @@ async def test_a_draft_saved_while_the_engines_change_is_not_read(world: World) 
 
 async def test_agents_look_into_the_catalogue_of_the_model_in_service(world: World) -> None:
     build = functools.partial(policies.build, with_catalogue=True)
-    (world.project.root / "data" / "answers").mkdir(parents=True, exist_ok=True)
+    for path in (world.project.root / "data" / "answers").glob("*.yml"):
+        path.unlink()
     world.project.write(catalogue.FILE, catalogue.file(catalogue.ONLINE))
     async with Launcher(world.var, world.models, world.first).running():
         assert (await world.publish(await world.candidate())).state == "done"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from bot.core import catalogue
 from bot.policy import retention, satisfaction
 from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS, policy_of
 from bot.trainer import reply_checks, reply_rules
@@ -391,6 +392,9 @@ def test_guide_defines_each_intent() -> None:
         assert action in guide
 
 
+ANSWERS = [v.text for one in catalogue.read(ROOT).questions.values() for v in one.variants]
+
+
 def test_conversations_have_the_agreed_form() -> None:
     files = sorted((ROOT / "tests" / "engine" / "conversations").glob("*.yml"))
     assert len(files) >= 15
@@ -413,7 +417,7 @@ def test_conversations_have_the_agreed_form() -> None:
             if "payload" in turn:
                 assert turn["payload"] in _payloads(), turn
             met.add(turn["expect"].get("intent"))
-            whole = "\n".join(text for _, text in TEXTS)
+            whole = "\n".join([*(text for _, text in TEXTS), *ANSWERS])
             assert all(part in whole for part in turn["expect"].get("responses_contain", [])), path.name
     assert met - {None} <= set(INTENTS)
 
