@@ -126,6 +126,7 @@ def address(pattern: str, one: dict[str, int]) -> str:
     """A page that the pattern serves."""
     place = pattern.partition("/<")[0].strip("/")
     named = {"atelier/exemples": "procuration", "atelier/reponses": "utter_procuration"}
+    pattern = pattern.replace("<intent:str>/<name:str>", "animaux/animal_perdu")
     return re.sub(r"<\w+:\w+>", str(one.get(place) or named.get(place, "")), pattern)
 
 
