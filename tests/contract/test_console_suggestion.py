@@ -173,7 +173,7 @@ async def test_questions_that_may_have_been_asked_come_before_general_words(
 
 async def test_a_fact_for_what_only_agents_answer(console: RunningConsole, claire: Browser, engine: Engine) -> None:
     number = await console.waiting(said="mon dossier igpn ?")
-    engine.questions = {"igpn": ((IGPN, 0.4),)}
+    engine.questions = {"igpn": ((IGPN, 0.3),)}
     canned, fact = await _offered(claire, number)
     assert ("IGPN et Défenseur des droits" in canned["source"], fact["question"]) == (True, IGPN)
     engine.questions = {"igpn": ((IGPN, 0.8),)}
@@ -184,7 +184,7 @@ async def test_the_wording_is_for_this_person_and_none_speaks_as_the_assistant(
     console: RunningConsole, claire: Browser, engine: Engine
 ) -> None:
     number = await console.waiting(said="le concours, si on est petit ?")
-    engine.questions = {"petit": ((ROBOT, 0.4), (HEIGHT, 0.3), ("procuration/disparue", 0.2))}
+    engine.questions = {"petit": ((ROBOT, 0.38), (HEIGHT, 0.3), ("procuration/disparue", 0.2))}
     assert [one["text"] for one in await _offered(claire, number)][:1] == ["Non, aucune taille minimale n’est exigée."]
     state = console.codec.seal_json({"slots": {"corps": "cadet"}}, STATE)
     await console.execute("UPDATE conversations SET state = :s", s=state)

@@ -113,7 +113,7 @@ async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec
     triage = policies.build(Settings({})).triage
     alarms = Alarms(of_part(system.database, "worker"), codec)
     reader = AlarmReader(alarms, system.engine, system.clock, lambda words: triage(words) is not None, rest=0)
-    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
+    await system.say("1", "quelqu'un me menace avec un pistolet", mid="m_1")
     await system.say("2", "ma roue est voilee et il me menace avec un couteau", mid="m_2")
     await system.say("3", "il y a quelqu'un qui me menace avec un couteau", mid="m_3")
     await system.say("4", "viens vite il me menace avec un couteau", mid="m_4")
@@ -132,7 +132,7 @@ async def test_what_alarmed_the_gateway_is_read_afterwards(system: System, codec
     rows = {row.person: row for row in await _readings(system)}
     assert set(rows) == {"1", "2", "4"}
     false, sure = rows["1"], rows["2"]
-    assert opened(codec, WORDS, false).decode() == "au secours il me menace avec un couteau"
+    assert opened(codec, WORDS, false).decode() == "quelqu'un me menace avec un pistolet"
     assert (false.route, false.intent, false.reasons[0]) == ("emergency", "hors_perimetre", "danger")
     assert false.weight >= 100
     assert (sure.route, sure.intent, sure.weight) == ("emergency", "danger_immediat", 0)  # both agree: no doubt
@@ -147,7 +147,7 @@ async def test_an_alarm_that_no_key_opens_hides_no_other(
     reader = AlarmReader(
         Alarms(of_part(system.database, "worker"), codec), system.engine, system.clock, lambda _: True, rest=0
     )
-    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
+    await system.say("1", "quelqu'un me menace avec un pistolet", mid="m_1")
     await system.say("2", "il me menace avec un couteau", mid="m_2")
     await system.settled()
     async with system.database.begin() as connection:
@@ -160,7 +160,7 @@ async def test_an_alarm_that_no_key_opens_hides_no_other(
 
 async def test_a_message_withdrawn_while_it_is_read_leaves_nothing(system: System, codec: Codec) -> None:
     alarms = Alarms(of_part(system.database, "worker"), codec)
-    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
+    await system.say("1", "quelqu'un me menace avec un pistolet", mid="m_1")
     await system.say("2", "au secours il me menace avec un fusil", mid="m_2")
     await system.settled()
     found = {alarm.words.split()[-1]: alarm for alarm in await alarms.unread(system.clock.now(), (), 9)}

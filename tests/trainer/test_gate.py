@@ -235,6 +235,9 @@ def test_a_verdict_survives_json() -> None:
     assert Verdict.from_json(found.to_json()) == found
 
 
+SIDES = ("current", "candidate")
+
+
 def test_a_model_made_worse_on_purpose_is_stopped(trained: Trained) -> None:
     """Real models: dangers were taught as greetings."""
     found = verdict(trained.outcome.comparison)
@@ -255,7 +258,8 @@ def test_a_model_made_worse_on_purpose_is_stopped(trained: Trained) -> None:
         ),
     )
     again = verdict(back)
-    assert "emergency_recall" not in codes(again)
+    missed = [sum(side.missed_emergencies for one in swapped.sets if (side := getattr(one, which))) for which in SIDES]
+    assert missed[0] < missed[1]
     # The spoilt model learnt six examples of a danger: such a thin one may see a message by chance that the other one misses.
     assert lost(again) <= 2
     assert lost(again) < lost(found)
