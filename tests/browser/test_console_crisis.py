@@ -65,7 +65,8 @@ async def test_a_crisis_from_its_message_to_the_last_reply(
             assert citizen.graph.texts(person) == [MESSAGE]
         # The group shows by itself, the danger is not in it, and what looks alike but complains waits to be read.
         group = alix.get_by_test_id("crisis-group")
-        await expect(group).to_contain_text("Que se passe-t-il à Paris")
+        # Whoever of them was read first gave the group its words.
+        await expect(group).to_contain_text(re.compile("passe.t.il . paris", re.IGNORECASE))
         await expect(group.locator("dd").first).to_have_text(str(len(PEOPLE) + 2))
         await expect(alix.get_by_test_id("crisis-told")).to_have_text(str(len(PEOPLE) + 3))
         await picture(alix, "crisis-open")

@@ -160,7 +160,7 @@ async def test_an_alarm_that_no_key_opens_hides_no_other(
 
 async def test_a_message_withdrawn_while_it_is_read_leaves_nothing(system: System, codec: Codec) -> None:
     alarms = Alarms(of_part(system.database, "worker"), codec)
-    await system.say("1", "quelqu'un me menace avec un pistolet", mid="m_1")
+    await system.say("1", "au secours il me menace avec un couteau", mid="m_1")
     await system.say("2", "au secours il me menace avec un fusil", mid="m_2")
     await system.settled()
     found = {alarm.words.split()[-1]: alarm for alarm in await alarms.unread(system.clock.now(), (), 9)}
