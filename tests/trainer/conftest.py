@@ -26,7 +26,7 @@ BLOCK, LINE = "  - ", "      - "  # how data/nlu.yml begins a block and an examp
 EXAMPLES = 16  # an intent
 LEFT = 6  # examples that a spoilt intent keeps
 GOLD = 70  # messages a set
-TOPIC = "animaux.yml"  # whose questions name no others as related
+TOPIC = "procuration.yml"  # whose questions name no others as related
 SPOILT = ("danger_immediat", "detresse_suicide", "disparition")  # taught as a greeting by the candidate
 
 
