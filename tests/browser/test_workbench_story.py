@@ -19,6 +19,7 @@ from playwright.async_api import Page, expect
 
 from bot.app.launcher import engine_environ, engine_python
 from bot.policy.intents import EMERGENCY, policy_of
+from bot.policy.scripts import NONE
 from bot.trainer.corpus import Corpus
 from bot.trainer.project import Project
 from scripts.screenshots import PORTS, ready
@@ -102,6 +103,7 @@ def measures(project: Project) -> None:
     """Measuring sets that so small a model passes, before and after: the first examples of each intent. What the gate stops has
     tests of its own."""
     project.path("tests/gold/baseline.json").unlink()  # the figures of a whole model
+    project.write("tests/gold/scripts.tsv", f"text\tscript\tsecond\nbonjour, je cherche un commissariat\t{NONE}\t\n")
     sets: dict[str, list[str]] = {"intents": [], "emergency": []}
     first: dict[str, int] = {}
     for example in Corpus.read(project).examples:
