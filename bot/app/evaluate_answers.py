@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.app import policy as policies
 from bot.app.places import PROJECT
-from bot.app.report import percent
+from bot.app.report import percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core.errors import SetupError
 from bot.core.examples import NO_ANSWER, QUESTION, blocks
@@ -57,7 +57,6 @@ def show(path: Path, judged: Sequence[AnswerJudged], as_json: bool) -> str:
 
 def write(folder: Path, judged: Sequence[AnswerJudged]) -> list[Path]:
     """`resultat.json` and `erreurs.tsv`; the paths written. Raises SetupError."""
-    result, errors = folder / "resultat.json", folder / "erreurs.tsv"
     rows = ["\t".join(("line", "text", "questions", "answered", "offered"))]
     rows += [
         "\t".join(
@@ -66,12 +65,7 @@ def write(folder: Path, judged: Sequence[AnswerJudged]) -> list[Path]:
         for j in judged
         if not j.exact
     ]
-    try:
-        result.write_text(json.dumps(measure(judged), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        errors.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    except OSError:
-        raise SetupError(f"{folder} ne peut pas être écrit.", "Vérifiez droits et place.") from None
-    return [result, errors]
+    return write_errors(folder, measure(judged), rows)
 
 
 def _table(name: str, figures: Mapping[str, Any], judged: Sequence[AnswerJudged]) -> Iterator[str]:

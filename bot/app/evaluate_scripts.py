@@ -11,11 +11,10 @@ from typing import Any
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
-from bot.app.report import percent
+from bot.app.report import percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core.clean import clean
 from bot.core.dialogue import Turn
-from bot.core.errors import SetupError
 from bot.policy.intents import EMERGENCY
 from bot.policy.scripts import GENERAL, choose, spoken_to
 from bot.settings import Settings
@@ -68,19 +67,13 @@ def show(path: Path, judged: Sequence[ScriptJudged], as_json: bool) -> str:
 
 def write(folder: Path, judged: Sequence[ScriptJudged]) -> list[Path]:
     """`resultat.json` and `erreurs.tsv`; the paths written. Raises SetupError."""
-    result, errors = folder / "resultat.json", folder / "erreurs.tsv"
     rows = ["\t".join(("line", "text", "script", "sent", "if_recognised", "harmful"))]
     rows += [
         "\t".join((str(one.case.line), one.case.text, one.case.script, one.sent, one.chosen, "oui" * one.harmful))
         for one in judged
         if not one.right
     ]
-    try:
-        result.write_text(json.dumps(measure(judged), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        errors.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    except OSError:
-        raise SetupError(f"{folder} ne peut pas être écrit.", "Vérifiez droits et place.") from None
-    return [result, errors]
+    return write_errors(folder, measure(judged), rows)
 
 
 def _table(name: str, figures: Mapping[str, Any], judged: Sequence[ScriptJudged]) -> Iterator[str]:

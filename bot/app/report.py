@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +132,18 @@ def prepare(folder: Path) -> Path:
 
 def write(folder: Path, name: str, figures: Figures, judged: Sequence[Judged]) -> list[Path]:
     """`resultat.json`, `erreurs.tsv` and the plots of the file as it is; the paths written."""
+    return [*write_errors(folder, figures, _errors(judged)), *draw(folder, name, figures, judged)]
+
+
+def write_errors(folder: Path, figures: Figures, lines: Iterable[str]) -> list[Path]:
+    """`resultat.json` and `erreurs.tsv`, whose lines are given with their head; the paths written. Raises SetupError."""
     result, errors = folder / "resultat.json", folder / "erreurs.tsv"
     try:
         result.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        errors.write_text("\n".join(_errors(judged)) + "\n", encoding="utf-8")
+        errors.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError:
         raise SetupError(f"{folder} ne peut pas être écrit.", "Vérifiez droits et place.") from None
-    return [result, errors, *draw(folder, name, figures, judged)]
+    return [result, errors]
 
 
 def _errors(judged: Sequence[Judged]) -> Iterator[str]:

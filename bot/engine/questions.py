@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix, diags
 from scipy.special import expit, log_softmax, softmax
 
 from bot.core.examples import NO_ANSWER
+from bot.policy.questions import intent_of
 
 STIFFNESS = 0.6  # of the ridge: how little one example counts
 WORDS = 0.6  # of the ridge: the words' share, against the meaning's
@@ -37,14 +38,10 @@ _FILE, _NAMES = "questions.npz", "questions.json"
 Ranked = list[tuple[str, float]]
 
 
-def intent_of(question: str) -> str:
-    """`intent/question` → its intent."""
-    return question.split("/", 1)[0]
-
-
 @dataclass(frozen=True)
 class Scale:
-    """How signals become chances. `mix`: (signals,) what each adds to a question's logit; `believe`: (4,) of `_certainty`."""
+    """How signals become chances. `mix`: (signals,) what each adds to a question's logit; `believe`: (7,) what
+    each piece of `_evidence` says for the best one."""
 
     mix: np.ndarray
     believe: np.ndarray
