@@ -170,7 +170,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "utter_disparition": ("17", "114", "116 000", "aucun délai"),
     "utter_reclamation_delai_disparition": ("justice", "Un agent"),
     "utter_disparition_avis": ("17", "114", "116 000", "justice", "Un agent"),
-    "utter_age_officier": ("se contredisent", "35 ans", "45 ans", "fiche officielle", "devenirpolicier.fr"),
+    "utter_age_officier": ("18 ans", "fiche officielle", "devenirpolicier.fr"),
     "utter_cout_vacances": ("gratuite", "F34634"),
     "utter_reclamation_delai_refus": ("procureur", "Un agent"),
     "utter_precis_passe_judiciaire": ("casier", "devenirpolicier.fr", "agrément"),
@@ -216,7 +216,6 @@ DOUBTFUL = {
     "utter_perte_vol_documents_perdu_carte_identite": "guichet",
     "utter_perte_vol_documents_perdu_passeport": "guichet",
     "utter_precis_tatouage": "sont admis",
-    "utter_cout_plainte": "gratuit",
     "utter_cout_recrutement": "gratuit",
     "utter_diplome_licence": "passer le concours d’officier",
 }
@@ -240,6 +239,7 @@ FORBIDDEN = {
     r"nous accusons|suite à votre|en vue de|procéder à|à cet effet",
     "old names": r"pre-plainte-en-ligne|moncommissariat\.fr|objectifpolice|0 ?811|0800 22|acropol",
     "old rules": r"1,60|15/10|(?<!maximal, )\b35 ans\b",  # said of officers, where sources differ, as one of two
+    "our reading": r"je n['’]ai pas d['’]information sûre|n['’]en ai pas lu|sources se contredisent|d['’]après une source",
     "wrong apostrophe": r"'",
     "three dots": r"\.\.\.",
     "shouting": r"!!|\?\?|[A-ZÉÈÀ]{12,}",
@@ -255,6 +255,10 @@ FORBIDDEN_SAYS = {
     "filler": ("une formule administrative", "Dites la même chose avec des mots simples, ou retirez-la."),
     "old names": ("un nom ou un numéro qui n’existe plus", "Donnez le site ou le numéro d’aujourd’hui."),
     "old rules": ("une règle qui n’est plus en vigueur", "Donnez la page officielle au lieu du chiffre."),
+    "our reading": (
+        "le texte parle de ce que nous avons lu",
+        "Dites le fait, ou donnez la page officielle qui le dit.",
+    ),
     "wrong apostrophe": ("une apostrophe droite (')", "Le bouton « Mettre les espaces » la remplace par ’."),
     "three dots": ("trois points (...)", "Le bouton « Mettre les espaces » les remplace par …"),
     "shouting": ("des majuscules ou des signes répétés", "Écrivez en minuscules, avec un seul signe."),

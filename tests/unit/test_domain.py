@@ -128,7 +128,7 @@ OFFICIAL = "https://www.service-public.gouv.fr/particuliers"
         ({"name": "utter_danger_probable", "text": f"{NO_HELP}. Où êtes-vous\u202f?"}, "reply-emergency"),
         ({"name": "utter_detresse_probable", "text": f"{NO_HELP}. SMS au 114, 3114, 112, 15, agent."}, "reply-carries"),
         ({"name": "utter_urgence_anglais", "text": "Call 112. Where are you?"}, "reply-emergency"),
-        ({"name": "utter_cout_plainte", "text": "C’est gratuit."}, "reply-doubtful"),
+        ({"name": "utter_cout_recrutement", "text": "C’est gratuit."}, "reply-doubtful"),
         ({"name": "utter_age_reserve", "text": f"Voyez la date sur {OFFICIAL}"}, "reply-doubtful"),
         ({"name": "utter_salutation", "text": "Bonjour."}, "reply-carries"),
         ({"name": "utter_salutation", "buttons": ()}, "reply-menu"),
