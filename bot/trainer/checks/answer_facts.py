@@ -15,7 +15,13 @@ from bot.trainer.reply_rules import PHONE
 LONGEST_ADDRESS = 40  # characters that somebody would type
 # Words of `reply_facts.FORBIDDEN` that no answer says; somebody else's, quoted, are none of its own. That officers come is true
 # of some procedures (a proxy vote at home), hence only worth a look.
-_FORBIDDEN = {"familiar address": error, "help is coming": warning, "old names": error, "leftovers": error}
+_FORBIDDEN = {
+    "our reading": error,
+    "familiar address": error,
+    "help is coming": warning,
+    "old names": error,
+    "leftovers": error,
+}
 _QUOTED = re.compile(r"«[^»]{0,300}»")
 _LINK = re.compile(r"(?:https?://|www\.)[^\s,;»]{1,300}")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
