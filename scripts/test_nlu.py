@@ -47,7 +47,7 @@ def scripts_of(folder: Path) -> dict[str, list[ScriptJudged]]:
 def answers_of(folder: Path) -> dict[str, list[AnswerJudged]]:
     """Every set of answers of the folder, as which question is answered."""
     known = evaluate_answers.questions()
-    return {path.name: evaluate_answers.judge(read_answers(path, known), known) for path in answer_sets(folder)}
+    return {path.name: evaluate_answers.judge(read_answers(path, known)) for path in answer_sets(folder)}
 
 
 def verdict(reference: Path, now: baseline.Baseline, accept: bool) -> int:

@@ -33,5 +33,5 @@ def catalogue_of(in_service: Callable[[], Model | None]) -> Catalogue:
 
 async def counts(database: Database, since: datetime) -> Mapping[str, QuestionCount]:
     """How often each question came from then on, with its thumbs."""
-    found = figures(await Steering(database).counts(since, database.clock.now()))
+    found = figures(await Steering(database).counts(since, database.clock.now(), hourly=()))
     return {one.question: QuestionCount(one.asked, one.up, one.down) for one in found.questions}

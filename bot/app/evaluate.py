@@ -67,7 +67,7 @@ def _answers(path: Path, arguments: argparse.Namespace) -> int:
     known = evaluate_answers.questions()
     cases = read_answers(path, known)
     folder = report.prepare(Path(arguments.dossier)) if arguments.dossier else None
-    judged = evaluate_answers.judge(cases, known)
+    judged = evaluate_answers.judge(cases)
     shown = evaluate_answers.show(path, judged, arguments.json)
     print(shown if arguments.json else typeset(shown))
     sys.stdout.flush()

@@ -4,7 +4,7 @@ first by day."""
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from bot.app import policy as policies
 from bot.app.places import PROJECT
 from bot.app.report import percent, write_errors
 from bot.app.route import decision, turns, when
-from bot.core.errors import SetupError
-from bot.core.examples import NO_ANSWER, QUESTION, blocks
-from bot.core.yaml_text import Damaged, decode
+from bot.core import catalogue
+from bot.policy.questions import offered
 from bot.settings import Settings
 from bot.trainer.answer_figures import AnswerJudged, measure
 from bot.trainer.candidates import Model
@@ -24,28 +23,19 @@ PAIRS = 40
 _LABELS = {"exact": "réponse exacte", "reachable": "exacte, ou à un bouton", "wrong": "réponse à une autre question"}
 
 
-def questions(folder: Path = PROJECT / "data" / "answers") -> frozenset[str]:
+def questions() -> frozenset[str]:
     """The catalogue's questions. Raises SetupError for a damaged file."""
-    names: set[str] = set()
-    for path in sorted(folder.glob("*.yml")):
-        try:
-            found = blocks(decode(path.read_bytes()), QUESTION)
-        except Damaged as error:
-            raise SetupError(f"{path}:{error.line} : {error.what}", error.remedy) from None
-        names.update(block.name for block in found if not block.name.endswith(NO_ANSWER))
-    return frozenset(names)
+    return frozenset(catalogue.read(PROJECT).questions)
 
 
-def judge(cases: Sequence[AnswerCase], known: Collection[str], model: Model | None = None) -> list[AnswerJudged]:
-    """Ask the engine and the policy about each message. `known`: the catalogue's questions; `model`: another one than that in
-    service. Raises SetupError."""
+def judge(cases: Sequence[AnswerCase], model: Model | None = None) -> list[AnswerJudged]:
+    """Ask the engine and the policy about each message. `model`: another one than that in service. Raises SetupError."""
     settings = Settings({})
     policy, at = policies.build(settings, model), when(None, settings)
     judged = []
     for case, turn in zip(cases, turns([case.text for case in cases], model), strict=True):
         found = decision(policy, case.text, turn, at)
-        payloads = (button.payload[1:] for reply in found.replies for button in reply.quick_replies)
-        judged.append(AnswerJudged(case, found.question, tuple(name for name in payloads if name in known)))
+        judged.append(AnswerJudged(case, found.question, offered(found.replies)))
     return judged
 
 

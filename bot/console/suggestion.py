@@ -31,6 +31,11 @@ _BOT_SPEAKS = re.compile(
     r"assistant automatique|je n’ai pas accès|\b(?:un|d’un|qu’un|l’) ?agent\b|je transmets|j’ai bien reçu|choisissez «",
     re.I,
 )
+# The catalogue's answers name agents of any service: there only these are the assistant's own words.
+_SPEAKS_OF_ITSELF = re.compile(
+    r"assistant automatique|je n’ai pas accès|je suis un robot|je transmets|un agent (?:vous |le |la )?(?:lira|répond)",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,8 @@ class Suggestions:
             return None
         if turn.handoff is None and policy_of(intent).route == ANSWER:
             said = "\n\n".join(reply.text for reply in turn.replies)
-            if said and not _BOT_SPEAKS.search(said):
-                known = turn.question in self._catalogue().questions
+            known = turn.question in self._catalogue().questions
+            if said and not (_SPEAKS_OF_ITSELF if known else _BOT_SPEAKS).search(said):
                 return self._answer(turn, str(turn.question), said) if known else Suggestion(said, ASSISTANT, intent)
         found = await self._canned.for_intent(intent)
         return None if found is None else self._from_canned(found, intent, conversation, user)
@@ -104,7 +109,7 @@ class Suggestions:
             for id_, chance in turn.understanding.questions
             if chance >= NEAR and id_ in questions
         ]
-        return [one for one in found if not _BOT_SPEAKS.search(one.text)]
+        return [one for one in found if not _SPEAKS_OF_ITSELF.search(one.text)]
 
     @staticmethod
     def _answer(turn: Turn, question: str, text: str) -> Suggestion:

@@ -17,7 +17,8 @@ from bot.console.question_counts import QuestionCount
 from bot.console.site import Site
 from bot.console.workbench_catalogue_form import NEIGHBOURS
 from bot.console.workbench_pseudonyms import KINDS, confirmed
-from bot.core.catalogue import ID, Question
+from bot.core.catalogue import Question
+from bot.core.examples import QUESTION
 from bot.meta.limits import QUICK_REPLY_TITLE
 from bot.policy.rights import Capability
 from bot.store.workbench import reply_changes
@@ -39,7 +40,6 @@ LIMITS = {
     "neighbours": NEIGHBOURS,
 }  # fmt: skip
 COUNTED = timedelta(days=90)  # how far back questions are counted
-_NO_COUNT = QuestionCount()
 
 
 class NoProject(TrainerError):
@@ -165,7 +165,6 @@ class CatalogueDesk:
             path=PATH,
             kinds=KINDS,
             said=confirmed(request),
-            no_count=_NO_COUNT,
             may=request.ctx.user.may(Capability.CORRECT),
             **values,
         )
@@ -175,7 +174,7 @@ class CatalogueDesk:
 def id_of(intent: str, name: str) -> str:
     """The question that an address names. Raises NotFound for what is none."""
     id_ = f"{intent}/{name}"
-    if not ID.fullmatch(id_):
+    if not QUESTION.fullmatch(id_):
         raise NotFound("no such question")
     return id_
 

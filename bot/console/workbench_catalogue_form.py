@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +18,7 @@ from bot.trainer.replies import Button, Variation
 TEXT_AT_MOST = 8_000  # characters that are taken from a field
 LINE_AT_MOST = 1_000
 NEIGHBOURS = 6  # fields for neighbours
+_BLANKS = re.compile(r"[ \t\r\n]+")
 _LINES = {
     "title": "titre",
     "question": "question",
@@ -99,8 +101,8 @@ def conditions(variant: Variant) -> str:
 
 
 def line(given: str) -> str:
-    """One line of a form."""
-    return " ".join(given[:LINE_AT_MOST].split())
+    """One line of a form; the narrow spaces of French stay."""
+    return _BLANKS.sub(" ", given[:LINE_AT_MOST]).strip(" ")
 
 
 def words(given: str) -> str:

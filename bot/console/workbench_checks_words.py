@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from bot.console.workbench_examples_words import key, sentence, several, short, title
 from bot.core import catalogue
+from bot.core.examples import QUESTION
 from bot.trainer.checks.finding import Finding
 from bot.trainer.corpus import Example
 
@@ -33,7 +34,7 @@ def link(
     reply = re.match(r"(utter_\w+) : ", one.what)
     if reply and one.code != "reply-missing" and "/atelier/reponses" in paths:
         return f"/atelier/reponses/{quote(reply[1])}", "Ouvrir la réponse"
-    question = catalogue.ID.match(one.what) if one.file.startswith(f"{catalogue.FOLDER}/") else None
+    question = QUESTION.match(one.what) if one.file.startswith(f"{catalogue.FOLDER}/") else None
     if question and "/atelier/catalogue" in paths:
         return f"/atelier/catalogue/{question[0]}", "Ouvrir la question"
     if one.intent in intents and "/atelier/exemples" in paths:

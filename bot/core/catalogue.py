@@ -18,12 +18,11 @@ from typing import Optional, Union
 
 from bot.core import yaml_text
 from bot.core.errors import SetupError
-from bot.core.examples import NO_ANSWER, without_marks
+from bot.core.examples import NO_ANSWER, QUESTION, without_marks
 from bot.core.system_errors import reason
 from bot.core.yaml_text import Damaged, Node, Scalar
 
 FOLDER = "data/answers"
-ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_]*")
 RESPONSE = "utter_"
 _FILE_KEYS = ("version", "nlu", "responses")
 _ENTRY_KEYS = ("text", "condition", "metadata")
@@ -254,7 +253,7 @@ def _example(item: str, number: int, lines: list[str]) -> str:
 
 
 def _id(value: str, place: Scalar) -> str:
-    if not ID.fullmatch(value):
+    if not QUESTION.fullmatch(value):
         raise Damaged(
             place.line,
             place.column,

@@ -170,7 +170,8 @@ class Runtime:
             return read
         (both,) = self._parse([f"{before} {_cleaned(text)}"])
         questions = go_on(answered, read.lead.get("questions"), both.get("questions"))
-        return replace(read, parts=({**read.lead, "questions": questions},))
+        part = {**read.lead, "questions": questions}
+        return replace(read, parts=(part,), lead=part)
 
     def _answers(self, text: str, asked: str) -> list[Tap]:
         """What a typed answer to a choice or an offer of ours means, as the taps that would have said it."""

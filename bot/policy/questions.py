@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from bot.core.catalogue import ID
 from bot.core.dialogue import Reply
+from bot.core.examples import QUESTION
 from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
 SURE = 0.4  # chance from which a question is answered
@@ -75,7 +75,7 @@ def intent_of(question: str) -> str:
 def offered(replies: Sequence[Reply]) -> tuple[str, ...]:
     """The questions that the buttons of replies lead to, in order."""
     taps = [button.payload.removeprefix("/") for reply in replies for button in reply.quick_replies]
-    return tuple(tap for tap in taps if ID.fullmatch(tap))
+    return tuple(tap for tap in taps if QUESTION.fullmatch(tap))
 
 
 def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:

@@ -122,8 +122,8 @@ def _note(asked: Asked, questions: Mapping[str, Question]) -> dict[str, Any]:
 def _next(asked: Asked) -> str:
     if asked.question is not None:
         return "réponse exacte"
-    if asked.disposition == "handed_off":
-        return "confié aux agents"
+    if asked.disposition in ("emergency", "to_agent", "handed_off"):
+        return DISPOSITIONS[asked.disposition]
     if asked.offers:
         return f"{len(asked.offers)} questions proposées" if len(asked.offers) > 1 else "une question proposée"
     return "reformulation demandée" if asked.route == CLARIFY else "réponse générale"

@@ -93,14 +93,11 @@ def answers(standing: Iterable[reply_changes.Change], file: str, now: str | None
         return []
     lost, undone = [], dict[str, str]()
     for one in standing:
-        if any(file_of(name) != file for name, _, _ in one.moves):
-            continue
-        shown = all(
-            present is None or undone.get(name, present.said(name)) == _lines(after) for name, _, after in one.moves
-        )
-        if shown and any(recorded.said(name) != _lines(after) for name, _, after in one.moves):
+        mine = [move for move in one.moves if file_of(move[0]) == file]  # a move between files is lost with either
+        shown = all(present is None or undone.get(name, present.said(name)) == _lines(after) for name, _, after in mine)
+        if shown and any(recorded.said(name) != _lines(after) for name, _, after in mine):
             lost.append(one.id)
-            undone |= {name: before for name, before, _ in one.moves}
+            undone |= {name: before for name, before, _ in mine}
     return lost
 
 

@@ -23,7 +23,7 @@ from bot.trainer.project import Project
 from bot.trainer.questions import Allow, Book
 from bot.trainer.reply_checks import BadReply
 
-_FIGURE = re.compile(r"\d+")
+_MOVES = re.compile(r"(?<=:)\d+(?=\))|(?<=ligne )\d+|\d+ de ses \d+|\d+(?= exemples?)")
 
 
 def of_answers(project: Project, book: Book, today: date, ids: Optional[Collection[str]] = None) -> list[Finding]:
@@ -83,7 +83,7 @@ def gate(project: Project, ids: Collection[str], today: date) -> Allow:
 
 def _key(one: Finding) -> tuple[str, str]:
     """A finding without lines and counts, which move when something else changes."""
-    return one.code, _FIGURE.sub("", one.what)
+    return one.code, _MOVES.sub("", one.what)
 
 
 def intents(project: Project) -> Collection[str]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Optional
 
-from bot.core.catalogue import ID, Question, Value, Variant, listed, of_variants
+from bot.core.catalogue import Question, Value, Variant, listed, of_variants
+from bot.core.examples import QUESTION
 from bot.trainer.corpus import placed, short
 from bot.trainer.errors import Changed, TrainerError
 from bot.trainer.questions import Book, Wanted, must_be_seen
@@ -106,7 +107,7 @@ def joined(book: Book, id_: str, seen: str, into: str) -> Wanted:
 
 def blank(id_: str, examples: Sequence[str], text: str, metadata: Mapping[str, Value]) -> Question:
     """A question that stands nowhere yet. Raises TrainerError for a wrong name."""
-    if not ID.fullmatch(id_):
+    if not QUESTION.fullmatch(id_):
         raise TrainerError(
             f"«\u00a0{short(id_)}\u00a0» n’est pas le nom d’une question.",
             "Écrivez un nom court en minuscules sans accent, chiffres et «\u00a0_\u00a0».",

@@ -23,7 +23,7 @@ def answer(id_: str, title: str, related: str) -> str:
       Elle garde un animal 8 jours.
     metadata:
       title: '{title}'
-      question: 'Que faire, {title.lower()} ?'
+      question: 'Que faire, {title.lower()}\u202f?'
       source: 'https://www.service-public.gouv.fr/particuliers/vosdroits/F1'
       seen: '26/03/2024'
       checked: null

@@ -190,6 +190,7 @@ def test_a_damaged_file_is_one_finding_and_the_others_are_checked(project: Proje
         ("De 3000 à 3500 euros, à 17 ans, article 115-3, cerfa 15013*02, 110 km/h.", []),
         ("Au 3949, gratuit.", ["3949"]), ("Le 01.23.45.67.89 ou le +33 1 23 45 67 88", ["+33 1 23 45 67 88", "01.23.45.67.89"]),
         ("Rappel 3949 ; 0-806-606-606", ["0-806-606-606", "3949"]), ("Le 3949 ou le 3919", ["3949"]),
+        ("Le 01 99 99 99 99 à 9 h", ["01 99 99 99 99"]), ("Au 3949 24 h sur 24", ["3949"]), ("Au 3949 7 jours", ["3949"]),
     ],
 )  # fmt: skip
 def test_numbers_that_somebody_would_call(text: str, numbers: list[str]) -> None:

@@ -88,17 +88,6 @@ def test_the_set_of_the_project_names_questions_of_the_catalogue() -> None:
     assert sum(not case.questions for case in found) >= 100  # what no catalogue holds is asked, too
 
 
-def test_the_catalogue_is_read_by_its_names_and_a_damaged_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / "a.yml").write_text(
-        f"nlu:\n- intent: {ONLINE}\n  examples: |\n    - x\n- intent: procuration/aucune\n  examples: |\n    - y\n",
-        encoding="utf-8",
-    )
-    assert evaluate_answers.questions(tmp_path) == {ONLINE}
-    (tmp_path / "a.yml").write_bytes("nlu:\n# été\n".encode("latin-1"))
-    with pytest.raises(SetupError, match=r"a\.yml:2 : ce n’est pas de l’UTF-8"):
-        evaluate_answers.questions(tmp_path)
-
-
 # -- Figures ---------------------------------------------------------------------------------------------------------------
 
 

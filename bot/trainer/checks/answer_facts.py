@@ -33,7 +33,7 @@ _ABROAD = re.compile(
     r"(?:\+|(?<!\d)00)33[ .]?\d(?:[ .-]?\d\d){4}|(?<!\d)0\d(?:-\d\d){4}|(?<!\d)0[.-]?8\d\d(?:[ .-]\d{3}){2}|(?<!\d)3\d \d\d(?! ?\d)"
 )
 # Figures that are no telephone number: measures, articles and forms.
-_NUMBER = r"\d[\d ]{0,12}(?:,\d{1,4})?"
+_NUMBER = r"(?<!\d)(?<!\d )(?:\d{1,3}(?: \d{3}){1,3}|\d{1,13})(?:,\d{1,4})?"
 _MEASURE = re.compile(
     rf"(?:{_NUMBER} ?(?:à|et|ou|-) ?)?{_NUMBER} ?(?:[€%°²]|(?:euros?|ans?|mois|jours?|heures?|h|minutes?|min|semaines?|points?"
     r"|cm3?|m|km|kg|g|db|mo|ko|places?|postes?|candidat\w{0,5}|caractères|mots|personnes|habitants|fois|pages?|cartouches?"

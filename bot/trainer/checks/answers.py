@@ -11,7 +11,8 @@ from datetime import date
 from typing import Optional
 from urllib.parse import urlsplit
 
-from bot.core.catalogue import ID, AnswersFile, Question, Variant, day
+from bot.core.catalogue import AnswersFile, Question, Variant, day
+from bot.core.examples import QUESTION
 from bot.meta.limits import QUICK_REPLY_TITLE
 from bot.policy.intents import ANSWER, policy_of
 from bot.trainer import reply_uses
@@ -118,7 +119,7 @@ def _related(one: Question, known: Mapping[str, Question]) -> Iterator[Finding]:
             what = f"sa voisine « {short(id_)} » n’existe pas."
             remedy = (
                 "Corrigez son nom dans « related », ou retirez-la."
-                if ID.fullmatch(id_)
+                if QUESTION.fullmatch(id_)
                 else "Écrivez intention/question."
             )
             yield _of(one, "answer-related", what, remedy)
