@@ -403,3 +403,29 @@ def test_a_statement_that_no_subject_fits_is_one(text: str, rows: list[tuple[str
     if expected:
         chance = dict(rows).get("hors_perimetre_precision", 0.0)
         assert found.lead["intent_ranking"][0] == {"name": "hors_perimetre_precision", "confidence": chance}
+
+
+@pytest.mark.parametrize(
+    ("named", "chance", "asked", "read"),
+    [
+        ("nlu_fallback", 0.3, 0.7, "contravention"),
+        ("parler_humain", 0.6, 0.7, "contravention"),
+        ("parler_humain", 0.97, 0.98, "parler_humain"),  # surely a request for a human
+        ("parler_humain", 0.6, 0.5, "parler_humain"),
+        ("reclamation_police", 0.5, 0.9, "reclamation_police"),  # an agent reads a complaint whatever it asks besides
+        ("violences_conjugales", 0.5, 0.9, "violences_conjugales"),
+    ],
+)
+def test_a_sure_question_says_what_a_message_is_about_where_its_intent_does_not(
+    named: str, chance: float, asked: float, read: str
+) -> None:
+    told = {"text": "x", "intent": {"name": named, "confidence": chance}, "intent_ranking": [], "entities": []}
+    found = reading.by_question({**told, "questions": [{"name": "contravention/payer", "confidence": asked}]})
+    assert found["intent"]["name"] == read
+
+
+def test_what_may_be_grave_is_not_taken_for_a_question() -> None:
+    rows = [{"name": "nlu_fallback", "confidence": 0.3}, {"name": "violences_conjugales", "confidence": 0.3}]
+    told = {"text": "x", "intent": rows[0], "intent_ranking": rows, "entities": []}
+    found = reading.by_question({**told, "questions": [{"name": "contravention/payer", "confidence": 0.9}]})
+    assert found["intent"]["name"] == "nlu_fallback"

@@ -75,7 +75,7 @@ WRONG: tuple[Wrong, ...] = (
     ("title: 'Chat perdu'", "title: 'Chat perdu dans la rue'", "answer-title", "utter_animaux/chat", "22 caractères"),
     ("      title: 'Chat perdu'\n", "", "answer-title", "utter_animaux/chat", "pas de titre"),
     ("title: 'Morsure'", "title: 'chat perdu'", "answer-title", "utter_animaux/morsure", "déjà celui de animaux/chat_perdu"),
-    ("question: 'Que faire, chat perdu ?'", "question: ''", "answer-title", "utter_animaux/chat", "« question » est vide"),
+    ("question: 'Que faire, chat perdu\u202f?'", "question: ''", "answer-title", "utter_animaux/chat", "« question » est vide"),
     ("    - mon chat a disparu garage\n", "", "answer-thin", "- intent: animaux/chat", "que 7 exemples"),
     ("utter_animaux/morsure:", "utter_animaux/griffe:", "answer-missing", "- intent: animaux/morsure", "n’a pas de réponse"),
     ("utter_animaux/morsure:", "utter_animaux/griffe:", "answer-missing", "utter_animaux/griffe", "n’a pas d’exemples"),

@@ -37,7 +37,7 @@ def test_a_question_has_its_examples_its_answer_and_where_they_stand(root: Path)
     one, other = found.of("animaux")
     assert list(found.questions) == ["animaux/chat_perdu", "animaux/morsure"]
     assert found.of("armes") == ()
-    assert (one.title, one.question, one.seen) == ("Chat perdu", "Que faire, chat perdu ?", "26/03/2024")
+    assert (one.title, one.question, one.seen) == ("Chat perdu", "Que faire, chat perdu\u202f?", "26/03/2024")
     assert one.source == ("https://a.fr/b", "https://www.service-public.gouv.fr/particuliers/vosdroits/F1")
     assert (one.examples[0], len(one.examples)) == ("mon chat a disparu garage", 8)
     assert (one.checked, one.review_by, one.related) == (None, date(2027, 11, 1), ("animaux/morsure",))
@@ -106,9 +106,9 @@ def test_the_outline_tells_what_is_overdue_and_what_nobody_checked(root: Path) -
     assert "Au 01/12/2027 : 2 réponses énoncées, dont" in page
     assert "1 jamais vérifiées sur leur page, 2 à relire." in page
     assert "## Animaux (2)" in page
-    assert "| ⚠ Que faire, chat perdu ? | [service-public.gouv.fr](<https://www.service" in page
+    assert "| ⚠ Que faire, chat perdu\u202f? | [service-public.gouv.fr](<https://www.service" in page
     assert "| 02/11/2026, vérifiée | 01/11/2027 |" in page
-    assert "| ○ Que faire, morsure ? |" in answers_page.written(catalogue.read(root), date(2027, 1, 1))
+    assert "| ○ Que faire, morsure\u202f? |" in answers_page.written(catalogue.read(root), date(2027, 1, 1))
 
 
 def test_the_page_has_the_questions_of_the_catalogue() -> None:
