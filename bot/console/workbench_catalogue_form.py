@@ -31,7 +31,7 @@ _LINES = {
     "link_title": "lien-titre",
     "reason": "raison",
 }
-_FLAGS = {"home_ok": "accueil", "first_words": "premiers-mots"}
+_FLAGS = {"home_ok": "accueil", "for_agents": "aux-agents"}
 _LISTS = {"related": "voisine", "apart": "comparee"}
 _DATES = {"checked": "La date de vérification", "review_by": "La date de relecture"}
 

@@ -91,9 +91,9 @@ class Question:
         return next(meant, self.answer)
 
     @property
-    def first_words(self) -> bool:
-        """Whether it is said to somebody who is then handed to an agent (`first_words: true`)."""
-        return self.answer.told("first_words") == "true"
+    def for_agents(self) -> bool:
+        """Whether it is proposed to agents alone (`for_agents: true`): its intent is theirs, and keeps its own first words."""
+        return self.answer.told("for_agents") == "true"
 
     def overdue(self, today: date) -> bool:
         """Whether the day of its review has come and gone."""

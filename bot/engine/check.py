@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from bot.core import yaml_text
-from bot.core.errors import Explained
+from bot.core import catalogue, yaml_text
+from bot.core.errors import Explained, SetupError
 from bot.core.examples import NAME, QUESTION, Block, blocks_of
 from bot.core.shapes import must_have_shape
 from bot.engine.inputs import ANSWERS, sources
@@ -41,10 +41,19 @@ def check(root: Path) -> None:
                     f"{where}, ligne {block.line} : l’intention « {block.name} » n’existe pas dans domain.yml.",
                     "Corrigez son nom ou ajoutez-la à la liste « intents » de domain.yml.",
                 )
+    _check_answers(root)
     actions = {_name(item) for item in domain.get("actions") or []} | set(domain.get("responses") or {})
     _check_words(examples)
     for where, content in steps.items():
         _check_steps(where, content, intents, actions)
+
+
+def _check_answers(root: Path) -> None:
+    """A question of the catalogue has an answer, and an answer a question: what is asked and not answered would say nothing."""
+    try:
+        catalogue.read(root)
+    except SetupError as error:
+        raise BadInput(error.what, error.remedy) from None
 
 
 def _check_words(files: dict[str, tuple[Block, ...]]) -> None:

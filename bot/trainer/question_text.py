@@ -18,9 +18,9 @@ _TOP = re.compile(r"(nlu|responses|version) *:")
 # In the order in which metadata are written.
 KEYS = (
     "title", "question", "source", "seen", "checked", "checked_by", "review_by", "link", "link_title", "related", "reason",
-    "apart", "home_ok", "first_words",
+    "apart", "home_ok", "for_agents",
 )  # fmt: skip
-_PLAIN = ("home_ok", "first_words")  # true or absent
+_PLAIN = ("home_ok", "for_agents")  # true or absent
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]|\t")
 
 Span = tuple[int, int]  # lines [start, end), from zero

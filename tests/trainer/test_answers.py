@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.core import served
+from bot.engine.check import BadInput, check
 from bot.trainer import changes, conduct, grave, record
 from bot.trainer.candidates import Model
 from bot.trainer.checks import answer_facts, check_all, families
@@ -138,12 +139,19 @@ def test_an_intent_must_exist_answer_and_have_its_own_file(project: Project) -> 
     told = [one for one in found(project) if one.code.startswith("answer-")]
     assert {one.code for one in told} == {"answer-intent", "answer-route"}
     project.write(
-        "data/answers/disparition.yml", project.read(FILE).replace("title:", "first_words: true\n      title:")
+        "data/answers/disparition.yml", project.read(FILE).replace("title:", "for_agents: true\n      title:")
     )
     project.path(FILE).unlink()
     assert [one for one in found(project) if one.code.startswith("answer-")] == []
     project.write("data/answers/dragons.yml", CATALOGUE.replace("animaux/", "dragons/"))
     assert "« dragons » n’existe pas dans domain.yml" in " ".join(one.what for one in found(project))
+
+
+def test_a_question_without_answer_never_reaches_the_training(project: Project) -> None:
+    check(project.root)
+    put(project, "  utter_animaux/morsure:", "  utter_animaux/griffure:")
+    with pytest.raises(BadInput, match="« animaux/morsure » n’a pas de réponse"):
+        check(project.root)
 
 
 GATES = ["square", "rivière", "quai", "pont", "tunnel", "gare", "stade", "école"]

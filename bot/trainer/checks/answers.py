@@ -24,7 +24,7 @@ from bot.trainer.reply_facts import MAX_BYTES
 
 LONGEST = 600  # characters of an answer that nobody gave a reason for
 LONGEST_QUESTION = 80
-_FIRST_WORDS = "first_words: true"
+_FOR_AGENTS = "for_agents: true"
 
 
 def check(
@@ -92,9 +92,9 @@ def _place(one: Question, domain: Optional[Domain]) -> Iterator[Finding]:
     if one.intent not in domain.intents:
         what = f"l’intention « {one.intent} » n’existe pas dans domain.yml."
         yield _of(one, "answer-intent", what, "Corrigez le début de son nom, ou créez l’intention.", one.line)
-    elif policy_of(one.intent).route != ANSWER and not one.first_words:
+    elif policy_of(one.intent).route != ANSWER and not one.for_agents:
         what = f"l’intention « {one.intent} » va à un agent : Planton n’y répond pas seul."
-        remedy = f"Retirez-la, ou écrivez « {_FIRST_WORDS} » si ce sont les premiers mots avant l’agent."
+        remedy = f"Retirez-la, ou écrivez « {_FOR_AGENTS} » si elle n’est que proposée aux agents."
         yield _of(one, "answer-route", what, remedy)
 
 
