@@ -1,5 +1,5 @@
 /* The catalogue of questions: a search of its own over the page (ARIA's combobox pattern); Enter or a click puts an answer into the
-   composer, Escape closes it. */
+   composer, Escape closes it. Who types faster than answers come gets what the words say, not what the list still shows. */
 (() => {
   "use strict";
   const panel = document.getElementById("catalogue");
@@ -11,13 +11,15 @@
   const told = document.getElementById("catalogue-dit");
   const PAUSE = 120; // ms without a key before it looks
   let found = [];
+  let shown = null; // the words that `found` answers
   let active = -1;
   let asked = 0;
   let timer = 0;
 
   async function look() {
     const turn = ++asked;
-    const query = new URLSearchParams({ q: field.value.trim(), sujet: panel.dataset.subject });
+    const words = field.value.trim();
+    const query = new URLSearchParams({ q: words, sujet: panel.dataset.subject });
     let answer;
     try {
       answer = await fetch("/catalogue?" + query, { headers: { "X-Planton-Live": "1" }, cache: "no-store", redirect: "manual" });
@@ -27,10 +29,11 @@
       if (turn === asked) told.textContent = "Le catalogue ne répond pas. Réessayez dans un instant.";
       return;
     }
-    if (turn === asked) show(answer);
+    if (turn === asked) show(words, answer);
   }
 
-  function show({ count, questions }) {
+  function show(words, { count, questions }) {
+    shown = words;
     found = questions;
     list.replaceChildren(...found.map(option));
     list.scrollTop = 0;
@@ -74,6 +77,14 @@
     post(path, { question: one.id }).catch(() => {});
   }
 
+  async function takeAsTyped() {
+    if (field.value.trim() !== shown) {
+      clearTimeout(timer);
+      await look();
+    }
+    if (field.value.trim() === shown) take(active);
+  }
+
   document.getElementById("catalogue-ouvrir").hidden = false;
   panel.addEventListener("toggle", (event) => {
     if (event.newState !== "open") return;
@@ -88,7 +99,7 @@
     if (event.isComposing) return;
     const moves = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: Math.min(active + 5, found.length - 1), PageUp: Math.max(active - 5, 0) };
     if (event.key in moves) choose(moves[event.key]);
-    else if (event.key === "Enter") take(active);
+    else if (event.key === "Enter") takeAsTyped();
     else if (event.key === "Escape") panel.hidePopover(); // a search field would only be emptied
     else return;
     event.preventDefault();
