@@ -40,6 +40,7 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
         return None
     dispatcher.utter_message(json_message={"answered": found.sure})
     dispatcher.utter_message(response=f"utter_{found.sure}")
+    recrutement.judge_age(dispatcher, tracker, intent(tracker))
     aspect = [] if known(tracker, "question") else [SlotSet("aspect", None)]
     return [SlotSet(SLOT, found.sure), SlotSet("sujet", _subject(tracker, found.sure)), *aspect, *_told(tracker)]
 
@@ -84,14 +85,11 @@ def _told(tracker: Tracker) -> list[dict[str, Any]]:
 
 
 def _has_own_reply(tracker: Tracker, question: str) -> bool:
-    """Whoever tells their age for a known trade is told whether it will do; several papers are declared in one go, and those that
-    were lost abroad at the consulate; a trade that was named is the one that is asked about."""
-    told = age(tracker, alone=known(tracker, "question") == recrutement.AGE)
-    if told is not None and recrutement.wants_age(tracker, intent(tracker)):
-        return True
+    """A trade that was named is the one that is asked about; several papers are declared in one go, and those that were lost abroad
+    at the consulate, unless the question is about just that."""
     if _is_of_another_trade(tracker, question):
         return True
-    if intent(tracker) != documents.INTENT or not said(tracker, "document"):
+    if intent(tracker) != documents.INTENT or not said(tracker, "document") or question in documents.OF_SEVERAL:
         return False
     return len(documents.lost_papers(tracker)) > 1 or documents.place_of(tracker) == documents.ABROAD
 

@@ -19,6 +19,8 @@ CIRCUMSTANCES = ("perdu", "vole", "retrouve")
 LOST = ("carte_identite", "passeport", "permis")
 FRANCE, ABROAD = "france", "etranger"
 COUNTRIES = ("france", "etranger")
+# Questions of the catalogue about several papers, or about a loss abroad.
+OF_SEVERAL = tuple(f"{INTENT}/{one}" for one in ("tous_papiers_voles", "tous_papiers_perdus", "etranger_perte"))
 # The question of the place: a slot, and what the slot `question` holds while it is open.
 PLACE = "pays"
 # Where somebody goes, goes back to or lives is not where the paper was lost: « je pars en Espagne demain ».

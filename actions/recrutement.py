@@ -46,7 +46,7 @@ AGE = "age"
 # Trade → youngest, oldest, and the ages at which the very date decides.
 LIMITS: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "policier_adjoint": (18, 29, (17, 29)),
-    "cadet": (18, 30, (17, 30)),
+    "cadet": (18, 29, (17, 29)),
     "gardien_de_la_paix": (17, 45, (16, 45, 46)),
     "reserve": (18, 67, (17, 67)),
 }
@@ -86,12 +86,22 @@ def _answer_age(dispatcher: CollectingDispatcher, tracker: Tracker, told: Option
         ]
     dispatcher.utter_message(response=f"utter_age_{corps}")
     years = told or int(known(tracker, "age") or 0)
-    asked = None
     if corps in LIMITS:
-        dispatcher.utter_message(json_message={"join": True})
-        dispatcher.utter_message(response=_with_no_date(corps, verdict(corps, years) if years else "utter_age_demande"))
-        asked = None if years else AGE
+        _join(dispatcher, corps, verdict(corps, years) if years else "utter_age_demande")
+    asked = AGE if corps in LIMITS and not years else None
     return [SlotSet("sujet", AGE), SlotSet("question", asked), SlotSet("aspect", None)]
+
+
+def judge_age(dispatcher: CollectingDispatcher, tracker: Tracker, topic: str) -> None:
+    """Under an answer of the catalogue, whether the age that the message tells will do for the trade."""
+    years, corps = age(tracker, alone=known(tracker, "question") == AGE), known(tracker, "corps", CORPS)
+    if years is not None and corps in LIMITS and wants_age(tracker, topic):
+        _join(dispatcher, corps, verdict(corps, years))
+
+
+def _join(dispatcher: CollectingDispatcher, corps: str, response: str) -> None:
+    dispatcher.utter_message(json_message={"join": True})
+    dispatcher.utter_message(response=_with_no_date(corps, response))
 
 
 # The reserve's limits name no date, so that nothing may speak of one.

@@ -411,21 +411,25 @@ def test_a_statement_that_no_subject_fits_is_one(text: str, rows: list[tuple[str
         ("nlu_fallback", 0.3, 0.7, "contravention"),
         ("parler_humain", 0.6, 0.7, "contravention"),
         ("parler_humain", 0.97, 0.98, "parler_humain"),  # surely a request for a human
-        ("parler_humain", 0.6, 0.5, "parler_humain"),
+        ("parler_humain", 0.6, 0.4, "parler_humain"),
         ("reclamation_police", 0.5, 0.9, "reclamation_police"),  # an agent reads a complaint whatever it asks besides
-        ("violences_conjugales", 0.5, 0.9, "violences_conjugales"),
+        ("violences_conjugales", 0.5, 0.9, "contravention"),  # a weak guess
+        ("violences_conjugales", 0.75, 0.9, "violences_conjugales"),
     ],
 )
 def test_a_sure_question_says_what_a_message_is_about_where_its_intent_does_not(
     named: str, chance: float, asked: float, read: str
 ) -> None:
-    told = {"text": "x", "intent": {"name": named, "confidence": chance}, "intent_ranking": [], "entities": []}
+    row = {"name": named, "confidence": chance}
+    told = {"text": "x", "intent": row, "intent_ranking": [row], "entities": []}
     found = reading.by_question({**told, "questions": [{"name": "contravention/payer", "confidence": asked}]})
     assert found["intent"]["name"] == read
 
 
-def test_what_may_be_grave_is_not_taken_for_a_question() -> None:
-    rows = [{"name": "nlu_fallback", "confidence": 0.3}, {"name": "violences_conjugales", "confidence": 0.3}]
+@pytest.mark.parametrize(("grave", "read"), [(0.3, "contravention"), (0.72, "nlu_fallback")])
+def test_what_is_likely_grave_is_not_taken_for_a_question(grave: float, read: str) -> None:
+    rows = [{"name": "nlu_fallback", "confidence": 0.3}, {"name": "violences_conjugales", "confidence": grave}]
     told = {"text": "x", "intent": rows[0], "intent_ranking": rows, "entities": []}
     found = reading.by_question({**told, "questions": [{"name": "contravention/payer", "confidence": 0.9}]})
-    assert found["intent"]["name"] == "nlu_fallback"
+    assert found["intent"]["name"] == read
+    assert {"name": "violences_conjugales", "confidence": grave} in found["intent_ranking"]

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
+from bot.core import catalogue
 from bot.policy.intents import INTENTS
-from tests.unit.test_domain import DOMAIN, _rules
+from tests.unit.test_domain import DOMAIN, ROOT, _rules
 
 TRADE = {"entity": "corps", "value": "officier"}
+CATALOGUE = catalogue.read(ROOT).questions
 
 
 class Dispatcher:
@@ -33,7 +35,7 @@ class Dispatcher:
         **values: str,
     ) -> None:
         if response:
-            assert response in DOMAIN["responses"], response
+            assert response in DOMAIN["responses"] or response.removeprefix("utter_") in CATALOGUE, response
             self.responses.append(response)
             self.values = values
         self.buttons += buttons or []
@@ -848,3 +850,26 @@ def test_papers_lost_abroad_keep_their_own_reply(run: Any) -> None:
     sure = surely("perte_vol_documents/etranger_en_france")
     done = run("perte_vol_documents", "j'ai perdu mon passeport en Espagne", [paper, place], questions=sure)
     assert done.response == "utter_perte_vol_documents_etranger"
+
+
+def test_the_papers_of_a_bag_have_an_answer_of_their_own(run: Any) -> None:
+    papers = [{"entity": "document", "value": value} for value in ("passeport", "carte_bancaire", "permis")]
+    slots = {"circonstance": "perdu"}
+    question = "perte_vol_documents/tous_papiers_perdus"
+    done = run("perte_vol_documents", entities=papers, slots=slots, questions=surely(question))
+    assert done.response == f"utter_{question}"
+
+
+@pytest.mark.parametrize(
+    ("corps", "text", "judged"),
+    [
+        ("gardien_de_la_paix", "j'ai 33 ans, c'est trop tard pour gardien ?", ["utter_age_bon"]),
+        ("gardien_de_la_paix", "46 ans, gardien c'est mort ?", ["utter_age_limite"]),
+        ("officier", "36 ans, trop vieille pour officier ?", []),
+    ],
+)
+def test_an_age_is_judged_under_the_answer_of_the_catalogue(run: Any, corps: str, text: str, judged: list[str]) -> None:
+    trade = {"entity": "corps", "value": corps, "in": corps.split("_")[0]}
+    question = f"recrutement_conditions/age_{corps.split('_')[0]}"
+    done = run("recrutement_conditions", text, [trade], questions=surely(question))
+    assert done.out.responses == [f"utter_{question}", *judged]
