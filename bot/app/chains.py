@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ def _steps(chain: Chain, policy: Policy, ask: Ask, at: datetime) -> Iterator[Ste
 def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: float) -> Step:
     """One turn: the gateway's look, the engine's turn or, while an agent is awaited, its reading, and the decision."""
     words = for_understanding(clean(text))
-    alarm = _gateways(policy, talk, words, datetime.fromtimestamp(now, UTC))
+    alarm = _gateways(policy, talk, words)
     if alarm is not None:
         return Step("sure", "emergency", "emergency", True, alarm.by)
     if owner.bot_may_answer("waiting" if talk.category != "none" else "bot", talk.category):
@@ -171,7 +171,7 @@ def _step(policy: Policy, talk: _Talk, text: str, ask: Ask, at: datetime, now: f
         step = _stepped(found)
     else:
         understood = answers.understanding(ask({"text": words, "understand": True})["understanding"])
-        told = policy.detect(words, understood, _context(policy, talk, words, understood, ask, now, False))
+        told = policy.detect(words, understood, _context(talk, words, understood, ask, now, False))
         level = "none" if told is None else told.degree
         step = Step(level, "handoff", talk.category, level == "sure", told.by if told else None)
     if step.route == "handoff":
@@ -188,21 +188,16 @@ def _stepped(found: Decision) -> Step:
     return Step(found.degree, found.route, found.category, numbers, found.by, found.question, offers, said)
 
 
-def _gateways(policy: Policy, talk: _Talk, words: str, at: datetime) -> Detection | None:
+def _gateways(policy: Policy, talk: _Talk, words: str) -> Detection | None:
     """The gateway's look at a message, and at it with those of the last minutes, as `bot.store.inbox` takes them in."""
     said = [*talk.said, words][-PIECES:]
-    own = policy.triage(words)
-    alarm = own or next(filter(None, map(policy.triage, emergency.joined(said))), None)
-    if alarm is None or not policy.may_wait(alarm, talk.state, talk.category, False, at):
-        return alarm
-    told = own is not None or any(map(policy.triage, said[:-1]))
-    return None if told else alarm
+    return policy.triage(words) or next(filter(None, map(policy.triage, emergency.joined(said))), None)
 
 
 def _decided(
     policy: Policy, talk: _Talk, words: str, turn: Turn, ask: Ask, at: datetime, now: float, asked: bool
 ) -> Decision:
-    context = _context(policy, talk, words, turn.understanding, ask, now, asked)
+    context = _context(talk, words, turn.understanding, ask, now, asked)
     state = talk.state
 
     def again(meant: str) -> Turn:
@@ -214,15 +209,11 @@ def _decided(
     return found
 
 
-def _context(
-    policy: Policy, talk: _Talk, words: str, understood: Understanding, ask: Ask, now: float, asked: bool
-) -> degree.Context:
+def _context(talk: _Talk, words: str, understood: Understanding, ask: Ask, now: float, asked: bool) -> degree.Context:
     recent = is_recent(talk.state, now)
     context = degree.before(topics(talk.state, now), talk.category, False, asked, words, recent, reason=talk.reason)
     before = talk.said[-degree.BACK_MOST :]
-    alarm = policy.triage(words)
-    weak = alarm is not None and alarm.weak
-    if not before or not (weak or degree.looks_back(understood, context, words)):
+    if not before or not degree.looks_back(understood, context, words):
         return context
     joined = for_understanding(degree.joined(before, words))
     read = answers.understanding(ask({"text": joined, "understand": True})["understanding"])

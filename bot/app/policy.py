@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +15,10 @@ from bot.app.places import MODELS, PROJECT
 from bot.core import catalogue as answers
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
-from bot.dialogue.past import is_recent, topics
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
 from bot.policy import distress_line, emergency, emergency_taps, evidence, retention
 from bot.policy.catalogue_search import CatalogueSearch
-from bot.policy.degree import ALONE, Context, before, is_distress
+from bot.policy.degree import ALONE, Context, is_distress
 from bot.policy.emergency import Detection
 from bot.policy.language import FRENCH
 from bot.policy.lexicon import Kind, Lexicon
@@ -145,15 +143,6 @@ class Policy:
         except Exception as error:
             log.error("no evidence of an alarm: %s", type(error).__name__)
             return detection
-
-    def may_wait(
-        self, detection: Detection, state: Mapping[str, Any] | None, category: str, alarmed: bool, at: datetime
-    ) -> bool:
-        """Whether an alarm of the gateway's is left to the worker. `state`: the dialogue's; `category`: of the hand-off that is
-        open; `alarmed`: an emergency was seen here within two days."""
-        moment = at.timestamp()
-        context = before(topics(state, moment), category, alarmed, False, "")
-        return emergency.may_wait(detection, context, is_recent(state, moment))
 
     def suspect(self, words: str) -> bool:
         """Whether words that were triaged just now show a trace of danger: the engine looks at them before others. So it does

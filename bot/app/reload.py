@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
@@ -68,12 +68,6 @@ class Live:
     def triage(self, words: str) -> Detection | None:
         """As Policy.triage."""
         return self.policy.triage(words)
-
-    def may_wait(
-        self, detection: Detection, state: Mapping[str, Any] | None, category: str, alarmed: bool, at: datetime
-    ) -> bool:
-        """As Policy.may_wait."""
-        return self.policy.may_wait(detection, state, category, alarmed, at)
 
     def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen) -> EmergencyPlan | None:
         """As Policy.tapped."""

@@ -257,7 +257,6 @@ async def gateway(settings: Settings, url: str) -> None:
             policy.plan,
             _echo_of(settings),
             suspect=policy.suspect,
-            may_wait=policy.may_wait,
             tapped=policy.tapped,
             gather=GATHER,
         )
@@ -348,7 +347,6 @@ async def worker(settings: Settings, url: str) -> None:
                 Patience(timedelta(seconds=notice), timedelta(seconds=handoff)),
                 policy.instead,
                 policy.listens,
-                policy.triage,
             )
             return MeasuredTurns(metrics, conversations, engine, opened.clock, rules)
 

@@ -44,7 +44,7 @@ TOGETHER_SURE = 0.5
 TOGETHER_AGREED = 0.35
 TOGETHER_LIKELY = 0.15
 TOGETHER_HARMLESS = 0.05
-# Below this chance in all together nothing is sure but an entry of the lexicon that is so by itself.
+# Below this chance in all together the engine makes nothing sure.
 TOGETHER_DOUBTFUL = 0.5
 # From here a message is worth reading together with those before it.
 TRACE = 0.02
@@ -55,8 +55,7 @@ class Context:
     """What was said before a message. `asked`: it gives what a question of ours just asked for. `calm`: the last turns, of a moment
     ago, were about an ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's.
     `goes_on`: the message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
-    this one read as one; None: it was read alone. `pretended`: a film, an exercise, a joke was spoken of; `medical`: the talk is
-    about a subject in which people tell of illness."""
+    this one read as one; None: it was read alone. `pretended`: a film, an exercise, a joke was spoken of."""
 
     asked: bool = False
     calm: bool = False
@@ -65,7 +64,6 @@ class Context:
     together: Optional[float] = None
     distress: bool = False
     pretended: bool = False
-    medical: bool = False
 
 
 ALONE = Context()
@@ -113,7 +111,6 @@ _STORIES: dict[str, Story] = {"urgent": "missing", "sensitive": "violence", "eme
 
 
 _VIOLENT: tuple[Optional[Story], ...] = ("violence", "danger")  # which a word of danger goes on with
-_MEDICAL = ("procuration", "recrutement_aptitude")  # who cannot go to the polls; who is fit for service
 # Sensitive, but no violence that could come back through the door.
 _ONLINE = "harcelement_cyber"
 
@@ -140,8 +137,7 @@ def before(
     grave = next((name for name in topics if policy_of(name).category in _STORIES), "")
     distress = (alarmed and kind == "distress") or family_of(grave) == "detresse_suicide"
     calm = recent and story is None and is_calm(topics)
-    medical = calm and any(family_of(name) in _MEDICAL for name in topics)
-    return Context(recent and asked, calm, story, goes_on(words, story), distress=distress, medical=medical)
+    return Context(recent and asked, calm, story, goes_on(words, story), distress=distress)
 
 
 def _story(topics: Sequence[str], category: str, alarmed: bool, likely: bool) -> Optional[Story]:
@@ -207,7 +203,7 @@ def with_said(context: Context, said: Sequence[str], words: str) -> Context:
     """The same with what the last messages themselves tell, whatever subjects they were read as."""
     context = replace(context, pretended=pretended(said))
     if context.story is None and goes_on(words, "violence") and tells_violence(said):
-        return replace(context, story="violence", goes_on=True, calm=False, medical=False)
+        return replace(context, story="violence", goes_on=True, calm=False)
     return context
 
 

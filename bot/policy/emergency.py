@@ -14,7 +14,7 @@ from bot.core.clock import plausible
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer
 from bot.policy import distress_line
-from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, explained, ordinary
+from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, ordinary
 from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
@@ -39,7 +39,6 @@ __all__ = [
     "is_french",
     "joined",
     "leaving",
-    "may_wait",
     "other_words",
     "reply",
     "stands",
@@ -54,8 +53,6 @@ TOO_OLD = timedelta(hours=24)
 # The score from which a message is looked at before others when many wait: far below an alarm, since the engine sees dangers that
 # the score alone does not. Some one in nine of ordinary messages reaches it.
 SUSPECT = 0.1
-CERTAIN = 0.98  # the score from which its alarm is not weak
-ILL = "blesse_grave"  # the lexicon's entry that an illness meets as well
 GOES_ON = "suite"  # in the place of an entry: the message goes on with a danger that was told before
 # Characters of each end of a text that are looked at: what lies between those of a longer one is not. A message of Messenger has
 # 20,000 at most; only what is forged or broken is longer, and 5 MB of it would take 20 seconds.
@@ -83,8 +80,7 @@ class Detection:
     an emergency (bot/policy/degree.py).
 
     `script`: whose words it calls for (`bot.policy.scripts`); None: nothing tells, and those of its kind go out.
-    `weak`: of the lexicon or the score, and what was said before may explain it: no entry that is sure by itself, no score near
-    certainty. `distress`: the score's chance that it is somebody's distress. `listens`: the words name the 3114 whichever they are.
+    `distress`: the score's chance that it is somebody's distress. `listens`: the words name the 3114 whichever they are.
     `evidence`: short quotes of the person's words that say so (`bot.policy.evidence`); personal data, kept sealed only.
     """
 
@@ -93,7 +89,6 @@ class Detection:
     entry: Optional[str] = None
     degree: Degree = "sure"
     script: Optional[str] = None
-    weak: bool = field(default=False, compare=False)
     distress: float = field(default=0.0, compare=False)
     listens: bool = False
     evidence: tuple[str, ...] = field(default=(), repr=False)
@@ -178,25 +173,13 @@ def detect(
 
     The lexicon's alarm must be confirmed by the score, which weighs the entries met and the rest of the message too,
     unless the entry is sure by itself. The gateway has no engine yet (`engine` None) and, before the first training, no score:
-    what it finds is sure. A weak alarm is likely, no more and no less, where what was said before explains it.
+    what it finds is sure, whatever was said before.
     """
     hits, found = _looked(text, lexicon, score)
     alarm = _alarm(hits, score, found)
-    if engine is None:
+    if alarm is not None or engine is None:
         return alarm
-    if alarm is not None:
-        return replace(alarm, degree="likely") if _explained(alarm, context) else alarm
     return _with_engine(hits, score, found, engine, context)
-
-
-def may_wait(detection: Detection, context: Context, recent: bool) -> bool:
-    """Whether an alarm of the gateway's is left to the worker, who hears the engine and all that was said before: a weak one, in a
-    talk that we had a moment ago (`recent`), in which nothing grave was told."""
-    return detection.weak and recent and context.story is None
-
-
-def _explained(alarm: Detection, context: Context) -> bool:
-    return alarm.weak and (explained(context) or (context.medical and alarm.entry == ILL))
 
 
 def _with_engine(
@@ -265,18 +248,13 @@ def _looked(text: str, lexicon: Lexicon, score: Optional[LinearScore]) -> tuple[
 
 def _alarm(hits: Sequence[Hit], score: Optional[LinearScore], found: Optional[Assessment]) -> Optional[Detection]:
     if score is None or found is None:  # no training yet, or too few words to judge
-        return Detection(hits[0].kind, "lexicon", hits[0].entry, weak=not _any_sure(hits)) if hits else None
-    if hits and (score.confirms(found) or _any_sure(hits)):
-        weak = not _any_sure(hits)
-        return Detection(hits[0].kind, "lexicon", hits[0].entry, weak=weak, distress=found.distress)
+        return Detection(hits[0].kind, "lexicon", hits[0].entry) if hits else None
+    if hits and (score.confirms(found) or any(hit.sure for hit in hits)):
+        return Detection(hits[0].kind, "lexicon", hits[0].entry, distress=found.distress)
     if found.danger >= score.threshold:
         kind: Kind = "distress" if score.is_distress(found) else "danger"
-        return Detection(kind, "score", weak=found.danger < CERTAIN, distress=found.distress)
+        return Detection(kind, "score", distress=found.distress)
     return None
-
-
-def _any_sure(hits: Sequence[Hit]) -> bool:
-    return any(hit.sure for hit in hits)
 
 
 def _distress(found: Optional[Assessment]) -> float:

@@ -68,7 +68,6 @@ log = logging.getLogger(__name__)
 RAW = "deliveries.raw"
 JOIN_WITHIN = timedelta(minutes=3)  # a danger told in several messages is read together
 _JOIN_LAST = 4
-_STORY = timedelta(days=2)  # how long an emergency is a story that later words go on with
 BATCH = 50  # webhooks a transaction, at most
 TRIES = 6  # of one transaction whose numbers others have, or that met a message that came before
 _NOTED_EVERY = timedelta(seconds=10)  # that webhooks come
@@ -92,9 +91,6 @@ class InboxRules:
     echo_of: Callable[[str], tuple[int, int] | None]  # signed metadata → (outbox id, part)
     ours: caught.Ours = lambda words: None  # asked while catching up only
     suspect: Callable[[str], bool] = lambda words: False  # a trace of danger: the engine is to look at it before others
-    # (alarm, dialogue's state, open hand-off's category, whether an emergency was seen within two days, the message's time) →
-    # whether it is left to the worker
-    may_wait: Callable[[Detection, Any, str, bool, datetime], bool] = lambda *_: False
     # (a tap under an emergency reply, its time, now, the conversation as it stands) → the words that it asks for, or None
     tapped: Callable[[str, datetime, datetime, emergencies.Seen], emergencies.EmergencyPlan | None] = lambda *_: None
     gather: timedelta = timedelta(0)  # how long a webhook waits for others to be stored with, while many come
@@ -870,7 +866,7 @@ class Inbox:
                 await connection.execute(
                     text("""
                     SELECT emergency_at, emergency_kind, emergency_script, emergency_short_at, last_agent_at, standby, state,
-                        owner, category, nextval('outbox_id_seq') AS number, nextval('handoffs_id_seq') AS handoff
+                        nextval('outbox_id_seq') AS number, nextval('handoffs_id_seq') AS handoff
                     FROM conversations WHERE id = :id
                 """),
                     {"id": one.conversation.id},
@@ -880,14 +876,6 @@ class Inbox:
             else None
         )
         if row is None:
-            return
-        earlier = [line[2] for line in recent.get(one.conversation.id, []) if line[0] in read and line[0] != one.id]
-        if (
-            detection is not None
-            and past is None
-            and not already_answered
-            and self._waits(one, detection, row, earlier)
-        ):
             return
         plan = self._rules.plan(detection, words, one.event.at, now, emergencies.seen(row, one.event.standby))
         if plan is None:
@@ -946,18 +934,6 @@ class Inbox:
             """),
             {"id": one.id, "disposition": "ignored" if reply is None else "answered", "now": now, "outbox": reply},
         )
-
-    def _waits(self, one: _Taken, detection: Detection, row: Any, earlier: Sequence[str]) -> bool:
-        """Whether an alarm is left to the worker, after the debounce and before others: the bot is in a talk that may explain it.
-        Not where only this message and those before it (`earlier`) make the alarm together: the worker reads them otherwise."""
-        if row.owner != "bot" or row.standby or not isinstance(one.event.body, Message):
-            return False  # what was answered and is edited afterwards is read by nobody else
-        if earlier and not any(map(self._rules.triage, earlier)):
-            return False
-        at, alarm = one.event.at, row.emergency_at
-        alarmed = alarm is not None and at - alarm < _STORY
-        state = self._codec.readable_json(row.state, STATE, one.conversation.id)
-        return self._rules.may_wait(detection, state, row.category, alarmed, at)
 
     def _joined(
         self, one: _Taken, lines: Sequence[tuple[int, datetime, str]], own: Set[int], words: str

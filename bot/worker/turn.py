@@ -83,7 +83,6 @@ class TurnRules:
     instead: Callable[[str | None, str], str | None] = lambda _intent, _words: None
     # (words, what the engine made of them, the danger) → whether what is said is to name the 3114 (`bot.policy.distress_line`)
     listens: Callable[[str, Understanding, Detection | None], bool] = lambda _words, _understood, _danger: False
-    triage: Callable[[str], Detection | None] = lambda _words: None  # lexicon and score alone
 
 
 @dataclass(frozen=True)
@@ -232,9 +231,6 @@ class TurnTaker:
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
         since = plausible(conversation.engine_away_since, now) or now
         may_speak = bool(messages) and self._bot_speaks(conversation, messages, draft, now)
-        if self._unread_danger(conversation, messages, draft, now):
-            await self._store.finish(conversation, draft.finish(), now)
-            return
         step = patience.step(Outage(since, now, conversation.engine_told_at, may_speak), self._rules.patience)
         if step is Step.HAND_OVER:
             await self.give_to_human(conversation, judge=True)
@@ -250,18 +246,6 @@ class TurnTaker:
             why = "night" if message.waiting == "night" else "retry"
             draft.wait(why, [message.id], now + again, conversation.due_priority)
         await self._store.finish(conversation, replace(draft.finish(), attempts=conversation.attempts + 1), now)
-
-    def _unread_danger(
-        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
-    ) -> bool:
-        """Whether lexicon or score alarm at words that the engine does not read in this turn: the gateway left to it what a talk
-        may explain (`bot.policy.emergency.may_wait`), and nobody else looks at them."""
-        for message in messages:
-            words = for_understanding(_words(message))
-            alarm = self._rules.triage(words) if words and _payload(message) is None else None
-            if self._emergency(conversation, [message], words, None, alarm, draft, now):
-                return True
-        return False
 
     def _bot_speaks(
         self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
@@ -445,8 +429,6 @@ class TurnTaker:
         at_night = not quiet and self._rules.night.contains(now)
         for message in messages:
             understanding = await self._understand(message, draft, may_fail=at_night)
-            if understanding is None and self._unread_danger(conversation, [message], draft, now):
-                return
             if understanding is None and _words(message) and not self._given_up(conversation, now):
                 draft.wait(
                     "retry", [message.id], now + ENGINE_AGAIN, _rank(conversation)
@@ -526,8 +508,6 @@ class TurnTaker:
                 draft.wait("night", [message.id], morning, BUNDLE)
                 continue
             understanding = await self._understand(message, draft, may_fail=True)
-            if understanding is None and self._unread_danger(conversation, [message], draft, now):
-                return
             if understanding is None:
                 if not told:
                     self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
@@ -614,9 +594,6 @@ class TurnTaker:
                     return
                 continue
             if owners.in_loop(conversation.said + len(draft.replies)):
-                left = {event for part in parts[i:] for event in part.events}
-                if self._unread_danger(conversation, [m for m in messages if m.id in left], draft, now):
-                    return
                 self._loop(parts[i:], draft)
                 break
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
@@ -773,8 +750,7 @@ class TurnTaker:
         if judge:
             await self._echoes(conversation, draft, now)
         messages = self._thumbs(conversation, await self._messages(conversation, draft, now), draft)
-        if conversation.dangers or not self._unread_danger(conversation, messages, draft, now):
-            self._hand_over(conversation, messages, draft, now, judge)
+        self._hand_over(conversation, messages, draft, now, judge)
         await self._store.finish(conversation, draft.finish(), now)
 
     def _hand_over(
@@ -869,9 +845,7 @@ class TurnTaker:
         kind, reason = conversation.emergency_kind, conversation.reason
         context = degree.before(past, conversation.category, alarmed, asked, words, recent, kind, reason)
         if not degree.looks_back(understanding, context, words):
-            found = self._rules.detect(words, understanding, context)
-            if found is None or not found.weak:
-                return found
+            return self._rules.detect(words, understanding, context)
         # What is sure even if all together reads as harmless need not wait for a second reading.
         sure = self._rules.detect(words, understanding, degree.read_together(context, 0.0, words), only_sure=True)
         if sure is not None:
@@ -900,7 +874,7 @@ class TurnTaker:
         conversation: Conversation,
         messages: Sequence[Pending],
         words: str,
-        understanding: Understanding | None,
+        understanding: Understanding,
         detection: Detection | None,
         draft: _Draft,
         now: datetime,

@@ -221,7 +221,6 @@ async def running(
         policy.plan,
         echo_of,
         suspect=policy.suspect,
-        may_wait=policy.may_wait,
         tapped=policy.tapped,
     )
     inbox = Inbox(edge, codec, taking)
@@ -237,7 +236,6 @@ async def running(
         patience or Patience(),
         policy.instead,
         policy.listens,
-        policy.triage,
     )
     turns = MeasuredTurns(metrics, conversations, MeasuredEngine(engine, metrics), clock, rules)
     worker = Worker(WorkerDeps(conversations, turns, listener, clock))

@@ -74,10 +74,9 @@ def test_the_gateway_reads_the_last_messages_together_and_the_talk_ends_with_the
 
 
 @pytest.mark.usefixtures("engine")
-def test_an_alarm_that_the_talk_explains_is_likely_and_its_message_alarms_no_more_with_the_next() -> None:
-    weak = "Je ne peux pas appeler, je ne peux pas parler."
-    assert [step.degree for step in played(weak).steps] == ["sure"]
-    assert [step.degree for step in played("le concours", weak, "merci").steps] == ["none", "likely", "none"]
+def test_an_alarm_of_the_gateways_is_sure_whatever_the_talk() -> None:
+    alarm = "Je ne peux pas appeler, je ne peux pas parler."
+    assert [step.degree for step in played("le concours", alarm, "merci").steps] == ["none", "sure"]
 
 
 def test_the_gold_chains_are_read() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bot.app.cli import parser
 from bot.console.navigation import WORKBENCH
-from bot.policy import degree, emergency
+from bot.policy import degree
 from bot.policy.intents import INTENTS
 from bot.settings import KNOWN
 
@@ -165,6 +165,5 @@ def test_the_emergencies_page_has_the_limits_of_the_degrees() -> None:
         f"ni dès {said(degree.VERY_SURE)} ;",
         f"sans danger (moins de {said(degree.TOGETHER_HARMLESS)})",
         f"le voit à moins de {said(degree.TOGETHER_DOUBTFUL)} sinon",
-        f"un score d’au moins {said(emergency.CERTAIN)}",
     ):
         assert sentence in page, sentence

@@ -155,7 +155,7 @@ def test_a_danger_that_is_none_is_dealt_with_as_its_ordinary_subject(
     ("topics", "category", "alarmed", "expected"),
     [
         ((), "none", False, Context()),
-        (("procuration",), "none", False, Context(calm=True, medical=True)),
+        (("procuration",), "none", False, Context(calm=True)),
         (("plainte_comment",), "none", False, Context(calm=True)),
         (("hors_perimetre_precision", "salutation", "armes_chasse"), "none", False, Context(calm=True)),
         (("salutation",), "none", False, Context()),

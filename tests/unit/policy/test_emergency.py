@@ -16,7 +16,6 @@ from bot.core.emergency import Answer, of_stored
 from bot.policy.degree import ALONE, ALONE_SURE, Context
 from bot.policy.emergency import (
     EDGE,
-    ILL,
     MOST_BYTES,
     TEXT_KEYS,
     Detection,
@@ -30,7 +29,6 @@ from bot.policy.emergency import (
     is_french,
     joined,
     leaving,
-    may_wait,
     reply,
     stands,
 )
@@ -139,31 +137,11 @@ def test_a_danger_that_is_not_believed_is_likely_where_violence_may_be_meant() -
     assert detect("bonjour", LEXICON, SCORE, alone, calm) == Detection("danger", "engine", None, "faint")
 
 
-@pytest.mark.parametrize(
-    ("context", "degree"),
-    [
-        (ALONE, "sure"),
-        (Context(together=0.4), "likely"),
-        (Context(together=0.6), "sure"),
-        (Context(together=0.6, pretended=True), "likely"),
-    ],
-)
-def test_a_weak_alarm_is_likely_where_the_talk_explains_it(context: Context, degree: str) -> None:
+@pytest.mark.parametrize("context", [ALONE, Context(calm=True, together=0.04), Context(together=0.4, pretended=True)])
+def test_an_alarm_of_lexicon_or_score_is_sure_whatever_was_said_before(context: Context) -> None:
     found = detect("au secours", LEXICON, SCORE, read(0.01), context)
     assert found is not None
-    assert (found.by, found.degree, found.weak) == ("lexicon", degree, True)
-
-
-def test_an_illness_in_a_talk_about_fitness_or_proxies_is_likely() -> None:
-    ill = Detection("danger", "lexicon", ILL, weak=True)
-    assert may_wait(ill, Context(calm=True), recent=True)
-    assert not may_wait(ill, Context(calm=True), recent=False)
-    assert not may_wait(ill, Context(story="danger"), recent=True)
-    assert not may_wait(Detection("danger", "lexicon", ILL), Context(), recent=True)
-    lexicon = Lexicon.from_mapping({"entrees": [{"nom": ILL, "genre": "danger", "motifs": ["ne bouge plus"]}]})
-    for medical, degree in ((True, "likely"), (False, "sure")):
-        found = detect("il ne bouge plus", lexicon, None, read(0.9), Context(calm=True, together=0.9, medical=medical))
-        assert found is not None and found.degree == degree
+    assert (found.by, found.degree) == ("lexicon", "sure")
 
 
 def test_a_word_that_was_cut_in_two_is_read_whole() -> None:
