@@ -170,12 +170,14 @@ class Policy:
             return replace(told, kind="distress", script=ANY_DISTRESS)
         return told
 
-    def chances(self, words: str) -> dict[str, float]:
-        """The chance of each script, by both ends of the words; {} where nothing was learnt, or they are in another language."""
+    def chances(self, words: str, kind: Kind = "danger") -> dict[str, float]:
+        """The chance of each script, by both ends of the words; {} where nothing was learnt, or they are in another language.
+        `kind`: of the danger that a detector saw."""
         words = emergency.edges(words, emergency.CLOSE)
         if self.scripts is None or not emergency.is_french(words):
             return {}
-        return borne_out(self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)]), words)
+        learnt = self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)])
+        return borne_out(learnt, words, kind)
 
     def instead(self, intent: str | None, words: str) -> str | None:
         """Whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
@@ -194,7 +196,7 @@ class Policy:
         if detection is None or detection.degree == "faint" or _foreign(detection):
             return detection
         try:
-            return emergency.with_script(detection, self.chances(words), engine)
+            return emergency.with_script(detection, self.chances(words, detection.kind), engine)
         except Exception as error:  # the general words of its kind go out
             log.error("no words chosen for an alarm: %s", type(error).__name__)
             return detection

@@ -10,14 +10,14 @@ import functools
 import re
 from collections.abc import Iterable, Mapping
 
-from bot.policy.lexicon import Lexicon
+from bot.policy.lexicon import Kind, Lexicon
 from bot.policy.scripts import OWN_DISTRESS, PARTNER_AUTHOR, PARTNER_VICTIM, SEEN_ONLINE
 
 DOUBT = 0.1  # what is left of a chance that the words speak against
 
 _WHO = (
     "il, elle, ils, elles, qui, mari, femme, ex, conjoint, conjointe, copain, copine, compagnon, compagne, père, mère, frère, "
-    "reuf, soeur, fils, mec, type, homme"
+    "reuf, soeur, fils, oncle, tonton, cousin, voisin, voisine, mec, type, homme"
 )
 _HITS = (
     "frappe, frappent, frappait, tape, tapent, tapait, cogne, cognait, bat, battait, menace, menacent, menaçait, étrangle, gifle, "
@@ -27,12 +27,19 @@ _HIT = (
     "frappé, frappée, tapé, tapée, cogné, cognée, battu, battue, menacé, menacée, étranglé, étranglée, giflé, giflée, poussé, "
     "poussée, violé, violée, séquestré, séquestrée, enfermé, enfermée, agressé, agressée"
 )
-# Somebody else hurts or threatens the person.
+_SWEARS = "juré, jure, jurait, promis, promet, menacé, menace, menaçait"
+_KILLS = "tuer, buter, crever, planter, égorger, faire la peau"
+_BRUISES = "bleu, bleus, hématome, hématomes, cocard, coquard, ecchymoses"
+_BODY = "bras, jambe, jambes, cuisse, cuisses, corps, dos, cou, visage, oeil, yeux, épaule, poignet, poignets, ventre"
+# Somebody else hurts or threatens the person. Who swears to kill, or to die, may be the person, and « j’ai fait des bleus » says
+# who hits: nothing stands between « j’ai » and the bruises that the person has.
 _SUFFERS = [
     "@qui (me|m|nous) (a|ont)? (encore|déjà)? (@frappe|@frappé)",
-    "(ai|avais) (des|plein de|les|le|la|un|une|encore)? .. (bleu|bleus|hématome|hématomes|cocard|coquard|ecchymoses)",
-    "(juré|jure|promis|menacé|menace) .. (tuer|buter|crever|planter|la peau)",
-    "(juré|jure|promis|menacé|dit|promet) ... (pas|jamais) (vivant|vivante|en vie)",
+    "@qui (me|m|nous) (a|ont)? (encore|déjà)? (fait|laissé) .. @bleu",
+    "(ai|avais) (encore|toujours|déjà)? (plein|couvert|couverte)? (de|des|les|le|la|un|une)? (gros|petits|nouveaux)? @bleu",
+    "(ai|avais) (le|la|les|l|mon|ma|mes|un|une) @corps .. @bleu",
+    "@qui (me|m|nous)? (a|ont|avait)? (encore|déjà|même)? @jure (de|qu'il va|qu'elle va|qu'ils vont)? (me|m|nous) @tuer",
+    "@qui (me|m|nous)? (a|ont|avait)? (encore|déjà|même)? (@jure|dit) ... (pas|jamais) (vivant|vivante|en vie)",
 ]
 _ONLINE = [
     "(internet|net|web|site|sites|forum|forums|lien|liens|réseau|réseaux|ligne|contenu|contenus|écran|pseudo|profil|chaîne)",
@@ -46,18 +53,20 @@ _ONLINE = [
     "sur x",
 ]
 _A_MINORS_AGE = re.compile(
-    r"\b(?:j\W?\s?ai|g|jai|moi)\s+(?:que\s+)?(?:[6-9]|1[0-7])\s*(?:ans|an|piges|balais)\b", re.IGNORECASE
+    # Not « 15 ans de mariage », « 14 ans de moins », « 10 ans d’écart ».
+    r"\b(?:j\W?\s?ai|g|jai|moi)\s+(?:que\s+)?(?:[6-9]|1[0-7])\s*(?:ans|an|piges|balais)\b(?!\s+(?:de\b|d['’]))",
+    re.IGNORECASE,
 )
 
 
+_GROUPS = {
+    "qui": _WHO, "frappe": _HITS, "frappé": _HIT, "jure": _SWEARS, "tuer": _KILLS, "bleu": _BRUISES, "corps": _BODY,
+}  # fmt: skip
+
+
 def _lexicon(lines: list[str]) -> Lexicon:
-    return Lexicon.from_mapping(
-        {
-            "mots": {"qui": _WHO, "frappe": _HITS, "frappé": _HIT},
-            "reperes": {},
-            "entrees": [{"nom": "signe", "genre": "danger", "motifs": lines}],
-        }
-    )
+    entry = {"nom": "signe", "genre": "danger", "motifs": lines}
+    return Lexicon.from_mapping({"mots": _GROUPS, "reperes": {}, "entrees": [entry]})
 
 
 @functools.cache
@@ -85,18 +94,21 @@ def is_minor(words: str) -> bool:
     return _A_MINORS_AGE.search(words) is not None
 
 
-def _doubted(words: str) -> Iterable[str]:
+def _doubted(words: str, kind: Kind) -> Iterable[str]:
     if suffers(words):
-        yield from (PARTNER_AUTHOR, OWN_DISTRESS)
+        yield PARTNER_AUTHOR
+        if kind != "distress":
+            yield OWN_DISTRESS
     if not seen_online(words):
         yield SEEN_ONLINE
     if is_minor(words):
         yield PARTNER_VICTIM
 
 
-def borne_out(chances: Mapping[str, float], words: str) -> dict[str, float]:
-    """The chances with those much less that the words speak against; they sum to 1 again."""
-    doubted = frozenset(_doubted(words))
+def borne_out(chances: Mapping[str, float], words: str, kind: Kind = "danger") -> dict[str, float]:
+    """The chances with those much less that the words speak against; they sum to 1 again. `kind`: what a detector named; who wants
+    to die may well be beaten, too."""
+    doubted = frozenset(_doubted(words, kind))
     found = {name: chance * (DOUBT if name in doubted else 1.0) for name, chance in chances.items()}
     total = sum(found.values())
     return {name: chance / total for name, chance in found.items()}

@@ -98,6 +98,7 @@ LEAST = 0.2  # chance below which no script is likely enough for words of its ow
 OTHER_KIND = 0.2  # what a danger's script is worth where a detector named distress
 MOSTLY = 0.5  # share of the distress scripts from which the general words are those for a distress, whatever a detector named
 SURE = 0.45  # chance of a script from which it takes the place of an intent's own words
+LEAST_MINOR = 0.05  # chance of a minor's scripts below which an age alone, which may be read wrongly, brings no words for children
 # Whom the reply of an intent already speaks to, by its name's beginning.
 _SPEAKS_TO = {
     "violences_conjugales": PARTNER_VICTIM,
@@ -193,7 +194,8 @@ def instead(intent: Optional[str], chances: Mapping[str, float], minor: bool = F
         return choose(chances)
     if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM:
         return best
-    return max(_TO_MINORS, key=lambda one: chances.get(one, 0.0)) if minor and CHILD in HARMS[own] else None
+    to_minor = max(_TO_MINORS, key=lambda one: chances.get(one, 0.0))
+    return to_minor if minor and CHILD in HARMS[own] and chances.get(to_minor, 0.0) >= LEAST_MINOR else None
 
 
 # Numbers that a reply gives, of those that another may need at once.

@@ -87,3 +87,10 @@ def test_replies_of_a_model_of_before_are_read_and_what_the_service_needs_is_nam
     domain.write_text(text.replace("  utter_filet:\n", "  utter_autre:\n"), encoding="utf-8")
     with pytest.raises(SetupError, match="utter_filet"):
         load(domain)
+
+
+def test_an_own_distress_is_not_doubted_because_the_person_is_beaten_as_well() -> None:
+    own = {"own_distress": 0.6, "own_danger": 0.4}
+    found = policy(Scripts(chances=own)).triage("au secours, mon mari me frappe")
+    assert found is not None
+    assert (found.kind, found.script) == ("distress", "own_distress")

@@ -14,7 +14,19 @@ from bot.policy.script_signs import borne_out, is_minor, seen_online, suffers
         ("j'ai encore des bleus sur les bras", True),
         ("il a juré de me tuer si je pars", True),
         ("elle dit que je sortirai pas vivante d'ici", True),
+        ("mon ex a menacé de me tuer", True),
+        ("ma femme jure qu'elle va me tuer", True),
+        ("j'ai les bras couverts de bleus", True),
+        ("il m'a fait des bleus partout", True),
         ("j'ai frappé ma femme et je regrette", False),
+        # The person swears, or hits.
+        ("je jure de me tuer", False),
+        ("mon ex est partie et j'ai juré de me tuer", False),
+        ("j'ai juré de la tuer", False),
+        ("j'ai menacé de tuer ma femme", False),
+        ("j'ai juré que demain je serai pas en vie", False),
+        ("j'ai fait des bleus à ma femme", False),
+        ("j'ai mis un cocard à ma femme", False),
         ("il ne me frappe pas", False),
     ],
 )
@@ -42,6 +54,10 @@ def test_what_stands_on_a_screen(text: str, says: bool) -> None:
         ("G 12 piges", True),
         ("j'ai 25 ans", False),
         ("il a 15 ans", False),
+        ("j'ai 10 ans de vie commune avec lui", False),
+        ("J'ai 15 ans de mariage derrière moi", False),
+        ("moi 14 ans de moins que lui", False),
+        ("j'ai 12 ans d’écart avec mon mari", False),
     ],
 )
 def test_who_is_a_minor(text: str, says: bool) -> None:
@@ -53,6 +69,9 @@ def test_a_chance_that_the_words_speak_against_is_worth_little() -> None:
     found = borne_out(learnt, "mon copain me tape")
     assert found["partner_victim"] > 0.7 and sum(found.values()) == pytest.approx(1.0)
     assert borne_out(learnt, "je la tape") == pytest.approx(learnt)
+    wants_to_die = {"own_distress": 0.8, "partner_victim": 0.2}
+    assert borne_out(wants_to_die, "il me tape, je veux mourir", "distress") == pytest.approx(wants_to_die)
+    assert borne_out(wants_to_die, "il me tape, je veux mourir")["own_distress"] < 0.5
     assert borne_out({"seen_online": 0.7, "child": 0.3}, "le coach du club")["child"] > 0.7
     assert borne_out(learnt, "j'ai 14 ans")["partner_victim"] < 0.05
     assert borne_out({"seen_online": 0.7, "child": 0.3}, "vu en story") == pytest.approx(

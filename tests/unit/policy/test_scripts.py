@@ -238,6 +238,8 @@ def test_a_minor_reads_no_grown_ups_help_lines() -> None:
     unsure = {"own_distress": 0.6, "partner_minor": 0.09, "child": 0.03}
     assert instead("violences_conjugales", unsure) is None
     assert instead("violences_conjugales", unsure, minor=True) == "partner_minor"
+    grown_up = {"partner_victim": 0.9, "partner_minor": 0.04, "child": 0.03}  # an age that may be no age of theirs
+    assert instead("violences_conjugales", grown_up, minor=True) is None
     assert (
         instead("violences_sexuelles", {"partner_victim": 0.9}, minor=True) is None
     )  # its words speak to them as well
