@@ -43,6 +43,8 @@ DANGERS: dict[str, list[str]] = {
     ],
     "violences, menaces": [
         "mon mari me frappe", "il va me tuer", "mon ex veut me tuer", "il dit qu'il va nous égorger",
+        "il va tuer mon fils ce rat", "je vais tuer notre voisin, ce serpent",
+        "il menace de tuer mon chat et mon lapin et moi avec son fusil",
         "il menace de mettre le feu", "j'ai peur pour ma vie", "si je sors il me tue", "ma vie est en danger",
         "il m'a frappée et il est derrière la porte", "mon copain casse tout dans l'appart j'ai peur",
         "je vais la tuer", "j'ai tué ma femme", "mon conjoint est devenu fou, il a pris un couteau",
@@ -116,6 +118,10 @@ DISTRESS: dict[str, list[str]] = {
 }  # fmt: skip
 
 HARMLESS: dict[str, list[str]] = {
+    "chasse, nuisibles": [
+        "un renard a tué mes poules", "j'ai tué un gros sanglier", "je vais tuer les rats de la cave",
+        "j'ai abattu un renard dans mon poulailler", "j'ai tué une vipère au jardin",
+    ],
     "passé": [
         "mon père a été poignardé en 2009", "il y a trois ans un homme m'a menacée avec un couteau",
         "quand j'étais petite mon oncle me frappait", "l'an dernier on m'a agressé dans le métro",
