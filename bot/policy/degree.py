@@ -55,7 +55,7 @@ class Context:
     """What was said before a message. `asked`: it gives what a question of ours just asked for. `calm`: the last turns, of a moment
     ago, were about an ordinary subject. `story`: what grave matter was told here within two days; `distress`: it was somebody's.
     `goes_on`: the message says that it goes on or comes back. `together`: the engine's chance of danger in the last messages and
-    this one read as one; None: it was read alone. `pretended`: a film, an exercise, a joke was spoken of."""
+    this one read as one; None: it was read alone. `pretended`: a film, a game, an exercise was spoken of."""
 
     asked: bool = False
     calm: bool = False
@@ -219,10 +219,12 @@ def read_together(context: Context, chance: Optional[float], words: str) -> Cont
     return replace(context, together=None if blind else chance)
 
 
-def explained(context: Context) -> bool:
-    """Whether what was said before speaks against a danger, however sure the detectors are of the message alone: most of these are
-    none, and so it is at most likely. After a story of violence nothing does; somebody is missing, only what reads as harmless."""
+def explained(danger: float, context: Context) -> bool:
+    """Whether what was said before speaks against a danger of this chance: most of these are none, and so it is at most likely.
+    Nothing does after a story of violence, nor where the engine is very sure; somebody is missing, only what reads as harmless."""
     if context.story == "violence" or context.goes_on or context.together is None:
+        return False
+    if max(danger, context.together) >= VERY_SURE:
         return False
     return context.pretended or context.together < (
         TOGETHER_HARMLESS if context.story == "missing" else TOGETHER_DOUBTFUL
@@ -334,7 +336,7 @@ def degree(signs: Signs, context: Context = ALONE) -> Degree:
     danger, together = weighed(signs, context), context.together or 0.0
     backed = signs.hit or context.story in _VIOLENT
     sure = danger >= _sure_from(signs, backed) or (together >= TOGETHER_SURE and danger >= FAINT)
-    if sure and not explained(context):
+    if sure and not explained(signs.danger, context):
         return "sure"
     if _is_likely(signs, context, danger, together, backed):
         return "likely"

@@ -70,12 +70,16 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.6), Context(together=0.04), "faint"),
         (signs(0.8, ordinary=0.5), Context(calm=True, together=0.04), "likely"),  # from here it is never less
         (signs(0.79, ordinary=0.5), Context(calm=True, together=0.04), "faint"),
-        (signs(0.96), Context(together=0.04), "likely"),  # never an alarm, nor without a number
-        (signs(0.96, hit=True), Context(together=0.49), "likely"),  # nor an entry that is not sure by itself
-        (signs(0.96, hit=True), Context(together=0.5), "sure"),
-        (signs(0.96, hit=True), Context(together=0.9, pretended=True), "likely"),  # a film was spoken of
-        (signs(0.96, hit=True), Context(together=0.04, story="missing"), "likely"),
-        (signs(0.96, hit=True), Context(together=0.06, story="missing"), "sure"),
+        (signs(0.94, hit=True), Context(together=0.49), "likely"),  # nor is an entry that is not sure by itself
+        (signs(0.94, hit=True), Context(together=0.5), "sure"),
+        (signs(0.94, hit=True), Context(together=0.94, pretended=True), "likely"),  # a film was spoken of
+        (signs(0.94, hit=True), Context(together=0.04, story="missing"), "likely"),
+        (signs(0.94, hit=True), Context(together=0.06, story="missing"), "sure"),
+        # Nothing explains what the engine is very sure of.
+        (signs(0.99), Context(calm=True, together=0.04), "sure"),  # « elle ne réagit plus » in a talk about proxies
+        (signs(0.95, hit=True), Context(together=0.3, pretended=True), "sure"),
+        (signs(0.6, hit=True), Context(together=0.95, pretended=True), "sure"),
+        (signs(0.95, hit=True), Context(together=0.04, story="missing"), "sure"),
         (signs(0.6), Context(together=0.04, story="violence"), "sure"),  # nothing denies it then
         (signs(0.6), Context(together=0.4, story="danger"), "likely"),  # one that was but likely is no such story
         (signs(0.6), Context(together=0.6, story="danger"), "sure"),

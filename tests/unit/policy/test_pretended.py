@@ -1,4 +1,4 @@
-"""What was spoken of that is not so: a film, an exercise, a joke."""
+"""What was spoken of that is not so: a film, a game, an exercise."""
 
 from __future__ import annotations
 
@@ -13,8 +13,19 @@ from bot.policy.pretended import LONGEST, pretended
         (["bonjour", "on a un tournage rue Thiers"], True),
         (["notre exercice d'évacuation de mardi"], True),
         (["jecris un polar"], True),
-        (["jtest le robot ptdr"], True),
+        (["je teste le robot ptdr"], True),
+        (["je joue dans un jeu vidéo"], True),
         (["j'ai perdu ma carte"], False),
+        # Who is afraid writes these as well.
+        (["c'est pas une blague"], False),
+        (["j'ai peur ptdr"], False),
+        (["il dit que c'est un canular mais il est armé"], False),
+        (["il m'a braqué avec une fausse arme"], False),
+        (["mon ex s'appelle Roman"], False),
+        (["ce n'est pas un tournage"], False),
+        (["c'est pas un exercice d'évacuation"], False),
+        (["on n'est plus dans un jeu vidéo"], False),
+        (["je ne teste pas votre robot"], False),
         ([], False),
         (["un tournage " + "et la suite " * 60], False),
     ],
