@@ -223,13 +223,21 @@ class Policy:
             return None
         return self._planned(action)
 
-    def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen) -> EmergencyPlan | None:
-        """What a tap under an emergency reply calls for (`bot.policy.emergency_taps`); None: nothing more is said."""
+    def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen, late: bool) -> EmergencyPlan | None:
+        """What a tap under an emergency reply calls for (`bot.policy.emergency_taps`); None: it is too old. `late`: it was
+        caught up with, and the page said something since."""
         last = script_of(seen.emergency_kind, seen.emergency_script)
         situation = emergency.Situation(
-            at, now, True, self._night_until(now), seen.emergency_at, last_script=last, standby=seen.standby
+            at=at,
+            now=now,
+            night_until=self._night_until(now),
+            last_full_at=seen.emergency_at,
+            last_script=last,
+            last_short_at=seen.emergency_short_at,
+            last_agent_at=seen.last_agent_at,
+            standby=seen.standby,
         )
-        action = emergency.other_words(emergency_taps.script(tap, last), situation)
+        action = emergency.other_words(emergency_taps.script(tap, last), situation, late)
         return None if action is None else self._planned(action)
 
     def _planned(self, action: emergency.EmergencyAction) -> EmergencyPlan:

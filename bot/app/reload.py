@@ -69,9 +69,9 @@ class Live:
         """As Policy.triage."""
         return self.policy.triage(words)
 
-    def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen) -> EmergencyPlan | None:
+    def tapped(self, tap: str, at: datetime, now: datetime, seen: Seen, late: bool) -> EmergencyPlan | None:
         """As Policy.tapped."""
-        return self.policy.tapped(tap, at, now, seen)
+        return self.policy.tapped(tap, at, now, seen, late)
 
     def suspect(self, words: str) -> bool:
         """As Policy.suspect."""

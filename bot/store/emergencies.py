@@ -148,8 +148,8 @@ async def carry_out(
 async def say(
     connection: AsyncConnection, codec: Codec, conversation_id: int, plan: EmergencyPlan, now: datetime
 ) -> int | None:
-    """Other words after an emergency reply, which a tap asked for: no alarm, no hand-off, nobody's unsent words withdrawn. Returns
-    the outbox id."""
+    """Other words after an emergency reply, or the short line, which a tap asked for: no alarm, no hand-off, nobody's unsent words
+    withdrawn. Returns the outbox id."""
     if plan.text is None or plan.answer is None:
         return None
     row = outbox.NewRow(
@@ -157,7 +157,19 @@ async def say(
     )
     number = await outbox.add(connection, codec, row)
     await connection.execute(
-        text("UPDATE conversations SET emergency_kind = :kind, emergency_script = :script WHERE id = :id"),
-        {"id": conversation_id, "kind": plan.answer.kind, "script": plan.answer.script},
+        text("""
+            UPDATE conversations SET
+                emergency_kind = CASE WHEN :short THEN emergency_kind ELSE :kind END,
+                emergency_script = CASE WHEN :short THEN emergency_script ELSE :script END,
+                emergency_short_at = CASE WHEN :short THEN :now ELSE emergency_short_at END
+            WHERE id = :id
+        """),
+        {
+            "id": conversation_id,
+            "short": plan.short,
+            "now": now,
+            "kind": plan.answer.kind,
+            "script": plan.answer.script,
+        },
     )
     return number

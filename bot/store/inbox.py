@@ -91,8 +91,10 @@ class InboxRules:
     echo_of: Callable[[str], tuple[int, int] | None]  # signed metadata → (outbox id, part)
     ours: caught.Ours = lambda words: None  # asked while catching up only
     suspect: Callable[[str], bool] = lambda words: False  # a trace of danger: the engine is to look at it before others
-    # (a tap under an emergency reply, its time, now, the conversation as it stands) → the words that it asks for, or None
-    tapped: Callable[[str, datetime, datetime, emergencies.Seen], emergencies.EmergencyPlan | None] = lambda *_: None
+    # (a tap under an emergency reply, its time, now, the conversation as it stands, whether it was caught up with) → what is said
+    tapped: Callable[[str, datetime, datetime, emergencies.Seen, bool], emergencies.EmergencyPlan | None] = lambda *_: (
+        None
+    )
     gather: timedelta = timedelta(0)  # how long a webhook waits for others to be stored with, while many come
 
 
@@ -913,7 +915,7 @@ class Inbox:
         )
 
     async def _tapped(self, connection: AsyncConnection, one: _Taken, tap: str, now: datetime, late: bool) -> None:
-        """Say the words that a tap under an emergency reply asks for, and no more; `late`: it was caught up with."""
+        """Say what a tap under an emergency reply asks for, and no more; `late`: it was caught up with."""
         assert one.conversation is not None
         found = await connection.execute(
             text("""
@@ -922,9 +924,9 @@ class Inbox:
             """),
             {"id": one.conversation.id},
         )
-        plan = self._rules.tapped(tap, one.event.at, now, emergencies.seen(found.one(), one.event.standby))
+        plan = self._rules.tapped(tap, one.event.at, now, emergencies.seen(found.one(), one.event.standby), late)
         reply = None
-        if plan is not None and not late:
+        if plan is not None:
             with about(Trace(of_event(one.event), now)):
                 reply = await emergencies.say(connection, self._codec, one.conversation.id, plan, now)
         await connection.execute(

@@ -338,7 +338,7 @@ class TurnTaker:
         """What is left without the taps on the thumbs question, which are kept and open nothing."""
         taps = {m.id: said for m in messages if (said := satisfaction.answer(_payload(m))) is not None}
         draft.settle(list(taps), "ignored", "satisfaction")
-        # Under an emergency reply; the gateway had said its words, or none were due.
+        # Under an emergency reply; the gateway had said what was due.
         other = [m.id for m in messages if emergency_taps.tap(_payload(m))]
         draft.settle(other, "ignored", "emergency_tap")
         draft.thumbs.extend(taps.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.policy.emergency_taps import OTHER, SILENCE
+from bot.policy.scripts import SCRIPTS
 from tests.scenario.system import System
 
 HELP = "au secours il a un couteau il défonce la porte"
@@ -12,7 +13,7 @@ TITLES = {SILENCE: "Impossible de parler", OTHER: "Aider quelqu’un"}
 
 
 async def tap(system: System, person: str, payload: str) -> None:
-    await system.post(system.body(system.message(person, TITLES[payload], quick_reply={"payload": payload})))
+    await system.say(person, TITLES[payload], quick_reply={"payload": payload})
 
 
 def offers(system: System, person: str) -> list[tuple[str, ...]]:
@@ -47,8 +48,24 @@ async def test_a_tap_says_the_words_of_its_script_and_nothing_else_happens(
     assert await system.dispositions("p1") == [("text", "emergency"), ("quick_reply", "answered")]
     await tap(system, "p1", payload)
     await system.settled()
-    assert len(system.graph.texts("p1")) == 2, "the same words are not said twice"
+    assert system.graph.texts("p1")[2:] == [system.texts["utter_urgence_rappel"]], "the same words are not said twice"
+    assert (await system.dispositions("p1"))[-1] == ("quick_reply", "answered")
+    await tap(system, "p1", payload)
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 3, "nor the line at each tap"
     assert (await system.dispositions("p1"))[-1] == ("quick_reply", "ignored")
+    [after] = await system.rows("SELECT emergency_script FROM conversations")
+    assert system.texts[SCRIPTS[after.emergency_script].reply] == reply, "whose words went out is known still"
+
+
+@pytest.mark.parametrize("payload", [SILENCE, OTHER])
+async def test_a_tap_of_the_next_day_reads_the_short_line(system: System, payload: str) -> None:
+    await system.say("p1", HELP)
+    await system.settled()
+    await system.later(hours=25)
+    await tap(system, "p1", payload)
+    await system.settled()
+    assert system.graph.texts("p1")[1:] == [system.texts["utter_urgence_rappel"]]
 
 
 async def test_the_title_is_no_danger_by_itself(system: System) -> None:
@@ -65,3 +82,13 @@ async def test_who_helps_in_a_distress_reads_what_to_do(system: System) -> None:
     await tap(system, "p1", OTHER)
     await system.settled()
     assert system.graph.texts("p1")[1] == system.texts["utter_urgence_proche_acte"]
+
+
+async def test_a_tap_while_another_app_has_the_thread_reads_the_short_line(system: System) -> None:
+    await system.say("p1", HELP)
+    await system.settled()
+    payload = system.message("p1", TITLES[SILENCE], quick_reply={"payload": SILENCE})
+    await system.post(system.body(payload, channel="standby"))
+    await system.settled()
+    assert system.graph.texts("p1")[1:] == [system.texts["utter_urgence_rappel"]]
+    assert (await system.dispositions("p1"))[-1] == ("quick_reply", "answered")

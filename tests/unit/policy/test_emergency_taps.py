@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Optional
 
@@ -61,17 +62,30 @@ def test_other_words_are_complete_and_open_no_hand_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "situation",
+    ("situation", "late"),
     [
-        Situation(NOW, NOW),
-        Situation(NOW, NOW, last_full_at=NOW, last_script="silent"),
-        Situation(NOW, NOW, last_full_at=NOW - TOO_OLD, last_script="own_danger"),
-        Situation(NOW - TOO_OLD * 2, NOW, last_full_at=NOW, last_script="own_danger"),
-        Situation(NOW, NOW, last_full_at=NOW, last_script="own_danger", standby=True),
+        (Situation(NOW, NOW), False),
+        (Situation(NOW, NOW, last_full_at=NOW, last_script="silent"), False),  # tapped twice
+        (Situation(NOW, NOW, last_full_at=NOW - TOO_OLD, last_script="own_danger"), False),
+        (Situation(NOW, NOW, last_full_at=NOW, last_script="own_danger", standby=True), False),
+        (Situation(NOW, NOW, last_full_at=NOW, last_script="own_danger"), True),
     ],
 )
-def test_nothing_more_is_said(situation: Situation) -> None:
-    assert other_words("silent", situation) is None
+def test_who_taps_where_no_other_words_are_due_reads_the_short_line(situation: Situation, late: bool) -> None:
+    action = other_words("silent", situation, late)
+    assert action is not None
+    assert (action.send, action.handoff, action.text_keys) == ("short", False, ("utter_urgence_rappel",))
+    again = other_words("silent", replace(situation, last_short_at=NOW), late)
+    assert again is not None and (again.send, again.handoff) == ("none", False), "no oftener than elsewhere"
+
+
+def test_the_short_line_of_a_distress_names_the_3114() -> None:
+    action = other_words("relative_act", Situation(NOW, NOW, last_full_at=NOW, last_script="relative_act"))
+    assert action is not None and action.text_keys == ("utter_urgence_rappel", "utter_nuit_detresse")
+
+
+def test_a_tap_of_yesterday_may_not_be_answered() -> None:
+    assert other_words("silent", Situation(NOW - TOO_OLD * 2, NOW, last_full_at=NOW, last_script="own_danger")) is None
 
 
 def test_every_script_has_words_for_who_helps() -> None:
