@@ -316,13 +316,19 @@ def rank(category: str, reason: str) -> tuple[int, int]:
 NUMBERS_AGAIN = timedelta(minutes=30)  # who waits for an agent meets the numbers of a kind once in this time
 
 
-def has_numbers(degree: Degree, kind: str, replied: Collection[str]) -> bool:
-    """Whether somebody to whom the bot says nothing else was given, within `NUMBERS_AGAIN`, the numbers that a danger of this
-    degree and kind calls for. `replied`: the reasons of what a reply went out to, a hand-off's each."""
-    if degree == "faint":
+LISTENED = "ecoute"  # why a message took its way to which the bot said nothing but the numbers with the 3114
+
+
+def has_numbers(likely: Optional[str], listens: bool, replied: Collection[str]) -> bool:
+    """Whether somebody to whom the bot says nothing else was given, within `NUMBERS_AGAIN`, the numbers that are due. `likely`: the
+    kind of a likely danger; None: it is faint at most. `listens`: the 3114 is due as well. `replied`: the reasons of what a reply
+    went out to, a hand-off's each."""
+    if likely is None and listens:
+        return not {LISTENED, REASONS["distress"]}.isdisjoint(replied)
+    if likely is None:
         return any(policy_of(reason).category != "thanks" for reason in replied)
-    told = REASONS[kind] in replied
-    return told or (kind == "danger" and any(_gives_a_dangers(reason) for reason in replied))
+    told = REASONS[likely] in replied
+    return told or (likely == "danger" and any(_gives_a_dangers(reason) for reason in replied))
 
 
 def _gives_a_dangers(reason: str) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.messages import Channel, Edit, Event, Message, Postback, Unsend, body_to_json
+from bot.policy.degree import LISTENED
 from bot.store import places
 from bot.store.codec import Codec
 from bot.store.conversations import BODY, BUNDLE, DANGER, LIVE, NEW
@@ -79,11 +80,12 @@ WITHDRAWN = """
     WHERE EXISTS (
         SELECT FROM events e WHERE e.target = w.mid AND e.conversation_id = w.id AND e.kind = 'unsend' OFFSET 0)
 """
-# The last words of conversations, oldest first, by Meta's time: what an outage held back comes late, and together.
+# The last words of conversations, oldest first, by Meta's time: what an outage held back comes late, and together. What a
+# blocked person says is ignored, and yet read with what follows.
 RECENT = f"""
     SELECT id, conversation_id, at, body, {places.event("events")} FROM events
     WHERE conversation_id = ANY(%(ids)s) AND kind IN ('text', 'edit', 'quick_reply') AND at > %(since)s
-      AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored') OR reason = 'blocked')
+      AND (disposition IS NULL OR disposition NOT IN ('emergency', 'ignored') OR reason IN ('blocked', '{LISTENED}'))
     ORDER BY at, id
 """  # noqa: S608 (names of ours)
 SNOOZED = """

@@ -442,6 +442,8 @@ class TurnTaker:
             if self._emergency(conversation, [message], _words(message), understanding, detection, draft, now):
                 return
             draft.read(_words(message), understanding)
+            listens = self._rules.listens(_words(message), understanding, detection)
+            reply = await self._numbers(conversation, detection, listens, draft, now, standby, at_night)
             if detection is not None and detection.degree == "likely":
                 draft.suspect(detection, [message.id], for_understanding(_words(message)))
                 request = self._understood(understanding, detection).handoff
@@ -453,43 +455,45 @@ class TurnTaker:
                     degree.REASONS[detection.kind],
                     route=HANDOFF,
                     understanding=understanding,
-                    reply=await self._numbers(conversation, detection, draft, now, standby, at_night),
+                    reply=reply,
                 )
                 continue
-            reply = None
-            if detection is not None and detection.degree == "faint" and not conversation.blocked:
-                reply = await self._numbers(conversation, detection, draft, now, standby, at_night)
-            draft.settle([message.id], disposition, reason, understanding=understanding, reply=reply)
+            why = degree.LISTENED if listens and reply is not None else reason
+            draft.settle([message.id], disposition, why, understanding=understanding, reply=reply)
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
 
     async def _numbers(
         self,
         conversation: Conversation,
-        detection: Detection,
+        detection: Detection | None,
+        listens: bool,
         draft: _Draft,
         now: datetime,
         standby: bool,
         at_night: bool,
     ) -> int | None:
         """Who tells of a likely or faint danger where the bot is silent meets the numbers at once, unless a reply gave them just
-        now; by night those of a danger are in the night's message. The place of the reply; None where none is due."""
+        now; by night those of a danger are in the night's message. `listens`: it may be a distress, and the 3114 is one of them.
+        The place of the reply; None where none is due."""
+        if not listens and (detection is None or (detection.degree == "faint" and conversation.blocked)):
+            return None
         owner = draft.sets.get("owner", conversation.owner)
         human = plausible(draft.sets.get("last_agent_at", conversation.last_agent_at), now)
         if not owners.may_give_numbers(owner, standby, human, now) or not self._window_open(conversation, now):
             return None
-        distress = detection.degree == "likely" and detection.kind == "distress"
-        if at_night and not self._told(conversation, now) and not distress:
+        likely = detection if detection is not None and detection.degree == "likely" else None
+        listens = listens or (likely is not None and likely.kind == "distress")
+        if at_night and not self._told(conversation, now) and not listens:
             return None
         replied = await self._store.replied_since(conversation.id, now - degree.NUMBERS_AGAIN)
         replied |= {s.reason for s in draft.settlements if s.reply is not None and s.reason is not None}
         replied |= _told_by_an_emergency(conversation, now)
-        if degree.has_numbers(detection.degree, detection.kind, replied):
+        if degree.has_numbers(likely.kind if likely else None, listens, replied):
             return None
         texts = self._rules.texts
-        faint = detection.degree == "faint"
-        said = texts["utter_filet"] if faint else route.likely_words(detection.kind, detection.script, texts)
-        [reply] = route.with_distress([Reply(said)], texts) if distress or detection.listens else (Reply(said),)
+        said = texts["utter_filet"] if likely is None else route.likely_words(likely.kind, likely.script, texts)
+        [reply] = route.with_distress([Reply(said)], texts) if listens else (Reply(said),)
         draft.replies.append(OutgoingReply(reply))
         return len(draft.replies) - 1
 

@@ -12,6 +12,7 @@ from tests.scenario.test_review import echo
 from tests.scenario.test_work import Hands
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
+EVENING = datetime(2026, 1, 15, 21, 30, tzinfo=timezone.utc)
 LIKELY = "je suis inquiète pour ce soir"
 FAINT = "j'ai eu une opération"  # after a word about the exam
 
@@ -91,3 +92,47 @@ async def test_a_faint_danger_at_night_meets_the_line_after_the_nights_message(
         (line,) = await says(system, FAINT)
         assert gives_numbers(line)
         assert await system.handoffs("p1") == []
+
+
+SORROW = "je pleure tous les soirs"  # no detector's danger
+
+
+async def test_who_may_be_in_distress_meets_the_3114_where_the_bot_is_silent(system: System) -> None:
+    await says(system, "igpn")
+    (line,) = await says(system, SORROW)
+    assert gives_numbers(line) and "3114" in line
+    assert (await system.dispositions("p1"))[-1] == ("text", "to_agent")
+    assert await says(system, SORROW) == [], "once in half an hour"
+    await system.later(minutes=31)
+    assert await says(system, SORROW) == [line]
+
+
+async def test_a_blocked_person_in_distress_meets_the_3114(system: System) -> None:
+    hands = await Hands.of(system)
+    await says(system, "bonjour")
+    await hands.moves.block(hands.user, 1, "injures", system.clock.now())
+    (line,) = await says(system, SORROW)
+    assert gives_numbers(line) and "3114" in line
+    assert await says(system, "procuration") == []
+    await system.later(minutes=31)
+    assert await says(system, "je pleure il veut") == [line]
+    await says(system, "me tuer")
+    assert any(one.category == "emergency" for one in await system.handoffs("p1")), "these words are read with the next"
+
+
+async def test_a_distress_beside_an_agent_is_hers(system: System) -> None:
+    hands = await Hands.of(system)
+    await says(system, "igpn")
+    await hands.work.take(hands.user, 1, None, system.clock.now())
+    assert await says(system, SORROW) == ["Un agent arrive."]
+
+
+async def test_a_distress_of_the_night_meets_the_3114_beside_the_nights_message(
+    database_url: str, codec: Codec, tmp_path: Path
+) -> None:
+    async with running(database_url, codec, tmp_path, at=EVENING) as system:
+        await says(system, "igpn")
+        await system.later(hours=3)
+        said = await says(system, SORROW)
+        assert any("3114" in reply for reply in said)
+        assert await says(system, SORROW) == []

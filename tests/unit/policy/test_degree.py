@@ -345,23 +345,33 @@ def test_of_two_that_press_equally_the_subject_comes_before_the_likelihood() -> 
 
 
 @pytest.mark.parametrize(
-    ("degree_", "kind", "replied", "expected"),
+    ("likely", "listens", "replied", "expected"),
     [
-        ("likely", "danger", set(), False),
-        ("likely", "danger", {"danger_probable"}, True),
-        ("likely", "danger", {"detresse_probable"}, False),  # the kind changes: the other words are due
-        ("likely", "danger", {"disparition"}, True),
-        ("likely", "danger", {"violences_sexuelles"}, True),
-        ("likely", "danger", {"night"}, True),
-        ("likely", "danger", {"reclamation_police", "waiting"}, False),
-        ("likely", "distress", {"detresse_probable"}, True),
-        ("likely", "distress", {"danger_probable", "disparition", "night"}, False),  # none of them gives the 3114
-        ("faint", "danger", {"reclamation_police"}, True),  # whose reply ends with the line
-        ("faint", "danger", {"remerciements"}, False),
-        ("faint", "danger", set(), False),
+        ("danger", False, set(), False),
+        ("danger", False, {"danger_probable"}, True),
+        ("danger", True, {"danger_probable"}, True),
+        ("danger", False, {"detresse_probable"}, False),  # the kind changes: the other words are due
+        ("danger", False, {"disparition"}, True),
+        ("danger", False, {"violences_sexuelles"}, True),
+        ("danger", False, {"night"}, True),
+        ("danger", False, {"reclamation_police", "waiting", "ecoute"}, False),
+        ("distress", True, {"detresse_probable"}, True),
+        (
+            "distress",
+            True,
+            {"danger_probable", "disparition", "night", "ecoute"},
+            False,
+        ),  # none of them gives its words
+        (None, False, {"reclamation_police"}, True),  # whose reply ends with the line
+        (None, False, {"ecoute"}, True),
+        (None, False, {"remerciements"}, False),
+        (None, False, set(), False),
+        (None, True, {"reclamation_police", "danger_probable", "night"}, False),  # none of them gives the 3114
+        (None, True, {"ecoute"}, True),
+        (None, True, {"detresse_probable"}, True),
     ],
 )
-def test_whether_the_numbers_of_a_kind_were_given(
-    degree_: Degree, kind: str, replied: set[str], expected: bool
+def test_whether_the_numbers_that_are_due_were_given(
+    likely: Optional[str], listens: bool, replied: set[str], expected: bool
 ) -> None:
-    assert has_numbers(degree_, kind, replied) is expected
+    assert has_numbers(likely, listens, replied) is expected
