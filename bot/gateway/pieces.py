@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from bot.core.clean import for_understanding
 from bot.core.messages import Event, Message
 from bot.gateway.ports import Item, Triage
+from bot.policy import emergency_taps
 from bot.policy.emergency import Detection, joined
 
 TOGETHER = timedelta(minutes=3)
@@ -50,6 +51,8 @@ class Pieces:
     def _look(self, event: Event) -> Detection | None:
         if event.person is None or not isinstance(event.body, Message) or not event.body.text:
             return None
+        if emergency_taps.tap(event.body.quick_reply):
+            return None  # the title is ours
         whom = (event.account, event.person)
         earlier = self._people.pop(whom, deque())
         pieces = deque((p for p in earlier if p.key != event.key and abs(event.at - p.at) <= TOGETHER), maxlen=_LAST)

@@ -29,6 +29,7 @@ from bot.gateway.ports import GatewayDeps, Item, Mark
 from bot.gateway.room import Room
 from bot.meta.signature import HEADER, sign
 from bot.policy.emergency import Detection, Situation, decide
+from bot.policy.emergency_taps import SILENCE
 from bot.store.emergencies import EmergencyPlan, Seen
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
@@ -579,6 +580,18 @@ async def test_a_danger_told_in_two_messages_is_seen_without_the_database(setup:
         setup.inbox.down = False
         await running.post(second)
         assert running.inbox.taken[-1][3] == {"m_2"}
+
+
+async def test_the_title_of_a_tap_is_nobodys_words_without_the_database(setup: Setup) -> None:
+    def only_whole(text: str) -> Detection | None:
+        return DANGER if text == "Impossible de parler vite" else None
+
+    setup.inbox.down = True
+    tap = item("m_tap", "Impossible de parler")
+    tap["message"]["quick_reply"] = {"payload": SILENCE}
+    async with setup.run(triage=only_whole) as running:
+        await running.post(page(tap, item("m_2", "vite", at=STAMP + 2000)))
+        assert setup.sender.asked == []
 
 
 async def test_the_spool_holds_ids_and_no_words(setup: Setup) -> None:
