@@ -33,7 +33,15 @@ def test_what_is_old_or_of_another_shape_tells_nothing(state: Any) -> None:
 
 @pytest.mark.parametrize(
     ("state", "expected"),
-    [({"at": NOW - 1800}, True), ({"at": NOW - 1801}, False), ({"at": True}, False), ({}, False), (None, False)],
+    [
+        ({"at": NOW - 1800}, True),
+        ({"at": NOW - 1801}, False),
+        ({"at": NOW + 5}, True),  # two clocks are never quite the same
+        ({"at": NOW + 6}, False),  # a wrong clock calms nobody for ever
+        ({"at": True}, False),
+        ({}, False),
+        (None, False),
+    ],
 )
 def test_only_what_was_just_said_is_recent(state: Any, expected: bool) -> None:
     assert is_recent(state, NOW) is expected
