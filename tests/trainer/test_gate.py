@@ -280,7 +280,10 @@ def lost(found: Verdict) -> int:
         (spoken(0, 0), spoken(2, 1), {}, ["harmful", "unheard"]),
         (None, spoken(1), {"n": 600, "harmful": 0, "unheard": 0}, ["harmful"]),
         (None, spoken(0, 1), {"n": 600, "harmful": 0, "unheard": 0}, ["unheard"]),
-        (None, spoken(1), {"n": 599, "harmful": 0}, []),  # measured on other messages
+        # Measured on another number of messages: the shares are compared.
+        (None, spoken(1), {"n": 599, "harmful": 0}, ["harmful"]),
+        (None, spoken(0, 3), {"n": 400, "harmful": 0, "unheard": 1}, ["unheard"]),
+        (None, spoken(2, 3), {"n": 300, "harmful": 1, "unheard": 2}, []),
         (spoken(), None, {}, ["words_unmeasured"]),
         (None, None, {"n": 600, "harmful": 0}, ["words_unmeasured"]),
     ],
