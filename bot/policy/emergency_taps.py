@@ -25,6 +25,7 @@ from bot.policy.scripts import (
 
 SILENCE, OTHER = "/urgence_silence", "/urgence_autrui"
 TAPS = (SILENCE, OTHER)
+SETTLED = "emergency_tap"  # as what a tap is settled: an answer, not a message
 BUTTONS = "utter_urgence"  # the reply of domain.yml whose quick replies stand under every emergency reply
 # Who helps somebody, by whose words went out before. Of a distress the act is the graver, and its words harm nobody who helps.
 _HELPS = {

@@ -931,10 +931,16 @@ class Inbox:
                 reply = await emergencies.say(connection, self._codec, one.conversation.id, plan, now)
         await connection.execute(
             text("""
-                UPDATE events SET disposition = :disposition, reason = 'emergency_tap', settled_at = :now, outbox_id = :outbox
+                UPDATE events SET disposition = :disposition, reason = :reason, settled_at = :now, outbox_id = :outbox
                 WHERE id = :id
             """),
-            {"id": one.id, "disposition": "ignored" if reply is None else "answered", "now": now, "outbox": reply},
+            {
+                "id": one.id,
+                "disposition": "ignored" if reply is None else "answered",
+                "reason": emergency_taps.SETTLED,
+                "now": now,
+                "outbox": reply,
+            },
         )
 
     def _joined(

@@ -29,7 +29,7 @@ from datetime import datetime, timedelta, timezone
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.policy import histogram
+from bot.policy import emergency_taps, histogram
 from bot.policy.intents import ANSWER, CLARIFY
 from bot.policy.questions import ASKS_NOTHING, SURE
 from bot.store.db import Database
@@ -79,7 +79,7 @@ _COUNT = f"""
               coalesce(disposition, 'waiting') AS disposition
           FROM events
           WHERE {_within("received_at")} AND conversation_id IS NOT NULL AND kind IN ({_KINDS})
-            AND reason IS DISTINCT FROM '{THUMB}') e
+            AND coalesce(reason, '') NOT IN ('{THUMB}', '{emergency_taps.SETTLED}')) e
     GROUP BY GROUPING SETS ((hour, platform), (hour, platform, intent), (hour, platform, route), (hour, platform, disposition))
     UNION ALL
     SELECT {_hour("o.created_at")}, c.platform, CASE o.status WHEN 'sent' THEN 'sent' ELSE 'failed' END, o.author, count(*)

@@ -340,7 +340,7 @@ class TurnTaker:
         draft.settle(list(taps), "ignored", "satisfaction")
         # Under an emergency reply; the gateway had said what was due.
         other = [m.id for m in messages if emergency_taps.tap(_payload(m))]
-        draft.settle(other, "ignored", "emergency_tap")
+        draft.settle(other, "ignored", emergency_taps.SETTLED)
         draft.thumbs.extend(taps.values())
         standby = conversation.standby or any(m.standby for m in messages)
         owner = draft.sets.get("owner", conversation.owner)

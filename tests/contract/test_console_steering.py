@@ -81,11 +81,12 @@ async def small_day(console: RunningConsole) -> None:
     )
     await message(console, m, at + timedelta(hours=11), disposition="to_agent", route=None, intent=None)
     await message(console, m, NOON - timedelta(minutes=2), disposition=None, route=None, intent=None)
-    # not messages: a reading, a tap on the thumbs
+    # not messages: a reading, a tap on the thumbs, one under an emergency reply
     await message(console, m, NOON - timedelta(minutes=3), kind="read", disposition="ignored")
     await message(
         console, m, NOON - timedelta(minutes=3), kind="quick_reply", disposition="ignored", reason="satisfaction"
     )
+    await message(console, m, NOON - timedelta(minutes=3), kind="quick_reply", route=None, reason="emergency_tap")
     # yesterday
     await message(console, m, at - timedelta(seconds=1))
     await message(console, m, NOON - timedelta(days=1, minutes=1))
