@@ -12,7 +12,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import documents, recrutement
-from actions.said import NO_SUBJECT, age, entities, intent, is_tap, known, said
+from actions.said import NO_SUBJECT, age, asks, entities, intent, is_tap, known, said
 from bot.engine.meaning import is_grave
 from bot.policy.questions import Asked, asked, intent_of
 
@@ -38,17 +38,45 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     found = of(tracker)
     if found.sure is None or (not is_tap(tracker) and _has_own_reply(tracker, found.sure)):
         return None
-    dispatcher.utter_message(json_message={"answered": found.sure})
-    dispatcher.utter_message(response=f"utter_{found.sure}")
+    return _answered(dispatcher, tracker, found.sure)
+
+
+def likely_answer(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+) -> Optional[list[dict[str, Any]]]:
+    """The events of the answer to the question that may be meant, under its title and with the next ones to choose from; None if no
+    question leads, or if the message may answer one of ours."""
+    found = of(tracker)
+    heading = _heading(domain, found.likely) if found.likely else ""
+    open_ = known(tracker, "question") and not asks(tracker)
+    if found.likely is None or not heading or open_ or _has_own_reply(tracker, found.likely):
+        return None
+    dispatcher.utter_message(response="utter_question_probable", titre=heading)
+    events = _answered(dispatcher, tracker, found.likely, joined=True)
+    dispatcher.utter_message(json_message={"offers": list(found.near)})
+    return events
+
+
+def _heading(domain: dict[str, Any], question: str) -> str:
+    """The question in full."""
+    variations = (domain.get("responses") or {}).get(f"utter_{question}") or [{}]
+    return str((variations[0].get("metadata") or {}).get("question") or "")
+
+
+def _answered(
+    dispatcher: CollectingDispatcher, tracker: Tracker, question: str, joined: bool = False
+) -> list[dict[str, Any]]:
+    dispatcher.utter_message(json_message={"answered": question, "join": joined})
+    dispatcher.utter_message(response=f"utter_{question}")
     recrutement.judge_age(dispatcher, tracker, intent(tracker))
     aspect = [] if known(tracker, "question") else [SlotSet("aspect", None)]
-    return [SlotSet(SLOT, found.sure), SlotSet("sujet", _subject(tracker, found.sure)), *aspect, *_told(tracker)]
+    return [SlotSet(SLOT, question), SlotSet("sujet", _subject(tracker, question)), *aspect, *_told(tracker)]
 
 
 def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:
     """Under a general reply, the questions that may have been meant."""
     found = of(tracker)
-    near = (found.sure,) if found.sure else found.near
+    near = (found.sure,) if found.sure else ((found.likely,) if found.likely else ()) + found.near
     if near:
         dispatcher.utter_message(json_message={"offers": list(near)})
 

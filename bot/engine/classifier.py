@@ -27,7 +27,6 @@ from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from bot.core.examples import NO_ANSWER
 from bot.engine import believed, questions
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
@@ -334,9 +333,10 @@ def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> n
 
 
 def answers(training_data: TrainingData, asked: Sequence[str]) -> list[str]:
-    """What each question of the catalogue and its answer say, in the order of their names. `asked`: the examples' questions."""
+    """What each question of the catalogue and its answer say, in the order of their names; nothing where there is no answer.
+    `asked`: the examples' questions."""
     found = []
-    for name in sorted({name for name in asked if not name.endswith(NO_ANSWER)}):
+    for name in sorted(set(asked)):
         response = (training_data.responses.get(f"utter_{name}") or [{}])[0]
         about = response.get("metadata") or {}
         found.append(f"{about.get('question') or ''} {about.get('title') or ''} {response.get('text') or ''}")

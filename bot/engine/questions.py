@@ -4,7 +4,8 @@ A message is compared with every example of every question, by its meaning (the 
 sounds (`Features`), and with the words of its answer; a ridge regression over meaning and words votes besides, in which leaving
 one example out costs nothing: all scales are set on examples that were judged by the others alone. The chance of a question is
 that of its intent times that of the question in it; a last scale, learnt with and without the right question among the others,
-says how far the best one is to be believed, since many messages ask something that no catalogue holds.
+says how far the best one is to be believed, since many messages ask something that no catalogue holds. Of each intent one class is
+no question: what is asked about it in general, or beside the catalogue (NO_ANSWER); where it is the likeliest, nothing is sure.
 """
 
 from __future__ import annotations
@@ -75,12 +76,13 @@ class Questions:
         self._buckets, self._signs = _hash(words.shape[0])
         self._scale = scale
         self._intents = [intent_of(name) for name in self.names]
+        self._answered = np.array([not name.endswith(NO_ANSWER) for name in self.names])
 
     def rank(
         self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, chances: Mapping[str, float]
     ) -> Ranked:
-        """The best questions of a text with their chances, the likeliest first. `columns`, `values`: its row of `Features`;
-        `meaning`: (width,) by the encoder; `chances`: of each intent."""
+        """The best questions of a text that have an answer and their chances, the likeliest first. `columns`, `values`: its row of
+        `Features`; `meaning`: (width,) by the encoder; `chances`: of each intent."""
         direction = _directions(meaning[None] - self._centre)[0]
         by_meaning = self._meanings @ direction
         by_words = _likeness(self._words, columns, values)
@@ -105,9 +107,9 @@ class Questions:
             ]
         )
         shares = softmax(signals @ self._scale.mix)
-        order = np.argsort(-shares)[:MOST]
         sure = float(_certainty(shares[None], signals[None], self._scale.believe)[0])
-        top = float(shares[order[0]])
+        top = float(shares.max())
+        order = [i for i in np.argsort(-shares) if self._answered[looked_at[i]]][:MOST]
         return [(self.names[looked_at[i]], round(sure * float(shares[i]) / top, 6)) for i in order]
 
     def save(self, folder: Path) -> None:
@@ -149,8 +151,7 @@ class Examples:
     """What is learnt from, all in one order. `labels`: the questions; `rows`: those of `Features`; `meanings`: by the encoder;
     `chances`: (examples, intents) in the order of `intents`, by models that had not seen them; `judged`: (examples,) whether the
     encoder had not learnt from them either: the scales are set on those alone. `answers`: (questions, columns), in the order of
-    their names, the rows of their titles and answers. A label that ends with NO_ANSWER marks a message that no question
-    answers."""
+    their names, the rows of their titles and answers, nothing for those that end with NO_ANSWER."""
 
     labels: Sequence[str]
     rows: csr_matrix
@@ -175,40 +176,28 @@ def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> csr_matrix:
 
 def learn(examples: Examples) -> Questions:
     """Votes and scales from examples."""
-    answered = np.array([not label.endswith(NO_ANSWER) for label in examples.labels])
-    order = np.flatnonzero(answered)[np.argsort(np.array(examples.labels)[answered], kind="stable")]
+    order = np.argsort(np.array(examples.labels), kind="stable")
     labels = [examples.labels[i] for i in order]
     names = sorted(set(labels))
     owners = np.searchsorted(names, labels)
     starts = np.searchsorted(owners, np.arange(len(names)))
     centre = examples.meanings[order].mean(axis=0)
-    meant = _directions(examples.meanings - centre).astype(np.float32)
-    words = _of_length_one(examples.rows)
-    votes, unseen = _ridge(np.hstack([meant[order], _bucketed(words[order])]), owners, len(names))
+    meant = _directions(examples.meanings[order] - centre).astype(np.float32)
+    words = _of_length_one(examples.rows[order])
+    votes, unseen = _ridge(np.hstack([meant, _bucketed(words)]), owners, len(names))
     answers = _of_length_one(examples.answers)
-
-    def likenesses(places: np.ndarray, voted: np.ndarray) -> _Likenesses:
-        """Of the examples at these places with all those that are answered."""
-        return _Likenesses(
-            voted,
-            meant[places] @ meant[order].T,
-            _dense(words[places] @ words[order].T),
-            _dense(words[places] @ answers.T),
-            _likely(examples.chances[places], examples.intents, names),
-        )
-
     judged = _some(np.flatnonzero(examples.judged[order]))
-    found = likenesses(order[judged], unseen[judged])
+    found = _Likenesses(
+        unseen[judged],
+        meant[judged] @ meant.T,
+        _dense(words[judged] @ words.T),
+        _dense(words[judged] @ answers.T),
+        _likely(examples.chances[order][judged], examples.intents, names),
+    )
     for likeness in (found.by_meaning, found.by_words):
         likeness[np.arange(len(judged)), judged] = -1  # an example is no likeness of itself
-    signals, right = _signals(found, starts, owners[judged])
-    others = np.flatnonzero(~answered)
-    voted = np.hstack([meant[others], _bucketed(words[others])]) @ votes.T
-    unanswered, _ = _signals(likenesses(others, voted), starts)
-    scale = _scale(signals, right, unanswered)
-    return Questions(
-        names, starts, centre, meant[order], csr_matrix(words[order].T), csr_matrix(answers.T), votes, scale
-    )
+    scale = _scale(*_signals(found, starts, owners[judged]))
+    return Questions(names, starts, centre, meant, csr_matrix(words.T), csr_matrix(answers.T), votes, scale)
 
 
 def _some(numbers: np.ndarray) -> np.ndarray:
@@ -293,9 +282,9 @@ class _Likenesses:
     likely: np.ndarray
 
 
-def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(texts, LOOKED_AT, 7): what speaks for each question that is weighed; (texts,) the place of the right one among them, which
-    is one of them in any case (0 where none is told)."""
+    is one of them in any case."""
     nearest, three = [], []
     for likeness in (told.by_meaning, told.by_words):
         nearest.append(np.maximum.reduceat(likeness, starts, axis=1))
@@ -306,19 +295,16 @@ def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray | None = 
         ]
         three.append(np.stack(sums, axis=1) / NEAREST)
     looked_at = _nearest(np.stack(nearest), told.likely)
-    right = np.zeros(len(looked_at), int)
-    if owners is not None:
-        lost = ~(looked_at == owners[:, None]).any(axis=1)
-        looked_at[lost, -1] = owners[lost]
-        right = (looked_at == owners[:, None]).argmax(axis=1)
+    lost = ~(looked_at == owners[:, None]).any(axis=1)
+    looked_at[lost, -1] = owners[lost]
+    right = (looked_at == owners[:, None]).argmax(axis=1)
     found = [told.votes, nearest[0], three[0], nearest[1], three[1], told.by_answer, told.likely]
     signals = np.stack([np.take_along_axis(one, looked_at, axis=1) for one in found], axis=2)
     return signals, right
 
 
-def _scale(signals: np.ndarray, owners: np.ndarray, unanswered: np.ndarray) -> Scale:
-    """What each signal is worth, and how far the best question is to be believed. `unanswered`: the signals of messages that no
-    question answers."""
+def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
+    """What each signal is worth, and how far the best question is to be believed. `owners`: (texts,) the right one's place."""
     count = len(owners)
 
     def loss(mix: np.ndarray) -> tuple[float, np.ndarray]:
@@ -335,12 +321,9 @@ def _scale(signals: np.ndarray, owners: np.ndarray, unanswered: np.ndarray) -> S
     without = shares.copy()
     without[np.arange(count), owners] = 0
     without /= np.maximum(without.sum(axis=1, keepdims=True), 1e-9)
-    parts = [_evidence(shares, signals), _evidence(without, signals)]
-    if len(unanswered):
-        parts.append(_evidence(softmax(unanswered @ mix, axis=1), unanswered))
-    told = np.concatenate(parts)
-    truth = np.concatenate([right, np.zeros(len(told) - count)])
-    weights = np.concatenate([np.ones(count), np.full(count, ABSENT), np.ones(len(unanswered))])
+    told = np.concatenate([_evidence(shares, signals), _evidence(without, signals)])
+    truth = np.concatenate([right, np.zeros(count)])
+    weights = np.concatenate([np.ones(count), np.full(count, ABSENT)])
 
     def surprise(believe: np.ndarray) -> tuple[float, np.ndarray]:
         chance = expit(told @ believe)

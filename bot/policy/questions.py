@@ -1,6 +1,6 @@
 """Which question of the catalogue a message is taken to ask, from the engine's nearest ones. Pure.
 
-`SURE` and `NEAR` were chosen on tests/gold/answers.tsv (docs/reponses.md): the share of wrong answers and what they cost.
+`SURE`, `LIKELY` and `NEAR` were chosen on tests/gold/answers.tsv (docs/reponses.md): the share of wrong answers and what they cost.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from bot.core.examples import QUESTION
 from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
 SURE = 0.4  # chance from which a question is answered
+LIKELY = 0.25  # chance from which it is answered under its own title, if it is AHEAD times likelier than the next one
+AHEAD = 1.5
 NEAR = 0.03  # chance from which it is offered
 MOST_OFFERED = 3
-GRAVE = 0.1  # chance of something grave from which a message that no intent surely fits is asked about, not answered
+GRAVE = (
+    0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
+)
 FALLBACK = "nlu_fallback"
 # Intents that ask nothing: a general reply is all that there is to say to them.
 ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT})
@@ -24,10 +28,12 @@ ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT}
 
 @dataclass(frozen=True)
 class Asked:
-    """`sure`: the question to be answered; `near`: those to be offered instead, the likeliest first."""
+    """`sure`: the question to be answered; `likely`: that to be answered as the one that may be meant; `near`: those to be offered
+    instead or beside it, the likeliest first."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
+    likely: Optional[str] = None
 
 
 NOTHING = Asked()
@@ -92,7 +98,11 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
         return Asked(best)
     if intent in ASKS_NOTHING - {STATEMENT}:
         return NOTHING
-    return Asked(None, tuple(name for name, share in rows[:MOST_OFFERED] if share >= NEAR))
+    near = tuple(name for name, share in rows[:MOST_OFFERED] if share >= NEAR)
+    leads = chance >= LIKELY and chance >= AHEAD * max((share for _, share in rows[1:]), default=0.0)
+    if leads and intent != STATEMENT and grave < GRAVE:
+        return Asked(None, near[1:], best)
+    return Asked(None, near)
 
 
 def _rows(ranked: Any) -> list[tuple[str, float]]:

@@ -17,6 +17,7 @@ from tests.unit.test_domain import DOMAIN, ROOT, _rules
 
 TRADE = {"entity": "corps", "value": "officier"}
 CATALOGUE = catalogue.read(ROOT).questions
+HEADINGS = {f"utter_{one.id}": [{"metadata": {"question": one.question}}] for one in CATALOGUE.values()}
 
 
 class Dispatcher:
@@ -24,6 +25,7 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self.responses: list[str] = []
+        self.values: dict[str, str] = {}
         self.buttons: list[dict[str, str]] = []
         self.marks: dict[str, Any] = {}
 
@@ -37,7 +39,7 @@ class Dispatcher:
         if response:
             assert response in DOMAIN["responses"] or response.removeprefix("utter_") in CATALOGUE, response
             self.responses.append(response)
-            self.values = values
+            self.values |= values
         self.buttons += buttons or []
         self.marks.update(json_message or {})
 
@@ -107,7 +109,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         }
         out = Dispatcher()
         tracker = Said(message, {**(slots or {}), **told}, past or [])
-        done = known[rules[intent]].run(out, tracker, {"responses": DOMAIN["responses"]})
+        done = known[rules[intent]].run(out, tracker, {"responses": {**DOMAIN["responses"], **HEADINGS}})
         return Outcome(out, {event["name"]: event["value"] for event in done})
 
     yield run_
@@ -873,3 +875,20 @@ def test_an_age_is_judged_under_the_answer_of_the_catalogue(run: Any, corps: str
     question = f"recrutement_conditions/age_{corps.split('_')[0]}"
     done = run("recrutement_conditions", text, [trade], questions=surely(question))
     assert done.out.responses == [f"utter_{question}", *judged]
+
+
+def test_a_question_that_leads_is_answered_under_its_title_with_the_next_ones(run: Any) -> None:
+    question, other = "recrutement_conditions/age_gardien", "recrutement_conditions/trop_jeune"
+    ranked = [{"name": question, "confidence": 0.35}, {"name": other, "confidence": 0.1}]
+    done = run("recrutement_conditions", "et pour l'âge ça se passe comment ?", questions=ranked)
+    assert done.out.responses == ["utter_question_probable", f"utter_{question}"]
+    assert done.out.values["titre"] == CATALOGUE[question].question
+    assert (done.out.marks["answered"], done.out.marks["offers"]) == (question, [other])
+    assert done.slots["repondu"] == question
+
+
+def test_words_that_may_answer_our_question_are_no_likely_question(run: Any) -> None:
+    ranked = [{"name": "recrutement_conditions/age_gardien", "confidence": 0.35}]
+    slots = {"question": "recrutement_formation", "sujet": "recrutement_formation"}
+    done = run("recrutement_formation", "plutôt gardien", [{**GUARD, "in": "gardien"}], slots, questions=ranked)
+    assert done.response == "utter_recrutement_formation_gardien_de_la_paix"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bot.core.dialogue import QuickReply, Reply
-from bot.policy.questions import NEAR, SURE, asked, go_on, intent_of, offered, sure
+from bot.policy.intents import STATEMENT
+from bot.policy.questions import AHEAD, GRAVE, LIKELY, NEAR, SURE, asked, go_on, intent_of, offered, sure
 
 LATE, PAY, VIOLENCE = "contravention/majoree_delai", "contravention/payer", "violences_conjugales/premiers_mots"
 
@@ -24,9 +25,28 @@ def test_a_question_that_is_surely_asked_is_answered() -> None:
 
 
 def test_the_nearest_questions_are_offered_where_none_is_sure() -> None:
-    found = asked("contravention", rows((LATE, SURE - 0.1), (PAY, NEAR), ("contravention/photo_radar", NEAR / 2)))
+    found = asked("contravention", rows((LATE, LIKELY - 0.1), (PAY, NEAR), ("contravention/photo_radar", NEAR / 2)))
     assert (found.sure, found.near) == (None, (LATE, PAY))
     assert sure(rows((LATE, SURE - 0.1))) is None
+
+
+@pytest.mark.parametrize(
+    ("intent", "best", "second", "grave", "likely"),
+    [
+        ("contravention", SURE - 0.01, 0.05, 0.0, LATE),
+        ("nlu_fallback", LIKELY, LIKELY / AHEAD, 0.0, LATE),
+        ("contravention", LIKELY, LIKELY / AHEAD + 0.01, 0.0, None),  # another is nearly as likely
+        ("contravention", LIKELY - 0.01, 0.05, 0.0, None),
+        ("contravention", SURE - 0.01, 0.05, GRAVE, None),  # something grave may be meant
+        (STATEMENT, SURE - 0.01, 0.05, 0.0, None),  # it asks nothing
+    ],
+)
+def test_a_question_that_leads_is_answered_as_the_one_that_may_be_meant(
+    intent: str, best: float, second: float, grave: float, likely: str | None
+) -> None:
+    found = asked(intent, rows((LATE, best), (PAY, second)), grave)
+    assert (found.sure, found.likely) == (None, likely)
+    assert found.near == ((PAY,) if likely else (LATE, PAY))
 
 
 def test_three_questions_are_offered_at_most() -> None:
