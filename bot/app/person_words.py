@@ -104,6 +104,7 @@ INSIDE: dict[str, str] = {
     "emoji": "réaction",
     "entities": "éléments",
     "events": "étapes",
+    "links": "lien en bouton",
     "payload": "bouton",
     "quick_replies": "bouton proposé",
     "quick_reply": "bouton choisi",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from bot.core import yaml_text
+from bot.core.dialogue import Link
 from bot.core.errors import SetupError
 from bot.core.examples import NO_ANSWER, QUESTION, without_marks
 from bot.core.system_errors import reason
@@ -50,6 +51,11 @@ class Variant:
     def said(self) -> str:
         """The answer as a person reads it."""
         return said(self.text, self.told("link"), self.told("link_title"))
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The link that stands at its end, if it has one."""
+        return (link_of(self.told("link"), self.told("link_title")),) if self.told("link") else ()
 
 
 @dataclass(frozen=True)
@@ -123,10 +129,12 @@ class Catalogue:
 
 def said(text: str, link: str = "", link_title: str = "") -> str:
     """An answer as it leaves: its words, then its link with its title."""
-    if not link:
-        return text
-    title = (link_title or "À lire").replace("\u202f: ", ", ").replace(" : ", ", ")
-    return f"{text}\n{title} {link}" if title.endswith("?") else f"{text}\n{title}\u202f: {link}"
+    return f"{text}\n{link_of(link, link_title).line}" if link else text
+
+
+def link_of(link: str, link_title: str = "") -> Link:
+    """The link of an answer; a title is asked for by the checks alone."""
+    return Link(link_title or "À lire", link)
 
 
 def names(root: Path) -> list[str]:

@@ -15,11 +15,27 @@ class QuickReply:
 
 
 @dataclass(frozen=True)
+class Link:
+    """An address that the catalogue of questions names, with its title."""
+
+    title: str
+    url: str
+
+    @property
+    def line(self) -> str:
+        """How it stands in a text: « La fiche : https://… »."""
+        title = self.title.replace("\u202f: ", ", ").replace(" : ", ", ")
+        return f"{title} {self.url}" if title.endswith("?") else f"{title}\u202f: {self.url}"
+
+
+@dataclass(frozen=True)
 class Reply:
-    """One message to a person; split under the platform's limit by the sender."""
+    """One message to a person; split under the platform's limit by the sender. `links`: those whose lines stand in the text,
+    which may go out as buttons instead (`bot.meta.template`)."""
 
     text: str
     quick_replies: tuple[QuickReply, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)

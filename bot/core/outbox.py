@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-from bot.core.dialogue import QuickReply
+from bot.core.dialogue import Link, QuickReply
 from bot.core.emergency import Answer
 from bot.core.messages import Platform
 
@@ -43,6 +43,7 @@ class OutboxRow:
     trace: str = ""  # of the message that it answers; bot.core.trace
     answer: Optional[Answer] = None  # of an emergency reply; None: worded by a version that kept nothing of it
     since: Optional[float] = None  # when that message came, in seconds since the epoch; None: unknown, or a night ago
+    links: tuple[Link, ...] = ()  # of the text, as in Reply
 
 
 @dataclass(frozen=True)

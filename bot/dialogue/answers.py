@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bot.core.dialogue import Explanation, HandoffRequest, Piece, QuickReply, Reply, Turn, Understanding, Why
+from bot.core.dialogue import Explanation, HandoffRequest, Link, Piece, QuickReply, Reply, Turn, Understanding, Why
 from bot.core.errors import EngineRefused
 
 T = TypeVar("T")
@@ -96,7 +96,8 @@ def _turn(data: Any) -> Turn:
 
 def _reply(data: Any) -> Reply:
     buttons = tuple(QuickReply(_text(b["title"]), _text(b["payload"])) for b in _list(data["quick_replies"]))
-    return Reply(_text(data["text"]), buttons)
+    links = tuple(Link(_text(one["title"]), _text(one["url"])) for one in _list(data.get("links", [])))
+    return Reply(_text(data["text"]), buttons, links)  # an engine of before tells no links
 
 
 def _handoff(data: Any) -> HandoffRequest:

@@ -1,4 +1,4 @@
-"""Gathers what a turn says: replies with their quick replies, and the hand-off, clarify and silence marks of actions.
+"""Gathers what a turn says: replies with their quick replies and links, and the hand-off, clarify and silence marks of actions.
 
 Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a
 turn, `answered` names the question of the catalogue that is answered, `offers` those that may have been meant, `join` adds
@@ -52,9 +52,9 @@ class TurnOutput(OutputChannel):
             self._mark(custom)
         text = str(message.get("text") or "").strip()
         if text:
-            self._say(text, _quick_replies(message))
+            self._say(text, _quick_replies(message), _links(message))
 
-    def _say(self, text: str, buttons: list[Button]) -> None:
+    def _say(self, text: str, buttons: list[Button], links: list[Button]) -> None:
         if any(text in reply["text"] for reply in self.replies):
             return  # two papers, or two questions, that have the same answer
         buttons = [*buttons, *(button for button in self._borrowed if button not in buttons)]
@@ -64,7 +64,10 @@ class TurnOutput(OutputChannel):
         if last is not None and joined and len(joined.encode()) <= MOST_BYTES:
             last.update(text=joined, quick_replies=buttons or last["quick_replies"])
         else:
-            self.replies.append({"text": text, "quick_replies": buttons})
+            last = {"text": text, "quick_replies": buttons}
+            self.replies.append(last)
+        if links:
+            last["links"] = [*last.get("links", []), *links]
 
     def _mark(self, custom: dict[str, Any]) -> None:
         handoff = custom.get("handoff")
@@ -127,7 +130,17 @@ def _most(buttons: list[Button]) -> list[Button]:
 
 def _quick_replies(message: dict[str, Any]) -> list[Button]:
     buttons = [*(message.get("buttons") or []), *(message.get("quick_replies") or [])]
-    return _ways_out_last([{"title": str(b["title"]), "payload": str(b["payload"])} for b in buttons if b.get("title")])
+    taps = [b for b in buttons if b.get("title") and not _opens_page(b)]
+    return _ways_out_last([{"title": str(b["title"]), "payload": str(b["payload"])} for b in taps])
+
+
+def _links(message: dict[str, Any]) -> list[Button]:
+    """The addresses that stand in a message's text."""
+    return [{"title": str(b["title"]), "url": str(b["url"])} for b in message.get("buttons") or [] if _opens_page(b)]
+
+
+def _opens_page(button: Mapping[str, Any]) -> bool:
+    return button.get("type") == "web_url"
 
 
 def _ways_out_last(buttons: list[Button]) -> list[Button]:

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from bot.core.catalogue import said
+from bot.core.catalogue import link_of, said
 from bot.policy.precisions import Precisions
 
 
@@ -39,7 +39,9 @@ class PreciseReplies(TemplatedNaturalLanguageGenerator):
         buttons = [
             {"title": title, "payload": f"/{name}"} for name in names if (title := self._title(name)) is not None
         ]
-        return {**message, "text": text, "buttons": [*(message.get("buttons") or []), *buttons]}
+        # As Rasa writes a button that opens a page; the address stands in the text too, for where it cannot be one.
+        pages = [{"type": "web_url", "title": link_of(link, link_title).title, "url": link}] if link else []
+        return {**message, "text": text, "buttons": [*(message.get("buttons") or []), *buttons, *pages]}
 
     def _title(self, question: str) -> Optional[str]:
         variations = self.responses.get(f"utter_{question}") or [{}]

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from bot.core.dialogue import QuickReply
+from bot.core.dialogue import Link, QuickReply
 from bot.core.errors import SendError
 from bot.core.messages import Platform
 from bot.meta.access import Access, Pair
@@ -85,12 +85,14 @@ class GraphDown(SendError):
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One message under the platform's limits. With `tag` it goes as MESSAGE_TAG, else as RESPONSE."""
+    """One message under the platform's limits. With `tag` it goes as MESSAGE_TAG, else as RESPONSE; with `links`, of
+    `bot.meta.template.shape`, as a template with buttons under the text."""
 
     text: str
     quick_replies: tuple[QuickReply, ...] = ()
     tag: str | None = None
     metadata: str | None = None
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def quoted(identifier: str) -> str:
 
 
 def _body(recipient: str, message: Outgoing) -> dict[str, Any]:
-    content: dict[str, Any] = {"text": message.text}
+    content: dict[str, Any] = {"attachment": _template(message)} if message.links else {"text": message.text}
     if message.quick_replies:
         content["quick_replies"] = [
             {"content_type": "text", "title": truncate(reply.title, QUICK_REPLY_TITLE), "payload": reply.payload}
@@ -251,6 +253,11 @@ def _body(recipient: str, message: Outgoing) -> dict[str, Any]:
         content["metadata"] = message.metadata
     kind = {"messaging_type": "MESSAGE_TAG", "tag": message.tag} if message.tag else {"messaging_type": "RESPONSE"}
     return {"recipient": {"id": recipient}, **kind, "message": content}
+
+
+def _template(message: Outgoing) -> dict[str, Any]:
+    buttons = [{"type": "web_url", "url": link.url, "title": link.title} for link in message.links]
+    return {"type": "template", "payload": {"template_type": "button", "text": message.text, "buttons": buttons}}
 
 
 def _read(status: int, headers: Mapping[str, str], raw: bytes) -> _Answer:

@@ -127,7 +127,8 @@ def merged(replies: Sequence[Reply]) -> tuple[Reply, ...]:
     if len(replies) < 2:
         return tuple(replies)
     quick = next((r.quick_replies for r in reversed(replies) if r.quick_replies), ())
-    return (Reply("\n\n".join(r.text for r in replies), quick),)
+    links = tuple(link for reply in replies for link in reply.links)
+    return (Reply("\n\n".join(r.text for r in replies), quick, links),)
 
 
 def with_lines(replies: Sequence[Reply], *lines: str) -> tuple[Reply, ...]:

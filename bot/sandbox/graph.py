@@ -76,9 +76,9 @@ class Call:
 
     @property
     def text(self) -> str | None:
-        """The text that was sent, if one was."""
+        """The text that was sent, in a template too, if one was."""
         message = self.body.get("message")
-        return message.get("text") if isinstance(message, dict) else None
+        return _text_of(message) if isinstance(message, dict) else None
 
     @property
     def action(self) -> str | None:
@@ -99,6 +99,7 @@ class Sent:
     tag: str | None
     at: datetime
     overlapped: bool  # an earlier message to this person was still under way
+    links: tuple[tuple[str, str], ...] = ()  # (title, address) of a template's buttons; `text` stands above them
 
 
 class Mood(enum.Enum):
@@ -356,12 +357,12 @@ class Graph:
         message = body.get("message")
         if not isinstance(message, dict):
             raise Refused(100, None, "(#100) Param message is required")
-        text = message.get("text")
-        _check_message(known.platform, message, text)
+        text, template = _text_of(message), _template_of(message)
+        _check_message(known.platform, message, message.get("text"))
         tag = self._check_window(known, body)
         sent = Sent(
             person,
-            text if isinstance(text, str) else "",
+            text or "",
             f"{self.mid_prefix}{next(self._mids):08d}",
             known.platform,
             message.get("metadata"),
@@ -369,10 +370,11 @@ class Graph:
             tag,
             self.clock.now(),
             overlapped,
+            tuple((button["title"], button["url"]) for button in template.get("buttons", ())),
         )
         self.sent.append(sent)
         own = account.ig_id if known.platform is Platform.INSTAGRAM and account.ig_id else account.page_id
-        self.threads.add(person, known.platform, own, Remembered(sent.mid, sent.text, sent.at, True))
+        self.threads.add(person, known.platform, own, Remembered(sent.mid, _words(sent), sent.at, True))
         if self.on_sent is not None:
             self.on_sent(sent, message)
         if self.on_echo is not None:
@@ -402,7 +404,11 @@ class Graph:
         instagram = sent.platform is Platform.INSTAGRAM
         own = account.ig_id if instagram and account.ig_id else account.page_id
         at = round(sent.at.timestamp() * 1000)
-        message: dict[str, Any] = {"mid": sent.mid, "text": sent.text, "is_echo": True}
+        message: dict[str, Any] = {"mid": sent.mid, "is_echo": True}
+        if sent.links:
+            message["attachments"] = [{"type": "template", "title": "", "url": None, "payload": _payload(sent)}]
+        else:
+            message["text"] = sent.text
         if app_id:
             message["app_id"] = int(app_id)
         if sent.metadata:
@@ -482,10 +488,50 @@ class Graph:
             await asyncio.sleep(seconds)
 
 
+def _template_of(message: dict[str, Any]) -> dict[str, Any]:
+    """The payload of a button template, {} without one."""
+    attachment = message.get("attachment")
+    payload = attachment.get("payload") if isinstance(attachment, dict) else None
+    return payload if isinstance(payload, dict) and payload.get("template_type") == "button" else {}
+
+
+def _text_of(message: dict[str, Any]) -> str | None:
+    text = message.get("text", _template_of(message).get("text"))
+    return text if isinstance(text, str) else None
+
+
+def _words(sent: Sent) -> str:
+    """What Meta remembers: of a template nothing that it tells."""
+    return "" if sent.links else sent.text
+
+
+def _payload(sent: Sent) -> dict[str, Any]:
+    buttons = [{"type": "web_url", "title": title, "url": url} for title, url in sent.links]
+    return {"template_type": "button", "text": sent.text, "buttons": buttons}
+
+
+def _check_template(attachment: object, bad: int | None) -> None:
+    """Strict in what is taken: nothing but the button template, with buttons that open a page."""
+    template = _template_of({"attachment": attachment})
+    text, buttons = template.get("text"), template.get("buttons")
+    if not isinstance(text, str) or not 0 < len(text) <= limits.TEMPLATE_TEXT:
+        raise Refused(100, bad, "(#100) Bad text of the template")
+    if not isinstance(buttons, list) or not 0 < len(buttons) <= limits.BUTTONS:
+        raise Refused(100, bad, "(#100) A template holds 1 to 3 buttons")
+    for button in buttons:
+        title, url = str(button.get("title") or ""), str(button.get("url") or "")
+        if button.get("type") != "web_url" or not 0 < len(title) <= limits.BUTTON_TITLE:
+            raise Refused(100, bad, "(#100) Bad button title")
+        if not url.startswith("https://"):
+            raise Refused(100, bad, "(#100) Button URL must be https")
+
+
 def _check_message(platform: Platform, message: dict[str, Any], text: object) -> None:
     bad = 2534025 if platform is Platform.INSTAGRAM else None
-    if not isinstance(text, str) and "attachment" not in message:
-        raise Refused(100, bad, "(#100) The message must hold text or an attachment")
+    if isinstance(text, str) == ("attachment" in message):
+        raise Refused(100, bad, "(#100) The message must hold either text or an attachment")
+    if "attachment" in message:
+        _check_template(message["attachment"], bad)
     if isinstance(text, str) and not text:
         raise Refused(100, bad, "(#100) Param text must be a non-empty string")
     if isinstance(text, str):

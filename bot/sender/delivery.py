@@ -19,6 +19,7 @@ from bot.meta import metadata
 from bot.meta.limits import Verdict
 from bot.meta.send_api import GraphDown, GraphError, GraphTimeout, Outgoing, SendApi
 from bot.meta.split import split
+from bot.meta.template import Shape, shape
 from bot.sender.accounts import UNKNOWN_ACCOUNT, UNKNOWN_REMEDY, Accounts, Clients, backoff
 from bot.sender.budget import GLANCE, Budget
 from bot.sender.deps import SenderDeps
@@ -28,6 +29,7 @@ log = logging.getLogger("planton.sender")
 T = TypeVar("T")
 U = TypeVar("U")
 _EMPTY = "Le message est vide\u00a0: rien n’a été envoyé."
+_BAD_PARAMETER, _OF_THE_MESSAGE = 100, ("bad_message", "media", "unknown")  # what a template may be refused with
 _CALM = 5  # messages in the last second and account: from there on, each message is one call
 _AFTER_A_CRASH = 4  # times the usual wait for an echo
 
@@ -208,6 +210,7 @@ class _Attempt:
         self._begun = -math.inf  # when the last call to Meta set out
         self._courteous = False
         self._unwritten = False  # what leaves is not what stands in the outbox
+        self._as_text = False  # Meta refused the template: its links stand in the text then
         self._mute = False  # the store did not answer, and an emergency asks it nothing more before it leaves
         self._end = math.inf  # when an emergency has waited long enough for the store
         self.done = asyncio.Event()
@@ -243,6 +246,10 @@ class _Attempt:
             await self._d._retry(row, "graph_down")
             return False
         except GraphError as error:
+            if self._shape(index).links and error.code == _BAD_PARAMETER and error.row.slug in _OF_THE_MESSAGE:
+                log.warning("row %d: its template was refused, it goes as text: %s", row.id, error)
+                self._as_text = True
+                return await self._part(index)
             await self._d._refused(row, error)
             return False
         return await self._went(index, mid)
@@ -325,10 +332,16 @@ class _Attempt:
     async def _send(self, index: int) -> str:
         row, last = self._row, index == len(self._parts) - 1
         mark = metadata.make(self._d._deps.metadata_key, row.id, index)
-        message = Outgoing(self._parts[index], row.quick_replies if last else (), row.tag, mark)
+        found = self._shape(index)
+        message = Outgoing(found.text, row.quick_replies if last else (), row.tag, mark, found.links)
         self._d._budget.note(row.account)
         self._begun = time.monotonic()
         return (await self._api.send(row.platform, row.person, message)).message_id
+
+    def _shape(self, index: int) -> Shape:
+        """A message of one part may carry its links as buttons: it is one part with them as without."""
+        links = self._row.links if len(self._parts) == 1 and not self._as_text else ()
+        return shape(self._parts[index], links, self._row.platform)
 
     async def _went(self, index: int, mid: str) -> bool:
         row, d = self._row, self._d

@@ -2,14 +2,15 @@
 
 Shape of a stored message (encrypted, column `outbox.message`): {"text": str, "quick_replies": [[title, payload], …]}, and
 for what answers a message its trace and when it came: {"trace": str, "since": seconds since the epoch}; for emergency replies
-what they answer: {"answer": as `bot.core.emergency`}.
+what they answer: {"answer": as `bot.core.emergency`}; for the catalogue's answers their links: {"links": [[title, url], …]}.
+The text is whole, its links included: whoever knows nothing of them, an older sender, the search or an export, loses none.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clock import plausible
-from bot.core.dialogue import QuickReply, Reply
+from bot.core.dialogue import Link, QuickReply, Reply
 from bot.core.emergency import Answer, of_stored
 from bot.core.errors import Explained
 from bot.core.messages import Platform
@@ -75,8 +76,14 @@ def sealed(codec: Codec, reply: Reply, conversation_id: int, number: int, answer
     """A message as it is stored. `number`: the row's."""
     buttons = [[q.title, q.payload] for q in reply.quick_replies]
     answers = {} if answer is None else {"answer": answer.stored()}
-    message = {"text": reply.text, "quick_replies": buttons, **stored(), **answers}
+    links = {"links": [[link.title, link.url] for link in reply.links]} if reply.links else {}
+    message = {"text": reply.text, "quick_replies": buttons, **stored(), **answers, **links}
     return codec.seal_json(message, _COLUMN, conversation_id, number)
+
+
+def links_of(message: Mapping[str, Any]) -> tuple[Link, ...]:
+    """The links of a stored message; none in one of before."""
+    return tuple(Link(title, url) for title, url in message.get("links", ()))
 
 
 async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | None:
@@ -291,6 +298,7 @@ class OutboxStore(Ceiling):
             trace=message.get("trace", ""),
             answer=of_stored(message.get("answer")),
             since=message.get("since"),
+            links=links_of(message),
         )
 
     async def _cancel_claimed(self, row: Any, why: str, now: datetime) -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from bot.core.clock import FrozenClock
-from bot.core.dialogue import QuickReply
+from bot.core.dialogue import Link, QuickReply
 from bot.core.messages import Platform
 from bot.meta import limits
 from bot.meta.limits import Verdict
@@ -60,6 +60,42 @@ async def test_response_with_all_its_parts(world: World) -> None:
     }
     assert world.graph.sent[-1].mid == mid
     assert call.params == {}  # nothing secret in an address
+
+
+async def test_links_travel_as_a_template_with_the_quick_replies(world: World) -> None:
+    link = Link("La fiche", "https://www.example.fr/fiche")
+    mid = await world.send("Oui.", links=(link,), quick_replies=(QuickReply("Non", "non"),), metadata="pl1.5.abc")
+    assert world.graph.calls[-1].body["message"] == {
+        "attachment": {
+            "type": "template",
+            "payload": {
+                "template_type": "button",
+                "text": "Oui.",
+                "buttons": [{"type": "web_url", "url": "https://www.example.fr/fiche", "title": "La fiche"}],
+            },
+        },
+        "quick_replies": [{"content_type": "text", "title": "Non", "payload": "non"}],
+        "metadata": "pl1.5.abc",
+    }
+    sent = world.graph.sent[-1]
+    assert (sent.mid, sent.text, sent.links) == (mid, "Oui.", (("La fiche", link.url),))
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("a" * 641, [Link("La fiche", "https://a.fr")]),
+        ("", [Link("La fiche", "https://a.fr")]),
+        ("Oui.", [Link("x" * 21, "https://a.fr")]),
+        ("Oui.", [Link("La fiche", "http://a.fr")]),
+        ("Oui.", [Link(str(n), "https://a.fr") for n in range(4)]),
+    ],
+)
+async def test_limits_of_a_template_are_kept_by_the_graph(world: World, text: str, links: list[Link]) -> None:
+    with pytest.raises(GraphError) as caught:
+        await world.send(text, links=tuple(links))
+    assert caught.value.row.slug == "bad_message"
+    assert world.graph.sent == []
 
 
 async def test_tag_travels_as_message_tag(world: World) -> None:

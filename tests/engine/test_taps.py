@@ -50,6 +50,21 @@ def turn(messages, more):
     return [output.answered, output.replies, output.empty]
 print(json.dumps([turn(*one) for one in json.load(sys.stdin)]))
 """
+# An answer of the catalogue as Rasa's generator makes it: its message for the channel.
+ANSWER = """
+import asyncio, json
+from types import SimpleNamespace
+from rasa.shared.core.trackers import DialogueStateTracker
+from bot.engine.precise import PreciseReplies
+def answer(**about):
+    made = PreciseReplies(SimpleNamespace(find=lambda name, words: None))
+    made.responses = {"utter_armes/arc": said("Non.", metadata={"title": "Arc", **about})}
+    tracker = DialogueStateTracker.from_events("r1", [], domain.slots)
+    message = asyncio.run(made.generate("utter_armes/arc", tracker, "planton"))
+    return [message["text"], message["buttons"]]
+page = "https://www.example.fr/arc"
+print(json.dumps([answer(), answer(link=page, link_title="Arc : la fiche"), answer(link=page)]))
+"""
 
 
 def run(code: str, asked: Any = None) -> Any:
@@ -90,6 +105,8 @@ GENERAL = {
         {"title": "Délai", "payload": "/procuration"},
     ],
 }
+PAGE = {"title": "La fiche", "url": "https://www.example.fr/arc"}
+MAP = {"title": "Le plan", "url": "https://www.example.fr/plan"}
 ARC = {"title": "Tir à l’arc", "payload": "/armes/arc"}
 ONLINE = {"title": "En ligne", "payload": "/procuration/en_ligne"}
 DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
@@ -181,8 +198,33 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
             ],
         ],
     ),
+    "an address is no quick reply": (
+        [{"text": "Non.\nLa fiche", "buttons": [PERSON, {"type": "web_url", **PAGE}, ARC]}],
+        [],
+        [None, [{"text": "Non.\nLa fiche", "quick_replies": [ARC, PERSON], "links": [PAGE]}]],
+    ),
+    "a joined reply has the addresses of both": (
+        [
+            {"text": "Non.", "buttons": [{"type": "web_url", **PAGE}]},
+            custom(join=True),
+            {"text": "Là.", "buttons": [{"type": "web_url", **MAP}]},
+            custom(join=True),
+            {"text": "C’est tout."},
+        ],
+        [],
+        [None, [{"text": "Non.\nLà.\nC’est tout.", "quick_replies": [], "links": [PAGE, MAP]}]],
+    ),
     "nothing said": ([custom(answered="armes/arc", offers=["armes/arc"])], [], ["armes/arc", []]),
 }
+
+
+def test_an_answer_names_its_link_in_the_text_and_as_a_button() -> None:
+    page = {"type": "web_url", "url": "https://www.example.fr/arc"}
+    assert run(ANSWER) == [
+        ["Non.", []],
+        ["Non.\nArc, la fiche\u202f: https://www.example.fr/arc", [{**page, "title": "Arc : la fiche"}]],
+        ["Non.\nÀ lire\u202f: https://www.example.fr/arc", [{**page, "title": "À lire"}]],
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bot.core.dialogue import Explanation, HandoffRequest, Piece, QuickReply, Reply, Turn, Understanding, Why
+from bot.core.dialogue import Explanation, HandoffRequest, Link, Piece, QuickReply, Reply, Turn, Understanding, Why
 from bot.core.errors import EngineDown, EngineRefused
 from bot.policy.intents import ANSWER, policy_of
 from bot.policy.questions import asked
@@ -38,11 +38,16 @@ CRIES = ("secours", "couteau")
 class ScriptedEngine:
     """Implements `bot.core.dialogue.Engine`. `fail`: errors to raise, one a call; `down`: raises EngineDown while true.
     `now`: seconds since 1970, for what the state keeps for a day. `questions`: a word → the questions of the catalogue that are
-    nearest to a text with it; a surely asked one is answered, others are offered; a tap (`/intent/question`) asks surely."""
+    nearest to a text with it; a surely asked one is answered, others are offered; a tap (`/intent/question`) asks surely.
+    `answers`: question → its answer, else its name; `links`: question → what links it ends with; `beside`: question → the buttons
+    under it."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.now = now
         self.questions: dict[str, tuple[tuple[str, float], ...]] = {}
+        self.answers: dict[str, str] = {}
+        self.links: dict[str, tuple[Link, ...]] = {}
+        self.beside: dict[str, tuple[QuickReply, ...]] = {}
         self.down = False
         self.fail: list[Exception] = []
         self.slow = 0.0
@@ -132,8 +137,12 @@ class ScriptedEngine:
         near = [{"name": name, "confidence": chance} for name, chance in understood.questions]
         found = asked(understood.intent or "", near)
         buttons = tuple(QuickReply(name.partition("/")[2][:20], f"/{name}") for name in found.near)
-        said = found.sure or f"{understood.intent} n° {count}"
-        return Turn(understood, (Reply(said, buttons),), request, state=after, question=found.sure)
+        sure = found.sure or ""
+        buttons += self.beside.get(sure, ())
+        links = self.links.get(sure, ())
+        words = self.answers.get(sure, sure) or f"{understood.intent} n° {count}"
+        said = "\n".join([words, *(link.line for link in links)])
+        return Turn(understood, (Reply(said, buttons, links),), request, state=after, question=found.sure)
 
 
 def refused() -> EngineRefused:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.core.clock import Clock
-from bot.core.dialogue import QuickReply
+from bot.core.dialogue import Link, QuickReply
 from bot.core.emergency import Answer
 from bot.core.messages import Platform
 from bot.core.outbox import EMERGENCY, REPLY, OutboxRow, Permits
@@ -67,6 +67,7 @@ class FakeOutbox:
         created: datetime | None = None,
         author: str = "bot",
         answer: Answer | None = None,
+        links: tuple[Link, ...] = (),
     ) -> Kept:
         """Queue a message; a person is a conversation."""
         now = self.clock.now()
@@ -88,6 +89,7 @@ class FakeOutbox:
             maybe_sent=maybe_sent,
             attempts=attempts,
             answer=answer,
+            links=links,
         )
         kept = self.rows[row.id] = Kept(row, now)
         self._changed.set()

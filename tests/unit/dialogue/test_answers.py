@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
+from bot.core.dialogue import HandoffRequest, Link, QuickReply, Reply, Turn, Understanding
 from bot.core.errors import EngineRefused
 from bot.dialogue import answers
 
@@ -55,6 +55,12 @@ def test_an_engine_of_before_the_catalogue_names_no_questions() -> None:
     assert answers.understanding({k: v for k, v in UNDERSTANDING.items() if k != "questions"}).questions == ()
 
 
+def test_the_links_of_a_reply() -> None:
+    link = {"title": "La fiche", "url": "https://www.example.fr/"}
+    found = answers.turn({**TURN, "replies": [{"text": "Oui", "quick_replies": [], "links": [link]}]})
+    assert found.replies == (Reply("Oui", links=(Link("La fiche", "https://www.example.fr/"),)),)
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -78,6 +84,8 @@ def test_an_engine_of_before_the_catalogue_names_no_questions() -> None:
         (("replies",), ["Bonjour"]),
         (("replies",), [{"text": None, "quick_replies": []}]),
         (("replies",), [{"text": "a", "quick_replies": [{"title": "b"}]}]),
+        (("replies",), [{"text": "a", "quick_replies": [], "links": [{"title": "b"}]}]),
+        (("replies",), [{"text": "a", "quick_replies": [], "links": None}]),
         (("handoff",), {}),
         (("handoff", "priority"), "4"),
         (("handoff", "priority"), True),
