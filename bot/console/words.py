@@ -11,9 +11,11 @@ from bot.console import labels, work_words
 from bot.core.messages import Attachment, Platform
 from bot.meta.limits import INSTAGRAM_TEXT_BYTES, MESSENGER_TEXT_CHARACTERS
 from bot.meta.split import truncate
+from bot.meta.template import Shape, shape
 from bot.policy import window
 from bot.store.desk.access import Conversation, Handoff
 from bot.store.desk.said import Said
+from bot.store.desk.thread import Entry
 
 NB = "\u00a0"
 EXCERPT = 140
@@ -46,6 +48,11 @@ def invisible(text: str) -> bool:
 def turned(text: str) -> bool:
     """Whether invisible marks turn the reading of some of it round."""
     return _TURNED.search(text) is not None
+
+
+def shown(entry: Entry, platform: str) -> Shape:
+    """A message as the person has it: the page that it names is a button where the platform shows one."""
+    return shape(entry.said.text, entry.links, Platform(platform))
 
 
 def duration(span: timedelta) -> str:

@@ -87,7 +87,7 @@ def checked_today(present: Question, today: date, by: str) -> tuple[Variant, ...
 
 def on_phones(variant: Variant, neighbours: Sequence[str]) -> tuple[Phone, Phone]:
     """Messenger's screen, then Instagram's. `neighbours`: the titles of the questions offered below it."""
-    return phones(Variation(variant.said, tuple(Button(title, "") for title in neighbours)))
+    return phones(Variation(variant.said, tuple(Button(title, "") for title in neighbours)), variant.links)
 
 
 def compared(variant: Variant) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from typing import NamedTuple
 from sanic import Request
 
 from bot.console.forms import field
+from bot.core.dialogue import Link
 from bot.core.messages import Platform
-from bot.meta.limits import QUICK_REPLIES, QUICK_REPLY_TITLE, text_limit, text_size
+from bot.meta.limits import QUICK_REPLIES, QUICK_REPLY_TITLE, TEMPLATE_TEXT, text_limit, text_size
 from bot.meta.split import split, truncate
+from bot.meta.template import shape
 from bot.trainer.replies import OWN_SOURCE, Button, Response, Variation
 
 VARIATIONS = 6  # wordings that a form holds
@@ -44,7 +46,8 @@ class Chip(NamedTuple):
 
 
 class Phone(NamedTuple):
-    """What a person has on the screen. `size`, `limit`: of the whole text, in the platform's `unit`."""
+    """What a person has on the screen. `size`, `limit`: of the whole text, in the platform's `unit`; with `links`, which are
+    buttons, of the text above them."""
 
     platform: str
     parts: tuple[str, ...]
@@ -53,6 +56,7 @@ class Phone(NamedTuple):
     size: int
     limit: int
     unit: str
+    links: tuple[Link, ...] = ()
 
 
 class Touched(NamedTuple):
@@ -124,24 +128,26 @@ def checked_today(response: Response, today: date) -> Response:
     )
 
 
-def phones(variation: Variation) -> tuple[Phone, Phone]:
-    """Messenger's screen, then Instagram's."""
-    return _phone(variation, Platform.MESSENGER), _phone(variation, Platform.INSTAGRAM)
+def phones(variation: Variation, links: Sequence[Link] = ()) -> tuple[Phone, Phone]:
+    """Messenger's screen, then Instagram's. `links`: of the text."""
+    return _phone(variation, links, Platform.MESSENGER), _phone(variation, links, Platform.INSTAGRAM)
 
 
-def _phone(variation: Variation, platform: Platform) -> Phone:
+def _phone(variation: Variation, links: Sequence[Link], platform: Platform) -> Phone:
     shown = variation.text
     for name, value in SAMPLES.items():
         shown = shown.replace("{" + name + "}", value)
+    found = shape(shown, links, platform)
     chips = [Chip(truncate(b.title, QUICK_REPLY_TITLE), len(b.title) > QUICK_REPLY_TITLE) for b in variation.buttons]
     return Phone(
         platform.value,
-        tuple(split(shown, platform)),
+        tuple(split(found.text, platform)),
         tuple(chips[:QUICK_REPLIES]),
         max(0, len(chips) - QUICK_REPLIES),
-        text_size(shown, platform),
-        text_limit(platform),
+        text_size(found.text, platform),
+        TEMPLATE_TEXT if found.links else text_limit(platform),
         "octets" if platform is Platform.INSTAGRAM else "caractères",
+        found.links,
     )
 
 

@@ -20,10 +20,13 @@ from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
 from bot.console.site import Site, Topic
 from bot.core.clean import clean, for_understanding
-from bot.core.dialogue import Turn
+from bot.core.dialogue import Reply, Turn
 from bot.core.errors import EngineDown, EngineError, Explained, SettingsError
+from bot.core.messages import Platform
+from bot.meta.template import Shape, shape
 from bot.policy.rights import Capability
 from bot.store.codec import Codec
+from bot.store.outbox import links_of
 from bot.trainer import candidates
 from bot.trainer.candidates import Card, Model
 from bot.trainer.errors import TrainerError
@@ -49,7 +52,7 @@ class Column:
     category: str = "none"
     danger: float = 0.0
     by: str | None = None
-    replies: Sequence[Mapping[str, Any]] = ()  # text, quick: [[title, payload]]
+    replies: Sequence[Mapping[str, Any]] = ()  # text, quick: [[title, payload]], links: [[title, url]]
     fault: str = ""
 
 
@@ -211,7 +214,7 @@ class TrialViews:
             found.category,
             found.danger,
             found.by,
-            [{"text": r.text, "quick": [[q.title, q.payload] for q in r.quick_replies]} for r in found.replies],
+            [_plain(reply) for reply in found.replies],
         )
         # An emergency reply stands in the place of the dialogue: the worker does not keep its state either.
         return column, thread.states[side] if found.by else turn.state
@@ -252,8 +255,19 @@ class TrialViews:
             error=error,
             works=trial is not None,
             most=LONGEST,
+            on_screen=on_screen,
         )
         return html(page, status)
+
+
+def _plain(reply: Reply) -> dict[str, Any]:
+    quick = [[q.title, q.payload] for q in reply.quick_replies]
+    return {"text": reply.text, "quick": quick, "links": [[link.title, link.url] for link in reply.links]}
+
+
+def on_screen(reply: Mapping[str, Any]) -> Shape:
+    """A reply as Messenger shows it; a page that was open before has no links."""
+    return shape(reply["text"], links_of(reply), Platform.MESSENGER)
 
 
 def _nothing_here() -> TrialError:

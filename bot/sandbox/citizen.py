@@ -232,7 +232,7 @@ class Citizen:
         if phone is None:
             return  # an earlier citizen's phone is no longer on the table
         offered = tuple((str(q["title"]), str(q["payload"])) for q in message.get("quick_replies", ()))
-        phone.add(Bubble(False, "text", sent.text, sent.at, sent.mid, offered))
+        phone.add(Bubble(False, "text", sent.text, sent.at, sent.mid, offered, links=sent.links))
         phone.acted("mark_seen")
         phone.acted("typing_off")
         self._changed()

@@ -49,6 +49,7 @@ class Bubble:
     times: int = 1  # how often it was delivered
     edits: int = 0
     withdrawn: bool = False
+    links: tuple[tuple[str, str], ...] = ()  # (title, address) of the buttons under it
     id: int = field(default_factory=lambda: next(_numbers))
 
 
@@ -129,6 +130,7 @@ class Phone:
                     "mine": b.mine,
                     "kind": b.kind,
                     "text": "" if b.withdrawn else b.text,
+                    "links": [{"title": title, "url": url} for title, url in b.links],
                     "at": clock_text(b.at),
                     "state": b.state,
                     "times": b.times,

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from sqlalchemy import text
 
 from bot.console.attachments_fetch import AttachmentRules
-from bot.core.dialogue import Understanding
+from bot.core.dialogue import Link, Understanding
 from bot.core.messages import Attachment, Edit, Message, Unsend, body_to_json
 from bot.store import understanding
 from bot.store.codec import Codec
@@ -130,6 +130,28 @@ async def test_what_a_citizen_writes_reaches_two_agents_with_what_was_understood
         await citizen.say("4000", "vous êtes là ?")
         for page in (agent, other):
             await expect(page.get_by_test_id("thread")).to_contain_text("vous êtes là ?")
+
+
+async def test_an_agent_sees_the_page_that_an_answer_names_as_the_person_does(
+    agent: Page, console: RunningConsole, citizen: System
+) -> None:
+    link = Link("Plainte en ligne", "https://www.masecurite.interieur.gouv.fr/fr/demarches-en-ligne/plainte-en-ligne")
+    citizen.engine.questions = {"internet": (("plainte_comment/en_ligne", 0.9),)}
+    citizen.engine.links = {"plainte_comment/en_ligne": (link,)}
+    await citizen.say("4000", "porter plainte sur internet")
+    citizen.graph.instagram("5000")
+    await citizen.post(citizen.body(citizen.message("5000", "porter plainte sur internet"), instagram=True))
+    await citizen.settled()
+    numbers = {row.person: row.id for row in await console.rows("SELECT id, person FROM conversations")}
+    await agent.goto(f"{console.url}/conversations/{numbers['4000']}")
+    said = agent.locator(".a-bot")
+    await expect(said.get_by_test_id("page-button")).to_have_attribute("href", link.url)
+    await expect(said.locator(".text")).not_to_contain_text("https://")
+    await accessible(agent)
+    await picture(agent, "conversation-lien")
+    await agent.goto(f"{console.url}/conversations/{numbers['5000']}")
+    await expect(said.locator(".text")).to_contain_text(link.line)
+    await expect(said.get_by_test_id("page-button")).to_have_count(0)
 
 
 async def test_a_thread_of_a_thousand_is_read_upwards_and_stays_quick(agent: Page, console: RunningConsole) -> None:

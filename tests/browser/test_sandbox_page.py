@@ -8,7 +8,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from bot.core.messages import Edit, Message
+from bot.core.dialogue import Link, QuickReply
+from bot.core.messages import Edit, Message, Platform
+from bot.meta.send_api import Outgoing
 from bot.store.codec import Codec
 from bot.store.db import Database
 from tests.fakes.asked import ONLINE
@@ -69,6 +71,24 @@ async def test_a_suggestion_an_answer_and_its_quick_reply(opened: Page, box: Run
     assert box.gateway.of("quick_reply")[0].body == Message(text="Au commissariat", quick_reply="lieu")
     await expect(phone.get_by_role("button", name="Au commissariat")).to_have_count(0)
     await box.until(lambda: box.gateway.of("read"))  # it stands on the screen
+
+
+async def test_the_page_that_an_answer_names_is_a_button_under_it(opened: Page, box: RunningSandbox) -> None:
+    await box.do("texte", text="Un chat perdu")
+    link = Link("La fiche", "https://www.service-public.gouv.fr/particuliers/vosdroits/F1")
+    message = Outgoing("Appelez la mairie.", (QuickReply("Autre chose", "autre"),), metadata="mark", links=(link,))
+    await box.api.send(Platform.MESSENGER, box.phone().person, message)
+    phone = opened.get_by_test_id("phone-messenger")
+    reply = phone.get_by_test_id("reply")
+    await expect(reply).to_have_text("La page : Appelez la mairie.La fiche")
+    button = reply.get_by_role("link", name="La fiche")
+    await expect(button).to_have_attribute("href", link.url)
+    await expect(button).to_have_attribute("rel", "noreferrer noopener")
+    await expect(phone.get_by_role("button", name="Autre chose")).to_be_visible()
+    above, below = await reply.bounding_box(), await button.bounding_box()
+    assert above is not None and below is not None
+    assert above["x"] <= below["x"] and below["x"] + below["width"] <= above["x"] + above["width"]
+    assert (await Axe().run(opened, options=AA)).response["violations"] == []
 
 
 async def test_what_a_page_sends_is_text_and_never_markup(opened: Page, box: RunningSandbox) -> None:

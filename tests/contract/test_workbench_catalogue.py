@@ -326,3 +326,13 @@ async def test_no_project_no_catalogue(
         await inside(console, "Inès") as ines,
     ):
         assert (await ines.get(PATH)).status == 503
+
+
+async def test_the_link_is_a_button_on_messenger_and_stands_in_the_text_on_instagram(trainer: Browser) -> None:
+    page = (await trainer.get(f"{PATH}/{CAT}")).page
+    messenger, instagram = page.split('data-testid="phone-messenger"')[1].split('data-testid="phone-instagram"')
+    assert f'<a href="{SOURCE}"' in messenger
+    assert f"La fiche\u202f: {SOURCE}" not in unescape(messenger)
+    assert "/ 640 caractères" in messenger
+    assert f"La fiche\u202f: {SOURCE}" in unescape(instagram.split("</figure>")[0])
+    assert "page-button" not in instagram.split("</figure>")[0]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.core.clock import FrozenClock
+from bot.core.dialogue import Link
 from bot.core.messages import Attachment, Message
 from bot.store.codec import Codec
 from bot.store.db import Database
@@ -494,3 +495,11 @@ async def test_an_older_conversation_has_no_ranking(console: RunningConsole, ine
     page = plain((await ines.get(f"{LIST}/{number}")).page)
     assert "non conservé pour ce message" in page
     assert "82" in page
+
+
+async def test_the_page_that_a_reply_names_is_a_button(console: RunningConsole, ines: Browser) -> None:
+    link = Link("La fiche", "https://www.service-public.gouv.fr/particuliers/vosdroits/F1")
+    number, _ = await talks.turn(console, "p1", "un chat perdu", "procuration", f"Oui.\n{link.line}", links=(link,))
+    page = (await ines.get(f"{LIST}/{number}")).page
+    assert f'<a href="{link.url}" title="{link.url}" target="_blank" rel="noopener noreferrer"' in page
+    assert link.line not in html.unescape(page)

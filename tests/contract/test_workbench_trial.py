@@ -19,7 +19,7 @@ import pytest
 
 from bot.app import trial as wired
 from bot.core.clock import FrozenClock
-from bot.core.dialogue import Reply
+from bot.core.dialogue import Link, Reply
 from bot.store.codec import Codec
 from bot.store.db import Database
 from bot.trainer.candidates import Model
@@ -117,6 +117,21 @@ async def test_both_models_answer_and_what_differs_is_marked(
     assert "demande de reformuler" in plain(now)
     assert "documents perdus ou volés" in plain(new)
     assert page.count('data-testid="trial-exchange"') == 2
+
+
+async def test_the_page_that_an_answer_names_is_a_button(
+    console: RunningConsole, ines: Browser, scripted: ScriptedCandidate
+) -> None:
+    link = Link("La fiche", "https://www.service-public.gouv.fr/particuliers/vosdroits/F1")
+    scripted.engine = ScriptedEngine()
+    scripted.engine.questions = {"procuration": (("procuration/en_ligne", 0.9),)}
+    scripted.engine.links = {"procuration/en_ligne": (link,)}
+    await started(ines)
+    page = await say(ines, (await ines.get(PAGE)).page, message="une procuration")
+    new = page.rsplit('data-testid="trial-new"', 1)[1]
+    assert f'<a href="{link.url}"' in new
+    assert link.line not in html.unescape(page)
+    assert 'data-testid="page-button"' not in page.rsplit('data-testid="trial-new"', 1)[0]
 
 
 class _Learned(ScriptedEngine):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bot.core.dialogue import Reply, Understanding
+from bot.core.dialogue import Link, Reply, Understanding
 from bot.core.messages import Body, Message
 from bot.store import outbox, understanding
 from bot.store.conversations import STATE
@@ -35,6 +35,7 @@ async def turn(
     body: Body | None = None,
     kept: bool = True,
     at: datetime | None = None,
+    links: tuple[Link, ...] = (),
 ) -> tuple[int, int]:
     """One turn: the person's message, what it was read as, what was said to her. Returns (conversation, event)."""
     more = {} if at is None else {"at": at}
@@ -45,7 +46,7 @@ async def turn(
         row = (await connection.execute(text("SELECT at FROM events WHERE id = :id"), {"id": event})).one()
         reply = None
         if said:
-            new = outbox.NewRow(number, "reply", author, Reply(said), row.at + timedelta(microseconds=500))
+            new = outbox.NewRow(number, "reply", author, Reply(said, links=links), row.at + timedelta(microseconds=500))
             reply = await outbox.add(connection, console.codec, new)
         done = disposition or {"handoff": "handed_off", "emergency": "emergency"}.get(route, "answered")
         await connection.execute(

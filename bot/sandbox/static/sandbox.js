@@ -246,7 +246,7 @@ function underOf(bubble) {
 }
 
 function drawContent(bubble, item) {
-  if (bubble.kind === "text") return linked(bubble.text);
+  if (bubble.kind === "text") return [...linked(bubble.text), ...bubble.links.map(opening)];
   if (bubble.kind === "place") {
     const place = make("span", "place", "Position partagée");
     place.prepend(icon("position"));
@@ -269,15 +269,27 @@ function drawContent(bubble, item) {
   return [image];
 }
 
+function toPage(className, words, address) {
+  const link = make("a", className, words);
+  link.href = address;
+  link.target = "_blank";
+  link.rel = "noreferrer noopener";
+  return link;
+}
+
+// A button of a template, under the text.
+function opening({ title, url }) {
+  const button = toPage("opening", title, url);
+  button.title = url;
+  return button;
+}
+
 function linked(text) {
   const parts = [];
   let from = 0;
   for (const match of text.matchAll(LINK)) {
-    const link = make("a", "", match[0]);
-    link.href = match[0].startsWith("http") ? match[0] : `https://${match[0]}`;
-    link.target = "_blank";
-    link.rel = "noreferrer noopener";
-    parts.push(text.slice(from, match.index), link);
+    const address = match[0].startsWith("http") ? match[0] : `https://${match[0]}`;
+    parts.push(text.slice(from, match.index), toPage("", match[0], address));
     from = match.index + match[0].length;
   }
   parts.push(text.slice(from));

@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clean import clean
+from bot.core.dialogue import Link
 from bot.core.messages import Attachment
 from bot.policy.rights import Capability
 from bot.store import audit, places, understanding
@@ -18,6 +19,7 @@ from bot.store.accounts import User
 from bot.store.conversations import PROFILE
 from bot.store.desk.access import Conversation, Desk, last_seen
 from bot.store.desk.said import UNREADABLE, Said, said_of
+from bot.store.outbox import links_of
 
 PAGE = 100  # entries that are read at once
 GROWS_TO = 400  # a page that stays open grows with what is said, up to here
@@ -74,6 +76,7 @@ class Entry:
     error_slug: str | None = None
     error_remedy: str | None = None
     quick_replies: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()  # of the text, as in Reply
 
 
 @dataclass(frozen=True)
@@ -365,6 +368,7 @@ class ThreadStore:
             error_slug=row.error_slug,
             error_remedy=row.error_remedy,
             quick_replies=tuple(title for title, _ in (message or {}).get("quick_replies", ())),
+            links=links_of(message or {}),
         )
 
     # -- about the person ----------------------------------------------------------------------------------------
