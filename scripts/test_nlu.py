@@ -20,6 +20,7 @@ from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
 from bot.core.errors import Explained, SetupError
 from bot.core.program import ROOT
+from bot.trainer import gold_conversations
 from bot.trainer.answer_figures import AnswerJudged
 from bot.trainer.gold import answer_sets, read, read_answers, read_scripts, script_sets, sets
 from bot.trainer.script_figures import ScriptJudged
@@ -82,8 +83,8 @@ def main(arguments: list[str]) -> int:
     options: argparse.Namespace = parser.parse_args(arguments)
     try:
         now = baseline.snapshot(measured(options.jeux), scripts_of(options.jeux), answers_of(options.jeux))
-        if (options.jeux / conversations.FILE).exists():
-            now["conversations"] = conversations.figures(conversations.read(options.jeux / conversations.FILE))
+        if (options.jeux / gold_conversations.FILE).exists():
+            now["conversations"] = conversations.figures(conversations.read(options.jeux / gold_conversations.FILE))
         if (options.jeux / chains.FILE).exists():
             now["chains"] = chains.figures(chains.play(chains.read(options.jeux / chains.FILE)))
         print(typeset(baseline.table(now)))

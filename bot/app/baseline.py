@@ -19,7 +19,7 @@ from bot.app import chains, conversations, noise
 from bot.app.evaluate import Readings
 from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
-from bot.trainer import answer_figures, script_figures
+from bot.trainer import answer_figures, gold_conversations, script_figures
 from bot.trainer.answer_figures import AnswerJudged
 from bot.trainer.figures import measure
 from bot.trainer.script_figures import ScriptJudged
@@ -121,7 +121,7 @@ def _answers(before: Baseline, now: Baseline) -> Iterator[str]:
     pairs = [(name, old, now.get("answers", {}).get(name)) for name, old in before.get("answers", {}).items()]
     turns = before.get("conversations")
     if turns:
-        pairs.append((conversations.FILE, _shares(turns), _shares(now.get("conversations"))))
+        pairs.append((gold_conversations.FILE, _shares(turns), _shares(now.get("conversations"))))
     for name, old, new in pairs:
         if new is None:
             yield f"{name} : n’est plus mesuré"
@@ -214,7 +214,7 @@ def notes(before: Baseline, now: Baseline) -> list[str]:
         known = before.get(kind, {})
         told += [f"{name} : pas encore dans la référence" for name in now.get(kind, {}) if name not in known]
     if now.get("conversations") and not before.get("conversations"):
-        told.append(f"{conversations.FILE} : pas encore dans la référence")
+        told.append(f"{gold_conversations.FILE} : pas encore dans la référence")
     old = before["intents"].get(_CLEAN, {})
     told += [f"{intent} : pas encore dans la référence" for intent in now["intents"][_CLEAN] if intent not in old]
     return told

@@ -116,12 +116,19 @@ class _Talk:
     said: list[str] = field(default_factory=list)
 
 
-def play(chains: Sequence[Chain], model: Model | None = None, files: Path | None = None) -> list[Played]:
+def play(
+    chains: Sequence[Chain],
+    model: Model | None = None,
+    files: Path | None = None,
+    started: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> list[Played]:
     """Play every chain, by day, with one start of the engine. `model`: another one than that in service; `files`: where replies and
-    lexicon are read instead of beside it. Raises SetupError."""
+    lexicon are read instead of beside it; `started` is given the engine's process. Raises SetupError."""
     settings = Settings({})
     policy, at = policies.build(settings, model, files), when(None, settings)
     with opened(model) as engine:
+        if started is not None:
+            started(engine)
         threading.Thread(target=drain, args=(engine.stderr, []), daemon=True).start()
         ask = _asker(engine)
         found = [Played(chain, tuple(_steps(chain, policy, ask, at))) for chain in chains]

@@ -15,13 +15,14 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.app import evaluate_answers
 from bot.app.access import reach
 from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import PROJECT
 from bot.app.report import LABELS, percent, points
 from bot.app.say import say, typeset
 from bot.app.wall import wall
-from bot.app.workbench import measure, words
+from bot.app.workbench import answers, measure, words
 from bot.core.errors import Explained, SetupError
 from bot.policy.intents import policy_of
 from bot.settings import Settings
@@ -30,6 +31,16 @@ from bot.store.db import Database
 from bot.store.embedded import Embedded
 from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
+from bot.trainer.answer_comparison import (
+    EXACT,
+    MESSAGES,
+    NOTHING,
+    OFFERED,
+    TURNS,
+    WRONG,
+    AnswerChange,
+    AnswersCompared,
+)
 from bot.trainer.comparison import (
     CONFIRMED,
     EMERGENCY,
@@ -61,7 +72,15 @@ STAGES = {
     "danger": "apprentissage du score de danger",
     "candidate": "mesure du candidat",
     "current": "mesure du modèle en service",
+    "answers": "mesure des réponses du catalogue",
     "comparing": "comparaison",
+}
+ANSWERS = {MESSAGES: "Réponses du catalogue, messages", TURNS: "Réponses du catalogue, conversations"}
+BECAME = {
+    EXACT: "la réponse exacte",
+    OFFERED: "un bouton vers la réponse",
+    NOTHING: "ni réponse ni bouton",
+    WRONG: "la réponse à une autre question",
 }
 VERDICTS = {"same": "identiques", "noise": "dans le bruit", "progress": "progrès", "decline": "recul"}
 
@@ -90,6 +109,7 @@ def main(parsed: argparse.Namespace) -> int:
         var=settings.engines_dir,
         wall=functools.partial(wall, settings),
         words=words,
+        answers=answers,
     )
     outcome = conductor.run(order)
     if parsed.json:
@@ -170,9 +190,36 @@ def table(comparison: Comparison) -> Iterator[str]:
     if comparison.words is not None:
         yield ""
         yield from _words(comparison.words_before, comparison.words)
+    for one in comparison.answers:
+        yield ""
+        yield from _answers(one)
     for note in comparison.notes:
         yield ""
         yield note
+
+
+def _answers(one: AnswersCompared) -> Iterator[str]:
+    yield f"{f'{ANSWERS[one.name]} ({one.candidate.n})':<50}{'service':>9}{'candidat':>10}{'écart':>10}"
+    for name, label in evaluate_answers.LABELS.items():
+        before, after = one.current.share(name) if one.current else None, one.candidate.share(name)
+        yield f"{label:<50}{percent(before):>9}{percent(after):>10}{_change(before, after):>10}"
+    for title, rows, n in (("moins bien", one.losses, one.worse), ("mieux", one.gains, one.better)):
+        if rows:
+            yield f"{title}, {n} :"
+        for row in rows:
+            yield f"  {row.text}\n      {_asked(one, row)}"
+            yield f"      en service {_became(one, row.was, row.before)}, candidat {_became(one, row.now, row.after)}"
+        if n > len(rows):
+            yield f"  … et {n - len(rows)} autres"
+
+
+def _asked(one: AnswersCompared, row: AnswerChange) -> str:
+    titles = " ou ".join(f"« {one.title(question)} »" for question in row.questions)
+    return titles or "aucune question du catalogue n’y répond"
+
+
+def _became(one: AnswersCompared, became: str, question: str | None) -> str:
+    return f"{BECAME[became]} (« {one.title(question)} »)" if became == WRONG and question else BECAME[became]
 
 
 def _words(before: Words | None, after: Words) -> Iterator[str]:

@@ -4,7 +4,8 @@ first by day."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bot.trainer.candidates import Model
 from bot.trainer.gold import AnswerCase
 
 PAIRS = 40
-_LABELS = {"exact": "réponse exacte", "reachable": "exacte, ou à un bouton", "wrong": "réponse à une autre question"}
+LABELS = {"exact": "réponse exacte", "reachable": "exacte, ou à un bouton", "wrong": "réponse à une autre question"}
 
 
 def questions() -> frozenset[str]:
@@ -28,12 +29,17 @@ def questions() -> frozenset[str]:
     return frozenset(catalogue.read(PROJECT).questions)
 
 
-def judge(cases: Sequence[AnswerCase], model: Model | None = None) -> list[AnswerJudged]:
-    """Ask the engine and the policy about each message. `model`: another one than that in service. Raises SetupError."""
+def judge(
+    cases: Sequence[AnswerCase],
+    model: Model | None = None,
+    started: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> list[AnswerJudged]:
+    """Ask the engine and the policy about each message. `model`: another one than that in service; `started` is given the engine's
+    process. Raises SetupError."""
     settings = Settings({})
     policy, at = policies.build(settings, model), when(None, settings)
     judged = []
-    for case, turn in zip(cases, turns([case.text for case in cases], model), strict=True):
+    for case, turn in zip(cases, turns([case.text for case in cases], model, started), strict=True):
         found = decision(policy, case.text, turn, at)
         judged.append(AnswerJudged(case, found.question, offered(found.replies)))
     return judged
@@ -60,7 +66,7 @@ def write(folder: Path, judged: Sequence[AnswerJudged]) -> list[Path]:
 
 def _table(name: str, figures: Mapping[str, Any], judged: Sequence[AnswerJudged]) -> Iterator[str]:
     yield f"{f'{name}, messages':<50}{figures['n']:>9}"
-    for key, label in _LABELS.items():
+    for key, label in LABELS.items():
         yield f"{label:<50}{percent(figures[key]):>9}"
     yield ""
     yield f"{'sujet':<34}{'messages':>10}{'exactes':>10}{'à un bouton':>13}{'autres':>9}"

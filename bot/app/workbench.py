@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 
-from bot.app import evaluate_scripts
+from bot.app import conversations, evaluate_answers, evaluate_scripts
 from bot.app.evaluate import judge
 from bot.app.launcher import engine_environ, engine_python
 from bot.app.places import PROJECT
@@ -17,6 +17,7 @@ from bot.core.clock import Clock
 from bot.settings import Settings
 from bot.store.db import TRAINER, Database
 from bot.store.workbench.publications import Publications
+from bot.trainer.answer_comparison import Answered, AnswerGold
 from bot.trainer.candidates import Model
 from bot.trainer.comparison import Comparison
 from bot.trainer.figures import Judged
@@ -34,7 +35,9 @@ async def trainer(settings: Settings, url: str) -> None:
     async with store(settings, url, "trainer", 4, (TRAINER,)) as opened:
         behind = functools.partial(wall, settings)
         python, environ = engine_python(), engine_environ(os.environ)
-        make = conductor_of(python, environ, measure, var=settings.engines_dir, wall=behind, words=words)
+        make = conductor_of(
+            python, environ, measure, var=settings.engines_dir, wall=behind, words=words, answers=answers
+        )
         trainings = Trainings(project, opened.database, opened.codec, opened.listener, opened.clock, make)
         publisher = publisher_of(settings, project, opened.database, opened.clock)
         # Who publishes waits for no training that has not begun.
@@ -67,3 +70,13 @@ def words(
 ) -> list[ScriptJudged]:
     """Whose words a model says to cases, as `planton eval` judges."""
     return evaluate_scripts.judge(cases, model, started)
+
+
+def answers(gold: AnswerGold, model: Model, started: Callable[[subprocess.Popen[bytes]], None]) -> list[Answered]:
+    """What a model answers out of the catalogue, as `planton eval` and `make test-nlu` judge: the messages, then the turns."""
+    messages = evaluate_answers.judge(gold.messages, model, started)
+    turns = conversations.judge(gold.conversations, model, started) if gold.conversations else []
+    return [
+        *(Answered(one.answered, one.exact, one.reachable, one.wrong) for one in messages),
+        *(Answered(one.answered, one.right, one.reachable, one.wrong) for one in turns),
+    ]

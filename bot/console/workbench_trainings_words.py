@@ -6,6 +6,16 @@ from datetime import timedelta
 
 from bot.console.steering_words import NB, THIN, number, span
 from bot.store.workbench.runs import Run
+from bot.trainer.answer_comparison import (
+    EXACT,
+    MESSAGES,
+    NOTHING,
+    OFFERED,
+    TURNS,
+    WRONG,
+    AnswerChange,
+    AnswersCompared,
+)
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SetComparison
 from bot.trainer.significance import McNemar, needed
 
@@ -28,6 +38,7 @@ STAGES = {
     "danger": "Apprentissage du score de danger",
     "candidate": "Mesure du candidat",
     "current": "Mesure du modèle en service",
+    "answers": "Mesure des réponses du catalogue",
     "comparing": "Comparaison",
 }
 SETS = {
@@ -76,6 +87,18 @@ SHARES = {
     "ece": ("Erreur de calibration (ECE)", False),
     "brier": ("Score de Brier", False),
 }
+ANSWER_SETS = {MESSAGES: "Messages", TURNS: "Conversations"}
+ANSWER_SHARES = {  # in words, and whether more of it is better
+    "exact": ("Réponse exacte", True),
+    "reachable": ("Exacte, ou à un bouton", True),
+    "wrong": ("Réponse à une autre question", False),
+}
+BECAME = {
+    EXACT: "la réponse exacte",
+    OFFERED: "un bouton vers la réponse",
+    NOTHING: "ni réponse ni bouton",
+    WRONG: "la réponse à une autre question",
+}
 ROUTES = {
     "answer": "répond seul",
     "handoff": "agent",
@@ -120,7 +143,13 @@ def better(name: str, before: float | None, after: float | None) -> str:
     """`gain`, `loss` or "": which way a figure moved, by more than a rounding."""
     if before is None or after is None or abs(after - before) < 0.0005:
         return ""
-    return "gain" if (after > before) == SHARES[name][1] else "loss"
+    return "gain" if (after > before) == {**SHARES, **ANSWER_SHARES}[name][1] else "loss"
+
+
+def answer_changes(one: AnswersCompared) -> list[tuple[str, str, list[AnswerChange], int]]:
+    """What is listed of a set: the heading, the class that colours, the messages that are shown, how many there are."""
+    sides = (("Moins bien", "loss", one.losses, one.worse), ("Mieux", "gain", one.gains, one.better))
+    return [side for side in sides if side[2]]
 
 
 def chance(p: float) -> str:

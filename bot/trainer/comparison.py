@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.policy.intents import EMERGENCY as ALARM
 from bot.trainer import script_figures
+from bot.trainer.answer_comparison import AnswersCompared
 from bot.trainer.figures import Judged, accepted, matrix, measure
 from bot.trainer.gold import Case
 from bot.trainer.script_figures import ScriptJudged
@@ -299,7 +300,8 @@ class Words:
 class Comparison:
     """`current`, `candidate`: the hashes of the two models (`models/<hash>.tar.gz`); `current` is "" when none was in service.
     `sets`: in the order of SETS. `yardstick`: of what they were compared by (`yardstick.digest`), "" where that was not kept.
-    `words_before`, `words`: the words of current and candidate, None where they were not measured."""
+    `words_before`, `words`: the words of current and candidate, None where they were not measured. `answers`: what is answered out
+    of the catalogue, one a set; () without such sets."""
 
     current: str
     candidate: str
@@ -308,6 +310,7 @@ class Comparison:
     yardstick: str = ""
     words_before: Words | None = None
     words: Words | None = None
+    answers: tuple[AnswersCompared, ...] = ()
 
     def set(self, name: str) -> SetComparison:
         """The set of that name; an absent one when it was not measured."""
@@ -328,6 +331,7 @@ class Comparison:
             kept.get("yardstick", ""),
             Words.from_json(kept.get("words_before")),
             Words.from_json(kept.get("words")),
+            tuple(map(AnswersCompared.from_json, kept.get("answers", ()))),
         )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.core import catalogue, program, served
+from bot.trainer.answer_comparison import Answered, AnswerGold, AnswersCompared, compare_answers
 from bot.trainer.candidates import CANDIDATES, Card, Model, current
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, Comparison, SetComparison, Words, compare_folds
 from bot.trainer.errors import NoGit, TrainerError
@@ -30,7 +31,7 @@ from bot.trainer.memory import Peak
 from bot.trainer.project import RECORDED, Project
 from bot.trainer.script_figures import ScriptJudged
 from bot.trainer.wall import OPEN, Given, Wall
-from bot.trainer.yardstick import deciding, digest
+from bot.trainer.yardstick import COUNTS, deciding, digest
 
 SIGN = "\x1e"  # bot/engine/train.py: begins a line for the program that reads it
 # The stages, in order, with the seconds that each takes where no earlier run tells (2 cores, at the lowest priority).
@@ -42,12 +43,14 @@ STAGES: Mapping[str, float] = {
     "danger": 60,
     "candidate": 90,
     "current": 60,
+    "answers": 45,
     "comparing": 5,
 }
 GOLD = {INTENTS: "tests/gold/intents.tsv", EMERGENCY: "tests/gold/emergency.tsv"}
 SCRIPTS = "tests/gold/scripts.tsv"
-MEASURED = ".measured"  # what the model in service made of each set, in `models/`
-KEPT_MEASURES = 6
+ANSWERS = "answers"  # the stage where the catalogue's answers are measured; none without such sets
+MEASURED = ".measured"  # what the model in service made of each set, and every model of those of answers, in `models/`
+KEPT_MEASURES = 12
 KEPT = 5  # candidates
 ABANDONED = 6 * 3600  # seconds
 CODE = ("bot", "actions")  # the program: the same for every folder
@@ -101,6 +104,8 @@ Measure = Callable[
 ]
 # The same, of whose words it says to them.
 MeasureWords = Callable[[Sequence[ScriptCase], Model, Callable[[subprocess.Popen[bytes]], None]], list[ScriptJudged]]
+# The same, of what it answers out of the catalogue, in the order of `AnswerGold.asked`.
+MeasureAnswers = Callable[[AnswerGold, Model, Callable[[subprocess.Popen[bytes]], None]], list[Answered]]
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,7 @@ def inputs(project: Project) -> Inputs:
 class Conductor:
     """Trains and compares. `python`: the engine's interpreter; `environ`: its environment; `frugal`: spare memory; `var`: VAR_DIR,
     where the launcher says which model serves; `wall`: what the engine runs behind, asked for at each start; `words`: judges whose
-    words messages get, None: that is not measured."""
+    words messages get, `answers`: which question is answered; None: that is not measured."""
 
     def __init__(
         self,
@@ -194,9 +199,11 @@ class Conductor:
         var: Path | None = None,
         wall: Callable[[], Wall] = lambda: OPEN,
         words: MeasureWords | None = None,
+        answers: MeasureAnswers | None = None,
     ) -> None:
         self._wall = wall
         self._words_of = words
+        self._answers_of = answers
         self._python = python
         self._var = var
         self._environ = {**environ, "PLANTON_PDEATHSIG": "1"}
@@ -359,6 +366,7 @@ class Conductor:
         self._stage("current")
         theirs = self._judged_before(before, cases, order) if before else {}
         words_before = self._words(before, after.root) if before else None
+        answers = self._answers(order, before, after)
         self._stage("comparing")
         notes = []
         sets = []
@@ -381,7 +389,14 @@ class Conductor:
                 "l’intention choisie, elle, vient d’un modèle qui n’avait pas vu l’exemple."
             )
         return Comparison(
-            serving.hash if serving else "", after.hash, tuple(sets), tuple(notes), yardstick, words_before, words
+            serving.hash if serving else "",
+            after.hash,
+            tuple(sets),
+            tuple(notes),
+            yardstick,
+            words_before,
+            words,
+            answers,
         )
 
     def _words(self, model: Model, root: Path) -> Words | None:
@@ -392,6 +407,36 @@ class Conductor:
         judged = self._words_of(read_scripts(path), model, self._halt.watch)
         self._halt.check()
         return Words.of(judged)
+
+    def _answers(self, order: Order, before: Model | None, after: Model) -> tuple[AnswersCompared, ...]:
+        """What both models answer out of the catalogue; () where there is no such set, or nobody measures it."""
+        gold = AnswerGold.read(after.root)
+        if self._answers_of is None or not gold.asked:
+            return ()
+        self._stage(ANSWERS)
+        ours = self._answered(self._answers_of, order, after, gold)
+        theirs = self._answered(self._answers_of, order, before, gold) if before else None
+        titles = {
+            name: one.question
+            for model in (before, after)
+            if model is not None
+            for name, one in catalogue.read(model.root).questions.items()
+        }
+        return compare_answers(gold.asked, theirs, ours, titles)
+
+    def _answered(self, measure: MeasureAnswers, order: Order, model: Model, gold: AnswerGold) -> list[Answered]:
+        """What one model answers, from an earlier measure where nothing changed since."""
+        asked = [[one.name, one.text, one.questions, one.every] for one in gold.asked]
+        cache = _Measures(order.project.root / "models" / MEASURED, model.hash)
+        key = _key(asked, model.root)
+        known = cache.read(ANSWERS, key, len(asked))
+        if known is not None:
+            return [Answered(*row) for row in known]
+        fresh = measure(gold, model, self._halt.watch)
+        self._halt.check()
+        rows = [[one.question, one.exact, one.reachable, one.wrong] for one in fresh]
+        cache.write({ANSWERS: (key, rows)})
+        return fresh
 
     def _cases(self, order: Order, root: Path) -> dict[str, list[Case]]:
         known_intents.cache_clear()
@@ -424,12 +469,16 @@ class Conductor:
         self, model: Model, cases: Mapping[str, Sequence[Case]], order: Order
     ) -> dict[str, list[Judged]]:
         """What the model in service makes of the sets, from an earlier measure where nothing changed since."""
-        keys = {name: _key(name, some, order, model.root) for name, some in cases.items() if some}
+        keys = {name: _key(_asked(name, some, order), model.root) for name, some in cases.items() if some}
         cache = _Measures(order.project.root / "models" / MEASURED, model.hash)
-        known = {name: found for name, key in keys.items() if (found := cache.read(name, key, cases[name])) is not None}
+        known = {
+            name: [Judged(case, *row) for case, row in zip(cases[name], rows, strict=True)]
+            for name, key in keys.items()
+            if (rows := cache.read(name, key, len(cases[name]))) is not None
+        }
         missing = {name: some for name, some in cases.items() if some and name not in known}
         fresh = self._judge(model, missing)
-        cache.write({name: (keys[name], judged) for name, judged in fresh.items()})
+        cache.write({name: (keys[name], [_row(one) for one in judged]) for name, judged in fresh.items()})
         return {**known, **fresh}
 
     # -- after -----------------------------------------------------------------------------------------------------
@@ -537,24 +586,29 @@ def _failure(code: int, wrong: Mapping[str, Any], said: Sequence[str], snapshot:
     return TrainerError("\n".join(lines[-2:]) or f"Le moteur s’est arrêté (code {code}).", "Corrigez, puis relancez.")
 
 
-def _key(name: str, cases: Sequence[Case], order: Order, root: Path) -> str:
-    """What a measure depends on besides the model: the cases, the replies, the lexicon, the program. Of citizens' messages the
-    numbers, never a hash of their words."""
-    digest = hashlib.sha256()
+def _asked(name: str, cases: Sequence[Case], order: Order) -> list[list[Any]]:
+    """What stands for a set's cases. Of citizens' messages the numbers, never a hash of their words."""
     if name == CONFIRMED:
-        rows = [[event, case.intent, case.second] for event, case in zip(order.events, cases, strict=True)]
-        digest.update(json.dumps(rows).encode())
-    else:
-        digest.update(json.dumps([[c.text, c.intent, c.second, c.route] for c in cases]).encode())
-    files = [root / name for name in served.names(root)]
-    files += deciding(program.of(root))
-    for path in files:
+        return [[event, case.intent, case.second] for event, case in zip(order.events, cases, strict=True)]
+    return [[case.text, case.intent, case.second, case.route] for case in cases]
+
+
+def _row(judged: Judged) -> list[Any]:
+    """What is kept of a reading: all but the case."""
+    return [judged.intent, judged.route, judged.guess, judged.confidence, judged.net, judged.degree]
+
+
+def _key(asked: Sequence[Sequence[Any]], root: Path) -> str:
+    """What a measure depends on besides the model: what is asked, the replies, the lexicon, the program."""
+    digest = hashlib.sha256(json.dumps(asked).encode())
+    code = program.of(root)
+    for path in (*(root / name for name in served.names(root)), *deciding(code), *(code / name for name in COUNTS)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
 class _Measures:
-    """Readings of the model in service, one file a model: numbers and names, no words."""
+    """What models were measured to do, one file a model: numbers and names, no words."""
 
     def __init__(self, folder: Path, model: str) -> None:
         self._path = folder / f"{model}.json"
@@ -562,19 +616,18 @@ class _Measures:
         with contextlib.suppress(OSError, ValueError):
             self._kept = json.loads(self._path.read_text(encoding="utf-8"))
 
-    def read(self, name: str, key: str, cases: Sequence[Case]) -> list[Judged] | None:
-        """What was measured of these cases; None when it was not, or otherwise."""
+    def read(self, name: str, key: str, n: int) -> list[list[Any]] | None:
+        """The rows of a set of `n` cases; None when it was not measured, or otherwise."""
         kept = self._kept.get(name)
-        if not isinstance(kept, dict) or kept.get("key") != key or len(kept.get("rows", ())) != len(cases):
+        if not isinstance(kept, dict) or kept.get("key") != key or len(kept.get("rows", ())) != n:
             return None
-        return [Judged(case, *row) for case, row in zip(cases, kept["rows"], strict=True)]
+        return list(kept["rows"])
 
-    def write(self, fresh: Mapping[str, tuple[str, Sequence[Judged]]]) -> None:
-        """Keep measures; those of the oldest models are forgotten."""
+    def write(self, fresh: Mapping[str, tuple[str, Sequence[Sequence[Any]]]]) -> None:
+        """Keep measures, by set their key and rows; those of the oldest models are forgotten."""
         if not fresh:
             return
-        for name, (key, judged) in fresh.items():
-            rows = [[j.intent, j.route, j.guess, j.confidence, j.net, j.degree] for j in judged]
+        for name, (key, rows) in fresh.items():
             self._kept[name] = {"key": key, "rows": rows}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".part")

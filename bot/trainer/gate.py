@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bot.trainer.answer_comparison import MESSAGES, TURNS, AnswersCompared
 from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, Figures, SetComparison
 
 GOLD = (EMERGENCY, INTENTS)
@@ -17,13 +18,18 @@ LOSS = 0.02  # what an intent may lose: two points
 FALSE_ALARMS = 0.01  # what the share of false alarms may gain: one point
 _ROUNDING = 1e-6
 SCRIPTS = "scripts"  # the gold set of whose words go out
+EXACT_LOSS = 0.02  # what exact answers may lose: two points
+WRONG_GAIN = 0.01  # what wrong answers may gain: one point
+CHANCE = 3  # messages of a set of answers that chance moves, where they are more than these points
 NAMES = {EMERGENCY: "urgences", INTENTS: "intentions"}
+ANSWERS = {MESSAGES: "réponses", TURNS: "conversations"}
 
 
 @dataclass(frozen=True)
 class Reason:
     """Why the gate is shut. `code`: `stale`, `baseline`, `unmeasured`, `emergency`, `emergency_recall`, `alarm_recall`,
-    `sensitive`, `false_alarms`, `words_unmeasured`, `harmful`, `unheard` or `intent`. `what`: in French, whole sentences.
+    `sensitive`, `false_alarms`, `words_unmeasured`, `harmful`, `unheard`, `intent`, `exact_answers` or
+    `wrong_answers`. `what`: in French, whole sentences.
     `overridable`: an administrator may go on all the same. `lines`: of the gold file."""
 
     code: str
@@ -101,6 +107,36 @@ def _reasons(comparison: Comparison, baseline: Mapping[str, Any]) -> Iterator[Re
             yield from _shares(one, one.candidate, _reference(one, baseline))
     yield from _words(comparison, baseline.get("scripts", {}).get(f"{SCRIPTS}.tsv", {}))
     yield from _intents(sets, baseline)
+    for answers in comparison.answers:
+        yield from _answers(answers, _known(answers, baseline))
+
+
+def _answers(one: AnswersCompared, reference: Mapping[str, float]) -> Iterator[Reason]:
+    """A set of questions that the catalogue answers: exact answers may lose EXACT_LOSS, wrong ones gain WRONG_GAIN, and either may
+    move by CHANCE messages. `reference`: shares by name, {} where there are none for these messages."""
+    rules = (
+        ("exact_answers", "exact", "La part des réponses exactes baisse de plus de deux points", EXACT_LOSS, -1),
+        ("wrong_answers", "wrong", "La part des réponses à une autre question monte de plus d’un point", WRONG_GAIN, 1),
+    )
+    before = {key: one.current.share(key) for _, key, *_ in rules} if one.current else {}
+    for code, key, words, bound, worse in rules:
+        new = one.candidate.share(key)
+        for whom, shares in (("le modèle en service", before), ("la référence", reference)):
+            old = shares.get(key)
+            if old is not None and worse * (new - old) > max(bound, CHANCE / one.candidate.n) + _ROUNDING:
+                told = f"{_percent(old)} pour {whom}, {_percent(new)} pour le candidat"
+                yield Reason(code, f"{words} sur le jeu « {ANSWERS[one.name]} » : {told}.", overridable=True)
+                break
+
+
+def _known(one: AnswersCompared, baseline: Mapping[str, Any]) -> dict[str, float]:
+    """The reference's shares of a set of answers; none when they were measured on other messages than these."""
+    if one.name == MESSAGES:
+        kept = baseline.get("answers", {}).get(f"{MESSAGES}.tsv", {})
+        return {key: kept[key] for key in ("exact", "wrong")} if kept.get("n") == one.candidate.n else {}
+    kept = baseline.get("conversations", {})
+    n = kept.get("turns")
+    return {"exact": kept["right"] / n, "wrong": kept["wrong"] / n} if n == one.candidate.n else {}
 
 
 def _words(comparison: Comparison, reference: Mapping[str, Any]) -> Iterator[Reason]:

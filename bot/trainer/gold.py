@@ -118,9 +118,9 @@ def names_answers(path: Path) -> bool:
     return _lines(path)[0].split("\t") == ANSWER_COLUMNS
 
 
-def read_answers(path: Path, known: Collection[str]) -> list[AnswerCase]:
-    """Cases of a set of answers. `known`: the catalogue's questions. Raises SetupError, with the line's number, for whatever is
-    not of that form."""
+def read_answers(path: Path, known: Collection[str] | None) -> list[AnswerCase]:
+    """Cases of a set of answers. `known`: the catalogue's questions; None: any name will do. Raises SetupError, with the line's
+    number, for whatever is not of that form."""
     if not names_answers(path):
         advice = f"La première ligne nomme les colonnes, séparées par une tabulation : {', '.join(ANSWER_COLUMNS)}."
         raise SetupError(f"{path}, ligne 1 : ce n’est pas un jeu de réponses.", advice)
@@ -131,7 +131,7 @@ def read_answers(path: Path, known: Collection[str]) -> list[AnswerCase]:
             continue
         text, told, *more = [*line.split("\t"), ""]
         questions = tuple(told.split())
-        strange = [name for name in questions if name not in known and name != NO_QUESTION]
+        strange = [name for name in questions if known is not None and name not in known and name != NO_QUESTION]
         if not text.strip():
             wrong.append(f"{path}, ligne {number} : le message est vide.")
         elif not questions or len(more) > 1 or (NO_QUESTION in questions and len(questions) > 1):

@@ -30,7 +30,7 @@ from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
 from bot.store.workbench.runs import MEASURING, TRAINING, Run, Runs, Step
 from bot.trainer.comparison import Comparison
-from bot.trainer.conduct import Conductor, Halt, Measure, MeasureWords, Order, Outcome, Stopped, inputs
+from bot.trainer.conduct import Conductor, Halt, Measure, MeasureAnswers, MeasureWords, Order, Outcome, Stopped, inputs
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
 from bot.trainer.wall import OPEN, Wall
@@ -233,7 +233,7 @@ class _State:
 
     def step(self) -> Step:
         with self._lock:
-            state = MEASURING if self._stage in ("candidate", "current", "comparing") else TRAINING
+            state = MEASURING if self._stage in ("candidate", "current", "answers", "comparing") else TRAINING
             return Step(state, self._stage, self._share, dict(self._stages))
 
 
@@ -280,6 +280,7 @@ def conductor_of(
     var: Path | None = None,
     wall: Callable[[], Wall] = lambda: OPEN,
     words: MeasureWords | None = None,
+    answers: MeasureAnswers | None = None,
 ) -> Any:
     """What `Trainings` builds its conductors with."""
-    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var, wall, words)
+    return lambda report, halt: Conductor(python, environ, measure, report, halt, frugal, var, wall, words, answers)

@@ -10,20 +10,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bot.core import program
+from bot.trainer import answer_comparison
 
-GOLD = ("tests/gold/intents.tsv", "tests/gold/emergency.tsv", "tests/gold/scripts.tsv")
+GOLD = (
+    "tests/gold/intents.tsv",
+    "tests/gold/emergency.tsv",
+    "tests/gold/scripts.tsv",
+    *answer_comparison.FILES.values(),
+)
 DATA = ("data/precisions.yml",)  # what else trainers write is in the models' names
 # What decides besides the model: a change of it makes another measure.
 DECIDES = ("bot/core", "bot/dialogue", "bot/engine", "bot/policy", "actions")
 # What asks and counts.
 COUNTS = (
+    "bot/app/chains.py",
+    "bot/app/conversations.py",
     "bot/app/evaluate.py",
+    "bot/app/evaluate_answers.py",
     "bot/app/evaluate_scripts.py",
     "bot/app/policy.py",
     "bot/app/route.py",
+    "bot/trainer/answer_comparison.py",
+    "bot/trainer/answer_figures.py",
     "bot/trainer/comparison.py",
     "bot/trainer/figures.py",
     "bot/trainer/gold.py",
+    "bot/trainer/gold_conversations.py",
     "bot/trainer/script_figures.py",
 )
 

@@ -80,6 +80,10 @@ async def test_a_training_is_followed_and_compared(
         await expect(page.get_by_test_id("training-judgement")).to_have_count(9)
         await page.get_by_text("Ce qui a changé dans les fichiers").click()
         await expect(page.get_by_test_id("training-diff")).to_contain_text("+      - un exemple de plus")
+        await expect(page.get_by_test_id("training-answer-figures")).to_contain_text("Réponse à une autre question")
+        await page.get_by_text("Messages : moins bien, 12").click()
+        await expect(page.get_by_test_id("training-answer-loss").first).to_contain_text("Faire sa procuration en ligne")
+        await expect(page.get_by_test_id("training-answer-gain")).to_be_hidden()
         await accessible(page)
         await page.set_viewport_size({"width": 1280, "height": 3600})  # the whole page
         await picture(page, "workbench-training")

@@ -36,8 +36,9 @@ def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     def go(*arguments: str, scripted: Scripted | None = None) -> tuple[int, str, str, Scripted]:
         training = scripted or Scripted()
 
-        def conductor(_python: Path, _environ: Any, measure: Any, report: Any, **_: Any) -> Any:
+        def conductor(_python: Path, _environ: Any, measure: Any, report: Any, **more: Any) -> Any:
             assert measure is compare.measure
+            assert more["answers"] is compare.answers
             return training(report, Halt())
 
         monkeypatch.setattr(compare, "Conductor", conductor)
@@ -112,6 +113,25 @@ def test_the_sets_side_by_side_with_what_was_lost(run: Run, database_url: str, t
     assert f"message {event}" in out
     assert SAID not in out + err  # a citizen's words are measured with, never shown
     assert "planton : apprentissage des intentions…" in err
+
+
+def test_answers_of_the_catalogue_side_by_side_with_what_changed(run: Run) -> None:
+    _, out, _, _ = run()
+    lines = [line.split() for line in out.partition("Réponses du catalogue, messages (100)")[2].splitlines()[1:4]]
+    assert [line[-7:] for line in lines] == [
+        ["exacte", "60,0", "%", "49,0", "%", "−11,0", "pt"],
+        ["bouton", "100,0", "%", "88,0", "%", "−12,0", "pt"],
+        ["question", "0,0", "%", "12,0", "%", "+12,0", "pt"],
+    ]
+    assert "moins bien, 12 :" in out
+    assert "mieux, 1 :" in out
+    rows = out.partition("moins bien, 12 :")[2].splitlines()[1:4]
+    assert [row.strip() for row in rows] == [
+        "ma procu, n° 0 ?",
+        "« Faire sa procuration en ligne ? »",
+        "en service la réponse exacte, candidat la réponse à une autre question (« Une procuration depuis l’étranger ? »)",
+    ]
+    assert "Réponses du catalogue, conversations (2)" in out
 
 
 def test_json_holds_the_whole_comparison(run: Run) -> None:

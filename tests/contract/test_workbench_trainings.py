@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from bot.trainer.runs import Trainings, comparison_of
 from tests.conftest import of_part
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
 from tests.fakes.project import copied
-from tests.fakes.training import CANDIDATE, CURRENT, Scripted
+from tests.fakes.training import CANDIDATE, CURRENT, Scripted, compared
 
 PATH = "/atelier/essais"
 
@@ -111,7 +112,7 @@ async def test_the_comparison_is_read_side_by_side(trainer: Browser, console: Ru
     assert "9 pertes" in said
     assert "aucun message confirmé ce dernier mois" in said
     assert page.page.count('data-testid="training-judgement"') == 9  # the losses are shown first
-    assert page.page.count('class="judgement loss"') == 9
+    assert page.page.count('class="judgement loss"') == 9 + 12  # and the catalogue's answers that are lost
     assert "<svg" in page.page
     assert 'data-testid="training-matrix"' in page.page
     assert 'data-testid="training-reliability"' in page.page
@@ -134,6 +135,29 @@ async def test_the_comparison_is_read_side_by_side(trainer: Browser, console: Ru
     assert isinstance(kept, Comparison)
     assert kept.current == CURRENT
     assert len(kept.set("emergency").lost_emergencies) == 9
+
+
+async def test_the_catalogue_s_answers_are_read_side_by_side(trainer: Browser, role: Role) -> None:
+    number = await ask(trainer)
+    await role.take(Scripted())
+    page = await trainer.get(f"{PATH}/{number}")
+    said = text(page).replace("&nbsp;", " ").replace("\xa0", " ")
+    assert "Messages 100 Réponse exacte 60,0 % 49,0 % − 11,0 pt" in said
+    assert "Messages 100 Réponse à une autre question 0,0 % 12,0 % + 12,0 pt" in said
+    assert "Messages : moins bien, 12" in said
+    assert "Messages : mieux, 1" in said
+    assert page.page.count('data-testid="training-answer-loss"') == 12
+    assert page.page.count('data-testid="training-answer-gain"') == 1
+    assert "Faire sa procuration en ligne ?" in said
+    assert "la réponse à une autre question : Une procuration depuis l’étranger ?" in said
+
+
+async def test_a_comparison_without_sets_of_answers_has_no_such_part(trainer: Browser, role: Role) -> None:
+    number = await ask(trainer)
+    await role.take(Scripted(Outcome(CANDIDATE, CURRENT, replace(compared(), answers=()))))
+    page = await trainer.get(f"{PATH}/{number}")
+    assert 'data-testid="training-summary"' in page.page
+    assert 'data-testid="training-answers"' not in page.page
 
 
 async def test_confirmed_messages_are_measured_and_never_written(

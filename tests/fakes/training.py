@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bot.trainer.answer_comparison import MESSAGES, TURNS, Answered, AnswersCompared, Asked, compare_answers
 from bot.trainer.comparison import (
     CONFIRMED,
     EMERGENCY,
@@ -77,7 +78,23 @@ def compared(confirmed: Sequence[Case] = (), events: Sequence[int] = ()) -> Comp
     ]
     words = Words(600, 0.7, 0, 0)
     note = "Une remarque : elle est lue."
-    return Comparison(CURRENT, CANDIDATE, tuple(sets), (note,), words_before=words, words=words)
+    return Comparison(
+        CURRENT, CANDIDATE, tuple(sets), (note,), words_before=words, words=words, answers=compared_answers()
+    )
+
+
+def compared_answers() -> tuple[AnswersCompared, ...]:
+    """A hundred messages and a conversation of two turns: of the first 60, that both answer, the candidate has twelve wrong; it
+    answers one that the other model only offered."""
+    asked, other = "procuration/en_ligne", "procuration/etranger"
+    right, offered = Answered(asked, True, True, False), Answered(None, False, True, False)
+    wrong = Answered(other, False, False, True)
+    messages = [Asked(MESSAGES, f"ma procu, n° {number} ?", (asked,)) for number in range(100)]
+    turns = [Asked(TURNS, "ma procu ?", (asked,)), Asked(TURNS, "ma procu ? › merci", ())]
+    before = [right] * 60 + [offered] * 40 + [right, right]
+    after = [wrong] * 12 + [right] * 49 + [offered] * 39 + [right, right]
+    titles = {asked: "Faire sa procuration en ligne ?", other: "Une procuration depuis l’étranger ?"}
+    return compare_answers([*messages, *turns], before, after, titles)
 
 
 def _every(cases: Sequence[Case], nth: int) -> set[int]:

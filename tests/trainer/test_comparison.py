@@ -153,6 +153,6 @@ def test_what_is_left_is_told_from_earlier_runs() -> None:
     assert start.share < half.share < later.share <= late.share < 1
     assert start.seconds > half.seconds > later.seconds > 0
     assert progress("candidate", 30, 0.5, wanted).seconds == pytest.approx(
-        30 + wanted["current"] + wanted["comparing"], abs=0.1
+        30 + wanted["current"] + wanted["answers"] + wanted["comparing"], abs=0.1
     )
     assert progress("", 3, 0, wanted).share == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.trainer.answer_comparison import MESSAGES, TURNS, AnswerCounts, AnswersCompared
 from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison, Words
 from bot.trainer.figures import Judged
 from bot.trainer.gate import Verdict, verdict
@@ -299,3 +300,59 @@ def test_words_that_harm_shut_it(
     assert Comparison.from_json(json.loads(json.dumps(made.to_json()))) == made
     if "harmful" in expected and after is not None:
         assert found.reasons[0].lines == after.lines
+
+
+def answered(before: tuple[int, int] | None, after: tuple[int, int], n: int = 1000, name: str = MESSAGES) -> Comparison:
+    """A comparison whose set of answers has so many exact and wrong ones, before and after."""
+    current = None if before is None else AnswerCounts(n, before[0], before[0], before[1])
+    one = AnswersCompared(name, current, AnswerCounts(n, after[0], after[0], after[1]))
+    return dataclasses.replace(comparison(), answers=(one,))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "n", "expected"),
+    [
+        ((600, 60), (580, 70), 1000, []),  # two points of the exact ones, one of the wrong ones
+        ((600, 60), (579, 60), 1000, ["exact_answers"]),
+        ((600, 60), (600, 71), 1000, ["wrong_answers"]),
+        ((600, 60), (500, 160), 1000, ["exact_answers", "wrong_answers"]),
+        ((600, 60), (900, 0), 1000, []),
+        ((30, 0), (27, 3), 50, []),  # three messages are chance
+        ((30, 0), (26, 4), 50, ["exact_answers", "wrong_answers"]),
+        (None, (0, 1000), 1000, []),
+    ],
+)
+def test_fewer_exact_answers_or_more_wrong_ones_shut_it(
+    before: tuple[int, int] | None, after: tuple[int, int], n: int, expected: list[str]
+) -> None:
+    for name in (MESSAGES, TURNS):
+        found = verdict(answered(before, after, n, name))
+        assert codes(found) == expected
+        assert found.overridable is bool(expected)
+
+
+def test_why_answers_shut_it_is_a_plain_sentence() -> None:
+    (reason,) = verdict(answered((600, 60), (579, 60))).reasons
+    assert reason.what == (
+        "La part des réponses exactes baisse de plus de deux points sur le jeu « réponses » : "
+        "60,0\u00a0% pour le modèle en service, 57,9\u00a0% pour le candidat."
+    )
+
+
+@pytest.mark.parametrize("name", [MESSAGES, TURNS])
+def test_the_reference_of_the_answers_counts_where_it_is_of_the_same_messages(name: str) -> None:
+    made = answered((600, 60), (600, 60), name=name)  # it fell little by little: each publication within its room
+
+    def known(n: int) -> dict[str, Any]:
+        if name == MESSAGES:
+            return {"answers": {"answers.tsv": {"n": n, "exact": 0.7, "reachable": 0.9, "wrong": 0.01}}}
+        return {"conversations": {"turns": n, "right": 700, "reachable": 900, "wrong": 10}}
+
+    found = verdict(made, known(1000))
+    assert codes(found) == ["exact_answers", "wrong_answers"]
+    assert all("pour la référence" in reason.what for reason in found.reasons)
+    assert verdict(made, known(999)).open
+
+
+def test_a_project_without_sets_of_answers_is_not_refused() -> None:
+    assert verdict(dataclasses.replace(comparison(), answers=()), {"answers": {"answers.tsv": {"n": 9}}}).open

@@ -4,22 +4,28 @@ reference."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.app import baseline, evaluate_answers
+from bot.app import baseline, conversations, evaluate_answers, workbench
+from bot.app.chains import Chain, Played, Step
 from bot.app.cli import main
 from bot.app.evaluate_answers import show, write
+from bot.app.policy import build
 from bot.core.dialogue import QuickReply, Reply, Turn, Understanding
 from bot.core.errors import SetupError
 from bot.core.program import ROOT
+from bot.settings import Settings
+from bot.trainer.answer_comparison import Answered, AnswerGold
 from bot.trainer.answer_figures import AnswerJudged, measure
+from bot.trainer.candidates import Model
 from bot.trainer.checks import gold
 from bot.trainer.checks.gold import Answer, Finding
 from bot.trainer.corpus import Example
 from bot.trainer.gold import AnswerCase, answer_sets, names_answers, read_answers, script_sets, sets
+from bot.trainer.gold_conversations import Conversation, Expected
 from bot.trainer.neighbours import Neighbours
 
 HEAD = "text\tquestions\n"
@@ -176,6 +182,35 @@ def test_a_set_of_answers_is_judged_by_what_goes_out(
     errors = (tmp_path / "ici" / "erreurs.tsv").read_text(encoding="utf-8")
     assert errors.endswith(f"3\tvoter de loin\t{second}\t-\t{second}\n")
     assert main(["eval", str(path), "--bruit", "sms"]) == 2
+
+
+def test_a_comparison_judges_messages_and_turns_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that answers every message with one question, and offers another in conversations."""
+    read = Understanding("procuration", 0.9, (("procuration", 0.9),), {}, 0.0)
+    engines: list[object] = []
+
+    def turns(texts: Iterable[str], _model: object, started: Callable[[object], None]) -> Iterator[Turn]:
+        started("messages")
+        yield from (Turn(read, (Reply("Voici."),), question=ONLINE) for _ in texts)
+
+    def play(chains: Iterable[Chain], _model: object, started: Callable[[object], None]) -> list[Played]:
+        started("turns")
+        step = Step("none", "answer", "none", False, None, None, (f"/{ABROAD}",))
+        return [Played(chain, (step,) * len(chain.turns)) for chain in chains]
+
+    monkeypatch.setattr(evaluate_answers, "turns", turns)
+    monkeypatch.setattr(conversations, "play", play)
+    talk = Conversation("deux", (Expected("de loin", (ABROAD,)), Expected("merci", ())))
+    asked = AnswerGold([AnswerCase("procu", (ONLINE,)), AnswerCase("mdr", ())], [talk])
+    model = Model(ROOT / "models" / "none.tar.gz", ROOT)
+    monkeypatch.setattr(evaluate_answers.policies, "build", lambda *_: build(Settings({})))
+    assert workbench.answers(asked, model, engines.append) == [
+        Answered(ONLINE, True, True, False),
+        Answered(ONLINE, False, False, True),
+        Answered(None, False, True, False),
+        Answered(None, True, True, False),
+    ]
+    assert engines == ["messages", "turns"]
 
 
 # -- Trainers' checks ------------------------------------------------------------------------------------------------------

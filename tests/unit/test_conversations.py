@@ -10,9 +10,11 @@ import pytest
 
 from bot.app import conversations
 from bot.app.chains import Chain, Played, Step
-from bot.app.conversations import Conversation, Expected, figures, read, table
+from bot.app.conversations import figures, read, table
 from bot.core.errors import SetupError
 from bot.core.program import ROOT
+from bot.trainer import gold_conversations
+from bot.trainer.gold_conversations import Conversation, Expected
 from tests.fakes.asked import LATE, LICENCE, ONLINE, small
 from tests.fakes.catalogue import catalogue as other_catalogue
 
@@ -74,7 +76,7 @@ def test_an_absent_file_is_told(tmp_path: Path) -> None:
 
 def test_the_conversations_of_the_project_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    found = read(ROOT / "tests" / "gold" / conversations.FILE)
+    found = read(ROOT / "tests" / "gold" / gold_conversations.FILE)
     assert len({one.name for one in found}) == len(found) >= 50
     assert all(len(one.turns) >= 2 for one in found)
 
@@ -91,7 +93,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, *turns: tuple[Expected, Step | None
     """The figures of one conversation; None for a turn that an emergency reply left unplayed."""
     steps = tuple(found for _, found in turns if found is not None)
 
-    def play(chains: Sequence[Chain], _model: object = None) -> list[Played]:
+    def play(chains: Sequence[Chain], *_: object, **__: object) -> list[Played]:
         return [Played(chain, steps) for chain in chains]
 
     monkeypatch.setattr(conversations, "play", play)

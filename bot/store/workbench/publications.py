@@ -274,7 +274,7 @@ async def insert(
     )
     if asked.reason:
         # The reason's words stay in the row: an audit line is for ever, and holds no free text.
-        intents = [row.get("intent", "") for row in asked.verdict]
+        intents = [row["intent"] for row in asked.verdict if row.get("intent")]
         await audit.record(connection, now, user_id, "gate_overridden", model=asked.model, intents=intents)
     await notify(connection, TRAINER)
     await news.topic(connection, NEWS)
