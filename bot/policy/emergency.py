@@ -284,15 +284,17 @@ def decide(detection: Optional[Detection], situation: Situation) -> Optional[Eme
 def other_words(script: str, situation: Situation, late: bool = False) -> Optional[EmergencyAction]:
     """The words of another script, which the person asks for by a tap under an emergency reply: no new alarm, no hand-off.
 
-    The short line instead, no oftener than elsewhere, where there was no such reply within a day, or it had these words, or another
-    app owns the thread (the sender tries until it is ours), or the tap was caught up with (`late`): who taps asks for help, and is
-    not met by silence. None: the tap is so old that no reply is allowed."""
+    The short line instead, no oftener than elsewhere, where there was no such reply within a day, or it had these words, or the tap
+    was caught up with (`late`): who taps asks for help, and is not met by silence. Where another app owns the thread, the hand-off
+    alone. None: the tap is so old that no reply is allowed."""
     situation = _plausible(situation)
     if situation.age > TOO_OLD:
         return None
+    if situation.standby:  # never two voices at once: a human is told of it
+        return EmergencyAction("none")
     last = situation.last_script
     kind = kind_of(script, SCRIPTS[last or script].kind or "danger")
-    if late or last in (None, script) or not situation.since_full(TOO_OLD) or situation.standby:
+    if late or last in (None, script) or not situation.since_full(TOO_OLD):
         return replace(_short(situation, listens=kind == "distress"), handoff=False)
     answer = Answer(kind, situation.at, script=script, listens=kind == "distress")
     return replace(_says("full", answer, situation.age, situation.night_until), handoff=False)

@@ -148,8 +148,11 @@ async def carry_out(
 async def say(
     connection: AsyncConnection, codec: Codec, conversation_id: int, plan: EmergencyPlan, now: datetime
 ) -> int | None:
-    """Other words after an emergency reply, or the short line, which a tap asked for: no alarm, no hand-off, nobody's unsent words
-    withdrawn. Returns the outbox id."""
+    """Other words after an emergency reply, or the short line, which a tap asked for: no alarm, nobody's unsent words withdrawn.
+    In a thread that another app owns, the hand-off alone. Returns the outbox id."""
+    if plan.handoff:
+        request = handoffs.NewHandoff(conversation_id, "emergency", handoffs.FOLLOW_UP)
+        await handoffs.open_(connection, codec, request, now)
     if plan.text is None or plan.answer is None:
         return None
     row = outbox.NewRow(

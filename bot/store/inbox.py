@@ -915,7 +915,8 @@ class Inbox:
         )
 
     async def _tapped(self, connection: AsyncConnection, one: _Taken, tap: str, now: datetime, late: bool) -> None:
-        """Say what a tap under an emergency reply asks for, and no more; `late`: it was caught up with."""
+        """Say what a tap under an emergency reply asks for, and no more, or open the hand-off where another app owns the thread;
+        `late`: it was caught up with."""
         assert one.conversation is not None
         found = await connection.execute(
             text("""
@@ -936,7 +937,7 @@ class Inbox:
             """),
             {
                 "id": one.id,
-                "disposition": "ignored" if reply is None else "answered",
+                "disposition": _tapped_as(plan, reply),
                 "reason": emergency_taps.SETTLED,
                 "now": now,
                 "outbox": reply,
@@ -1026,6 +1027,13 @@ class Inbox:
 def _tap(body: Any) -> str | None:
     """The tap under an emergency reply that it is, or None."""
     return emergency_taps.tap(body.quick_reply) if isinstance(body, Message) else None
+
+
+def _tapped_as(plan: emergencies.EmergencyPlan | None, reply: int | None) -> str:
+    """The disposition of such a tap."""
+    if reply is not None:
+        return "answered"
+    return "handed_off" if plan is not None and plan.handoff else "ignored"
 
 
 def _refused(error: Exception) -> bool:

@@ -84,11 +84,28 @@ async def test_who_helps_in_a_distress_reads_what_to_do(system: System) -> None:
     assert system.graph.texts("p1")[1] == system.texts["utter_urgence_proche_acte"]
 
 
-async def test_a_tap_while_another_app_has_the_thread_reads_the_short_line(system: System) -> None:
+async def test_a_tap_while_another_app_has_the_thread_is_a_hand_off_only(system: System) -> None:
     await system.say("p1", HELP)
     await system.settled()
+    [before] = await system.handoffs("p1")
+    await system.later(minutes=5)
     payload = system.message("p1", TITLES[SILENCE], quick_reply={"payload": SILENCE})
     await system.post(system.body(payload, channel="standby"))
     await system.settled()
-    assert system.graph.texts("p1")[1:] == [system.texts["utter_urgence_rappel"]]
-    assert (await system.dispositions("p1"))[-1] == ("quick_reply", "answered")
+    assert len(system.graph.texts("p1")) == 1, "never two voices at once"
+    [after] = await system.handoffs("p1")
+    assert (after.id, after.reason) == (before.id, before.reason)
+    assert after.raised_at > before.raised_at
+    assert (await system.dispositions("p1"))[-1] == ("quick_reply", "handed_off")
+
+
+async def test_a_tap_while_another_app_has_the_thread_opens_a_hand_off_again(system: System) -> None:
+    await system.say("p1", HELP)
+    await system.settled()
+    await system.rows("UPDATE handoffs SET closed_at = now() RETURNING id")
+    payload = system.message("p1", TITLES[SILENCE], quick_reply={"payload": SILENCE})
+    await system.post(system.body(payload, channel="standby"))
+    await system.settled()
+    assert len(system.graph.texts("p1")) == 1
+    newest = (await system.handoffs("p1"))[-1]
+    assert (newest.priority, newest.reason, newest.closed_at) == (0, "emergency_follow_up", None)

@@ -9,7 +9,7 @@ from typing import Optional
 import pytest
 
 from bot.core.dialogue import QuickReply
-from bot.policy.emergency import TOO_OLD, Situation, other_words
+from bot.policy.emergency import TOO_OLD, EmergencyAction, Situation, other_words
 from bot.policy.emergency_taps import OTHER, SILENCE, offered, script, tap
 from bot.policy.scripts import HARMS, SCRIPTS
 
@@ -67,7 +67,6 @@ def test_other_words_are_complete_and_open_no_hand_off() -> None:
         (Situation(NOW, NOW), False),
         (Situation(NOW, NOW, last_full_at=NOW, last_script="silent"), False),  # tapped twice
         (Situation(NOW, NOW, last_full_at=NOW - TOO_OLD, last_script="own_danger"), False),
-        (Situation(NOW, NOW, last_full_at=NOW, last_script="own_danger", standby=True), False),
         (Situation(NOW, NOW, last_full_at=NOW, last_script="own_danger"), True),
     ],
 )
@@ -77,6 +76,12 @@ def test_who_taps_where_no_other_words_are_due_reads_the_short_line(situation: S
     assert (action.send, action.handoff, action.text_keys) == ("short", False, ("utter_urgence_rappel",))
     again = other_words("silent", replace(situation, last_short_at=NOW), late)
     assert again is not None and (again.send, again.handoff) == ("none", False), "no oftener than elsewhere"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_tap_in_a_thread_that_another_app_owns_says_nothing_and_goes_to_a_human(late: bool) -> None:
+    situation = Situation(NOW, NOW, last_full_at=NOW, last_script="own_danger", standby=True)
+    assert other_words("silent", situation, late) == EmergencyAction("none", handoff=True)
 
 
 def test_the_short_line_of_a_distress_names_the_3114() -> None:
