@@ -42,7 +42,7 @@ class Hit:
 
 # What one element accepts: words (marked `~` when a stem, `=` when exact), or None: any word.
 _Choice = Optional[frozenset[str]]
-_ROLE = Literal["hit", "with", "except", "guard", "cut"]
+_ROLE = Literal["hit", "with", "except", "explain", "guard", "cut"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class _Entry:
 class _Guard:
     name: str
     message_wide: bool  # it counts for the whole message, not its own sentence only
+    own_words: bool  # it counts only for what ends within its own words
     on_request: bool  # it counts only for the entries that name it
 
 
@@ -193,6 +194,13 @@ class _Reader:
         return [tuple(_Element(frozenset((mark + token,))) for token in words)]
 
 
+def _lengths_of(form: _Form) -> Iterator[_Form]:
+    """The same with and without each word that may be missing: how many words each has is known."""
+    choices: list[tuple[_Form, ...]] = [((_Element(one.choice),), ()) if one.optional else ((one,),) for one in form]
+    for kept in itertools.product(*choices):
+        yield tuple(itertools.chain.from_iterable(kept))
+
+
 def _split(text: str, separator: str) -> list[str]:
     """Split at a separator that stands outside parentheses; empty parts are dropped."""
     parts, depth = [""], 0
@@ -237,15 +245,19 @@ class _Builder:
         self.first = self.last = self.gaps = self.boundary = self.number = self.year = 0
         self.optional = self.block_before = self.block_end = 0
         self.uses: dict[int, _Use] = {}
+        self.lengths: dict[int, int] = {}  # in words, of the patterns that count for their own words only
         self._words: dict[str, int] = {}
         self._known: dict[tuple[_Form, _Use], None] = {}
 
-    def add(self, line: str, use: _Use) -> None:
-        """Every form of one line, each once for the same use."""
+    def add(self, line: str, use: _Use, own_words: bool = False) -> None:
+        """Every form of one line, each once for the same use. `own_words`: what it means counts for its own words only."""
         for form in self.reader.forms(line):
-            if (form, use) not in self._known:
-                self._known[form, use] = None
-                self._lay(form, use)
+            for laid in _lengths_of(form) if own_words else [form]:
+                if (laid, use) not in self._known:
+                    self._known[laid, use] = None
+                    self._lay(laid, use)
+                    if own_words:
+                        self.lengths[self.bits - 1] = len(laid)
 
     def _lay(self, form: _Form, use: _Use) -> None:
         self.first |= 1 << self.bits
@@ -287,10 +299,22 @@ class Lexicon:
         self._guards = tuple(guards)
         self._cuts = self._mask("cut")
         self._undoable = self._mask("hit") | self._mask("with")
+        self._explained = {bit: self._explained_by(builder.uses[bit]) for bit in builder.lengths}
+        self._explaining = sum(1 << bit for bit in self._explained)
         self._any = builder.gaps
 
     def _mask(self, role: _ROLE) -> int:
         return sum(1 << bit for bit, use in self._built.uses.items() if use.role == role)
+
+    def _explained_by(self, explaining: _Use) -> int:
+        """What a pattern that counts for its own words undoes where it ends among them."""
+        name = self._guards[explaining.owner].name if explaining.role == "guard" else ""
+        return sum(
+            1 << bit
+            for bit, use in self._built.uses.items()
+            if use.role in ("hit", "with")
+            and (name not in self._entries[use.owner].despite if name else use.owner == explaining.owner)
+        )
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Lexicon:
@@ -364,42 +388,61 @@ class Lexicon:
         """Run the automaton over a message; what ended in each of its segments."""
         built = self._built
         first, optional, before, end = built.first, built.optional, built.block_before, built.block_end
-        last, cuts, undoable = built.last, self._cuts, self._undoable
+        last, cuts, undoable, explaining = built.last, self._cuts, self._undoable, self._explaining
         state, pending, found, since_ne = 0, 0, 0, 99
+        ended: dict[int, int] = {}  # place of a word → what ended with it in this segment, and may be explained yet
         segments: list[_Segment] = []
         fresh = False
-        for token in itertools.chain((HARD,), itertools.chain.from_iterable(map(self._parts, words)), (HARD,)):
+
+        def close(more: int = 0) -> None:
+            nonlocal found, ended
+            for bits in ended.values():
+                found |= bits
+            segments.append(_Segment(found | more, fresh))
+            found, ended = 0, {}
+
+        words_in_full = itertools.chain((HARD,), itertools.chain.from_iterable(map(self._parts, words)), (HARD,))
+        for place, token in enumerate(words_in_full):
             if token in _UNDOES or (token == "plus" and since_ne < 6):  # noqa: S105
                 pending = 0
-            found |= pending
+            if pending:
+                ended[place - 1] = pending
             pending = 0
             since_ne = 0 if token in _NE else since_ne + 1
             if token == SOFT:
-                segments.append(_Segment(found, fresh))
-                found, fresh = 0, False
+                close()
+                fresh = False
                 state |= ((state << 1) | first) & built.boundary
                 continue
             state = ((state << 1) | first) & (built.boundary if token == HARD else self._class_of(token))
             reached = state | end
             state |= optional & (~(reached - before) ^ reached)
             finals = state & last
+            explained = self._explain(finals & explaining, place, ended)
             if token == HARD:  # a pattern may end with its sentence, and belongs to it
-                segments.append(_Segment(found | finals, fresh))
-                found, fresh = 0, False
+                close(finals)
+                fresh = False
                 continue
             if finals & cuts:
-                segments.append(_Segment(found, fresh))
-                found, fresh = 0, True
+                close()
+                fresh = True
             found |= finals & ~undoable
-            pending = finals & undoable
+            pending = finals & undoable & ~explained
         return segments
 
+    def _explain(self, explaining: int, place: int, ended: dict[int, int]) -> int:
+        """Take out of `ended` what ended within the words of these patterns, which end at `place`; what they undo at `place`."""
+        explained = 0
+        for bit in _bits(explaining):
+            undone = self._explained[bit]
+            explained |= undone
+            for at in range(place - self._built.lengths[bit] + 1, place):
+                if at in ended:
+                    ended[at] &= ~undone
+        return explained
+
     def _uses(self, segment: _Segment) -> Iterator[_Use]:
-        left = segment.finals
-        while left:
-            low = left & -left
-            yield self._built.uses[low.bit_length() - 1]
-            left ^= low
+        return (self._built.uses[bit] for bit in _bits(segment.finals))
 
     def _hits(self, words: Sequence[str]) -> Iterator[int]:
         """The entries that stand: met where no guard undoes them, and with the company they ask for."""
@@ -411,7 +454,8 @@ class Lexicon:
             uses = list(self._uses(segment))
             if segment.fresh:
                 passage = set()
-            here = {self._guards[use.owner] for use in uses if use.role == "guard"}
+            guards = {self._guards[use.owner] for use in uses if use.role == "guard"}
+            here = {guard for guard in guards if not guard.own_words}
             message_wide |= {guard.name for guard in here if guard.message_wide}
             names = frozenset(guard.name for guard in here)
             passage |= names
@@ -428,6 +472,14 @@ class Lexicon:
                 yield one.owner
 
 
+def _bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
 def _read_guards(builder: _Builder, guards: Mapping[str, Any]) -> list[_Guard]:
     read: list[_Guard] = []
     for name, body in guards.items():
@@ -435,22 +487,34 @@ def _read_guards(builder: _Builder, guards: Mapping[str, Any]) -> list[_Guard]:
         if not isinstance(body, Mapping) or set(body) - {"portee", "motifs", "sur_demande"}:
             raise ValueError(f"{where} : seuls « motifs », « portee » et « sur_demande » sont attendus")
         scope = body.get("portee", "phrase")
-        if scope not in ("phrase", "message"):
-            raise ValueError(f"{where} : « portee » vaut « phrase » ou « message »")
-        _add(builder, body.get("motifs"), _Use("guard", len(read)), where)
-        read.append(_Guard(str(name), scope == "message", bool(body.get("sur_demande"))))
+        if scope not in ("mots", "phrase", "message"):
+            raise ValueError(f"{where} : « portee » vaut « mots », « phrase » ou « message »")
+        _add(builder, body.get("motifs"), _Use("guard", len(read)), where, own_words=scope == "mots")
+        read.append(_Guard(str(name), scope == "message", scope == "mots", bool(body.get("sur_demande"))))
     return read
 
 
-def _add(builder: _Builder, lines: Any, use: _Use, where: str) -> None:
+def _add(builder: _Builder, lines: Any, use: _Use, where: str, own_words: bool = False) -> None:
     for line in _texts(lines, where):
         try:
-            builder.add(line, use)
+            builder.add(line, use, own_words)
         except ValueError as error:
             raise ValueError(f"{where} : {error}") from None
 
 
-_ENTRY_KEYS = {"nom", "genre", "motifs", "avec", "sauf", "malgre", "reperes", "prudence", "generale", "sure"}
+_ENTRY_KEYS = {
+    "nom",
+    "genre",
+    "motifs",
+    "avec",
+    "sauf",
+    "sauf_mots",
+    "malgre",
+    "reperes",
+    "prudence",
+    "generale",
+    "sure",
+}
 
 
 def _read_entries(builder: _Builder, entries: Any, guards: Sequence[_Guard]) -> list[_Entry]:
@@ -485,6 +549,8 @@ def _read_entry(builder: _Builder, body: Mapping[str, Any], owner: int, guards: 
         _add(builder, lines, _Use("with", owner, part), f"{where}, « avec »")
     if body.get("sauf"):
         _add(builder, body["sauf"], _Use("except", owner), f"{where}, « sauf »")
+    if body.get("sauf_mots"):
+        _add(builder, body["sauf_mots"], _Use("explain", owner), f"{where}, « sauf_mots »", own_words=True)
     despite, asked, wary = (
         _guard_names(body.get(key), guards, f"{where}, « {key} »") for key in ("malgre", "reperes", "prudence")
     )

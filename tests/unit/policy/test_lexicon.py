@@ -96,6 +96,7 @@ GUARDS = {
     "passe": {"motifs": ["en #an", "autrefois"]},
     "film": {"portee": "message", "motifs": ["film"]},
     "habitude": {"sur_demande": True, "motifs": ["souvent"]},
+    "tournure": {"portee": "mots", "motifs": ["frappe les? esprits"]},
 }
 
 
@@ -116,6 +117,17 @@ GUARDS = {
         ({"reperes": ["habitude"]}, "il me frappe souvent", False),
         ({"sauf": ["au judo"]}, "il me frappe au judo", False),
         ({"sauf": ["au judo"]}, "au judo. il me frappe", True),
+        ({"sauf_mots": ["frappe au judo"]}, "il me frappe au judo", False),
+        ({"sauf_mots": ["frappe au judo"]}, "il me frappe au judo et il me frappe", True),
+        ({"sauf_mots": ["frappe au judo"]}, "il me frappe. au judo", True),
+        ({"sauf_mots": ["frappe .. judo"]}, "il me frappe en plein judo", False),
+        ({"sauf_mots": ["frappe au judo"]}, "il me frappe… il me frappe au judo", True),
+        ({"sauf_mots": ["qu'il me frappe"]}, "je dis qu'il me frappe", False),
+        ({"sauf_mots": ["me frappe $"]}, "il me frappe", False),
+        ({}, "il me frappe les esprits", False),
+        ({}, "il me frappe esprits", False),
+        ({}, "il me frappe les esprits il me frappe", True),
+        ({"malgre": ["tournure"]}, "il me frappe les esprits", True),
         ({"avec": [["ici"], ["vite|svp"]]}, "il me frappe ici", False),
         ({"avec": [["ici"], ["vite|svp"]]}, "svp. il me frappe. ici", True),
         ({"avec": [["ici"]]}, "il me frappe. ici en 2009", False),

@@ -44,6 +44,11 @@ DANGERS: dict[str, list[str]] = {
     "violences, menaces": [
         "mon mari me frappe", "il va me tuer", "mon ex veut me tuer", "il dit qu'il va nous égorger",
         "il va tuer mon fils ce rat", "je vais tuer notre voisin, ce serpent",
+        "il va tuer un rat puis ma mère", "il va tuer les rats et me tuer", "j'ai tué un rat et ma femme",
+        "il va descendre dans la rue et nous tuer tous", "il va planter mon frère", "il va brûler les papiers et me tuer",
+        "il va me tuer il a perdu la tête", "c'est pas un jeu il va me tuer", "il veut fumer un mec",
+        "je suis morte de peur, il est derrière la porte avec un couteau", "il a un couteau et mon téléphone va mourir",
+        "il me frappe il hurle je meurs de peur", "ma femme va me tuer elle a un couteau",
         "il menace de tuer mon chat et mon lapin et moi avec son fusil",
         "il menace de mettre le feu", "j'ai peur pour ma vie", "si je sors il me tue", "ma vie est en danger",
         "il m'a frappée et il est derrière la porte", "mon copain casse tout dans l'appart j'ai peur",
@@ -120,7 +125,8 @@ DISTRESS: dict[str, list[str]] = {
 HARMLESS: dict[str, list[str]] = {
     "chasse, nuisibles": [
         "un renard a tué mes poules", "j'ai tué un gros sanglier", "je vais tuer les rats de la cave",
-        "j'ai abattu un renard dans mon poulailler", "j'ai tué une vipère au jardin",
+        "j'ai abattu un renard dans mon poulailler", "j'ai tué une vipère au jardin", "mon chat a tué un rat",
+        "on va tuer le cochon dimanche", "il va planter des tomates", "on va fumer une clope", "il va descendre à la cave",
     ],
     "passé": [
         "mon père a été poignardé en 2009", "il y a trois ans un homme m'a menacée avec un couteau",
@@ -137,7 +143,8 @@ HARMLESS: dict[str, list[str]] = {
     "idiome": [
         "je suis mort de rire", "tu me tues", "je tue le temps", "mes parents vont me tuer si je rate le concours",
         "j'ai explosé de rire", "j'ai mal aux pieds ça me tue", "il pleut des cordes", "je meurs de faim",
-        "j'ai grillé un feu rouge", "vous me donnez un coup de main",
+        "j'ai grillé un feu rouge", "ma mère va me tuer j'ai perdu mon passeport", "mon téléphone est mort",
+        "vous me donnez un coup de main",
     ],
     "fiction, infos": [
         "j'ai vu un film où un homme armé prend des otages", "dans GTA je tire sur la police",
