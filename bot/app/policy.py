@@ -186,7 +186,7 @@ class Policy:
     def listens(self, words: str, understanding: Understanding, detection: Detection | None) -> bool:
         """Whether what is said to a message is to name the 3114, as somebody's distress may be meant."""
         if detection is not None and detection.degree != "faint":
-            return detection.listens
+            return detection.listens or distress_line.speaks_of_sorrow(words)
         engine = distress_line.engines(understanding)
         asked = engine >= distress_line.ORDINARY_ENGINE  # seldom: the scripts cost as much as the score
         return bool(words) and distress_line.beside_ordinary(words, self.chances(words) if asked else {}, engine)

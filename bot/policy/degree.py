@@ -316,23 +316,34 @@ def rank(category: str, reason: str) -> tuple[int, int]:
 NUMBERS_AGAIN = timedelta(minutes=30)  # who waits for an agent meets the numbers of a kind once in this time
 
 
-LISTENED = "ecoute"  # why a message took its way to which the bot said nothing but the numbers with the 3114
+# Why a message took its way to which the bot, silent otherwise, gave the numbers with the 3114: where no danger was likely, and
+# where one was that is no distress for sure.
+LISTENED = "ecoute"
+LISTENED_LIKELY = "danger_probable_ecoute"
+
+
+def given(likely: Optional[str], listens: bool) -> Optional[str]:
+    """The reason by which `has_numbers` knows what was given to a message; None: that of whoever has the conversation. `likely`,
+    `listens`: as there."""
+    if likely is None:
+        return LISTENED if listens else None
+    return LISTENED_LIKELY if listens and likely == "danger" else REASONS[likely]
 
 
 def has_numbers(likely: Optional[str], listens: bool, replied: Collection[str]) -> bool:
     """Whether somebody to whom the bot says nothing else was given, within `NUMBERS_AGAIN`, the numbers that are due. `likely`: the
     kind of a likely danger; None: it is faint at most. `listens`: the 3114 is due as well. `replied`: the reasons of what a reply
     went out to, a hand-off's each."""
-    if likely is None and listens:
-        return not {LISTENED, REASONS["distress"]}.isdisjoint(replied)
+    if listens and {LISTENED, LISTENED_LIKELY, REASONS["distress"]}.isdisjoint(replied):
+        return False
     if likely is None:
-        return any(policy_of(reason).category != "thanks" for reason in replied)
+        return listens or any(policy_of(reason).category != "thanks" for reason in replied)
     told = REASONS[likely] in replied
     return told or (likely == "danger" and any(_gives_a_dangers(reason) for reason in replied))
 
 
 def _gives_a_dangers(reason: str) -> bool:
-    return reason == "night" or policy_of(reason).category in ("urgent", "sensitive")
+    return reason in ("night", LISTENED_LIKELY) or policy_of(reason).category in ("urgent", "sensitive")
 
 
 def degree(signs: Signs, context: Context = ALONE) -> Degree:

@@ -449,16 +449,17 @@ class TurnTaker:
                 request = self._understood(understanding, detection).handoff
                 if request is not None:
                     draft.hand_off(request, understanding.intent)
+                told = degree.given(detection.kind, listens and reply is not None) or reason
                 draft.settle(
                     [message.id],
                     "handed_off",
-                    degree.REASONS[detection.kind],
+                    told,
                     route=HANDOFF,
                     understanding=understanding,
                     reply=reply,
                 )
                 continue
-            why = degree.LISTENED if listens and reply is not None else reason
+            why = degree.given(None, listens and reply is not None) or reason
             draft.settle([message.id], disposition, why, understanding=understanding, reply=reply)
         if at_night and not self._told(conversation, now):
             self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
@@ -489,10 +490,14 @@ class TurnTaker:
         replied = await self._store.replied_since(conversation.id, now - degree.NUMBERS_AGAIN)
         replied |= {s.reason for s in draft.settlements if s.reply is not None and s.reason is not None}
         replied |= _told_by_an_emergency(conversation, now)
-        if degree.has_numbers(likely.kind if likely else None, listens, replied):
+        kind = likely.kind if likely is not None else None
+        if degree.has_numbers(kind, listens, replied):
             return None
         texts = self._rules.texts
-        said = texts["utter_filet"] if likely is None else route.likely_words(likely.kind, likely.script, texts)
+        if likely is None or degree.has_numbers(kind, False, replied):  # its own words went out; the 3114 did not
+            said = texts["utter_filet"]
+        else:
+            said = route.likely_words(likely.kind, likely.script, texts)
         [reply] = route.with_distress([Reply(said)], texts) if listens else (Reply(said),)
         draft.replies.append(OutgoingReply(reply))
         return len(draft.replies) - 1

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
+
+from bot.app.policy import Policy
 from bot.policy.degree import REASONS
 from bot.store.codec import Codec
 from tests.scenario.system import System, running
@@ -105,6 +108,26 @@ async def test_who_may_be_in_distress_meets_the_3114_where_the_bot_is_silent(sys
     assert await says(system, SORROW) == [], "once in half an hour"
     await system.later(minutes=31)
     assert await says(system, SORROW) == [line]
+
+
+async def test_a_likely_danger_that_may_be_a_distress_meets_the_3114_though_the_numbers_were_just_given(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Policy, "_told", lambda _self, detection, *_: detection)  # nothing learnt speaks of a distress
+    danger, sad = LIKELY, f"{LIKELY}, et je pleure"
+    await says(system, "igpn")
+    (reply,) = await says(system, danger)
+    assert gives_numbers(reply) and "3114" not in reply
+    await system.later(minutes=10)
+    (line,) = await says(system, sad)
+    assert gives_numbers(line) and "3114" in line and reply not in line
+    assert (await system.dispositions("p1"))[-1] == ("text", "handed_off")
+    await system.later(minutes=10)
+    for words in (SORROW, danger):
+        assert await says(system, words) == [], "once"
+    await system.later(minutes=31)
+    (both,) = await says(system, sad)
+    assert reply in both and "3114" in both
 
 
 async def test_a_blocked_person_in_distress_meets_the_3114(system: System) -> None:

@@ -18,6 +18,7 @@ from bot.policy.degree import (
     degree,
     family_of,
     fits,
+    given,
     has_numbers,
     instead,
     is_calm,
@@ -349,7 +350,11 @@ def test_of_two_that_press_equally_the_subject_comes_before_the_likelihood() -> 
     [
         ("danger", False, set(), False),
         ("danger", False, {"danger_probable"}, True),
-        ("danger", True, {"danger_probable"}, True),
+        ("danger", True, {"danger_probable"}, False),  # the 3114 is due still
+        ("danger", True, {"danger_probable", "ecoute"}, True),
+        ("danger", True, {"danger_probable_ecoute"}, True),
+        ("danger", True, {"night"}, False),
+        ("danger", False, {"danger_probable_ecoute"}, True),
         ("danger", False, {"detresse_probable"}, False),  # the kind changes: the other words are due
         ("danger", False, {"disparition"}, True),
         ("danger", False, {"violences_sexuelles"}, True),
@@ -368,6 +373,9 @@ def test_of_two_that_press_equally_the_subject_comes_before_the_likelihood() -> 
         (None, False, set(), False),
         (None, True, {"reclamation_police", "danger_probable", "night"}, False),  # none of them gives the 3114
         (None, True, {"ecoute"}, True),
+        (None, True, {"danger_probable_ecoute"}, True),
+        (None, False, {"danger_probable_ecoute"}, True),
+        ("distress", True, {"danger_probable_ecoute"}, False),
         (None, True, {"detresse_probable"}, True),
     ],
 )
@@ -375,3 +383,9 @@ def test_whether_the_numbers_that_are_due_were_given(
     likely: Optional[str], listens: bool, replied: set[str], expected: bool
 ) -> None:
     assert has_numbers(likely, listens, replied) is expected
+
+
+def test_what_was_given_is_known_by_the_reason() -> None:
+    assert [given(None, False), given(None, True)] == [None, "ecoute"]
+    assert [given("danger", False), given("danger", True)] == ["danger_probable", "danger_probable_ecoute"]
+    assert [given("distress", False), given("distress", True)] == ["detresse_probable"] * 2
