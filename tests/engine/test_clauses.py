@@ -222,6 +222,39 @@ def test_a_grave_doubt_in_the_whole_forbids_two_plain_answers() -> None:
     assert len(read.parts) == 1
 
 
+def unsure(*rows: tuple[str, float]) -> list[dict[str, Any]]:
+    """A parse that no subject surely fits, with these chances."""
+    ranking = [{"name": name, "confidence": chance} for name, chance in (("nlu_fallback", 0.3), *rows)]
+    return [{"text": "", "intent": ranking[0], "intent_ranking": ranking, "entities": []}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([("plainte_comment", 0.5), ("violences_conjugales", 0.3)], "violences_conjugales"),
+        ([("plainte_comment", 0.5), ("violences_conjugales", 0.29)], "nlu_fallback"),
+        ([("plainte_comment", 0.36), ("contravention", 0.34), ("violences_conjugales", 0.3)], "nlu_fallback"),
+        ([("hors_perimetre_precision", 0.49), ("detresse_suicide", 0.37)], "detresse_suicide"),
+        ([("plainte_comment", 0.5), ("contravention", 0.4)], "nlu_fallback"),
+        ([], "nlu_fallback"),
+    ],
+)
+def test_of_two_subjects_the_grave_one_is_meant(rows: list[tuple[str, float]], named: str) -> None:
+    """Whoever is beaten and asks how to file a complaint is not asked which of the two is meant."""
+    text = "Mon mari me frappe, comment porter plainte ?"
+    read = reading.read(text, lambda texts: [one for _ in texts for one in unsure(*rows)])
+    assert read.lead["intent"]["name"] == named
+    assert [one["intent"]["name"] for one in read.parts] == [named]
+
+
+def test_a_sure_question_answers_no_half_of_a_grave_message() -> None:
+    (parsed,) = unsure(("plainte_comment", 0.5), ("violences_conjugales", 0.37))
+    parsed["questions"] = [{"name": "plainte_comment/pour_proche", "confidence": 0.75}]
+    read = reading.read("mon copain me tape dessus je peux porter plainte comment", lambda _texts: [parsed])
+    assert read.lead["intent"] == {"name": "violences_conjugales", "confidence": 0.37}
+    assert not read.lead["questions"]
+
+
 def test_danger_of_a_clause_counts_for_the_message() -> None:
     assert reading.read("comment payer une amende ? au secours il a un couteau ici", parse).danger == 0.9
     assert reading.read("comment payer une amende ? et le concours ?", parse).danger == 0
