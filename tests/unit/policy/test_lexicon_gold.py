@@ -47,6 +47,8 @@ DANGERS: dict[str, list[str]] = {
         "il va tuer un rat puis ma mère", "il va tuer les rats et me tuer", "j'ai tué un rat et ma femme",
         "il va descendre dans la rue et nous tuer tous", "il va planter mon frère", "il va brûler les papiers et me tuer",
         "il va me tuer il a perdu la tête", "c'est pas un jeu il va me tuer", "il veut fumer un mec",
+        "mon mari est policier, il me menace avec son arme de service", "je rigole pas il a un couteau",
+        "c'est pas un exercice il y a un tireur dans le lycée",
         "je suis morte de peur, il est derrière la porte avec un couteau", "il a un couteau et mon téléphone va mourir",
         "il me frappe il hurle je meurs de peur", "ma femme va me tuer elle a un couteau",
         "il menace de tuer mon chat et mon lapin et moi avec son fusil",
