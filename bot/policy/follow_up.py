@@ -22,7 +22,8 @@ _WHO = (
 )
 _ACT = (
     "revient, reviennent, arrive, arrivent, approche, remonte, descend, frappe, tape, cogne, retape, refrappe, recommence, "
-    "recommencent, continue, tambourine, défonce, hurle, menace, suit, attend, cherche, surveille, casse, étrangle, retrouve, "
+    "recommencent, monte, sonne, crie, gueule, gifle, "
+    "continue, tambourine, défonce, hurle, menace, suit, attend, cherche, surveille, casse, étrangle, retrouve, "
     "force, insiste, insulte"
 )
 _ARM = "couteau, couteaux, arme, fusil, pistolet, marteau, machette, hache, batte, essence, lame, ciseaux"
@@ -30,9 +31,14 @@ _CALM = [
     "(tout va|ça va) (bien|mieux|très bien)",
     "(plus rien|rien de grave|pas grave|pas de souci|fausse alerte)",
     "(c'est|tout est) (réglé|fini|terminé|arrangé|calme)",
-    "(pour|et) (s'excuser|me rassurer|m'aider|nous aider)",
-    "(de|du|des) (vacances|travail|boulot|courses|marché|école|lycée)",
+    "(pour|et) (me rassurer|m'aider|nous aider)",
     "(au téléphone|à la télé|dans le film|dans la série|dans un rêve)",
+]
+# Whence somebody comes and what for: it explains its own words, and not that he hits once he is there.
+_WHENCE = [
+    "(revenu|revenue|revenus|rentré|rentrée|rentrés|rentrer|revenir|rentre|revient|arrive|retour) .. (de|du|des) "
+    "(vacances|travail|boulot|courses|marché|école|lycée)",
+    "(revenu|revenue|revenus|revient|recommence|là) .. (pour|et) s'excuser",
 ]
 # Relief after violence. « Il est revenu, aidez-moi, merci » is none, nor « merci, il est devant la porte »: only who begins by
 # thanking, and tells that somebody came home.
@@ -47,9 +53,14 @@ _COMES_BACK = [
     "@qui (est|sont|était) (devant|derrière|dehors|en bas|en haut|entré|entrée|entrés|à côté|dans)",
     "@qui (vient de|va) (rentrer|revenir|entrer|arriver|recommencer|monter|me retrouver)",
     "@qui (me|nous|la|le|les|l)? (à nouveau|encore)? @acte",
+    "@qui a (cassé|défoncé|forcé|fracturé|ouvert|enfoncé) (la|ma|une|notre) (porte|fenêtre|serrure|vitre)",
+    "@qui (veut|essaie|essaye|tente|cherche) (à|de|d)? (entrer|rentrer|ouvrir|monter|forcer|défoncer|casser|me frapper|me trouver)",
+    "(@qui|ça) (ne|n)? (s)? (arrête|arrêtent) (pas|plus|jamais)",
+    "@qui (ne|n)? (est|sont) (toujours|encore)? pas (parti|partie|partis)",
     "@qui (m|nous|l)? a (recommencé|retrouvé|retrouvée|refrappé|refrappée|retapé|suivi|suivie)",
     "@qui (m|nous|l)? a (encore|à nouveau) (frappé|frappée|tapé|tapée|battu|battue|menacé|menacée|giflé|giflée)",
     "@qui a (un|une|le|son|sorti|pris|encore)? @arme",
+    "(et|puis) (me|nous)? (recommence|refrappe|retape)",
     "(ça|tout|cela) (recommence|a recommencé|continue|reprend|empire|va recommencer|redémarre)",
     "(c'est|ça) (reparti|repart|pire|de pire en pire)",
     "(je|j) (l'entends|les entends|entends) (.. (pas|porte|voix|escalier|monter|crier))?",
@@ -79,11 +90,24 @@ _NEAR = "(mari|ex|conjoint|conjointe|copain|compagnon|compagne|concubin|père|be
 _VIOLENCE = [f"{_HURTS} ... {_NEAR}", f"{_NEAR} ... {_HURTS}"]
 
 
+# « Il est revenu, vous venez quand ? » asks for help; « et s’il revient ? » asks what if.
+_CALLS = [
+    "(venez|arrivez|intervenez|aidez|aide moi|envoyez|dépêchez|vite|secours)",
+    "(pouvez|pouvais|pourriez) .. (venir|envoyer|aider)",
+]
+_WHAT_IF = [
+    "(si|s|quand|lorsque|lorsqu) (il|elle|ils|elles|on|ça|jamais|@qui)",
+    "(au|en) cas",
+    "(est ce qu|peut|pourrait|risque)",
+]
+
+
 def _lexicon(name: str, lines: list[str], calm: list[str]) -> Lexicon:
+    guards = {"calme": {"motifs": calm, "portee": "message"}, "retour": {"motifs": _WHENCE, "portee": "mots"}}
     return Lexicon.from_mapping(
         {
             "mots": {"qui": _WHO, "acte": _ACT, "arme": _ARM},
-            "reperes": {"calme": {"motifs": calm, "portee": "message"}},
+            "reperes": guards,
             "entrees": [{"nom": name, "genre": "danger", "motifs": lines}],
         }
     )
@@ -94,6 +118,11 @@ def _of(story: Story) -> Lexicon:
     if story in ("violence", "danger"):
         return _lexicon(story, _COMES_BACK, [*_CALM, *_RELIEF])
     return _lexicon(story, _STILL_GONE, _CALM)
+
+
+@functools.cache
+def _calls() -> Lexicon:
+    return _lexicon("appel", _CALLS, _WHAT_IF)
 
 
 @functools.cache
@@ -113,6 +142,6 @@ def goes_on(text: str, story: Optional[Story]) -> bool:
     return (
         story in ("violence", "danger", "missing")
         and len(text) <= LONGEST
-        and "?" not in text
+        and ("?" not in text or _calls().find(text) is not None)
         and _of(story).find(text) is not None
     )
