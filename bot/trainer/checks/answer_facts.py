@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -45,13 +46,21 @@ _MEASURE = re.compile(
 
 def check(one: Question, variant: Variant) -> Iterator[Finding]:
     """What a wording states that nothing vouches for."""
-    for make, code, what, remedy in _told(one, variant):
+    for make, code, what, remedy in _told(variant.text, sources_of(one, variant)):
         yield make(code, one.file, variant.line, f"{one.id} : {what}", remedy)
 
 
-def _told(one: Question, variant: Variant) -> Iterator[tuple[Callable[..., Finding], str, str, str]]:
-    text = re.sub("[\u00a0\u202f]", " ", variant.text)
-    yield from ((error, *said) for said in _sites(text, one, variant))
+_Told = tuple[Callable[..., Finding], str, str, str]  # how grave, code, what, remedy
+
+
+@functools.lru_cache(maxsize=8192)
+def _told(words: str, sources: tuple[str, ...]) -> tuple[_Told, ...]:
+    """Kept by its words: the pages look at a thousand answers each time that one of them changes."""
+    return tuple(_judged(re.sub("[\u00a0\u202f]", " ", words), sources))
+
+
+def _judged(text: str, sources: tuple[str, ...]) -> Iterator[_Told]:
+    yield from ((error, *said) for said in _sites(text, sources))
     bare = _SITE.sub(" ", _EMAIL.sub(" ", _LINK.sub(" ", text)))
     for number in numbers(bare):
         yield (
@@ -68,7 +77,7 @@ def _told(one: Question, variant: Variant) -> Iterator[tuple[Callable[..., Findi
             yield make, "answer-words", f"{what} : « {words[0].strip()} ».", remedy
 
 
-def _sites(text: str, one: Question, variant: Variant) -> Iterator[tuple[str, str, str]]:
+def _sites(text: str, sources: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
     for email in _EMAIL.findall(text):
         if email.lower() not in facts.EMAILS:
             yield (
@@ -90,7 +99,7 @@ def _sites(text: str, one: Question, variant: Variant) -> Iterator[tuple[str, st
                 f"l’adresse {short(site)} est longue à taper.",
                 "Mettez-la dans « link », avec un titre.",
             )
-        elif not vouched(site.partition("/")[0].lower(), one, variant):
+        elif not vouched(site.partition("/")[0].lower(), sources):
             yield (
                 "answer-site",
                 f"ni une source ni la liste des sites vérifiés ne nomme {short(site)}.",
@@ -101,18 +110,24 @@ def _sites(text: str, one: Question, variant: Variant) -> Iterator[tuple[str, st
 def numbers(text: str) -> list[str]:
     """The telephone numbers of a text that nobody verified."""
     rest = _MEASURE.sub(" ", text)
-    known = {_digits(number) for number in facts.NUMBERS}
     found = [*_ABROAD.findall(rest), *PHONE.findall(_ABROAD.sub(" ", rest))]
-    return sorted({number.strip() for number in found if _digits(number) not in known})
+    return sorted({number.strip() for number in found if _digits(number) not in _KNOWN})
 
 
 def _digits(number: str) -> str:
     return re.sub(r"^(?:\+|00)33", "0", re.sub(r"[ .-]", "", number))
 
 
-def vouched(host: str, one: Question, variant: Variant) -> bool:
-    """Whether a source of the answer, or the list of verified sites, names that site or one above or below it."""
-    sources = (*one.source, *(word for part in listed(variant.metadata.get("source")) for word in part.split()))
+_KNOWN = frozenset(map(_digits, facts.NUMBERS))
+
+
+def sources_of(one: Question, variant: Variant) -> tuple[str, ...]:
+    """What an answer names as its sources, and a wording as its own."""
+    return *one.source, *(word for part in listed(variant.metadata.get("source")) for word in part.split())
+
+
+def vouched(host: str, sources: tuple[str, ...]) -> bool:
+    """Whether one of the sources, or the list of verified sites, names that site or one above or below it."""
     named = (*facts.DOMAINS, *(urlsplit(each).hostname or "" for each in sources if is_address(each)))
     wanted = host.removeprefix("www.")
     return any(_akin(wanted, each.removeprefix("www.")) for each in named)

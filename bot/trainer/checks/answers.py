@@ -208,7 +208,7 @@ def _link(one: Question, variant: Variant) -> Iterator[Finding]:
         return
     if not link.startswith("https://") or not answer_facts.is_address(link):
         yield _of(one, "answer-link", f"le lien « {short(link)} » n’est pas une adresse https.", "Recopiez-la.", line)
-    elif not answer_facts.vouched(urlsplit(link).hostname or "", one, variant):
+    elif not answer_facts.vouched(urlsplit(link).hostname or "", answer_facts.sources_of(one, variant)):
         what = f"ni une source ni la liste des sites vérifiés ne nomme {urlsplit(link).hostname}."
         yield _of(one, "answer-link", what, "Donnez un site officiel, ou la source qui y mène.", line)
     elif answer_facts.is_home(link) and variant.told("home_ok") != "true":
