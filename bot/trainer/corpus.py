@@ -23,6 +23,7 @@ from typing import Literal
 from bot.core import yaml_text
 from bot.core.clean import clean
 from bot.core.examples import Block, Entity, bad_name, blocks, entities, without_marks
+from bot.core.stamps import Stamp, stamp
 from bot.core.yaml_text import Damaged
 from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import PATIENCE, Project
@@ -165,21 +166,17 @@ def _names(project: Project) -> list[str]:
     return [NLU, *(f"{BACKGROUND}/{path.name}" for path in sorted(folder.glob("*.yml")))]
 
 
-def _stamp(project: Project, name: str) -> tuple[int, int, int]:
-    try:
-        status = project.path(name).stat()
-    except OSError:
-        return 0, 0, 0
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _stamp(project: Project, name: str) -> Stamp:
+    return stamp(project.path(name))
 
 
 @functools.lru_cache(maxsize=4)
-def _corpus(project: Project, stamps: tuple[tuple[str, tuple[int, int, int]], ...]) -> Corpus:
-    return Corpus(tuple(_file(project, name, stamp) for name, stamp in stamps))
+def _corpus(project: Project, stamps: tuple[tuple[str, Stamp], ...]) -> Corpus:
+    return Corpus(tuple(_file(project, name, seen) for name, seen in stamps))
 
 
 @functools.lru_cache(maxsize=128)
-def _file(project: Project, name: str, stamp: tuple[int, int, int]) -> ExamplesFile:
+def _file(project: Project, name: str, _: Stamp) -> ExamplesFile:
     return read_file(name, project.read(name))
 
 
@@ -496,7 +493,7 @@ def entity_names(project: Project) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _entity_names(project: Project, stamp: tuple[int, int, int]) -> frozenset[str]:
+def _entity_names(project: Project, _: Stamp) -> frozenset[str]:
     return _named(project.read(DOMAIN))
 
 

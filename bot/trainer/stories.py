@@ -22,6 +22,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 
 from bot.core import yaml_text
 from bot.core.shapes import must_have_shape
+from bot.core.stamps import Stamp, stamp
 from bot.policy.intents import ANSWER, CLARIFY, HANDOFF
 from bot.trainer.errors import BadFile, Changed, NoGit, TrainerError
 from bot.trainer.project import Project
@@ -280,16 +281,11 @@ class Book:
 
 def _loaded(project: Project, name: str) -> Mapping[str, Any]:
     """A file as plain values: mappings, lists and texts. Raises BadFile. Read anew when the file has changed."""
-    try:
-        told = project.path(name).stat()
-        stamp = (told.st_mtime_ns, told.st_size, told.st_ino)
-    except OSError:
-        stamp = (0, 0, 0)  # reading says why
-    return _parsed(project, name, stamp)
+    return _parsed(project, name, stamp(project.path(name)))
 
 
 @functools.lru_cache(maxsize=8)
-def _parsed(project: Project, name: str, _stamp: tuple[int, int, int]) -> Mapping[str, Any]:
+def _parsed(project: Project, name: str, _: Stamp) -> Mapping[str, Any]:
     try:
         node = yaml_text.read(project.read(name))
         must_have_shape(node)
