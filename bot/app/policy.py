@@ -15,6 +15,7 @@ from bot.app.places import MODELS, PROJECT
 from bot.core import catalogue as answers
 from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
+from bot.core.stamps import Stamp, stamp
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
 from bot.policy import distress_line, emergency, emergency_taps, evidence, retention
 from bot.policy.catalogue_search import CatalogueSearch
@@ -68,6 +69,11 @@ def score(path: Path | None) -> LinearScore | None:
     if path is None:
         log.warning("no danger score in models/: run planton train")
         return None
+    return _score(path, stamp(path))
+
+
+@functools.lru_cache(maxsize=2)
+def _score(path: Path, _: Stamp) -> LinearScore:
     try:
         return LinearScore.from_mapping(_exported(path))
     except ValueError as error:
@@ -84,7 +90,12 @@ def _exported(path: Path) -> dict[str, Any]:
 
 def scripts(path: Path | None) -> ScriptScore | None:
     """What was exported beside the score to choose an emergency's words; None for a model of before."""
-    found = None if path is None else _exported(path).get("scripts")
+    return None if path is None else _scripts(path, stamp(path))
+
+
+@functools.lru_cache(maxsize=2)
+def _scripts(path: Path, _: Stamp) -> ScriptScore | None:
+    found = _exported(path).get("scripts")
     try:
         return None if found is None else ScriptScore.from_mapping(found)
     except ValueError as error:  # another version's: the words of before the scripts go out

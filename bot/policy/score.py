@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -188,10 +187,7 @@ def _unpack(packed: str, buckets: int) -> array[int]:
     raw = zlib.decompress(base64.b64decode(packed.encode("utf-8"), validate=True))
     if len(raw) != 2 * buckets:
         raise ValueError("score d’urgence : nombre de poids inattendu")
-    weights = array("h", raw)
-    if sys.byteorder == "big":
-        weights.byteswap()
-    return weights
+    return array("h", (int.from_bytes(raw[at : at + 2], "little", signed=True) for at in range(0, len(raw), 2)))
 
 
 class _Linear:

@@ -13,7 +13,6 @@ import base64
 import binascii
 import math
 import zlib
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Any
@@ -154,12 +153,9 @@ def unpack(packed: str, buckets: int) -> dict[int, tuple[int, ...]]:
     """What `pack` made. Raises ValueError where the size is another."""
     raw = zlib.decompress(base64.b64decode(packed.encode("utf-8"), validate=True))
     size = (buckets + 7) // 8
-    marks = enumerate(raw[:size])
-    kept = [
-        at << 3 | bit for at, mark in marks if mark for bit in range(8) if mark >> bit & 1 and at << 3 | bit < buckets
-    ]
+    kept = [bucket for bucket in range(buckets) if bucket >> 3 < len(raw) and raw[bucket >> 3] >> (bucket & 7) & 1]
     if len(raw) != size + len(kept) * len(NAMES):
         raise ValueError("réponses d’urgence : nombre de poids inattendu")
     columns = [raw[size + place * len(kept) : size + (place + 1) * len(kept)] for place in range(len(NAMES))]
-    signed = (array("b", column) for column in columns)
-    return dict(zip(kept, zip(*signed, strict=True), strict=True))
+    signed = [[value - 256 if value > 127 else value for value in column] for column in columns]
+    return {bucket: tuple(column[at] for column in signed) for at, bucket in enumerate(kept)}
