@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from bot.console.door import Open
@@ -22,7 +21,7 @@ from bot.trainer.project import Project
 from bot.trainer.runs import Trainings
 from bot.trainer.trial import Trial
 from tests.browser.conftest import by_day
-from tests.browser.helpers import AA, NAMES, part, someone
+from tests.browser.helpers import AA, NAMES, part, someone, violations
 from tests.browser.test_console_pages import filled
 from tests.browser.test_workbench_inbox import SAID, read
 from tests.conftest import of_part
@@ -115,11 +114,10 @@ async def trained(console: RunningConsole, boss: User, project: Project, url: st
     return number
 
 
-async def violations(page: Page, options: object) -> list[object]:
+async def faults(page: Page, options: object) -> list[object]:
     """What axe finds wrong, and a page that is wider than its screen."""
-    found = (await Axe().run(page, options=options)).response["violations"]
     wide = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-    return [*found, *(["wider than the screen"] if wide else [])]
+    return [*await violations(page, options), *(["wider than the screen"] if wide else [])]
 
 
 def address(pattern: str, one: dict[str, int]) -> str:
@@ -147,10 +145,10 @@ async def test_every_page_of_the_console(
             answer = await page.goto(console.url + path)
             assert answer is not None
             assert answer.status == 200, path
-            assert await violations(page, AA) == [], path
+            assert await faults(page, AA) == [], path
             await page.emulate_media(color_scheme="dark")
-            assert await violations(page, DARK) == [], f"{path} dark"
+            assert await faults(page, DARK) == [], f"{path} dark"
             await page.emulate_media(color_scheme="light")
             await page.set_viewport_size({"width": 320, "height": 640})
-            assert await violations(page, AA) == [], f"{path} narrow"
+            assert await faults(page, AA) == [], f"{path} narrow"
             await page.set_viewport_size({"width": 1280, "height": 900})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from bot.core.dialogue import Link, QuickReply
@@ -13,10 +12,9 @@ from bot.core.messages import Edit, Message, Platform
 from bot.meta.send_api import Outgoing
 from bot.store.codec import Codec
 from bot.store.db import Database
+from tests.browser.helpers import violations
 from tests.fakes.asked import ONLINE
 from tests.fakes.sandbox import RunningSandbox, answered, running_sandbox
-
-AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"]}
 
 
 @pytest.fixture
@@ -176,7 +174,7 @@ async def test_under_a_reply_stands_the_question_that_was_recognised(
         timeout=60_000,
     )
     await expect(opened.get_by_test_id("reply")).to_have_count(1)
-    assert (await Axe().run(opened, options=AA)).response["violations"] == []
+    assert await violations(opened) == []
     await opened.screenshot(path="test-artefacts/sandbox-question.png")
 
 
@@ -195,7 +193,7 @@ async def test_accessible_and_nothing_beyond_the_edge(
     opened: Page, box: RunningSandbox, width: int, height: int
 ) -> None:
     await opened.set_viewport_size({"width": width, "height": height})
-    assert await _violations(opened) == []
+    assert await violations(opened) == []
     await box.do("texte", text="Bonjour")
     await box.do("photo", "instagram")
     await box.do("vocal", "instagram")
@@ -205,12 +203,7 @@ async def test_accessible_and_nothing_beyond_the_edge(
     await box.do("retirer")
     await expect(opened.get_by_test_id("phone-messenger").get_by_test_id("reply")).to_be_visible()
     await opened.wait_for_timeout(400)  # bubbles have risen
-    assert await _violations(opened) == []
+    assert await violations(opened) == []
     assert await opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if width == 1280:
         assert await opened.evaluate("document.documentElement.scrollHeight <= innerHeight")
-
-
-async def _violations(page: Page) -> list[str]:
-    results = await Axe().run(page, options=AA)
-    return [f"{v['id']}: {[n['html'][:90] for n in v['nodes']]}" for v in results.response["violations"]]
