@@ -12,10 +12,11 @@ from __future__ import annotations
 import heapq
 import math
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from bot.core.clean import for_understanding
@@ -78,7 +79,8 @@ def sounded(text: str) -> Sounded:
 
 def alike(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether two sentences share seven words of ten."""
-    return len(one & other) >= SAME * len(one | other)
+    shared = len(one & other)
+    return shared >= SAME * (len(one) + len(other) - shared)
 
 
 def rarity(held: int, count: int) -> float:
@@ -166,17 +168,18 @@ class Neighbours(Generic[T]):
         with self._lock:
             found = dict.fromkeys(self._keys.get(one.key, ()))
             count = len(one.words)
-            # Whoever shares seven words of ten shares one of the rarest of ours: only these need be looked up.
+            # Whoever shares seven words of ten shares two of the rarest of ours: only these need be looked up.
             known = [held for word in one.words if (held := self._words.get(word))]
-            needed = len(known) - math.ceil(SAME * count) + 1
-            if count >= FEWEST and needed > 0:
-                others = dict.fromkeys(n for held in sorted(known, key=len)[:needed] for n in held)
+            needed = len(known) - math.ceil(SAME * count) + 2
+            if count >= FEWEST and needed > 1:
+                shared = Counter(chain.from_iterable(sorted(known, key=len)[:needed]))
                 found |= dict.fromkeys(
                     n
-                    for n in others
-                    if (theirs := len(self._sounded[n].words)) >= FEWEST
-                    and SAME * count <= theirs <= count / SAME
-                    and alike(one.words, self._sounded[n].words)
+                    for n, times in shared.items()
+                    if times > 1
+                    and len(theirs := self._sounded[n].words) >= FEWEST
+                    and SAME * count <= len(theirs) <= count / SAME
+                    and alike(one.words, theirs)
                 )
             return list(self._held(found))
 
