@@ -36,6 +36,7 @@ from tests.memory import temporary_files
 
 TEMPLATE = "planton_template"
 MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch|wall)\.py))")
+LONGEST = ("test_workbench_story.py", "test_launcher.py")  # minutes on one worker: begun last, they would end alone
 _numbers = itertools.count(1)
 
 # No verdict by the clock, and the same examples at each run: `make fuzz` looks for new ones.
@@ -73,8 +74,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest begin: models, then pages; the rest fills up (xdist: --no-loadscope-reorder)."""
-    items.sort(key=lambda item: 0 if MODELS.match(item.nodeid) else 1 if item.path.parent.name == "browser" else 2)
+    """The longest begin: models, whole days, then pages; the rest fills up (xdist: --no-loadscope-reorder)."""
+
+    def turn(item: pytest.Item) -> int:
+        if MODELS.match(item.nodeid):
+            return 0
+        return 1 if item.path.name in LONGEST else 2 if item.path.parent.name == "browser" else 3
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(optionalhook=True)

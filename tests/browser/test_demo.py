@@ -16,8 +16,6 @@ from playwright.async_api import Page, expect
 from scripts.screenshots import PORTS, ROOT, ready, say
 from tests.fakes.ports import free_port
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[str]:

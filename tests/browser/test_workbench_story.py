@@ -28,7 +28,6 @@ from tests.fakes.ports import free_port
 from tests.fakes.project import AUTHOR, copied
 from tests.trainer.conftest import BLOCK, LINE, thin
 
-pytestmark = pytest.mark.alone
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECT = "animaux"
 RIGHT = "Animal trouvé ou perdu"  # how the reply about animals begins, and no other
