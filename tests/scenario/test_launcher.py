@@ -122,13 +122,14 @@ class Machine:
         return run
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+@contextlib.contextmanager
+def machine_in(folder: Path) -> Iterator[Machine]:
+    """A machine of which nothing is left running; no part of it lacked a right."""
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PLANTON_")}
     name, _, token = TOKEN.partition("=")
     ports = {f"PLANTON_{n}_PORT": str(free_port()) for n in ("GATEWAY", "CONSOLE", "SENDER", "SANDBOX")}
     settings = {
-        "PLANTON_VAR_DIR": str(tmp_path / "var"),
+        "PLANTON_VAR_DIR": str(folder / "var"),
         "PLANTON_META_APP_SECRET": "app-secret",
         "PLANTON_META_VERIFY_TOKEN": "verify",
         "PLANTON_META_PAGE_ID": "100200300",
@@ -136,7 +137,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         "PLANTON_ENGINE_URL": f"http://127.0.0.1:{free_port()}",
         name: token,
     }
-    machine = Machine(tmp_path, {**ours, **ports, **settings})
+    machine = Machine(folder, {**ours, **ports, **settings})
     yield machine
     for run in machine.runs:
         descendants = list(run.tree())
@@ -151,10 +152,24 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             if alive(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-    log = tmp_path / "var" / "postgres.log"
+    log = folder / "var" / "postgres.log"
     assert not log.exists() or "permission denied" not in log.read_text(errors="replace"), (
         "bot/store/grants.py lacks a right"
     )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with machine_in(tmp_path) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One that has started, for tests that leave it running."""
+    with machine_in(tmp_path_factory.mktemp("running")) as machine:
+        machine.started()
+        yield machine
 
 
 def test_everything_starts_says_where_and_ends_at_sigterm(machine: Machine) -> None:
@@ -189,15 +204,15 @@ def test_everything_starts_says_where_and_ends_at_sigterm(machine: Machine) -> N
     assert "Traceback" not in run.said
 
 
-def test_only_the_sender_holds_the_page_token(machine: Machine) -> None:
-    run = machine.started()
+def test_only_the_sender_holds_the_page_token(running: Machine) -> None:
+    run = running.runs[0]
     holders = [
         role
         for role in ROLES
         if TOKEN.encode() in Path(f"/proc/{run.child(f'_role {role}')}/environ").read_bytes().split(b"\0")
     ]
     assert holders == ["sender"]
-    for written in (machine.folder / "var").glob("*.json"):
+    for written in (running.folder / "var").glob("*.json"):
         assert "secret-page-token" not in written.read_text()
         assert "app-secret" not in written.read_text()
 
@@ -236,8 +251,8 @@ def test_everything_killed_at_once_starts_again(machine: Machine) -> None:
     assert not any(alive(pid) for pid in children)
 
 
-def test_a_role_that_dies_is_started_again(machine: Machine) -> None:
-    run = machine.started()
+def test_a_role_that_dies_is_started_again(running: Machine) -> None:
+    run = running.runs[0]
     pid = run.child("_role gateway")
     os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: "passerelle : arrêt inattendu (signal 9), nouveau départ dans 0,2 s" in run.said, 30)
@@ -245,11 +260,11 @@ def test_a_role_that_dies_is_started_again(machine: Machine) -> None:
     assert run.child("_role gateway") != pid
 
 
-def test_postgres_that_dies_is_started_again_and_the_roles_find_it(machine: Machine) -> None:
-    run = machine.started()
+def test_postgres_that_dies_is_started_again_and_the_roles_find_it(running: Machine) -> None:
+    run = running.runs[0]
     gateway = run.child("_role gateway")
     os.kill(run.child("bin/postgres"), signal.SIGKILL)
-    url = Embedded(machine.folder / "var").url
+    url = Embedded(running.folder / "var").url
     assert eventually(lambda: "base de données : arrêt inattendu" in run.said, 30)
 
     def back() -> bool:
@@ -283,9 +298,9 @@ def test_two_ports_alike_are_one_line(machine: Machine) -> None:
     assert len(run.said.splitlines()) == 1
 
 
-def test_a_second_launcher_on_the_same_folder_gets_one_line(machine: Machine) -> None:
-    first = machine.started("sender", "gateway", "console")
-    second = machine.run("worker")
+def test_a_second_launcher_on_the_same_folder_gets_one_line(running: Machine) -> None:
+    first = running.runs[0]
+    second = running.run("worker")
     assert second.process.wait(60) == 2
     assert len(second.said.splitlines()) == 1
     assert "utilise déjà le dossier" in second.said
