@@ -41,26 +41,17 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     return _answered(dispatcher, tracker, found.sure)
 
 
-def likely_answer(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
-) -> Optional[list[dict[str, Any]]]:
+def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
     """The events of the answer to the question that may be meant, under its title and with the next ones to choose from; None if no
     question leads, or if the message may answer one of ours."""
     found = of(tracker)
-    heading = _heading(domain, found.likely) if found.likely else ""
     open_ = known(tracker, "question") and not asks(tracker)
-    if found.likely is None or not heading or open_ or _has_own_reply(tracker, found.likely):
+    if found.likely is None or open_ or _has_own_reply(tracker, found.likely):
         return None
-    dispatcher.utter_message(response="utter_question_probable", titre=heading)
+    dispatcher.utter_message(json_message={"supposed": found.likely})
     events = _answered(dispatcher, tracker, found.likely, joined=True)
     dispatcher.utter_message(json_message={"offers": list(found.near)})
     return events
-
-
-def _heading(domain: dict[str, Any], question: str) -> str:
-    """The question in full."""
-    variations = (domain.get("responses") or {}).get(f"utter_{question}") or [{}]
-    return str((variations[0].get("metadata") or {}).get("question") or "")
 
 
 def _answered(

@@ -41,14 +41,13 @@ class Reply(Action, ABC):
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         """The answer to an open question, to one of the catalogue or to what it costs, to one that may be meant, else the action's
         own reply."""
-        for read in _readers(tracker):
+        for read in (*_readers(tracker), catalogue.likely_answer):
             events = read(dispatcher, tracker)
             if events is not None:
-                asked_again = after(dispatcher, tracker, events) if read is catalogue.answer else []
+                asked_again = (
+                    after(dispatcher, tracker, events) if read in (catalogue.answer, catalogue.likely_answer) else []
+                )
                 return [*events, *asked_again, SlotSet("incompris", 0), SlotSet("insultes", 0)]
-        likely = catalogue.likely_answer(dispatcher, tracker, domain)
-        if likely is not None:
-            return [*likely, *after(dispatcher, tracker, likely), SlotSet("incompris", 0), SlotSet("insultes", 0)]
         events = self.reply(dispatcher, tracker, domain)
         if not offers_choice(events):
             catalogue.offer(dispatcher, tracker)

@@ -1,8 +1,9 @@
 """Gathers what a turn says: replies with their quick replies and links, and the hand-off, clarify and silence marks of actions.
 
-Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a
-turn, `answered` names the question of the catalogue that is answered, `offers` those that may have been meant, `join` adds
-the next response to the one before, and `choices_of` gives the next one the buttons of a response.
+Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a turn,
+`answered` names the question of the catalogue that is answered, `supposed` the one whose heading is said before, `offers` those
+that may have been meant, `join` adds the next response to the one before, and `choices_of` gives the next one the buttons of a
+response.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ Button = dict[str, str]
 
 class TurnOutput(OutputChannel):
     """The output channel of one turn. `choices`: the buttons of each response; `questions`: the title of each question of the
-    catalogue."""
+    catalogue; `headings`: what is said above its answer where it is only likely."""
 
     def __init__(
         self,
         choices: Optional[Mapping[str, Sequence[Button]]] = None,
         questions: Optional[Mapping[str, str]] = None,
+        headings: Optional[Mapping[str, str]] = None,
     ) -> None:
         self.replies: list[dict[str, Any]] = []
         self.handoff: Optional[dict[str, Any]] = None
@@ -36,6 +38,7 @@ class TurnOutput(OutputChannel):
         self._offers: list[Button] = []
         self._choices = choices or {}
         self._questions = questions or {}
+        self._headings = headings or {}
         self._join = False
         self._borrowed: Sequence[Button] = ()
         self._alone = False
@@ -77,6 +80,8 @@ class TurnOutput(OutputChannel):
         self.silence = self.silence or custom.get("silence") is True
         self.answered = self.answered or custom.get("answered")
         self._offers += [self._offered(str(name)) for name in custom.get("offers") or [] if name in self._questions]
+        if heading := self._headings.get(str(custom.get("supposed"))):
+            self._say(heading, [], [])
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
             self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True

@@ -59,6 +59,13 @@ def questions(domain: Domain) -> dict[str, str]:
     }
 
 
+def headings(domain: Domain) -> dict[str, str]:
+    """What stands above the answer to each question that may be meant, by its name: `utter_question_probable` with the question."""
+    variations = domain.responses.get("utter_question_probable") or [{}]
+    words = str(variations[0].get("text") or "")
+    return {name: words.replace("{titre}", question) for name, question in wordings(domain).items()} if words else {}
+
+
 def wordings(domain: Domain) -> dict[str, str]:
     """Each question of the catalogue as people would ask it, by its name."""
     return {

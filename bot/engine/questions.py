@@ -31,6 +31,7 @@ NEAREST = 3  # examples of a question that speak for it together
 LEAST_CHANCE = 1e-4  # of an intent: below this all are alike
 MOST = 4  # questions named
 LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
+BROADLY = 128  # questions whose words are compared at all: those that are nearest by meaning
 JUDGED = 4000  # examples that the scales are set on, at most
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
 ABSENT = 0.15  # weight of an example that is judged as if its question were not there
@@ -51,8 +52,8 @@ class Scale:
 class Questions:
     """The examples by question, and what was learnt from them. `names`: the questions in the order of the columns; `starts`:
     (questions,) where the examples of each begin; `meanings`: (examples, width) of length one around `centre`; `words`:
-    (columns, examples); `answers`: (columns, questions), the words of each question's title and answer; `votes`: (questions,
-    width + BUCKETS)."""
+    (examples, columns) of length one; `answers`: (questions, columns), the words of each question's title and answer; `votes`:
+    (questions, width + BUCKETS)."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Questions:
         self._words = words
         self._answers = answers
         self._votes = votes
-        self._buckets, self._signs = _hash(words.shape[0])
+        self._buckets, self._signs = _hash(words.shape[1])
         self._scale = scale
         self._intents = [intent_of(name) for name in self.names]
         self._answered = np.array([not name.endswith(NO_ANSWER) for name in self.names])
@@ -85,11 +86,17 @@ class Questions:
         `Features`; `meaning`: (width,) by the encoder; `chances`: of each intent."""
         direction = _directions(meaning[None] - self._centre)[0]
         by_meaning = self._meanings @ direction
-        by_words = _likeness(self._words, columns, values)
         likely = np.log([max(chances.get(intent, 0.0), LEAST_CHANCE) for intent in self._intents])
-        nearest = np.stack([np.maximum.reduceat(one, self._starts) for one in (by_meaning, by_words)])
-        looked_at = _nearest(nearest[:, None], likely[None])[0]
         length = max(float(np.linalg.norm(values)), 1e-9)
+        said = np.zeros(self._words.shape[1], np.float32)
+        said[columns] = values / length
+        nearest = np.stack([np.maximum.reduceat(by_meaning, self._starts), np.full(len(self.names), -np.inf)])
+        broadly = np.argsort(-(nearest[0] + NEARER * likely))[:BROADLY]
+        by_words = np.empty(len(by_meaning), np.float32)
+        for question, likeness in zip(broadly, self._by_words(broadly, said), strict=True):
+            by_words[self._starts[question] : self._ends[question]] = likeness
+            nearest[1, question] = likeness.max()
+        looked_at = _nearest(nearest[:, None], likely[None])[0]
         buckets = np.bincount(
             self._buckets[columns], values * self._signs[columns] * (WORDS**0.5 / length), minlength=BUCKETS
         )
@@ -102,7 +109,7 @@ class Questions:
                 three[0],
                 nearest[1, looked_at],
                 three[1],
-                _likeness(self._answers, columns, values)[looked_at],
+                self._answers[looked_at] @ said,
                 likely[looked_at],
             ]
         )
@@ -111,6 +118,13 @@ class Questions:
         top = float(shares.max())
         order = [i for i in np.argsort(-shares) if self._answered[looked_at[i]]][:MOST]
         return [(self.names[looked_at[i]], round(sure * float(shares[i]) / top, 6)) for i in order]
+
+    def _by_words(self, questions: np.ndarray, said: np.ndarray) -> list[np.ndarray]:
+        """The likeness of each example of these questions with the words `said`, (columns,) of length one."""
+        firsts, lasts = self._starts[questions], self._ends[questions]
+        rows = np.concatenate([np.arange(first, last) for first, last in zip(firsts, lasts, strict=True)])
+        found = np.asarray(self._words[rows] @ said)
+        return np.split(found, np.cumsum(lasts - firsts)[:-1])
 
     def save(self, folder: Path) -> None:
         """Arrays and names: nothing that runs code when it is read back."""
@@ -134,13 +148,16 @@ class Questions:
             return None
         with np.load(folder / _FILE, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
+        words, answers = _unpacked("words", found), _unpacked("answers", found)
+        if words.shape[0] != len(found["meanings"]):  # a model of an earlier version keeps them the other way round
+            words, answers = csr_matrix(words.T), csr_matrix(answers.T)
         return cls(
             json.loads((folder / _NAMES).read_text("utf-8")),
             found["starts"],
             found["centre"],
             found["meanings"].astype(np.float32),
-            _unpacked("words", found),
-            _unpacked("answers", found),
+            words,
+            answers,
             found["votes"].astype(np.float32),
             Scale(found["mix"], found["believe"]),
         )
@@ -197,7 +214,7 @@ def learn(examples: Examples) -> Questions:
     for likeness in (found.by_meaning, found.by_words):
         likeness[np.arange(len(judged)), judged] = -1  # an example is no likeness of itself
     scale = _scale(*_signals(found, starts, owners[judged]))
-    return Questions(names, starts, centre, meant, csr_matrix(words.T), csr_matrix(answers.T), votes, scale)
+    return Questions(names, starts, centre, meant, words, answers, votes, scale)
 
 
 def _some(numbers: np.ndarray) -> np.ndarray:
@@ -217,13 +234,6 @@ def _directions(vectors: np.ndarray) -> np.ndarray:
 def _of_length_one(rows: csr_matrix) -> csr_matrix:
     lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     return csr_matrix(diags(1 / np.maximum(lengths, 1e-9)) @ rows)
-
-
-def _likeness(words: csr_matrix, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(examples,): the cosine of a text's row with each example's."""
-    length = float(np.linalg.norm(values))
-    row = csr_matrix((values / max(length, 1e-9), columns, [0, len(columns)]), shape=(1, words.shape[0]))
-    return _dense(row @ words).ravel()
 
 
 def _of_three(likeness: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from bot.engine import short
 from bot.engine.clauses import Clause, clauses, fold, states, word_set
 from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
+from bot.policy.questions import SURE as SURE_QUESTION
 from bot.policy.questions import intent_of, sure
 
 Parsed = dict[str, Any]
@@ -35,10 +36,10 @@ LIKELY_STATEMENT, SCATTERED = 0.2, 0.6
 STORY = 60  # words from which a message is one story: its asides are no second question
 AND = word_set("et puis aussi ensuite sinon egalement ou")  # by these a question says that it is another one
 SAME = 0.9  # a question whose subject was said just before it: « Ma carte grise a été volée, quelles démarches ? »
-# A question of the catalogue that is surer than this says what a message is about where the intent is less sure than that. A guess
+# A question of the catalogue that is surely asked says what a message is about where the intent is less sure than that. A guess
 # of something grave gives way only where it is weak: of 30 such messages of tests/gold/answers.tsv none was grave, and of 530 grave
 # ones of the other sets none gave way. Its chance stays in the ranking, for whoever judges how sure a danger is.
-SURE_QUESTION, SURE_INTENT, WEAK_GRAVE = 0.5, 0.9, 0.7
+SURE_INTENT, WEAK_GRAVE = 0.9, 0.7
 # Of a message that no subject surely fits, and whose best two one could offer: from this chance the grave one of them is meant.
 GRAVE_OF_TWO = 0.3
 SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre", STATEMENT)

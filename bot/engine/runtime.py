@@ -27,7 +27,7 @@ from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
 from bot.engine.meaning import FALLBACK
-from bot.engine.payloads import QUESTION, Payloads, Tap, choices, questions, titles, wordings
+from bot.engine.payloads import QUESTION, Payloads, Tap, choices, headings, questions, titles, wordings
 from bot.engine.reading import Reading
 from bot.engine.runner import StraightRunner
 from bot.engine.tracker import RequestTrackerStore
@@ -82,6 +82,7 @@ class Runtime:
         self._payloads = Payloads(self.domain)
         self._titles, self._choices = titles(self.domain), choices(self.domain)
         self._questions = questions(self.domain)
+        self._headings = headings(self.domain)
         self._long = wordings(self.domain)
         self._classifier = _classifier(self._runner)
         if self._classifier and remember:
@@ -119,7 +120,7 @@ class Runtime:
         read = self._followed(read, text, tracker)
         words = "" if read.lead.get("tapped") else text
         told = values(keep(dialogue, words, now))
-        output = TurnOutput(self._choices, self._questions)
+        output = TurnOutput(self._choices, self._questions, self._headings)
         self._store.begin(tracker)
         try:
             for number, part in enumerate(read.parts, 1):

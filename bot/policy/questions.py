@@ -13,8 +13,8 @@ from bot.core.dialogue import Reply
 from bot.core.examples import QUESTION
 from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
-SURE = 0.4  # chance from which a question is answered
-LIKELY = 0.25  # chance from which it is answered under its own title, if it is AHEAD times likelier than the next one
+SURE = 0.5  # chance from which a question is answered
+LIKELY = 0.35  # chance from which it is answered under its own title, if it is AHEAD times likelier than the next one
 AHEAD = 1.5
 NEAR = 0.03  # chance from which it is offered
 MOST_OFFERED = 3

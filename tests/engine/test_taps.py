@@ -24,6 +24,7 @@ domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"]
     ],
     "utter_armes/arc": said("Non.", metadata={"title": "Tir à l’arc"}),
     "utter_armes/arme": said("Oui."),
+    "utter_question_probable": said("Est-ce « {titre} »"),
 }})
 """
 PAYLOADS = """
@@ -43,7 +44,7 @@ import asyncio, json, sys
 from bot.engine import payloads
 from bot.engine.channel import TurnOutput
 def turn(messages, more):
-    output = TurnOutput(payloads.choices(domain), payloads.questions(domain))
+    output = TurnOutput(payloads.choices(domain), payloads.questions(domain), payloads.headings(domain))
     for message in messages:
         asyncio.run(output.send_response("r1", message))
     output.finish(more)
@@ -109,6 +110,7 @@ PAGE = {"title": "La fiche", "url": "https://www.example.fr/arc"}
 MAP = {"title": "Le plan", "url": "https://www.example.fr/plan"}
 ARC = {"title": "Tir à l’arc", "payload": "/armes/arc"}
 ONLINE = {"title": "En ligne", "payload": "/procuration/en_ligne"}
+HEADING = "Est-ce « Comment voter par procuration en ligne ? »"
 DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
 
 
@@ -122,6 +124,16 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
         [custom(answered="armes/arc"), {"text": "Non."}],
         [],
         ["armes/arc", [{"text": "Non.", "quick_replies": []}]],
+    ),
+    "an answer that is only likely stands under its question": (
+        [custom(supposed="procuration/en_ligne"), custom(answered="procuration/en_ligne", join=True), {"text": "Oui."}],
+        [],
+        ["procuration/en_ligne", [{"text": f"{HEADING}\nOui.", "quick_replies": []}]],
+    ),
+    "a question that is gone has no heading": (
+        [custom(supposed="armes/hier"), custom(answered="armes/hier", join=True), {"text": "Non."}],
+        [],
+        ["armes/hier", [{"text": "Non.", "quick_replies": []}]],
     ),
     "the first of two answers": (
         [

@@ -17,7 +17,6 @@ from tests.unit.test_domain import DOMAIN, ROOT, _rules
 
 TRADE = {"entity": "corps", "value": "officier"}
 CATALOGUE = catalogue.read(ROOT).questions
-HEADINGS = {f"utter_{one.id}": [{"metadata": {"question": one.question}}] for one in CATALOGUE.values()}
 
 
 class Dispatcher:
@@ -25,7 +24,6 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self.responses: list[str] = []
-        self.values: dict[str, str] = {}
         self.buttons: list[dict[str, str]] = []
         self.marks: dict[str, Any] = {}
 
@@ -39,7 +37,7 @@ class Dispatcher:
         if response:
             assert response in DOMAIN["responses"] or response.removeprefix("utter_") in CATALOGUE, response
             self.responses.append(response)
-            self.values |= values
+            self.values = values
         self.buttons += buttons or []
         self.marks.update(json_message or {})
 
@@ -109,7 +107,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         }
         out = Dispatcher()
         tracker = Said(message, {**(slots or {}), **told}, past or [])
-        done = known[rules[intent]].run(out, tracker, {"responses": {**DOMAIN["responses"], **HEADINGS}})
+        done = known[rules[intent]].run(out, tracker, {"responses": DOMAIN["responses"]})
         return Outcome(out, {event["name"]: event["value"] for event in done})
 
     yield run_
@@ -881,9 +879,9 @@ def test_a_question_that_leads_is_answered_under_its_title_with_the_next_ones(ru
     question, other = "recrutement_conditions/age_gardien", "recrutement_conditions/trop_jeune"
     ranked = [{"name": question, "confidence": 0.35}, {"name": other, "confidence": 0.1}]
     done = run("recrutement_conditions", "et pour l'âge ça se passe comment ?", questions=ranked)
-    assert done.out.responses == ["utter_question_probable", f"utter_{question}"]
-    assert done.out.values["titre"] == CATALOGUE[question].question
-    assert (done.out.marks["answered"], done.out.marks["offers"]) == (question, [other])
+    assert done.response == f"utter_{question}"
+    assert (done.out.marks["supposed"], done.out.marks["answered"]) == (question, question)
+    assert done.out.marks["offers"] == [other]
     assert done.slots["repondu"] == question
 
 
