@@ -12,7 +12,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import documents, recrutement
-from actions.said import NO_SUBJECT, age, asks, entities, intent, is_tap, known, said
+from actions.said import NO_SUBJECT, age, asks, entities, intent, is_bare, is_tap, known, said
 from bot.engine.meaning import is_grave
 from bot.policy.questions import Asked, asked, intent_of
 
@@ -43,10 +43,10 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
 
 def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
     """The events of the answer to the question that may be meant, under its title and with the next ones to choose from; None if no
-    question leads, or if the message may answer one of ours."""
+    question leads, if the message may answer one of ours, or if it is a bare value."""
     found = of(tracker)
-    open_ = known(tracker, "question") and not asks(tracker)
-    if found.likely is None or open_ or _has_own_reply(tracker, found.likely):
+    answers = is_bare(tracker) or (known(tracker, "question") and not asks(tracker))
+    if found.likely is None or answers or _has_own_reply(tracker, found.likely):
         return None
     dispatcher.utter_message(json_message={"supposed": found.likely})
     events = _answered(dispatcher, tracker, found.likely, joined=True)

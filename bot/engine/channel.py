@@ -13,6 +13,8 @@ from typing import Any, Optional
 
 from rasa.core.channels.channel import OutputChannel
 
+from bot.engine.payloads import HEADING
+
 MOST_BYTES = 1000  # of a message, as Instagram counts them
 WAYS_OUT = ('/salutation{"theme": "autre"}', "/parler_humain")  # something else, or somebody
 MOST_CHOICES = 11  # quick replies under two replies: more are not read
@@ -81,7 +83,7 @@ class TurnOutput(OutputChannel):
         self.answered = self.answered or custom.get("answered")
         self._offers += [self._offered(str(name)) for name in custom.get("offers") or [] if name in self._questions]
         if heading := self._headings.get(str(custom.get("supposed"))):
-            self._say(heading, [], [])
+            self._say(heading, list(self._choices.get(HEADING, ())), [])
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
             self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True

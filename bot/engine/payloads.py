@@ -59,9 +59,12 @@ def questions(domain: Domain) -> dict[str, str]:
     }
 
 
+HEADING = "utter_question_probable"  # what stands above an answer that is only likely; its buttons lead elsewhere
+
+
 def headings(domain: Domain) -> dict[str, str]:
-    """What stands above the answer to each question that may be meant, by its name: `utter_question_probable` with the question."""
-    variations = domain.responses.get("utter_question_probable") or [{}]
+    """What stands above the answer to each question that may be meant, by its name: HEADING with the question."""
+    variations = domain.responses.get(HEADING) or [{}]
     words = str(variations[0].get("text") or "")
     return {name: words.replace("{titre}", question) for name, question in wordings(domain).items()} if words else {}
 

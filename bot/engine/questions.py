@@ -201,11 +201,11 @@ def learn(examples: Examples) -> Questions:
     centre = examples.meanings[order].mean(axis=0)
     meant = _directions(examples.meanings[order] - centre).astype(np.float32)
     words = _of_length_one(examples.rows[order])
-    votes, unseen = _ridge(np.hstack([meant, _bucketed(words)]), owners, len(names))
     answers = _of_length_one(examples.answers)
     judged = _some(np.flatnonzero(examples.judged[order]))
+    votes, unseen = _ridge(np.hstack([meant, _bucketed(words)]), owners, len(names), judged)
     found = _Likenesses(
-        unseen[judged],
+        unseen,
         meant[judged] @ meant.T,
         _dense(words[judged] @ words.T),
         _dense(words[judged] @ answers.T),
@@ -261,17 +261,18 @@ def _bucketed(words: csr_matrix) -> np.ndarray:
     return _dense(words @ sketch)
 
 
-def _ridge(seen: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(questions, columns) votes of what is `seen` (examples, columns), and (examples, questions) their sums for each example by
-    the votes of the others."""
+def _ridge(seen: np.ndarray, owners: np.ndarray, count: int, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(questions, columns) votes of what is `seen` (examples, columns), and (judged, questions) their sums for each example that is
+    `judged` by the votes of the others."""
     targets = np.zeros((len(owners), count), np.float32)
     targets[np.arange(len(owners)), owners] = 1
     squares = seen.T @ seen
     squares[np.diag_indices_from(squares)] += STIFFNESS
     factor = cho_factor(squares, lower=True, overwrite_a=True)
     votes = np.asarray(cho_solve(factor, seen.T @ targets), dtype=np.float32)
-    weight = np.einsum("ec,ce->e", seen, cho_solve(factor, seen.T))[:, None]
-    return np.ascontiguousarray(votes.T), (seen @ votes - weight * targets) / np.maximum(1 - weight, 1e-3)
+    own = seen[judged]
+    weight = np.einsum("ec,ce->e", own, cho_solve(factor, own.T))[:, None]
+    return np.ascontiguousarray(votes.T), (own @ votes - weight * targets[judged]) / np.maximum(1 - weight, 1e-3)
 
 
 def _likely(chances: np.ndarray, intents: Sequence[str], names: Sequence[str]) -> np.ndarray:
