@@ -14,7 +14,7 @@ from bot.app.places import PROJECT
 from bot.app.report import percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core import catalogue
-from bot.policy.questions import offered
+from bot.policy.questions import SURE, offered
 from bot.settings import Settings
 from bot.trainer.answer_figures import AnswerJudged, measure
 from bot.trainer.candidates import Model
@@ -41,7 +41,9 @@ def judge(
     judged = []
     for case, turn in zip(cases, turns([case.text for case in cases], model, started), strict=True):
         found = decision(policy, case.text, turn, at)
-        judged.append(AnswerJudged(case, found.question, offered(found.replies)))
+        chances = dict(turn.understanding.questions) if turn is not None else {}
+        supposed = found.question is not None and chances.get(found.question, 1.0) < SURE
+        judged.append(AnswerJudged(case, found.question, offered(found.replies), supposed))
     return judged
 
 
@@ -68,6 +70,8 @@ def _table(name: str, figures: Mapping[str, Any], judged: Sequence[AnswerJudged]
     yield f"{f'{name}, messages':<50}{figures['n']:>9}"
     for key, label in LABELS.items():
         yield f"{label:<50}{percent(figures[key]):>9}"
+        if (part := figures.get(f"{key}_supposed")) is not None:
+            yield f"{'  dont sous « Vous demandez peut-être »':<50}{percent(part):>9}"
     yield ""
     yield f"{'sujet':<34}{'messages':>10}{'exactes':>10}{'à un bouton':>13}{'autres':>9}"
     for topic, row in figures["per_topic"].items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,12 @@ NONE = "(aucune)"
 @dataclass(frozen=True)
 class AnswerJudged:
     """A case with what Planton does. `answered`: the question whose answer goes out, or None; `offered`: those that a button
-    names."""
+    names; `supposed`: the answer stands under its question, as the one that may be meant."""
 
     case: AnswerCase
     answered: str | None
     offered: tuple[str, ...]
+    supposed: bool = False
 
     @property
     def exact(self) -> bool:
@@ -66,8 +67,11 @@ def _topic(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
 
 
 def _shares(judged: Sequence[AnswerJudged]) -> dict[str, float]:
-    return {
-        "exact": round(sum(one.exact for one in judged) / len(judged), 4),
-        "reachable": round(sum(one.reachable for one in judged) / len(judged), 4),
-        "wrong": round(sum(one.wrong for one in judged) / len(judged), 4),
+    kinds: dict[str, Callable[[AnswerJudged], bool]] = {
+        "exact": lambda one: one.exact,
+        "exact_supposed": lambda one: one.exact and one.supposed,
+        "reachable": lambda one: one.reachable,
+        "wrong": lambda one: one.wrong,
+        "wrong_supposed": lambda one: one.wrong and one.supposed,
     }
+    return {name: round(sum(map(counts, judged)) / len(judged), 4) for name, counts in kinds.items()}

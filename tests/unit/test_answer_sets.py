@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,8 @@ def test_exact_reachable_and_wrong() -> None:
 def test_figures_by_topic_and_what_is_taken_for_what() -> None:
     figures = measure(ALL)
     assert (figures["n"], figures["exact"], figures["reachable"], figures["wrong"]) == (7, 0.2857, 0.5714, 0.4286)
-    assert figures["per_topic"]["(aucune)"] == {"n": 2, "exact": 0.5, "reachable": 0.5, "wrong": 0.5}
+    none = figures["per_topic"]["(aucune)"]
+    assert (none["n"], none["exact"], none["reachable"], none["wrong"]) == (2, 0.5, 0.5, 0.5)
     assert figures["per_topic"]["procuration"]["n"] == 4
     assert figures["confusion"] == [
         {"question": ONLINE, "answered": PAY, "n": 2},
@@ -129,14 +131,22 @@ def test_figures_by_topic_and_what_is_taken_for_what() -> None:
     assert figures["wrong_lines"] == [4, 5, 8]
 
 
+def test_answers_under_their_question_are_counted_apart() -> None:
+    figures = measure([replace(EXACT, supposed=True), EXACT, replace(WRONG, supposed=True), NEAR])
+    assert (figures["exact"], figures["exact_supposed"]) == (0.5, 0.25)
+    assert (figures["wrong"], figures["wrong_supposed"]) == (0.25, 0.25)
+
+
 def test_figures_are_shown_as_tables_or_as_one_object() -> None:
     assert json.loads(show(Path("jeu.tsv"), ALL, True)) == measure(ALL)
     rows = [" ".join(line.split()) for line in show(Path("jeu.tsv"), ALL, False).replace("\u00a0", " ").split("\n")]
-    assert rows[:4] == [
+    assert rows[:6] == [
         "jeu.tsv, messages 7",
         "réponse exacte 28,6 %",
+        "dont sous « Vous demandez peut-être » 0,0 %",
         "exacte, ou à un bouton 57,1 %",
         "réponse à une autre question 42,9 %",
+        "dont sous « Vous demandez peut-être » 0,0 %",
     ]
     assert "contravention 1 0,0 % 100,0 % 0,0 %" in rows
     assert f"2 {ONLINE} : réponse de {PAY}" in rows
