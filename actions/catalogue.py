@@ -12,9 +12,9 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import documents, recrutement
-from actions.said import NO_SUBJECT, age, asks, entities, intent, is_bare, is_tap, known, said
+from actions.said import NO_SUBJECT, age, asks, entities, intent, is_bare, is_tap, known, said, text
 from bot.engine.meaning import is_grave
-from bot.policy.questions import Asked, asked, intent_of
+from bot.policy.questions import NOTHING, Asked, asked, intent_of
 
 SLOT = "repondu"  # the question of the catalogue that was answered last
 # How the ids of questions name each trade: `recrutement_formation/duree_gardien`.
@@ -73,7 +73,9 @@ def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:
 
 
 def of(tracker: Tracker) -> Asked:
-    """What the latest message asks of the catalogue."""
+    """What the latest message asks of the catalogue; a number alone asks nothing."""
+    if not is_tap(tracker) and not any(map(str.isalpha, text(tracker))):
+        return NOTHING
     ranking = tracker.latest_message.get("intent_ranking") or []
     grave = sum(float(row["confidence"]) for row in ranking if is_grave(str(row["name"])))
     return asked(intent(tracker), tracker.latest_message.get("questions"), grave)

@@ -38,6 +38,7 @@ class TurnOutput(OutputChannel):
         self.silence = False
         self.answered: Optional[str] = None
         self._offers: list[Button] = []
+        self._beside: Sequence[Button] = ()
         self._choices = choices or {}
         self._questions = questions or {}
         self._headings = headings or {}
@@ -83,7 +84,8 @@ class TurnOutput(OutputChannel):
         self.answered = self.answered or custom.get("answered")
         self._offers += [self._offered(str(name)) for name in custom.get("offers") or [] if name in self._questions]
         if heading := self._headings.get(str(custom.get("supposed"))):
-            self._say(heading, list(self._choices.get(HEADING, ())), [])
+            self._say(heading, [], [])
+            self._beside = self._choices.get(HEADING, ())
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
             self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True
@@ -106,14 +108,14 @@ class TurnOutput(OutputChannel):
         A question that we ask again stands alone with its own.
         """
         more = [*more, *self._offers]
-        if not self.replies or (len(self.replies) < 2 and not more):
+        if not self.replies or (len(self.replies) < 2 and not more and not self._beside):
             return
         last = self.replies[-1]
         gathered = [*more, *last["quick_replies"]]
         for reply in self.replies[:-1]:
             gathered += [] if self._alone else reply["quick_replies"]
             reply["quick_replies"] = []
-        last["quick_replies"] = _most(_different(gathered))
+        last["quick_replies"] = _most(_different([*gathered, *self._beside]))
 
     @property
     def empty(self) -> bool:

@@ -24,7 +24,7 @@ domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"]
     ],
     "utter_armes/arc": said("Non.", metadata={"title": "Tir à l’arc"}),
     "utter_armes/arme": said("Oui."),
-    "utter_question_probable": said("Est-ce « {titre} »"),
+    "utter_question_probable": said("Est-ce « {titre} »", buttons=[{"title": "Personne", "payload": "/parler_humain"}]),
 }})
 """
 PAYLOADS = """
@@ -110,6 +110,7 @@ PAGE = {"title": "La fiche", "url": "https://www.example.fr/arc"}
 MAP = {"title": "Le plan", "url": "https://www.example.fr/plan"}
 ARC = {"title": "Tir à l’arc", "payload": "/armes/arc"}
 ONLINE = {"title": "En ligne", "payload": "/procuration/en_ligne"}
+SOMEBODY = {"title": "Personne", "payload": "/parler_humain"}
 HEADING = "Est-ce « Comment voter par procuration en ligne ? »"
 DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
 
@@ -126,9 +127,13 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
         ["armes/arc", [{"text": "Non.", "quick_replies": []}]],
     ),
     "an answer that is only likely stands under its question": (
-        [custom(supposed="procuration/en_ligne"), custom(answered="procuration/en_ligne", join=True), {"text": "Oui."}],
+        [
+            custom(supposed="procuration/en_ligne"),
+            custom(answered="procuration/en_ligne", join=True),
+            {"text": "Oui.", "buttons": [DELAY]},
+        ],
         [],
-        ["procuration/en_ligne", [{"text": f"{HEADING}\nOui.", "quick_replies": []}]],
+        ["procuration/en_ligne", [{"text": f"{HEADING}\nOui.", "quick_replies": [DELAY, SOMEBODY]}]],
     ),
     "a question that is gone has no heading": (
         [custom(supposed="armes/hier"), custom(answered="armes/hier", join=True), {"text": "Non."}],

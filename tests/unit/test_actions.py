@@ -856,7 +856,7 @@ def test_the_papers_of_a_bag_have_an_answer_of_their_own(run: Any) -> None:
     papers = [{"entity": "document", "value": value} for value in ("passeport", "carte_bancaire", "permis")]
     slots = {"circonstance": "perdu"}
     question = "perte_vol_documents/tous_papiers_perdus"
-    done = run("perte_vol_documents", entities=papers, slots=slots, questions=surely(question))
+    done = run("perte_vol_documents", "tout est perdu", papers, slots, questions=surely(question))
     assert done.response == f"utter_{question}"
 
 
@@ -890,3 +890,8 @@ def test_words_that_may_answer_our_question_are_no_likely_question(run: Any) -> 
     slots = {"question": "recrutement_formation", "sujet": "recrutement_formation"}
     done = run("recrutement_formation", "plutôt gardien", [{**GUARD, "in": "gardien"}], slots, questions=ranked)
     assert done.response == "utter_recrutement_formation_gardien_de_la_paix"
+
+
+def test_a_number_alone_asks_nothing_of_the_catalogue(run: Any) -> None:
+    done = run("nlu_fallback", "44", questions=surely("recrutement_conditions/age_gardien"), kind="nombre")
+    assert done.response == "utter_nombre_seul"
