@@ -26,7 +26,8 @@ DANGERS: dict[str, list[str]] = {
     ],
     "tirs, attentat, otage": [
         "ça tire en bas de l'immeuble", "j'entends des coups de feu", "fusillade devant la boîte", "on nous tire dessus",
-        "prise d'otage à la banque", "il y a un colis suspect dans la gare", "il dit qu'il a une bombe",
+        "prise d'otage à la banque", "il y a un colis suspect dans la gare",
+        "peut être une bombe ce paquet", "une valise toute seule à l'aéroport depuis une heure", "il dit qu'il a une bombe",
         "une voiture fonce dans la foule", "grosse explosion dans la rue",
     ],
     "intrusion": [
@@ -69,6 +70,7 @@ DANGERS: dict[str, list[str]] = {
         "vonjeo", "anmwe", "salisa ngai", "apua", "ช่วยด้วย", "🆘", "🚨🚨", "🚨 🚨 🚨 🚨", "🚨🚨!!", "🔪🚨", "🚨🔪🚨",
     ],
     "suivi, enlèvement": [
+        "on me court apres aidez moi", "ils nous courent derrière", "il me court après depuis la gare",
         "un homme me suit", "je suis suivie depuis le métro", "une voiture nous suit", "ils courent après moi",
         "on vient d'enlever ma fille", "ils l'ont mise de force dans une camionnette", "mon fils a été kidnappé",
         "un type essaie de faire monter une petite dans sa voiture",
@@ -125,6 +127,10 @@ DISTRESS: dict[str, list[str]] = {
 }  # fmt: skip
 
 HARMLESS: dict[str, list[str]] = {
+    "courir, bagages": [
+        "un chien me court après", "le fisc me court après", "j'ai oublié mon sac tout seul dans le train",
+        "une bombe de peinture dans son sac",
+    ],
     "chasse, nuisibles": [
         "un renard a tué mes poules", "j'ai tué un gros sanglier", "je vais tuer les rats de la cave",
         "j'ai abattu un renard dans mon poulailler", "j'ai tué une vipère au jardin", "mon chat a tué un rat",
