@@ -8,6 +8,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from actions import catalogue
 from actions.handoff import ask_human, response
 from actions.relance import CHOICE, asks_again
 from actions.said import known
@@ -30,7 +31,8 @@ def clarify(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str
 
 
 def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-    """The two closest subjects if both are plausible; the question that is still open; else the menu."""
+    """The two closest subjects if both are plausible; the question that is still open; the nearest questions of the catalogue,
+    which `catalogue.offer` names; else the menu."""
     kind = str(tracker.latest_message.get("kind") or "")
     wordless = WORDLESS.get(kind)
     near = [] if kind else closest(tracker, titles(domain))
@@ -42,7 +44,8 @@ def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[st
     if not wordless and asks_again(question):
         dispatcher.utter_message(response="utter_clarify_question")
         return asks_again(question, dispatcher)
-    dispatcher.utter_message(response=wordless or "utter_clarify")
+    offered = not wordless and catalogue.of(tracker).near
+    dispatcher.utter_message(response=wordless or ("utter_clarify_propositions" if offered else "utter_clarify"))
     return []
 
 

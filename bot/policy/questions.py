@@ -17,6 +17,7 @@ SURE = 0.5  # chance from which a question is answered
 LIKELY = 0.35  # chance from which it is answered under its own title, if it is AHEAD times likelier than the next one
 AHEAD = 1.5
 NEAR = 0.03  # chance from which it is offered
+WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits
 MOST_OFFERED = 3
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
@@ -91,12 +92,12 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     agent reads keeps its own words.
     """
     rows = _rows(ranked)
-    if not rows or policy_of(intent).route != ANSWER or (intent == FALLBACK and grave >= GRAVE):
+    if not rows or policy_of(intent).route != ANSWER:
         return NOTHING
     best, chance = rows[0]
-    if chance >= SURE:
+    if chance >= SURE and (intent != FALLBACK or grave < GRAVE):
         return Asked(best)
-    if intent in ASKS_NOTHING - {STATEMENT}:
+    if intent in ASKS_NOTHING - {STATEMENT} or (intent == FALLBACK and chance < WORTH):
         return NOTHING
     near = tuple(name for name, share in rows[:MOST_OFFERED] if share >= NEAR)
     leads = chance >= LIKELY and chance >= AHEAD * max((share for _, share in rows[1:]), default=0.0)

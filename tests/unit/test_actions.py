@@ -895,3 +895,11 @@ def test_words_that_may_answer_our_question_are_no_likely_question(run: Any) -> 
 def test_a_number_alone_asks_nothing_of_the_catalogue(run: Any) -> None:
     done = run("nlu_fallback", "44", questions=surely("recrutement_conditions/age_gardien"), kind="nombre")
     assert done.response == "utter_nombre_seul"
+
+
+def test_where_nothing_is_clear_the_nearest_questions_are_offered(run: Any) -> None:
+    near = [{"name": "contravention/payer", "confidence": 0.2}, {"name": "armes/vendre", "confidence": 0.1}]
+    done = run("nlu_fallback", "faut payer pour ça ou pas", questions=near)
+    assert done.response == "utter_clarify_propositions"
+    assert done.out.marks["offers"] == ["contravention/payer", "armes/vendre"]
+    assert done.out.marks["clarify"] is True

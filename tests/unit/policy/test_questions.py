@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.dialogue import QuickReply, Reply
 from bot.policy.intents import STATEMENT
-from bot.policy.questions import AHEAD, GRAVE, LIKELY, NEAR, SURE, asked, go_on, intent_of, offered, sure
+from bot.policy.questions import AHEAD, GRAVE, LIKELY, NEAR, SURE, WORTH, asked, go_on, intent_of, offered, sure
 
 LATE, PAY, VIOLENCE = "contravention/majoree_delai", "contravention/payer", "violences_conjugales/premiers_mots"
 
@@ -61,8 +61,15 @@ def test_what_an_agent_reads_keeps_its_own_words(intent: str) -> None:
 
 def test_a_message_that_no_intent_fits_is_answered_unless_something_grave_may_be_meant() -> None:
     assert asked("nlu_fallback", rows((LATE, 0.9))).sure == LATE
-    assert asked("nlu_fallback", rows((LATE, 0.9)), grave=0.2).sure is None
+    found = asked("nlu_fallback", rows((LATE, 0.9)), grave=0.2)
+    assert (found.sure, found.likely, found.near) == (None, None, (LATE,))
     assert asked("contravention", rows((LATE, 0.9)), grave=0.2).sure == LATE
+
+
+def test_a_message_that_resembles_nothing_is_offered_nothing() -> None:
+    assert asked("nlu_fallback", rows((LATE, WORTH - 0.01))).near == ()
+    assert asked("nlu_fallback", rows((LATE, WORTH))).near == (LATE,)
+    assert asked("contravention", rows((LATE, WORTH - 0.01))).near == (LATE,)
 
 
 def test_a_question_of_a_sensitive_intent_is_never_answered_alone() -> None:
