@@ -42,8 +42,8 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
 
 
 def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
-    """The events of the answer to the question that may be meant, under its title and with the next ones to choose from; None if no
-    question leads, if the message may answer one of ours, or if it is a bare value."""
+    """The events of the answer to the question that may be meant, under it and with the next ones to choose from; None if none
+    leads, if the message may answer one of ours, or if it is a bare value."""
     found = of(tracker)
     answers = is_bare(tracker) or (known(tracker, "question") and not asks(tracker))
     if found.likely is None or answers or _has_own_reply(tracker, found.likely):
@@ -66,10 +66,15 @@ def _answered(
 
 def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:
     """Under a general reply, the questions that may have been meant."""
-    found = of(tracker)
-    near = (found.sure,) if found.sure else ((found.likely,) if found.likely else ()) + found.near
-    if near:
+    if near := nearest(tracker):
         dispatcher.utter_message(json_message={"offers": list(near)})
+
+
+def nearest(tracker: Tracker) -> tuple[str, ...]:
+    """The questions that may have been meant by a message that none of them answers, the likeliest first."""
+    found = of(tracker)
+    best = found.sure or found.likely
+    return (best, *found.near) if best else found.near
 
 
 def of(tracker: Tracker) -> Asked:

@@ -15,6 +15,7 @@ from actions.said import known
 
 PLAUSIBLE = 0.15  # an intent below this is not worth naming
 TOGETHER = 0.6  # two intents that are less likely than this together are a guess
+PROPOSED = "utter_clarify_propositions"
 # Messages without words, by the kind that the engine gives them.
 WORDLESS = {"nombre": "utter_nombre_seul", "emoji": "utter_emoji_seul"}
 
@@ -44,8 +45,8 @@ def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[st
     if not wordless and asks_again(question):
         dispatcher.utter_message(response="utter_clarify_question")
         return asks_again(question, dispatcher)
-    offered = not wordless and catalogue.of(tracker).near
-    dispatcher.utter_message(response=wordless or ("utter_clarify_propositions" if offered else "utter_clarify"))
+    offered = catalogue.nearest(tracker) and PROPOSED in (domain.get("responses") or {})  # a model of before has none
+    dispatcher.utter_message(response=wordless or (PROPOSED if offered else "utter_clarify"))
     return []
 
 

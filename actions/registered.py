@@ -43,11 +43,13 @@ class Reply(Action, ABC):
         own reply."""
         for read in (*_readers(tracker), catalogue.likely_answer):
             events = read(dispatcher, tracker)
-            if events is not None:
-                asked_again = (
-                    after(dispatcher, tracker, events) if read in (catalogue.answer, catalogue.likely_answer) else []
-                )
-                return [*events, *asked_again, SlotSet("incompris", 0), SlotSet("insultes", 0)]
+            if events is None:
+                continue
+            of_catalogue = read in (catalogue.answer, catalogue.likely_answer)
+            asked_again = after(dispatcher, tracker, events) if of_catalogue else []
+            # Who got an answer that is only likely may not have been understood.
+            understood = [] if read is catalogue.likely_answer else [SlotSet("incompris", 0)]
+            return [*events, *asked_again, *understood, SlotSet("insultes", 0)]
         events = self.reply(dispatcher, tracker, domain)
         if not offers_choice(events):
             catalogue.offer(dispatcher, tracker)

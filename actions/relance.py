@@ -9,7 +9,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import commissariat, documents, recrutement
-from actions.said import intent, known
+from actions.said import age, intent, known
 from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
 # Question → how it is asked again, and the response whose buttons go with it.
@@ -71,4 +71,4 @@ def _is_told(tracker: Tracker, question: str) -> bool:
         return known(tracker, "ville") is not None
     if question == documents.PLACE:
         return known(tracker, "pays", documents.COUNTRIES) is not None
-    return False
+    return question == recrutement.AGE and age(tracker, alone=True) is not None

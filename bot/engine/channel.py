@@ -115,7 +115,7 @@ class TurnOutput(OutputChannel):
         for reply in self.replies[:-1]:
             gathered += [] if self._alone else reply["quick_replies"]
             reply["quick_replies"] = []
-        last["quick_replies"] = _most(_different([*gathered, *self._beside]))
+        last["quick_replies"] = _most(_different([*gathered, *(() if self._alone else self._beside)]))
 
     @property
     def empty(self) -> bool:

@@ -66,7 +66,7 @@ def headings(domain: Domain) -> dict[str, str]:
     """What stands above the answer to each question that may be meant, by its name: HEADING with the question."""
     variations = domain.responses.get(HEADING) or [{}]
     words = str(variations[0].get("text") or "")
-    return {name: words.replace("{titre}", question) for name, question in wordings(domain).items()} if words else {}
+    return {name: words.replace("{question}", question) for name, question in wordings(domain).items()} if words else {}
 
 
 def wordings(domain: Domain) -> dict[str, str]:

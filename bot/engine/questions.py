@@ -30,6 +30,7 @@ BUCKETS = 4096  # that words are put into for the ridge
 NEAREST = 3  # examples of a question that speak for it together
 LEAST_CHANCE = 1e-4  # of an intent: below this all are alike
 MOST = 4  # questions named
+BESIDE = 0.3  # the most that a question is believed where the message is likelier none of the catalogue's
 LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
 BROADLY = 128  # questions whose words are compared at all: those that are nearest by meaning
 JUDGED = 4000  # examples that the scales are set on, at most
@@ -115,9 +116,10 @@ class Questions:
         )
         shares = softmax(signals @ self._scale.mix)
         sure = float(_certainty(shares[None], signals[None], self._scale.believe)[0])
-        top = float(shares.max())
+        top = int(shares.argmax())
+        most = 1.0 if self._answered[looked_at[top]] else BESIDE
         order = [i for i in np.argsort(-shares) if self._answered[looked_at[i]]][:MOST]
-        return [(self.names[looked_at[i]], round(sure * float(shares[i]) / top, 6)) for i in order]
+        return [(self.names[looked_at[i]], round(min(sure * float(shares[i] / shares[top]), most), 6)) for i in order]
 
     def _by_words(self, questions: np.ndarray, said: np.ndarray) -> list[np.ndarray]:
         """The likeness of each example of these questions with the words `said`, (columns,) of length one."""

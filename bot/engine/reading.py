@@ -37,9 +37,10 @@ STORY = 60  # words from which a message is one story: its asides are no second 
 AND = word_set("et puis aussi ensuite sinon egalement ou")  # by these a question says that it is another one
 SAME = 0.9  # a question whose subject was said just before it: « Ma carte grise a été volée, quelles démarches ? »
 # A question of the catalogue that is surely asked says what a message is about where the intent is less sure than that. A guess
-# of something grave gives way only where it is weak: of 30 such messages of tests/gold/answers.tsv none was grave, and of 530 grave
-# ones of the other sets none gave way. Its chance stays in the ranking, for whoever judges how sure a danger is.
-SURE_INTENT, WEAK_GRAVE = 0.9, 0.7
+# of something grave gives way only where it is weak, and not to a subject that victims write about: what is grave keeps its agent.
+# Its chance stays in the ranking, for whoever judges how sure a danger is.
+SURE_INTENT, WEAK_GRAVE = 0.9, 0.5
+OF_VICTIMS = ("plainte_comment", "main_courante", "pre_plainte_en_ligne", "suivi_plainte", "contenu_illicite")
 # Of a message that no subject surely fits, and whose best two one could offer: from this chance the grave one of them is meant.
 GRAVE_OF_TWO = 0.3
 SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre", STATEMENT)
@@ -143,15 +144,16 @@ def by_question(parsed: Parsed) -> Parsed:
     ask besides."""
     rows = parsed.get("questions") or []
     chance = float(rows[0]["confidence"]) if rows else 0.0
-    if chance < SURE_QUESTION or not _gives_way(parsed):
+    if chance < SURE_QUESTION or not _gives_way(parsed, intent := intent_of(str(rows[0]["name"]))):
         return parsed
-    return meant_as(parsed, intent_of(str(rows[0]["name"])), chance)
+    return meant_as(parsed, intent, chance)
 
 
-def _gives_way(parsed: Parsed) -> bool:
+def _gives_way(parsed: Parsed, intent: str) -> bool:
+    """To a question of this intent."""
     named, believed = str(parsed["intent"]["name"]), float(parsed["intent"]["confidence"])
     if is_grave(named) or named == FALLBACK:
-        return _grave_chance(parsed) < WEAK_GRAVE
+        return _grave_chance(parsed) < (DOUBT if intent in OF_VICTIMS else WEAK_GRAVE)
     return policy_of(named).category == "request" and believed < SURE_INTENT and _grave_chance(parsed) < DOUBT
 
 

@@ -19,6 +19,7 @@ from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
+from bot.policy.questions import SURE
 from bot.policy.scripts import ANY_DISTRESS, GENERAL, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
@@ -61,6 +62,7 @@ _LIGHT = ("utter_media_sticker", "utter_media_coeur")
 # The second net: a reply ends with the 17 and the 114 unless the message is surely understood and surely harmless.
 # Both limits are chosen by measure: `planton eval` prints what they catch (`second_net`) and what they cost (`net_cost`).
 NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
+NET_GRAVE = 0.1  # chance of grave subjects together from which an answer of the catalogue has the line
 NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
 ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
 # Chinese writes a number between two letters without a space.
@@ -187,6 +189,22 @@ def needs_net(route: str, category: str, understanding: Understanding, answers: 
     return understanding.danger >= NET_DANGER if answers else not is_sure(understanding)
 
 
+def grave(understanding: Understanding) -> float:
+    """The chance of grave subjects together: violence, a disappearance, a danger."""
+    return sum(chance for name, chance in understanding.ranking if policy_of(name).priority <= PRIORITY["sensitive"])
+
+
+def likeliest_grave(understanding: Understanding) -> tuple[Optional[str], float]:
+    """The likeliest sensitive or urgent subject, and its chance; (None, 0) where there is none."""
+    rows = [row for row in understanding.ranking if policy_of(row[0]).category in ("sensitive", "urgent")]
+    return max(rows, key=lambda row: row[1], default=(None, 0.0))
+
+
+def is_answered(turn: Turn) -> bool:
+    """Whether the question of the catalogue that is answered was surely asked, by words or by a tap."""
+    return turn.question is not None and dict(turn.understanding.questions).get(turn.question, 1.0) >= SURE
+
+
 def speaks_of_danger(turn: Turn) -> bool:
     """Whether the engine's own reply is that to a danger, which goes out for a sure one alone and is another one then."""
     return turn.handoff is not None and turn.handoff.category == "emergency"
@@ -286,10 +304,10 @@ def _about_us(turn: Turn, text: str) -> Turn:
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
     foreign = situation.spoken != FRENCH
-    grave = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT
-    if foreign and not grave and not _is_polite(turn.understanding):
+    at_once = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT
+    if foreign and not at_once and not _is_polite(turn.understanding):
         return other_language(turn, situation, texts)
-    about_us = bool(situation.facts) and not foreign and not grave and turn.understanding.danger < ABOUT_US_DANGER
+    about_us = bool(situation.facts) and not foreign and not at_once and turn.understanding.danger < ABOUT_US_DANGER
     if about_us:
         turn = _about_us(turn, texts[situation.facts])
     route, category = named_route(turn.understanding, turn.clarify, turn.handoff)
@@ -300,12 +318,13 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
         replies = merged(replies)
     if not situation.introduced:
         replies = introduce(replies, texts)
-    answers = situation.answers or turn.question is not None  # whoever got the very answer was understood
-    needed = situation.faint or needs_net(route, category, turn.understanding, answers)
+    answers = situation.answers or is_answered(turn)  # whoever got the very answer was understood
+    doubted = turn.question is not None and grave(turn.understanding) >= NET_GRAVE
+    needed = situation.faint or doubted or needs_net(route, category, turn.understanding, answers)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
-    theirs = f"utter_langue_{situation.spoken}" if grave else _POLITE.get(turn.understanding.intent or "", "")
+    theirs = f"utter_langue_{situation.spoken}" if at_once else _POLITE.get(turn.understanding.intent or "", "")
     said = texts[theirs] if foreign and theirs else ""
     replies = with_lines(replies, situation.wait if new else "", net, said)
     replies = with_distress(replies, texts) if situation.listens else replies

@@ -60,7 +60,8 @@ def _within(column: str) -> str:
 
 _KINDS = ", ".join(f"'{kind}'" for kind in RECEIVED)
 _DEGREE = "CASE degree WHEN 'likely' THEN 'likely' ELSE 'alarm' END"
-# The question of the catalogue that a message asked: the one that was answered, else the one that it surely meant.
+# The question of the catalogue that a message asked: the one that was answered, as sure or as the one that may be meant, else the
+# one that it surely meant.
 _QUESTION = f"coalesce(question, CASE WHEN nearest_chance >= {SURE} THEN nearest END)"
 _UTTERANCES = "count(DISTINCT coalesce(outbox_id, -id))"  # messages that share a reply were read as one
 _TALK = "interval '1 day'"  # before a hand-off: what was asked then led to it

@@ -420,7 +420,7 @@ class Conductor:
             name: one.question
             for model in (before, after)
             if model is not None
-            for name, one in catalogue.read(model.root).questions.items()
+            for name, one in catalogue.read(model.files).questions.items()
         }
         return compare_answers(gold.asked, theirs, ours, titles)
 

@@ -78,7 +78,7 @@ PLACEHOLDERS = {
     "utter_attente_heure": ["heure"],
     "utter_attente_minutes": ["minutes"],
     "utter_clarify_deux": ["premier", "second"],
-    "utter_question_probable": ["titre"],
+    "utter_question_probable": ["question"],
     "utter_donnees": ["courantes", "autres"],
 }
 NUMBERS = frozenset(

@@ -564,13 +564,13 @@ class TurnTaker:
 
     def _understood(self, understanding: Understanding, detection: Detection | None = None) -> route.Outcome:
         """The outcome that the message's own understanding calls for (at night no turn is taken). `detection`: of any degree."""
-        policy = policy_of(understanding.intent)
-        grave = policy.route == HANDOFF and understanding.confidence >= GRAVE_AT
+        intent, chance = understanding.intent, understanding.confidence
+        if policy_of(intent).route != HANDOFF:  # a question of the catalogue may have taken the place of a weak guess
+            intent, chance = route.likeliest_grave(understanding)
+        policy = policy_of(intent)
         request = None
-        if grave:
-            request = HandoffRequest(
-                policy.category, policy.priority, understanding.intent or "", dict(understanding.entities)
-            )
+        if policy.route == HANDOFF and chance >= GRAVE_AT:
+            request = HandoffRequest(policy.category, policy.priority, intent or "", dict(understanding.entities))
         if detection is not None and detection.degree == "likely":
             request = route.likely(detection.kind, understanding, request)
         chosen, category = route.named_route(understanding, False, request)

@@ -446,8 +446,8 @@ def test_a_statement_that_no_subject_fits_is_one(text: str, rows: list[tuple[str
         ("parler_humain", 0.97, 0.98, "parler_humain"),  # surely a request for a human
         ("parler_humain", 0.6, 0.4, "parler_humain"),
         ("reclamation_police", 0.5, 0.9, "reclamation_police"),  # an agent reads a complaint whatever it asks besides
-        ("violences_conjugales", 0.5, 0.9, "contravention"),  # a weak guess
-        ("violences_conjugales", 0.75, 0.9, "violences_conjugales"),
+        ("violences_conjugales", 0.45, 0.9, "contravention"),  # a weak guess
+        ("violences_conjugales", 0.5, 0.9, "violences_conjugales"),
     ],
 )
 def test_a_sure_question_says_what_a_message_is_about_where_its_intent_does_not(
@@ -459,7 +459,16 @@ def test_a_sure_question_says_what_a_message_is_about_where_its_intent_does_not(
     assert found["intent"]["name"] == read
 
 
-@pytest.mark.parametrize(("grave", "read"), [(0.3, "contravention"), (0.72, "nlu_fallback")])
+@pytest.mark.parametrize("question", ["plainte_comment/violences", "main_courante/depart_domicile"])
+@pytest.mark.parametrize("named", ["violences_conjugales", "nlu_fallback"])
+def test_what_may_be_grave_gives_way_to_no_subject_of_victims(named: str, question: str) -> None:
+    rows = [{"name": named, "confidence": 0.3}, {"name": "violences_conjugales", "confidence": 0.25}]
+    told = {"text": "x", "intent": rows[0], "intent_ranking": rows, "entities": []}
+    found = reading.by_question({**told, "questions": [{"name": question, "confidence": 0.9}]})
+    assert found["intent"]["name"] == named
+
+
+@pytest.mark.parametrize(("grave", "read"), [(0.3, "contravention"), (0.55, "nlu_fallback")])
 def test_what_is_likely_grave_is_not_taken_for_a_question(grave: float, read: str) -> None:
     rows = [{"name": "nlu_fallback", "confidence": 0.3}, {"name": "violences_conjugales", "confidence": grave}]
     told = {"text": "x", "intent": rows[0], "intent_ranking": rows, "entities": []}

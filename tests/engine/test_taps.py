@@ -24,7 +24,7 @@ domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"]
     ],
     "utter_armes/arc": said("Non.", metadata={"title": "Tir à l’arc"}),
     "utter_armes/arme": said("Oui."),
-    "utter_question_probable": said("Est-ce « {titre} »", buttons=[{"title": "Personne", "payload": "/parler_humain"}]),
+    "utter_question_probable": said("Est-ce « {question} »", buttons=[{"title": "Personne", "payload": "/parler_humain"}]),
 }})
 """
 PAYLOADS = """

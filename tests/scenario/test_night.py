@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -71,6 +72,16 @@ async def test_violence_at_night_is_handed_off_at_once_with_its_line(system: Sys
     assert reply.count("114") == 1
     assert await system.dispositions("p1") == [("text", "handed_off")]
     assert [h.category for h in await system.handoffs("p1")] == ["sensitive"]
+
+
+async def test_a_guess_of_violence_behind_a_question_of_the_catalogue_is_shown_at_night(system: System) -> None:
+    read = system.engine._read
+    rows = (("contravention", 0.55), ("violences_conjugales", 0.3))
+    system.engine._read = lambda text: replace(read(text), intent="contravention", confidence=0.55, ranking=rows)  # type: ignore[method-assign]
+    await system.say("p1", "une histoire d'amende et de mari")
+    await system.settled()
+    assert await system.dispositions("p1") == [("text", "handed_off")]
+    assert [(h.category, h.reason) for h in await system.handoffs("p1")] == [("sensitive", "violences_conjugales")]
 
 
 async def test_another_language_at_night_is_answered_in_two_and_handed_off(system: System) -> None:

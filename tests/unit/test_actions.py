@@ -875,7 +875,7 @@ def test_an_age_is_judged_under_the_answer_of_the_catalogue(run: Any, corps: str
     assert done.out.responses == [f"utter_{question}", *judged]
 
 
-def test_a_question_that_leads_is_answered_under_its_title_with_the_next_ones(run: Any) -> None:
+def test_a_question_that_leads_is_answered_under_its_question_with_the_next_ones(run: Any) -> None:
     question, other = "recrutement_conditions/age_gardien", "recrutement_conditions/trop_jeune"
     ranked = [{"name": question, "confidence": 0.35}, {"name": other, "confidence": 0.1}]
     done = run("recrutement_conditions", "et pour l'âge ça se passe comment ?", questions=ranked)
@@ -903,3 +903,24 @@ def test_where_nothing_is_clear_the_nearest_questions_are_offered(run: Any) -> N
     assert done.response == "utter_clarify_propositions"
     assert done.out.marks["offers"] == ["contravention/payer", "armes/vendre"]
     assert done.out.marks["clarify"] is True
+
+
+def test_an_age_that_was_told_beside_a_question_is_not_asked_again(run: Any) -> None:
+    slots = {"question": "age", "sujet": "age", "corps": "gardien_de_la_paix"}
+    sure = surely("recrutement_conditions/age_gardien")
+    done = run("recrutement_conditions", "j'ai 32 ans, je suis trop vieux ?", slots=slots, questions=sure)
+    assert done.out.responses == ["utter_recrutement_conditions/age_gardien", "utter_age_bon"]
+    assert done.slots["question"] is None
+
+
+def test_a_likely_answer_does_not_end_the_count_of_what_was_not_understood(run: Any) -> None:
+    likely = [{"name": "contravention/payer", "confidence": 0.45}]
+    done = run("nlu_fallback", "faut que je règle ça", slots={"incompris": 1}, questions=likely)
+    assert done.out.marks["supposed"] == "contravention/payer"
+    assert "incompris" not in done.slots
+
+
+def test_a_model_of_before_has_no_words_for_proposals(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(DOMAIN["responses"], "utter_clarify_propositions")
+    near = [{"name": "contravention/payer", "confidence": 0.2}]
+    assert run("nlu_fallback", "faut payer pour ça ou pas", questions=near).response == "utter_clarify"

@@ -12,6 +12,7 @@ from bot.core.messages import Attachment
 from bot.policy import route
 from bot.policy.intents import PRIORITY, policy_of
 from bot.policy.lexicon import Kind
+from bot.policy.questions import SURE
 from bot.policy.route import Situation
 
 TEXTS = {
@@ -566,3 +567,34 @@ def test_the_question_that_was_answered_goes_with_its_words_and_with_no_others()
     foreign = replace(asked, understanding=replace(asked.understanding, french=False))
     assert route.by_day(foreign, replace(KNOWN, spoken="en"), TEXTS).question is None
     assert route.with_words(asked, "partner_author", SCRIPTED).question is None
+
+
+GUESS = (("contravention", 0.55), ("violences_conjugales", 0.08), ("disparition", 0.04))
+
+
+@pytest.mark.parametrize(
+    ("ranking", "chance", "line"),
+    [
+        (GUESS[:1], 0.9, False),
+        (GUESS[:2], 0.9, False),
+        (GUESS, 0.9, True),  # grave subjects together
+        (GUESS[:1], SURE - 0.01, True),  # it is answered as the one that may be meant
+    ],
+)
+def test_an_answer_of_the_catalogue_has_the_line_where_it_is_doubtful_or_something_grave_may_be_meant(
+    ranking: tuple[tuple[str, float], ...], chance: float, line: bool
+) -> None:
+    question = "contravention/majoree_delai"
+    asked = turn("contravention", "Sous 45 jours.", confidence=0.55)
+    told = replace(asked.understanding, ranking=ranking, questions=((question, chance),))
+    out = route.by_day(replace(asked, understanding=told, question=question), KNOWN, TEXTS)
+    assert (LINE in out.replies[0].text) is line
+
+
+def test_the_likeliest_grave_subject_is_named() -> None:
+    told = turn("contravention", "x").understanding
+    assert route.likeliest_grave(replace(told, ranking=(*GUESS, ("danger_immediat", 0.2)))) == (
+        "violences_conjugales",
+        0.08,
+    )
+    assert route.likeliest_grave(replace(told, ranking=GUESS[:1])) == (None, 0.0)
