@@ -49,15 +49,13 @@ def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optiona
     if found.likely is None or answers or _has_own_reply(tracker, found.likely):
         return None
     dispatcher.utter_message(json_message={"supposed": found.likely})
-    events = _answered(dispatcher, tracker, found.likely, joined=True)
+    events = _answered(dispatcher, tracker, found.likely)
     dispatcher.utter_message(json_message={"offers": list(found.near)})
     return events
 
 
-def _answered(
-    dispatcher: CollectingDispatcher, tracker: Tracker, question: str, joined: bool = False
-) -> list[dict[str, Any]]:
-    dispatcher.utter_message(json_message={"answered": question, "join": joined})
+def _answered(dispatcher: CollectingDispatcher, tracker: Tracker, question: str) -> list[dict[str, Any]]:
+    dispatcher.utter_message(json_message={"answered": question})
     dispatcher.utter_message(response=f"utter_{question}")
     recrutement.judge_age(dispatcher, tracker, intent(tracker))
     aspect = [] if known(tracker, "question") else [SlotSet("aspect", None)]

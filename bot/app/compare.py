@@ -31,16 +31,7 @@ from bot.store.db import Database
 from bot.store.embedded import Embedded
 from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
-from bot.trainer.answer_comparison import (
-    EXACT,
-    MESSAGES,
-    NOTHING,
-    OFFERED,
-    TURNS,
-    WRONG,
-    AnswerChange,
-    AnswersCompared,
-)
+from bot.trainer.answer_comparison import BECAME, MESSAGES, TURNS, WRONG, AnswerChange, AnswersCompared
 from bot.trainer.comparison import (
     CONFIRMED,
     EMERGENCY,
@@ -76,12 +67,6 @@ STAGES = {
     "comparing": "comparaison",
 }
 ANSWERS = {MESSAGES: "Réponses du catalogue, messages", TURNS: "Réponses du catalogue, conversations"}
-BECAME = {
-    EXACT: "la réponse exacte",
-    OFFERED: "un bouton vers la réponse",
-    NOTHING: "ni réponse ni bouton",
-    WRONG: "la réponse à une autre question",
-}
 VERDICTS = {"same": "identiques", "noise": "dans le bruit", "progress": "progrès", "decline": "recul"}
 
 

@@ -14,7 +14,7 @@ from bot.app.places import PROJECT
 from bot.app.report import percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core import catalogue
-from bot.policy.questions import SURE, offered
+from bot.policy.questions import offered
 from bot.settings import Settings
 from bot.trainer.answer_figures import AnswerJudged, measure
 from bot.trainer.candidates import Model
@@ -41,8 +41,7 @@ def judge(
     judged = []
     for case, turn in zip(cases, turns([case.text for case in cases], model, started), strict=True):
         found = decision(policy, case.text, turn, at)
-        chances = dict(turn.understanding.questions) if turn is not None else {}
-        supposed = found.question is not None and chances.get(found.question, 1.0) < SURE
+        supposed = found.question is not None and turn is not None and turn.supposed
         judged.append(AnswerJudged(case, found.question, offered(found.replies), supposed))
     return judged
 

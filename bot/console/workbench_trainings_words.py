@@ -6,16 +6,7 @@ from datetime import timedelta
 
 from bot.console.steering_words import NB, THIN, number, span
 from bot.store.workbench.runs import Run
-from bot.trainer.answer_comparison import (
-    EXACT,
-    MESSAGES,
-    NOTHING,
-    OFFERED,
-    TURNS,
-    WRONG,
-    AnswerChange,
-    AnswersCompared,
-)
+from bot.trainer.answer_comparison import MESSAGES, TURNS, AnswerChange, AnswersCompared
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SetComparison
 from bot.trainer.significance import McNemar, needed
 
@@ -92,12 +83,6 @@ ANSWER_SHARES = {  # in words, and whether more of it is better
     "exact": ("Réponse exacte", True),
     "reachable": ("Exacte, ou à un bouton", True),
     "wrong": ("Réponse à une autre question", False),
-}
-BECAME = {
-    EXACT: "la réponse exacte",
-    OFFERED: "un bouton vers la réponse",
-    NOTHING: "ni réponse ni bouton",
-    WRONG: "la réponse à une autre question",
 }
 ROUTES = {
     "answer": "répond seul",

@@ -69,7 +69,7 @@ class Understanding:
 @dataclass(frozen=True)
 class Turn:
     """The outcome of one turn. `state` replaces the conversation's dialogue state, whatever it holds. `question`: that of the
-    catalogue that was answered."""
+    catalogue that was answered; `supposed`: as the one that may be meant, under it."""
 
     understanding: Understanding
     replies: tuple[Reply, ...] = ()
@@ -78,6 +78,7 @@ class Turn:
     silence: bool = False
     state: dict[str, Any] = field(default_factory=dict)
     question: Optional[str] = None
+    supposed: bool = False
 
 
 @dataclass(frozen=True)

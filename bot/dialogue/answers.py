@@ -91,6 +91,7 @@ def _turn(data: Any) -> Turn:
         silence=_flag(data["silence"]),
         state=_dict(data["state"]),
         question=None if data.get("question") is None else _text(data["question"]),  # an engine of before tells none
+        supposed=_flag(data.get("supposed", False)),
     )
 
 

@@ -38,6 +38,8 @@ class TurnOutput(OutputChannel):
         self.silence = False
         self.answered: Optional[str] = None
         self._offers: list[Button] = []
+        self.supposed = False
+        self._heading = ""
         self._beside: Sequence[Button] = ()
         self._choices = choices or {}
         self._questions = questions or {}
@@ -61,8 +63,11 @@ class TurnOutput(OutputChannel):
             self._say(text, _quick_replies(message), _links(message))
 
     def _say(self, text: str, buttons: list[Button], links: list[Button]) -> None:
+        heading, self._heading = self._heading, ""
         if any(text in reply["text"] for reply in self.replies):
             return  # two papers, or two questions, that have the same answer
+        if heading:
+            text = f"{heading}\n{text}"
         buttons = [*buttons, *(button for button in self._borrowed if button not in buttons)]
         last = self.replies[-1] if self.replies else None
         joined = f"{last['text']}\n{text}" if last and self._join else ""
@@ -83,8 +88,9 @@ class TurnOutput(OutputChannel):
         self.silence = self.silence or custom.get("silence") is True
         self.answered = self.answered or custom.get("answered")
         self._offers += [self._offered(str(name)) for name in custom.get("offers") or [] if name in self._questions]
-        if heading := self._headings.get(str(custom.get("supposed"))):
-            self._say(heading, [], [])
+        if supposed := custom.get("supposed"):
+            self.supposed = True
+            self._heading = self._headings.get(str(supposed), "")
             self._beside = self._choices.get(HEADING, ())
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others

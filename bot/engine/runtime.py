@@ -139,6 +139,7 @@ class Runtime:
             "clarify": output.clarify,
             "silence": output.silence,
             "question": output.answered,
+            "supposed": output.supposed,
             "state": state.dump(tracker, dialogue, now, words),
         }
 

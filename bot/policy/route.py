@@ -19,7 +19,6 @@ from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
-from bot.policy.questions import SURE
 from bot.policy.scripts import ANY_DISTRESS, GENERAL, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
@@ -200,11 +199,6 @@ def likeliest_grave(understanding: Understanding) -> tuple[Optional[str], float]
     return max(rows, key=lambda row: row[1], default=(None, 0.0))
 
 
-def is_answered(turn: Turn) -> bool:
-    """Whether the question of the catalogue that is answered was surely asked, by words or by a tap."""
-    return turn.question is not None and dict(turn.understanding.questions).get(turn.question, 1.0) >= SURE
-
-
 def speaks_of_danger(turn: Turn) -> bool:
     """Whether the engine's own reply is that to a danger, which goes out for a sure one alone and is another one then."""
     return turn.handoff is not None and turn.handoff.category == "emergency"
@@ -318,7 +312,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
         replies = merged(replies)
     if not situation.introduced:
         replies = introduce(replies, texts)
-    answers = situation.answers or is_answered(turn)  # whoever got the very answer was understood
+    # Whoever got the very answer was understood.
+    answers = situation.answers or (turn.question is not None and not turn.supposed)
     doubted = turn.question is not None and grave(turn.understanding) >= NET_GRAVE
     needed = situation.faint or doubted or needs_net(route, category, turn.understanding, answers)
     net = _net(replies, texts) if needed else ""

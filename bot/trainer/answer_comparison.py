@@ -20,6 +20,12 @@ FILES = {MESSAGES: "tests/gold/answers.tsv", TURNS: f"tests/gold/{gold_conversat
 # What may become of a message, from worst to best.
 WRONG, NOTHING, OFFERED, EXACT = "wrong", "nothing", "offered", "exact"
 _ORDER = (WRONG, NOTHING, OFFERED, EXACT)
+BECAME = {  # for people
+    EXACT: "la réponse exacte",
+    OFFERED: "un bouton vers la réponse",
+    NOTHING: "ni réponse ni bouton",
+    WRONG: "la réponse à une autre question",
+}
 SHOWN = 20  # messages of a set that changed
 
 

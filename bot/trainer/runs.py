@@ -30,7 +30,18 @@ from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
 from bot.store.workbench.runs import MEASURING, TRAINING, Run, Runs, Step
 from bot.trainer.comparison import Comparison
-from bot.trainer.conduct import Conductor, Halt, Measure, MeasureAnswers, MeasureWords, Order, Outcome, Stopped, inputs
+from bot.trainer.conduct import (
+    ANSWERS,
+    Conductor,
+    Halt,
+    Measure,
+    MeasureAnswers,
+    MeasureWords,
+    Order,
+    Outcome,
+    Stopped,
+    inputs,
+)
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
 from bot.trainer.wall import OPEN, Wall
@@ -233,7 +244,7 @@ class _State:
 
     def step(self) -> Step:
         with self._lock:
-            state = MEASURING if self._stage in ("candidate", "current", "answers", "comparing") else TRAINING
+            state = MEASURING if self._stage in ("candidate", "current", ANSWERS, "comparing") else TRAINING
             return Step(state, self._stage, self._share, dict(self._stages))
 
 

@@ -449,7 +449,7 @@ class TurnTaker:
                 request = self._understood(understanding, detection).handoff
                 if request is not None:
                     draft.hand_off(request, understanding.intent)
-                told = degree.given(detection.kind, listens and reply is not None) or reason
+                told = degree.given(detection.kind, listens and reply is not None)
                 draft.settle(
                     [message.id],
                     "handed_off",

@@ -129,16 +129,21 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
     "an answer that is only likely stands under its question": (
         [
             custom(supposed="procuration/en_ligne"),
-            custom(answered="procuration/en_ligne", join=True),
+            custom(answered="procuration/en_ligne"),
             {"text": "Oui.", "buttons": [DELAY]},
         ],
         [],
         ["procuration/en_ligne", [{"text": f"{HEADING}\nOui.", "quick_replies": [DELAY, SOMEBODY]}]],
     ),
-    "a question that is gone has no heading": (
-        [custom(supposed="armes/hier"), custom(answered="armes/hier", join=True), {"text": "Non."}],
+    "an answer that stands already gets no heading": (
+        [{"text": "Non."}, custom(supposed="procuration/en_ligne"), {"text": "Non."}, {"text": "Oui."}],
         [],
-        ["armes/hier", [{"text": "Non.", "quick_replies": []}]],
+        [None, [{"text": "Non.", "quick_replies": []}, {"text": "Oui.", "quick_replies": [SOMEBODY]}]],
+    ),
+    "a question that is gone has no heading": (
+        [custom(supposed="armes/hier"), custom(answered="armes/hier"), {"text": "Non."}],
+        [],
+        ["armes/hier", [{"text": "Non.", "quick_replies": [SOMEBODY]}]],
     ),
     "the first of two answers": (
         [

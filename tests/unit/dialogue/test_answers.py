@@ -51,6 +51,12 @@ def test_no_intent_is_possible() -> None:
     assert answers.understanding({**UNDERSTANDING, "intent": None, "ranking": []}).intent is None
 
 
+def test_an_answer_that_is_only_likely_is_told_as_one() -> None:
+    found = answers.turn({**TURN, "question": "plainte_comment/delai", "supposed": True})
+    assert (found.question, found.supposed) == ("plainte_comment/delai", True)
+    assert not answers.turn(TURN).supposed  # an engine of before tells nothing of it
+
+
 def test_an_engine_of_before_the_catalogue_names_no_questions() -> None:
     assert answers.understanding({k: v for k, v in UNDERSTANDING.items() if k != "questions"}).questions == ()
 

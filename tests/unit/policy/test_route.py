@@ -12,7 +12,6 @@ from bot.core.messages import Attachment
 from bot.policy import route
 from bot.policy.intents import PRIORITY, policy_of
 from bot.policy.lexicon import Kind
-from bot.policy.questions import SURE
 from bot.policy.route import Situation
 
 TEXTS = {
@@ -573,21 +572,21 @@ GUESS = (("contravention", 0.55), ("violences_conjugales", 0.08), ("disparition"
 
 
 @pytest.mark.parametrize(
-    ("ranking", "chance", "line"),
+    ("ranking", "supposed", "line"),
     [
-        (GUESS[:1], 0.9, False),
-        (GUESS[:2], 0.9, False),
-        (GUESS, 0.9, True),  # grave subjects together
-        (GUESS[:1], SURE - 0.01, True),  # it is answered as the one that may be meant
+        (GUESS[:1], False, False),
+        (GUESS[:2], False, False),
+        (GUESS, False, True),  # grave subjects together
+        (GUESS[:1], True, True),  # it is answered as the one that may be meant
     ],
 )
 def test_an_answer_of_the_catalogue_has_the_line_where_it_is_doubtful_or_something_grave_may_be_meant(
-    ranking: tuple[tuple[str, float], ...], chance: float, line: bool
+    ranking: tuple[tuple[str, float], ...], supposed: bool, line: bool
 ) -> None:
     question = "contravention/majoree_delai"
     asked = turn("contravention", "Sous 45 jours.", confidence=0.55)
-    told = replace(asked.understanding, ranking=ranking, questions=((question, chance),))
-    out = route.by_day(replace(asked, understanding=told, question=question), KNOWN, TEXTS)
+    told = replace(asked.understanding, ranking=ranking)
+    out = route.by_day(replace(asked, understanding=told, question=question, supposed=supposed), KNOWN, TEXTS)
     assert (LINE in out.replies[0].text) is line
 
 
