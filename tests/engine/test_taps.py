@@ -48,6 +48,7 @@ def turn(messages, more):
     for message in messages:
         asyncio.run(output.send_response("r1", message))
     output.finish(more)
+    assert output.supposed == any(message.get("custom", {}).get("supposed") for message in messages)
     return [output.answered, output.replies, output.empty]
 print(json.dumps([turn(*one) for one in json.load(sys.stdin)]))
 """

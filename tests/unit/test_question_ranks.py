@@ -18,7 +18,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
-from bot.engine.questions import BESIDE, MOST, Examples, Questions, learn
+from bot.engine.questions import MOST, Examples, Questions, learn
 
 WIDTH, COLUMNS, OWN = 24, 40, 30  # from column OWN on, words say nothing
 dice = np.random.default_rng(3)
@@ -80,7 +80,7 @@ alone = learn(Examples(
     intents, np.ones(36, bool), own,
 ))
 print(json.dumps({
-    "none": none is None, "names": back.names, "most": MOST, "beside": BESIDE, "asked": asked,
+    "none": none is None, "names": back.names, "most": MOST, "asked": asked,
     "alone": [(label, ask(alone, *rest)[0][0]) for label, *rest in texts(2)],
     "files": sorted(path.name for path in folder.iterdir()),
 }))
@@ -131,7 +131,6 @@ def test_a_message_that_no_question_answers_is_less_sure(learnt: dict[str, Any])
     unsure = sorted(ranks[0][1] for label, _, ranks in learnt["asked"] if label.endswith("/aucune"))
     assert sure[len(sure) // 2] > 2 * unsure[len(unsure) // 2]
     assert sure[len(sure) // 10] > unsure[len(unsure) // 2]
-    assert unsure[len(unsure) // 2] <= learnt["beside"]  # likelier none of the catalogue's than any of its questions
 
 
 def test_a_catalogue_without_unanswered_messages_is_learnt_too(learnt: dict[str, Any]) -> None:
