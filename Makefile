@@ -60,6 +60,7 @@ check: $(APP) ## Vérifie style, types, imports, exemples, règles / Lint, types
 	@.venv/bin/lint-imports
 	@$(PYTHON) scripts/check_frames.py
 	@$(PYTHON) scripts/check_gold.py
+	@$(PYTHON) -m pytest -q tests/unit/test_templates.py
 	@$(PYTHON) -m pytest -q tests/unit/policy --cov=bot.policy --cov-branch --cov-report= --cov-fail-under=100
 
 format: $(APP) ## Remet le code en forme / Formats the code

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from bot.console.steering_words import NB, THIN, number, span
 from bot.store.workbench.runs import Run
+from bot.trainer.answer_comparison import BECAME as BECAME  # for the templates
 from bot.trainer.answer_comparison import MESSAGES, TURNS, AnswerChange, AnswersCompared
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SetComparison
 from bot.trainer.significance import McNemar, needed
