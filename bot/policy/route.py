@@ -58,12 +58,16 @@ _OTHER_MEDIA = ("utter_media_autre", False)
 _SEVERAL = "utter_media_images"
 # A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
-# The second net: a reply ends with the 17 and the 114 unless the message is surely understood and surely harmless.
-# Both limits are chosen by measure: `planton eval` prints what they catch (`second_net`) and what they cost (`net_cost`).
+# The second net: a reply ends with the 17 and the 114 where a danger is possible. The limits are chosen by measure: `planton eval`
+# prints what they catch (`second_net`) and what they cost (`net_cost`).
 NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
-NET_GRAVE = 0.1  # chance of grave subjects together from which an answer of the catalogue has the line
+NET_GRAVE = 0.1  # chance of grave subjects together, likewise
 NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
+NET_TRACE = (
+    0.01  # chance of danger or of grave subjects from which a reply to what is not surely understood has the line
+)
 ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
+_CALM = frozenset(("thanks", "request"))  # hand-offs of somebody who need not be in danger
 # Chinese writes a number between two letters without a space.
 _NUMBERS = (re.compile(r"(?<![\dA-Za-z])17(?![\dA-Za-z])"), re.compile(r"(?<![\dA-Za-z])114(?![\dA-Za-z])"))
 
@@ -178,14 +182,21 @@ def is_sure(understanding: Understanding) -> bool:
     return understanding.confidence >= NET_CONFIDENCE and understanding.danger < NET_DANGER
 
 
-def needs_net(route: str, category: str, understanding: Understanding, answers: bool = False) -> bool:
-    """Whether the reply ends with the line on 17 and 114: all but a confident, harmless answer.
+def needs_net(
+    route: str, category: str, understanding: Understanding, answers: bool = False, known: bool = False
+) -> bool:
+    """Whether the reply ends with the line on 17 and 114: where a danger is possible, the sooner the less was understood.
 
     A bare value (« à Lyon », « 32 ») that `answers` a question of ours means little by itself: its confidence says nothing.
+    `known`: it surely asks a question of the catalogue. Whom an agent reads for anything but thanks or a request may be in danger.
     """
-    if route == CLARIFY or (route == HANDOFF and category != "thanks"):
+    if route == HANDOFF and category not in _CALM:
         return True
-    return understanding.danger >= NET_DANGER if answers else not is_sure(understanding)
+    if answers:
+        return understanding.danger >= NET_DANGER
+    if known or (route != CLARIFY and is_sure(understanding)):
+        return understanding.danger >= NET_DANGER or grave(understanding) >= NET_GRAVE
+    return max(understanding.danger, grave(understanding)) >= NET_TRACE
 
 
 def grave(understanding: Understanding) -> float:
@@ -313,9 +324,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     if not situation.introduced:
         replies = introduce(replies, texts)
     # Whoever got the very answer was understood.
-    answers = situation.answers or (turn.question is not None and not turn.supposed)
-    doubted = turn.question is not None and grave(turn.understanding) >= NET_GRAVE
-    needed = situation.faint or doubted or needs_net(route, category, turn.understanding, answers)
+    known = turn.question is not None and not turn.supposed
+    needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers, known)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.

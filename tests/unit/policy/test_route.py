@@ -65,11 +65,13 @@ def turn(
     french: bool = True,
     confidence: float = 0.9,
     danger: float = 0.0,
+    grave: float = 0.0,
 ) -> Turn:
     policy = policy_of(intent)
+    ranking = ((intent, confidence), ("violences_conjugales", grave)) if grave else ()
     handoff = HandoffRequest(policy.category, policy.priority, intent) if policy.route == "handoff" else None
     return Turn(
-        Understanding(intent, confidence, danger=danger, french=french),
+        Understanding(intent, confidence, ranking, danger=danger, french=french),
         tuple(Reply(r) for r in replies),
         handoff if not clarify else None,
         clarify,
@@ -90,13 +92,15 @@ def test_an_answer_is_introduced_once() -> None:
 
 
 def test_a_question_to_the_person_carries_the_second_net() -> None:
-    outcome = route.by_day(turn("procuration", "Précisez.", clarify=True), KNOWN, TEXTS)
-    assert said(outcome) == ["Précisez.\n\nEn danger : 17 ou 114."]
-    assert (outcome.route, outcome.priority) == ("clarify", 9)
+    for trace in ({"danger": route.NET_TRACE}, {"grave": route.NET_TRACE}):
+        outcome = route.by_day(turn("procuration", "Précisez.", clarify=True, **trace), KNOWN, TEXTS)
+        assert said(outcome) == ["Précisez.\n\nEn danger : 17 ou 114."]
+        assert (outcome.route, outcome.priority) == ("clarify", 9)
+    assert said(route.by_day(turn("procuration", "Précisez.", clarify=True), KNOWN, TEXTS)) == ["Précisez."]
 
 
 def test_the_net_is_not_mistaken_for_another_number() -> None:
-    outcome = route.by_day(turn("procuration", "17Cyber, en 2017, 0 114 5", clarify=True), KNOWN, TEXTS)
+    outcome = route.by_day(turn("procuration", "17Cyber, en 2017, 0 114 5", clarify=True, danger=0.02), KNOWN, TEXTS)
     assert said(outcome)[0].endswith("En danger : 17 ou 114.")
 
 
@@ -106,13 +110,14 @@ def test_the_net_is_not_mistaken_for_another_number() -> None:
     [
         (0.99, 0.0, False),
         (route.NET_CONFIDENCE, route.NET_DANGER - 0.001, False),
-        (route.NET_CONFIDENCE - 0.001, 0.0, True),
-        (0.40, 0.0, True),
+        (route.NET_CONFIDENCE - 0.001, route.NET_TRACE - 0.001, False),
+        (route.NET_CONFIDENCE - 0.001, route.NET_TRACE, True),
+        (0.40, 0.02, True),
         (0.99, route.NET_DANGER, True),
         (0.65, 0.29, True),
     ],
 )
-def test_whatever_is_not_a_confident_harmless_answer_carries_the_net(
+def test_where_a_danger_is_possible_the_reply_carries_the_net_the_sooner_the_less_was_understood(
     intent: str, confidence: float, danger: float, due: bool
 ) -> None:
     outcome = route.by_day(turn(intent, "A", confidence=confidence, danger=danger), KNOWN, TEXTS)
@@ -121,22 +126,22 @@ def test_whatever_is_not_a_confident_harmless_answer_carries_the_net(
 
 
 def test_the_net_is_the_end_of_the_last_of_two_answers_and_is_never_said_twice() -> None:
-    unsure = route.by_day(turn("procuration", "A", "B", confidence=0.5), KNOWN, TEXTS)
+    unsure = route.by_day(turn("procuration", "A", "B", confidence=0.5, danger=0.02), KNOWN, TEXTS)
     assert said(unsure) == ["A", f"B\n\n{LINE}"]
-    with_numbers = route.by_day(turn("procuration", "Le 17.", "Ou le 114.", confidence=0.5), KNOWN, TEXTS)
+    with_numbers = route.by_day(turn("procuration", "Le 17.", "Ou le 114.", confidence=0.5, danger=0.02), KNOWN, TEXTS)
     assert said(with_numbers) == ["Le 17.", "Ou le 114."]
-    assert said(route.by_day(turn("insulte_troll", confidence=0.5), KNOWN, TEXTS)) == []  # silent on purpose
+    assert (
+        said(route.by_day(turn("insulte_troll", confidence=0.5, danger=0.02), KNOWN, TEXTS)) == []
+    )  # silent on purpose
 
 
 def test_a_value_that_we_asked_for_carries_the_net_only_with_a_trace_of_danger() -> None:
     asked = replace(KNOWN, answers=True)
-    town = turn("commissariat_contact_horaires", "A", confidence=0.2)
+    town = turn("commissariat_contact_horaires", "A", confidence=0.2, danger=route.NET_TRACE)
     assert said(route.by_day(town, asked, TEXTS)) == ["A"]
     assert said(route.by_day(town, KNOWN, TEXTS)) == [f"A\n\n{LINE}"]
     traced = turn("commissariat_contact_horaires", "A", confidence=0.2, danger=0.1)
     assert said(route.by_day(traced, asked, TEXTS)) == [f"A\n\n{LINE}"]
-    again = turn("commissariat_contact_horaires", "A", clarify=True)
-    assert said(route.by_day(again, asked, TEXTS)) == [f"A\n\n{LINE}"]
 
 
 def test_politeness_in_another_language_that_is_not_sure_is_read_by_an_agent() -> None:
@@ -577,7 +582,8 @@ GUESS = (("contravention", 0.55), ("violences_conjugales", 0.08), ("disparition"
         (GUESS[:1], False, False),
         (GUESS[:2], False, False),
         (GUESS, False, True),  # grave subjects together
-        (GUESS[:1], True, True),  # it is answered as the one that may be meant
+        (GUESS[:1], True, False),  # answered as the one that may be meant
+        (GUESS[:2], True, True),
     ],
 )
 def test_an_answer_of_the_catalogue_has_the_line_where_it_is_doubtful_or_something_grave_may_be_meant(
