@@ -26,13 +26,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from bot.core.errors import Explained, SetupError
-from bot.core.examples import script_blocks
+from bot.core.examples import script_blocks, without_marks
 from bot.core.yaml_text import Damaged, decode
 from bot.engine.danger_score import LEXICON, ROOT, read_lexicon
 from bot.policy.lexicon import Lexicon
+from bot.policy.normalise import normalise
 from bot.policy.script_score import NAMES, ScriptScore, WordGroups, pack, script_features
 from bot.policy.script_signs import borne_out
-from bot.policy.scripts import MOST_HARM, NONE, choose, harms
+from bot.policy.scripts import INTENTS, MOST_HARM, NONE, choose, harms
 
 FILE = ROOT / "data" / "scripts.yml"
 BUCKETS = 1 << 15
@@ -69,6 +70,18 @@ def read(path: Path = FILE) -> Optional[Examples]:
     if short := [name for name in NAMES if counts.get(name, 0) < FOLDS]:
         raise SetupError(f"{path} : il faut au moins {FOLDS} exemples de « {short[0]} ».", "Remettez-en depuis git.")
     return Examples(tuple((text, block.name) for block in blocks for text in block.items), groups)
+
+
+def taught(found: Optional[Examples], known: Iterable[str]) -> dict[str, list[str]]:
+    """What the examples teach of intents: intent → messages, without those whose text, however written, is among `known`."""
+    seen = set(map(normalise, known))
+    lessons: dict[str, list[str]] = {}
+    for text, script in found.lines if found else ():
+        words = normalise(text)
+        if script in INTENTS and words not in seen and without_marks(text) == text:
+            seen.add(words)
+            lessons.setdefault(INTENTS[script], []).append(text)
+    return lessons
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ from typing import Any, Optional
 
 from bot.core import served
 from bot.core.errors import Explained, SetupError
+from bot.core.examples import blocks, without_marks
+from bot.core.yaml_text import decode
 from bot.engine import danger_score, script_learning
 from bot.engine.check import BadInput, check
-from bot.engine.inputs import SCRIPTS, fingerprint, training_data
+from bot.engine.inputs import BACKGROUND, SCRIPTS, fingerprint, training_data
 from bot.engine.quiet import Aside
 
 KEPT, KEPT_CANDIDATES = 10, 5
@@ -105,8 +107,9 @@ def _train_all(order: Order, folder: Path, made_score: Path) -> Path:
 
     root, aside = order.root, Aside(folder / "log")
     try:
+        files = [*map(str, training_data(root)), *taught_by_scripts(root, folder)]
         with aside:
-            examples = _examples(root)
+            examples = _examples(root, files)
             _check_actions(root)
         intents = len({intent for _, intent in examples})
         say(f"Apprentissage de {intents} intentions et du danger sur {len(examples)} exemples (deux à cinq minutes)…")
@@ -117,7 +120,7 @@ def _train_all(order: Order, folder: Path, made_score: Path) -> Path:
             else:
                 score.start()
             with aside:
-                made = _run_rasa(root, folder)
+                made = _run_rasa(root, files, folder)
             if made:
                 order.sign("danger")
                 _finish(score)
@@ -178,26 +181,38 @@ def _learn_danger(examples: list[tuple[str, str]], out: Path, lexicon: Path, scr
     danger_score.train(examples, out, words, script_learning.train(scripts, words))
 
 
-def _files(root: Path) -> list[str]:
-    return [str(path) for path in training_data(root)]
+def taught_by_scripts(root: Path, folder: Path) -> list[str]:
+    """The file of examples that data/scripts.yml has for intents, made for Rasa; none where it has none."""
+    files = [path for path in training_data(root) if path.parent.name == BACKGROUND or path.name == "nlu.yml"]
+    found = (block for path in files for block in blocks(decode(path.read_bytes())) if block.kind == "intent")
+    known = (without_marks(item) for block in found for item in block.items)
+    lessons = script_learning.taught(script_learning.read(root / SCRIPTS), known)
+    if not lessons:
+        return []
+    made = folder / "scripts.yml"
+    lines = ['version: "3.1"', "nlu:"]
+    for intent, texts in sorted(lessons.items()):
+        lines += [f"- intent: {intent}", "  examples: |", *(f"    - {text}" for text in texts)]
+    made.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return [str(made)]
 
 
-def _examples(root: Path) -> list[tuple[str, str]]:
+def _examples(root: Path, files: list[str]) -> list[tuple[str, str]]:
     from rasa.shared.importers.importer import TrainingDataImporter
 
-    importer = TrainingDataImporter.load_from_config(str(root / "config.yml"), str(root / "domain.yml"), _files(root))
+    importer = TrainingDataImporter.load_from_config(str(root / "config.yml"), str(root / "domain.yml"), files)
     found = importer.get_nlu_data().intent_examples
     # The catalogue's say nothing of danger: what they ask is harmless by their place, whatever happened before it.
     return [(str(e.get("text")), str(e.get("intent"))) for e in found if not e.get("intent_response_key")]
 
 
-def _run_rasa(root: Path, folder: Path) -> Optional[str]:
+def _run_rasa(root: Path, files: list[str], folder: Path) -> Optional[str]:
     import rasa.model_training
 
     result = rasa.model_training.train(
         str(root / "domain.yml"),
         str(root / "config.yml"),
-        _files(root),
+        files,
         output=str(folder),
         force_training=True,
         fixed_model_name="model",

@@ -54,6 +54,11 @@ SCRIPTS: dict[str, Script] = {
 }
 # Those that a message may call for, which are learnt and measured.
 LEARNT = tuple(name for name in SCRIPTS if name != ANY_DISTRESS)
+# Scripts whose messages are all of one intent, which they teach as well; the others may be of several.
+INTENTS = {
+    **dict.fromkeys((OWN_DANGER, WITNESS, SILENT), "danger_immediat"),
+    **dict.fromkeys((OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS), "detresse_suicide"),
+}
 # What each kind says where no script is known: the words of before there were scripts.
 GENERAL: dict[Kind, str] = {"danger": OWN_DANGER, "distress": OWN_DISTRESS}
 REPLIES = {one.reply: name for name, one in SCRIPTS.items()}
