@@ -30,8 +30,10 @@ from bot.app import noise
 from bot.engine.encoder import adaptation
 from bot.engine.encoder.tokens import Cutter
 from bot.engine.encoder.weights import Shape, Weights, package_file
+from bot.policy.normalise import normalise
 from bot.policy.questions import intent_of
-from scripts.examples import asked, examples
+from bot.policy.scripts import INTENTS
+from scripts.examples import asked, examples, script_examples
 
 PADDING = 1
 NONE = -100  # in place of a question's number: no question of the catalogue
@@ -137,6 +139,9 @@ def main() -> None:
     recipe, weights = replace(Recipe(), rounds=arguments.rounds, background=arguments.background), Weights(file)
     torch.manual_seed(recipe.seed)
     background = [(e.text, e.intent, "") for e in examples(sorted(Path("data/fonds").glob("*.yml")))]
+    known = {normalise(text) for text, *_ in background}
+    lessons = (e for e in script_examples() if e.intent in INTENTS and normalise(e.text) not in known)
+    background += [(e.text, INTENTS[e.intent], "") for e in lessons]
     catalogue = [(e.text, intent_of(e.intent), e.intent) for e in asked() if adaptation.mark(e.text) % LEFT_OUT]
     found = background + catalogue
     names, questions = sorted({intent for _, intent, _ in found}), sorted({question for *_, question in catalogue})
