@@ -470,10 +470,11 @@ async def test_cut_short_before_the_model_serves_it_is_undone_at_the_next_start(
     """As kill -9 of the role: no word is said, no line of ours runs afterwards."""
     candidate = await world.candidate()
     number = await world.ask(candidate)
-    launcher.hold = asyncio.Event()
+    launcher.hold, noted = asyncio.Event(), asyncio.Event()
     if step == "record":  # between the commit and its note in the database
 
         async def gone(*_: object, **__: object) -> None:
+            noted.set()
             await asyncio.Event().wait()
 
         real = world.publications.step
@@ -483,8 +484,9 @@ async def test_cut_short_before_the_model_serves_it_is_undone_at_the_next_start(
 
         monkeypatch.setattr(world.publications, "step", note)
     killed = asyncio.create_task(world.publisher.work())
-    while world.recorded() != ["Vélos volés"] or (step == "engines" and not launcher.wished):
+    while not (launcher.wished if step == "engines" else noted.is_set()):  # git has ended
         await asyncio.sleep(0.02)
+    assert world.recorded() == ["Vélos volés"]
     killed.cancel()
     await asyncio.gather(killed, return_exceptions=True)
     monkeypatch.undo()
