@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
@@ -18,6 +22,7 @@ from tests.fakes.console import RunningConsole, running_console
 from tests.scenario.system import System, running
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 900  # seconds, several times what the longest test takes: a browser that never answers fails one test where it hangs
 # Nothing leaves the machine, and one process tree is enough.
 ARGUMENTS = (
     "--no-sandbox",
@@ -33,6 +38,26 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test of this folder waits for ever."""
+    for item in items:
+        if isinstance(item, pytest.Function) and Path(__file__).parent in item.path.parents:
+            item.obj = bounded(item.obj)
+
+
+def bounded(test: Callable[..., Any]) -> Callable[..., Any]:
+    """The same test, which ends after LONGEST."""
+    if not inspect.iscoroutinefunction(test):
+        return test
+
+    @functools.wraps(test)
+    async def ends(*arguments: Any, **named: Any) -> None:
+        async with asyncio.timeout(LONGEST):
+            await test(*arguments, **named)
+
+    return ends
 
 
 @pytest.fixture(scope="session")
