@@ -506,7 +506,9 @@ def composed(
     policy = policy_of(intent)
     request = HandoffRequest(policy.category, policy.priority, intent) if policy.route == HANDOFF else None
     reply = Reply(texts["utter_clarify" if clarify else f"utter_{intent}"])
-    turn = Turn(Understanding(intent, 0.9, french=spoken == FRENCH), (reply,), request, clarify)
+    # With a trace of danger: then the reply is as long as it may be.
+    understood = Understanding(intent, 0.9, danger=route.NET_DANGER, french=spoken == FRENCH)
+    turn = Turn(understood, (reply,), request, clarify)
     outcome = route.by_day(turn, route.Situation(wait=texts["utter_attente_minutes"], spoken=spoken, facts=also), texts)
     if told is not None:
         outcome = route.at_night(outcome, told, texts, spoken)
@@ -593,7 +595,7 @@ def _message(name: str, kind: str, whole: str) -> Iterator[tuple[str, str]]:
         yield f"« {twice[0]} » est dit deux fois dans le même message.", "Retirez-le d’un des textes."
     for number in ("17", "114"):
         n = len(re.findall(rf"(?<!\d){number}(?!\d|Cyber)", LINK.sub("", whole)))
-        due = (name != "utter_remerciements") if kind == "day" else kind == "night" or whole != ""
+        due = kind != "told" or whole != ""
         if n != (1 if due else 0):
             yield (
                 f"le {number} est dit {n} fois dans le même message.",
