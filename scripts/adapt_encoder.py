@@ -54,6 +54,7 @@ class Recipe:
     smoothing: float = 0.1
     questions: float = 1.0  # weight of the questions' loss
     background: float = 1.0  # share of the examples without a question in each round, others each time
+    catalogue: float = 1.0  # share of those with one, likewise
     noisy: float = 0.12
     seed: int = 1
 
@@ -134,9 +135,11 @@ def main() -> None:
     parser.add_argument(
         "--background", type=float, default=1.0, help="part du fonds relue à chaque tour (avec --further)"
     )
+    parser.add_argument("--catalogue", type=float, default=1.0, help="part du catalogue relue à chaque tour")
     arguments = parser.parse_args()
     file = arguments.weights or package_file()
-    recipe, weights = replace(Recipe(), rounds=arguments.rounds, background=arguments.background), Weights(file)
+    shares = {"background": arguments.background, "catalogue": arguments.catalogue}
+    recipe, weights = replace(Recipe(), rounds=arguments.rounds, **shares), Weights(file)
     torch.manual_seed(recipe.seed)
     background = [(e.text, e.intent, "") for e in examples(sorted(Path("data/fonds").glob("*.yml")))]
     known = {normalise(text) for text, *_ in background}
@@ -188,8 +191,8 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tup
     heads = [p for n, p in encoder.named_parameters() if n.startswith("head")]
     groups = [{"params": taught, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    questioned = sum(question != NONE for _, question in labels)
-    steps = recipe.rounds * int((questioned + recipe.background * (len(texts) - questioned)) / recipe.batch + 1)
+    shares = [recipe.background if question == NONE else recipe.catalogue for _, question in labels]
+    steps = recipe.rounds * int(sum(shares) / recipe.batch + 1)
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, step / (0.06 * steps)) * max(0.02, 1 - step / steps)
     )
@@ -200,7 +203,7 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tup
             for i, text in enumerate(texts)
         ]
         total = 0.0
-        read = [i for i, (_, question) in enumerate(labels) if question != NONE or dice.random() < recipe.background]
+        read = [i for i, share in enumerate(shares) if dice.random() < share]
         parts = [[read[i] for i in part] for part in batches([len(cut[i]) for i in read], recipe.batch, dice)]
         for part in parts:
             rows, present = padded([cut[i] for i in part], weights)
