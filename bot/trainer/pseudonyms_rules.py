@@ -163,7 +163,7 @@ _LONG = re.compile(r"(?<![\w,.€/-])\d{8,24}(?![\w€]|[.,]\d)")
 # Not a number of somebody: dates, years, hours, amounts, short public numbers.
 _IS_DATE = re.compile(rf"^(?:{_DATE}|(?:19|20)\d\d(?:[-/](?:19|20)?\d\d)?)$", _I)
 _PUBLIC_NUMBER = frozenset(
-    "116000 116006 116117 116111 119 115 112 114 191 196 3919 3018 3114 3117 3977 3117 33700 31177 39 17".split()  # noqa: SIM905
+    "116000 116006 116117 116111 119 115 112 114 191 196 3919 3018 3114 3117 3133 3977 33700 31177 39 17".split()  # noqa: SIM905
 )
 _UNIT = re.compile(r"^\s?(?:€|euros?\b|eur\b|%|h\b|km\b|kms\b|ans?\b|mois\b|jours?\b|points?\b|cc\b|k€)", _I)
 _SPECIAL = re.compile(r"^0\s?8")  # numbers with a tariff belong to services

@@ -102,7 +102,8 @@ NUMBERS = frozenset(
         "0 892 705 705",  # opposition to a bank card: service-public F2428
         "0 800 005 696",  # radicalisation: service-public F31654
         "39 28",  # discrimination: antidiscriminations.fr
-        "3977",  # elder abuse: rhone.fr
+        "3133",  # elder abuse, since March 2026: chu-caen.fr, 16/03/2026
+        "3977",  # which it replaces
         "3677",  # animals: DILA, 25/06/2024
         "36 46",  # health insurance: ircem.com, mutuelle.fr
         "116 117",  # doctor on duty: service-public F33954
