@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pickle
 import sys
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,9 +33,12 @@ def lighten() -> None:
     for module in IMPORTS:
         without(module)
     import rasa.shared.utils.validation
+    from rasa.engine.storage.local_model_storage import LocalModelStorage
     from rasa.engine.storage.storage import ModelMetadata
 
+    read_once()
     rasa.shared.utils.validation.validate_yaml_schema = _accepted
+    LocalModelStorage._extract_archive_to_directory = staticmethod(_unpack)
     ModelMetadata.from_dict = classmethod(_without_training(ModelMetadata.from_dict.__func__))
 
 
@@ -76,7 +82,51 @@ def check_once() -> None:
     """Call this where the trainers' files are read: Rasa reads each up to seven times, and checked its form as often."""
     from rasa.shared.utils import validation
 
+    read_once()
     validation.validate_yaml_schema = functools.lru_cache(maxsize=None)(validation.validate_yaml_schema)
+
+
+def read_once() -> None:
+    """Rasa reads each of the trainers' files up to seven times, and a model's domain three times: each is parsed once."""
+    import rasa.shared.utils.io as files
+
+    _match_once()
+    parse = files.read_yaml
+
+    @functools.lru_cache(maxsize=128)
+    def parsed(content: str) -> bytes:
+        return pickle.dumps(parse(content))
+
+    def read(content: str, reader_type: Any = "safe") -> Any:
+        return pickle.loads(parsed(content)) if reader_type == "safe" else parse(content, reader_type)  # noqa: S301 (our own)
+
+    files.read_yaml = read
+
+
+def _match_once() -> None:
+    """The parser tries each word against patterns (a number, a date …), and appends those that Rasa adds for all words to its list
+    at each word: a long file took minutes. Here they are tried once. Call this once `rasa.shared.utils.io` is imported."""
+    from ruamel.yaml.nodes import ScalarNode
+    from ruamel.yaml.resolver import VersionedResolver
+
+    unmatched = VersionedResolver.resolve
+
+    def resolve(reader: Any, kind: type, value: Any, implicit: Any) -> Any:
+        if kind is not ScalarNode or not implicit[0]:
+            return unmatched(reader, kind, value, implicit)
+        patterns = reader.versioned_resolver
+        for tag, pattern in (*patterns.get(value[:1], ()), *patterns.get(None, ())):
+            if pattern.match(value):
+                return tag
+        return unmatched(reader, kind, value, (False, implicit[1]))
+
+    VersionedResolver.resolve = resolve
+
+
+def _unpack(archive: Any, folder: Path) -> None:
+    """Rasa's `_extract_archive_to_directory`, which goes through the archive twice: once to see that it is harmless."""
+    with tarfile.open(archive, "r:gz") as tar:
+        tar.extractall(folder, filter="data")
 
 
 def _accepted(*_: Any, **__: Any) -> None:

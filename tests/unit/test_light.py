@@ -34,6 +34,32 @@ for _ in range(2):
     except YamlException:
         print("refused")
 """
+READ = """
+from pathlib import Path
+from unittest import mock
+import rasa.shared.utils.io as files
+from bot.engine import light
+
+class Counted:
+    tried = 0
+    def match(self, word):
+        self.tried += 1
+
+patterns = Counted()
+words = "".join(f"- trente {number}\\n- 2026-01-{number:02}\\n- '12'\\n" for number in range(1, 31))
+texts = [words, Path("data/rules.yml").read_text("utf-8"), Path("config.yml").read_text("utf-8")]
+theirs = [files.read_yaml(text) for text in texts]
+files.yaml.Resolver.add_implicit_resolver("!counted", patterns, None)
+light.read_once()
+ours = [files.read_yaml(text) for text in texts]
+print(ours == theirs, [type(one) for one in ours[0]] == [type(one) for one in theirs[0]])
+patterns.tried = 0
+files.read_yaml(words + "# anew")
+print(patterns.tried)
+patterns.tried = 0
+files.read_yaml(words).clear()
+print(patterns.tried, files.read_yaml(words) == theirs[0])
+"""
 
 
 @pytest.fixture
@@ -65,11 +91,20 @@ def test_a_closer_look_imports_nothing(helper: str) -> None:
     assert "tried_heavy" not in sys.modules
 
 
+def engine(code: str) -> list[str]:
+    """The words that a few lines print, run as the engine is."""
+    python = PACKAGES.parents[2] / "bin" / "python"
+    ran = subprocess.run([str(python), "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.split()
+
+
 def test_what_an_engine_reads_is_checked_once_and_refused_each_time() -> None:
-    ran = subprocess.run(
-        [str(PACKAGES.parents[2] / "bin" / "python"), "-c", CHECKED], cwd=ROOT, capture_output=True, text=True
-    )
-    assert ran.stdout.split() == ["1", "refused", "refused"], ran.stderr
+    assert engine(CHECKED) == ["1", "refused", "refused"]
+
+
+def test_what_an_engine_reads_is_parsed_once_to_the_same_values_and_each_word_is_looked_at_once() -> None:
+    assert engine(READ) == ["True", "True", "30", "0", "True"]
 
 
 @pytest.mark.parametrize(
