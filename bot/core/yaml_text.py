@@ -3,25 +3,21 @@
 One reader for the training (Python 3.10, before Rasa reads the files) and for the workbench: what one takes the other takes.
 It works on parser events, so an alias is refused before anything could be expanded, and time and memory are linear in the
 text. Nothing is turned into Python types: a scalar is its text.
+
+Two parsers: libyaml, ten times quicker, reads what is in order; ruamel.yaml has the last word on all else, and its words are
+those that are told in French.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from bot.core.errors import Explained
 
@@ -91,8 +87,23 @@ def decode(raw: bytes) -> str:
 def read(text: str) -> Node:
     """The one document of a text. Raises Damaged."""
     must_be_plain(text)
+    return quickly(text) or slowly(text)
+
+
+def quickly(text: str) -> Optional[Node]:
+    """The one document of a plain text by libyaml; None where ruamel.yaml is to be asked."""
+    if _QUICK is None or _TOLD_APART.search(text):
+        return None
     try:
-        return _Reader().read(text)
+        return _Reader(sure=True).read(yaml.parse(text, Loader=_QUICK))
+    except (yaml.YAMLError, Damaged, _Unsure):
+        return None
+
+
+def slowly(text: str) -> Node:
+    """The same by ruamel.yaml. Raises Damaged."""
+    try:
+        return _Reader().read(YAML(typ="safe", pure=True).parse(text))
     except YAMLError as error:
         raise _told(error, text) from None
 
@@ -170,35 +181,48 @@ def _place(text: str, at: int) -> tuple[int, int]:
 # -- Events to nodes -------------------------------------------------------------------------------------------------------
 
 
-class _Reader:
-    """Builds nodes without recursion: nothing that a file holds can exhaust the stack."""
+_QUICK = getattr(yaml, "CSafeLoader", None)  # None: pyyaml was built without libyaml
+# What one parser takes and the other does not: tabs, marks of documents, a comment that nothing parts from what it is about.
+_TOLD_APART = re.compile(r"\t|^(?:---|\.\.\.|%)|(?<!\S)[|>][-+0-9]*#", re.MULTILINE)
 
-    def __init__(self) -> None:
+
+class _Unsure(Exception):
+    """A value that is not there, or begins with an empty line: the parsers differ about its place and its indent."""
+
+
+class _Reader:
+    """Builds nodes without recursion: nothing that a file holds can exhaust the stack. Both parsers' events have the same names.
+    `sure`: raises _Unsure."""
+
+    def __init__(self, sure: bool = False) -> None:
+        self._sure = sure
         self._open: list[tuple[Any, list[Node]]] = []  # start event, children
         self._root: Optional[Node] = None
         self._documents = 0
 
-    def read(self, text: str) -> Node:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            self._take(event)
+    def read(self, events: Iterable[Any]) -> Node:
+        for event in events:
+            self._take(event, type(event).__name__)
         if self._root is None:
             raise Damaged(1, 1, "le fichier est vide.", "Rétablissez-le depuis git.")
         return self._root
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: Any, name: str) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
-        _must_stand_alone(event, line, column)
-        if isinstance(event, DocumentStartEvent):
+        _must_stand_alone(event, name, line, column)
+        if name == "DocumentStartEvent":
             self._documents += 1
             if self._documents > 1:
                 raise Damaged(line, column, "«\u00a0---\u00a0» commence un second document.", "Retirez cette ligne.")
-        elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+        elif name in ("MappingStartEvent", "SequenceStartEvent"):
             if len(self._open) >= DEEPEST:
                 raise Damaged(line, column, f"plus de {DEEPEST} niveaux emboîtés.", "Rétablissez-le depuis git.")
             self._open.append((event, []))
-        elif isinstance(event, ScalarEvent):
+        elif name == "ScalarEvent":
+            if self._sure and event.value[:1] in ("", "\n") and event.style not in ("'", '"'):
+                raise _Unsure
             self._put(Scalar(event.value, line, column, event.style == "|"))
-        elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
+        elif name in ("MappingEndEvent", "SequenceEndEvent"):
             self._put(_closed(*self._open.pop()))
 
     def _put(self, node: Node) -> None:
@@ -208,15 +232,15 @@ class _Reader:
             self._root = node
 
 
-def _must_stand_alone(event: Any, line: int, column: int) -> None:
-    if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
+def _must_stand_alone(event: Any, name: str, line: int, column: int) -> None:
+    if name == "AliasEvent" or getattr(event, "anchor", None):
         raise Damaged(
             line,
             column,
             "«\u00a0&\u00a0» ou «\u00a0*\u00a0» commence ici une ancre ou un renvoi YAML, que Planton n’accepte pas.",
             "Écrivez le texte en entier, ou entre guillemets s’il doit commencer par ce signe.",
         )
-    if isinstance(event, (ScalarEvent, MappingStartEvent, SequenceStartEvent)) and event.tag:
+    if getattr(event, "tag", None):
         raise Damaged(
             line,
             column,
@@ -227,7 +251,7 @@ def _must_stand_alone(event: Any, line: int, column: int) -> None:
 
 def _closed(event: Any, children: list[Node]) -> Node:
     line, column = event.start_mark.line + 1, event.start_mark.column + 1
-    if isinstance(event, SequenceStartEvent):
+    if type(event).__name__ == "SequenceStartEvent":
         return Sequence(tuple(children), line, column)
     entries: list[tuple[Scalar, Node]] = []
     told: dict[str, int] = {}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from bot.core import catalogue, yaml_text
@@ -20,6 +19,7 @@ from bot.engine.surfaces import Key, key_of
 FALLBACK = "nlu_fallback"
 BIGGEST = 20_000_000  # bytes, as the workbench reads (bot.trainer.project)
 STEPS = ("data/rules.yml", "data/stories.yml")
+PLACED = "rt"  # a way of reading that says where each item stands, and takes longer
 
 
 class BadInput(Explained):
@@ -29,7 +29,7 @@ class BadInput(Explained):
 def check(root: Path) -> None:
     """Raises BadInput for the first thing wrong."""
     texts = {path.relative_to(root).as_posix(): path for path in sources(root)}
-    steps = {name: _read(texts.pop(name), name) for name in STEPS}
+    steps = {name: _read(texts.pop(name), name, PLACED) for name in STEPS}
     domain = _read(texts.pop("domain.yml"), "domain.yml")
     _read(texts.pop("config.yml"), "config.yml")
     examples = {name: _examples(path, name) for name, path in texts.items()}
@@ -101,13 +101,13 @@ def _default_action(name: str) -> bool:
     return name in DEFAULT_ACTION_NAMES
 
 
-def _read(path: Path, where: str) -> Any:
+def _read(path: Path, where: str, how: str = "safe") -> Any:
     text, _ = _checked(path, where)
     try:
-        content = YAML(typ="rt").load(text)
+        content = YAML(typ=how).load(text)
     except YAMLError:
         raise BadInput(f"{where} : ce n’est pas du YAML correct.", "Rétablissez-le depuis git.") from None
-    if not isinstance(content, CommentedMap):
+    if not isinstance(content, dict):
         raise BadInput(f"{where}, ligne 1 : le fichier est vide ou n’a pas la forme attendue.", "Voir le guide.")
     return content
 
