@@ -60,6 +60,38 @@ patterns.tried = 0
 files.read_yaml(words).clear()
 print(patterns.tried, files.read_yaml(words) == theirs[0])
 """
+MERGED = """
+import tempfile
+from pathlib import Path
+from rasa.shared.importers.importer import TrainingDataImporter
+from bot.engine import light
+
+NLU = "nlu:\\n- intent: ' armes '\\n  examples: |\\n    - un sabre\\n    - un [gendarme](corps)\\n    - un sabre\\n"
+LISTS = "- lookup: corps\\n  examples: |\\n    - gendarme\\n- synonym: gendarme\\n  examples: |\\n    - pandore\\n"
+ASKED = "nlu:\\n- intent: armes/port\\n  examples: |\\n    - porter un sabre\\n- intent: armes\\n  examples: |\\n    - un sabre\\n"
+ANSWERED = "responses:\\n  utter_armes/port:\\n  - text: Non.\\n"
+STORIES = "stories:\\n- story: une\\n  steps:\\n  - intent: armes\\n  - action: utter_armes\\n"
+DOMAIN = "intents:\\n- armes\\nentities:\\n- corps\\nresponses:\\n  utter_armes:\\n  - text: Oui.\\n"
+folder = Path(tempfile.mkdtemp())
+files = []
+for name, text in {"nlu": NLU + LISTS, "asked": ASKED + ANSWERED, "stories": STORIES}.items():
+    files.append(str(folder / f"{name}.yml"))
+    Path(files[-1]).write_text(text)
+(folder / "domain.yml").write_text(DOMAIN)
+
+def told():
+    importer = TrainingDataImporter.load_from_config("config.yml", str(folder / "domain.yml"), files)
+    data = importer.get_nlu_data()
+    assert len(importer.get_nlu_data("fr").training_examples) == len(data.training_examples)
+    examples = [example.as_dict() for example in data.training_examples]
+    lists = data.lookup_tables, data.entity_synonyms
+    return examples, data.responses, lists, data.fingerprint(), importer.get_domain().fingerprint()
+
+theirs = told()
+light.check_once()
+ours = told()
+print([one.get("text") for one in ours[0]].count("un sabre"), *(one == other for one, other in zip(ours, theirs)))
+"""
 
 
 @pytest.fixture
@@ -120,3 +152,7 @@ def test_what_is_stood_for_exists(module: str, names: tuple[str, ...]) -> None:
         elif isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in node.names}
     assert found >= set(names)
+
+
+def test_what_an_engine_merges_without_copies_is_what_rasa_merges() -> None:
+    assert engine(MERGED) == ["1", *["True"] * 5]
