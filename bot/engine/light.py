@@ -19,19 +19,26 @@ from types import ModuleType
 from typing import Any
 
 NETWORKS = "rasa.utils.train_utils"
+RECIPE = "rasa.graph_components.validators.default_recipe_validator"  # asks whether a pipeline has one of these
+SMALLER = "bot.engine.encoder.graph"
 # Who imports: what takes long to import, and what is wanted of it.
 IMPORTS = {
     NETWORKS: {
         "rasa.utils.tensorflow.callback": ("RasaTrainingLogger", "RasaModelCheckpoint"),
         "rasa.utils.tensorflow.data_generator": ("RasaBatchDataGenerator",),
     },
-    "bot.engine.encoder.graph": {"onnxruntime.quantization": ("QuantType", "quantize_dynamic")},
+    RECIPE: {
+        "rasa.nlu.classifiers.diet_classifier": ("DIETClassifier",),
+        "rasa.nlu.selectors.response_selector": ("ResponseSelector",),
+        "rasa.core.policies.ted_policy": ("TEDPolicy",),
+    },
+    SMALLER: {"onnxruntime.quantization": ("QuantType", "quantize_dynamic")},
 }
 
 
 def lighten() -> None:
     """Call this where models are read and none is trained, once Rasa is silent (bot/engine/quiet.py) and before it is imported."""
-    for module in IMPORTS:
+    for module in (NETWORKS, SMALLER):
         without(module)
     import rasa.shared.utils.validation
     from rasa.engine.storage.local_model_storage import LocalModelStorage
@@ -65,7 +72,7 @@ class Later:
     """Stands for a class or a function of a module, which is imported once this is called or asked for anything."""
 
     def __init__(self, module: str, name: str) -> None:
-        self._module, self._name = module, name
+        self._module, self._name, self.__name__ = module, name, name
 
     def _real(self) -> Any:
         return getattr(importlib.import_module(self._module), self._name)
