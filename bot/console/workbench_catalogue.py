@@ -17,7 +17,7 @@ from sanic.response import redirect
 from bot.console import workbench_catalogue_words as says
 from bot.console.forms import field, whole
 from bot.console.question_counts import QuestionCount
-from bot.console.site import Site, Topic
+from bot.console.site import STARTED, Site, Topic
 from bot.console.workbench_catalogue_desk import PATH, CatalogueDesk, Row, row_of
 from bot.console.workbench_search import seal_words, searched
 from bot.core.catalogue import Question
@@ -90,9 +90,11 @@ class CatalogueViews:
         self._warming: asyncio.Task[None] | None = None
 
     async def warm(self, *_: Any) -> None:
-        """A thousand questions take three seconds to read: before the first page, not during it."""
+        """A thousand questions take three seconds to read: before the first page, not during it; and not while all
+        else starts."""
 
         async def read() -> None:
+            await asyncio.sleep(STARTED)
             with contextlib.suppress(TrainerError):  # the page that needs it will say what is wrong
                 await self._desk.known()
 

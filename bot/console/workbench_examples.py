@@ -17,7 +17,7 @@ from sanic.response import html, redirect
 
 from bot.console import workbench_examples_words as says
 from bot.console.forms import field, whole
-from bot.console.site import Site, Topic
+from bot.console.site import STARTED, Site, Topic
 from bot.console.workbench_pseudonyms import KINDS, confirmed, must_be_public
 from bot.console.workbench_search import seal_words, searched
 from bot.core.errors import Explained
@@ -121,12 +121,14 @@ class ExampleViews:
         self._warming: asyncio.Task[None] | None = None
 
     async def warm(self, *_: Any) -> None:
-        """Thirty thousand examples take two seconds to read: before the first page, not during it."""
+        """Thirty thousand examples take two seconds to read: before the first page, not during it; and not while all
+        else starts."""
         project = self._site.deps.project
         if project is None:
             return
 
         async def read() -> None:
+            await asyncio.sleep(STARTED)
             with contextlib.suppress(TrainerError):  # the page that needs it will say what is wrong
                 await asyncio.to_thread(Context.of, project)
 
