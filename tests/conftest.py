@@ -36,7 +36,10 @@ from tests.memory import temporary_files
 
 TEMPLATE = "planton_template"
 MODELS = re.compile(r"(tests/engine(?=/)|tests/trainer(?=/test_(?:conduct|gate|switch|wall)\.py))")
-LONGEST = ("test_workbench_story.py", "test_launcher.py")  # minutes on one worker: begun last, they would end alone
+LONGEST = (
+    "test_workbench_story.py",
+    "test_launcher_ends.py",
+)  # minutes on one worker: begun last, they would end alone
 _numbers = itertools.count(1)
 
 # No verdict by the clock, and the same examples at each run: `make fuzz` looks for new ones.

@@ -14,6 +14,7 @@ from tests.fakes.collector import collector
 from tests.fakes.graph import ScriptedGraph
 from tests.fakes.ports import free_ports
 from tests.scenario.faults import APART, World, spans
+from tests.scenario.launching import Machine, machine_in
 from tests.scenario.processes import ROOT, Meta, Planton, Table
 from tests.scenario.system import System, running
 
@@ -23,6 +24,13 @@ async def system(database_url: str, codec: Codec, tmp_path: Path) -> AsyncIterat
     """Everything running by day, without debounce."""
     async with running(database_url, codec, tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """Where a test starts launchers of its own."""
+    with machine_in(tmp_path) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module")
