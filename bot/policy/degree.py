@@ -20,7 +20,7 @@ from bot.policy.pretended import pretended
 Degree = Literal["sure", "likely", "faint", "none"]
 
 # The engine's chance of danger, where nothing but it speaks of one.
-ALONE_SURE = 0.93
+ALONE_SURE = 0.95
 ALONE_LIKELY = 0.3
 FAINT = 0.2
 # The same, where the lexicon met an entry that the score did not confirm, or where violence was told before.

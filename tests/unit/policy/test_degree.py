@@ -46,7 +46,7 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
 @pytest.mark.parametrize(
     ("seen", "context", "expected"),
     [
-        (signs(0.93), ALONE, "sure"),
+        (signs(0.95), ALONE, "sure"),
         (signs(0.92), ALONE, "likely"),
         (signs(0.8, score=0.6), ALONE, "sure"),  # two detectors agree
         (signs(0.8, score=0.59), ALONE, "likely"),
