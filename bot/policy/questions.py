@@ -23,6 +23,8 @@ GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
 )
 FALLBACK = "nlu_fallback"
+# Small talk, answered where it surely is some, neither guessed nor offered: it may be a question that was not understood.
+SMALL_TALK = frozenset({"hors_perimetre/absurde", "salutation/blague"})
 # Intents that ask nothing: a general reply is all that there is to say to them.
 ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT})
 
@@ -99,8 +101,12 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
         return Asked(best)
     if intent in ASKS_NOTHING - {STATEMENT} or (intent == FALLBACK and chance < WORTH):
         return NOTHING
-    near = tuple(name for name, share in rows[:MOST_OFFERED] if share >= NEAR)
-    leads = chance >= LIKELY and chance >= AHEAD * max((share for _, share in rows[1:]), default=0.0)
+    near = tuple(name for name, share in rows if share >= NEAR and name not in SMALL_TALK)[:MOST_OFFERED]
+    leads = (
+        best not in SMALL_TALK
+        and chance >= LIKELY
+        and chance >= AHEAD * max((share for _, share in rows[1:]), default=0.0)
+    )
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
     return Asked(None, near)

@@ -279,8 +279,7 @@ def test_quick_replies_stand_under_the_last_message(engine: EngineProcess) -> No
     turn = engine.turn("Bonjour, comment porter plainte et aussi quels sont les horaires du commissariat de Lyon ?")
     first, last = turn["replies"]
     assert first["quick_replies"] == []
-    assert len({button["title"] for button in last["quick_replies"]}) == len(last["quick_replies"]) <= 13
-    assert last["quick_replies"][-1]["title"] == "Parler à un agent"
+    assert 0 < len({button["title"] for button in last["quick_replies"]}) == len(last["quick_replies"]) <= 13
 
 
 def test_what_is_asked_besides_is_offered(engine: EngineProcess, titles: dict[str, str]) -> None:

@@ -49,6 +49,13 @@ def test_a_question_that_leads_is_answered_as_the_one_that_may_be_meant(
     assert found.near == ((PAY,) if likely else (LATE, PAY))
 
 
+def test_small_talk_is_answered_where_it_is_sure_and_neither_guessed_nor_offered() -> None:
+    joke, lost = "salutation/blague", "hors_perimetre/absurde"
+    assert asked("hors_perimetre", rows((lost, SURE))).sure == lost
+    found = asked("hors_perimetre", rows((lost, SURE - 0.01), (joke, 0.1), ("hors_perimetre/meteo", 0.09)))
+    assert (found.sure, found.likely, found.near) == (None, None, ("hors_perimetre/meteo",))
+
+
 def test_three_questions_are_offered_at_most() -> None:
     found = asked("contravention", rows(*((f"contravention/q{i}", 0.2) for i in range(4))))
     assert len(found.near) == 3

@@ -100,7 +100,9 @@ def test_a_question_to_the_person_carries_the_second_net() -> None:
 
 
 def test_the_net_is_not_mistaken_for_another_number() -> None:
-    outcome = route.by_day(turn("procuration", "17Cyber, en 2017, 0 114 5", clarify=True, danger=route.NET_TRACE), KNOWN, TEXTS)
+    outcome = route.by_day(
+        turn("procuration", "17Cyber, en 2017, 0 114 5", clarify=True, danger=route.NET_TRACE), KNOWN, TEXTS
+    )
     assert said(outcome)[0].endswith("En danger : 17 ou 114.")
 
 
@@ -128,7 +130,9 @@ def test_where_a_danger_is_possible_the_reply_carries_the_net_the_sooner_the_les
 def test_the_net_is_the_end_of_the_last_of_two_answers_and_is_never_said_twice() -> None:
     unsure = route.by_day(turn("procuration", "A", "B", confidence=0.5, danger=route.NET_TRACE), KNOWN, TEXTS)
     assert said(unsure) == ["A", f"B\n\n{LINE}"]
-    with_numbers = route.by_day(turn("procuration", "Le 17.", "Ou le 114.", confidence=0.5, danger=route.NET_TRACE), KNOWN, TEXTS)
+    with_numbers = route.by_day(
+        turn("procuration", "Le 17.", "Ou le 114.", confidence=0.5, danger=route.NET_TRACE), KNOWN, TEXTS
+    )
     assert said(with_numbers) == ["Le 17.", "Ou le 114."]
     assert (
         said(route.by_day(turn("insulte_troll", confidence=0.5, danger=route.NET_TRACE), KNOWN, TEXTS)) == []
