@@ -113,12 +113,9 @@ def _has_own_reply(tracker: Tracker, question: str) -> bool:
     at the consulate, unless the question is about just that."""
     if _is_of_another_trade(tracker, question):
         return True
-    if intent(tracker) != documents.INTENT or question in documents.OF_SEVERAL:
+    if intent(tracker) != documents.INTENT or not said(tracker, "document") or question in documents.OF_SEVERAL:
         return False
-    abroad = documents.place_of(tracker) == documents.ABROAD
-    if not said(tracker, "document"):
-        return abroad and known(tracker, "document") is not None and not asks(tracker)
-    return abroad or len(documents.lost_papers(tracker)) > 1
+    return len(documents.lost_papers(tracker)) > 1 or documents.place_of(tracker) == documents.ABROAD
 
 
 def _is_of_another_trade(tracker: Tracker, question: str) -> bool:

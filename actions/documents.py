@@ -10,7 +10,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.plainte import THEFT
-from actions.said import entities, known, said, text
+from actions.said import asks, entities, known, said, text
 
 INTENT = "perte_vol_documents"
 DOCUMENTS = ("carte_identite", "passeport", "permis", "carte_grise", "titre_sejour", "carte_bancaire", "autre")
@@ -21,6 +21,7 @@ FRANCE, ABROAD = "france", "etranger"
 COUNTRIES = ("france", "etranger")
 # Questions of the catalogue about several papers, or about a loss abroad.
 OF_SEVERAL = tuple(f"{INTENT}/{one}" for one in ("tous_papiers_voles", "tous_papiers_perdus", "etranger_perte"))
+TOLD_SHORTLY = 6  # words: more of them may tell of something else that was lost
 # The question of the place: a slot, and what the slot `question` holds while it is open.
 PLACE = "pays"
 # Where somebody goes, goes back to or lives is not where the paper was lost: « je pars en Espagne demain ».
@@ -57,6 +58,13 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
 def told(tracker: Tracker) -> list[dict[str, Any]]:
     """Where it was and what happened, as far as they are known."""
     return [SlotSet("pays", place_of(tracker)), SlotSet("circonstance", circumstance(tracker))]
+
+
+def tells_more(tracker: Tracker) -> bool:
+    """A few words on how or where the paper that is spoken of was lost: « c’était en Espagne », « en fait on me l’a volée »."""
+    told = said(tracker, "circonstance") or said(tracker, PLACE)
+    spoken_of = known(tracker, "sujet") == INTENT and known(tracker, "document") and not said(tracker, "document")
+    return bool(told and spoken_of) and not asks(tracker) and len(text(tracker).split()) <= TOLD_SHORTLY
 
 
 def place_of(tracker: Tracker) -> Optional[str]:

@@ -30,7 +30,8 @@ def _readers(tracker: Tracker) -> tuple[Reader, ...]:
         return cost.answer, resume, catalogue.answer
     bare = is_bare(tracker)
     is_answer = known(tracker, "question") and (bare or not asks(tracker))
-    if is_answer or (bare and subject and not known(tracker, catalogue.SLOT)):
+    goes_on = subject == recrutement.AGE or not known(tracker, catalogue.SLOT)
+    if is_answer or (bare and subject and goes_on) or documents.tells_more(tracker):
         return resume, catalogue.answer, cost.answer
     return catalogue.answer, cost.answer, resume
 
