@@ -13,6 +13,7 @@ from typing import Any
 from bot.engine import short
 from bot.engine.clauses import Clause, clauses, fold, states, word_set
 from bot.engine.meaning import FALLBACK, is_grave
+from bot.policy import questions
 from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
 from bot.policy.questions import SURE as SURE_QUESTION
 from bot.policy.questions import intent_of, sure
@@ -144,13 +145,16 @@ def by_question(parsed: Parsed) -> Parsed:
     ask besides."""
     rows = parsed.get("questions") or []
     chance = float(rows[0]["confidence"]) if rows else 0.0
-    if chance < SURE_QUESTION or not _gives_way(parsed, intent := intent_of(str(rows[0]["name"]))):
+    if chance < SURE_QUESTION or not _gives_way(parsed, question := str(rows[0]["name"])):
         return parsed
-    return meant_as(parsed, intent, chance)
+    return meant_as(parsed, intent_of(question), chance)
 
 
-def _gives_way(parsed: Parsed, intent: str) -> bool:
-    """To a question of this intent."""
+def _gives_way(parsed: Parsed, question: str) -> bool:
+    """To a question of the catalogue. What is told in half-words resembles small talk."""
+    intent = intent_of(question)
+    if question in questions.SMALL_TALK and _grave_chance(parsed) >= questions.GRAVE:
+        return False
     named, believed = str(parsed["intent"]["name"]), float(parsed["intent"]["confidence"])
     if is_grave(named) or named == FALLBACK:
         return _grave_chance(parsed) < (DOUBT if intent in OF_VICTIMS else WEAK_GRAVE)

@@ -23,7 +23,8 @@ GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
 )
 FALLBACK = "nlu_fallback"
-# Small talk, answered where it surely is some, neither guessed nor offered: it may be a question that was not understood.
+# Small talk, answered where it surely is some, neither guessed nor offered: what was not understood, and what
+# is told in half-words, resembles it.
 SMALL_TALK = frozenset({"hors_perimetre/absurde", "salutation/blague"})
 # Intents that ask nothing: a general reply is all that there is to say to them.
 ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT})
@@ -97,7 +98,8 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     if not rows or policy_of(intent).route != ANSWER:
         return NOTHING
     best, chance = rows[0]
-    if chance >= SURE and (intent != FALLBACK or grave < GRAVE):
+    doubtful = grave >= GRAVE and (intent == FALLBACK or best in SMALL_TALK)
+    if chance >= SURE and not doubtful:
         return Asked(best)
     if intent in ASKS_NOTHING - {STATEMENT} or (intent == FALLBACK and chance < WORTH):
         return NOTHING

@@ -468,6 +468,14 @@ def test_what_may_be_grave_gives_way_to_no_subject_of_victims(named: str, questi
     assert found["intent"]["name"] == named
 
 
+@pytest.mark.parametrize(("grave", "read"), [(0.05, "salutation"), (0.2, "nlu_fallback")])
+def test_what_is_told_in_half_words_is_not_taken_for_small_talk(grave: float, read: str) -> None:
+    rows = [{"name": "nlu_fallback", "confidence": 0.3}, {"name": "detresse_suicide", "confidence": grave}]
+    told = {"text": "x", "intent": rows[0], "intent_ranking": rows, "entities": []}
+    found = reading.by_question({**told, "questions": [{"name": "salutation/blague", "confidence": 0.9}]})
+    assert found["intent"]["name"] == read
+
+
 @pytest.mark.parametrize(("grave", "read"), [(0.3, "contravention"), (0.55, "nlu_fallback")])
 def test_what_is_likely_grave_is_not_taken_for_a_question(grave: float, read: str) -> None:
     rows = [{"name": "nlu_fallback", "confidence": 0.3}, {"name": "violences_conjugales", "confidence": grave}]

@@ -8,7 +8,20 @@ import pytest
 
 from bot.core.dialogue import QuickReply, Reply
 from bot.policy.intents import STATEMENT
-from bot.policy.questions import AHEAD, GRAVE, LIKELY, NEAR, SURE, WORTH, asked, go_on, intent_of, offered, sure
+from bot.policy.questions import (
+    AHEAD,
+    GRAVE,
+    LIKELY,
+    NEAR,
+    NOTHING,
+    SURE,
+    WORTH,
+    asked,
+    go_on,
+    intent_of,
+    offered,
+    sure,
+)
 
 LATE, PAY, VIOLENCE = "contravention/majoree_delai", "contravention/payer", "violences_conjugales/premiers_mots"
 
@@ -51,7 +64,8 @@ def test_a_question_that_leads_is_answered_as_the_one_that_may_be_meant(
 
 def test_small_talk_is_answered_where_it_is_sure_and_neither_guessed_nor_offered() -> None:
     joke, lost = "salutation/blague", "hors_perimetre/absurde"
-    assert asked("hors_perimetre", rows((lost, SURE))).sure == lost
+    assert asked("hors_perimetre", rows((lost, SURE)), GRAVE - 0.01).sure == lost
+    assert asked("hors_perimetre", rows((lost, SURE)), GRAVE) == NOTHING
     found = asked("hors_perimetre", rows((lost, SURE - 0.01), (joke, 0.1), ("hors_perimetre/meteo", 0.09)))
     assert (found.sure, found.likely, found.near) == (None, None, ("hors_perimetre/meteo",))
 
