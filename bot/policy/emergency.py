@@ -19,7 +19,17 @@ from bot.policy.intents import DANGER_INTENTS
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
-from bot.policy.scripts import ANY_DISTRESS, GENERAL, REPLIES, SCRIPTS, choose, kind_of, says_more
+from bot.policy.scripts import (
+    ANY_DISTRESS,
+    GENERAL,
+    OLD_EMERGENCY,
+    REPLIES,
+    SCRIPTS,
+    VIOLENCE_PAST,
+    choose,
+    kind_of,
+    says_more,
+)
 
 __all__ = [
     "MOST_BYTES",
@@ -54,6 +64,7 @@ TOO_OLD = timedelta(hours=24)
 # the score alone does not. Some one in nine of ordinary messages reaches it.
 SUSPECT = 0.1
 GOES_ON = "suite"  # in the place of an entry: the message goes on with a danger that was told before
+_OVER = (VIOLENCE_PAST, OLD_EMERGENCY)  # whose words are for what has ended
 # Characters of each end of a text that are looked at: what lies between those of a longer one is not. A message of Messenger has
 # 20,000 at most; only what is forged or broken is longer, and 5 MB of it would take 20 seconds.
 EDGE = 10_000
@@ -214,6 +225,8 @@ def with_script(detection: Detection, chances: Mapping[str, float], engine: floa
 def _with_words(detection: Detection, chances: Mapping[str, float]) -> Detection:
     if detection.entry == GOES_ON and detection.kind == "distress":  # « ça recommence » does not say whose it is
         return replace(detection, script=ANY_DISTRESS)
+    if detection.entry == GOES_ON:  # what goes on is not over
+        chances = {name: chance for name, chance in chances.items() if name not in _OVER}
     if not chances:
         return detection
     script = choose(chances, kind=detection.kind)

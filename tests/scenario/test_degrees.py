@@ -130,7 +130,8 @@ async def test_an_operation_after_a_question_about_the_exam_is_no_danger(system:
     await system.say("p2", "j'ai eu une opération")
     await system.settled()
     assert system.graph.texts("p2")[-1].count("SMS au 114") == 1
-    assert [h.reason for h in await system.handoffs("p2")] == ["danger_probable"], "alone it may be one"
+    [alone] = await system.handoffs("p2")
+    assert alone.reason in ("danger_probable", "detresse_probable"), "alone it may be one"
     [alarm] = await system.rows("SELECT * FROM alarms")
     assert opened_json(system.codec, EVIDENCE, alarm) == ["opération"], "what the engine says that it went by"
 
@@ -172,8 +173,7 @@ async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:
     await system.settled()
     assert await system.handoffs("p1") == []
     await system.say("p2", "ça recommence")
-    await system.settled()
-    assert system.graph.texts("p2")[-1].startswith("Écrire ici n’alerte personne")
+    assert system.graph.texts("p2")[-1].startswith("Merci d’en parler. Ce n’est pas votre faute")  # to the victim of a partner
     assert [h.reason for h in await system.handoffs("p2")] == ["emergency_lexicon"]
 
 

@@ -152,6 +152,8 @@ def test_what_goes_on_after_a_distress_is_one() -> None:
     goes_on = Detection("distress", "lexicon", GOES_ON)
     assert with_script(goes_on, {"partner_victim": 0.9, "own_danger": 0.1}).script == "any_distress"
     assert with_script(replace(goes_on, kind="danger"), {"witness": 1.0}).script == "witness"
+    ended = {"violence_past": 0.7, "old_emergency": 0.2, "partner_victim": 0.1}  # what goes on is not over
+    assert with_script(replace(goes_on, kind="danger"), ended).script == "partner_victim"
 
 
 def test_the_kind_goes_with_the_words() -> None:
