@@ -173,7 +173,9 @@ async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:
     await system.settled()
     assert await system.handoffs("p1") == []
     await system.say("p2", "ça recommence")
-    assert system.graph.texts("p2")[-1].startswith("Merci d’en parler. Ce n’est pas votre faute")  # to the victim of a partner
+    await system.settled()
+    victim = "Merci d’en parler. Ce n’est pas votre faute"  # of a partner
+    assert system.graph.texts("p2")[-1].startswith(victim)
     assert [h.reason for h in await system.handoffs("p2")] == ["emergency_lexicon"]
 
 
