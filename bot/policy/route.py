@@ -60,7 +60,7 @@ _SEVERAL = "utter_media_images"
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
 # The second net: a reply ends with the 17 and the 114 where a danger is possible. The limits are chosen by measure: `planton eval`
 # prints what they catch (`second_net`) and what they cost (`net_cost`).
-NET_DANGER = 0.06  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
+NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
 NET_GRAVE = 0.1  # chance of grave subjects together, likewise
 NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
 NET_TRACE = (
