@@ -20,9 +20,8 @@ from bot.store.desk.access import Conversation, Desk
 from bot.store.desk.errors import DeskError
 from bot.store.desk.thread import Thread
 
-STARTED = (
-    5.0  # seconds after which this machine’s other roles answer too: what is read beforehand does not hold them up
-)
+# Seconds after which this machine’s other roles answer too: what is read beforehand does not hold them up.
+STARTED = 5.0
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 

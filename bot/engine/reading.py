@@ -153,7 +153,7 @@ def by_question(parsed: Parsed) -> Parsed:
 def _gives_way(parsed: Parsed, question: str) -> bool:
     """To a question of the catalogue. What is told in half-words resembles small talk."""
     intent = intent_of(question)
-    if question in questions.SMALL_TALK and _grave_chance(parsed) >= questions.GRAVE:
+    if question in questions.CHITCHAT and _grave_chance(parsed) >= questions.GRAVE:
         return False
     named, believed = str(parsed["intent"]["name"]), float(parsed["intent"]["confidence"])
     if is_grave(named) or named == FALLBACK:

@@ -25,7 +25,7 @@ GRAVE = (
 FALLBACK = "nlu_fallback"
 # Small talk, answered where it surely is some, neither guessed nor offered: what was not understood, and what
 # is told in half-words, resembles it.
-SMALL_TALK = frozenset({"hors_perimetre/absurde", "salutation/blague"})
+CHITCHAT = frozenset({"hors_perimetre/absurde", "salutation/blague"})
 # Intents that ask nothing: a general reply is all that there is to say to them.
 ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT})
 
@@ -98,14 +98,14 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     if not rows or policy_of(intent).route != ANSWER:
         return NOTHING
     best, chance = rows[0]
-    doubtful = grave >= GRAVE and (intent == FALLBACK or best in SMALL_TALK)
+    doubtful = grave >= GRAVE and (intent == FALLBACK or best in CHITCHAT)
     if chance >= SURE and not doubtful:
         return Asked(best)
     if intent in ASKS_NOTHING - {STATEMENT} or (intent == FALLBACK and chance < WORTH):
         return NOTHING
-    near = tuple(name for name, share in rows if share >= NEAR and name not in SMALL_TALK)[:MOST_OFFERED]
+    near = tuple(name for name, share in rows if share >= NEAR and name not in CHITCHAT)[:MOST_OFFERED]
     leads = (
-        best not in SMALL_TALK
+        best not in CHITCHAT
         and chance >= LIKELY
         and chance >= AHEAD * max((share for _, share in rows[1:]), default=0.0)
     )

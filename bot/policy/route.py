@@ -63,9 +63,7 @@ _LIGHT = ("utter_media_sticker", "utter_media_coeur")
 NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
 NET_GRAVE = 0.1  # chance of grave subjects together, likewise
 NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
-NET_TRACE = (
-    0.01  # chance of danger or of grave subjects from which a reply to what is not surely understood has the line
-)
+NET_TRACE = 0.01  # chance of either that is enough where the message is not surely understood
 ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
 _CALM = frozenset(("thanks", "request"))  # hand-offs of somebody who need not be in danger
 # Chinese writes a number between two letters without a space.
