@@ -174,8 +174,8 @@ async def test_what_goes_on_after_violence_is_a_danger(system: System) -> None:
     assert await system.handoffs("p1") == []
     await system.say("p2", "ça recommence")
     await system.settled()
-    victim = "Merci d’en parler. Ce n’est pas votre faute"  # of a partner
-    assert system.graph.texts("p2")[-1].startswith(victim)
+    assert "Écrire ici n’alerte personne" in system.graph.texts("p2")[-1]
+    assert system.scripted(system.graph.texts("p2")[-1]), "whichever words for now fit best"
     assert [h.reason for h in await system.handoffs("p2")] == ["emergency_lexicon"]
 
 
