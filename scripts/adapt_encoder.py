@@ -38,7 +38,9 @@ from scripts.examples import asked, examples, script_examples
 PADDING = 1
 NONE = -100  # in place of a question's number: no question of the catalogue
 LEFT_OUT = 4  # one example in so many of the catalogue
+SHARPNESS, BATCH = 6.0, 96  # of the questions' rows before the first round, and texts read together for them
 KINDS = ("accents", "fautes", "sms")  # each disturbs one example in eight, anew in each round
+TOLD = "hors_perimetre_precision"  # the intent of what is told and asks nothing
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Recipe:
     background: float = 1.0  # share of the examples without a question in each round, others each time
     catalogue: float = 1.0  # share of those with one, likewise
     noisy: float = 0.12
+    told: float = 0.1  # share of the questions that come after something told about oneself
     seed: int = 1
 
 
@@ -112,14 +115,18 @@ class Encoder(nn.Module):
             yield name + ".b", part.bias
 
     def forward(self, rows: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(texts, intents) and (texts, questions) scores."""
+        meaning = functional.dropout(self.meaning(rows, present), self.dropout, self.training)
+        return self.head(meaning), self.head_questions(meaning)
+
+    def meaning(self, rows: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(texts, width): the mean of what the last layer makes of each piece."""
         mask = torch.zeros(present.shape).masked_fill(~present, -1e9)[:, None, None, :]
         flow = self.first(rows)
         for layer in self.layers:
             flow = layer(flow, mask)
         shares = present[..., None].to(flow.dtype)
-        meaning = (flow * shares).sum(1) / shares.sum(1)
-        meaning = functional.dropout(meaning, self.dropout, self.training)
-        return self.head(meaning), self.head_questions(meaning)
+        return (flow * shares).sum(1) / shares.sum(1)
 
 
 def main() -> None:
@@ -154,7 +161,7 @@ def main() -> None:
     start = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
     places = {question: number for number, question in enumerate(questions)}
     labels = [(names.index(intent), places.get(question, NONE)) for _, intent, question in found]
-    learn(encoder, weights, [text for text, *_ in found], labels, recipe)
+    learn(encoder, weights, [text for text, *_ in found], labels, recipe, names.index(TOLD))
     if arguments.average:
         encoder.load_state_dict({name: (start[name] + end) / 2 for name, end in encoder.state_dict().items()})
     changes = {}
@@ -180,9 +187,11 @@ def resume(encoder: Encoder, weights: Weights, names: list[str]) -> None:
                 encoder.head.bias[names.index(name)] = float(bias[row])
 
 
-def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tuple[int, int]], recipe: Recipe) -> None:
+def learn(
+    encoder: Encoder, weights: Weights, texts: list[str], labels: list[tuple[int, int]], recipe: Recipe, statements: int
+) -> None:
     """Rounds over all examples, a learning rate that rises then falls, frequent intents weighing less. `labels`: the numbers of
-    intent and question, NONE for no question."""
+    intent and question, NONE for no question; `statements`: the number of the intent of what asks nothing."""
     dice = random.Random(recipe.seed)
     cutter = Cutter(weights.vocabulary)
     counts = Counter(intent for intent, _ in labels)
@@ -196,11 +205,13 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tup
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, step / (0.06 * steps)) * max(0.02, 1 - step / steps)
     )
+    begin(encoder, weights, [cutter.pieces(text) for text in texts], [question for _, question in labels])
+    told = [text for text, (intent, _) in zip(texts, labels, strict=True) if intent == statements]
     encoder.train()
     for turn in range(recipe.rounds):
         cut = [
-            cutter.pieces(disturbed(text, seed=turn * 99991 + i, dice=dice, recipe=recipe))
-            for i, text in enumerate(texts)
+            cutter.pieces(disturbed(after(text, question, told, dice, recipe), turn * 99991 + i, dice, recipe))
+            for i, (text, (_, question)) in enumerate(zip(texts, labels, strict=True))
         ]
         total = 0.0
         read = [i for i, share in enumerate(shares) if dice.random() < share]
@@ -227,6 +238,31 @@ def learn(encoder: Encoder, weights: Weights, texts: list[str], labels: list[tup
             plan.step()
             total += loss.item()
         print(f"Tour {turn + 1} sur {recipe.rounds} : perte moyenne {total / len(parts):.3f}", flush=True)
+
+
+def begin(encoder: Encoder, weights: Weights, cut: list[list[int]], questions: list[int]) -> None:
+    """Set each question's row to the mean of its examples, so that the first round does not bend the network to a row by chance."""
+    head, width = encoder.head_questions, weights.shape.width
+    sums, counts = torch.zeros(head.out_features, width), torch.zeros(head.out_features, 1)
+    asked_for = [i for i, question in enumerate(questions) if question != NONE]
+    encoder.eval()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for part in batches([len(cut[i]) for i in asked_for], BATCH, random.Random(0)):
+            chosen = [asked_for[i] for i in part]
+            places = torch.tensor([questions[i] for i in chosen])
+            sums.index_add_(0, places, encoder.meaning(*padded([cut[i] for i in chosen], weights)).float())
+            counts.index_add_(0, places, torch.ones(len(chosen), 1))
+        means = sums / counts.clamp(min=1)
+        means -= means.mean(0)
+        head.weight.copy_(SHARPNESS * means / means.norm(dim=1, keepdim=True).mean() ** 2)
+        head.bias.copy_(-(head.weight * means).sum(1) / 2 - head.weight @ (sums.sum(0) / counts.sum()))
+
+
+def after(text: str, question: int, told: list[str], dice: random.Random, recipe: Recipe) -> str:
+    """A question, now and then behind something that a person tells first: « j’ai 23 ans. C’est combien, la paie ? »."""
+    if question == NONE or not told or dice.random() >= recipe.told:
+        return text
+    return f"{dice.choice(told).rstrip(' .!?')}{dice.choice(('. ', ', ', ' ', chr(10)))}{text}"
 
 
 def disturbed(text: str, seed: int, dice: random.Random, recipe: Recipe) -> str:

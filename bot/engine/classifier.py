@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Optional
 
 import numpy as np
@@ -41,6 +42,7 @@ GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than 
 
 FOLDS = 3
 AT_ONCE = os.cpu_count() or 1  # separators learnt side by side; each needs memory of its own
+AT_A_TIME = 2000  # texts that the encoder reads in one go, beside others
 NEAR = 0.05  # where the separator may stop moving: nothing measurable is lost, a fifth of the time is gained
 
 
@@ -182,13 +184,16 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         with self._storage.write_to(self._resource) as folder:
             encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
-            with ThreadPoolExecutor(1) as pool:  # onnxruntime works without Python's lock
-                meaning = pool.submit(_meanings, encoder, [texts[i] for i in judged])
-                meanings = pool.submit(_meanings, encoder, [text for text, _ in catalogue])
+            with ThreadPoolExecutor(AT_ONCE) as pool:  # onnxruntime works without Python's lock
+                reading = [texts[i] for i in judged] + [text for text, _ in catalogue]
+                parts = [reading[start : start + AT_A_TIME] for start in range(0, len(reading), AT_A_TIME)]
+                read = pool.map(partial(_meanings, encoder), parts)
                 # The catalogue's words are known, and teach no intent: they would say how often each is asked about.
                 features = Features(weight).fit([*texts, *(text for text, _ in catalogue)])
                 model, scores = learn(features, texts, labels, judged, strength)
-                meant = _meant(encoder, meaning.result(), names)
+                rows = features.rows([text for text, _ in catalogue]) if catalogue else None
+                unread, meanings = np.split(np.concatenate(list(read)), [len(judged)])
+            meant = _meant(encoder, unread, names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
             kept = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
@@ -201,24 +206,22 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             )
             self._trust = blend.trust
             features.save(folder)
-            if catalogue:
+            if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
-                questions.learn(self._asked(catalogue, meanings.result(), answered)).save(folder)
+                questions.learn(self._asked(catalogue, rows, meanings, answered)).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
         return self._resource
 
     def _asked(
-        self, catalogue: Sequence[tuple[str, str]], meanings: np.ndarray, answered: csr_matrix
+        self, catalogue: Sequence[tuple[str, str]], rows: csr_matrix, meanings: np.ndarray, answered: csr_matrix
     ) -> questions.Examples:
         """What the questions are learnt from: the catalogue's examples as this model reads them, which has learnt none."""
-        texts = [text for text, _ in catalogue]
-        rows = self._features.rows(texts)
         scores = (
             np.asarray(rows @ self._weights) + self._bias + self._trust * _meant(self._encoder, meanings, self._names)
         )
-        judged = np.array([self._encoder is None or not self._encoder.learnt(text) for text in texts])
+        judged = np.array([self._encoder is None or not self._encoder.learnt(text) for text, _ in catalogue])
         labels = [name for _, name in catalogue]
         return questions.Examples(labels, rows, meanings, softmax(scores, axis=1), self._names, judged, answered)
 
@@ -318,7 +321,7 @@ def _rows(ranked: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
 
 def _meanings(encoder: Encoder | None, texts: list[str]) -> np.ndarray:
     """(texts, width) by the encoder; no column without one."""
-    return np.zeros((len(texts), 0)) if encoder is None else np.array([encoder.meaning(text) for text in texts])
+    return np.zeros((len(texts), 0)) if encoder is None else encoder.meanings(texts)
 
 
 def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> np.ndarray:

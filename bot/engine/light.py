@@ -1,8 +1,8 @@
 """An engine that answers needs half of what Rasa imports and does at its start: the rest waits until something asks for it.
 
 TensorFlow, of which nothing of ours makes use, comes by names that Rasa's helpers of neural networks import, and by the classes
-of a model's training, which are looked up when the model is read; an algebra system, by what makes the encoder smaller when it
-is made. And a model's domain is checked anew, slowly, although no training accepts a wrong one.
+of a model's training, which are looked up when the model is read. And a model's domain is checked anew, slowly, although no
+training accepts a wrong one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 
 NETWORKS = "rasa.utils.train_utils"
 RECIPE = "rasa.graph_components.validators.default_recipe_validator"  # asks whether a pipeline has one of these
-SMALLER = "bot.engine.encoder.graph"
 # Who imports: what takes long to import, and what is wanted of it.
 IMPORTS = {
     NETWORKS: {
@@ -32,14 +31,12 @@ IMPORTS = {
         "rasa.nlu.selectors.response_selector": ("ResponseSelector",),
         "rasa.core.policies.ted_policy": ("TEDPolicy",),
     },
-    SMALLER: {"onnxruntime.quantization": ("QuantType", "quantize_dynamic")},
 }
 
 
 def lighten() -> None:
     """Call this where models are read and none is trained, once Rasa is silent (bot/engine/quiet.py) and before it is imported."""
-    for module in (NETWORKS, SMALLER):
-        without(module)
+    without(NETWORKS)
     import rasa.shared.utils.validation
     from rasa.engine.storage.local_model_storage import LocalModelStorage
     from rasa.engine.storage.storage import ModelMetadata

@@ -32,6 +32,7 @@ LEAST_CHANCE = 1e-4  # of an intent: below this all are alike
 MOST = 4  # questions named
 BESIDE = 0.3  # the most that a question is believed where the message is likelier none of the catalogue's
 LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nearest
+CLOSELY = 320  # questions whose examples are compared at all: those whose mean is nearest
 BROADLY = 128  # questions whose words are compared at all: those that are nearest by meaning
 JUDGED = 4000  # examples that the scales are set on, at most
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
@@ -75,6 +76,7 @@ class Questions:
         self._words = words
         self._answers = answers
         self._votes = votes
+        self._means = np.add.reduceat(meanings, starts) / (self._ends - starts)[:, None]
         self._buckets, self._signs = _hash(words.shape[1])
         self._scale = scale
         self._intents = [intent_of(name) for name in self.names]
@@ -86,23 +88,25 @@ class Questions:
         """The best questions of a text that have an answer and their chances, the likeliest first. `columns`, `values`: its row of
         `Features`; `meaning`: (width,) by the encoder; `chances`: of each intent."""
         direction = _directions(meaning[None] - self._centre)[0]
-        by_meaning = self._meanings @ direction
         likely = np.log([max(chances.get(intent, 0.0), LEAST_CHANCE) for intent in self._intents])
         length = max(float(np.linalg.norm(values)), 1e-9)
         said = np.zeros(self._words.shape[1], np.float32)
         said[columns] = values / length
-        nearest = np.stack([np.maximum.reduceat(by_meaning, self._starts), np.full(len(self.names), -np.inf)])
+        nearest = np.full((2, len(self.names)), -np.inf)
+        by_meaning, by_words = {}, {}
+        for question in np.argsort(-(self._means @ direction + NEARER * likely))[:CLOSELY]:
+            by_meaning[question] = self._meanings[self._starts[question] : self._ends[question]] @ direction
+            nearest[0, question] = by_meaning[question].max()
         broadly = np.argsort(-(nearest[0] + NEARER * likely))[:BROADLY]
-        by_words = np.empty(len(by_meaning), np.float32)
         for question, likeness in zip(broadly, self._by_words(broadly, said), strict=True):
-            by_words[self._starts[question] : self._ends[question]] = likeness
+            by_words[question] = likeness
             nearest[1, question] = likeness.max()
         looked_at = _nearest(nearest[:, None], likely[None])[0]
         buckets = np.bincount(
             self._buckets[columns], values * self._signs[columns] * (WORDS**0.5 / length), minlength=BUCKETS
         )
         votes = self._votes[looked_at] @ np.concatenate([direction, buckets])
-        three = [[_of_three(one[self._starts[i] : self._ends[i]]) for i in looked_at] for one in (by_meaning, by_words)]
+        three = [[_of_three(one[i]) for i in looked_at] for one in (by_meaning, by_words)]
         signals = np.column_stack(
             [
                 votes,
