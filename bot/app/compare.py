@@ -31,7 +31,15 @@ from bot.store.db import Database
 from bot.store.embedded import Embedded
 from bot.store.workbench import readings
 from bot.store.workbench.publications import Publications
-from bot.trainer.answer_comparison import BECAME, MESSAGES, TURNS, WRONG, AnswerChange, AnswersCompared
+from bot.trainer.answer_comparison import (
+    BECAME,
+    MESSAGES,
+    TURNS,
+    WRONG,
+    AnswerChange,
+    AnswersCompared,
+    TopicCompared,
+)
 from bot.trainer.comparison import (
     CONFIRMED,
     EMERGENCY,
@@ -188,6 +196,7 @@ def _answers(one: AnswersCompared) -> Iterator[str]:
     for name, label in evaluate_answers.LABELS.items():
         before, after = one.current.share(name) if one.current else None, one.candidate.share(name)
         yield f"{label:<50}{percent(before):>9}{percent(after):>10}{_change(before, after):>10}"
+    yield from _topics(one.topics)
     for title, rows, n in (("moins bien", one.losses, one.worse), ("mieux", one.gains, one.better)):
         if rows:
             yield f"{title}, {n} :"
@@ -196,6 +205,18 @@ def _answers(one: AnswersCompared) -> Iterator[str]:
             yield f"      en service {_became(one, row.was, row.before)}, candidat {_became(one, row.now, row.after)}"
         if n > len(rows):
             yield f"  … et {n - len(rows)} autres"
+
+
+def _topics(topics: Sequence[TopicCompared]) -> Iterator[str]:
+    """Each topic, both models' shares in one column a figure."""
+    if topics:
+        yield f"{'par sujet, service → candidat':<34}{'messages':>9}{'exactes':>18}{'à un bouton':>18}{'autres':>18}"
+    for each in topics:
+        shares = (
+            f"{percent(each.current.share(name) if each.current else None)} → {percent(each.candidate.share(name))}"
+            for name in evaluate_answers.LABELS
+        )
+        yield f"  {each.topic:<32}{each.candidate.n:>9}" + "".join(f"{both:>18}" for both in shares)
 
 
 def _asked(one: AnswersCompared, row: AnswerChange) -> str:

@@ -59,6 +59,7 @@ MEASURES = {
     "asked": "Avis demandés",
     "thumb": "Avis reçus",
     "question": "Questions du catalogue",
+    "question_supposed": "Questions du catalogue, réponses probables",
     "question_up": "Questions du catalogue, avis satisfaits",
     "question_down": "Questions du catalogue, avis non satisfaits",
     "general": "Réponses générales, par sujet et question proche",

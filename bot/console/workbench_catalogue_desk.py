@@ -136,6 +136,12 @@ class CatalogueDesk:
                 await reply_changes.record(doing.connection, deps.wall.now(), request.ctx.user, moves)
         return bool(moves)
 
+    async def try_out(self, ids: Collection[str], make: Callable[[Book], Wanted]) -> None:
+        """Raise what `save` would refuse; nothing is written."""
+        project = self.project
+        gate = question_checks.gate(project, ids, self.today())
+        await asyncio.to_thread(questions.try_out, project, make, gate)
+
     async def undo(self, request: Request, id_: str, number: int) -> None:
         """Take back one saving, once. Raises NotFound, TrainerError: nothing is then changed."""
         project, deps = self.project, self.site.deps

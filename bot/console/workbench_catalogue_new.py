@@ -15,15 +15,18 @@ from sanic.exceptions import NotFound
 from sanic.response import redirect
 
 from bot.console import workbench_catalogue_form as forms
+from bot.console import workbench_catalogue_refusals as refusals
 from bot.console import workbench_catalogue_words as says
 from bot.console.forms import field as sent
 from bot.console.forms import whole
 from bot.console.site import Site, Topic
 from bot.console.workbench_catalogue_desk import AT_ONCE, LIMITS, PATH, CatalogueDesk, Known, lines_of
+from bot.console.workbench_catalogue_refusals import Unreadable, raised_by, together
 from bot.console.workbench_inbox_example import Bench
 from bot.console.workbench_pseudonyms import must_be_public
 from bot.core.catalogue import Question, Variant, of_variants
 from bot.core.errors import Explained
+from bot.core.examples import QUESTION
 from bot.policy.intents import ANSWER, EMERGENCY, policy_of
 from bot.policy.rights import Capability
 from bot.store.desk.errors import Conflict
@@ -32,9 +35,11 @@ from bot.trainer import question_moves
 from bot.trainer.checks.answer_examples import FEWEST, nearest
 from bot.trainer.errors import TrainerError
 from bot.trainer.pseudonyms import Pseudonymised
+from bot.trainer.questions import Book, Wanted
 
 NEAREST = 5  # questions that a message may join
 NAME_AT_MOST = 60
+NAMELESS = "sans_nom"
 
 
 def routes(site: Site) -> Blueprint:
@@ -72,6 +77,12 @@ class Typed:
     lines: tuple[str, ...] = ()
     message: Message = Message()
     seen: Pseudonymised | None = None
+
+    @property
+    def id(self) -> str:
+        """The question's; one with a wrong name is looked at under another, so that all that is wrong with it is told at once."""
+        named = f"{self.topic}/{self.name}"
+        return named if QUESTION.fullmatch(named) else f"{self.topic}/{NAMELESS}"
 
 
 class NewViews:
@@ -123,12 +134,16 @@ class NewViews:
             await must_be_public(request, typed.lines)
             await self._desk.save(request, [existing], lambda book: question_moves.taught(book, existing, typed.lines))
             return existing
-        wanted = _wanted(typed)
-        await must_be_public(request, [*typed.lines, wanted.question, wanted.title])
-        if faults := forms.faults(wanted.answer.metadata):
-            raise TrainerError(faults[0], "Rien n’a été enregistré.")
-        await self._desk.save(request, [wanted.id], lambda book: question_moves.created(book, wanted))
-        return wanted.id
+
+        def make(book: Book) -> Wanted:
+            return question_moves.created(book, _wanted(typed))
+
+        if wrong := await _wrong(request, typed):
+            if QUESTION.fullmatch(typed.id):  # the rules have to know where it belongs
+                wrong += await raised_by(self._desk.try_out([typed.id], make))
+            raise together(wrong)
+        await self._desk.save(request, [typed.id], make)
+        return typed.id
 
     async def _decided(self, request: Request, message: Message, intent: str) -> bool:
         """Take the message off the list: it meant that topic. False when somebody else had decided it, or it is gone."""
@@ -161,7 +176,7 @@ class NewViews:
         return self._desk.page(
             request, "question_new", status, typed=typed, one=typed.question, error=error, near=near if typed.lines else (),
             topics=topics, limits=LIMITS, fewest=FEWEST, forms=forms, today=known.today, options=known.questions.values(),
-            name_at_most=NAME_AT_MOST, carried=_carried(typed),
+            name_at_most=NAME_AT_MOST, carried=_carried(typed), refusals=refusals,
         )  # fmt: skip
 
 
@@ -192,9 +207,19 @@ def _typed(request: Request) -> Typed:
     )
 
 
+async def _wrong(request: Request, typed: Typed) -> list[TrainerError]:
+    """What is wrong with the form, the rules of the catalogue aside."""
+    wrong: list[TrainerError] = []
+    if not typed.topic:
+        wrong.append(TrainerError("Le thème manque.", "Choisissez celui dont parle la question."))
+    elif typed.id != f"{typed.topic}/{typed.name}":
+        wrong.append(question_moves.misnamed(typed.name))
+    wrong += map(Unreadable, forms.faults(typed.question.answer.metadata))
+    lines = [*typed.lines, typed.question.question, typed.question.title]
+    return wrong + await raised_by(must_be_public(request, lines))
+
+
 def _wanted(typed: Typed) -> Question:
     """The question as it would be written. Raises TrainerError."""
-    if not typed.topic:
-        raise TrainerError("Le thème manque.", "Choisissez celui dont parle la question.")
     answer = typed.question.answer
-    return question_moves.blank(f"{typed.topic}/{typed.name}", typed.lines, answer.text, answer.metadata)
+    return question_moves.blank(typed.id, typed.lines, answer.text, answer.metadata)

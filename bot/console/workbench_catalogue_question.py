@@ -11,6 +11,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import redirect
 
 from bot.console import workbench_catalogue_form as forms
+from bot.console import workbench_catalogue_refusals as refusals
 from bot.console import workbench_catalogue_words as says
 from bot.console.forms import field, whole
 from bot.console.site import Site, Topic
@@ -26,6 +27,7 @@ from bot.console.workbench_catalogue_desk import (
     row_of,
 )
 from bot.console.workbench_catalogue_form import Written
+from bot.console.workbench_catalogue_refusals import Unreadable, raised_by, together
 from bot.console.workbench_pseudonyms import must_be_public
 from bot.core import catalogue
 from bot.core.catalogue import Question
@@ -92,15 +94,16 @@ class QuestionViews:
             return await self._page(request, known, _typeset(given))
         if field(request, "geste") != "enregistrer":
             return await self._page(request, known, given)
+
+        def make(book: Book) -> Wanted:
+            return question_moves.reworded(book, id_, given.seen, given.question.variants)
+
         try:
-            if given.faults:
-                raise TrainerError(given.faults[0], "Rien n’a été enregistré.")
-            await _must_be_nobodys(request, given.question, present)
-            saved = await self._desk.save(
-                request,
-                [id_],
-                lambda book: question_moves.reworded(book, id_, given.seen, given.question.variants),
-            )
+            wrong: list[TrainerError] = [*map(Unreadable, given.faults)]
+            wrong += await raised_by(_must_be_nobodys(request, given.question, present))
+            if wrong:
+                raise together([*wrong, *await raised_by(self._desk.try_out([id_], make))])
+            saved = await self._desk.save(request, [id_], make)
         except Changed as error:
             return await self._conflict(request, id_, given, error)
         except TrainerError as error:
@@ -237,7 +240,7 @@ class QuestionViews:
         present = known.questions[id_]
         return self._desk.page(
             request, "question", status, present=present, error=error, theirs=theirs, told=told, typed=typed or Typed(),
-            row=row_of(present, known, counts), changes=changes, others=_grouped(known.questions.values()),
+            refusals=refusals, row=row_of(present, known, counts), changes=changes, others=_grouped(known.questions.values()),
             counted=bool(counts), today=known.today, agent=policy_of(present.intent).route != ANSWER,
             options=[one for one in known.questions.values() if one.intent == present.intent],
             **await self._looked(known, written),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.console.steering_words import NB, THIN, number, span
+from bot.console.workbench_examples_words import title
 from bot.store.workbench.runs import Run
 from bot.trainer.answer_comparison import BECAME as BECAME  # for the templates
 from bot.trainer.answer_comparison import MESSAGES, TURNS, AnswerChange, AnswersCompared
+from bot.trainer.answer_figures import NONE
 from bot.trainer.comparison import CONFIRMED, EMERGENCY, FOLDS, INTENTS, SetComparison
 from bot.trainer.significance import McNemar, needed
 
@@ -130,6 +132,11 @@ def better(name: str, before: float | None, after: float | None) -> str:
     if before is None or after is None or abs(after - before) < 0.0005:
         return ""
     return "gain" if (after > before) == {**SHARES, **ANSWER_SHARES}[name][1] else "loss"
+
+
+def topic(name: str) -> str:
+    """What the messages of a line are about."""
+    return "Sans question du catalogue" if name == NONE else title(name)
 
 
 def answer_changes(one: AnswersCompared) -> list[tuple[str, str, list[AnswerChange], int]]:

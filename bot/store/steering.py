@@ -58,12 +58,14 @@ class AlarmCounts:
 
 @dataclass(frozen=True)
 class QuestionCounts:
-    """A question of the catalogue: how often it was asked, and the thumbs about the talks in which it was asked last."""
+    """A question of the catalogue: how often it was asked, and the thumbs about the talks in which it was asked last. `supposed`:
+    how often, of these, it was answered as the one that may be meant."""
 
     question: str
     asked: int
     up: int
     down: int
+    supposed: int = 0
 
 
 @dataclass(frozen=True)
@@ -263,8 +265,8 @@ def figures(counts: Counts) -> Figures:
 
 
 def _questions(by: Mapping[str, Counter[str]]) -> tuple[QuestionCounts, ...]:
-    asked, up, down = (by[name] for name in ("question", "question_up", "question_down"))
-    found = (QuestionCounts(one, asked[one], up[one], down[one]) for one in {*asked, *up, *down})
+    asked, up, down, supposed = (by[f"question{name}"] for name in ("", "_up", "_down", "_supposed"))
+    found = (QuestionCounts(one, asked[one], up[one], down[one], supposed[one]) for one in {*asked, *up, *down})
     return tuple(sorted(found, key=lambda one: (-one.asked, -one.up - one.down, one.question)))
 
 

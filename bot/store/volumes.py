@@ -15,7 +15,8 @@ closed (outcome); alarm (detector) when it was raised, alarm_confirmed, alarm_ta
 dangers that were likely the same: likely, likely_confirmed, likely_taken_back;
 asked "", thumb (up, down).
 Of the catalogue of questions, what is said in several messages and read as one counting once:
-question (id): asked, whoever answered it; question_up, question_down (id): thumbs about the talk in which it was asked last;
+question (id): asked, whoever answered it; question_supposed (id): of these, answered as the one that may be meant;
+question_up, question_down (id): thumbs about the talk in which it was asked last;
 general ("intent-id"): answered by a general reply alone, with the nearest question; offered: such ones whose reply had buttons.
 """
 
@@ -63,6 +64,8 @@ _DEGREE = "CASE degree WHEN 'likely' THEN 'likely' ELSE 'alarm' END"
 # The question of the catalogue that a message asked: the one that was answered, as sure or as the one that may be meant, else the
 # one that it surely meant.
 _QUESTION = f"coalesce(question, CASE WHEN nearest_chance >= {SURE} THEN nearest END)"
+# Answered under « Vous demandez peut-être » (`Turn.supposed`): less sure than what is answered outright.
+_SUPPOSED = f"question = nearest AND nearest_chance < {SURE}"
 _UTTERANCES = "count(DISTINCT coalesce(outbox_id, -id))"  # messages that share a reply were read as one
 _TALK = "interval '1 day'"  # before a hand-off: what was asked then led to it
 _NO_QUESTION = ", ".join(f"'{intent}'" for intent in sorted(ASKS_NOTHING))
@@ -124,6 +127,10 @@ _COUNT = f"""
     SELECT {_hour("received_at")}, platform, 'question', {_QUESTION}, {_UTTERANCES}
     FROM events
     WHERE {_within("received_at")} AND conversation_id IS NOT NULL AND {_QUESTION} IS NOT NULL GROUP BY 1, 2, 4
+    UNION ALL
+    SELECT {_hour("received_at")}, platform, 'question_supposed', question, {_UTTERANCES}
+    FROM events
+    WHERE {_within("received_at")} AND conversation_id IS NOT NULL AND {_SUPPOSED} GROUP BY 1, 2, 4
     UNION ALL
     SELECT {_hour("s.answered_at")}, h.platform, 'question_' || s.answer, q.asked, count(*)
     FROM satisfaction s JOIN handoffs h ON h.id = s.handoff_id
@@ -187,7 +194,7 @@ _RAW = text(_COUNT)
 MEASURES = (
     "received", "intent", "route", "disposition", "sent", "failed", "handoff", "wait", "first_reply", "deadline", "closed",
     "alarm", "alarm_confirmed", "alarm_taken_back", "likely", "likely_confirmed", "likely_taken_back", "asked", "thumb",
-    "question", "question_up", "question_down", "general", "offered",
+    "question", "question_supposed", "question_up", "question_down", "general", "offered",
 )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Two models' answers to the same questions side by side: how many are exact, one tap away or wrong, and which changed.
+"""Two models' answers to the same questions side by side: how many are exact, one tap away or wrong, in all and by topic, and
+which changed.
 
 Frozen and plain, kept with a comparison (`bot.trainer.comparison`). Defined for people in docs/guide-formateur.md.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.trainer import gold_conversations
+from bot.trainer.answer_figures import topic_of
 from bot.trainer.gold import AnswerCase, read_answers
 from bot.trainer.gold_conversations import Conversation
 
@@ -133,9 +135,24 @@ class AnswerChange:
 
 
 @dataclass(frozen=True)
+class TopicCompared:
+    """The messages of a set that are about one topic (`answer_figures.topic_of`). `current`: None when no model was in service."""
+
+    topic: str
+    current: AnswerCounts | None
+    candidate: AnswerCounts
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> TopicCompared:
+        """What `dataclasses.asdict` made."""
+        return cls(kept["topic"], _counts(kept["current"]), AnswerCounts(**kept["candidate"]))
+
+
+@dataclass(frozen=True)
 class AnswersCompared:
     """A set. `current`: None when no model was in service. `better`, `worse`: how many messages became so; `changes`: at most SHOWN
-    of them, the worst first. `titles`: the questions that these name, in words; a question that is gone has none."""
+    of them, the worst first. `titles`: the questions that these name, in words; a question that is gone has none. `topics`: by
+    name; none in a comparison that was kept before they were counted."""
 
     name: str
     current: AnswerCounts | None
@@ -144,6 +161,7 @@ class AnswersCompared:
     worse: int = 0
     changes: tuple[AnswerChange, ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
+    topics: tuple[TopicCompared, ...] = ()
 
     @property
     def losses(self) -> list[AnswerChange]:
@@ -164,13 +182,18 @@ class AnswersCompared:
         """What `dataclasses.asdict` made."""
         return cls(
             kept["name"],
-            AnswerCounts(**kept["current"]) if kept["current"] else None,
+            _counts(kept["current"]),
             AnswerCounts(**kept["candidate"]),
             kept["better"],
             kept["worse"],
             tuple(AnswerChange(**{**row, "questions": tuple(row["questions"])}) for row in kept["changes"]),
             kept["titles"],
+            tuple(map(TopicCompared.from_json, kept.get("topics", ()))),
         )
+
+
+def _counts(kept: Mapping[str, Any] | None) -> AnswerCounts | None:
+    return AnswerCounts(**kept) if kept else None
 
 
 def compare_answers(
@@ -194,9 +217,9 @@ def compare_answers(
 def _set(
     asked: Sequence[Asked], before: Sequence[Answered] | None, after: Sequence[Answered], titles: Mapping[str, str]
 ) -> AnswersCompared:
-    name, now = asked[0].name, AnswerCounts.of(after)
+    name, now, topics = asked[0].name, AnswerCounts.of(after), _topics(asked, before, after)
     if before is None:
-        return AnswersCompared(name, None, now)
+        return AnswersCompared(name, None, now, topics=topics)
     rows = [
         AnswerChange(one.text, one.questions, old.question, new.question, old.became, new.became)
         for one, old, new in zip(asked, before, after, strict=True)
@@ -214,4 +237,21 @@ def _set(
         len(worse),
         shown,
         {question: titles[question] for question in sorted(filter(None, named))},
+        topics,
+    )
+
+
+def _topics(
+    asked: Sequence[Asked], before: Sequence[Answered] | None, after: Sequence[Answered]
+) -> tuple[TopicCompared, ...]:
+    places: dict[str, list[int]] = {}
+    for place, one in enumerate(asked):
+        places.setdefault(topic_of(one.questions), []).append(place)
+    return tuple(
+        TopicCompared(
+            topic,
+            None if before is None else AnswerCounts.of([before[place] for place in places[topic]]),
+            AnswerCounts.of([after[place] for place in places[topic]]),
+        )
+        for topic in sorted(places)
     )

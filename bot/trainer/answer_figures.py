@@ -41,7 +41,12 @@ class AnswerJudged:
     @property
     def topic(self) -> str:
         """The intent of the question that is asked."""
-        return intent_of(self.case.questions[0]) if self.case.questions else NONE
+        return topic_of(self.case.questions)
+
+
+def topic_of(questions: Sequence[str]) -> str:
+    """What a message is about: the intent of the question that answers it, NONE where none does."""
+    return intent_of(questions[0]) if questions else NONE
 
 
 def measure(judged: Sequence[AnswerJudged]) -> dict[str, Any]:

@@ -108,11 +108,16 @@ def joined(book: Book, id_: str, seen: str, into: str) -> Wanted:
 def blank(id_: str, examples: Sequence[str], text: str, metadata: Mapping[str, Value]) -> Question:
     """A question that stands nowhere yet. Raises TrainerError for a wrong name."""
     if not QUESTION.fullmatch(id_):
-        raise TrainerError(
-            f"«\u00a0{short(id_)}\u00a0» n’est pas le nom d’une question.",
-            "Écrivez un nom court en minuscules sans accent, chiffres et «\u00a0_\u00a0».",
-        )
+        raise misnamed(id_)
     return of_variants(id_, tuple(dict.fromkeys(examples)), (Variant(text, (), dict(metadata)),))
+
+
+def misnamed(name: str) -> TrainerError:
+    """That a question cannot be called so."""
+    return TrainerError(
+        f"«\u00a0{short(name)}\u00a0» n’est pas le nom d’une question.",
+        "Écrivez un nom court en minuscules sans accent, chiffres et «\u00a0_\u00a0».",
+    )
 
 
 def _present(book: Book, id_: str) -> Question:

@@ -166,6 +166,12 @@ def change(project: Project, make: Callable[[Book], Wanted], allow: Optional[All
         return _save(project, present, made, list(wanted.questions), allow)
 
 
+def try_out(project: Project, make: Callable[[Book], Wanted], allow: Allow) -> None:
+    """Raise what `change` would raise; nothing is written. Blocks."""
+    present = Book.read(project)
+    allow(present, present.with_(make(present)))
+
+
 def undo(project: Project, moves: Sequence[Move], allow: Optional[Allow] = None) -> tuple[Move, ...]:
     """Put back the lines that stood there before; refused with Changed where they were changed again since. Blocks."""
     with project.lock():

@@ -1,5 +1,6 @@
-"""A trainer's whole day, everything real but Meta: ten messages misunderstood in the sandbox are corrected, the difference is
-read, a model is trained, compared, published; the sandbox answers rightly; then all of it is taken back."""
+"""A trainer's whole day, everything real but Meta: ten messages misunderstood in the sandbox are corrected, a question of the
+catalogue is written, the difference is read, a model is trained, compared, published; the sandbox answers rightly, and to that
+question exactly; then all of it is taken back."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from bot.app.launcher import engine_environ, engine_python
+from bot.core.catalogue import read
 from bot.policy.intents import EMERGENCY, policy_of
 from bot.policy.scripts import NONE
 from bot.trainer.corpus import Corpus
@@ -58,6 +60,25 @@ SAID = (
 )
 CORRECTED = 10
 ANEW = "bonjour, j'ai perdu mon chien ce matin"
+# A question that the catalogue of this small project lacks, as a trainer writes it into the form: field → what is typed.
+MOWING = {
+    "question-examples": """le voisin tond sa pelouse le dimanche matin, c'est autorisé
+à quelle heure a-t-on le droit de passer la tondeuse
+jpeu sortir ma tondeuse 1 dimanche
+horaires pour tondre le gazon chez soi
+jusqu'à quelle heure la tondeuse est permise le soir
+tondre la pelouse un jour férié, est-ce permis
+mon voisin passe la tondeuse à 7h du matin, il a le droit
+tondeuse thermique samedi aprem c bon ou pas""",
+    "question-name": "tondeuse",
+    "question-words": "À quelle heure peut-on passer la tondeuse\u202f?",
+    "question-title": "Tondeuse, horaires",
+    "question-text": "C’est votre mairie qui fixe les heures. Demandez-lui son arrêté sur le bruit.",
+    "question-source": "https://www.service-public.gouv.fr/particuliers/vosdroits/F612",
+    "question-seen": "26/03/2026",
+    "question-review": "2028-10-01",
+}
+MOWS = "bonjour, à quelle heure j'ai le droit de passer la tondeuse chez moi"
 PATIENCE = 900_000  # ms: a training, or a change of engines, on a machine that is busy with seven other things
 
 
@@ -153,11 +174,13 @@ async def test_a_trainers_day(demo: Installation, page: Page) -> None:
     for words in SAID:
         await says(page, words)
     assert RIGHT not in await says(page, ANEW)
+    assert MOWING["question-text"] not in await says(page, MOWS)
 
     async with page.context.expect_page() as opened:
         await page.get_by_test_id("open-workbench").click()
     bench = await opened.value
     await corrects(bench, project)
+    await writes(bench, project)
     await trains(bench)
 
     # Published: the sandbox answers rightly.
@@ -170,6 +193,11 @@ async def test_a_trainers_day(demo: Installation, page: Page) -> None:
     await expect(bench.get_by_test_id("models-done")).to_contain_text("publié par", timeout=PATIENCE)
     await picture(bench, "workbench-story-published")
     assert RIGHT in await says(page, ANEW)
+    assert MOWING["question-text"] in await says(page, MOWS)
+    note = page.get_by_test_id("thread-messenger").get_by_test_id("note")
+    await expect(note).to_contain_text(f"«\u00a0{MOWING['question-words']}\u00a0»", timeout=60_000)
+    await expect(note).to_contain_text("réponse exacte")
+    await picture(page, "workbench-story-answered")
     assert "Les chiens perdus" in project.git("log", "-1", "--format=%s%n%b")
     assert project.git("status", "--porcelain", "data", "domain.yml") == ""
 
@@ -178,6 +206,7 @@ async def test_a_trainers_day(demo: Installation, page: Page) -> None:
     await bench.get_by_test_id("models-back").last.click()
     await expect(bench.get_by_test_id("models-done")).to_contain_text("Retour au modèle", timeout=PATIENCE)
     assert RIGHT not in await says(page, ANEW)
+    assert MOWING["question-text"] not in await says(page, MOWS)
     assert project.git("diff", start, "--", "data") == ""
     assert int(project.git("rev-list", "--count", f"{start}..HEAD")) == 2
 
@@ -210,6 +239,20 @@ async def corrects(bench: Page, project: Project) -> None:
     await picture(bench, "workbench-story-changes")
     added = [line for line in project.git("diff", "data/nlu.yml").splitlines() if re.match(r"[+-] ", line)]
     assert sorted(added) == sorted(f"+{LINE}{words}" for words in done)
+
+
+async def writes(bench: Page, project: Project) -> None:
+    """A new question stands in the catalogue, without an error."""
+    await bench.get_by_test_id("workbench-tab-catalogue").click()
+    await bench.get_by_test_id("catalogue-new").click()
+    await bench.get_by_test_id("question-topic").select_option("nuisances_sonores")
+    for field, typed in MOWING.items():
+        await bench.get_by_test_id(field).fill(typed)
+    await bench.get_by_test_id("question-create").click()
+    await expect(bench.get_by_test_id("question-told")).to_contain_text("Question créée")
+    await expect(bench.get_by_test_id("question-fine")).to_be_visible()
+    await picture(bench, "workbench-story-question")
+    assert len(read(project.root).questions["nuisances_sonores/tondeuse"].examples) == 8
 
 
 async def trains(bench: Page) -> None:

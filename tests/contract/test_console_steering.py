@@ -214,7 +214,8 @@ async def asked(
 
 
 async def questions_of_a_day(console: RunningConsole) -> None:
-    """Counted by hand: one question asked twice, another once, a thumb each; three messages without an answer of the catalogue."""
+    """Counted by hand: one question asked three times, once of these answered as the one that may be meant, another once, a thumb
+    each; three messages without an answer of the catalogue."""
     m, i = await person(console, "m"), await person(console, "i", "instagram")
     at = MIDNIGHT + timedelta(hours=9)
     reply = await console.bot_says(m, "En ligne.", created_at=at)
@@ -230,6 +231,7 @@ async def questions_of_a_day(console: RunningConsole) -> None:
             intent="plainte_comment",
         )
     await asked(console, i, at, ONLINE, 1.0, question=ONLINE, kind="quick_reply", intent="plainte_comment")
+    await asked(console, i, at, ONLINE, 0.4, question=ONLINE, offers=[LATE], intent="plainte_comment")
     await asked(console, i, at, ONLINE, 0.2, offers=[ONLINE, LATE], intent="plainte_comment")
     await asked(console, m, at, ONLINE, 0.1, intent="plainte_comment")
     await asked(console, m, at, LATE, 0.05, route="clarify", intent="hors_perimetre")
@@ -250,7 +252,7 @@ async def questions_of_a_day(console: RunningConsole) -> None:
 async def test_what_was_asked_and_what_had_no_answer(console: RunningConsole) -> None:
     await questions_of_a_day(console)
     now = await read(console)
-    assert now.questions == (QuestionCounts(ONLINE, 2, 1, 0), QuestionCounts(LATE, 1, 0, 1))
+    assert now.questions == (QuestionCounts(ONLINE, 3, 1, 0, 1), QuestionCounts(LATE, 1, 0, 1))
     assert now.general == (
         GeneralCounts("plainte_comment", ONLINE, 2, 1),
         GeneralCounts("hors_perimetre", LATE, 1, 0),
@@ -275,11 +277,11 @@ async def test_the_page_names_the_questions_and_the_file_has_them(console: Runni
     await asked(console, m, MIDNIGHT + timedelta(hours=9), "armes/retiree", 0.7, question="armes/retiree")
     page = (await denis.get("/pilotage")).page
     listed = page.partition('data-testid="steering-questions"')[2].partition("</section>")[0]
-    rows = re.findall(r"<bdi>(.*?)</bdi>.*?<td>(\d+)</td><td>(\d+)</td><td>(\d+)</td>", listed, re.DOTALL)
+    rows = re.findall(r"<bdi>(.*?)</bdi>.*?<td>(\d+)</td><td>(\d+)</td><td>(\d+)</td><td>(\d+)</td>", listed, re.DOTALL)
     assert rows == [
-        ("Comment porter plainte en ligne\u202f?", "2", "1", "0"),
-        ("Combien de temps ai-je pour contester une amende majorée\u202f?", "1", "0", "1"),
-        ("armes/retiree", "1", "0", "0"),
+        ("Comment porter plainte en ligne\u202f?", "3", "1", "1", "0"),
+        ("Combien de temps ai-je pour contester une amende majorée\u202f?", "1", "0", "0", "1"),
+        ("armes/retiree", "1", "0", "0", "0"),
     ]
     without = page.partition('data-testid="steering-general"')[2].partition("</section>")[0]
     assert re.findall(r"<bdi>(.*?)</bdi>", without) == [
@@ -288,7 +290,9 @@ async def test_the_page_names_the_questions_and_the_file_has_them(console: Runni
     ]  # fmt: skip
     async with denis._client.get(console.url + "/pilotage.csv?periode=jour") as answer:
         file = list(csv.reader(io.StringIO((await answer.read()).decode("utf-8-sig")), delimiter=";"))
-    assert ["15/01/2026", "09:00", "Instagram", "Questions du catalogue", ONLINE, "1", "nombre"] in file
+    assert ["15/01/2026", "09:00", "Instagram", "Questions du catalogue", ONLINE, "2", "nombre"] in file
+    likely = "Questions du catalogue, réponses probables"
+    assert ["15/01/2026", "09:00", "Instagram", likely, ONLINE, "1", "nombre"] in file
     general = f"Porter plainte ({ONLINE})"
     assert [
         "15/01/2026",

@@ -158,6 +158,38 @@ async def test_the_rules_refuse_and_what_was_typed_stays(trainer: Browser, proje
     assert "question-error" in looked.page
 
 
+def refusals(answer: Answer) -> list[str]:
+    """What a refused form is told, point by point."""
+    points = re.findall(r'<li data-testid="question-refused">(.*?)</li>', answer.page, re.DOTALL)
+    return [re.sub(r"\s+", " ", unescape(point)) for point in points]
+
+
+def told(points: list[str], *wanted: str) -> bool:
+    """Whether each of these stands in a point of its own, and there are no others."""
+    return len(points) == len(wanted) and all(sum(one in point for point in points) == 1 for one in wanted)
+
+
+async def test_all_that_is_wrong_is_told_at_once(trainer: Browser, project: Project) -> None:
+    wrong = {"titre": "Un titre qui ne tient pas", "relire": "demain", "texte-0": "Appelez le 06 11 22 55 66."}
+    page = await save(trainer, question="Où est le chat de Monsieur Kevin Delattre ?", **wrong)
+    assert page.status == 422
+    rules = ("Le titre « Un titre qui ne tient pas » a 25 caractères", "06 11 22 55 66")
+    assert told(refusals(page), "La date de relecture ne se lit pas", "une donnée personnelle", *rules)
+    assert "pas_personnel" in page.page
+    page = await send(trainer, f"{PATH}/nouvelle", **(NEW | wrong | {"nom": "Ma Durée", "source": "", "lien": ""}))
+    assert page.status == 422
+    assert told(
+        refusals(page),
+        "« Ma Durée » n’est pas le nom",
+        "La date de relecture ne se lit pas",
+        "Elle n’a pas de source",
+        "« link » et « link_title » vont ensemble",
+        *rules,
+    )
+    assert diff(project) == []
+    assert not project.path("data/answers/procuration.yml").exists()
+
+
 async def test_two_people_at_once(console: RunningConsole, trainer: Browser, project: Project) -> None:
     given = fields(await trainer.get(f"{PATH}/{CAT}")) | {"geste": "enregistrer", "texte-0": "Mon texte."}
     async with await inside(console, "Hugo") as hugo:

@@ -145,6 +145,9 @@ async def test_the_catalogue_s_answers_are_read_side_by_side(trainer: Browser, r
     assert "Messages 100 Réponse exacte 60,0 % 49,0 % − 11,0 pt" in said
     assert "Messages 100 Réponse à une autre question 0,0 % 12,0 % + 12,0 pt" in said
     assert "Messages : moins bien, 12" in said
+    assert page.page.count('data-testid="training-answer-topics"') == 2
+    assert "Procuration 100 60,0 % → 49,0 % 100,0 % → 88,0 % 0,0 % → 12,0 %" in said
+    assert "Sans question du catalogue 1 " in said  # a turn
     assert "Messages : mieux, 1" in said
     assert page.page.count('data-testid="training-answer-loss"') == 12
     assert page.page.count('data-testid="training-answer-gain"') == 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bot.app.compare import table
 from bot.core.errors import SetupError
 from bot.trainer.answer_comparison import (
     EXACT,
@@ -26,6 +27,7 @@ from bot.trainer.answer_comparison import (
     Answered,
     AnswerGold,
     Asked,
+    TopicCompared,
     compare_answers,
 )
 from bot.trainer.candidates import Model
@@ -35,6 +37,7 @@ from bot.trainer.figures import Judged
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
 from tests.fakes.project import AUTHOR, copied
+from tests.fakes.training import compared
 
 ONLINE, ABROAD, GONE = "procuration/en_ligne", "procuration/etranger", "procuration/qui_n_est_plus"
 RIGHT = Answered(ONLINE, True, True, False)
@@ -115,9 +118,27 @@ def test_twenty_are_shown_the_worst_first_and_either_side_has_half() -> None:
     assert (len(one.losses), len(one.gains)) == (17, 3)
 
 
+def test_each_topic_is_counted_and_what_no_question_answers_apart() -> None:
+    asked = [Asked(MESSAGES, "a", (ONLINE,)), Asked(MESSAGES, "b", ("armes/x", ONLINE)), Asked(MESSAGES, "c", ())]
+    (one,) = compare_answers([*asked, Asked(MESSAGES, "d", (ABROAD,))], [RIGHT] * 4, [OTHER, RIGHT, SILENT, BUTTON])
+    assert one.topics == (
+        TopicCompared("(aucune)", AnswerCounts(1, 1, 1, 0), AnswerCounts(1, 0, 0, 0)),
+        TopicCompared("armes", AnswerCounts(1, 1, 1, 0), AnswerCounts(1, 1, 1, 0)),
+        TopicCompared("procuration", AnswerCounts(2, 2, 2, 0), AnswerCounts(2, 0, 1, 1)),
+    )
+
+
+def test_the_terminal_shows_topics_before_and_after() -> None:
+    lines = [" ".join(line.split()) for line in table(compared())]
+    assert "par sujet, service → candidat messages exactes à un bouton autres" in lines
+    assert "procuration 100 60,0 % → 49,0 % 100,0 % → 88,0 % 0,0 % → 12,0 %" in lines
+    assert "(aucune) 1 100,0 % → 100,0 % 100,0 % → 100,0 % 0,0 % → 0,0 %" in lines  # a turn of a conversation
+
+
 def test_without_a_model_in_service_the_candidate_stands_alone() -> None:
     (one,) = compare_answers([Asked(MESSAGES, "a", (ONLINE,))], None, [RIGHT])
     assert (one.current, one.candidate, one.changes) == (None, AnswerCounts(1, 1, 1, 0), ())
+    assert one.topics == (TopicCompared("procuration", None, AnswerCounts(1, 1, 1, 0)),)
 
 
 def test_it_survives_json_and_one_of_before_has_none() -> None:
@@ -126,6 +147,9 @@ def test_it_survives_json_and_one_of_before_has_none() -> None:
     assert Comparison.from_json(json.loads(json.dumps(whole.to_json()))) == whole
     older = {name: value for name, value in whole.to_json().items() if name != "answers"}
     assert Comparison.from_json(older).answers == ()
+    without_topics = json.loads(json.dumps(whole.to_json()))
+    del without_topics["answers"][0]["topics"]
+    assert Comparison.from_json(without_topics).answers[0].topics == ()
 
 
 # -- A training measures them ----------------------------------------------------------------------------------------------
