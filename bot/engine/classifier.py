@@ -27,6 +27,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from bot.engine import believed, questions
 from bot.engine.encoder.sentences import Encoder
@@ -208,7 +209,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             features.save(folder)
             if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
-                questions.learn(self._asked(catalogue, rows, meanings, answered)).save(folder)
+                with threadpool_limits(AT_ONCE):  # one thread is for those who answer messages
+                    questions.learn(self._asked(catalogue, rows, meanings, answered)).save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
