@@ -114,7 +114,7 @@ async def test_a_likely_danger_that_may_be_a_distress_meets_the_3114_though_the_
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Policy, "_told", lambda _self, detection, *_: detection)  # nothing learnt speaks of a distress
-    danger, sad = LIKELY, f"{LIKELY}, et je pleure"
+    danger, sad = LIKELY, f"{LIKELY}, ça ne va pas bien"
     await says(system, "igpn")
     (reply,) = await says(system, danger)
     assert gives_numbers(reply) and "3114" not in reply
