@@ -86,7 +86,7 @@ def test_unclear_text_is_clarified_and_still_names_an_intent(engine: EngineProce
     assert turn["understanding"]["intent"] is not None
     assert all(name != "nlu_fallback" for name, _ in turn["understanding"]["ranking"])
     assert turn["state"]["misses"] == 1
-    again = engine.turn("qsdf wxcv blurp zzz", turn["state"])
+    again = engine.turn("zzz blurp qsdf wxcv", turn["state"])
     assert again["handoff"]["category"] == "request"
     assert again["state"]["misses"] == 2
 
