@@ -33,6 +33,18 @@ theirs = E5(num_threads=1).query([usual_case(text) for text in texts])
 ours /= np.linalg.norm(ours, axis=1, keepdims=True)
 print(json.dumps((ours @ theirs.T).tolist()))
 """
+TOGETHER = """
+import json, sys, tempfile, pathlib
+import numpy as np
+from bot.engine.encoder.sentences import TOGETHER, Encoder
+texts = json.loads(sys.argv[1])
+texts += [f"{word} plainte" for word in "ma sa ta la une leur votre notre cette chaque quelle autre mes ses tes les des".split()]
+with tempfile.TemporaryDirectory() as folder:
+    encoder = Encoder.make(pathlib.Path(folder) / "network.onnx")
+    together, alone = encoder.meanings(texts), np.array([encoder.meaning(text) for text in texts])
+apart, of = float(np.abs(together - alone).max()), float(np.abs(alone).max())
+print(json.dumps({"apart": apart, "of": of, "alike": len(texts) > TOGETHER}))
+"""
 PIECES = """
 import json
 from bot.engine.encoder.tokens import Cutter, LONGEST
@@ -93,6 +105,13 @@ def test_our_network_says_what_the_package_says() -> None:
     for number, row in enumerate(likeness):
         assert row[number] > 0.98
         assert max(row) == row[number]
+
+
+def test_a_text_means_the_same_whatever_is_read_with_it() -> None:
+    """Each has its own scales; of different lengths, and more of one length than are read in one go."""
+    found = in_engine(TOGETHER, json.dumps(TEXTS))
+    assert found["alike"]
+    assert found["apart"] < 1e-4 * found["of"]
 
 
 def test_texts_are_cut_whatever_their_form() -> None:
