@@ -1,5 +1,5 @@
-"""Checks that the measuring sets measure: no message of `tests/gold/` stands, or nearly stands, in the training data or
-twice in the sets, and every row's intents and route are those of the table.
+"""Checks that the measuring sets measure: no message of `tests/gold/`, or of the calibration (data/etalonnage.tsv), stands, or
+nearly stands, in the training data or twice in the sets, and every row's intents and route are those of the table.
 
     python scripts/check_gold.py [--json] [--gold tests/gold] [FILE …]
                                   without a file: data/nlu.yml and data/fonds/*.yml; data/scripts.yml and data/answers/
@@ -30,7 +30,8 @@ def report(paths: Sequence[Path], folder: Path, scripts: Path) -> tuple[list[str
     """What is wrong, one line each; the training lines that are too near; what was read."""
     wrong: list[str] = []
     learned, kept = Neighbours([*examples(paths), *script_examples(scripts), *asked()]), list[gold.Kept]()
-    for path in sorted(folder.glob("*.tsv")):
+    calibration = scripts.with_name(Path(gold.CALIBRATION).name)
+    for path in [*sorted(folder.glob("*.tsv")), *([calibration] if calibration.exists() else [])]:
         for each in gold.rows(str(path), path.read_text(encoding="utf-8")):
             if isinstance(each, gold.Finding):
                 wrong.append(f"{each.where} : {each.what}")

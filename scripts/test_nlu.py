@@ -19,10 +19,11 @@ from bot.app.cli import Parser
 from bot.app.evaluate import Readings, judge_under
 from bot.app.say import complain, typeset
 from bot.core.errors import Explained, SetupError
+from bot.core.labelled import read_answers
 from bot.core.program import ROOT
 from bot.trainer import gold_conversations
 from bot.trainer.answer_figures import AnswerJudged
-from bot.trainer.gold import answer_sets, read, read_answers, read_scripts, script_sets, sets
+from bot.trainer.gold import answer_sets, read, read_scripts, script_sets, sets
 from bot.trainer.script_figures import ScriptJudged
 
 

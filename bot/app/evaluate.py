@@ -19,11 +19,12 @@ from bot.app.route import decide, turns, when
 from bot.app.say import say, typeset
 from bot.core.dialogue import Turn
 from bot.core.errors import SetupError
+from bot.core.labelled import names_answers, read_answers
 from bot.policy.route import gives_numbers
 from bot.settings import Settings
 from bot.trainer.candidates import Model
 from bot.trainer.figures import Judged, measure
-from bot.trainer.gold import Case, names_answers, names_scripts, read, read_answers, read_scripts
+from bot.trainer.gold import Case, names_scripts, read, read_scripts
 
 Readings = Mapping[str, Sequence[Judged]]  # by noise; "" is the file as it is
 

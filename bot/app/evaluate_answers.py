@@ -14,11 +14,11 @@ from bot.app.places import PROJECT
 from bot.app.report import percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core import catalogue
+from bot.core.labelled import AnswerCase
 from bot.policy.questions import offered
 from bot.settings import Settings
 from bot.trainer.answer_figures import AnswerJudged, measure
 from bot.trainer.candidates import Model
-from bot.trainer.gold import AnswerCase
 
 PAIRS = 40
 LABELS = {"exact": "réponse exacte", "reachable": "exacte, ou à un bouton", "wrong": "réponse à une autre question"}

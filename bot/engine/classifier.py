@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -29,6 +30,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from bot.core.labelled import read_answers
 from bot.engine import believed, questions
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
@@ -154,8 +156,9 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """`strength`: how closely the examples are followed; `vectors`: weight of word vectors; `encoder`: whether the
-        sentence encoder has a say."""
-        return {"strength": 0.2, "vectors": 2.0, "encoder": True}
+        sentence encoder has a say; `calibration`: a file of messages with the questions that answer them, from the project's
+        folder, by which the catalogue's questions are believed."""
+        return {"strength": 0.2, "vectors": 2.0, "encoder": True, "calibration": None}
 
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config = config
@@ -210,7 +213,10 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
                 with threadpool_limits(AT_ONCE):  # one thread is for those who answer messages
-                    questions.learn(self._asked(catalogue, rows, meanings, answered)).save(folder)
+                    learnt = questions.learn(self._asked(catalogue, rows, meanings, answered))
+                if (calibration := Path(self._config["calibration"] or "")).is_file():
+                    learnt.measure_by(self._messages(calibration))
+                learnt.save(folder)
             (folder / "names.json").write_text(json.dumps(names), "utf-8")
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
@@ -226,6 +232,16 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         judged = np.array([self._encoder is None or not self._encoder.learnt(text) for text, _ in catalogue])
         labels = [name for _, name in catalogue]
         return questions.Examples(labels, rows, meanings, softmax(scores, axis=1), self._names, judged, answered)
+
+    def _messages(self, path: Path) -> Iterator[questions.Message]:
+        """Those of the calibration's file, as this model reads them."""
+        labelled = read_answers(path, None)
+        texts = [self._repair(one.text) for one in labelled]
+        for one, text, meaning in zip(labelled, texts, _meanings(self._encoder, texts), strict=True):
+            columns, values = self._features.row(text)
+            chances = self._chances(text, columns, values, self._share(meaning[None]))
+            named = dict(zip(self._names, map(float, chances), strict=True))
+            yield questions.Message(columns, values, meaning, named, frozenset(one.questions))
 
     @classmethod
     def load(

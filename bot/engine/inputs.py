@@ -13,6 +13,7 @@ DATA = ("nlu.yml", "rules.yml", "stories.yml")
 SCRIPTS = "data/scripts.yml"  # which words a message calls for: learnt beside the danger score
 BACKGROUND = "fonds"  # more examples, beside those that trainers correct
 ANSWERS = "answers"  # the catalogue of questions, their examples and answers
+CALIBRATION = "data/etalonnage.tsv"  # how far a question that was found is believed (config.yml names it)
 # Code whose change makes another model of the same data.
 LEARNING = (
     "bot/engine/classifier.py",
@@ -71,4 +72,4 @@ def _files(root: Path) -> Iterator[tuple[str, Path]]:
     beside = (name for name in served.NAMES if name != "domain.yml")  # which is a source
     code = program.of(root)
     yield from ((name, path) for name in LEARNING if (path := code / name).exists())
-    yield from ((name, path) for name in (*beside, SCRIPTS) if (path := root / name).exists())
+    yield from ((name, path) for name in (*beside, SCRIPTS, CALIBRATION) if (path := root / name).exists())

@@ -2,16 +2,17 @@
 
 A message is compared with every example of every question, by its meaning (the sentence encoder) and by its words, letters and
 sounds (`Features`), and with the words of its answer; a ridge regression over meaning and words votes besides, in which leaving
-one example out costs nothing: all scales are set on examples that were judged by the others alone. The chance of a question is
-that of its intent times that of the question in it; a last scale, learnt with and without the right question among the others,
-says how far the best one is to be believed, since many messages ask something that no catalogue holds. Of each intent one class is
-no question: what is asked about it in general, or beside the catalogue (NO_ANSWER); where it is the likeliest, nothing is sure.
+one example out costs nothing: what each of these is worth is set on examples that were judged by the others alone. Of each intent
+one class is no question: what is asked about it in general, or beside the catalogue (NO_ANSWER); where it is the likeliest,
+nothing is sure. How far the best question is to be believed is learnt from messages that nothing else learns from
+(`data/etalonnage.tsv`), since many ask something that no catalogue holds; without enough of them, from the examples, with and
+without the right question among the others.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,8 @@ BROADLY = 64  # questions whose words are compared at all: those that are neares
 JUDGED = 2000  # examples that the scales are set on, at most
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
 ABSENT = 0.15  # weight of an example that is judged as if its question were not there
+ENOUGH = 200  # messages from which the examples say nothing of how far a question is to be believed
+RESTRAINT = 1.0  # how little each of the pieces of evidence is worth without many messages that say so
 _FILE, _NAMES = "questions.npz", "questions.json"
 
 Ranked = list[tuple[str, float]]
@@ -44,7 +47,7 @@ Ranked = list[tuple[str, float]]
 
 @dataclass(frozen=True)
 class Scale:
-    """How signals become chances. `mix`: (signals,) what each adds to a question's logit; `believe`: (7,) what
+    """How signals become chances. `mix`: (signals,) what each adds to a question's logit; `believe`: (evidence,) what
     each piece of `_evidence` says for the best one."""
 
     mix: np.ndarray
@@ -81,12 +84,40 @@ class Questions:
         self._scale = scale
         self._intents = [intent_of(name) for name in self.names]
         self._answered = np.array([not name.endswith(NO_ANSWER) for name in self.names])
+        self._kinds = _kinds(self.names)
 
     def rank(
         self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, chances: Mapping[str, float]
     ) -> Ranked:
         """The best questions of a text that have an answer and their chances, the likeliest first. `columns`, `values`: its row of
         `Features`; `meaning`: (width,) by the encoder; `chances`: of each intent."""
+        weighed = self._weigh(columns, values, meaning, chances)
+        looked_at, shares = weighed.questions[0], weighed.shares[0]
+        sure = float(_certainty(weighed, self._scale.believe)[0])
+        top = int(shares.argmax())
+        most = 1.0 if self._answered[looked_at[top]] else BESIDE
+        order = [i for i in np.argsort(-shares) if self._answered[looked_at[i]]][:MOST]
+        return [(self.names[looked_at[i]], round(min(sure * float(shares[i] / shares[top]), most), 6)) for i in order]
+
+    def measure_by(self, messages: Iterable[Message]) -> None:
+        """Learn how far the best question is to be believed from messages that nothing else learnt from; nothing if they are few.
+
+        Those for which none is the best say nothing, nor do those whose questions the catalogue no longer has."""
+        names, evidence, truth = frozenset(self.names), [], []
+        for message in messages:
+            weighed = self._weigh(message.columns, message.values, message.meaning, message.chances)
+            best = int(weighed.questions[0, weighed.shares[0].argmax()])
+            if self._answered[best] and (not message.right or message.right & names):
+                evidence.append(_evidence(weighed)[0])
+                truth.append(self.names[best] in message.right)
+        if len(truth) >= ENOUGH and 0 < sum(truth) < len(truth):
+            believe = _believe(np.array(evidence), np.array(truth, float), np.ones(len(truth)))
+            self._scale = Scale(self._scale.mix, believe)
+
+    def _weigh(
+        self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, chances: Mapping[str, float]
+    ) -> Weighed:
+        """What speaks for each of the questions that are nearest to a text."""
         direction = _directions(meaning[None] - self._centre)[0]
         likely = np.log([max(chances.get(intent, 0.0), LEAST_CHANCE) for intent in self._intents])
         length = max(float(np.linalg.norm(values)), 1e-9)
@@ -119,11 +150,7 @@ class Questions:
             ]
         )
         shares = softmax(signals @ self._scale.mix)
-        sure = float(_certainty(shares[None], signals[None], self._scale.believe)[0])
-        top = int(shares.argmax())
-        most = 1.0 if self._answered[looked_at[top]] else BESIDE
-        order = [i for i in np.argsort(-shares) if self._answered[looked_at[i]]][:MOST]
-        return [(self.names[looked_at[i]], round(min(sure * float(shares[i] / shares[top]), most), 6)) for i in order]
+        return Weighed(looked_at[None], signals[None], shares[None], np.array([len(columns)]), self._kinds)
 
     def _by_words(self, questions: np.ndarray, said: np.ndarray) -> list[np.ndarray]:
         """The likeness of each example of these questions with the words `said`, (columns,) of length one."""
@@ -165,8 +192,45 @@ class Questions:
             words,
             answers,
             found["votes"].astype(np.float32),
-            Scale(found["mix"], found["believe"]),
+            Scale(found["mix"], _of_today(found["believe"])),
         )
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Of the questions. `intents`: (questions,) a number for each intent; `beside`: (questions,) whether it is no question."""
+
+    intents: np.ndarray
+    beside: np.ndarray
+
+
+def _kinds(names: Sequence[str]) -> Kinds:
+    _, intents = np.unique([intent_of(name) for name in names], return_inverse=True)
+    return Kinds(intents, np.array([name.endswith(NO_ANSWER) for name in names]))
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Of texts. `questions`: (texts, LOOKED_AT) those that are weighed; `signals`: (texts, LOOKED_AT, 7) what speaks for each;
+    `shares`: (texts, LOOKED_AT) what follows; `lengths`: (texts,) columns of a text's row."""
+
+    questions: np.ndarray
+    signals: np.ndarray
+    shares: np.ndarray
+    lengths: np.ndarray
+    kinds: Kinds
+
+
+@dataclass(frozen=True)
+class Message:
+    """One that nothing learnt from. `columns`, `values`: its row of `Features`; `meaning`: (width,) by the encoder; `chances`: of
+    each intent; `right`: the questions that answer it, none where none does."""
+
+    columns: np.ndarray
+    values: np.ndarray
+    meaning: np.ndarray
+    chances: Mapping[str, float]
+    right: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -219,7 +283,9 @@ def learn(examples: Examples) -> Questions:
     )
     for likeness in (found.by_meaning, found.by_words):
         likeness[np.arange(len(judged)), judged] = -1  # an example is no likeness of itself
-    scale = _scale(*_signals(found, starts, owners[judged]))
+    looked_at, signals, right = _signals(found, starts, owners[judged])
+    lengths = np.diff(examples.rows[order].indptr)[judged]
+    scale = _scale(looked_at, signals, right, lengths, _kinds(names))
     return Questions(names, starts, centre, meant, words, answers, votes, scale)
 
 
@@ -299,9 +365,9 @@ class _Likenesses:
     likely: np.ndarray
 
 
-def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(texts, LOOKED_AT, 7): what speaks for each question that is weighed; (texts,) the place of the right one among them, which
-    is one of them in any case."""
+def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(texts, LOOKED_AT): the questions that are weighed; (texts, LOOKED_AT, 7): what speaks for each; (texts,) the place of the
+    right one among them, which is one of them in any case."""
     nearest, three = [], []
     for likeness in (told.by_meaning, told.by_words):
         nearest.append(np.maximum.reduceat(likeness, starts, axis=1))
@@ -317,10 +383,10 @@ def _signals(told: _Likenesses, starts: np.ndarray, owners: np.ndarray) -> tuple
     right = (looked_at == owners[:, None]).argmax(axis=1)
     found = [told.votes, nearest[0], three[0], nearest[1], three[1], told.by_answer, told.likely]
     signals = np.stack([np.take_along_axis(one, looked_at, axis=1) for one in found], axis=2)
-    return signals, right
+    return looked_at, signals, right
 
 
-def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
+def _scale(looked_at: np.ndarray, signals: np.ndarray, owners: np.ndarray, lengths: np.ndarray, kinds: Kinds) -> Scale:
     """What each signal is worth, and how far the best question is to be believed. `owners`: (texts,) the right one's place."""
     count = len(owners)
 
@@ -338,29 +404,71 @@ def _scale(signals: np.ndarray, owners: np.ndarray) -> Scale:
     without = shares.copy()
     without[np.arange(count), owners] = 0
     without /= np.maximum(without.sum(axis=1, keepdims=True), 1e-9)
-    told = np.concatenate([_evidence(shares, signals), _evidence(without, signals)])
+    both = [Weighed(looked_at, signals, one, lengths, kinds) for one in (shares, without)]
     truth = np.concatenate([right, np.zeros(count)])
     weights = np.concatenate([np.ones(count), np.full(count, ABSENT)])
+    return Scale(mix, _believe(np.concatenate([_evidence(one) for one in both]), truth, weights))
+
+
+def _believe(evidence: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(evidence,): what each piece of evidence says for the best question. `truth`: (texts,) whether it was the right one."""
+    centre, spread = evidence[:, 1:].mean(axis=0), np.maximum(evidence[:, 1:].std(axis=0), 1e-6)
+    told = np.column_stack([np.ones(len(evidence)), (evidence[:, 1:] - centre) / spread])
+    restraint = np.append(0.0, np.full(len(centre), RESTRAINT))
 
     def surprise(believe: np.ndarray) -> tuple[float, np.ndarray]:
         chance = expit(told @ believe)
         kept = np.clip(chance, 1e-9, 1 - 1e-9)
-        lost = -(weights * (truth * np.log(kept) + (1 - truth) * np.log(1 - kept))).sum() / weights.sum()
-        return float(lost), told.T @ (weights * (chance - truth)) / weights.sum()
+        lost = -(weights * (truth * np.log(kept) + (1 - truth) * np.log(1 - kept))).sum()
+        held = (restraint * believe**2).sum() / 2
+        return float(lost + held), told.T @ (weights * (chance - truth)) + restraint * believe
 
-    believe = minimize(surprise, np.zeros(told.shape[1]), jac=True, method="L-BFGS-B").x
-    return Scale(mix, believe)
+    found = minimize(surprise, np.zeros(told.shape[1]), jac=True, method="L-BFGS-B").x
+    worth = found[1:] / spread
+    return np.append(found[0] - worth @ centre, worth)
 
 
-def _evidence(shares: np.ndarray, signals: np.ndarray) -> np.ndarray:
-    """(texts, 7): what tells whether the best question is the right one."""
+def _evidence(weighed: Weighed) -> np.ndarray:
+    """(texts, 15): what tells whether the best question is the right one: how far it is ahead, what speaks for it, whether the
+    next one is of its subject, what speaks for no question at all, and how much was said."""
+    shares, signals, kinds = weighed.shares, weighed.signals, weighed.kinds
     lines = np.arange(len(shares))
-    best = shares.argmax(axis=1)
+    order = np.argsort(-shares, axis=1)
+    best, second = order[:, 0], order[:, min(1, shares.shape[1] - 1)]
     top = np.clip(shares[lines, best], 1e-6, 1 - 1e-6)
-    second = np.partition(shares, -2, axis=1)[:, -2] if shares.shape[1] > 1 else np.zeros(len(shares))
+    intents = kinds.intents[weighed.questions]
+    beside = kinds.beside[weighed.questions]
     at_best = signals[lines, best]
-    return np.column_stack([np.ones(len(shares)), np.log(top / (1 - top)), top - second, at_best[:, [0, 1, 3, 6]]])
+    nothing = np.where(beside, shares, 0).max(axis=1)
+    like_nothing = np.where(beside, signals[:, :, 1], 0).max(axis=1)
+    return np.column_stack(
+        [
+            np.ones(len(shares)),
+            np.log(top / (1 - top)),
+            top - shares[lines, second] * (second != best),
+            at_best,
+            intents[lines, best] == intents[lines, second],
+            np.exp(at_best[:, 6]),
+            np.log(np.maximum(nothing, 1e-6)),
+            at_best[:, 1] - like_nothing,
+            np.log(np.maximum(weighed.lengths, 1)),
+        ]
+    )
 
 
-def _certainty(shares: np.ndarray, signals: np.ndarray, believe: np.ndarray) -> np.ndarray:
-    return np.asarray(expit(_evidence(shares, signals) @ believe))
+# The places of the seven pieces that a model of an earlier version was learnt with; the others say nothing there.
+_FORMER = [0, 1, 2, 3, 4, 6, 9]
+_PIECES = 15
+
+
+def _of_today(believe: np.ndarray) -> np.ndarray:
+    """What each piece of `_evidence` says, of a model of an earlier version too."""
+    if len(believe) != len(_FORMER):
+        return believe
+    found = np.zeros(_PIECES)
+    found[_FORMER] = believe
+    return found
+
+
+def _certainty(weighed: Weighed, believe: np.ndarray) -> np.ndarray:
+    return np.asarray(expit(_evidence(weighed) @ believe))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.core.labelled import AnswerCase, read_answers
 from bot.trainer import gold_conversations
 from bot.trainer.answer_figures import topic_of
-from bot.trainer.gold import AnswerCase, read_answers
 from bot.trainer.gold_conversations import Conversation
 
 # The sets, in the order of reading.

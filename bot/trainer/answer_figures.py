@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.labelled import AnswerCase
 from bot.policy.questions import intent_of
-from bot.trainer.gold import AnswerCase
 
 NONE = "(aucune)"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.errors import SetupError
+from bot.core.labelled import SHOWN, lines_of, names_answers
 from bot.dialogue.texts import read_yaml
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, INTENTS
 from bot.policy.scripts import LEARNT, NONE
@@ -18,9 +19,6 @@ REQUIRED = ("text", "intent", "route")
 OPTIONAL = ("second",)
 SCRIPT_COLUMNS = ["text", "script", "second"]  # of a set that says which words a message calls for
 SCRIPT_NAMES = (*LEARNT, NONE)
-ANSWER_COLUMNS = ["text", "questions"]  # of a set that says which questions of the catalogue answer a message
-NO_QUESTION = "-"  # none of the catalogue's does
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,6 @@ class ScriptCase:
         return (self.script, self.second) if self.second else (self.script,)
 
 
-@dataclass(frozen=True)
-class AnswerCase:
-    """A message and the questions of the catalogue that answer it, any of which will do; () where none does."""
-
-    text: str
-    questions: tuple[str, ...]
-    line: int = 0
-
-
 @functools.cache
 def known_intents(path: Path = DOMAIN) -> frozenset[str]:
     """The table's intents and those that the domain adds."""
@@ -71,7 +60,7 @@ def read(path: Path, domain: Path = DOMAIN) -> list[Case]:
 
     Raises SetupError, with the line's number, for whatever is not of that form.
     """
-    lines = _lines(path)
+    lines = lines_of(path)
     header = [name.strip() for name in lines[0].split("\t")]
     _check_header(path, header)
     intents = known_intents(domain)
@@ -105,7 +94,7 @@ def script_sets(folder: Path) -> list[Path]:
 
 def names_scripts(path: Path) -> bool:
     """Whether a set says which words its messages call for. Raises SetupError when it cannot be read."""
-    return _lines(path)[0].split("\t") == SCRIPT_COLUMNS
+    return lines_of(path)[0].split("\t") == SCRIPT_COLUMNS
 
 
 def answer_sets(folder: Path) -> list[Path]:
@@ -113,45 +102,11 @@ def answer_sets(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("*.tsv")) if names_answers(path)]
 
 
-def names_answers(path: Path) -> bool:
-    """Whether a set says which questions answer its messages. Raises SetupError when it cannot be read."""
-    return _lines(path)[0].split("\t") == ANSWER_COLUMNS
-
-
-def read_answers(path: Path, known: Collection[str] | None) -> list[AnswerCase]:
-    """Cases of a set of answers. `known`: the catalogue's questions; None: any name will do. Raises SetupError, with the line's
-    number, for whatever is not of that form."""
-    if not names_answers(path):
-        advice = f"La première ligne nomme les colonnes, séparées par une tabulation : {', '.join(ANSWER_COLUMNS)}."
-        raise SetupError(f"{path}, ligne 1 : ce n’est pas un jeu de réponses.", advice)
-    cases: list[AnswerCase] = []
-    wrong: list[str] = []
-    for number, line in enumerate(_lines(path)[1:], 2):
-        if not line.strip():
-            continue
-        text, told, *more = [*line.split("\t"), ""]
-        questions = tuple(told.split())
-        strange = [name for name in questions if known is not None and name not in known and name != NO_QUESTION]
-        if not text.strip():
-            wrong.append(f"{path}, ligne {number} : le message est vide.")
-        elif not questions or len(more) > 1 or (NO_QUESTION in questions and len(questions) > 1):
-            wrong.append(f"{path}, ligne {number} : il faut un message, une tabulation, puis des questions ou « - ».")
-        elif strange:
-            wrong.append(f"{path}, ligne {number} : question inconnue « {strange[0]} ».")
-        cases.append(AnswerCase(text, () if NO_QUESTION in questions else questions, number))
-    if wrong:
-        more_wrong = [f"… et {len(wrong) - SHOWN} autres lignes à corriger."] if len(wrong) > SHOWN else []
-        raise SetupError("\n".join([*wrong[:SHOWN], *more_wrong]), "Les questions sont celles de data/answers.")
-    if not cases:
-        raise SetupError(f"{path} ne contient aucun message.", "Écrivez-en un par ligne, sous les noms des colonnes.")
-    return cases
-
-
 def read_scripts(path: Path) -> list[ScriptCase]:
     """Cases of a set of scripts. Raises SetupError, with the line's number, for whatever is not of that form."""
     cases: list[ScriptCase] = []
     wrong: list[str] = []
-    for number, line in enumerate(_lines(path)[1:], 2):
+    for number, line in enumerate(lines_of(path)[1:], 2):
         if not line.strip():
             continue
         text, script, second, *more = [*line.split("\t"), "", ""]
@@ -167,32 +122,6 @@ def read_scripts(path: Path) -> list[ScriptCase]:
     if not cases:
         raise SetupError(f"{path} ne contient aucun message.", "Écrivez-en un par ligne, sous les noms des colonnes.")
     return cases
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SetupError(f"{path} {_why(error)}.", "Vérifiez le chemin.") from None
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = raw.count(b"\n", 0, error.start) + 1
-        raise SetupError(
-            f"{path}, ligne {number} : ce n’est pas de l’UTF-8.", "Enregistrez le fichier en UTF-8."
-        ) from None
-    return [line.removesuffix("\r") for line in content.split("\n")]
-
-
-def _why(error: OSError) -> str:
-    """What the system reported, in plain French."""
-    if isinstance(error, FileNotFoundError):
-        return "n’existe pas"
-    if isinstance(error, IsADirectoryError):
-        return "est un dossier, pas un fichier"
-    if isinstance(error, PermissionError):
-        return "ne peut pas être lu : les droits manquent"
-    return "ne peut pas être lu"
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -17,6 +17,7 @@ from bot.app.evaluate_answers import show, write
 from bot.app.policy import build
 from bot.core.dialogue import QuickReply, Reply, Turn, Understanding
 from bot.core.errors import SetupError
+from bot.core.labelled import AnswerCase, names_answers, read_answers
 from bot.core.program import ROOT
 from bot.settings import Settings
 from bot.trainer.answer_comparison import Answered, AnswerGold
@@ -25,7 +26,7 @@ from bot.trainer.candidates import Model
 from bot.trainer.checks import gold
 from bot.trainer.checks.gold import Answer, Finding
 from bot.trainer.corpus import Example
-from bot.trainer.gold import AnswerCase, answer_sets, names_answers, read_answers, script_sets, sets
+from bot.trainer.gold import answer_sets, script_sets, sets
 from bot.trainer.gold_conversations import Conversation, Expected
 from bot.trainer.neighbours import Neighbours
 

@@ -18,7 +18,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
-from bot.engine.questions import MOST, Examples, Questions, learn
+from bot.engine.questions import ENOUGH, MOST, Examples, Message, Questions, learn
 
 WIDTH, COLUMNS, OWN = 24, 40, 30  # from column OWN on, words say nothing
 dice = np.random.default_rng(3)
@@ -74,6 +74,26 @@ def ask(book, found, meant, likely):
     return book.rank(at, found[at].astype(np.float32), meant.astype(np.float32), dict(zip(intents, likely)))
 
 asked = [(label, ask(learnt, *rest), ask(back, *rest)) for label, *rest in texts(10)]
+
+def message(label, found, meant, likely, right):
+    at = np.flatnonzero(found)
+    likely = dict(zip(intents, map(float, likely)))
+    return Message(at, found[at].astype(np.float32), meant.astype(np.float32), likely, frozenset(right))
+
+def measured(count, right):
+    # What is believed once messages were judged; `right` says of a label what answers its messages.
+    book = Questions.read(folder)
+    book.measure_by(message(label, *rest, right(label)) for label, *rest in texts(count))
+    book.save(folder)
+    return [(label, ask(Questions.read(folder), *rest)) for label, *rest in later]
+
+later = list(texts(10))
+true = lambda label: [] if label.endswith("/aucune") else [label]
+plain = [(label, ask(back, *rest)) for label, *rest in later]
+few = measured(2, lambda label: [] if label == names[0] else true(label))
+gone = measured(60, lambda label: ["armes/partie"] if not label.endswith("/aucune") else [])
+# Of the first question's messages none is answered, say those who labelled; another's are.
+judged = measured(60, lambda label: [] if label == names[0] else true(label))
 alone = learn(Examples(
     [label for label in labels if not label.endswith("/aucune")],
     *(part[[not label.endswith("/aucune") for label in labels]] for part in (examples.rows, examples.meanings, examples.chances)),
@@ -82,6 +102,7 @@ alone = learn(Examples(
 print(json.dumps({
     "none": none is None, "names": back.names, "most": MOST, "asked": asked,
     "alone": [(label, ask(alone, *rest)[0][0]) for label, *rest in texts(2)],
+    "plain": plain, "few": few, "gone": gone, "judged": judged, "first": names[0], "enough": ENOUGH,
     "files": sorted(path.name for path in folder.iterdir()),
 }))
 """
@@ -136,3 +157,23 @@ def test_a_message_that_no_question_answers_is_less_sure(learnt: dict[str, Any])
 def test_a_catalogue_without_unanswered_messages_is_learnt_too(learnt: dict[str, Any]) -> None:
     found = [(label, best) for label, best in learnt["alone"] if not label.endswith("/aucune")]
     assert sum(label == best for label, best in found) >= 0.9 * len(found)
+
+
+def chances(found: list[Any], label: str) -> list[float]:
+    """How far the best question is believed of the messages of a label."""
+    return sorted(ranks[0][1] for one, ranks in found if one == label)
+
+
+def test_messages_that_nothing_learnt_from_say_how_far_a_question_is_believed(learnt: dict[str, Any]) -> None:
+    assert [[name for name, _ in ranks] for _, ranks in learnt["judged"]] == [
+        [name for name, _ in ranks] for _, ranks in learnt["plain"]
+    ]  # the order stays
+    first = learnt["first"]
+    assert max(chances(learnt["judged"], first)) < min(chances(learnt["plain"], first))
+    other = next(label for label, _ in learnt["plain"] if label not in (first, f"{first.split('/')[0]}/aucune"))
+    assert chances(learnt["judged"], other)[5] > 0.5
+
+
+def test_few_messages_and_those_of_questions_that_are_gone_say_nothing(learnt: dict[str, Any]) -> None:
+    assert learnt["few"] == learnt["plain"]
+    assert learnt["gone"] == learnt["plain"]

@@ -117,4 +117,5 @@ def _answers(
     from bot.trainer.checks import answer_examples, answers  # the rules of replies need the findings of this package
 
     yield from answers.check(catalogue, domain, today)
+    yield from gold.outdated(kept, {one.id for file in catalogue for one in file.questions})
     yield from answer_examples.check(catalogue, neighbours, kept, answer_examples.recorded(project, catalogue))

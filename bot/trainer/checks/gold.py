@@ -1,22 +1,25 @@
-"""The measuring sets (`tests/gold/*.tsv`) measure: no message of theirs stands, or nearly stands, in the training data or twice
-in the sets, and each row's intents and route are those of the table."""
+"""The measuring sets (`tests/gold/*.tsv`) measure, and so does what questions are believed by (`data/etalonnage.tsv`): no message
+of theirs stands, or nearly stands, in the training data or twice in the sets, and each row's intents and route are those of the
+table."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
+from bot.core.labelled import ANSWER_COLUMNS, NO_QUESTION
 from bot.policy.intents import DANGER_INTENTS, INTENTS
-from bot.trainer.checks.finding import Finding, damaged, error
+from bot.trainer.checks.finding import Finding, damaged, error, warning
 from bot.trainer.corpus import Example, short
 from bot.trainer.errors import BadFile
-from bot.trainer.gold import ANSWER_COLUMNS, SCRIPT_COLUMNS, SCRIPT_NAMES
+from bot.trainer.gold import SCRIPT_COLUMNS, SCRIPT_NAMES
 from bot.trainer.neighbours import Neighbours, Told
 from bot.trainer.project import Project
 
 FOLDER = "tests/gold"
+CALIBRATION = "data/etalonnage.tsv"  # nothing learns from it but how far a question that was found is believed
 T = TypeVar("T", bound=Told)
 COLUMNS = ["text", "intent", "second", "route"]
 SCRIPTS = SCRIPT_NAMES
@@ -129,23 +132,28 @@ def misplaced(row: Kept) -> str | None:
 
 def read(project: Project) -> Iterator[Kept | Finding]:
     """The rows of all sets, and what is wrong with their files. Blocks."""
-    names = sorted(path.name for path in project.path(FOLDER).glob("*.tsv"))
-    if not names:
+    files = names(project)
+    if not any(file.startswith(FOLDER) for file in files):
         yield error(
             "gold-row", FOLDER, None, "il n’y a aucun jeu de mesure.", "Rétablissez le dossier tests/gold depuis git."
         )
-    for name in names:
-        file = f"{FOLDER}/{name}"
+    for file in files:
         try:
             yield from rows(file, project.read(file))
         except BadFile as bad:
             yield damaged(bad)
 
 
+def names(project: Project) -> list[str]:
+    """The files of the sets, the calibration's last; a project of before has none."""
+    gold = sorted(path.name for path in project.path(FOLDER).glob("*.tsv"))
+    return [*(f"{FOLDER}/{name}" for name in gold), *([CALIBRATION] if project.path(CALIBRATION).exists() else [])]
+
+
 def index(project: Project) -> Neighbours[Kept]:
     """The rows of all sets by their words; read anew only when a file has changed. Blocks."""
-    folder = project.path(FOLDER)
-    stamps = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.glob("*.tsv")))
+    told = ((name, project.path(name).stat()) for name in names(project))
+    stamps = tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in told)
     return _index(project, stamps)
 
 
@@ -175,6 +183,19 @@ def check(found: Iterable[Kept | Finding], learned: Neighbours[Example]) -> Iter
         )
     for example, row in leaks(learned, Neighbours(kept)):
         yield leak(example, row)
+
+
+def outdated(kept: Iterable[Kept], questions: Collection[str]) -> Iterator[Finding]:
+    """Lines of the calibration that name only questions that are no longer there: they say nothing."""
+    for row in kept:
+        if isinstance(row, Answer) and row.file == CALIBRATION and row.questions != NO_QUESTION:
+            gone = [name for name in row.questions.split() if name not in questions]
+            if len(gone) == len(row.questions.split()):
+                what = (
+                    f"« {short(row.text)} » : {', '.join(gone)} n’est plus dans le catalogue ; la ligne ne sert plus."
+                )
+                remedy = "Nommez la question qui répond à ce message, ou « - » s’il n’y en a plus."
+                yield warning("gold-row", row.file, row.line, what, remedy, text=row.text)
 
 
 def leaks(learned: Neighbours[T], kept: Neighbours[Kept]) -> Iterator[tuple[T, Kept]]:
