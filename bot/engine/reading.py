@@ -44,6 +44,7 @@ SURE_INTENT, WEAK_GRAVE = 0.9, 0.5
 OF_VICTIMS = ("plainte_comment", "main_courante", "pre_plainte_en_ligne", "suivi_plainte", "contenu_illicite")
 # Of a message that no subject surely fits, and whose best two one could offer: from this chance the grave one of them is meant.
 GRAVE_OF_TWO = 0.3
+TOLD = ("complaint", "witness")  # what an agent reads as it was told
 SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre", STATEMENT)
 
 
@@ -248,9 +249,12 @@ def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading
     if story or _grave_chance(whole) >= DOUBT:
         return reading
     handoffs = sorted((unit for unit in asked if policy_of(unit.intent).route == HANDOFF), key=_priority)[:1]
-    answers = [unit for unit in asked if policy_of(unit.intent).route == ANSWER][: MOST_ANSWERS - len(handoffs)]
+    # Beside the words to a complaint or a testimony a general text is in the way: what the catalogue surely answers is not.
+    told = any(policy_of(unit.intent).category in TOLD for unit in handoffs)
+    answers = [unit for unit in asked if policy_of(unit.intent).route == ANSWER and (unit.question or not told)]
+    answers = answers[: MOST_ANSWERS - len(handoffs)]
     chosen = [unit for unit in asked if unit in handoffs or unit in answers]
-    if len(chosen) < 2:
+    if len(asked) < 2 or not chosen:
         return _with_question(reading, asked)
     rest = _intents(unit for unit in asked if unit not in chosen)
     parts = tuple(_with_entities(unit.parsed, whole) for unit in chosen)

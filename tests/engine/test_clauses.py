@@ -161,6 +161,7 @@ WORDS = {
     "concours": "recrutement_concours",
     "frappe": "violences_conjugales",
     "féliciter": "remerciements",
+    "insolent": "reclamation_police",
     "couteau": "danger_immediat",
     "bonjour": "salutation",
 }
@@ -198,6 +199,8 @@ def asked(text: str) -> tuple[list[str], tuple[str, ...]]:
         ("bonjour bonjour ! comment faire une procuration ?", ["procuration"], ()),
         ("comment faire une procuration ? je veux féliciter un agent", ["procuration", "remerciements"], ()),
         ("je veux féliciter un agent. comment payer une amende ?", ["remerciements", "contravention"], ()),
+        # Beside a complaint a general text would be in the way: the agent is told.
+        ("comment faire une procuration ? un policier insolent m'a contrôlé", ["reclamation_police"], ("procuration",)),
         ("comment faire une procuration ? mon mari me frappe chaque soir", ["violences_conjugales"], ("procuration",)),
         ("comment faire une procuration ? il a un couteau devant moi là", ["danger_immediat"], ("procuration",)),
         ("comment faire une procuration ? un couteau", ["procuration"], ()),  # too short to count against the rest
@@ -364,6 +367,11 @@ def _questions(text: str) -> list[dict[str, Any]]:
             "une procuration en ligne ? une procuration à l'étranger ? comment payer une amende ?",
             [("procuration", "procuration/en_ligne"), ("procuration", "procuration/etranger")],
             ("contravention",),
+        ),
+        (  # what the catalogue surely answers stands beside a complaint
+            "une procuration en ligne ? un policier insolent m'a contrôlé",
+            [("procuration", "procuration/en_ligne"), ("reclamation_police", None)],
+            (),
         ),
         (
             "une procuration en ligne ? une procuration à l'étranger ? mon mari me frappe chaque soir",
