@@ -16,6 +16,10 @@ from actions.said import NO_SUBJECT, age, asks, entities, intent, is_bare, is_ta
 from bot.engine.meaning import is_grave
 from bot.policy.questions import NOTHING, Asked, asked, intent_of
 
+# The general text of the subject answers these as well as their own: « je cherche mon commissariat ».
+TOLD_IN_GENERAL = frozenset(
+    {"commissariat_contact_horaires/trouver", "plainte_comment/general", "procuration/comment_faire"}
+)
 SLOT = "repondu"  # the question of the catalogue that was answered last
 # How the ids of questions name each trade: `recrutement_formation/duree_gardien`.
 TRADES = {
@@ -45,13 +49,17 @@ def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optiona
     """The events of the answer to the question that may be meant, under it and with the next ones to choose from; None if none
     leads, if the message may answer one of ours, or if it is a bare value."""
     found = of(tracker)
-    answers = is_bare(tracker) or (known(tracker, "question") and not asks(tracker))
-    if found.likely is None or answers or _has_own_reply(tracker, found.likely):
+    if found.likely is None or _may_answer(tracker) or _has_own_reply(tracker, found.likely):
         return None
     dispatcher.utter_message(json_message={"supposed": found.likely})
     events = _answered(dispatcher, tracker, found.likely)
     dispatcher.utter_message(json_message={"offers": list(found.near)})
     return events
+
+
+def _may_answer(tracker: Tracker) -> bool:
+    """The message names a value alone, or may answer a question of ours."""
+    return is_bare(tracker) or bool(known(tracker, "question") and not asks(tracker))
 
 
 def _answered(dispatcher: CollectingDispatcher, tracker: Tracker, question: str) -> list[dict[str, Any]]:
@@ -60,6 +68,19 @@ def _answered(dispatcher: CollectingDispatcher, tracker: Tracker, question: str)
     recrutement.judge_age(dispatcher, tracker, intent(tracker))
     aspect = [] if known(tracker, "question") else [SlotSet("aspect", None)]
     return [SlotSet(SLOT, question), SlotSet("sujet", _subject(tracker, question)), *aspect, *_told(tracker)]
+
+
+def preview(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
+    """In place of the general text that comes next, the questions that may have been meant with the beginnings of their answers;
+    False if none is near enough, if the text answers the likeliest, or if the message may answer one of ours, or is a bare value
+    or no words at all."""
+    found, message = of(tracker), tracker.latest_message
+    if not found.shown or not message.get("previews"):  # a model of before has no words for it
+        return False
+    if found.near[0] in TOLD_IN_GENERAL or message.get("kind") or _may_answer(tracker):
+        return False
+    dispatcher.utter_message(json_message={"previews": list(found.near)})
+    return True
 
 
 def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:

@@ -33,7 +33,7 @@ def clarify(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str
 
 def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
     """The two closest subjects if both are plausible; the question that is still open; the nearest questions of the catalogue,
-    which `catalogue.offer` names; else the menu."""
+    with the beginnings of their answers where one is near enough, which `catalogue.offer` names; else the menu."""
     kind = str(tracker.latest_message.get("kind") or "")
     wordless = WORDLESS.get(kind)
     near = [] if kind else closest(tracker, titles(domain))
@@ -46,6 +46,8 @@ def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[st
         dispatcher.utter_message(response="utter_clarify_question")
         return asks_again(question, dispatcher)
     offered = catalogue.nearest(tracker) and PROPOSED in (domain.get("responses") or {})  # a model of before has none
+    if offered and not wordless:
+        catalogue.preview(dispatcher, tracker)
     dispatcher.utter_message(response=wordless or (PROPOSED if offered else "utter_clarify"))
     return []
 

@@ -27,6 +27,11 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
     return _utter(dispatcher, named=known(tracker, "ville") is not None)
 
 
+def is_general(tracker: Tracker) -> bool:
+    """No town is known: it is asked for."""
+    return known(tracker, "ville") is None
+
+
 def answer_any_town(dispatcher: CollectingDispatcher) -> list[dict[str, Any]]:
     """The town was asked and the answer is none that we know."""
     return _utter(dispatcher, named=True)

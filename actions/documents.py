@@ -40,10 +40,7 @@ _DENIED = re.compile(r"\bpas (?:(?:en|à|a|au|aux|dans|de|du) )?$", re.IGNORECAS
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str, Any]]:
     """Utter the entries for what is known, and remember that something is still asked."""
     place = place_of(tracker)
-    if known(tracker, "question") == PLACE and place == FRANCE and not _tells_more(tracker):
-        responses = [f"utter_{INTENT}_france"]  # the answer for France stands in the message that asked
-    else:
-        responses = responses_of(tracker, place)
+    responses = _responses(tracker, place)
     for response in responses:
         dispatcher.utter_message(response=response)
     question = INTENT if responses[0] in (f"utter_{INTENT}", f"utter_{INTENT}_circonstance") else None
@@ -53,6 +50,17 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
         dispatcher.utter_message(response=f"utter_{INTENT}_pays")
         question = PLACE
     return [SlotSet("sujet", INTENT), SlotSet("question", question), *told(tracker)]
+
+
+def is_general(tracker: Tracker) -> bool:
+    """Nothing is known of the paper: it is asked for."""
+    return _responses(tracker, place_of(tracker)) == [f"utter_{INTENT}"]
+
+
+def _responses(tracker: Tracker, place: Optional[str]) -> list[str]:
+    if known(tracker, "question") == PLACE and place == FRANCE and not _tells_more(tracker):
+        return [f"utter_{INTENT}_france"]  # the answer for France stands in the message that asked
+    return responses_of(tracker, place)
 
 
 def told(tracker: Tracker) -> list[dict[str, Any]]:

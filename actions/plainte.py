@@ -35,6 +35,11 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[dict[str,
     return []
 
 
+def is_general(tracker: Tracker) -> bool:
+    """The entry that is uttered is for no offence in particular."""
+    return response_of(offence(tracker), intent(tracker)) == f"utter_{intent(tracker)}"
+
+
 def response_of(offence: Optional[str], name: str) -> str:
     """Name of the response for an offence and the intent `name`."""
     if offence in AGAINST_PEOPLE:

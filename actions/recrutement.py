@@ -64,6 +64,11 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker, topic: str) -> li
     return [*kept, SlotSet("sujet", topic), SlotSet("question", asked), SlotSet("aspect", None)]
 
 
+def is_general(tracker: Tracker, topic: str) -> bool:
+    """What is told of `topic` is for no trade, no diploma and no age."""
+    return not wants_age(tracker, topic) and response_of(tracker, topic) == f"utter_{topic}"
+
+
 def wants_age(tracker: Tracker, topic: str) -> bool:
     """Only the age is asked: by its name, by an age beside a trade, or in the question before."""
     if topic == AGE:

@@ -51,14 +51,26 @@ class Reply(Action, ABC):
             # Who got an answer that is only likely may not have been understood.
             understood = [] if read is catalogue.likely_answer else [SlotSet("incompris", 0)]
             return [*events, *asked_again, *understood, SlotSet("insultes", 0)]
+        shown = self.is_general(tracker) and catalogue.preview(dispatcher, tracker)
         events = self.reply(dispatcher, tracker, domain)
+        if shown:  # what the general text asks is not read
+            events = [*events, SlotSet("question", None)]
         if not offers_choice(events):
             catalogue.offer(dispatcher, tracker)
         return [*catalogue.leave(tracker), *events, *after(dispatcher, tracker, events)]
 
+    def is_general(self, tracker: Tracker) -> bool:
+        """The reply to the latest message is but the general text of its subject: it asks, or tells a little of everything."""
+        return False
+
     @abstractmethod
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         """Utter by name; returns the events."""
+
+
+def _is_unnarrowed(tracker: Tracker) -> bool:
+    """No words of the message call for a narrower reply than the intent's general one."""
+    return narrower(f"utter_{intent(tracker)}", text(tracker)) is None
 
 
 class ActionRepondre(Reply):
@@ -66,6 +78,9 @@ class ActionRepondre(Reply):
 
     def name(self) -> str:
         return "action_repondre"
+
+    def is_general(self, tracker: Tracker) -> bool:
+        return _is_unnarrowed(tracker)
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         name = intent(tracker)
@@ -99,6 +114,9 @@ class ActionRecrutement(Reply):
     def name(self) -> str:
         return "action_recrutement"
 
+    def is_general(self, tracker: Tracker) -> bool:
+        return recrutement.is_general(tracker, intent(tracker)) and _is_unnarrowed(tracker)
+
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         name = intent(tracker)
         # The answer for a trade offers nobody.
@@ -113,6 +131,9 @@ class ActionDocuments(Reply):
     def name(self) -> str:
         return "action_documents"
 
+    def is_general(self, tracker: Tracker) -> bool:
+        return documents.is_general(tracker) and _is_unnarrowed(tracker)
+
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         return documents.answer(dispatcher, tracker)
 
@@ -123,6 +144,9 @@ class ActionPlainte(Reply):
     def name(self) -> str:
         return "action_plainte"
 
+    def is_general(self, tracker: Tracker) -> bool:
+        return plainte.is_general(tracker) and _is_unnarrowed(tracker)
+
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         return plainte.answer(dispatcher, tracker)
 
@@ -132,6 +156,9 @@ class ActionCommissariat(Reply):
 
     def name(self) -> str:
         return "action_commissariat"
+
+    def is_general(self, tracker: Tracker) -> bool:
+        return commissariat.is_general(tracker) and _is_unnarrowed(tracker)
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         return commissariat.answer(dispatcher, tracker)

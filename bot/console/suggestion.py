@@ -28,7 +28,8 @@ MOST = 4  # suggestions
 ASSISTANT, CATALOGUE = "assistant", "catalogue"
 # What only the assistant can say: that it is one, or that somebody else will answer.
 _BOT_SPEAKS = re.compile(
-    r"assistant automatique|je n’ai pas accès|\b(?:un|d’un|qu’un|l’) ?agent\b|je transmets|j’ai bien reçu|choisissez «",
+    r"assistant automatique|je n’ai pas accès|\b(?:un|d’un|qu’un|l’) ?agent\b|je transmets|j’ai bien reçu|choisissez «"
+    r"|touchez le bouton",
     re.I,
 )
 # The catalogue's answers name agents of any service: there only these are the assistant's own words.

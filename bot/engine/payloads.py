@@ -15,7 +15,7 @@ from bot.policy.questions import intent_of
 
 _SHAPE = re.compile(r"/([A-Za-z0-9_]{1,80})(\{.{0,400}\})?")
 _SUBJECTS = "utter_theme_"  # the menus' responses: their buttons name each subject
-_UTTER = "utter_"
+UTTER = "utter_"
 QUESTION = "question"  # in a tap: the question of the catalogue that was chosen
 
 Tap = tuple[str, dict[str, str]]
@@ -53,7 +53,7 @@ def titles(domain: Domain) -> dict[str, str]:
 def questions(domain: Domain) -> dict[str, str]:
     """The title of each question of the catalogue (`intent/question`), by its name."""
     return {
-        name[len(_UTTER) :]: str((variations[0].get("metadata") or {}).get("title") or name[len(_UTTER) :])
+        name[len(UTTER) :]: str((variations[0].get("metadata") or {}).get("title") or name[len(UTTER) :])
         for name, variations in domain.responses.items()
         if "/" in name and variations
     }
@@ -74,7 +74,7 @@ def wordings(domain: Domain) -> dict[str, str]:
     return {
         name: str(about["question"])
         for name in questions(domain)
-        if (about := domain.responses[f"{_UTTER}{name}"][0].get("metadata") or {}).get("question")
+        if (about := domain.responses[f"{UTTER}{name}"][0].get("metadata") or {}).get("question")
     }
 
 

@@ -28,6 +28,7 @@ from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
 from bot.engine.meaning import FALLBACK
 from bot.engine.payloads import QUESTION, Payloads, Tap, choices, headings, questions, titles, wordings
+from bot.engine.previews import Previews
 from bot.engine.reading import Reading
 from bot.engine.runner import StraightRunner
 from bot.engine.tracker import RequestTrackerStore
@@ -83,6 +84,7 @@ class Runtime:
         self._titles, self._choices = titles(self.domain), choices(self.domain)
         self._questions = questions(self.domain)
         self._headings = headings(self.domain)
+        self._previews = Previews(self.domain)
         self._long = wordings(self.domain)
         self._classifier = _classifier(self._runner)
         if self._classifier and remember:
@@ -120,11 +122,13 @@ class Runtime:
         read = self._followed(read, text, tracker)
         words = "" if read.lead.get("tapped") else text
         told = values(keep(dialogue, words, now))
-        output = TurnOutput(self._choices, self._questions, self._headings)
+        output = TurnOutput(self._choices, self._questions, self._headings, self._previews)
+        # Two replies that each show questions would be too long, and one beside an agent's, with which it is joined.
+        of_turn = {"asked": asked, "told": told, "previews": bool(self._previews) and len(read.parts) == 1}
         self._store.begin(tracker)
         try:
             for number, part in enumerate(read.parts, 1):
-                parsed = {**part, "asked": asked, "told": told, "last": number == len(read.parts)}
+                parsed = {**part, **of_turn, "last": number == len(read.parts)}
                 message = UserMessage(part["text"], output, request_id, parse_data=parsed, input_channel=output.name())
                 await self._processor.handle_message(message)
         finally:

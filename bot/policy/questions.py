@@ -17,7 +17,7 @@ SURE = 0.55  # chance from which a question is answered
 LIKELY = 0.55  # chance from which it is answered as the one that may be meant, if it is AHEAD times likelier than the next one
 AHEAD = 1.5
 NEAR = 0.03  # chance from which it is offered
-WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits
+WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits, or shown in the reply
 MOST_OFFERED = 3
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
@@ -33,11 +33,13 @@ ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT}
 @dataclass(frozen=True)
 class Asked:
     """`sure`: the question to be answered; `likely`: that to be answered as the one that may be meant; `near`: those to be offered
-    instead or beside it, the likeliest first."""
+    instead or beside it, the likeliest first; `shown`: the first of these is likely enough, and nothing grave is, to show them with
+    the beginnings of their answers in place of a general text."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
     likely: Optional[str] = None
+    shown: bool = False
 
 
 NOTHING = Asked()
@@ -111,7 +113,8 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     )
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
-    return Asked(None, near)
+    worth = bool(near) and dict(rows)[near[0]] >= WORTH
+    return Asked(None, near, shown=worth and intent != STATEMENT and grave < GRAVE)
 
 
 def _rows(ranked: Any) -> list[tuple[str, float]]:

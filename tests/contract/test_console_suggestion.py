@@ -103,6 +103,7 @@ async def test_no_agent_speaks_as_the_assistant(console: RunningConsole, claire:
         "Un agent va lire votre message.",
         "Je n’ai pas accès aux dossiers.",
         "Voulez-vous qu’un agent vous oriente ?",
+        "Touchez le bouton qui convient pour lire la réponse en entier, ou dites-le-moi autrement.",
     ):
         assert await _suggested(claire, number) is None
     engine.says = "Inscrivez-vous sur le site."

@@ -54,6 +54,33 @@ def test_what_the_catalogue_does_not_hold_keeps_the_general_reply(engine: Engine
     assert turn["replies"]
 
 
+VAGUE = (
+    "je voudrais savoir un truc sur les horaires et la vie de famille quand on est policier",
+    "mon voisin a mis une caméra et un drone, que dit la loi",
+    "j’ai vu une annonce louche pour un appartement à la mer",
+    "ils m’ont demandé un justificatif bizarre pour mon dossier",
+    "je veux vendre les fusils de mon grand père décédé",
+    "faut quoi pour le casier de mon fils qui part travailler au canada",
+    "est-ce que je peux amener mon bébé quand je viens déposer",
+)
+
+
+def test_where_no_question_is_sure_the_reply_shows_the_nearest_ones_and_their_buttons_lead_to_them(
+    engine: EngineProcess,
+) -> None:
+    turns = [turn for text in VAGUE if "Voici ce qui se rapproche" in said(turn := engine.turn(text))]
+    assert len(turns) >= 2, "another model may be surer of some of them, not of most"
+    for turn in turns:
+        (reply,) = turn["replies"]
+        assert (turn["question"], turn["state"]["question"]) == (None, None)
+        taps = [tap["payload"].removeprefix("/") for tap in reply["quick_replies"]]
+        shown = [tap for tap in taps if tap in BOOK]
+        assert taps[: len(shown)] == shown and 1 <= len(shown) <= 3
+        places = [reply["text"].index(f"«\u00a0{BOOK[one].question}\u00a0»") for one in shown]
+        assert places == sorted(places) and len(reply["text"]) <= 700
+        assert engine.turn("", turn["state"], f"/{shown[0]}")["question"] == shown[0]
+
+
 def test_a_grave_message_is_never_answered_from_the_catalogue(engine: EngineProcess) -> None:
     turn = engine.turn("j’ai été violée, on porte plainte où ?")
     assert turn["question"] is None

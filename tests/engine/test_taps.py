@@ -24,6 +24,11 @@ domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"]
     ],
     "utter_armes/arc": said("Non.", metadata={"title": "Tir à l’arc"}),
     "utter_armes/arme": said("Oui."),
+    "utter_question_proches": said("Pour un cadet.", condition=[{"type": "slot", "name": "corps", "value": "cadet"}])
+    + said("Est-ce cela :"),
+    "utter_question_proches_fin": said("Touchez-la."),
+    "utter_armes/longue": said("Mot " * 200, metadata={"title": "Longue", "question": "Une longue ?"}),
+    "utter_armes/trop": said("Elle est trop longue " * 10 + "ici.", metadata={"title": "Trop", "question": "Trop " * 80 + "?"}),
     "utter_question_probable": said("Est-ce « {question} »", buttons=[{"title": "Personne", "payload": "/parler_humain"}]),
 }})
 """
@@ -43,8 +48,9 @@ CHANNEL = """
 import asyncio, json, sys
 from bot.engine import payloads
 from bot.engine.channel import TurnOutput
+from bot.engine.previews import Previews
 def turn(messages, more):
-    output = TurnOutput(payloads.choices(domain), payloads.questions(domain), payloads.headings(domain))
+    output = TurnOutput(payloads.choices(domain), payloads.questions(domain), payloads.headings(domain), Previews(domain))
     for message in messages:
         asyncio.run(output.send_response("r1", message))
     output.finish(more)
@@ -96,8 +102,11 @@ def test_a_tap_on_a_question_is_its_intent_with_the_question() -> None:
         "procuration/en_ligne": "En ligne",
         "armes/arc": "Tir à l’arc",
         "armes/arme": "armes/arme",
+        "armes/longue": "Longue",
+        "armes/trop": "Trop",
     }
-    assert found["wordings"] == {"procuration/en_ligne": "Comment voter par procuration en ligne ?"}
+    assert found["wordings"]["procuration/en_ligne"] == "Comment voter par procuration en ligne ?"
+    assert "armes/arc" not in found["wordings"]
 
 
 GENERAL = {
@@ -113,6 +122,8 @@ ARC = {"title": "Tir à l’arc", "payload": "/armes/arc"}
 ONLINE = {"title": "En ligne", "payload": "/procuration/en_ligne"}
 SOMEBODY = {"title": "Personne", "payload": "/parler_humain"}
 HEADING = "Est-ce « Comment voter par procuration en ligne ? »"
+SHOWN = "«\u00a0Comment voter par procuration en ligne ?\u00a0» Sur le site."
+LONGER = {"title": "Longue", "payload": "/armes/longue"}
 DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
 
 
@@ -236,6 +247,44 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
         ],
         [],
         [None, [{"text": "Non.\nLà.\nC’est tout.", "quick_replies": [], "links": [PAGE, MAP]}]],
+    ),
+    "the questions that may have been meant stand in place of a general text, and its buttons behind theirs": (
+        [
+            custom(previews=["procuration/en_ligne", "armes/longue"]),
+            {**GENERAL, "buttons": [*GENERAL["buttons"], {"type": "web_url", **PAGE}]},
+            custom(offers=["procuration/en_ligne", "armes/longue"]),
+        ],
+        [],
+        [
+            None,
+            [
+                {
+                    "text": f"Est-ce cela :\n{SHOWN}\n«\u00a0Une longue ?\u00a0»\nTouchez-la.",
+                    "quick_replies": [ONLINE, LONGER, DELAY, PERSON],
+                }
+            ],
+        ],
+    ),
+    "only the next text gives way": (
+        [custom(previews=["procuration/en_ligne"]), {"text": "En général."}, {"text": "Et la ville ?"}],
+        [],
+        [
+            None,
+            [
+                {"text": f"Est-ce cela :\n{SHOWN}\nTouchez-la.", "quick_replies": []},
+                {"text": "Et la ville ?", "quick_replies": []},
+            ],
+        ],
+    ),
+    "what would be too long shows its last questions alone": (
+        [custom(previews=["procuration/en_ligne", "armes/trop"]), {"text": "En général."}],
+        [],
+        [None, [{"text": f"Est-ce cela :\n{SHOWN}\n«\u00a0{'Trop ' * 80}?\u00a0»\nTouchez-la.", "quick_replies": []}]],
+    ),
+    "a question that is gone, or has no wording, leaves the general text": (
+        [custom(previews=["armes/hier", "armes/arc"]), {"text": "En général."}],
+        [],
+        [None, [{"text": "En général.", "quick_replies": []}]],
     ),
     "nothing said": ([custom(answered="armes/arc", offers=["armes/arc"])], [], ["armes/arc", []]),
 }

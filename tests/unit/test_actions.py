@@ -26,6 +26,7 @@ class Dispatcher:
         self.responses: list[str] = []
         self.buttons: list[dict[str, str]] = []
         self.marks: dict[str, Any] = {}
+        self.order: list[str] = []
 
     def utter_message(
         self,
@@ -37,9 +38,11 @@ class Dispatcher:
         if response:
             assert response in DOMAIN["responses"] or response.removeprefix("utter_") in CATALOGUE, response
             self.responses.append(response)
+            self.order.append(response)
             self.values = values
         self.buttons += buttons or []
         self.marks.update(json_message or {})
+        self.order += json_message or {}
 
 
 class Action:
@@ -924,3 +927,118 @@ def test_a_model_of_before_has_no_words_for_proposals(run: Any, monkeypatch: pyt
     monkeypatch.delitem(DOMAIN["responses"], "utter_clarify_propositions")
     near = [{"name": "contravention/payer", "confidence": 0.2}]
     assert run("nlu_fallback", "faut payer pour ça ou pas", questions=near).response == "utter_clarify"
+
+
+def nearly(*questions: str) -> dict[str, Any]:
+    """A message whose nearest questions these are, none of them sure, and a model that has words to show them."""
+    return {"questions": [{"name": name, "confidence": 0.2} for name in questions], "previews": True}
+
+
+SHOWN = {
+    "contravention": ("une histoire d'amende", "contravention/payer", "contravention/majoree_delai"),
+    "recrutement_conditions": ("il faut quoi pour entrer", "recrutement_conditions/age_gardien"),
+    "recrutement_stage_reserve": ("la réserve ça marche comment", "recrutement_stage_reserve/reserve_paie"),
+    "recrutement_suivi_dossier": ("mon dossier de concours", "recrutement_suivi_dossier/refus_candidature"),
+    "plainte_comment": ("et pour la plainte au fait", "plainte_comment/delai"),
+    "perte_vol_documents": ("pour les papiers il faut quoi", "perte_vol_documents/prix_refaire"),
+    "commissariat_contact_horaires": ("le commissariat est ouvert", "commissariat_contact_horaires/horaires"),
+}
+
+
+@pytest.mark.parametrize("intent", SHOWN)
+def test_a_general_text_gives_way_to_the_questions_that_may_have_been_meant(run: Any, intent: str) -> None:
+    text, *questions = SHOWN[intent]
+    done = run(intent, text, **nearly(*questions))
+    assert done.out.order == ["previews", f"utter_{intent}", "offers"]
+    assert done.out.marks == {"previews": questions, "offers": questions}
+    assert done.slots["question"] is None
+
+
+def test_a_trade_alone_goes_on_from_the_questions_that_were_shown(run: Any) -> None:
+    shown = run("recrutement_formation", "la formation", **nearly("recrutement_formation/programme"))
+    assert (shown.slots["sujet"], shown.slots["question"]) == ("recrutement_formation", None)
+    done = run("nlu_fallback", "gardien de la paix", [{**GUARD, "in": "gardien de la paix"}], shown.slots, **nearly())
+    assert done.response == "utter_recrutement_formation_gardien_de_la_paix"
+
+
+def test_a_town_alone_goes_on_from_the_questions_that_were_shown(run: Any) -> None:
+    intent, town = "commissariat_contact_horaires", {"entity": "ville", "value": "Lyon", "in": "Lyon"}
+    shown = run(intent, "le commissariat est ouvert", **nearly(f"{intent}/horaires"))
+    assert run("nlu_fallback", "à Lyon", [town], shown.slots).response == f"utter_{intent}_ville"
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "entities", "slots", "response"),
+    [
+        (
+            "recrutement_concours",
+            "le concours d'officier",
+            [{**TRADE, "in": "officier"}],
+            {},
+            "recrutement_concours_officier",
+        ),
+        ("recrutement_conditions", "il y a un âge limite", [], {}, "age"),
+        (
+            "recrutement_conditions",
+            "avec le bac",
+            [{"entity": "diplome", "value": "bac", "in": "bac"}],
+            {"question": "recrutement_conditions"},
+            "diplome_bac",
+        ),
+        ("plainte_comment", "après mon agression", [], {"infraction": "agression"}, "plainte_personnes"),
+        ("perte_vol_documents", "pour mon permis", [], {"document": "permis"}, "perte_vol_documents_circonstance"),
+        (
+            "commissariat_contact_horaires",
+            "celui de Lyon",
+            [],
+            {"ville": "Lyon"},
+            "commissariat_contact_horaires_ville",
+        ),
+    ],
+)
+def test_a_reply_for_what_was_told_stays(
+    run: Any, intent: str, text: str, entities: list[dict[str, Any]], slots: dict[str, Any], response: str
+) -> None:
+    done = run(intent, text, entities, slots, **nearly("contravention/payer"))
+    assert done.out.responses == [f"utter_{response}"]
+    assert "previews" not in done.out.marks
+
+
+def test_a_narrower_reply_stays(run: Any) -> None:
+    done = run("hors_perimetre", "j'ai un nid de frelons dans le jardin", **nearly("hors_perimetre/mairie"))
+    assert "previews" not in done.out.marks
+    assert "previews" in run("hors_perimetre", "un souci dans le jardin", **nearly("hors_perimetre/mairie")).out.marks
+
+
+UNSHOWN: dict[str, dict[str, Any]] = {
+    "a model of before": {"previews": False},
+    "something grave may be meant": {"ranking": [("contravention", 0.7), ("violences_conjugales", 0.2)]},
+    "words that nobody knows": {"kind": "inconnu"},
+    "a question that the general text answers": nearly("plainte_comment/general", "contravention/payer"),
+    "an answer to a question of ours": {"slots": {"question": "contravention"}},
+    "a value alone": {"entities": [{"entity": "ville", "value": "Lyon", "in": "amende"}], "text": "une amende"},
+}
+
+
+@pytest.mark.parametrize("case", UNSHOWN)
+def test_the_general_text_stays(run: Any, case: str) -> None:
+    asked = {"text": "l'amende de mon fils", **nearly("contravention/payer")}
+    assert "previews" in run("contravention", **asked).out.marks
+    done = run("contravention", **{**asked, **UNSHOWN[case]})
+    assert done.response == "utter_contravention"
+    assert "previews" not in done.out.marks and done.out.marks["offers"]
+
+
+def test_where_nothing_is_clear_the_nearest_questions_are_shown_and_the_misses_counted(run: Any) -> None:
+    near = nearly("contravention/payer", "armes/vendre")
+    done = run("nlu_fallback", "faut payer pour ça ou pas", **near)
+    assert done.out.order == ["clarify", "previews", "utter_clarify_propositions", "offers"]
+    assert done.out.marks["previews"] == ["contravention/payer", "armes/vendre"]
+    assert done.slots["incompris"] == 1
+    again = run("nlu_fallback", "faut payer pour ça ou pas", slots={"incompris": 1}, **near)
+    assert again.out.responses == ["utter_incompris"] and "previews" not in again.out.marks
+
+
+def test_a_statement_keeps_its_reply(run: Any) -> None:
+    done = run("hors_perimetre_precision", "j'ai eu une amende hier", **nearly("contravention/payer"))
+    assert "previews" not in done.out.marks

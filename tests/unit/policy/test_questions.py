@@ -62,6 +62,30 @@ def test_a_question_that_leads_is_answered_as_the_one_that_may_be_meant(
     assert found.near == ((PAY,) if likely else (LATE, PAY))
 
 
+@pytest.mark.parametrize(
+    ("intent", "best", "second", "grave", "shown"),
+    [
+        ("contravention", WORTH, WORTH, 0.0, True),
+        ("contravention", WORTH - 0.01, NEAR, 0.0, False),
+        ("contravention", WORTH, WORTH, GRAVE, False),  # something grave may be meant
+        (STATEMENT, WORTH, WORTH, 0.0, False),  # it asks nothing
+        ("nlu_fallback", WORTH, WORTH, 0.0, True),
+        ("contravention", SURE, WORTH, 0.0, False),  # it is answered
+        ("contravention", LIKELY, NEAR, 0.0, False),  # it is answered as the one that may be meant
+    ],
+)
+def test_the_nearest_questions_are_shown_where_one_is_likely_enough(
+    intent: str, best: float, second: float, grave: float, shown: bool
+) -> None:
+    assert asked(intent, rows((LATE, best), (PAY, second)), grave).shown == shown
+
+
+def test_small_talk_that_is_nearest_makes_no_other_question_likely_enough() -> None:
+    joke = "salutation/blague"
+    assert not asked("contravention", rows((joke, SURE - 0.01), (LATE, WORTH - 0.01))).shown
+    assert asked("contravention", rows((joke, SURE - 0.01), (LATE, WORTH))).shown
+
+
 def test_small_talk_is_answered_where_it_is_sure_and_neither_guessed_nor_offered() -> None:
     joke, lost = "salutation/blague", "hors_perimetre/absurde"
     assert asked("hors_perimetre", rows((lost, SURE)), GRAVE - 0.01).sure == lost
