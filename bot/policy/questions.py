@@ -13,9 +13,9 @@ from bot.core.dialogue import Reply
 from bot.core.examples import QUESTION
 from bot.policy.intents import ANSWER, STATEMENT, policy_of
 
-SURE = 0.55  # chance from which a question is answered
-LIKELY = 0.55  # chance from which it is answered as the one that may be meant, if it is AHEAD times likelier than the next one
-AHEAD = 1.5
+SURE = 0.6  # chance from which a question is answered
+LIKELY = 0.45  # chance from which it is answered as the one that may be meant, if it is AHEAD times likelier than the next one
+AHEAD = 4.0
 NEAR = 0.03  # chance from which it is offered
 WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits, or shown in the reply
 MOST_OFFERED = 3
