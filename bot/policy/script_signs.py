@@ -40,6 +40,10 @@ _SUFFERS = [
     "(ai|avais) (le|la|les|l|mon|ma|mes|un|une) @corps .. @bleu",
     "@qui (me|m|nous)? (a|ont|avait)? (encore|déjà|même)? @jure (de|qu'il va|qu'elle va|qu'ils vont)? (me|m|nous) @tuer",
     "@qui (me|m|nous)? (a|ont|avait)? (encore|déjà|même)? (@jure|dit) ... (pas|jamais) (vivant|vivante|en vie)",
+    "(suis|étais|été) (encore|toujours|une|un)? (femme|homme|épouse)? (battu|battue)",
+    "(suis|étais|été) (encore|toujours|une)? victime (de|des|d)",
+    "(je|j) (subis|subissais)",
+    "(violent|violente|méchant|méchante|dangereux|dangereuse) (avec|envers|contre|pour) (moi|nous)",
 ]
 _DONE = (
     "arraché, volé, pris, piqué, chouré, dépouillé, dépouillée, emmené, emmenée, embarqué, embarquée, suivi, suivie, coursé, "
