@@ -18,6 +18,11 @@ from bot.policy.script_signs import befalls, borne_out, is_minor, seen_online, s
         ("ma femme jure qu'elle va me tuer", True),
         ("j'ai les bras couverts de bleus", True),
         ("il m'a fait des bleus partout", True),
+        ("je suis une femme battue", True),
+        ("jsuis victime de violences", True),
+        ("mon mari est violent avec moi", True),
+        ("je ne suis pas victime de violences", False),
+        ("je suis violent avec ma femme", False),
         ("j'ai frappé ma femme et je regrette", False),
         # The person swears, or hits.
         ("je jure de me tuer", False),
