@@ -28,7 +28,7 @@ from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
 from bot.policy.script_score import ScriptScore
 from bot.policy.script_signs import borne_out, is_minor
-from bot.policy.scripts import ANY_DISTRESS, GENERAL, OWN_DANGER, instead, may_be_told_otherwise, script_of
+from bot.policy.scripts import ANY_DISTRESS, GENERAL, OWN_DANGER, general_of, instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
 from bot.store.emergencies import EmergencyPlan, Seen
 from bot.trainer import engines
@@ -39,6 +39,7 @@ log = logging.getLogger("planton")
 DOMAIN = PROJECT / "domain.yml"
 LEXICON = PROJECT / "data" / "danger.yml"
 GLANCES = 4096  # kept at most
+SURELY = 0.5  # the chance of a subject from which its general words go before those for a likely danger
 
 
 def in_service(var: Path | None = None) -> Model | None:
@@ -175,7 +176,11 @@ class Policy:
         if found is None or found.by != "engine":
             return self._told(found, words, engine)
         kind: Kind = "distress" if is_distress(understanding, found.degree) else "danger"
-        told = self._told(replace(found, kind=kind), words, engine)
+        # A danger that is seen as now keeps the words for one; who is surely told of something else, and is only likely in danger,
+        # reads that subject's.
+        certain = found.degree == "likely" and understanding.confidence >= SURELY
+        subject = general_of(understanding.intent) if certain else OWN_DANGER
+        told = self._told(replace(found, kind=kind), words, engine, subject)
         if told is not None and told.script == OWN_DANGER and is_distress(understanding, "likely"):
             # Nothing tells who is in danger, and a distress is the likelier: words that suit both and hold the 3114.
             return replace(told, kind="distress", script=ANY_DISTRESS)
@@ -202,12 +207,14 @@ class Policy:
         asked = engine >= distress_line.ORDINARY_ENGINE  # seldom: the scripts cost as much as the score
         return bool(words) and distress_line.beside_ordinary(words, self.chances(words) if asked else {}, engine)
 
-    def _told(self, detection: Detection | None, words: str, engine: float = 0.0) -> Detection | None:
+    def _told(
+        self, detection: Detection | None, words: str, engine: float = 0.0, subject: str = OWN_DANGER
+    ) -> Detection | None:
         """The same with the words that it calls for; a faint one says none. Whatever goes wrong there, the alarm stands."""
         if detection is None or detection.degree == "faint" or _foreign(detection):
             return detection
         try:
-            return emergency.with_script(detection, self.chances(words, detection.kind), engine)
+            return emergency.with_script(detection, self.chances(words, detection.kind), engine, subject)
         except Exception as error:  # the general words of its kind go out
             log.error("no words chosen for an alarm: %s", type(error).__name__)
             return detection

@@ -23,6 +23,7 @@ from bot.policy.scripts import (
     ANY_DISTRESS,
     GENERAL,
     OLD_EMERGENCY,
+    OWN_DANGER,
     REPLIES,
     SCRIPTS,
     VIOLENCE_PAST,
@@ -214,22 +215,24 @@ def _with_engine(
     return Detection("distress" if distress else "danger", "engine", None, told, distress=_distress(found))
 
 
-def with_script(detection: Detection, chances: Mapping[str, float], engine: float = 0.0) -> Detection:
+def with_script(
+    detection: Detection, chances: Mapping[str, float], engine: float = 0.0, subject: str = OWN_DANGER
+) -> Detection:
     """The same emergency with whose words it calls for, the kind that goes with them, and whether they are to name the 3114.
-    `chances`: of each script, or none; `engine`: its chance of a distress."""
-    detection = _with_words(detection, chances)
+    `chances`: of each script, or none; `engine`: its chance of a distress; `subject`: as in `choose`."""
+    detection = _with_words(detection, chances, subject)
     named = detection.script or GENERAL[detection.kind]
     return replace(detection, listens=distress_line.beside_alarm(named, chances, detection.distress, engine))
 
 
-def _with_words(detection: Detection, chances: Mapping[str, float]) -> Detection:
+def _with_words(detection: Detection, chances: Mapping[str, float], subject: str) -> Detection:
     if detection.entry == GOES_ON and detection.kind == "distress":  # « ça recommence » does not say whose it is
         return replace(detection, script=ANY_DISTRESS)
     if detection.entry == GOES_ON:  # what goes on is not over
         chances = {name: chance for name, chance in chances.items() if name not in _OVER}
     if not chances:
         return detection
-    script = choose(chances, kind=detection.kind)
+    script = choose(chances, kind=detection.kind, subject=subject)
     return replace(detection, script=script, kind=kind_of(script, detection.kind))
 
 

@@ -11,6 +11,7 @@ from typing import Optional
 
 from bot.core.dialogue import QuickReply
 from bot.policy.scripts import (
+    ANY_PARTNER,
     CHILD,
     GENERAL,
     PARTNER_AUTHOR,
@@ -32,6 +33,7 @@ _HELPS = {
     PARTNER_VICTIM: PARTNER_RELATIVE,
     PARTNER_AUTHOR: PARTNER_RELATIVE,
     PARTNER_RELATIVE: PARTNER_RELATIVE,
+    ANY_PARTNER: PARTNER_RELATIVE,
     PARTNER_MINOR: CHILD,
     CHILD: CHILD,
 }

@@ -19,7 +19,7 @@ from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
-from bot.policy.scripts import ANY_DISTRESS, GENERAL, PARTNER_AUTHOR, SCRIPTS
+from bot.policy.scripts import ANY_DISTRESS, FOR_ALL, GENERAL, OWN_DANGER, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
 
@@ -159,6 +159,8 @@ def with_words(turn: Turn, script: Optional[str], texts: Texts) -> Turn:
     """The same turn in a script's words, and that an agent reads: for a sensitive hand-off whose own words would be wrong. They ask
     nothing, and offer nothing to tap."""
     said = _in_script(script, texts)
+    if not said and script in FOR_ALL:  # models of before have none
+        said = _in_script(OWN_DANGER, texts)
     if not said:
         return turn
     return replace(turn, replies=(Reply(f"{said}\n\n{texts['utter_agent_lira']}"),), question=None)

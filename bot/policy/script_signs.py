@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bot.policy.lexicon import Kind, Lexicon
-from bot.policy.scripts import OWN_DISTRESS, PARTNER_AUTHOR, PARTNER_VICTIM, SEEN_ONLINE
+from bot.policy.scripts import OWN_DISTRESS, PARTNER_AUTHOR, PARTNER_VICTIM, SEEN_ONLINE, WITNESS
 
 DOUBT = 0.1  # what is left of a chance that the words speak against
 
@@ -40,6 +40,33 @@ _SUFFERS = [
     "(ai|avais) (le|la|les|l|mon|ma|mes|un|une) @corps .. @bleu",
     "@qui (me|m|nous)? (a|ont|avait)? (encore|déjà|même)? @jure (de|qu'il va|qu'elle va|qu'ils vont)? (me|m|nous) @tuer",
     "@qui (me|m|nous)? (a|ont|avait)? (encore|déjà|même)? (@jure|dit) ... (pas|jamais) (vivant|vivante|en vie)",
+    "(suis|étais|été) (encore|toujours|une|un)? (femme|homme|épouse)? (battu|battue)",
+    "(suis|étais|été) (encore|toujours|une)? victime (de|des|d)",
+    "(je|j) (subis|subissais)",
+    "(violent|violente|méchant|méchante|dangereux|dangereuse) (avec|envers|contre|pour) (moi|nous)",
+]
+_DONE = (
+    "arraché, volé, pris, piqué, chouré, dépouillé, dépouillée, emmené, emmenée, embarqué, embarquée, suivi, suivie, coursé, "
+    "coursée, poursuivi, poursuivie, agressé, agressée, frappé, frappée, cogné, cognée, tapé, poussé, poussée, plaqué, plaquée, "
+    "attrapé, attrapée, menacé, menacée, braqué, braquée, coincé, coincée, séquestré, séquestrée, enfermé, enfermée, percuté, "
+    "percutée, renversé, renversée, drogué, droguée, racketté, rackettée, tabassé, tabassée, étranglé, étranglée"
+)
+_TO_DO = (
+    "arracher, voler, piquer, dépouiller, agresser, frapper, braquer, tabasser, percuter, renverser, racketter, courser, suivre, "
+    "cambrioler, emmener, enfermer, insulter, menacer"
+)
+_DOES = (
+    "suit, suivent, colle, collent, course, coursent, poursuit, poursuivent, pourchasse, pourchassent, attendent, braque, "
+    "braquent, menace, menacent, frappe, frappent, séquestre, séquestrent, retient, retiennent"
+)
+# What befalls the person, or is taken from the person.
+_BEFALLS = [
+    "(on|@qui) (me|m|nous) (a|ont) (encore|déjà)? @fait",
+    "(on|@qui) (vient|viennent) de (me|m|nous) @faire",
+    "(me|nous) (suis|sommes) (encore)? (fait|fais|faite) @faire",
+    "(on|@qui) (me|m|nous) @agit",
+    "(parti|partis|partie|partir|barré|barrés|enfui|filé) avec (ma|mon|mes|notre|nos)",
+    "(on|@qui) (a|ont) (volé|arraché|piqué|pris|chouré) (ma|mon|mes|notre|nos)",
 ]
 _ONLINE = [
     "(internet|net|web|site|sites|forum|forums|lien|liens|réseau|réseaux|ligne|contenu|contenus|écran|pseudo|profil|chaîne)",
@@ -61,6 +88,7 @@ _A_MINORS_AGE = re.compile(
 
 _GROUPS = {
     "qui": _WHO, "frappe": _HITS, "frappé": _HIT, "jure": _SWEARS, "tuer": _KILLS, "bleu": _BRUISES, "corps": _BODY,
+    "fait": _DONE, "faire": _TO_DO, "agit": _DOES,
 }  # fmt: skip
 
 
@@ -75,6 +103,11 @@ def _suffers() -> Lexicon:
 
 
 @functools.cache
+def _befalls() -> Lexicon:
+    return _lexicon(_BEFALLS)
+
+
+@functools.cache
 def _online() -> Lexicon:
     return _lexicon(_ONLINE)
 
@@ -82,6 +115,11 @@ def _online() -> Lexicon:
 def suffers(words: str) -> bool:
     """Whether somebody else hurts or threatens the person."""
     return _suffers().find(words) is not None
+
+
+def befalls(words: str) -> bool:
+    """Whether it is done to the person, who is no mere witness."""
+    return _befalls().find(words) is not None
 
 
 def seen_online(words: str) -> bool:
@@ -99,6 +137,8 @@ def _doubted(words: str, kind: Kind) -> Iterable[str]:
         yield PARTNER_AUTHOR
         if kind != "distress":
             yield OWN_DISTRESS
+    if befalls(words):
+        yield WITNESS
     if not seen_online(words):
         yield SEEN_ONLINE
     if is_minor(words):

@@ -1,8 +1,8 @@
 """Which words a message calls for: the scripts, the reply of each, and which words would harm whom.
 
 A script is chosen among chances (`bot/policy/script_score.py`). Words that fit are not enough: those that could harm if the chances
-err are left out, and general words go out in their place, which suit everybody and help less: those for a danger, or those for
-a distress of which nobody can tell whose it is.
+err are left out, and general words go out in their place, which suit everybody and help less: those for a danger, those for
+a distress of which nobody can tell whose it is, or those for a subject that the engine is sure of and that is no danger now.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, TypeVar
 
 from bot.policy.lexicon import Kind
+
+Found = TypeVar("Found")
 
 OWN_DANGER, WITNESS, CHILD, SILENT, OFFICER = "own_danger", "witness", "child", "silent", "officer"
 PARTNER_VICTIM, PARTNER_AUTHOR = "partner_victim", "partner_author"
@@ -20,6 +22,8 @@ PARTNER_RELATIVE, PARTNER_MINOR = "partner_relative", "partner_minor"
 OWN_DISTRESS, RELATIVE_ACT, RELATIVE_DISTRESS = "own_distress", "relative_act", "relative_distress"
 VIOLENCE_PAST, SEEN_ONLINE, OLD_EMERGENCY = "violence_past", "seen_online", "old_emergency"
 ANY_DISTRESS = "any_distress"  # somebody wants to die: the person or another
+# Violence in a couple, or sexual violence: told by whom it happens to, by who does it, by somebody near, or by a minor.
+ANY_PARTNER, ANY_SEXUAL = "any_partner", "any_sexual"
 NONE = "none"  # it has the words of an emergency and is none
 
 
@@ -51,9 +55,13 @@ SCRIPTS: dict[str, Script] = {
     SEEN_ONLINE: Script("utter_urgence_en_ligne", None, ""),
     OLD_EMERGENCY: Script("utter_urgence_ancienne", late=""),
     ANY_DISTRESS: Script("utter_urgence_detresse", "distress"),
+    ANY_PARTNER: Script("utter_urgence_couple", late=""),
+    ANY_SEXUAL: Script("utter_urgence_sexuelle", late=""),
 }
+# Words for everybody, which no message calls for by itself.
+FOR_ALL = (ANY_DISTRESS, ANY_PARTNER, ANY_SEXUAL)
 # Those that a message may call for, which are learnt and measured.
-LEARNT = tuple(name for name in SCRIPTS if name != ANY_DISTRESS)
+LEARNT = tuple(name for name in SCRIPTS if name not in FOR_ALL)
 # Scripts whose messages are all of one intent, which they teach as well; the others may be of several.
 INTENTS = {
     **dict.fromkeys((OWN_DANGER, WITNESS, SILENT), "danger_immediat"),
@@ -111,6 +119,8 @@ _SPEAKS_TO = {
     "reclamation_police": OFFICER,
     "contenu_illicite": SEEN_ONLINE,
 }
+# What suits everybody of an intent's subject.
+_ANY = {"violences_conjugales": ANY_PARTNER, "violences_sexuelles": ANY_SEXUAL}
 # Another's words in their place: where the intent's own would accuse, blame, or speak to somebody else.
 _INSTEAD: dict[str, frozenset[str]] = {
     "violences_conjugales": frozenset((PARTNER_AUTHOR, PARTNER_RELATIVE, PARTNER_MINOR, CHILD, OFFICER, VIOLENCE_PAST)),
@@ -123,17 +133,25 @@ def harm(reply: str, chances: Mapping[str, float]) -> float:
     return sum(chances.get(whom, 0.0) for whom in HARMS.get(reply, ()))
 
 
-def choose(chances: Mapping[str, float], most: float = MOST_HARM, least: float = LEAST, kind: Kind = "danger") -> str:
+def choose(
+    chances: Mapping[str, float],
+    most: float = MOST_HARM,
+    least: float = LEAST,
+    kind: Kind = "danger",
+    subject: str = OWN_DANGER,
+) -> str:
     """The script of a message that is an emergency: the likeliest, if it is likely enough, whose words hardly do harm. Never NONE.
     Where there is none, general words, which do none and are nobody's own: with the 3114 where a detector named distress (`kind`),
-    or where most of the chances are a distress's, though nobody can tell whose.
+    or where most of the chances are a distress's, though nobody can tell whose; else those of the `subject`, by `general_of`.
+    Those of a danger go before them only where a danger is the likeliest.
 
     Likely enough by its own chance, too: a detector that named distress tells nothing of whose it is."""
     chances, own = weighed(chances, kind), chances
     ranked = sorted(LEARNT, key=lambda one: -chances.get(one, 0.0))
     told, known = _told(chances), _told(own)
     distress = sum(chances.get(name, 0.0) for name in DISTRESS)
-    general = ANY_DISTRESS if kind == "distress" or (told and distress >= MOSTLY * told) else OWN_DANGER
+    general = ANY_DISTRESS if kind == "distress" or (told and distress >= MOSTLY * told) else subject
+    ranked = [name for name in ranked if name != OWN_DANGER or subject == OWN_DANGER or name == ranked[0]]
     likely = (name for name in ranked if min(chances.get(name, 0.0) / told, own.get(name, 0.0) / known) >= least)
     return next((name for name in likely if harm(name, chances) <= most * told), general) if told else general
 
@@ -169,8 +187,18 @@ def kind_of(script: str, seen: Kind) -> Kind:
 
 def spoken_to(intent: Optional[str]) -> str:
     """The script whose words an intent's own reply has; NONE for most."""
-    found = (script for name, script in _SPEAKS_TO.items() if intent == name or (intent or "").startswith(name + "_"))
-    return next(found, NONE)
+    return _of_family(_SPEAKS_TO, intent) or NONE
+
+
+def _of_family(table: Mapping[str, Found], intent: Optional[str]) -> Optional[Found]:
+    """What a table holds of an intent, by its name's beginning."""
+    found = (value for name, value in table.items() if intent == name or (intent or "").startswith(name + "_"))
+    return next(found, None)
+
+
+def general_of(intent: Optional[str]) -> str:
+    """The general words for an intent's subject; for most those for a danger."""
+    return _of_family(_ANY, intent) or OWN_DANGER
 
 
 def harms(sent: str, right: Collection[str]) -> bool:
@@ -180,23 +208,18 @@ def harms(sent: str, right: Collection[str]) -> bool:
 
 def may_be_told_otherwise(intent: Optional[str]) -> bool:
     """Whether an intent's own words may not suit: only then is it worth asking whose words would."""
-    return _replaceable(intent) is not None
-
-
-def _replaceable(intent: Optional[str]) -> Optional[frozenset[str]]:
-    fits = (found for name, found in _INSTEAD.items() if intent == name or (intent or "").startswith(name + "_"))
-    return next(fits, None)
+    return _of_family(_INSTEAD, intent) is not None
 
 
 def instead(intent: Optional[str], chances: Mapping[str, float], minor: bool = False) -> Optional[str]:
     """The script whose words take the place of a sensitive intent's own: one that is sure, or any that hardly harms where the
     intent's own may well do. None: its own are right, or the message seems to be none of an emergency's. `minor`: the person is."""
-    may = _replaceable(intent)
+    may = _of_family(_INSTEAD, intent)
     if may is None or not chances:
         return None
     own, best = spoken_to(intent), max(chances, key=lambda one: chances[one])
     if harm(own, chances) > MOST_HARM:
-        return choose(chances)
+        return choose(chances, subject=general_of(intent))
     if best in may and chances[best] >= SURE and harm(best, chances) <= MOST_HARM:
         return best
     to_minor = max(_TO_MINORS, key=lambda one: chances.get(one, 0.0))
@@ -206,6 +229,7 @@ def instead(intent: Optional[str], chances: Mapping[str, float], minor: bool = F
 # Numbers that a reply gives, of those that another may need at once.
 _GIVES: dict[str, frozenset[str]] = {
     **dict.fromkeys((OWN_DANGER, WITNESS, PARTNER_VICTIM, PARTNER_RELATIVE, PARTNER_MINOR, CHILD), frozenset(("114",))),
+    **dict.fromkeys((ANY_PARTNER, ANY_SEXUAL), frozenset(("114",))),
     OWN_DISTRESS: frozenset(("3114", "15", "114")),
     RELATIVE_ACT: frozenset(("3114", "15", "114")),
     RELATIVE_DISTRESS: frozenset(("3114", "15", "114")),

@@ -190,7 +190,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "utter_nuit_violences": ("3919",),
     "utter_nuit_disparition": ("116 000",),
     "utter_nuit_detresse": ("3114",),
-    "utter_danger_probable": ("17", "112", "114", "SMS", "agent"),
+    "utter_danger_probable": ("17", "112", "15", "114", "SMS", "agent"),
     "utter_detresse_probable": ("3114", "15", "112", "17", "114", "SMS", "agent"),
     "utter_nuit_cyber": ("3018",),
     "utter_urgence": ("17", "112", "15", "18", "114", "SMS"),
@@ -206,6 +206,14 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "utter_urgence_proche_acte": ("15", "112", "18", "17", "114", "SMS", "3114"),
     "utter_urgence_proche_detresse": ("15", "112", "17", "114", "SMS", "3114"),
     "utter_urgence_detresse": ("3114", "15", "112", "17", "18", "114", "SMS"),
+    "utter_urgence_couple": (
+        "17", "112", "15", "114", "SMS", "3919", "116 006", "119", "08 019 019 11", "arretonslesviolences.gouv.fr",
+        "annulez pas l’envoi",
+    ),
+    "utter_urgence_sexuelle": (
+        "17", "112", "15", "114", "SMS", "3919", "116 006", "119", "0 800 05 95 95", "08 019 019 11",
+        "arretonslesviolences.gouv.fr",
+    ),
     "utter_urgence_silence": ("114", "SMS", "17", "112", "15", "18"),
     "utter_urgence_agent": ("17", "112", "15", "114", "SMS", "IGPN", "defenseurdesdroits.fr"),
     "utter_urgence_violence_passee": ("3919", "116 006", "119", "17", "114", "SMS", "3114", "0 800 05 95 95"),

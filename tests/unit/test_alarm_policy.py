@@ -76,6 +76,23 @@ def test_a_distress_that_nothing_tells_more_of_reads_the_3114_however_sure_the_d
     assert (found.kind, found.script) == ("danger", "own_danger")
 
 
+def test_a_likely_danger_of_somebody_who_surely_tells_of_a_couple_reads_words_for_everybody_of_that_subject() -> None:
+    unsure = {"partner_victim": 0.5, "partner_author": 0.3, "own_danger": 0.2}
+
+    def script(intent: str, chance: float, danger: float) -> str | None:
+        ranking = ((intent, chance), ("danger_immediat", 0.35))
+        found = policy(Scripts(chances=unsure)).detect(
+            "je ne sais plus", Understanding(*ranking[0], ranking, danger=danger)
+        )
+        assert found is not None
+        return found.script
+
+    assert script("violences_conjugales", 0.6, 0.35) == "any_partner"
+    assert script("violences_sexuelles", 0.6, 0.35) == "any_sexual"
+    assert script("violences_conjugales", 0.4, 0.35) == "own_danger"  # not sure
+    assert script("violences_conjugales", 0.6, 0.96) == "own_danger"  # a danger now
+
+
 def test_replies_of_a_model_of_before_are_read_and_what_the_service_needs_is_named(tmp_path: Path) -> None:
     later = ("utter_nuit_detresse", "utter_danger_probable", "utter_detresse_probable", "utter_agent_lira")
     domain = tmp_path / "domain.yml"

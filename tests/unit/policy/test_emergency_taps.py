@@ -29,6 +29,8 @@ BUTTONS = (
         ("silent", "witness"),
         ("partner_victim", "partner_relative"),
         ("partner_author", "partner_relative"),
+        ("any_partner", "partner_relative"),
+        ("any_sexual", "witness"),
         ("partner_minor", "child"),
         ("child", "child"),
         ("own_distress", "relative_act"),

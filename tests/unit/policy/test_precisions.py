@@ -147,6 +147,17 @@ def test_what_is_wrong_is_named(data: Any, what: str) -> None:
         ("langue_en", "how can I report a theft", "anglais_plainte"),
         ("langue_en", "opening hours of the station", "anglais_horaires"),
         ("langue_en", "can you recommend a park", None),
+        ("signalement_trafic", "ça deale tous les soirs dans notre hall", "signalement_trafic_drogue"),
+        ("signalement_trafic", "on retrouve des seringues dans le square", "signalement_trafic_drogue"),
+        ("signalement_trafic", "rodéos sur le parking tous les dimanches", None),
+        ("signalement_trafic", "une fille est exploitée au deuxième étage", None),
+        ("remerciements", "courage à vous et à votre collègue", "remerciements_soutien"),
+        ("remerciements", "toutes mes condoléances", "remerciements_soutien"),
+        ("remerciements", "merci aux policiers venus hier, ils ont retrouvé mon fils", None),
+        ("remerciements", "merci à la policière qui m'a aidée quand je suis tombée", None),
+        ("parler_humain", "je voudrais en parler de vive voix", "parler_humain_voix"),
+        ("parler_humain", "vous pouvez me rappeler ?", "parler_humain_voix"),
+        ("parler_humain", "je m'appelle Jean et je veux un agent", None),
     ],
 )
 def test_the_file(general: str, text: str, reply: str | None) -> None:

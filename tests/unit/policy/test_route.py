@@ -339,6 +339,7 @@ SCRIPTED = {**TEXTS, "utter_urgence_couple_auteur": "<auteur>", "utter_agent_lir
         ("own_danger", "<danger probable>"),
         (None, "<danger probable>"),
         ("witness", "<danger probable>"),  # whose words these texts do not have yet
+        ("any_partner", "<danger probable>"),
     ],
 )
 def test_a_likely_danger_is_told_a_scripts_words_or_the_general_ones(script: str | None, words: str) -> None:
@@ -556,6 +557,10 @@ def test_a_scripts_words_take_the_place_of_a_sensitive_intents_own() -> None:
     assert route.with_words(turn, "partner_author", SCRIPTED).replies == (Reply("<auteur>\n\n<un agent>"),)
     assert route.with_words(turn, None, SCRIPTED) == turn
     assert route.with_words(turn, "partner_author", TEXTS) == turn  # texts of a version before
+    before = {**SCRIPTED, "utter_urgence": "<danger>"}  # which knew no words for everybody of a subject
+    assert route.with_words(turn, "any_partner", before).replies == (Reply("<danger>\n\n<un agent>"),)
+    now = {**before, "utter_urgence_couple": "<couple>"}
+    assert route.with_words(turn, "any_partner", now).replies == (Reply("<couple>\n\n<un agent>"),)
 
 
 def test_at_night_an_author_does_not_read_a_victims_line() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy.script_signs import borne_out, is_minor, seen_online, suffers
+from bot.policy.script_signs import befalls, borne_out, is_minor, seen_online, suffers
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,11 @@ from bot.policy.script_signs import borne_out, is_minor, seen_online, suffers
         ("ma femme jure qu'elle va me tuer", True),
         ("j'ai les bras couverts de bleus", True),
         ("il m'a fait des bleus partout", True),
+        ("je suis une femme battue", True),
+        ("jsuis victime de violences", True),
+        ("mon mari est violent avec moi", True),
+        ("je ne suis pas victime de violences", False),
+        ("je suis violent avec ma femme", False),
         ("j'ai frappé ma femme et je regrette", False),
         # The person swears, or hits.
         ("je jure de me tuer", False),
@@ -32,6 +37,26 @@ from bot.policy.script_signs import borne_out, is_minor, seen_online, suffers
 )
 def test_who_suffers(text: str, says: bool) -> None:
     assert suffers(text) is says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("un homme m'a entraînée, il m'a emmenée dans sa voiture", True),
+        ("on vient de me voler", True),
+        ("je me suis fait arracher ma chaîne", True),
+        ("ils sont partis avec mon scooter", True),
+        ("deux gars me suivent, un type nous suit depuis la gare", True),
+        ("on a volé ma voiture", True),
+        # Somebody else.
+        ("on l'a emmenée de force", False),
+        ("un type suit une fille", False),
+        ("ils sont partis avec sa voiture", False),
+        ("on ne m'a pas frappé", False),
+    ],
+)
+def test_what_befalls_the_person(text: str, says: bool) -> None:
+    assert befalls(text) is says
 
 
 @pytest.mark.parametrize(
@@ -77,4 +102,5 @@ def test_a_chance_that_the_words_speak_against_is_worth_little() -> None:
     assert borne_out({"seen_online": 0.7, "child": 0.3}, "vu en story") == pytest.approx(
         {"seen_online": 0.7, "child": 0.3}
     )
+    assert borne_out({"witness": 0.6, "own_danger": 0.4}, "on m'a volé mon sac")["own_danger"] > 0.8
     assert borne_out({}, "j'ai 14 ans") == {}

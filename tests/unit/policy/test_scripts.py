@@ -194,6 +194,9 @@ def test_what_the_last_reply_was(kind: Optional[str], kept: Optional[str], scrip
         ("own_danger", "any_distress", True),  # 3114
         ("any_distress", "own_distress", False),  # every number is there
         ("any_distress", "own_danger", False),
+        ("any_partner", "own_distress", True),  # 3114
+        ("any_sexual", "relative_act", True),  # 15
+        ("any_partner", "silent", False),  # the 114 is there
     ],
 )
 def test_a_further_danger_within_minutes(last: str, script: str, more: bool) -> None:
@@ -213,15 +216,18 @@ def test_a_further_danger_within_minutes(last: str, script: str, more: bool) -> 
         (
             "violences_conjugales",
             {"partner_victim": 0.6, "partner_author": 0.3},
-            "own_danger",
-        ),  # its own might wrong an author
+            "any_partner",
+        ),  # its own might wrong an author: those that suit both
+        ("violences_conjugales_ex", {"partner_victim": 0.5, "partner_author": 0.2, "own_danger": 0.3}, "any_partner"),
+        ("violences_conjugales", {"own_danger": 0.6, "partner_author": 0.4}, "own_danger"),  # a danger is the likeliest
+        ("violences_sexuelles", {"own_distress": 0.4, "relative_act": 0.2, "partner_author": 0.4}, "any_distress"),
         ("violences_conjugales", {"partner_relative": 0.4, "partner_victim": 0.3, "witness": 0.3}, None),  # not sure
         ("violences_conjugales", {"own_danger": 0.9}, None),
         ("violences_sexuelles", {"child": 0.9}, "child"),
         (
             "violences_sexuelles",
             {"none": 0.6, "partner_author": 0.4},
-            "own_danger",
+            "any_sexual",
         ),  # the intent is sensitive, whatever they say
         ("violences_sexuelles", {"none": 0.9, "child": 0.1}, None),
         ("harcelement_cyber", {"child": 0.9}, None),
@@ -245,6 +251,27 @@ def test_a_minor_reads_no_grown_ups_help_lines() -> None:
     assert (
         instead("violences_sexuelles", {"partner_victim": 0.9}, minor=True) is None
     )  # its words speak to them as well
+
+
+def test_a_likely_danger_of_a_sure_subject_reads_that_subjects_general_words() -> None:
+    unsure = {"partner_victim": 0.5, "partner_author": 0.25, "own_danger": 0.25}
+    told = Detection("danger", "engine", degree="likely")
+    assert with_script(told, unsure, subject=scripts.general_of("violences_conjugales")).script == "any_partner"
+    assert with_script(told, unsure).script == "own_danger"
+    assert with_script(replace(told, kind="distress"), unsure, subject="any_partner").script == "any_distress"
+    assert choose({}, subject="any_sexual") == "any_sexual"
+    assert [scripts.general_of(one) for one in ("violences_sexuelles_mineur", "armes", None)] == [
+        "any_sexual",
+        "own_danger",
+        "own_danger",
+    ]
+
+
+@pytest.mark.parametrize("script", scripts.FOR_ALL)
+def test_words_for_everybody_blame_nobody_and_accuse_nobody(script: str) -> None:
+    told = TEXTS[SCRIPTS[script].reply].lower()
+    assert "votre faute" not in told and "votre vie compte" not in told and "responsable" not in told
+    assert all(script not in (*found, *LEARNT) for found in HARMS.values()) and script not in HARMS
 
 
 def test_whom_an_intents_own_words_speak_to() -> None:
