@@ -64,6 +64,9 @@ NET_DANGER = 0.05  # chance of a danger from which the line is added: far below 
 NET_GRAVE = 0.1  # chance of grave subjects together, likewise
 NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is wrong four times in ten or more
 NET_TRACE = 0.01  # chance of either that is enough where the message is not surely understood
+NET_NEAR = (
+    0.1  # chance of a question of the catalogue from which a message is likely an ordinary one: NET_DANGER counts then
+)
 ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
 _CALM = frozenset(("thanks", "request"))  # hand-offs of somebody who need not be in danger
 # Chinese writes a number between two letters without a space.
@@ -196,7 +199,8 @@ def needs_net(
         return understanding.danger >= NET_DANGER
     if known or (route != CLARIFY and is_sure(understanding)):
         return understanding.danger >= NET_DANGER or grave(understanding) >= NET_GRAVE
-    return max(understanding.danger, grave(understanding)) >= NET_TRACE
+    near = max((chance for _, chance in understanding.questions), default=0.0) >= NET_NEAR
+    return max(understanding.danger, grave(understanding)) >= (NET_DANGER if near else NET_TRACE)
 
 
 def grave(understanding: Understanding) -> float:

@@ -101,9 +101,14 @@ def thin(project: Project) -> Project:
         if count <= EXAMPLES:
             kept.append(line)
     project.write("data/scripts.yml", "".join(kept))
-    for name in ("intents", "emergency"):
+    topic = f"\t{TOPIC.removesuffix('.yml')}/"
+    for name in ("intents", "emergency", "answers"):
         header, *lines = project.read(f"tests/gold/{name}.tsv").splitlines(keepends=True)
+        lines = [line for line in lines if topic in line or line.endswith("\t-\n")] if name == "answers" else lines
         project.write(f"tests/gold/{name}.tsv", "".join([header, *lines[:: max(1, len(lines) // GOLD)]]))
+    talks = project.read("tests/gold/conversations.yml").split("\n- nom: ")
+    project.write("tests/gold/conversations.yml", "\n- nom: ".join(talks[:3]) + "\n")
+    project.path("data/etalonnage.tsv").unlink()  # of a whole catalogue
     project.git("add", ".")
     project.git("commit", "--quiet", "--message", "Moins d’exemples", author=AUTHOR)
     return project

@@ -127,6 +127,23 @@ def test_where_a_danger_is_possible_the_reply_carries_the_net_the_sooner_the_les
     assert outcome.route == policy_of(intent).route
 
 
+@pytest.mark.parametrize(
+    ("chance", "danger", "due"),
+    [
+        (route.NET_NEAR, route.NET_DANGER - 0.001, False),
+        (route.NET_NEAR, route.NET_DANGER, True),
+        (route.NET_NEAR - 0.001, route.NET_TRACE, True),
+    ],
+)
+def test_a_message_near_a_question_of_the_catalogue_carries_the_net_where_more_than_a_trace_is_seen(
+    chance: float, danger: float, due: bool
+) -> None:
+    near = turn("procuration", "A", confidence=0.4, danger=danger)
+    understood = replace(near.understanding, questions=(("procuration/delai", chance),))
+    outcome = route.by_day(replace(near, understanding=understood), KNOWN, TEXTS)
+    assert said(outcome) == ([f"A\n\n{LINE}"] if due else ["A"])
+
+
 def test_the_net_is_the_end_of_the_last_of_two_answers_and_is_never_said_twice() -> None:
     unsure = route.by_day(turn("procuration", "A", "B", confidence=0.5, danger=route.NET_TRACE), KNOWN, TEXTS)
     assert said(unsure) == ["A", f"B\n\n{LINE}"]
