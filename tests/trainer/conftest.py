@@ -108,7 +108,6 @@ def thin(project: Project) -> Project:
         project.write(f"tests/gold/{name}.tsv", "".join([header, *lines[:: max(1, len(lines) // GOLD)]]))
     talks = project.read("tests/gold/conversations.yml").split("\n- nom: ")
     project.write("tests/gold/conversations.yml", "\n- nom: ".join(talks[:3]) + "\n")
-    project.path("data/etalonnage.tsv").unlink()  # of a whole catalogue
     project.git("add", ".")
     project.git("commit", "--quiet", "--message", "Moins d’exemples", author=AUTHOR)
     return project
