@@ -13,6 +13,7 @@ import pytest
 
 from bot.core import catalogue
 from bot.policy.intents import INTENTS
+from bot.policy.questions import AHEAD, LIKELY
 from tests.unit.test_domain import DOMAIN, ROOT, _rules
 
 TRADE = {"entity": "corps", "value": "officier"}
@@ -880,7 +881,7 @@ def test_an_age_is_judged_under_the_answer_of_the_catalogue(run: Any, corps: str
 
 def test_a_question_that_leads_is_answered_under_its_question_with_the_next_ones(run: Any) -> None:
     question, other = "recrutement_conditions/age_gardien", "recrutement_conditions/trop_jeune"
-    ranked = [{"name": question, "confidence": 0.35}, {"name": other, "confidence": 0.1}]
+    ranked = [{"name": question, "confidence": LIKELY}, {"name": other, "confidence": LIKELY / AHEAD}]
     done = run("recrutement_conditions", "et pour l'âge ça se passe comment ?", questions=ranked)
     assert done.response == f"utter_{question}"
     assert (done.out.marks["supposed"], done.out.marks["answered"]) == (question, question)
@@ -889,7 +890,7 @@ def test_a_question_that_leads_is_answered_under_its_question_with_the_next_ones
 
 
 def test_words_that_may_answer_our_question_are_no_likely_question(run: Any) -> None:
-    ranked = [{"name": "recrutement_conditions/age_gardien", "confidence": 0.35}]
+    ranked = [{"name": "recrutement_conditions/age_gardien", "confidence": LIKELY}]
     slots = {"question": "recrutement_formation", "sujet": "recrutement_formation"}
     done = run("recrutement_formation", "plutôt gardien", [{**GUARD, "in": "gardien"}], slots, questions=ranked)
     assert done.response == "utter_recrutement_formation_gardien_de_la_paix"
