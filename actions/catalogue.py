@@ -71,15 +71,15 @@ def _answered(dispatcher: CollectingDispatcher, tracker: Tracker, question: str)
 
 
 def preview(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
-    """In place of the general text that comes next, the questions that may have been meant with the beginnings of their answers;
-    False if none is near enough, if the text answers one of them, or if the message may answer one of ours, or is a bare value
-    or no words at all."""
+    """In place of the general text that comes next, the questions that may have been meant with the beginnings of their answers, or
+    with the whole answer to the first one; False if none is near enough, if the text answers one of them, or if the message may
+    answer one of ours, or is a bare value or no words at all."""
     found, message = of(tracker), tracker.latest_message
     if not found.shown or not message.get("previews"):  # a model of before has no words for it
         return False
     if not TOLD_IN_GENERAL.isdisjoint(found.near) or message.get("kind") or _may_answer(tracker):
         return False
-    dispatcher.utter_message(json_message={"previews": list(found.near)})
+    dispatcher.utter_message(json_message={"previews": list(found.near), **({"whole": True} if found.whole else {})})
     return True
 
 

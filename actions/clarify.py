@@ -32,10 +32,14 @@ def clarify(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str
 
 
 def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[dict[str, Any]]:
-    """The two closest subjects if both are plausible; the question that is still open; the nearest questions of the catalogue,
-    with the beginnings of their answers where one is near enough, which `catalogue.offer` names; else the menu."""
+    """The nearest questions of the catalogue with what answers them, where one is near enough; the two closest subjects if both are
+    plausible; the question that is still open; the nearest questions, which `catalogue.offer` names; else the menu."""
     kind = str(tracker.latest_message.get("kind") or "")
     wordless = WORDLESS.get(kind)
+    offered = catalogue.nearest(tracker) and PROPOSED in (domain.get("responses") or {})  # a model of before has none
+    if offered and catalogue.preview(dispatcher, tracker):
+        dispatcher.utter_message(response=PROPOSED)
+        return []
     near = [] if kind else closest(tracker, titles(domain))
     if near:
         first, second = (button["title"] for button in near)
@@ -45,9 +49,6 @@ def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[st
     if not wordless and asks_again(question):
         dispatcher.utter_message(response="utter_clarify_question")
         return asks_again(question, dispatcher)
-    offered = catalogue.nearest(tracker) and PROPOSED in (domain.get("responses") or {})  # a model of before has none
-    if offered and not wordless:
-        catalogue.preview(dispatcher, tracker)
     dispatcher.utter_message(response=wordless or (PROPOSED if offered else "utter_clarify"))
     return []
 

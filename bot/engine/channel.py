@@ -2,8 +2,8 @@
 
 Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a turn,
 `answered` names the question of the catalogue that is answered, `supposed` the one whose heading is said before, `offers` those
-that may have been meant, `previews` shows such questions in place of the next response's text, `join` adds the next response to the
-one before, and `choices_of` gives the next one the buttons of a response.
+that may have been meant, `previews` shows such questions in place of the next response's text (`whole`: with all of the first one's
+answer), `join` adds the next response to the one before, and `choices_of` gives the next one the buttons of a response.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Optional
 from rasa.core.channels.channel import OutputChannel
 
 from bot.engine.payloads import HEADING
-from bot.engine.previews import Previews
+from bot.engine.previews import Preview, Previews
 
 MOST_BYTES = 1000  # of a message, as Instagram counts them
 WAYS_OUT = ('/salutation{"theme": "autre"}', "/parler_humain")  # something else, or somebody
@@ -47,7 +47,7 @@ class TurnOutput(OutputChannel):
         self._questions = questions or {}
         self._headings = headings or {}
         self._previews = previews
-        self._instead = ""
+        self._instead = Preview()
         self._join = False
         self._borrowed: Sequence[Button] = ()
         self._alone = False
@@ -68,9 +68,9 @@ class TurnOutput(OutputChannel):
 
     def _say(self, text: str, buttons: list[Button], links: list[Button]) -> None:
         heading, self._heading = self._heading, ""
-        instead, self._instead = self._instead, ""
-        if instead:  # the general text's buttons lead on from these questions, too; its links stand in it alone
-            text, links = instead, []
+        instead, self._instead = self._instead, Preview()
+        if instead.text:  # the general text's buttons lead on from these questions, too; its links stand in it alone
+            text, links = instead.text, [dict(page) for page in instead.pages]
         if any(text in reply["text"] for reply in self.replies):
             return  # two papers, or two questions, that have the same answer
         if heading:
@@ -100,7 +100,7 @@ class TurnOutput(OutputChannel):
             self._heading = self._headings.get(str(supposed), "")
             self._beside = self._choices.get(HEADING, ())
         if "previews" in custom and self._previews is not None:
-            self._instead = self._previews.text([str(name) for name in custom["previews"]])
+            self._instead = self._previews.of([str(name) for name in custom["previews"]], custom.get("whole") is True)
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
             self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True

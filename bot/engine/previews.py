@@ -1,21 +1,43 @@
 """What stands in place of a general reply where no question is sure: the nearest ones, each with the beginning of its answer.
 
-« Voici … » / « <question> » <beginning> / … / « Touchez … »: the person sees whether one of them is meant, and taps it.
+« Voici … » / « <question> » <beginning> / … / « Touchez … »: the person sees whether one of them is meant, and taps it. Where the
+first is likely enough, its whole answer stands there with its link, and the others behind it as far as there is room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from rasa.shared.core.domain import Domain
 
+from bot.core.catalogue import link_of, said
 from bot.engine.payloads import UTTER, wordings
 from bot.policy.beginnings import beginning
 from bot.policy.questions import MOST_OFFERED
 
 OPENING, CLOSING = "utter_question_proches", "utter_question_proches_fin"
+CLOSING_WHOLE = "utter_question_proches_autre"  # where the first answer stands as a whole
 LONGEST = 700  # characters of the whole text: what one message holds, with room for the lines that are added to it
+LONGEST_WHOLE = 880  # with a whole answer in it; a line that is added to a longer one goes out behind it
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The text, and the pages that it names (`title`, `url`)."""
+
+    text: str = ""
+    pages: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Question:
+    name: str
+    heading: str
+    beginning: str
+    whole: str
+    pages: tuple[Mapping[str, str], ...]
 
 
 class Previews:
@@ -23,30 +45,54 @@ class Previews:
 
     def __init__(self, domain: Domain) -> None:
         self._opening, self._closing = _text(domain.responses.get(OPENING)), _text(domain.responses.get(CLOSING))
+        self._closing_whole = _text(domain.responses.get(CLOSING_WHOLE))
         self._questions = {
-            name: (f"«\u00a0{question}\u00a0»", beginning(_text(domain.responses[f"{UTTER}{name}"])))
-            for name, question in wordings(domain).items()
+            name: _question(name, wording, domain.responses[f"{UTTER}{name}"])
+            for name, wording in wordings(domain).items()
         }
 
     def __bool__(self) -> bool:
         return bool(self._opening)
 
-    def text(self, names: Sequence[str]) -> str:
-        """The text for questions, the likeliest first; "" if there are no words for any. Of what would be too long, the last
-        questions stand alone."""
+    def of(self, names: Sequence[str], whole: bool = False) -> Preview:
+        """The preview of questions, the likeliest first; an empty one if there are no words for any. Of what would be too long, the
+        last questions stand alone, or, behind a whole answer, not at all."""
         found = [self._questions[name] for name in names if name in self._questions][:MOST_OFFERED]
         if not self or not found:
-            return ""
-        versions = (self._of(found, told) for told in range(len(found), -1, -1))
-        return next((text for text in versions if len(text) <= LONGEST), "")
+            return Preview()
+        if whole and self._closing_whole and found[0].name == names[0]:
+            return Preview(self._whole(found), found[0].pages)
+        versions = (self._text(_lines(found, told)) for told in range(len(found), -1, -1))
+        return Preview(next((text for text in versions if len(text) <= LONGEST), ""))
 
-    def _of(self, found: Sequence[tuple[str, str]], told: int) -> str:
-        """With the beginnings of the first `told`."""
-        lines = [f"{question} {start if at < told else ''}".strip() for at, (question, start) in enumerate(found)]
+    def _whole(self, found: Sequence[_Question]) -> str:
+        """The first one's answer, and as much of the others as there is room for."""
+        first, others = f"{found[0].heading}\n{found[0].whole}", found[1:]
+        behind = [*(_lines(others, told) for told in range(len(others), -1, -1)), _lines(others[:1], 0), []]
+        texts = ["\n".join((self._opening, first, *lines, self._closing_whole)) for lines in behind]
+        return next((text for text in texts if len(text) <= LONGEST_WHOLE), texts[-1])
+
+    def _text(self, lines: Sequence[str]) -> str:
         return "\n".join(line for line in (self._opening, *lines, self._closing) if line)
 
 
+def _lines(found: Sequence[_Question], told: int) -> list[str]:
+    """A line a question, with the beginnings of the answers to the first `told`."""
+    return [f"{one.heading} {one.beginning if at < told else ''}".strip() for at, one in enumerate(found)]
+
+
+def _question(name: str, wording: str, variations: Sequence[Mapping[str, Any]]) -> _Question:
+    answer, about = _text(variations), _general(variations).get("metadata") or {}
+    link, title = str(about.get("link") or ""), str(about.get("link_title") or "")
+    pages = ({"title": link_of(link, title).title, "url": link},) if link else ()
+    heading = f"«\u00a0{wording}\u00a0»"
+    return _Question(name, heading, beginning(answer), said(answer, link, title), pages)
+
+
+def _general(variations: Optional[Sequence[Mapping[str, Any]]]) -> Mapping[str, Any]:
+    """The variation that is for everybody."""
+    return next((one for one in variations or () if not one.get("condition")), {})
+
+
 def _text(variations: Optional[Sequence[Mapping[str, Any]]]) -> str:
-    """Of the variation that is for everybody."""
-    found = next((one for one in variations or () if not one.get("condition")), {})
-    return str(found.get("text") or "").strip()
+    return str(_general(variations).get("text") or "").strip()

@@ -18,6 +18,7 @@ LIKELY = 0.45  # chance from which it is answered as the one that may be meant, 
 AHEAD = 4.0
 NEAR = 0.03  # chance from which it is offered
 WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits, or shown in the reply
+WHOLE = 0.2  # chance from which the answer of the first that is shown stands there as a whole
 MOST_OFFERED = 3
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
@@ -34,12 +35,13 @@ ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT}
 class Asked:
     """`sure`: the question to be answered; `likely`: that to be answered as the one that may be meant; `near`: those to be offered
     instead or beside it, the likeliest first; `shown`: the first of these is likely enough, and nothing grave is, to show them with
-    the beginnings of their answers in place of a general text."""
+    the beginnings of their answers in place of a general text; `whole`: with the whole answer to the first one."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
     likely: Optional[str] = None
     shown: bool = False
+    whole: bool = False
 
 
 NOTHING = Asked()
@@ -113,8 +115,9 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     )
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
-    worth = bool(near) and dict(rows)[near[0]] >= WORTH
-    return Asked(None, near, shown=worth and intent != STATEMENT and grave < GRAVE)
+    first = dict(rows)[near[0]] if near else 0.0
+    shown = first >= WORTH and intent != STATEMENT and grave < GRAVE
+    return Asked(None, near, shown=shown, whole=shown and first >= WHOLE)
 
 
 def _rows(ranked: Any) -> list[tuple[str, float]]:

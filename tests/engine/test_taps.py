@@ -27,6 +27,9 @@ domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"]
     "utter_question_proches": said("Pour un cadet.", condition=[{"type": "slot", "name": "corps", "value": "cadet"}])
     + said("Est-ce cela :"),
     "utter_question_proches_fin": said("Touchez-la."),
+    "utter_question_proches_autre": said("Sinon, touchez."),
+    "utter_armes/fiche": said("Là. " * 40 + "Et là.", metadata={"title": "Fiche", "question": "Une fiche ?",
+                              "link": "https://www.example.fr/arc", "link_title": "La fiche"}),
     "utter_armes/longue": said("Mot " * 200, metadata={"title": "Longue", "question": "Une longue ?"}),
     "utter_armes/trop": said("Elle est trop longue " * 10 + "ici.", metadata={"title": "Trop", "question": "Trop " * 80 + "?"}),
     "utter_question_probable": said("Est-ce « {question} »", buttons=[{"title": "Personne", "payload": "/parler_humain"}]),
@@ -102,6 +105,7 @@ def test_a_tap_on_a_question_is_its_intent_with_the_question() -> None:
         "procuration/en_ligne": "En ligne",
         "armes/arc": "Tir à l’arc",
         "armes/arme": "armes/arme",
+        "armes/fiche": "Fiche",
         "armes/longue": "Longue",
         "armes/trop": "Trop",
     }
@@ -123,6 +127,7 @@ ONLINE = {"title": "En ligne", "payload": "/procuration/en_ligne"}
 SOMEBODY = {"title": "Personne", "payload": "/parler_humain"}
 HEADING = "Est-ce « Comment voter par procuration en ligne ? »"
 SHOWN = "«\u00a0Comment voter par procuration en ligne ?\u00a0» Sur le site."
+WHOLE = f"«\u00a0Une fiche ?\u00a0»\n{'Là. ' * 40}Et là.\nLa fiche\u202f: https://www.example.fr/arc"
 LONGER = {"title": "Longue", "payload": "/armes/longue"}
 DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
 
@@ -280,6 +285,33 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
         [custom(previews=["procuration/en_ligne", "armes/trop"]), {"text": "En général."}],
         [],
         [None, [{"text": f"Est-ce cela :\n{SHOWN}\n«\u00a0{'Trop ' * 80}?\u00a0»\nTouchez-la.", "quick_replies": []}]],
+    ),
+    "the likeliest may stand with its whole answer and its link, the others behind it": (
+        [custom(previews=["armes/fiche", "procuration/en_ligne"], whole=True), {"text": "En général."}],
+        [],
+        [
+            None,
+            [
+                {
+                    "text": f"Est-ce cela :\n{WHOLE}\n{SHOWN}\nSinon, touchez.",
+                    "quick_replies": [],
+                    "links": [PAGE],
+                }
+            ],
+        ],
+    ),
+    "behind a long answer there is less room": (
+        [custom(previews=["armes/longue", "armes/trop"], whole=True), {"text": "En général."}],
+        [],
+        [
+            None,
+            [
+                {
+                    "text": f"Est-ce cela :\n«\u00a0Une longue ?\u00a0»\n{'Mot ' * 199}Mot\nSinon, touchez.",
+                    "quick_replies": [],
+                }
+            ],
+        ],
     ),
     "a question that is gone, or has no wording, leaves the general text": (
         [custom(previews=["armes/hier", "armes/arc"]), {"text": "En général."}],

@@ -13,7 +13,7 @@ import pytest
 
 from bot.core import catalogue
 from bot.policy.intents import INTENTS
-from bot.policy.questions import AHEAD, LIKELY
+from bot.policy.questions import AHEAD, LIKELY, WHOLE
 from tests.unit.test_domain import DOMAIN, ROOT, _rules
 
 TRADE = {"entity": "corps", "value": "officier"}
@@ -932,7 +932,7 @@ def test_a_model_of_before_has_no_words_for_proposals(run: Any, monkeypatch: pyt
 
 def nearly(*questions: str) -> dict[str, Any]:
     """A message whose nearest questions these are, none of them sure, and a model that has words to show them."""
-    return {"questions": [{"name": name, "confidence": 0.2} for name in questions], "previews": True}
+    return {"questions": [{"name": name, "confidence": 0.15} for name in questions], "previews": True}
 
 
 SHOWN = {
@@ -953,6 +953,12 @@ def test_a_general_text_gives_way_to_the_questions_that_may_have_been_meant(run:
     assert done.out.order == ["previews", f"utter_{intent}", "offers"]
     assert done.out.marks == {"previews": questions, "offers": questions}
     assert done.slots["question"] is None
+
+
+def test_the_likeliest_question_is_shown_with_its_whole_answer(run: Any) -> None:
+    likely = [{"name": "contravention/payer", "confidence": WHOLE}, {"name": "armes/vendre", "confidence": 0.15}]
+    done = run("contravention", "une histoire d'amende", **{**nearly(), "questions": likely})
+    assert done.out.marks["previews"] == ["contravention/payer", "armes/vendre"] and done.out.marks["whole"]
 
 
 def test_a_trade_alone_goes_on_from_the_questions_that_were_shown(run: Any) -> None:
@@ -1038,6 +1044,13 @@ def test_where_nothing_is_clear_the_nearest_questions_are_shown_and_the_misses_c
     assert done.slots["incompris"] == 1
     again = run("nlu_fallback", "faut payer pour ça ou pas", slots={"incompris": 1}, **near)
     assert again.out.responses == ["utter_incompris"] and "previews" not in again.out.marks
+
+
+def test_the_nearest_questions_come_before_two_subjects_to_choose_from(run: Any) -> None:
+    torn = {"ranking": [("nlu_fallback", 0.4), ("contravention", 0.4), ("armes", 0.3)]}
+    assert run("nlu_fallback", "faut payer pour ça ou pas", **torn).response == "utter_clarify_deux"
+    done = run("nlu_fallback", "faut payer pour ça ou pas", **nearly("contravention/payer"), **torn)
+    assert done.response == "utter_clarify_propositions"
 
 
 def test_a_statement_keeps_its_reply(run: Any) -> None:

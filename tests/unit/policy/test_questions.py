@@ -15,6 +15,7 @@ from bot.policy.questions import (
     NEAR,
     NOTHING,
     SURE,
+    WHOLE,
     WORTH,
     asked,
     go_on,
@@ -84,6 +85,15 @@ def test_small_talk_that_is_nearest_makes_no_other_question_likely_enough() -> N
     joke = "salutation/blague"
     assert not asked("contravention", rows((joke, SURE - 0.01), (LATE, WORTH - 0.01))).shown
     assert asked("contravention", rows((joke, SURE - 0.01), (LATE, WORTH))).shown
+
+
+@pytest.mark.parametrize(
+    ("best", "grave", "whole"), [(WHOLE, 0.0, True), (WHOLE - 0.01, 0.0, False), (WHOLE, 0.1, False)]
+)
+def test_the_first_one_is_shown_with_its_whole_answer_where_it_is_likelier(
+    best: float, grave: float, whole: bool
+) -> None:
+    assert asked("contravention", rows((LATE, best), (PAY, 0.1)), grave).whole == whole
 
 
 def test_small_talk_is_answered_where_it_is_sure_and_neither_guessed_nor_offered() -> None:
