@@ -88,7 +88,8 @@ def test_small_talk_that_is_nearest_makes_no_other_question_likely_enough() -> N
 
 
 @pytest.mark.parametrize(
-    ("best", "grave", "whole"), [(WHOLE, 0.0, True), (WHOLE - 0.01, 0.0, False), (WHOLE, 0.1, False)]
+    ("best", "grave", "whole"),
+    [(WHOLE, 0.0, True), (WHOLE - 0.01, 0.0, False), (WHOLE, 0.1, True), (WHOLE, WHOLE, False)],
 )
 def test_the_first_one_is_shown_with_its_whole_answer_where_it_is_likelier(
     best: float, grave: float, whole: bool
