@@ -42,7 +42,11 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     found = of(tracker)
     if found.sure is None or (not is_tap(tracker) and _has_own_reply(tracker, found.sure)):
         return None
-    return _answered(dispatcher, tracker, found.sure)
+    events = _answered(dispatcher, tracker, found.sure)
+    # Of two parts each has its own answer; a model of before has no words for it.
+    if found.beside and tracker.latest_message.get("previews") and not is_tap(tracker):
+        dispatcher.utter_message(json_message={"beside": found.beside, "offers": [found.beside]})
+    return events
 
 
 def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:

@@ -977,6 +977,17 @@ def test_a_narrower_reply_gives_way_to_the_likeliest_question(run: Any) -> None:
     assert "previews" not in other.out.marks
 
 
+def test_the_second_question_is_told_behind_a_sure_answer_but_not_of_two_parts(run: Any) -> None:
+    rows = [{"name": "contravention/payer", "confidence": 0.6}, {"name": "contravention/etranger", "confidence": 0.3}]
+    done = run("contravention", "je paie comment d'Espagne", questions=rows, previews=True)
+    assert done.out.marks["answered"] == "contravention/payer"
+    assert (done.out.marks["beside"], done.out.marks["offers"]) == (
+        "contravention/etranger",
+        ["contravention/etranger"],
+    )
+    assert "beside" not in run("contravention", "je paie comment d'Espagne", questions=rows).out.marks
+
+
 def test_who_greets_may_ask_about_us(run: Any) -> None:
     assert "previews" not in run("salutation", "bonsoir à vous", **nearly("salutation/photo")).out.marks
     assert "previews" in run("salutation", "on peut vous envoyer une photo", **likely("salutation/photo")).out.marks
