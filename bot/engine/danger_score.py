@@ -42,7 +42,7 @@ STRENGTH = 4.0  # inverse of the regularisation, chosen by cross-validation
 NEAR = 0.01  # where the fit may stop
 POSITIVE_WEIGHT = 2.0
 # What the score may raise by itself, of the harmless examples: a third of them were written to resemble a danger or tell of
-# violence, and err two to five times as often. Of the others, which are what most people write, it is 0.003.
+# violence, and err two to six times as often. Of the others, which are what most people write, it is 0.003.
 SCORE_FALSE_ALARMS = 0.0045
 CONFIRMED_FALSE_ALARMS = {
     "confirm_short": 0.001,
