@@ -183,6 +183,75 @@ HARMLESS: dict[str, list[str]] = {
         "المساعدة القانونية للاجئين", "أريد مساعدة في ملف الإقامة", "нужна помощь с документами", "помощь юриста",
         "Tolong bantu saya isi formulir", "c'est quoi tulong", "Saïdia", "Toulon", "உதவித்தொகை",
         "avec l'aide de mon avocat j'ai rempli le dossier", "le Secours populaire recrute-t-il",
+        "mon réseau est tombé dans un trou", "j'ai pris la camionnette pour venir déposer un papier",
+        "ma fille est enfermée dans sa chambre à réviser", "il passe devant ma fenêtre tous les matins",
+        "un site explique comment se suicider, où le signaler", "un type avec une kalachnikov factice forçait la porte",
+        "c'est mon dernier message, vous m'avez tout expliqué",
+    ],
+}  # fmt: skip
+
+
+# Cries that alarm whatever the score makes of them, and what only sounds like them.
+SURE: dict[str, list[str]] = {
+    "un proche va se tuer": [
+        "MON FRERE VA SE DEFENESTRER", "ma voisine veut se pendre", "mon pote est en train de s'ouvrir les veines",
+        "ma copine menace de se jeter sous un train", "un homme veut sauter du viaduc", "mon oncle s'est pendu",
+    ],
+    "langues": [
+        "someone is in my house", "he is trying to get into my room", "they broke into our flat", "fire in the hotel",
+        "there was a huge explosion",
+    ],
+    "sous les yeux": [
+        "mon mari me frappe", "mon père me frape encore",
+        "mon oncle étrangle ma tante", "le voisin tabasse sa femme", "papa étrangle maman", "mon frère egorge ma soeur svp",
+        "tonton il frappe mamie elle est par terre", "le type du 3 bat sa gamine elle hurle", "une dame se fait lyncher",
+        "il arrache le bébé des bras de sa mère", "ils la tabassent dans la cave", "ils arrêtent pas de lui taper dessus",
+    ],
+    "arme brandie": [
+        "un type torse nu avec une machette", "ma coloc me menace avec un tournevis", "il menace la caissière avec un tesson",
+        "un client a sorti un pistolet", "j'ai été poignardé rue de la gare", "deux gars aspergent une dame d'essence",
+        "mon voisin me menace avec une casserole d'eau bouillante", "un fou tire au fusil sur les passants",
+    ],
+    "agent lynché": ["un pompier se fait tabasser avenue foch", "viol en cours quai de la loire"],
+    "tirs et blessés": [
+        "fusillade au marché, plusieurs personnes à terre", "coups de feu devant la boîte les gens courent",
+        "explosion chez la voisine, fumée partout",
+    ],
+    "menaces à la porte": ["il crie ouvre ou je te bute", "sors sinon on te crame"],
+    "sos et adresse": ["SOS 14 avenue des pins", "au secours 8 bis rue du port"],
+    "noyé, inerte": [
+        "mon fils n'est toujours pas remonté de l'eau", "un homme par terre qui respire plus",
+        "ma soeur saigne beaucoup", "mon père qui saigne mon frère la poignardé",
+    ],
+}  # fmt: skip
+
+NOT_SURE: dict[str, list[str]] = {
+    "passé, habitude": [
+        "mon oncle a étranglé ma tante en 2004", "mon père tabassait ma mère", "mon mari me frappait",
+        "mon mari me frappe quand il boit", "mon ex me frappe depuis dix ans", "mon père tapait ma mère elle hurlait",
+        "quand j'étais petit mon père tabassait ma mère",
+        "depuis des années mon père frappe ma mère et elle crie", "hier mon voisin m'a menacé avec une batte",
+        "mon frère s'est pendu il y a deux ans", "j'ai été poignardé en 2015, puis-je passer le concours",
+    ],
+    "fiction, jeu": [
+        "dans le film le mari étrangle sa femme", "dans la série un homme veut sauter du pont",
+        "mon héros égorge un garde au chapitre 3", "ya une vid qui tourne ou ils tapent un mec par terre",
+    ],
+    "autre sens": [
+        "mon fils veut sauter du plongeoir", "mon mari étrangle le budget", "ma fille bat son frère aux échecs",
+        "un homme avec un couteau à pain", "mon chat veut sauter du balcon", "maman s'est perdue au marché",
+        "sos plombier 12 rue du moulin", "SOS clés tombées rue Pasteur", "ouvre ou je te mange mdr",
+        "mon téléphone est par terre il répond plus", "le voisin a sorti un fusil de chasse pour le nettoyer",
+        "I left my passport in the hotel", "the dog in the flat next door barks all day", "un shooting photo au parc",
+        "explosion de ma facture d'électricité",
+        "on a kidnappé mon caniche", "mes documents disparus", "certif d'immat perdu", "une prime ou nada",
+    ],
+    "agents en général": [
+        "les policiers se font caillasser tous les jours dans ma rue", "un flic se fait tabasser sur twitter devant tout le monde",
+    ],
+    "question, démarche": [
+        "que faire si un homme veut sauter du pont", "que risque un homme qui tabasse sa femme",
+        "ma voisine s'est fait tabasser, elle a porté plainte, où en est le dossier",
     ],
 }  # fmt: skip
 
@@ -213,6 +282,16 @@ def test_distress_is_found_and_named(text: str) -> None:
 @pytest.mark.parametrize("text", cases(HARMLESS))
 def test_what_is_no_emergency_passes(text: str) -> None:
     assert shipped().find(text) is None
+
+
+@pytest.mark.parametrize("text", cases(SURE))
+def test_a_cry_needs_no_score(text: str) -> None:
+    assert any(hit.sure for hit in shipped().entries_in(text))
+
+
+@pytest.mark.parametrize("text", cases(NOT_SURE))
+def test_what_only_sounds_like_a_cry_is_left_to_the_score(text: str) -> None:
+    assert not any(hit.sure for hit in shipped().entries_in(text))
 
 
 def test_a_long_story_does_not_hide_its_last_sentence() -> None:
