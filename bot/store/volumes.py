@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy import emergency_taps, histogram
 from bot.policy.intents import ANSWER, CLARIFY
-from bot.policy.questions import ASKS_NOTHING, SURE
+from bot.policy.questions import ASKS_NOTHING, GREETING, SURE
 from bot.store.db import Database
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -68,7 +68,7 @@ _QUESTION = f"coalesce(question, CASE WHEN nearest_chance >= {SURE} THEN nearest
 _SUPPOSED = f"question = nearest AND nearest_chance < {SURE}"
 _UTTERANCES = "count(DISTINCT coalesce(outbox_id, -id))"  # messages that share a reply were read as one
 _TALK = "interval '1 day'"  # before a hand-off: what was asked then led to it
-_NO_QUESTION = ", ".join(f"'{intent}'" for intent in sorted(ASKS_NOTHING))
+_NO_QUESTION = ", ".join(f"'{intent}'" for intent in sorted({*ASKS_NOTHING, GREETING}))
 # Rows (hour, platform, measure, value, n). Every branch reads one indexed range of time.
 _COUNT = f"""
     SELECT hour, platform,
