@@ -42,7 +42,11 @@ def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[
     found = of(tracker)
     if found.sure is None or (not is_tap(tracker) and _has_own_reply(tracker, found.sure)):
         return None
-    return _answered(dispatcher, tracker, found.sure)
+    events = _answered(dispatcher, tracker, found.sure)
+    # Of two parts each has its own answer; a model of before has no words for it.
+    if found.beside and tracker.latest_message.get("previews") and not is_tap(tracker):
+        dispatcher.utter_message(json_message={"beside": found.beside, "offers": [found.beside]})
+    return events
 
 
 def likely_answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
@@ -79,8 +83,15 @@ def preview(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
         return False
     if not TOLD_IN_GENERAL.isdisjoint(found.near) or message.get("kind") or _may_answer(tracker):
         return False
-    dispatcher.utter_message(json_message={"previews": list(found.near), **({"whole": True} if found.whole else {})})
+    whole = {"whole": True} if has_whole_answer(tracker) else {}
+    dispatcher.utter_message(json_message={"previews": list(found.near), **whole})
     return True
+
+
+def has_whole_answer(tracker: Tracker) -> bool:
+    """The nearest question is likely enough to be shown with all of its answer, and is of no other trade than the message."""
+    found = of(tracker)
+    return found.whole and not _has_own_reply(tracker, found.near[0])
 
 
 def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:

@@ -51,7 +51,7 @@ class Reply(Action, ABC):
             # Who got an answer that is only likely may not have been understood.
             understood = [] if read is catalogue.likely_answer else [SlotSet("incompris", 0)]
             return [*events, *asked_again, *understood, SlotSet("insultes", 0)]
-        shown = self.is_general(tracker) and catalogue.preview(dispatcher, tracker)
+        shown = (self.is_general(tracker) or self.gives_way(tracker)) and catalogue.preview(dispatcher, tracker)
         events = self.reply(dispatcher, tracker, domain)
         if shown:  # what the general text asks is not read
             events = [*events, SlotSet("question", None)]
@@ -62,6 +62,10 @@ class Reply(Action, ABC):
     def is_general(self, tracker: Tracker) -> bool:
         """The reply to the latest message is but the general text of its subject: it asks, or tells a little of everything."""
         return False
+
+    def gives_way(self, tracker: Tracker) -> bool:
+        """Also a narrower reply gives way to the questions that may have been meant."""
+        return catalogue.has_whole_answer(tracker)
 
     @abstractmethod
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
@@ -198,6 +202,9 @@ class ActionClarify(Reply):
 
     def name(self) -> str:
         return "action_clarify"
+
+    def gives_way(self, tracker: Tracker) -> bool:
+        return False  # it shows them itself
 
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         return clarify(dispatcher, tracker, domain)

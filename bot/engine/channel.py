@@ -3,7 +3,8 @@
 Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a turn,
 `answered` names the question of the catalogue that is answered, `supposed` the one whose heading is said before, `offers` those
 that may have been meant, `previews` shows such questions in place of the next response's text (`whole`: with all of the first one's
-answer), `join` adds the next response to the one before, and `choices_of` gives the next one the buttons of a response.
+answer), `beside` tells one behind the answer before, `join` adds the next response to the one before, and `choices_of` gives the
+next one the buttons of a response.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bot.engine.payloads import HEADING
 from bot.engine.previews import Preview, Previews
 
 MOST_BYTES = 1000  # of a message, as Instagram counts them
+ROOM = 130  # bytes that are left for the lines of the policy: who speaks, the numbers
 WAYS_OUT = ('/salutation{"theme": "autre"}', "/parler_humain")  # something else, or somebody
 MOST_CHOICES = 11  # quick replies under two replies: more are not read
 
@@ -101,6 +103,10 @@ class TurnOutput(OutputChannel):
             self._beside = self._choices.get(HEADING, ())
         if "previews" in custom and self._previews is not None:
             self._instead = self._previews.of([str(name) for name in custom["previews"]], custom.get("whole") is True)
+        if "beside" in custom and self._previews is not None and self.replies:
+            last = self.replies[-1]
+            line = self._previews.beside(str(custom["beside"]), MOST_BYTES - len(last["text"].encode()) - ROOM)
+            last["text"] = "\n".join(part for part in (last["text"], line) if part)
         self._join = custom.get("join") is True
         if "choices_of" in custom:  # a question asked again: its own choices, whichever they are, and no others
             self._borrowed, self._alone = self._choices.get(str(custom["choices_of"]), ()), True

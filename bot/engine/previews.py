@@ -19,6 +19,7 @@ from bot.policy.questions import MOST_OFFERED
 
 OPENING, CLOSING = "utter_question_proches", "utter_question_proches_fin"
 CLOSING_WHOLE = "utter_question_proches_autre"  # where the first answer stands as a whole
+BESIDE = "utter_question_aussi"  # before the question that is told behind the answer to a sure one
 LONGEST = 700  # characters of the whole text: what one message holds, with room for the lines that are added to it
 LONGEST_WHOLE = 880  # with a whole answer in it; a line that is added to a longer one goes out behind it
 
@@ -36,6 +37,7 @@ class _Question:
     name: str
     heading: str
     beginning: str
+    answer: str
     whole: str
     pages: tuple[Mapping[str, str], ...]
 
@@ -45,6 +47,7 @@ class Previews:
 
     def __init__(self, domain: Domain) -> None:
         self._opening, self._closing = _text(domain.responses.get(OPENING)), _text(domain.responses.get(CLOSING))
+        self._beside = _text(domain.responses.get(BESIDE))
         self._closing_whole = _text(domain.responses.get(CLOSING_WHOLE))
         self._questions = {
             name: _question(name, wording, domain.responses[f"{UTTER}{name}"])
@@ -64,6 +67,16 @@ class Previews:
             return Preview(self._whole(found), found[0].pages)
         versions = (self._text(_lines(found, told)) for told in range(len(found), -1, -1))
         return Preview(next((text for text in versions if len(text) <= LONGEST), ""))
+
+    def beside(self, name: str, room: int) -> str:
+        """The line for a question behind the answer to another, in `room` bytes: with all of its answer, its beginning, or alone;
+        "" without words for it, or if none fits."""
+        one = self._questions.get(name)
+        if one is None or not self._beside:
+            return ""
+        start = f"{self._beside} {one.heading}"
+        lines = (f"{start} {told}".strip() for told in (one.answer, one.beginning, ""))
+        return next((line for line in lines if len(line.encode()) <= room), "")
 
     def _whole(self, found: Sequence[_Question]) -> str:
         """The first one's answer, and as much of the others as there is room for."""
@@ -86,7 +99,7 @@ def _question(name: str, wording: str, variations: Sequence[Mapping[str, Any]]) 
     link, title = str(about.get("link") or ""), str(about.get("link_title") or "")
     pages = ({"title": link_of(link, title).title, "url": link},) if link else ()
     heading = f"«\u00a0{wording}\u00a0»"
-    return _Question(name, heading, beginning(answer), said(answer, link, title), pages)
+    return _Question(name, heading, beginning(answer), answer, said(answer, link, title), pages)
 
 
 def _general(variations: Optional[Sequence[Mapping[str, Any]]]) -> Mapping[str, Any]:

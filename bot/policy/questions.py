@@ -16,9 +16,10 @@ from bot.policy.intents import ANSWER, STATEMENT, policy_of
 SURE = 0.6  # chance from which a question is answered
 LIKELY = 0.45  # chance from which it is answered as the one that may be meant, if it is AHEAD times likelier than the next one
 AHEAD = 4.0
+BESIDE = 0.2  # chance from which the second one is told behind the answer to the first: two questions, or the one that was meant
 NEAR = 0.03  # chance from which it is offered
 WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits, or shown in the reply
-WHOLE = 0.2  # chance from which the answer of the first that is shown stands there as a whole
+WHOLE = 0.25  # chance from which the answer of the first that is shown stands there as a whole, also in place of a narrower text
 MOST_OFFERED = 3
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
@@ -27,21 +28,26 @@ FALLBACK = "nlu_fallback"
 # Small talk, answered where it surely is some, neither guessed nor offered: what was not understood, and what
 # is told in half-words, resembles it.
 CHITCHAT = frozenset({"hors_perimetre/absurde", "salutation/blague"})
-# Intents that ask nothing: a general reply is all that there is to say to them.
-ASKS_NOTHING = frozenset({"salutation", "au_revoir", "insulte_troll", STATEMENT})
+# Intents that ask nothing: a general reply is all that there is to say to them. Who greets may ask about us besides.
+ASKS_NOTHING = frozenset({"au_revoir", "insulte_troll", STATEMENT})
+GREETING = "salutation"
+# Chance of the nearest question from which a message of this intent is taken to ask something.
+_LEAST = {FALLBACK: WORTH, GREETING: WHOLE}
 
 
 @dataclass(frozen=True)
 class Asked:
     """`sure`: the question to be answered; `likely`: that to be answered as the one that may be meant; `near`: those to be offered
-    instead or beside it, the likeliest first; `shown`: the first of these is likely enough, and nothing grave is, to show them with
-    the beginnings of their answers in place of a general text; `whole`: with the whole answer to the first one."""
+    instead or beside it, the likeliest first; `shown`: the first of these is likely enough, and nothing grave is likelier, to show
+    them with the beginnings of their answers in place of a general text; `whole`: with the whole answer to the first one. `beside`:
+    the question to be told behind the answer to the sure one."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
     likely: Optional[str] = None
     shown: bool = False
     whole: bool = False
+    beside: Optional[str] = None
 
 
 NOTHING = Asked()
@@ -104,8 +110,11 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     best, chance = rows[0]
     doubtful = grave >= GRAVE and (intent == FALLBACK or best in CHITCHAT)
     if chance >= SURE and not doubtful:
-        return Asked(best)
-    if intent in ASKS_NOTHING - {STATEMENT} or (intent == FALLBACK and chance < WORTH):
+        beside = (
+            name for name, share in rows[1:2] if share >= BESIDE and name not in CHITCHAT and best not in CHITCHAT
+        )
+        return Asked(best, beside=next(beside, None))
+    if intent in ASKS_NOTHING - {STATEMENT} or chance < _LEAST.get(intent, 0.0):
         return NOTHING
     near = tuple(name for name, share in rows if share >= NEAR and name not in CHITCHAT)[:MOST_OFFERED]
     leads = (
@@ -116,7 +125,8 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
     first = dict(rows)[near[0]] if near else 0.0
-    shown = first >= WORTH and intent != STATEMENT and grave < GRAVE
+    calm = grave < GRAVE or (first >= WHOLE and first > grave)
+    shown = first >= WORTH and intent != STATEMENT and calm
     return Asked(None, near, shown=shown, whole=shown and first >= WHOLE)
 
 

@@ -109,7 +109,7 @@ def _by_actions() -> Iterator[tuple[str, str]]:
     for value in (*_DOCUMENTS, *(f"perdu_{one}" for one in constant("documents", "LOST"))):
         yield f"utter_perte_vol_documents_{value}", "documents"
     yield "utter_commissariat_contact_horaires_ville", "commissariat"
-    for name in ("probable", "proches", "proches_fin"):
+    for name in ("probable", "proches", "proches_fin", "proches_autre", "aussi"):
         yield f"utter_question_{name}", "catalogue"  # said by the engine's channel, which knows the questions
 
 

@@ -28,6 +28,7 @@ domain = Domain.from_dict({"version": "3.1", "intents": ["procuration", "armes"]
     + said("Est-ce cela :"),
     "utter_question_proches_fin": said("Touchez-la."),
     "utter_question_proches_autre": said("Sinon, touchez."),
+    "utter_question_aussi": said("Ou bien :"),
     "utter_armes/fiche": said("Là. " * 40 + "Et là.", metadata={"title": "Fiche", "question": "Une fiche ?",
                               "link": "https://www.example.fr/arc", "link_title": "La fiche"}),
     "utter_armes/longue": said("Mot " * 200, metadata={"title": "Longue", "question": "Une longue ?"}),
@@ -311,6 +312,19 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
                     "quick_replies": [],
                 }
             ],
+        ],
+    ),
+    "behind an answer the second question is told with its answer, as far as there is room": (
+        [{"text": "Non."}, custom(beside="armes/longue", offers=["armes/longue"])],
+        [],
+        [None, [{"text": f"Non.\nOu bien : «\u00a0Une longue ?\u00a0» {'Mot ' * 199}Mot", "quick_replies": [LONGER]}]],
+    ),
+    "behind a longer one with its beginning": (
+        [{"text": "Non. " * 140}, custom(beside="armes/fiche")],
+        [],
+        [
+            None,
+            [{"text": f"{('Non. ' * 140).strip()}\nOu bien : «\u00a0Une fiche ?\u00a0» Là. Là.", "quick_replies": []}],
         ],
     ),
     "a question that is gone, or has no wording, leaves the general text": (

@@ -24,6 +24,8 @@ from tests.fakes.project import AUTHOR, copied
 
 BLOCK, LINE = "  - ", "      - "  # how data/nlu.yml begins a block and an example
 EXAMPLES = 16  # an intent
+SCRIPTED = 6  # a text of help, whose learning is most of what a process beside Rasa does
+TOLD = 12  # of these messages by which questions are believed, one is kept: each is weighed alone
 LEFT = 6  # examples that a spoilt intent keeps
 GOLD = 70  # messages a set
 TOPIC = "procuration.yml"  # whose questions name no others as related
@@ -98,9 +100,11 @@ def thin(project: Project) -> Project:
     kept, count = [], 0
     for line in project.read("data/scripts.yml").splitlines(keepends=True):
         count = 0 if line.startswith("- script:") else count + line.startswith("    - ")
-        if count <= EXAMPLES:
+        if count <= SCRIPTED:
             kept.append(line)
     project.write("data/scripts.yml", "".join(kept))
+    header, *lines = project.read("data/etalonnage.tsv").splitlines(keepends=True)
+    project.write("data/etalonnage.tsv", "".join([header, *lines[::TOLD]]))
     topic = f"\t{TOPIC.removesuffix('.yml')}/"
     for name in ("intents", "emergency", "answers"):
         header, *lines = project.read(f"tests/gold/{name}.tsv").splitlines(keepends=True)

@@ -961,6 +961,43 @@ def test_the_likeliest_question_is_shown_with_its_whole_answer(run: Any) -> None
     assert done.out.marks["previews"] == ["contravention/payer", "armes/vendre"] and done.out.marks["whole"]
 
 
+def likely(*questions: str) -> dict[str, Any]:
+    """A message whose nearest questions these are, the first one with its whole answer."""
+    return {**nearly(), "questions": [{"name": name, "confidence": WHOLE} for name in questions]}
+
+
+def test_a_narrower_reply_gives_way_to_the_likeliest_question(run: Any) -> None:
+    told = {"text": "la réserve à mon âge", "entities": [{"entity": "corps", "value": "reserve", "in": "réserve"}]}
+    narrow = run("recrutement_conditions", **told, **nearly("recrutement_stage_reserve/reserve_age"))
+    assert "previews" not in narrow.out.marks
+    done = run("recrutement_conditions", **told, **likely("recrutement_stage_reserve/reserve_age"))
+    assert done.out.marks["previews"] == ["recrutement_stage_reserve/reserve_age"] and done.out.marks["whole"]
+    # The trade that is named is the one that is asked about.
+    other = run("recrutement_conditions", **told, **likely("recrutement_conditions/age_gardien"))
+    assert "previews" not in other.out.marks
+
+
+def test_the_second_question_is_told_behind_a_sure_answer_but_not_of_two_parts(run: Any) -> None:
+    rows = [{"name": "contravention/payer", "confidence": 0.6}, {"name": "contravention/etranger", "confidence": 0.3}]
+    done = run("contravention", "je paie comment d'Espagne", questions=rows, previews=True)
+    assert done.out.marks["answered"] == "contravention/payer"
+    assert (done.out.marks["beside"], done.out.marks["offers"]) == (
+        "contravention/etranger",
+        ["contravention/etranger"],
+    )
+    assert "beside" not in run("contravention", "je paie comment d'Espagne", questions=rows).out.marks
+
+
+def test_who_greets_may_ask_about_us(run: Any) -> None:
+    assert "previews" not in run("salutation", "bonsoir à vous", **nearly("salutation/photo")).out.marks
+    assert "previews" in run("salutation", "on peut vous envoyer une photo", **likely("salutation/photo")).out.marks
+
+
+def test_at_the_second_miss_an_agent_comes_whatever_is_near(run: Any) -> None:
+    done = run("nlu_fallback", "faut payer ou pas", slots={"incompris": 1}, **likely("contravention/payer"))
+    assert done.out.responses == ["utter_incompris"] and "previews" not in done.out.marks
+
+
 def test_a_trade_alone_goes_on_from_the_questions_that_were_shown(run: Any) -> None:
     shown = run("recrutement_formation", "la formation", **nearly("recrutement_formation/programme"))
     assert (shown.slots["sujet"], shown.slots["question"]) == ("recrutement_formation", None)

@@ -10,6 +10,7 @@ from bot.core.dialogue import QuickReply, Reply
 from bot.policy.intents import STATEMENT
 from bot.policy.questions import (
     AHEAD,
+    BESIDE,
     GRAVE,
     LIKELY,
     NEAR,
@@ -17,6 +18,7 @@ from bot.policy.questions import (
     SURE,
     WHOLE,
     WORTH,
+    Asked,
     asked,
     go_on,
     intent_of,
@@ -87,8 +89,16 @@ def test_small_talk_that_is_nearest_makes_no_other_question_likely_enough() -> N
     assert asked("contravention", rows((joke, SURE - 0.01), (LATE, WORTH))).shown
 
 
+def test_the_second_one_is_told_behind_a_sure_answer_where_it_may_be_meant_too() -> None:
+    joke = "salutation/blague"
+    assert asked("contravention", rows((LATE, SURE), (PAY, BESIDE))) == Asked(LATE, beside=PAY)
+    assert asked("contravention", rows((LATE, SURE), (PAY, BESIDE - 0.01))) == Asked(LATE)
+    assert asked("contravention", rows((LATE, SURE), (joke, BESIDE))) == Asked(LATE)
+
+
 @pytest.mark.parametrize(
-    ("best", "grave", "whole"), [(WHOLE, 0.0, True), (WHOLE - 0.01, 0.0, False), (WHOLE, 0.1, False)]
+    ("best", "grave", "whole"),
+    [(WHOLE, 0.0, True), (WHOLE - 0.01, 0.0, False), (WHOLE, 0.1, True), (WHOLE, WHOLE, False)],
 )
 def test_the_first_one_is_shown_with_its_whole_answer_where_it_is_likelier(
     best: float, grave: float, whole: bool
