@@ -75,23 +75,23 @@ def _answered(dispatcher: CollectingDispatcher, tracker: Tracker, question: str)
 
 
 def preview(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
-    """In place of the general text that comes next, the questions that may have been meant with the beginnings of their answers, or
-    with the whole answer to the first one; False if none is near enough, if the text answers one of them, or if the message may
-    answer one of ours, or is a bare value or no words at all."""
+    """In place of the general text that comes next, the questions that may have been meant with the answers to the first two;
+    False if none is near enough, if the text answers one of them, or if the message may answer one of ours, or is a bare value
+    or no words at all."""
     found, message = of(tracker), tracker.latest_message
     if not found.shown or not message.get("previews"):  # a model of before has no words for it
         return False
     if not TOLD_IN_GENERAL.isdisjoint(found.near) or message.get("kind") or _may_answer(tracker):
         return False
-    whole = {"whole": True} if has_whole_answer(tracker) else {}
+    whole = {} if _has_own_reply(tracker, found.near[0]) else {"whole": True}
     dispatcher.utter_message(json_message={"previews": list(found.near), **whole})
     return True
 
 
-def has_whole_answer(tracker: Tracker) -> bool:
-    """The nearest question is likely enough to be shown with all of its answer, and is of no other trade than the message."""
+def comes_first(tracker: Tracker) -> bool:
+    """The nearest question is likely enough to be shown in place of a narrower reply, and is of no other trade than the message."""
     found = of(tracker)
-    return found.whole and not _has_own_reply(tracker, found.near[0])
+    return found.first and not _has_own_reply(tracker, found.near[0])
 
 
 def offer(dispatcher: CollectingDispatcher, tracker: Tracker) -> None:

@@ -65,7 +65,7 @@ class Reply(Action, ABC):
 
     def gives_way(self, tracker: Tracker) -> bool:
         """Also a narrower reply gives way to the questions that may have been meant."""
-        return catalogue.has_whole_answer(tracker)
+        return catalogue.comes_first(tracker)
 
     @abstractmethod
     def reply(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:

@@ -2,8 +2,8 @@
 
 Actions send marks as `custom` payloads; Rasa drops a response's own metadata on the way. Besides the three marks of a turn,
 `answered` names the question of the catalogue that is answered, `supposed` the one whose heading is said before, `offers` those
-that may have been meant, `previews` shows such questions in place of the next response's text (`whole`: with all of the first one's
-answer), `beside` tells one behind the answer before, `join` adds the next response to the one before, and `choices_of` gives the
+that may have been meant, `previews` shows such questions in place of the next response's text (`whole`: with the answers to the
+first two), `beside` tells one behind the answer before, `join` adds the next response to the one before, and `choices_of` gives the
 next one the buttons of a response.
 """
 
@@ -49,7 +49,7 @@ class TurnOutput(OutputChannel):
         self._questions = questions or {}
         self._headings = headings or {}
         self._previews = previews
-        self._instead = Preview()
+        self._instead: tuple[Preview, ...] = ()
         self._join = False
         self._borrowed: Sequence[Button] = ()
         self._alone = False
@@ -70,9 +70,11 @@ class TurnOutput(OutputChannel):
 
     def _say(self, text: str, buttons: list[Button], links: list[Button]) -> None:
         heading, self._heading = self._heading, ""
-        instead, self._instead = self._instead, Preview()
-        if instead.text:  # the general text's buttons lead on from these questions, too; its links stand in it alone
-            text, links = instead.text, [dict(page) for page in instead.pages]
+        instead, self._instead = self._instead, ()
+        if instead:  # the general text's buttons lead on from these questions, too; its links stand in it alone
+            for preview in instead[:-1]:
+                self._say(preview.text, [], _pages(preview))
+            text, links = instead[-1].text, _pages(instead[-1])
         if any(text in reply["text"] for reply in self.replies):
             return  # two papers, or two questions, that have the same answer
         if heading:
@@ -167,6 +169,10 @@ def _quick_replies(message: dict[str, Any]) -> list[Button]:
 def _links(message: dict[str, Any]) -> list[Button]:
     """The addresses that stand in a message's text."""
     return [{"title": str(b["title"]), "url": str(b["url"])} for b in message.get("buttons") or [] if _opens_page(b)]
+
+
+def _pages(preview: Preview) -> list[Button]:
+    return [{"title": title, "url": address} for title, address in preview.pages]
 
 
 def _opens_page(button: Mapping[str, Any]) -> bool:

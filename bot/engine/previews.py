@@ -1,7 +1,8 @@
-"""What stands in place of a general reply where no question is sure: the nearest ones, each with the beginning of its answer.
+"""What stands in place of a general reply where no question is sure: the nearest ones, with what answers them.
 
-« Voici … » / « <question> » <beginning> / … / « Touchez … »: the person sees whether one of them is meant, and taps it. Where the
-first is likely enough, its whole answer stands there with its link, and the others behind it as far as there is room.
+« Voici … » / « <question> » <answer> / « Ou peut-être : <question> » <answer> / « <question> » <beginning> / « Ce n’est pas … »:
+the person reads the answer that was meant, in one message or in two, or taps another question. Where the first one is of another
+trade than the message they are shown with their beginnings alone, as by a model of before.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from bot.policy.beginnings import beginning
 from bot.policy.questions import MOST_OFFERED
 
 OPENING, CLOSING = "utter_question_proches", "utter_question_proches_fin"
-CLOSING_WHOLE = "utter_question_proches_autre"  # where the first answer stands as a whole
-BESIDE = "utter_question_aussi"  # before the question that is told behind the answer to a sure one
+CLOSING_WHOLE = "utter_question_proches_autre"  # where answers stand as a whole
+BESIDE = "utter_question_aussi"  # before the question that is told behind the answer to another
 LONGEST = 700  # characters of the whole text: what one message holds, with room for the lines that are added to it
-LONGEST_WHOLE = 880  # with a whole answer in it; a line that is added to a longer one goes out behind it
+LONGEST_WHOLE = 880  # with whole answers in it: what is longer goes out as two messages
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The text, and the pages that it names (`title`, `url`)."""
+    """A message, and the pages that it names (title, address)."""
 
-    text: str = ""
-    pages: tuple[Mapping[str, str], ...] = ()
+    text: str
+    pages: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class _Question:
     beginning: str
     answer: str
     whole: str
-    pages: tuple[Mapping[str, str], ...]
+    pages: tuple[tuple[str, str], ...]
 
 
 class Previews:
@@ -57,16 +58,17 @@ class Previews:
     def __bool__(self) -> bool:
         return bool(self._opening)
 
-    def of(self, names: Sequence[str], whole: bool = False) -> Preview:
-        """The preview of questions, the likeliest first; an empty one if there are no words for any. Of what would be too long, the
-        last questions stand alone, or, behind a whole answer, not at all."""
+    def of(self, names: Sequence[str], whole: bool = False) -> tuple[Preview, ...]:
+        """The messages for questions, the likeliest first; none if there are no words for any. Of beginnings that would be too
+        long, the last questions stand alone."""
         found = [self._questions[name] for name in names if name in self._questions][:MOST_OFFERED]
         if not self or not found:
-            return Preview()
-        if whole and self._closing_whole and found[0].name == names[0]:
-            return Preview(self._whole(found), found[0].pages)
+            return ()
+        if whole and self._closing_whole and self._beside and found[0].name == names[0]:
+            return self._whole(found)
         versions = (self._text(_lines(found, told)) for told in range(len(found), -1, -1))
-        return Preview(next((text for text in versions if len(text) <= LONGEST), ""))
+        text = next((text for text in versions if len(text) <= LONGEST), "")
+        return (Preview(text),) if text else ()
 
     def beside(self, name: str, room: int) -> str:
         """The line for a question behind the answer to another, in `room` bytes: with all of its answer, its beginning, or alone;
@@ -78,12 +80,20 @@ class Previews:
         lines = (f"{start} {told}".strip() for told in (one.answer, one.beginning, ""))
         return next((line for line in lines if len(line.encode()) <= room), "")
 
-    def _whole(self, found: Sequence[_Question]) -> str:
-        """The first one's answer, and as much of the others as there is room for."""
-        first, others = f"{found[0].heading}\n{found[0].whole}", found[1:]
-        behind = [*(_lines(others, told) for told in range(len(others), -1, -1)), _lines(others[:1], 0), []]
-        texts = ["\n".join((self._opening, first, *lines, self._closing_whole)) for lines in behind]
-        return next((text for text in texts if len(text) <= LONGEST_WHOLE), texts[-1])
+    def _whole(self, found: Sequence[_Question]) -> tuple[Preview, ...]:
+        """The answers to the first two, and how the third begins, as far as there is room for it."""
+        first, *others = found
+        above = f"{self._opening}\n{first.heading}\n{first.whole}"
+        if not others:
+            return (Preview(f"{above}\n{self._closing_whole}", first.pages),)
+        second, third = others[0], others[1:]
+        start = f"{self._beside} {second.heading}\n{second.whole}"
+        versions = (_lines(third, 1), _lines(third, 0), [])
+        texts = ["\n".join((start, *lines, self._closing_whole)) for lines in versions]
+        below = next((text for text in texts if len(text) <= LONGEST_WHOLE), texts[-1])
+        if len(both := f"{above}\n{below}") <= LONGEST_WHOLE:
+            return (Preview(both, tuple(dict.fromkeys((*first.pages, *second.pages)))),)
+        return Preview(above, first.pages), Preview(below, second.pages)
 
     def _text(self, lines: Sequence[str]) -> str:
         return "\n".join(line for line in (self._opening, *lines, self._closing) if line)
@@ -97,7 +107,7 @@ def _lines(found: Sequence[_Question], told: int) -> list[str]:
 def _question(name: str, wording: str, variations: Sequence[Mapping[str, Any]]) -> _Question:
     answer, about = _text(variations), _general(variations).get("metadata") or {}
     link, title = str(about.get("link") or ""), str(about.get("link_title") or "")
-    pages = ({"title": link_of(link, title).title, "url": link},) if link else ()
+    pages = ((link_of(link, title).title, link),) if link else ()
     heading = f"«\u00a0{wording}\u00a0»"
     return _Question(name, heading, beginning(answer), answer, said(answer, link, title), pages)
 

@@ -19,7 +19,7 @@ AHEAD = 4.0
 BESIDE = 0.2  # chance from which the second one is told behind the answer to the first: two questions, or the one that was meant
 NEAR = 0.03  # chance from which it is offered
 WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits, or shown in the reply
-WHOLE = 0.25  # chance from which the answer of the first that is shown stands there as a whole, also in place of a narrower text
+FIRST = 0.25  # chance from which those that are shown come before a narrower text, a greeting, a fainter trace of something grave
 MOST_OFFERED = 3
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
@@ -32,21 +32,21 @@ CHITCHAT = frozenset({"hors_perimetre/absurde", "salutation/blague"})
 ASKS_NOTHING = frozenset({"au_revoir", "insulte_troll", STATEMENT})
 GREETING = "salutation"
 # Chance of the nearest question from which a message of this intent is taken to ask something.
-_LEAST = {FALLBACK: WORTH, GREETING: WHOLE}
+_LEAST = {FALLBACK: WORTH, GREETING: FIRST}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """`sure`: the question to be answered; `likely`: that to be answered as the one that may be meant; `near`: those to be offered
-    instead or beside it, the likeliest first; `shown`: the first of these is likely enough, and nothing grave is likelier, to show
-    them with the beginnings of their answers in place of a general text; `whole`: with the whole answer to the first one. `beside`:
-    the question to be told behind the answer to the sure one."""
+    """`sure`: the question to be answered, `beside`: the one to be told behind its answer; `likely`: that to be answered as the one
+    that may be meant; `near`: those to be offered instead or beside it, the likeliest first; `shown`: the first of these is likely
+    enough, and nothing grave is likelier, to show them with what answers them in place of a general text; `first`: also in place of
+    a narrower one."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
     likely: Optional[str] = None
     shown: bool = False
-    whole: bool = False
+    first: bool = False
     beside: Optional[str] = None
 
 
@@ -124,10 +124,10 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     )
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
-    first = dict(rows)[near[0]] if near else 0.0
-    calm = grave < GRAVE or (first >= WHOLE and first > grave)
-    shown = first >= WORTH and intent != STATEMENT and calm
-    return Asked(None, near, shown=shown, whole=shown and first >= WHOLE)
+    share = dict(rows)[near[0]] if near else 0.0
+    calm = grave < GRAVE or (share >= FIRST and share > grave)
+    shown = share >= WORTH and intent != STATEMENT and calm
+    return Asked(None, near, shown=shown, first=shown and share >= FIRST)
 
 
 def _rows(ranked: Any) -> list[tuple[str, float]]:

@@ -129,6 +129,9 @@ SOMEBODY = {"title": "Personne", "payload": "/parler_humain"}
 HEADING = "Est-ce « Comment voter par procuration en ligne ? »"
 SHOWN = "«\u00a0Comment voter par procuration en ligne ?\u00a0» Sur le site."
 WHOLE = f"«\u00a0Une fiche ?\u00a0»\n{'Là. ' * 40}Et là.\nLa fiche\u202f: https://www.example.fr/arc"
+SECOND = SHOWN.replace("\u00a0» ", "\u00a0»\n")
+THIRD = "«\u00a0Une longue ?\u00a0»"
+LEAF = {"title": "Fiche", "payload": "/armes/fiche"}
 LONGER = {"title": "Longue", "payload": "/armes/longue"}
 DELAY, PERSON = GENERAL["buttons"][1], GENERAL["buttons"][0]  # type: ignore[index]
 
@@ -287,30 +290,41 @@ TURNS: dict[str, tuple[list[dict[str, Any]], list[dict[str, str]], Any]] = {
         [],
         [None, [{"text": f"Est-ce cela :\n{SHOWN}\n«\u00a0{'Trop ' * 80}?\u00a0»\nTouchez-la.", "quick_replies": []}]],
     ),
-    "the likeliest may stand with its whole answer and its link, the others behind it": (
-        [custom(previews=["armes/fiche", "procuration/en_ligne"], whole=True), {"text": "En général."}],
+    "the first two may stand with their answers and links, the third behind them": (
+        [custom(previews=["armes/fiche", "procuration/en_ligne", "armes/longue"], whole=True), {"text": "En général."}],
         [],
         [
             None,
             [
                 {
-                    "text": f"Est-ce cela :\n{WHOLE}\n{SHOWN}\nSinon, touchez.",
+                    "text": f"Est-ce cela :\n{WHOLE}\nOu bien : {SECOND}\n{THIRD}\nSinon, touchez.",
                     "quick_replies": [],
                     "links": [PAGE],
                 }
             ],
         ],
     ),
-    "behind a long answer there is less room": (
-        [custom(previews=["armes/longue", "armes/trop"], whole=True), {"text": "En général."}],
+    "one alone": (
+        [custom(previews=["armes/fiche"], whole=True), {"text": "En général."}],
+        [],
+        [None, [{"text": f"Est-ce cela :\n{WHOLE}\nSinon, touchez.", "quick_replies": [], "links": [PAGE]}]],
+    ),
+    "longer ones in two messages, the buttons and links under their own": (
+        [
+            custom(previews=["armes/longue", "armes/fiche"], whole=True),
+            GENERAL,
+            custom(offers=["armes/longue", "armes/fiche"]),
+        ],
         [],
         [
             None,
             [
+                {"text": f"Est-ce cela :\n{THIRD}\n{'Mot ' * 199}Mot", "quick_replies": []},
                 {
-                    "text": f"Est-ce cela :\n«\u00a0Une longue ?\u00a0»\n{'Mot ' * 199}Mot\nSinon, touchez.",
-                    "quick_replies": [],
-                }
+                    "text": f"Ou bien : {WHOLE}\nSinon, touchez.",
+                    "quick_replies": [LONGER, LEAF, DELAY, PERSON],
+                    "links": [PAGE],
+                },
             ],
         ],
     ),

@@ -13,7 +13,7 @@ import pytest
 
 from bot.core import catalogue
 from bot.policy.intents import INTENTS
-from bot.policy.questions import AHEAD, LIKELY, WHOLE
+from bot.policy.questions import AHEAD, FIRST, LIKELY
 from tests.unit.test_domain import DOMAIN, ROOT, _rules
 
 TRADE = {"entity": "corps", "value": "officier"}
@@ -950,20 +950,14 @@ SHOWN = {
 def test_a_general_text_gives_way_to_the_questions_that_may_have_been_meant(run: Any, intent: str) -> None:
     text, *questions = SHOWN[intent]
     done = run(intent, text, **nearly(*questions))
-    assert done.out.order == ["previews", f"utter_{intent}", "offers"]
-    assert done.out.marks == {"previews": questions, "offers": questions}
+    assert done.out.order == ["previews", "whole", f"utter_{intent}", "offers"]
+    assert done.out.marks == {"previews": questions, "whole": True, "offers": questions}
     assert done.slots["question"] is None
 
 
-def test_the_likeliest_question_is_shown_with_its_whole_answer(run: Any) -> None:
-    likely = [{"name": "contravention/payer", "confidence": WHOLE}, {"name": "armes/vendre", "confidence": 0.15}]
-    done = run("contravention", "une histoire d'amende", **{**nearly(), "questions": likely})
-    assert done.out.marks["previews"] == ["contravention/payer", "armes/vendre"] and done.out.marks["whole"]
-
-
 def likely(*questions: str) -> dict[str, Any]:
-    """A message whose nearest questions these are, the first one with its whole answer."""
-    return {**nearly(), "questions": [{"name": name, "confidence": WHOLE} for name in questions]}
+    """A message whose nearest questions these are, the first one likely enough to come before a narrower text."""
+    return {**nearly(), "questions": [{"name": name, "confidence": FIRST} for name in questions]}
 
 
 def test_a_narrower_reply_gives_way_to_the_likeliest_question(run: Any) -> None:
@@ -1076,7 +1070,7 @@ def test_the_general_text_stays(run: Any, case: str) -> None:
 def test_where_nothing_is_clear_the_nearest_questions_are_shown_and_the_misses_counted(run: Any) -> None:
     near = nearly("contravention/payer", "armes/vendre")
     done = run("nlu_fallback", "faut payer pour ça ou pas", **near)
-    assert done.out.order == ["clarify", "previews", "utter_clarify_propositions", "offers"]
+    assert done.out.order == ["clarify", "previews", "whole", "utter_clarify_propositions", "offers"]
     assert done.out.marks["previews"] == ["contravention/payer", "armes/vendre"]
     assert done.slots["incompris"] == 1
     again = run("nlu_fallback", "faut payer pour ça ou pas", slots={"incompris": 1}, **near)

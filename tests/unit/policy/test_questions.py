@@ -11,12 +11,12 @@ from bot.policy.intents import STATEMENT
 from bot.policy.questions import (
     AHEAD,
     BESIDE,
+    FIRST,
     GRAVE,
     LIKELY,
     NEAR,
     NOTHING,
     SURE,
-    WHOLE,
     WORTH,
     Asked,
     asked,
@@ -97,13 +97,13 @@ def test_the_second_one_is_told_behind_a_sure_answer_where_it_may_be_meant_too()
 
 
 @pytest.mark.parametrize(
-    ("best", "grave", "whole"),
-    [(WHOLE, 0.0, True), (WHOLE - 0.01, 0.0, False), (WHOLE, 0.1, True), (WHOLE, WHOLE, False)],
+    ("best", "grave", "first"),
+    [(FIRST, 0.0, True), (FIRST - 0.01, 0.0, False), (FIRST, 0.1, True), (FIRST, FIRST, False)],
 )
-def test_the_first_one_is_shown_with_its_whole_answer_where_it_is_likelier(
-    best: float, grave: float, whole: bool
+def test_what_is_likelier_comes_before_a_narrower_text_and_a_trace_of_something_grave(
+    best: float, grave: float, first: bool
 ) -> None:
-    assert asked("contravention", rows((LATE, best), (PAY, 0.1)), grave).whole == whole
+    assert asked("contravention", rows((LATE, best), (PAY, 0.1)), grave).first == first
 
 
 def test_small_talk_is_answered_where_it_is_sure_and_neither_guessed_nor_offered() -> None:
