@@ -97,6 +97,11 @@ DANGERS: dict[str, list[str]] = {
         "are un cuțit", "pomocy", "on ma nóż", "imdat", "beni öldürecek", "помогите", "у него нож", "меня убьют",
         "допоможіть", "у нього ніж", "ساعدوني", "معه سكين", "يريد قتلي", "3awnouni", "救命",
     ],
+    "à côté, chez soi, derrière soi": [
+        "chez les voisins du dessus ça hurle et ça cogne", "le couple du troisième crie, on entend des coups sourds",
+        "mon fils détruit toute la cuisine et nous menace", "ma sœur casse les meubles, elle menace tout le monde",
+        "j'ai la sensation d'être suivie jusqu'au parking",
+    ],
 }  # fmt: skip
 
 DISTRESS: dict[str, list[str]] = {
@@ -187,6 +192,11 @@ HARMLESS: dict[str, list[str]] = {
         "ma fille est enfermée dans sa chambre à réviser", "il passe devant ma fenêtre tous les matins",
         "un site explique comment se suicider, où le signaler", "un type avec une kalachnikov factice forçait la porte",
         "c'est mon dernier message, vous m'avez tout expliqué",
+    ],
+    "à côté, en paix": [
+        "chez les voisins ça crie et ça cogne, ils regardent le match", "les voisins hurlent de rire, quelle fête, ça tape fort",
+        "mon fils de deux ans casse la vaisselle", "j'ai la sensation d'être suivie par un bon médecin",
+        "l'impression d'être suivie par mon conseiller",
     ],
 }  # fmt: skip
 
