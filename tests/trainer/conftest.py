@@ -25,7 +25,7 @@ from tests.fakes.project import AUTHOR, copied
 BLOCK, LINE = "  - ", "      - "  # how data/nlu.yml begins a block and an example
 EXAMPLES = 16  # an intent
 SCRIPTED = 6  # a text of help, whose learning is most of what a process beside Rasa does
-LEFT = 6  # examples that a spoilt intent keeps
+LEFT = 2  # examples that a spoilt intent keeps
 GOLD = 70  # messages a set
 TOPIC = "procuration.yml"  # whose questions name no others as related
 SPOILT = ("danger_immediat", "detresse_suicide", "disparition")  # taught as a greeting by the candidate
