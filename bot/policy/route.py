@@ -16,7 +16,7 @@ from bot.core.messages import Attachment
 from bot.policy.degree import REASONS, Degree, as_ordinary, beside, instead, reply_of
 from bot.policy.distress_line import LINE as DISTRESS_LINE
 from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
-from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, policy_of
+from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, STATEMENT, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
 from bot.policy.scripts import ANY_DISTRESS, FOR_ALL, GENERAL, OWN_DANGER, PARTNER_AUTHOR, SCRIPTS
@@ -330,6 +330,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     # Whoever got the very answer was understood.
     known = turn.question is not None and not turn.supposed
     needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers, known)
+    if needed and not known and not foreign and _is_cold(turn, route, situation):
+        replies = _numbers_first(replies, situation, texts)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
@@ -339,6 +341,27 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     replies = with_distress(replies, texts) if situation.listens else replies
     disposition = "handed_off" if turn.handoff is not None else "answered"
     return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question)
+
+
+def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
+    """Whether the reply only asks what is meant, or offers help with anything, where a danger is more than a trace: somebody in
+    fear would find it cold."""
+    told = turn.understanding.intent == STATEMENT and turn.question is None
+    if route != CLARIFY and (route != ANSWER or not told or situation.answers or situation.handoff_open):
+        return False
+    possible = max(turn.understanding.danger, grave(turn.understanding)) >= NET_DANGER
+    return situation.faint or situation.listens or possible
+
+
+def _numbers_first(replies: Sequence[Reply], situation: Situation, texts: Texts) -> tuple[Reply, ...]:
+    """The same buttons under words that begin with the numbers, where a danger is possible and nothing was understood."""
+    if not replies or "utter_doute" not in texts:  # models of before have none
+        return tuple(replies)
+    lines = [texts["utter_doute"], texts["utter_filet"]]
+    if situation.listens and DISTRESS_LINE in texts:
+        lines.append(texts[DISTRESS_LINE])
+    reply = replace(merged(replies)[0], text="\n\n".join([*lines, texts["utter_doute_suite"]]))
+    return (reply,) if situation.introduced else introduce((reply,), texts)
 
 
 def _for_an_agent(handoff: Optional[HandoffRequest]) -> HandoffRequest:

@@ -43,6 +43,8 @@ SYSTEM = (
     "utter_nuit_transmis",
     "utter_nuit_grave",
     "utter_filet",
+    "utter_doute",
+    "utter_doute_suite",
     "utter_attente_minutes",
     "utter_attente_heure",
     "utter_agent_arrive",

@@ -10,7 +10,7 @@ import pytest
 from bot.core.dialogue import HandoffRequest, QuickReply, Reply, Turn, Understanding
 from bot.core.messages import Attachment
 from bot.policy import route
-from bot.policy.intents import PRIORITY, policy_of
+from bot.policy.intents import PRIORITY, STATEMENT, policy_of
 from bot.policy.lexicon import Kind
 from bot.policy.route import Situation
 
@@ -38,6 +38,8 @@ TEXTS = {
             f"utter_nuit{n}"
             for n in ("", "_grave", "_violences", "_sexuelles", "_disparition", "_cyber", "_detresse", "_transmis")
         ),
+        "utter_doute",
+        "utter_doute_suite",
         "utter_autre_langue",
         "utter_langue_suite",
         "utter_anglais_bonjour",
@@ -97,6 +99,30 @@ def test_a_question_to_the_person_carries_the_second_net() -> None:
         assert said(outcome) == ["Précisez.\n\nEn danger : 17 ou 114."]
         assert (outcome.route, outcome.priority) == ("clarify", 9)
     assert said(route.by_day(turn("procuration", "Précisez.", clarify=True), KNOWN, TEXTS)) == ["Précisez."]
+
+
+@pytest.mark.parametrize("intent", ["procuration", STATEMENT])
+@pytest.mark.parametrize("sign", [{"danger": route.NET_DANGER}, {"grave": route.NET_DANGER}, {}])
+def test_where_nothing_was_understood_and_a_danger_is_possible_the_numbers_come_first(
+    intent: str, sign: dict[str, float]
+) -> None:
+    heard = turn(intent, clarify=intent != STATEMENT, confidence=0.4, **sign)
+    heard = replace(heard, replies=(Reply("Bien reçu."), Reply("Que voulez-vous ?", (QuickReply("Sujets", "/x"),))))
+    faint = replace(KNOWN, faint=not sign)
+    outcome = route.by_day(heard, faint, TEXTS)
+    assert said(outcome) == [f"<utter_doute>\n\n{LINE}\n\n<utter_doute_suite>"]
+    assert outcome.replies[0].quick_replies == (QuickReply("Sujets", "/x"),)
+    listening = route.by_day(
+        heard, replace(faint, listens=True, introduced=False), {**TEXTS, "utter_nuit_detresse": "3114"}
+    )
+    assert said(listening) == [
+        f"Je suis un assistant automatique. <utter_doute>\n\n{LINE}\n\n3114\n\n<utter_doute_suite>"
+    ]
+    if intent == STATEMENT:  # said to whom waits for an agent, or asked us nothing but answered
+        for at_ease in ({"handoff_open": True}, {"answers": True}):
+            assert said(route.by_day(heard, replace(faint, **at_ease), TEXTS))[0] == "Bien reçu."
+    before = {name: text for name, text in TEXTS.items() if name != "utter_doute"}
+    assert said(route.by_day(heard, faint, before))[0] == "Bien reçu."  # models of before have no such text
 
 
 def test_the_net_is_not_mistaken_for_another_number() -> None:
