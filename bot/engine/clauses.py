@@ -43,6 +43,8 @@ _TURNS = _phrases(
 )
 # After these the same, if a question or a request begins behind them.
 _JOINTS = word_set("et puis ensuite egalement aussi ou pui apres")
+# Behind « et » another matter begins so, without a word that asks: « et pour mon fils », « et niveau salaire ».
+_MATTERS = word_set("pour si concernant niveau cote question")
 # A question or a request begins so.
 _OPENERS = _phrases(
     "comment/coment/comen/koman/komen/coman/kommen/cmt/quel/quelle/quels/quelles/kel/kelle/combien/combi1/cb/quand/kan/kand/qd/"
@@ -96,8 +98,19 @@ def clauses(text: str) -> list[Clause]:
         piece = text[start:end].strip(" \n\t,;:-–")
         words = [fold(word) for word in _WORD.findall(piece)]
         if len(words) >= FEWEST and not all(word in _EMPTY for word in words):
-            found.append(Clause(piece, "?" in piece or not _ASKING.isdisjoint(words)))
+            found.append(Clause(piece, _asks(piece, words)))
     return found[:MOST]
+
+
+# « Sont-ils », « peut-on »: the subject behind its verb asks.
+_INVERTED = re.compile(r"\w-(?:t-)?(?:ils?|elles?|on|je|ce|vous|tu)\b", re.IGNORECASE)
+
+
+def _asks(piece: str, words: list[str]) -> bool:
+    """Whether a piece is a question or a request: by a mark, a word, an inversion, or how it begins behind « et »."""
+    if "?" in piece or not _ASKING.isdisjoint(words) or _INVERTED.search(piece):
+        return True
+    return _begins(words, 1 if words[0] in _JOINTS else 0, _ASKED) or (words[0] == "et" and words[1] in _MATTERS)
 
 
 # Words and beginnings that ask in some messages and tell in others: « quand j'étais jeune », « faut que j'y aille ».
@@ -131,11 +144,19 @@ def _cuts(text: str) -> list[int]:
     for index, word in enumerate(words):
         behind_comma = index > 0 and any(mark in text[words[index - 1].end() : word.start()] for mark in ",:")
         if _begins(keys, index, _TURNS) or (
-            (keys[index] in _JOINTS and _begins(keys, index + 1, _ASKED))
+            (
+                keys[index] in _JOINTS
+                and (_begins(keys, index + 1, _ASKED) or _another_matter(keys, index, behind_comma))
+            )
             or (behind_comma and _begins(keys, index, _ASKED))
         ):
             cuts.append(word.start())
     return cuts
+
+
+def _another_matter(keys: list[str], index: int, behind_comma: bool) -> bool:
+    """Whether « et » opens another matter: behind a comma, or before a word that says so."""
+    return keys[index] == "et" and (behind_comma or (index + 1 < len(keys) and keys[index + 1] in _MATTERS))
 
 
 _ASKED = _OPENERS | frozenset({("ou", "est"), ("ou", "sont"), ("ou", "puis")})

@@ -6,8 +6,9 @@ gravest subject comes before everything; what else was asked is then named to th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from bot.engine import short
@@ -16,7 +17,7 @@ from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy import questions
 from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
 from bot.policy.questions import SURE as SURE_QUESTION
-from bot.policy.questions import intent_of, sure
+from bot.policy.questions import go_on, intent_of, sure
 
 Parsed = dict[str, Any]
 Parse = Callable[[Sequence[str]], list[Parsed]]
@@ -34,6 +35,8 @@ MOST_ANSWERS = 2
 # Of a message that no subject surely fits: from this chance of a statement it is one, and below this sum of the best two chances
 # there are no two subjects to choose from.
 LIKELY_STATEMENT, SCATTERED = 0.2, 0.6
+FOLLOW_UP = 10  # words: a longer question says itself what it is about
+FEW = 6  # words that hardly say anything by themselves
 STORY = 60  # words from which a message is one story: its asides are no second question
 AND = word_set("et puis aussi ensuite sinon egalement ou")  # by these a question says that it is another one
 SAME = 0.9  # a question whose subject was said just before it: « Ma carte grise a été volée, quelles démarches ? »
@@ -46,6 +49,7 @@ OF_VICTIMS = ("plainte_comment", "main_courante", "pre_plainte_en_ligne", "suivi
 GRAVE_OF_TWO = 0.3
 TOLD = ("complaint", "witness")  # what an agent reads as it was told
 SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre", STATEMENT)
+NO_TITLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,10 @@ class Reading:
     more: tuple[str, ...] = ()
 
 
-def read(text: str, parse: Parse, knows: Callable[[str], bool] = bool) -> Reading:
-    """How a message is to be dealt with. `knows`: whether a word is one that we know."""
+def read(
+    text: str, parse: Parse, knows: Callable[[str], bool] = bool, titles: Mapping[str, str] = NO_TITLES
+) -> Reading:
+    """How a message is to be dealt with. `knows`: whether a word is one that we know; `titles`: of the catalogue's questions."""
     pieces = clauses(text)
     whole, *parsed = parse([text, *(piece.text for piece in pieces)] if len(pieces) > 1 else [text])
     whole, *parsed = (by_question(grave_of_two(part)) for part in (whole, *parsed))
@@ -99,7 +105,7 @@ def read(text: str, parse: Parse, knows: Callable[[str], bool] = bool) -> Readin
         return single(stated(whole))
     if not parsed:
         return single(whole)
-    believed = _believed(pieces, parsed, chance_of_danger(whole))
+    believed = _gone_on(pieces, _believed(pieces, parsed, chance_of_danger(whole)), parse, titles)
     return decide(whole, units(pieces, _in_context(pieces, believed, parse)), len(text.split()) >= STORY)
 
 
@@ -193,6 +199,27 @@ def _believed(pieces: Sequence[Clause], parsed: Sequence[Parsed], trace: float) 
     return found
 
 
+def _gone_on(
+    pieces: Sequence[Clause], parsed: Sequence[Parsed], parse: Parse, titles: Mapping[str, str]
+) -> list[Parsed]:
+    """The clauses' meanings; a few words that ask behind a question of the catalogue are read with it, as a follow-up is: « Comment
+    s’inscrire ? C’est gratuit ? »."""
+    found = list(parsed)
+    for i in range(1, len(pieces)):
+        asked, before = Unit(pieces[i].text, pieces[i].asks, found[i]), sure(found[i - 1].get("questions")) or ""
+        if not asked.asks or len(asked.text.split()) > FOLLOW_UP or before not in titles or is_grave(asked.intent):
+            continue
+        if intent_of(before) in SMALL_TALK:
+            continue
+        (both,) = parse([f"{titles[before]} {asked.text}"])
+        rows = go_on(before, found[i].get("questions"), both.get("questions"))
+        others = [row for row in both.get("questions") or () if row["name"] != before]
+        rows = others if sure(others) and not sure(rows) else rows
+        adds_nothing = not sure(rows) and sure(both.get("questions")) == before and len(asked.text.split()) <= FEW
+        found[i] = both if adds_nothing else by_question({**found[i], "questions": rows})
+    return found
+
+
 def _in_context(pieces: Sequence[Clause], parsed: Sequence[Parsed], parse: Parse) -> list[Parsed]:
     """The clauses' meanings; a question behind a statement is read with it, and keeps its own only if that changes the subject."""
     found = list(parsed)
@@ -252,14 +279,20 @@ def decide(whole: Parsed, found: Sequence[Unit], story: bool = False) -> Reading
     # Beside the words to a complaint or a testimony a general text is in the way: what the catalogue surely answers is not.
     told = any(policy_of(unit.intent).category in TOLD for unit in handoffs)
     answers = [unit for unit in asked if policy_of(unit.intent).route == ANSWER and (unit.question or not told)]
+    answers = [unit for i, unit in enumerate(answers) if not (i and _hangs_on(answers[0], unit))]
     answers = answers[: MOST_ANSWERS - len(handoffs)]
     chosen = [unit for unit in asked if unit in handoffs or unit in answers]
-    if len(asked) < 2 or not chosen:
+    if len(asked) < 2 or not chosen or (chosen == answers[:1] and sure(whole.get("questions"))):
         return _with_question(reading, asked)
     rest = _intents(unit for unit in asked if unit not in chosen)
     parts = tuple(_with_entities(unit.parsed, whole) for unit in chosen)
     lead = parts[chosen.index(handoffs[0])] if handoffs else parts[0]
     return replace(reading, parts=parts, lead=lead, more=rest)
+
+
+def _hangs_on(first: Unit, unit: Unit) -> bool:
+    """Whether a few words say nothing without the question before them: the general text of what they resemble is in the way."""
+    return bool(first.question) and not unit.question and len(unit.text.split()) <= FEW
 
 
 def _intents(found: Iterable[Unit]) -> tuple[str, ...]:
@@ -301,6 +334,9 @@ def _grave_chance(whole: Parsed) -> float:
 def _is_sure(unit: Unit) -> bool:
     if is_grave(unit.intent):
         return unit.confidence >= SURE_GRAVE and len(unit.text.split()) >= FEWEST_GRAVE
+    asks = unit.question and unit.intent not in SMALL_TALK and policy_of(unit.intent).route == ANSWER
+    if asks and _grave_chance(unit.parsed) < DOUBT:
+        return True
     return unit.intent != FALLBACK and unit.confidence >= SURE
 
 

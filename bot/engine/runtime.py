@@ -41,7 +41,6 @@ log = logging.getLogger("bot.engine")
 
 RANKING = 10
 ANSWERED = "repondu"  # slot: the question of the catalogue that was answered last
-FOLLOW_UP = 10  # words: a longer message says itself what it is about
 # These go on from what was answered, whatever they would ask by themselves.
 _GOES_ON = re.compile(r"\W*(?:et|non|pardon|plut[oô]t)\b", re.IGNORECASE)
 # In small letters: what begins with a capital is mostly a name. (All in capitals, a message tells no names apart.)
@@ -97,7 +96,7 @@ class Runtime:
 
     async def understand(self, text: str) -> dict[str, Any]:
         """What a text means. Raises EmptyText."""
-        read = reading.read(_cleaned(text), self._parse, self._knows)
+        read = reading.read(_cleaned(text), self._parse, self._knows, self._long)
         return self._understanding(read, _is_french(text), text)
 
     async def explain(self, text: str) -> dict[str, Any]:
@@ -161,7 +160,7 @@ class Runtime:
         answers = [_tapped(tap, None) for tap in self._answers(words, asked)]
         if answers:
             return replace(reading.single(answers[0]), parts=tuple(answers))
-        return reading.read(words, self._parse, self._knows)
+        return reading.read(words, self._parse, self._knows, self._long)
 
     def _followed(self, read: Reading, text: str, tracker: DialogueStateTracker) -> Reading:
         """A few words behind an answer of the catalogue, read with the question that was answered: « et pour un cadet ? »."""
@@ -170,7 +169,7 @@ class Runtime:
         if before is None or tracker.get_slot("question") or len(read.parts) > 1 or read.lead.get("tapped"):
             return read
         alone = sure(read.lead.get("questions"))
-        if len(text.split()) > FOLLOW_UP or (alone and not _GOES_ON.match(text)):
+        if len(text.split()) > reading.FOLLOW_UP or (alone and not _GOES_ON.match(text)):
             return read
         if policy_of(str(read.lead["intent"]["name"])).route != ANSWER:
             return read

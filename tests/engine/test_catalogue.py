@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bot.core import catalogue
 from tests.engine.conftest import ROOT, EngineProcess
 
@@ -95,3 +97,31 @@ def test_a_few_words_behind_an_answer_are_read_with_it(engine: EngineProcess) ->
     then = engine.turn("et pour être policier adjoint ?", first["state"])
     assert then["question"] not in (None, first["question"])
     assert "adjoint" in said(then).lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        (
+            "A quel age peut on passer le concours de gardien et y a t il une taille minimum",
+            "recrutement_conditions/age_gardien",
+            "recrutement_aptitude/taille",
+        ),
+        (
+            "Les tatouages sont-ils autorisés et faut-il savoir nager ?",
+            "recrutement_aptitude/tatouages_visite",
+            "recrutement_aptitude/sport_natation",
+        ),
+        # The second is told by the first.
+        (
+            "Comment faire une main courante, et mon voisin sera-t-il prévenu ?",
+            "main_courante/faire",
+            "main_courante/auteur_prevenu",
+        ),
+    ],
+)
+def test_two_questions_in_a_message_get_two_answers(engine: EngineProcess, text: str, first: str, second: str) -> None:
+    turn = engine.turn(text)
+    assert turn["question"] == first
+    told = said(turn)
+    assert told.index(begins(first)) < told.index(begins(second))

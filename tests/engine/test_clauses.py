@@ -28,12 +28,29 @@ from bot.policy.questions import sure as surely
         ("allez sur service-public.fr et lisez", ["allez sur service-public.fr et lisez"]),
         ("le tarif est de 1.5 euro", ["le tarif est de 1.5 euro"]),
         ("premier message\net pour le concours ?", ["premier message", "et pour le concours ?"]),
+        ("le logement des élèves, et la crèche", ["le logement des élèves", "et la crèche"]),
+        ("la formation est payée et si on dort là", ["la formation est payée", "et si on dort là"]),
         ("👍", []),
         ("", []),
     ],
 )
 def test_cuts(text: str, pieces: list[str]) -> None:
     assert [clause.text for clause in clauses(text)] == pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("les tatouages sont-ils autorisés", True),
+        ("ai-je droit à un avocat", True),
+        ("et y a t il une taille minimum", True),
+        ("et si on dort sur place", True),
+        ("et on dort sur place", False),
+        ("ma carte est perdue", False),
+    ],
+)
+def test_what_asks_by_its_words(text: str, asks: bool) -> None:
+    assert [clause.asks for clause in clauses(text)] == [asks]
 
 
 def test_cutting_is_linear() -> None:
@@ -386,6 +403,57 @@ def test_two_questions_of_one_intent(text: str, parts: list[tuple[str, str | Non
         parts,
         more,
     )
+
+
+NEXT = {"procuration/faire": "Comment faire une procuration ?"}
+
+
+@pytest.mark.parametrize(
+    ("alone", "both", "read"),
+    [
+        (("procuration/duree", 0.5), [("procuration/duree", 0.9)], ["procuration/faire", "procuration/duree"]),
+        (
+            ("", 0.0),
+            [("procuration/faire", 0.7), ("procuration/duree", 0.65)],
+            ["procuration/faire", "procuration/duree"],
+        ),
+        (("", 0.0), [("procuration/faire", 0.9), ("procuration/duree", 0.2)], ["procuration/faire"]),
+        (("concours/dates", 0.9), [("procuration/faire", 0.9)], ["procuration/faire", "concours/dates"]),
+    ],
+)
+def test_a_few_words_behind_a_question_are_read_with_it(
+    alone: tuple[str, float], both: list[tuple[str, float]], read: list[str]
+) -> None:
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [one(text) for text in texts]
+
+    def one(text: str) -> dict[str, Any]:
+        if text.startswith(NEXT["procuration/faire"]):
+            asked = both
+        else:
+            asked = [alone] if text.startswith("et") else [("procuration/faire", 0.9)]
+        rows = [{"name": "procuration", "confidence": 0.9}]
+        questions = [{"name": name, "confidence": chance} for name, chance in asked if name]
+        return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
+
+    found = reading.read("Comment donner procuration ? et ça dure combien", parsed, titles=NEXT)
+    assert [surely(part["questions"]) for part in found.parts] == read
+
+
+@pytest.mark.parametrize(
+    ("behind", "read"),
+    [
+        ("et l'amende, je la conteste où et comment ?", ["procuration/faire", None]),
+        ("et l'amende ?", ["procuration/faire"]),
+    ],
+)
+def test_a_few_words_behind_a_question_get_no_general_text(behind: str, read: list[str | None]) -> None:
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        rows = [{"name": "procuration/faire", "confidence": 0.9}]
+        return [{**_parsed(text), "questions": rows if "procuration" in text else []} for text in texts]
+
+    found = reading.read(f"comment faire une procuration ? {behind}", parsed)
+    assert [surely(part["questions"]) for part in found.parts] == read
 
 
 def test_a_question_that_only_a_clause_tells_is_that_of_the_whole() -> None:
