@@ -28,6 +28,7 @@ FEWEST = 4  # shorter sentences are compared whole: « mon chat » and « mon ch
 LEAST = 0.15  # what is less like a message than that is no neighbour
 POWER = 1.5  # with the square, one rare name outweighs a whole sentence; with none, pages would wait
 KEPT = 2  # corpora whose index stays in memory, some 60 MB each for 30,000 examples
+HEARD = 200_000  # examples whose sound stays in memory, some 300 bytes each: twice those of corpus and catalogue
 GENERATORS = 24  # rarest words of a message by which neighbours are looked up: stories have hundreds
 
 
@@ -73,8 +74,23 @@ def _sound(word: str) -> str:
 
 def sounded(text: str) -> Sounded:
     """The text as its words sound; an emoji alone is its own key."""
-    words = [_sound(word) for word in normalise(text).split()]
-    return Sounded(" ".join(words) or text.strip(), frozenset(words))
+    return _of(text, _heard(text))
+
+
+def sounded_example(text: str) -> Sounded:
+    """The same of an example, remembered for the next who asks: never for what a citizen wrote, which would stay in memory."""
+    return _of(text, _remembered(text))
+
+
+def _heard(text: str) -> str:
+    return " ".join([_sound(word) for word in normalise(text).split()])
+
+
+_remembered = lru_cache(maxsize=HEARD)(_heard)
+
+
+def _of(text: str, heard: str) -> Sounded:
+    return Sounded(heard or text.strip(), frozenset(heard.split()))
 
 
 def alike(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -238,7 +254,7 @@ class Neighbours(Generic[T]):
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _hold(self, item: T) -> int:
-        number, one = len(self._items), sounded(item.text)
+        number, one = len(self._items), sounded_example(item.text)
         self._items.append(item)
         self._sounded.append(one)
         self._sums.append(0.0)
@@ -255,7 +271,8 @@ class Neighbours(Generic[T]):
         self._sums = [self._sum(one.words) for one in self._sounded]
 
     def _sum(self, words: Iterable[str]) -> float:
-        return sum(self._weights.get(word, self._rarest) for word in words)
+        weigh, rarest = self._weights.get, self._rarest
+        return sum([weigh(word, rarest) for word in words])  # a million times in `pairs`
 
     def _scored(self, words: frozenset[str], least: float) -> Iterator[tuple[int, float]]:
         """Who is as like as `least`. The commonest words name nobody as long as they alone could not reach it."""

@@ -34,6 +34,7 @@ from tests.fakes import talks
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
 from tests.fakes.media import media_server
 from tests.fakes.project import copied
+from tests.trainer.conftest import thin
 
 MARK = re.compile(r"zqm(\d+)wk", re.IGNORECASE)
 
@@ -176,7 +177,7 @@ class Marked:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return copied(tmp_path / "project")
+    return thin(copied(tmp_path / "project"))
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import asyncio
 import functools
 import inspect
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from bot.core.clock import SystemClock
@@ -69,12 +70,33 @@ def chromium_path() -> str:
 
 
 @pytest.fixture
-async def browser(chromium_path: str) -> AsyncIterator[Browser]:
-    """A browser of this test's own."""
+def _function_scoped_runner(_session_scoped_runner: asyncio.Runner) -> asyncio.Runner:
+    """What pytest-asyncio runs a test and its fixtures in: one event loop for all of them, since the browser is bound to it."""
+    return _session_scoped_runner
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def launched(chromium_path: str) -> AsyncIterator[Callable[[], Awaitable[Browser]]]:
+    """Gives the browser of all tests of this folder: to start one takes two seconds of the processor. If one died, another."""
+    opened: list[Browser] = []
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=chromium_path, args=list(ARGUMENTS))
-        yield opened
-        await opened.close()
+
+        async def living() -> Browser:
+            if not opened or not opened[-1].is_connected():
+                opened.append(await playwright.chromium.launch(executable_path=chromium_path, args=list(ARGUMENTS)))
+            return opened[-1]
+
+        yield living
+        for browser in opened:
+            await browser.close()
+
+
+@pytest.fixture
+async def browser(launched: Callable[[], Awaitable[Browser]]) -> AsyncIterator[Browser]:
+    """A browser without anybody in it: what a test leaves (cookies, storage, pages) goes with its contexts."""
+    opened = await launched()
+    yield opened
+    await part(opened)
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from tests.fakes.ports import free_port
 async def test_all_of_it_by_keyboard(page: Page, console: RunningConsole) -> None:
     number = await console.waiting()
     await page.goto(console.url)
-    await page.keyboard.type("Claire Martin")  # the field has the focus
+    await expect(page.get_by_test_id("login-name")).to_be_focused()
+    await page.keyboard.type("Claire Martin")
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")

@@ -32,6 +32,7 @@ from tests.fakes.engine import ScriptedEngine
 from tests.fakes.project import copied
 from tests.fakes.training import Scripted
 from tests.fakes.trial import ScriptedCandidate, scripted_judge
+from tests.trainer.conftest import thin
 
 # What is served by GET and is no page of its own: streams, files, fragments, and the steps of a log-in.
 NO_PAGE = re.compile(
@@ -42,8 +43,8 @@ DARK = {**AA, "runOnly": {"type": "rule", "values": ["color-contrast"]}}  # a th
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Files of the test's own."""
-    return copied(tmp_path / "project")
+    """Files of the test’s own, few of each kind."""
+    return thin(copied(tmp_path / "project"))
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def address(pattern: str, one: dict[str, int]) -> str:
     """A page that the pattern serves."""
     place = pattern.partition("/<")[0].strip("/")
     named = {"atelier/exemples": "procuration", "atelier/reponses": "utter_procuration"}
-    pattern = pattern.replace("<intent:str>/<name:str>", "animaux/animal_perdu")
+    pattern = pattern.replace("<intent:str>/<name:str>", "procuration/comment_faire")
     return re.sub(r"<\w+:\w+>", str(one.get(place) or named.get(place, "")), pattern)
 
 

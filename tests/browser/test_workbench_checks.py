@@ -15,20 +15,16 @@ from bot.trainer.project import Project
 from tests.browser.conftest import by_day
 from tests.browser.helpers import accessible, part, picture, someone
 from tests.fakes.console import running_console
-from tests.fakes.project import AUTHOR, copied
-from tests.trainer.conftest import TOPIC
+from tests.fakes.project import copied
+from tests.trainer.conftest import thin
 
 PATH = "/atelier/verifications"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """The real one with one topic of the catalogue, since Rasa reads it all twice here; with a fault of several families."""
-    project = copied(tmp_path / "project")
-    for path in project.path("data/answers").glob("*.yml"):
-        if path.name != TOPIC:
-            path.unlink()
-    project.git("commit", "--quiet", "--all", "--message", "Un sujet", author=AUTHOR)
+    """Little of the real one, since all of it is read twice here, by Rasa too; with a fault of several families."""
+    project = thin(copied(tmp_path / "project"))
     text = project.read(NLU)
     phone = "      - mon numéro c’est le 06 12 34 56 78 pour le chien\n"
     text = under(text, "animaux", phone + "      - UN LYNX TRAVERSE MA COUR\n      - un lynx traverse ma cour !\n")

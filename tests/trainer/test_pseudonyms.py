@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bot.trainer.pseudonyms import Kind, Pseudonymiser, leftovers, pseudonymiser
+from bot.trainer.pseudonyms import Kind, Pseudonymised, Pseudonymiser, leftovers, pseudonymiser
 from bot.trainer.pseudonyms_stand_ins import FAMILY, MEN, WOMEN, is_ours
 from bot.trainer.pseudonyms_words import family_names, plain
 from scripts.pseudonym_figures import measure, rows
@@ -21,6 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def whole() -> Pseudonymiser:
     """The one of the process, with spaCy's model: loading it takes seconds."""
     return pseudonymiser()
+
+
+@pytest.fixture(scope="module")
+def replaced(whole: Pseudonymiser) -> list[tuple[str, Pseudonymised]]:
+    """Every message of the set: as it was, and with its stand-ins."""
+    return [(row["text"], whole.replace(row["text"])) for row in rows()]
 
 
 @pytest.fixture
@@ -50,21 +56,19 @@ def test_the_set_is_large_and_its_spans_are_right() -> None:
             Kind(piece["kind"])
 
 
-def test_nothing_that_was_found_is_left_in_the_new_text(whole: Pseudonymiser) -> None:
-    for row in rows():
-        done = whole.replace(row["text"])
-        assert done.original == row["text"]
+def test_nothing_that_was_found_is_left_in_the_new_text(replaced: list[tuple[str, Pseudonymised]]) -> None:
+    for text, done in replaced:
+        assert done.original == text
         for one in done.replacements:
             assert done.text[one.start : one.end] == one.stand_in
             assert one.stand_in != one.original
             assert re.sub(r"\W", "", one.original) not in re.sub(r"\W", "", done.text) or len(one.original) < 4
 
 
-def test_our_own_stand_ins_are_no_leftovers(whole: Pseudonymiser) -> None:
+def test_our_own_stand_ins_are_no_leftovers(whole: Pseudonymiser, replaced: list[tuple[str, Pseudonymised]]) -> None:
     """In every message of the set, every kind: else each example would be reported for ever."""
     told = []
-    for row in rows():
-        done = whole.replace(row["text"])
+    for _, done in replaced:
         ours = {index for one in done.replacements for index in range(one.start, one.end)}
         told += [(one, done.text) for one in whole.leftovers(done.text) if set(range(one.start, one.end)) & ours]
     assert told == []

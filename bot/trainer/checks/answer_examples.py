@@ -9,7 +9,6 @@ nothing: of « gendarme vers police » and « police vers gendarme » a person s
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from bot.trainer.checks import examples, gold
 from bot.trainer.checks.finding import Finding, error, warning
 from bot.trainer.corpus import NLU, Example, short
 from bot.trainer.errors import NoGit
-from bot.trainer.neighbours import Neighbours, Sounded, sounded
+from bot.trainer.neighbours import Neighbours, Sounded, sounded, sounded_example
 from bot.trainer.project import Project
 
 FEWEST = 8  # examples of a question
@@ -72,7 +71,9 @@ def of_some(
         if each.question.id in ids:
             yield from map(_named, examples.length(each.example))
             yield from map(_named, (gold.leak(each.example, row) for row in kept.doubles(each.example.text)[:1]))
-            same = (one for one in learned.doubles(each.example.text) if _sounded(one.text).key == each.words.key)
+            same = (
+                one for one in learned.doubles(each.example.text) if sounded_example(one.text).key == each.words.key
+            )
             yield from _under_another(each, same)
 
 
@@ -98,11 +99,8 @@ def recorded(project: Project, files: Sequence[AnswersFile]) -> frozenset[str]:
         return frozenset()
 
 
-_sounded = functools.lru_cache(maxsize=20_000)(sounded)
-
-
 def _all_said(questions: Sequence[Question]) -> list[_Said]:
-    return [_Said(one, example, _sounded(example.text)) for one in questions for example in _examples(one)]
+    return [_Said(one, example, sounded_example(example.text)) for one in questions for example in _examples(one)]
 
 
 def _examples(one: Question) -> Iterator[Example]:
@@ -195,30 +193,37 @@ class _Centroids:
         for word, weight in self.rare.items():
             for number, count in self.counts[word].items():
                 self.squares[number] += weight * count
+        # What a word brings a sentence nearer to each question by.
+        self.nearer = {
+            word: [
+                (number, weight * math.sqrt(count) / math.sqrt(self.squares[number]))
+                for number, count in self.counts[word].items()
+            ]
+            for word, weight in self.rare.items()
+        }
 
     def ranked(self, words: frozenset[str]) -> list[int]:
         """The questions that share any of these words, the nearest first."""
         scores: dict[int, float] = defaultdict(float)
-        for word in words & self.rare.keys():
-            for number, count in self.counts[word].items():
-                scores[number] += self.rare[word] * math.sqrt(count)
-        return sorted(scores, key=lambda number: -scores[number] / math.sqrt(self.squares[number]))
+        for word in words & self.nearer.keys():
+            for number, part in self.nearer[word]:
+                scores[number] += part
+        return sorted(scores, key=scores.__getitem__, reverse=True)
 
     def nearest(self, words: frozenset[str], own: int) -> int | None:
         """The question that these words are nearer to than to their own, without this example; None when there is none."""
         scores: dict[int, float] = defaultdict(float)
-        square = self.squares[own]
-        for word in words:
-            weight = self.rare.get(word)
-            if weight is not None:
-                for number, count in self.counts[word].items():
-                    scores[number] += weight * math.sqrt(count if number != own else count - 1)
-                square -= weight
-        at_home = scores.pop(own, 0.0) / math.sqrt(square) if square > 1e-9 else 0.0
-        best = max(scores, key=lambda number: scores[number] / math.sqrt(self.squares[number]), default=None)
-        if best is None or scores[best] / math.sqrt(self.squares[best]) <= at_home:
-            return None
-        return best
+        home, square = 0.0, self.squares[own]
+        for word in words & self.nearer.keys():
+            weight = self.rare[word]
+            home += weight * math.sqrt(self.counts[word][own] - 1)
+            square -= weight
+            for number, part in self.nearer[word]:
+                scores[number] += part
+        scores.pop(own, None)
+        at_home = home / math.sqrt(square) if square > 1e-9 else 0.0
+        best = max(scores, key=scores.__getitem__, default=None)
+        return None if best is None or scores[best] <= at_home else best
 
 
 def _nearer(

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bot.trainer.checks.finding import Finding, error, warning
 from bot.trainer.corpus import NLU, Example, short
-from bot.trainer.neighbours import Near, Neighbours, sounded
+from bot.trainer.neighbours import Near, Neighbours, sounded_example
 
 FRAME = 6  # words in a row
 NEARLY = 0.7  # likeness from which two examples of an intent teach the same
@@ -132,7 +132,7 @@ def _place(example: Example) -> tuple[bool, str, int]:
 
 
 def _long(example: Written) -> bool:
-    return len(sounded(example.text).words) >= FEWEST
+    return len(sounded_example(example.text).words) >= FEWEST
 
 
 def duplicate(example: Example, other: Example) -> Finding:
