@@ -55,13 +55,12 @@ def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
 
 
 def learn(
-    features: Features, texts: list[str], labels: np.ndarray, judged: np.ndarray, strength: float
+    features: Features, rows: csr_matrix, labels: np.ndarray, judged: np.ndarray, strength: float
 ) -> tuple[LinearSVC, np.ndarray]:
-    """The model of all examples, and (judged, intents) scores of the examples numbered `judged`, each by a model that had
-    not seen it."""
-    rows = features.rows(texts)
+    """The model of all examples, whose `rows` are those of `features`, and (judged, intents) scores of the examples numbered
+    `judged`, each by a model that had not seen it."""
     scores = np.zeros((len(judged), len(set(labels))))
-    everyone = np.arange(len(texts))
+    everyone = np.arange(rows.shape[0])
 
     def fold(unseen: np.ndarray) -> None:
         seen = np.setdiff1d(everyone, judged[unseen])
@@ -193,9 +192,11 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                 parts = [reading[start : start + AT_A_TIME] for start in range(0, len(reading), AT_A_TIME)]
                 read = pool.map(partial(_meanings, encoder), parts)
                 # The catalogue's words are known, and teach no intent: they would say how often each is asked about.
-                features = Features(weight).fit([*texts, *(text for text, _ in catalogue)])
-                model, scores = learn(features, texts, labels, judged, strength)
-                rows = features.rows([text for text, _ in catalogue]) if catalogue else None
+                features = Features(weight)
+                both = features.fit_rows([*texts, *(text for text, _ in catalogue)])
+                taught_rows, rows = both[: len(texts)], both[len(texts) :] if catalogue else None
+                del both
+                model, scores = learn(features, taught_rows, labels, judged, strength)
                 unread, meanings = np.split(np.concatenate(list(read)), [len(judged)])
             meant = _meant(encoder, unread, names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
