@@ -26,7 +26,7 @@ from bot.core import served
 from bot.core.errors import Explained, SetupError
 from bot.core.examples import blocks, without_marks
 from bot.core.yaml_text import decode
-from bot.engine import danger_score, script_learning
+from bot.engine import danger_score, light, script_learning
 from bot.engine.check import BadInput, check
 from bot.engine.inputs import BACKGROUND, SCRIPTS, fingerprint, training_data
 from bot.engine.quiet import Aside
@@ -209,6 +209,7 @@ def _examples(root: Path, files: list[str]) -> list[tuple[str, str]]:
 def _run_rasa(root: Path, files: list[str], folder: Path) -> Optional[str]:
     import rasa.model_training
 
+    light.pack_quickly()
     result = rasa.model_training.train(
         str(root / "domain.yml"),
         str(root / "config.yml"),
