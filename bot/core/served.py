@@ -18,6 +18,7 @@ from bot.core import catalogue
 
 SUFFIX = ".tar.gz"
 NAMES = ("domain.yml", "data/danger.yml", "data/precisions.yml")  # of every project
+MEANINGS = "meanings.npz"  # in models/: what an earlier training need not do again (bot/engine/encoder/kept.py)
 FOLDERS = (catalogue.FOLDER,)  # of which every file counts; a project may have none
 
 

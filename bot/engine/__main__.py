@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace, root: Path, stdout: int) -> int:
             light.without(module)
         light.check_once()
         out = options.out.resolve() if options.out else root / "models"
-        return train.run(train.Order(root, out, options.force, options.frugal, options.signs))
+        return train.run(train.Order(root, out, options.force, options.frugal, options.signs, options.meanings))
     from bot.engine import batch, server
 
     model = options.model or root / "models"
@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         "--frugal", action="store_true", help="une chose après l’autre : moins de mémoire, plus de temps"
     )
     train.add_argument("--signs", action="store_true", help="dit aussi l’avancement à un programme")
+    train.add_argument(
+        "--meanings", type=Path, help="le sens des textes d’un apprentissage précédent (models/meanings.npz sinon)"
+    )
     named = commands.add_parser("fingerprint", help="le nom du modèle que donneraient les fichiers présents")
     for command in (serve, batch, train, named):
         command.add_argument(

@@ -32,6 +32,8 @@ from threadpoolctl import threadpool_limits
 
 from bot.core.labelled import read_answers
 from bot.engine import believed, questions
+from bot.engine.encoder import kept
+from bot.engine.encoder.kept import Kept
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
 from bot.engine.questions import Questions, Ranked
@@ -45,6 +47,7 @@ GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than 
 
 FOLDS = 3
 AT_ONCE = os.cpu_count() or 1  # separators learnt side by side; each needs memory of its own
+KEPT: Optional[Path] = None  # the file of meanings that an earlier training had made; none is read or written without
 AT_A_TIME = 2000  # texts that the encoder reads in one go, beside others
 NEAR = 0.05  # where the separator may stop moving: nothing measurable is lost, a fifth of the time is gained
 
@@ -55,13 +58,12 @@ def fit(rows: Any, labels: np.ndarray, strength: float) -> LinearSVC:
 
 
 def learn(
-    features: Features, texts: list[str], labels: np.ndarray, judged: np.ndarray, strength: float
+    features: Features, rows: csr_matrix, labels: np.ndarray, judged: np.ndarray, strength: float
 ) -> tuple[LinearSVC, np.ndarray]:
-    """The model of all examples, and (judged, intents) scores of the examples numbered `judged`, each by a model that had
-    not seen it."""
-    rows = features.rows(texts)
+    """The model of all examples, whose `rows` are those of `features`, and (judged, intents) scores of the examples numbered
+    `judged`, each by a model that had not seen it."""
     scores = np.zeros((len(judged), len(set(labels))))
-    everyone = np.arange(len(texts))
+    everyone = np.arange(rows.shape[0])
 
     def fold(unseen: np.ndarray) -> None:
         seen = np.setdiff1d(everyone, judged[unseen])
@@ -190,20 +192,24 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             with ThreadPoolExecutor(AT_ONCE) as pool:  # onnxruntime works without Python's lock
                 reading = [texts[i] for i in judged] + [text for text, _ in catalogue]
-                parts = [reading[start : start + AT_A_TIME] for start in range(0, len(reading), AT_A_TIME)]
+                known = _Known(encoder, folder / ENCODER, reading)
+                new = known.missing
+                parts = [new[start : start + AT_A_TIME] for start in range(0, len(new), AT_A_TIME)]
                 read = pool.map(partial(_meanings, encoder), parts)
                 # The catalogue's words are known, and teach no intent: they would say how often each is asked about.
-                features = Features(weight).fit([*texts, *(text for text, _ in catalogue)])
-                model, scores = learn(features, texts, labels, judged, strength)
-                rows = features.rows([text for text, _ in catalogue]) if catalogue else None
-                unread, meanings = np.split(np.concatenate(list(read)), [len(judged)])
+                features = Features(weight)
+                both = features.fit_rows([*texts, *(text for text, _ in catalogue)])
+                taught_rows, rows = both[: len(texts)], both[len(texts) :] if catalogue else None
+                del both
+                model, scores = learn(features, taught_rows, labels, judged, strength)
+                unread, meanings = np.split(known.together(list(read)), [len(judged)])
             meant = _meant(encoder, unread, names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
-            kept = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
+            told = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
             dangers = np.array([is_danger(str(labels[i])) for i in judged])
             self._scales = believed.learn(names, chances, [texts[i] for i in judged], dangers)
-            (folder / CROSS_VALIDATION).write_text(json.dumps(kept, ensure_ascii=False), "utf-8")
+            (folder / CROSS_VALIDATION).write_text(json.dumps(told, ensure_ascii=False), "utf-8")
             # The slope is folded into the weights: a message costs one product.
             self._set(
                 features, names, model.coef_.T * blend.slopes, model.intercept_ * blend.slopes + blend.shifts, encoder
@@ -340,6 +346,27 @@ def _rows(ranked: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
 def _meanings(encoder: Encoder | None, texts: list[str]) -> np.ndarray:
     """(texts, width) by the encoder; no column without one."""
     return np.zeros((len(texts), 0)) if encoder is None else encoder.meanings(texts)
+
+
+class _Known:
+    """The meanings of the texts of a training. `missing`: the distinct texts that are still to be read."""
+
+    def __init__(self, encoder: Encoder | None, network: Path, texts: list[str]) -> None:
+        self._count, self.missing = len(texts), texts if encoder is None else []
+        self._kept: Optional[Kept] = None
+        if encoder is not None:
+            self._kept = Kept(KEPT, kept.key(network))
+            self._marks = kept.marks(encoder, texts)
+            self._places = self._kept.missing(self._marks)
+            self.missing = [texts[place] for place in self._places]
+
+    def together(self, parts: list[np.ndarray]) -> np.ndarray:
+        """(texts, width) of all, which are kept for the next training. `parts`: what was made of the missing ones."""
+        if self._kept is None:
+            return np.concatenate(parts) if parts else np.zeros((self._count, 0))
+        found = self._kept.together(self._marks, self._places, [row for part in parts for row in part])
+        self._kept.write(self._marks)
+        return found
 
 
 def _meant(encoder: Encoder | None, meanings: np.ndarray, names: list[str]) -> np.ndarray:

@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
 from bot.engine import vectors
+from bot.engine.bags import Bag, bag_of, side_by_side
 from bot.policy.normalise import normalise, sound
 
 COMMON = 3  # examples that a word stands in, to be taken for the right spelling of its sound
@@ -41,16 +42,43 @@ class View:
 
     def __init__(self, how: dict[str, Any], at_least: int) -> None:
         self._items: Callable[[str], list[str]] = CountVectorizer(lowercase=False, **how).build_analyzer()
+        self._within_words = how.get("analyzer") == "char_wb"  # the others are words, and two in a row (`Bag.runs`)
         self.at_least = at_least
         self.index: dict[str, int] = {}
         self.rarity = np.zeros(0, dtype=np.float32)
 
-    def fit(self, texts: list[str]) -> None:
-        """Learn the items and how rare they are."""
-        seen = Counter(item for text in texts for item in set(self._items(text)))
-        kept = sorted(item for item, count in seen.items() if count >= self.at_least)
-        self.index = {item: number for number, item in enumerate(kept)}
-        self.rarity = np.array([1 + math.log((1 + len(texts)) / (1 + seen[item])) for item in kept], dtype=np.float32)
+    def fit(self, bag: Bag) -> csr_matrix:
+        """Learn the items and how rare they are, and give the rows of these very texts."""
+        items, counts = self._counts(bag)
+        seen = np.bincount(counts.indices, minlength=len(items))
+        kept = sorted(np.flatnonzero(seen >= self.at_least), key=items.__getitem__)
+        self.index = {items[number]: place for place, number in enumerate(kept)}
+        self.rarity = (1 + np.log((1 + bag.size) / (1 + seen[kept]))).astype(np.float32)
+        places = np.full(len(items), -1, np.int32)
+        places[kept] = np.arange(len(kept), dtype=np.int32)
+        return self._weighed(counts, places)
+
+    def rows(self, bag: Bag) -> csr_matrix:
+        """(texts, items): what `row` gives, of many texts."""
+        items, counts = self._counts(bag)
+        return self._weighed(counts, np.array([self.index.get(item, -1) for item in items], np.int32))
+
+    def _counts(self, bag: Bag) -> tuple[list[str], csr_matrix]:
+        """Distinct items, and (texts, items) how often each stands there. Letters do not reach over words."""
+        return bag.parts(self._items) if self._within_words else bag.runs()
+
+    def _weighed(self, counts: csr_matrix, places: np.ndarray) -> csr_matrix:
+        """tf-idf of length one. `places`: (items,) the column of each, -1 for what is left out."""
+        columns = places[counts.indices]
+        kept = columns >= 0
+        ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
+        columns = columns[kept]
+        much = ((1 + np.log(counts.data[kept])) * self.rarity[columns]).astype(np.float32)
+        rows = csr_matrix((much, columns, ends.astype(np.int32)), shape=(counts.shape[0], len(self.index)))
+        rows.sort_indices()
+        lengths = np.sqrt(rows.multiply(rows).sum(axis=1)).A1 if rows.nnz else np.zeros(rows.shape[0])
+        rows.data /= np.repeat(np.maximum(lengths, 1e-9), np.diff(rows.indptr)).astype(np.float32)
+        return rows
 
     def row(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Which items, and how much of each."""
@@ -91,14 +119,18 @@ class Features:
 
     def fit(self, texts: list[str]) -> Features:
         """Learn vocabularies and how rare words are."""
-        prepared = [_prepare(text) for text in texts]
-        for name, view in self._views.items():
-            view.fit([looks[name] for looks in prepared])
-        seen = Counter(word for text in texts for word in set(_spoken(text)))
+        self.fit_rows(texts)
+        return self
+
+    def fit_rows(self, texts: list[str]) -> csr_matrix:
+        """`fit`, then `rows` of the same texts, which are looked at once."""
+        spoken = bag_of(map(_spoken, texts))
+        seen = Counter(dict(zip(spoken.words, spoken.held.tolist(), strict=True)))
         self._unseen = math.log(1 + len(texts))
         self._rarity = {word: math.log((1 + len(texts)) / (1 + count)) for word, count in seen.items()}
         self._spelling = _spelling(seen)
-        return self
+        looks = _looks(texts)
+        return side_by_side([view.fit(looks[name]) for name, view in self._views.items()], self._meanings(spoken))
 
     @property
     def seen(self) -> dict[str, int]:
@@ -133,11 +165,10 @@ class Features:
         return any(word in self._views[name].index for name in ("words", "sounds") for word in looks[name].split())
 
     def rows(self, texts: list[str]) -> csr_matrix:
-        """The rows of many texts, to learn from."""
-        pairs = [self.row(text) for text in texts]
-        ends = np.cumsum([0, *(len(columns) for columns, _ in pairs)])
-        values, columns = np.concatenate([v for _, v in pairs]), np.concatenate([c for c, _ in pairs])
-        return csr_matrix((values, columns, ends), shape=(len(texts), self.width))
+        """What `row` gives, of many texts at once."""
+        looks = _looks(texts)
+        views = [view.rows(looks[name]) for name, view in self._views.items()]
+        return side_by_side(views, self._meanings(bag_of(map(_spoken, texts))))
 
     def forgetting(self, rows: csr_matrix, seen: np.ndarray) -> csr_matrix:
         """The rows as if only those numbered `seen` had been there to learn the items from: what the others alone hold is
@@ -162,15 +193,30 @@ class Features:
 
     def _meaning(self, text: str) -> np.ndarray:
         """Mean vector of the words, rare ones counting more."""
-        table = vectors.french()
-        total = np.zeros(table.width, dtype=np.float32)
+        total = np.zeros(vectors.french().width, dtype=np.float32)
         for spoken in _spoken(text):
-            word = spoken if spoken in self._rarity else self._spelling.get(_sound_of(spoken), spoken)
-            vector = table.of(word)
+            vector = self._vector(spoken)
             if vector is not None:
-                total += vector * self._rarity.get(word, self._unseen)
+                total += vector
         length = float(np.linalg.norm(total))
         return total * (self.weight / length) if length else total
+
+    def _meanings(self, spoken: Bag) -> np.ndarray:
+        """(texts, width): `_meaning` of many."""
+        table = np.zeros((len(spoken.words), vectors.french().width), np.float32)
+        for number, word in enumerate(spoken.words):
+            vector = self._vector(word)
+            if vector is not None:
+                table[number] = vector
+        total = np.asarray(spoken.counts @ table)
+        lengths = np.linalg.norm(total, axis=1, keepdims=True)
+        return np.asarray(total * (self.weight / np.where(lengths > 0, lengths, 1)), dtype=np.float32)
+
+    def _vector(self, spoken: str) -> Optional[np.ndarray]:
+        """What a word adds to the meaning; None for one that says nothing. One never seen is read as one that sounds like it."""
+        word = spoken if spoken in self._rarity else self._spelling.get(_sound_of(spoken), spoken)
+        vector = vectors.french().of(word)
+        return None if vector is None else vector * self._rarity.get(word, self._unseen)
 
     def save(self, folder: Path) -> None:
         """Vocabularies as JSON, weights as arrays: nothing that runs code when it is read back."""
@@ -211,6 +257,13 @@ def _sound_of(word: str) -> str:
 def _prepare(text: str) -> dict[str, str]:
     plain = normalise(_GLUED.sub("je ", text))
     spoken = " ".join(filter(None, map(sound, plain.split())))
+    return {"words": plain, "letters": plain, "sounds": spoken, "sound_letters": spoken}
+
+
+def _looks(texts: Sequence[str]) -> dict[str, Bag]:
+    """`_prepare` of many texts: each distinct word is sounded once."""
+    plain = bag_of(normalise(_GLUED.sub("je ", text)).split() for text in texts)
+    spoken = plain.renamed([sound(word) for word in plain.words])
     return {"words": plain, "letters": plain, "sounds": spoken, "sound_letters": spoken}
 
 

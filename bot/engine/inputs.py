@@ -16,6 +16,7 @@ ANSWERS = "answers"  # the catalogue of questions, their examples and answers
 CALIBRATION = "data/etalonnage.tsv"  # how far a question that was found is believed (config.yml names it)
 # Code whose change makes another model of the same data.
 LEARNING = (
+    "bot/engine/bags.py",
     "bot/engine/classifier.py",
     "bot/engine/encoder/adaptation.npz",
     "bot/engine/encoder/adaptation.py",

@@ -169,6 +169,24 @@ def _match_once() -> None:
     VersionedResolver.resolve = resolve
 
 
+def pack_quickly() -> None:
+    """Call this where models are trained, once Rasa is imported: an archive is pressed as hard as can be, for half a minute in
+    which nothing else runs, to save a thirtieth of its size."""
+    import rasa.engine.storage.local_model_storage as storage
+
+    storage.TarSafe = _Quickly  # type: ignore[misc]
+
+
+class _Quickly(tarfile.TarFile):
+    """Stands for `TarSafe` where archives are written."""
+
+    @classmethod
+    def gzopen(
+        cls, name: Any, mode: Any = "r", fileobj: Any = None, compresslevel: int = 1, **more: Any
+    ) -> tarfile.TarFile:
+        return super().gzopen(name, mode, fileobj, compresslevel, **more)
+
+
 def _unpack(archive: Any, folder: Path) -> None:
     """Rasa's `_extract_archive_to_directory`, which goes through the archive twice: once to see that it is harmless."""
     with tarfile.open(archive, "r:gz") as tar:

@@ -36,6 +36,7 @@ LOOKED_AT = 48  # questions that are weighed: those whose nearest example is nea
 CLOSELY = 192  # questions whose examples are compared at all: those whose mean is nearest
 BROADLY = 64  # questions whose words are compared at all: those that are nearest by meaning
 JUDGED = 2000  # examples that the scales are set on, at most
+OFTEN = 4096  # columns that are multiplied as a dense matrix
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
 ABSENT = 0.15  # weight of an example that is judged as if its question were not there
 ENOUGH = 200  # messages from which the examples say nothing of how far a question is to be believed
@@ -277,8 +278,8 @@ def learn(examples: Examples) -> Questions:
     found = _Likenesses(
         unseen,
         meant[judged] @ meant.T,
-        _dense(words[judged] @ words.T),
-        _dense(words[judged] @ answers.T),
+        _products(words[judged], words),
+        _products(words[judged], answers),
         _likely(examples.chances[order][judged], examples.intents, names),
     )
     for likeness in (found.by_meaning, found.by_words):
@@ -296,6 +297,19 @@ def _some(numbers: np.ndarray) -> np.ndarray:
 
 def _dense(matrix: csr_matrix) -> np.ndarray:
     return np.asarray(matrix.todense(), dtype=np.float32)
+
+
+def _products(left: csr_matrix, right: csr_matrix) -> np.ndarray:
+    """(left, right): the product of each pair of rows. Columns that many rows have are multiplied as a dense matrix, which is a
+    dozen times as fast for them; the others as what they are."""
+    often = np.zeros(right.shape[1], bool)
+    often[np.argsort(-np.bincount(right.indices, minlength=right.shape[1]), kind="stable")[:OFTEN]] = True
+    common = np.flatnonzero(often)
+    found = _dense(left[:, common]) @ _dense(right[:, common]).T
+    rare = diags((~often).astype(np.float32))
+    some = csr_matrix(left @ rare)
+    some.eliminate_zeros()
+    return found + _dense(some @ csr_matrix(right.T))
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:

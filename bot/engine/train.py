@@ -26,7 +26,7 @@ from bot.core import served
 from bot.core.errors import Explained, SetupError
 from bot.core.examples import blocks, without_marks
 from bot.core.yaml_text import decode
-from bot.engine import danger_score, script_learning
+from bot.engine import danger_score, light, script_learning
 from bot.engine.check import BadInput, check
 from bot.engine.inputs import BACKGROUND, SCRIPTS, fingerprint, training_data
 from bot.engine.quiet import Aside
@@ -40,13 +40,15 @@ PR_SET_PDEATHSIG = 1
 @dataclass(frozen=True)
 class Order:
     """What is trained, and how. `root`: the folder of the inputs; `out`: where the model goes; `force`: although nothing changed;
-    `frugal`: one thing after the other, which takes less memory and more time; `signs`: progress also for a program."""
+    `frugal`: one thing after the other, which takes less memory and more time; `signs`: progress also for a program; `meanings`:
+    the file of those that an earlier training had made (bot/engine/encoder/kept.py), beside `root`'s models otherwise."""
 
     root: Path
     out: Path
     force: bool = False
     frugal: bool = False
     signs: bool = False
+    meanings: Optional[Path] = None
 
     @property
     def kept(self) -> int:
@@ -120,7 +122,7 @@ def _train_all(order: Order, folder: Path, made_score: Path) -> Path:
             else:
                 score.start()
             with aside:
-                made = _run_rasa(root, files, folder)
+                made = _run_rasa(order, files, folder)
             if made:
                 order.sign("danger")
                 _finish(score)
@@ -206,9 +208,14 @@ def _examples(root: Path, files: list[str]) -> list[tuple[str, str]]:
     return [(str(e.get("text")), str(e.get("intent"))) for e in found if not e.get("intent_response_key")]
 
 
-def _run_rasa(root: Path, files: list[str], folder: Path) -> Optional[str]:
+def _run_rasa(order: Order, files: list[str], folder: Path) -> Optional[str]:
     import rasa.model_training
 
+    from bot.engine import classifier
+
+    root = order.root
+    light.pack_quickly()
+    classifier.KEPT = order.meanings or root / "models" / served.MEANINGS
     result = rasa.model_training.train(
         str(root / "domain.yml"),
         str(root / "config.yml"),

@@ -300,7 +300,11 @@ class Conductor:
         made.mkdir()
         wrong: dict[str, Any] = {}
         command = ["train", "--out", str(made), "--signs", *(["--frugal"] if self._frugal else [])]
-        for line in self._engine(snapshot, *command, wrong=wrong, write=made):
+        earlier = [
+            path for path in (candidates.parent / served.MEANINGS,) if path.exists()
+        ]  # nobody behind the wall writes it
+        command += [word for path in earlier for word in ("--meanings", str(path))]
+        for line in self._engine(snapshot, *command, wrong=wrong, write=made, beside=earlier):
             if not line.startswith(SIGN):
                 continue
             sign = json.loads(line[1:])
@@ -313,7 +317,12 @@ class Conductor:
         return take_in(made, there, served.read(snapshot), waiting)
 
     def _engine(
-        self, root: Path, *arguments: str, wrong: Mapping[str, Any] | None = None, write: Path | None = None
+        self,
+        root: Path,
+        *arguments: str,
+        wrong: Mapping[str, Any] | None = None,
+        write: Path | None = None,
+        beside: Sequence[Path] = (),
     ) -> Iterator[str]:
         """Lines that the engine prints. Raises TrainerError when it fails, with its own words."""
         self._halt.check()
@@ -323,7 +332,7 @@ class Conductor:
         start = self._wall().start(
             [self._python, "-m", "bot.engine", *arguments, "--root", str(root)],
             self._environ,
-            Given([root, *linked], write, root),
+            Given([root, *linked, *beside], write, root),
         )
         with subprocess.Popen(
             start.words,
