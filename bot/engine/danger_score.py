@@ -9,6 +9,7 @@ mistake. Thresholds and figures come from cross-validation: each example is judg
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -23,14 +24,15 @@ from typing import Any, Optional
 import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from bot.core.errors import Explained, SetupError
+from bot.engine.bags import bag_of
 from bot.policy.intents import is_danger
 from bot.policy.lexicon import Lexicon
-from bot.policy.score import SHORT, VERSION, features, message_features, pack, tells, windows
+from bot.policy.score import SHORT, VERSION, message_features, pack, runs, scale_of, tells, windows, word_features
 
 ROOT = Path(__file__).resolve().parents[2]
 LEXICON = ROOT / "data" / "danger.yml"
@@ -120,7 +122,8 @@ class Sample:
 
 def sample(examples: Sequence[Example], lexicon: Lexicon) -> Sample:
     """Every example as the score will see it: windows, what the lexicon meets, marks."""
-    found: list[dict[int, float]] = []
+    cuts: list[Row] = []
+    whole: list[Mapping[int, float]] = []
     owner: list[int] = []
     hits: list[bool] = []
     sure: list[bool] = []
@@ -132,12 +135,12 @@ def sample(examples: Sequence[Example], lexicon: Lexicon) -> Sample:
         short.append(sum(map(len, cut)) < SHORT)
         hits.append(bool(entries))
         sure.append(any(entry.sure or not told for entry in entries))
-        whole = message_features(text, (entry.entry for entry in entries), BUCKETS)
-        found += [_add(features(window, BUCKETS, LONGEST), whole) for window in told]
+        whole.append(message_features(text, (entry.entry for entry in entries), BUCKETS))
+        cuts += told
         owner += [number] * len(told)
     intents = [intent for _, intent in examples]
     return Sample(
-        _matrix(found),
+        window_rows(cuts) + _matrix(whole)[owner],
         np.array(owner),
         np.array([is_danger(intent) for intent in intents]),
         np.array([intent.startswith(DISTRESS) for intent in intents]),
@@ -147,21 +150,27 @@ def sample(examples: Sequence[Example], lexicon: Lexicon) -> Sample:
     )
 
 
-def _add(left: dict[int, float], right: Mapping[int, float]) -> dict[int, float]:
-    for bucket, value in right.items():
-        left[bucket] = left.get(bucket, 0.0) + value
-    return left
+def window_rows(cuts: Sequence[Row]) -> Any:
+    """(windows, BUCKETS): `bot.policy.score.features` of each; the buckets of a word are looked for once."""
+    bag = bag_of(map(dict.fromkeys, cuts))
+    words = _ones([word_features(word, BUCKETS, LONGEST) for word in bag.words])
+    heard = _ones([[run % BUCKETS for run in runs(cut)] for cut in cuts])
+    scales = np.array([scale_of(len(set(cut))) for cut in cuts])
+    return csr_matrix(diags(scales) @ (bag.counts.astype(float) @ words + heard))
+
+
+def _ones(found: Sequence[Sequence[int]]) -> Any:
+    """(rows, BUCKETS): how often each bucket is named."""
+    ends = np.cumsum([0, *map(len, found)])
+    buckets = np.fromiter(itertools.chain.from_iterable(found), np.int32, int(ends[-1]))
+    return csr_matrix((np.ones(len(buckets)), buckets, ends), shape=(len(found), BUCKETS))
 
 
 def _matrix(found: Sequence[Mapping[int, float]]) -> Any:
-    indices: list[int] = []
-    values: list[float] = []
-    ends = [0]
-    for row in found:
-        indices.extend(row)
-        values.extend(row.values())
-        ends.append(len(indices))
-    return csr_matrix((np.array(values), np.array(indices), np.array(ends)), shape=(len(found), BUCKETS))
+    ends = np.cumsum([0, *map(len, found)])
+    indices = np.array([bucket for row in found for bucket in row], np.int32)
+    values = np.array([value for row in found for value in row.values()], float)
+    return csr_matrix((values, indices, ends), shape=(len(found), BUCKETS))
 
 
 @dataclass(frozen=True)

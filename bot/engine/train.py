@@ -114,7 +114,7 @@ def _train_all(order: Order, folder: Path, made_score: Path) -> Path:
             examples = _examples(root, files)
             _check_actions(root)
         intents = len({intent for _, intent in examples})
-        say(f"Apprentissage de {intents} intentions et du danger sur {len(examples)} exemples (deux à cinq minutes)…")
+        say(f"Apprentissage de {intents} intentions et du danger sur {len(examples)} exemples (quatre à huit minutes)…")
         order.sign("learning", intents=intents, examples=len(examples))
         with _danger_score(root, examples, made_score) as score:
             if order.frugal:

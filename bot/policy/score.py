@@ -150,8 +150,8 @@ def features(words: Sequence[str], buckets: int, longest: int) -> dict[int, floa
     for run in runs(words):
         bucket = run % buckets
         values[bucket] = values.get(bucket, 0.0) + 1.0
-    scale = _scale(len(distinct))
-    return {bucket: value * scale for bucket, value in values.items()}
+    by = scale_of(len(distinct))
+    return {bucket: value * by for bucket, value in values.items()}
 
 
 def message_features(text: str, cues: Iterable[str], buckets: int) -> dict[int, float]:
@@ -165,7 +165,8 @@ def message_features(text: str, cues: Iterable[str], buckets: int) -> dict[int, 
     return values
 
 
-def _scale(distinct: int) -> float:
+def scale_of(distinct: int) -> float:
+    """By what a window of so many distinct words is multiplied."""
     return 1.0 / math.sqrt(distinct + 1.0)
 
 
@@ -213,11 +214,11 @@ class _Linear:
         distinct = dict.fromkeys(words)
         weights, buckets = self._weights, len(self._weights)
         total = sum(map(self._word, distinct)) + sum(weights[run % buckets] for run in runs(words))
-        return self.bias + total * self._unit * _scale(len(distinct))
+        return self.bias + total * self._unit * scale_of(len(distinct))
 
     def shares(self, words: Sequence[str]) -> list[float]:
         """What each word of a window adds to its margin; a run's weight is shared by its words. Much slower than `margin`."""
-        weights, unit = self._weights, self._unit * _scale(len(dict.fromkeys(words)))
+        weights, unit = self._weights, self._unit * scale_of(len(dict.fromkeys(words)))
         found = [0.0] * len(words)
         for word in dict.fromkeys(words):
             found[words.index(word)] += self._word(word) * unit
