@@ -37,6 +37,7 @@ CLOSELY = 192  # questions whose examples are compared at all: those whose mean 
 BROADLY = 64  # questions whose words are compared at all: those that are nearest by meaning
 JUDGED = 2000  # examples that the scales are set on, at most
 OFTEN = 4096  # columns that are multiplied as a dense matrix
+AT_ONCE = 8192  # rows of it at a time: a gigabyte less at the peak
 NEARER = 0.05  # what the intent's chance (its logarithm) adds to a likeness
 ABSENT = 0.15  # weight of an example that is judged as if its question were not there
 ENOUGH = 200  # messages from which the examples say nothing of how far a question is to be believed
@@ -305,11 +306,14 @@ def _products(left: csr_matrix, right: csr_matrix) -> np.ndarray:
     often = np.zeros(right.shape[1], bool)
     often[np.argsort(-np.bincount(right.indices, minlength=right.shape[1]), kind="stable")[:OFTEN]] = True
     common = np.flatnonzero(often)
-    found = _dense(left[:, common]) @ _dense(right[:, common]).T
-    rare = diags((~often).astype(np.float32))
-    some = csr_matrix(left @ rare)
-    some.eliminate_zeros()
-    return found + _dense(some @ csr_matrix(right.T))
+    near = _dense(left[:, common])
+    rest = csr_matrix(left @ diags((~often).astype(np.float32)))
+    rest.eliminate_zeros()
+    found = np.empty((left.shape[0], right.shape[0]), np.float32)
+    for start in range(0, right.shape[0], AT_ONCE):
+        part = right[start : start + AT_ONCE]
+        found[:, start : start + AT_ONCE] = near @ _dense(part[:, common]).T + _dense(rest @ csr_matrix(part.T))
+    return found
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:

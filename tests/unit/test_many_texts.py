@@ -44,7 +44,7 @@ import json
 import numpy as np
 from scipy.sparse import random
 from bot.engine import questions
-questions.OFTEN = 7
+questions.OFTEN, questions.AT_ONCE = 7, 11
 left, right = (random(rows, 60, 0.2, "csr", np.float32, np.random.default_rng(rows)) for rows in (9, 30))
 found = questions._products(left, right)
 apart = float(np.abs(found - (left @ right.T).toarray()).max())
