@@ -58,6 +58,7 @@ _OTHER_MEDIA = ("utter_media_autre", False)
 _SEVERAL = "utter_media_images"
 # A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
+_QUESTION = re.compile(r"/\w+/")  # the payload of a question of the catalogue: `/intent/question`
 # The second net: a reply ends with the 17 and the 114 where a danger is possible. The limits are chosen by measure: `planton eval`
 # prints what they catch (`second_net`) and what they cost (`net_cost`).
 NET_DANGER = 0.05  # chance of a danger from which the line is added: far below the alarm's, a trace is enough
@@ -354,13 +355,16 @@ def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
 
 
 def _numbers_first(replies: Sequence[Reply], situation: Situation, texts: Texts) -> tuple[Reply, ...]:
-    """The same buttons under words that begin with the numbers, where a danger is possible and nothing was understood."""
+    """Words that begin with the numbers, where a danger is possible and nothing was understood. Buttons of questions are left out:
+    what a cry for help resembles is no help."""
     if not replies or "utter_doute" not in texts:  # models of before have none
         return tuple(replies)
     lines = [texts["utter_doute"], texts["utter_filet"]]
     if situation.listens and DISTRESS_LINE in texts:
         lines.append(texts[DISTRESS_LINE])
-    reply = replace(merged(replies)[0], text="\n\n".join([*lines, texts["utter_doute_suite"]]))
+    reply = merged(replies)[0]
+    subjects = tuple(button for button in reply.quick_replies if not _QUESTION.match(button.payload))
+    reply = replace(reply, text="\n\n".join([*lines, texts["utter_doute_suite"]]), quick_replies=subjects)
     return (reply,) if situation.introduced else introduce((reply,), texts)
 
 

@@ -101,17 +101,20 @@ def test_a_question_to_the_person_carries_the_second_net() -> None:
     assert said(route.by_day(turn("procuration", "Précisez.", clarify=True), KNOWN, TEXTS)) == ["Précisez."]
 
 
+BUTTONS = (QuickReply("Carabine", "/armes/carabine"), QuickReply("Sujets", '/salutation{"theme": "autre"}'))
+
+
 @pytest.mark.parametrize("intent", ["procuration", STATEMENT])
 @pytest.mark.parametrize("sign", [{"danger": route.NET_DANGER}, {"grave": route.NET_DANGER}, {}])
 def test_where_nothing_was_understood_and_a_danger_is_possible_the_numbers_come_first(
     intent: str, sign: dict[str, float]
 ) -> None:
     heard = turn(intent, clarify=intent != STATEMENT, confidence=0.4, **sign)
-    heard = replace(heard, replies=(Reply("Bien reçu."), Reply("Que voulez-vous ?", (QuickReply("Sujets", "/x"),))))
+    heard = replace(heard, replies=(Reply("Bien reçu."), Reply("Que voulez-vous ?", BUTTONS)))
     faint = replace(KNOWN, faint=not sign)
     outcome = route.by_day(heard, faint, TEXTS)
     assert said(outcome) == [f"<utter_doute>\n\n{LINE}\n\n<utter_doute_suite>"]
-    assert outcome.replies[0].quick_replies == (QuickReply("Sujets", "/x"),)
+    assert outcome.replies[0].quick_replies == BUTTONS[1:]
     listening = route.by_day(
         heard, replace(faint, listens=True, introduced=False), {**TEXTS, "utter_nuit_detresse": "3114"}
     )
