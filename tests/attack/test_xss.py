@@ -5,11 +5,12 @@ The policy of contents is there as well, but what is escaped never meets it: one
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Browser, Page, Response, expect
+from playwright.async_api import Browser, Page, Response, async_playwright, expect
 
 from bot.core.messages import Attachment, Echo, Edit, Postback, Reaction, Referral
 from bot.store.conversations import PROFILE
@@ -21,7 +22,7 @@ from bot.store.desk.validation import ValidationStore
 from bot.store.user import User
 from bot.trainer.project import Project
 from tests.browser import test_console_walk as walk
-from tests.browser.conftest import browser, chromium_path  # noqa: F401 (fixtures)
+from tests.browser.conftest import ARGUMENTS, chromium_path, part  # noqa: F401 (fixtures)
 from tests.browser.helpers import NAMES, enter
 from tests.browser.test_console_walk import address, console, furnished, pages, project  # noqa: F401 (fixtures)
 from tests.browser.test_workbench_inbox import SAID, read
@@ -51,6 +52,16 @@ def trap(label: str) -> str:
     return (
         f"</p>\"'><img src=x alt={label} onerror=pris=1><script>pris=1</script><svg onload=pris=1>{{%raw%}}`-pris=1-`"
     )
+
+
+@pytest.fixture
+async def browser(chromium_path: str) -> AsyncIterator[Browser]:  # noqa: F811
+    """A browser of its own: that of the pages' tests does not leave their folder."""
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=chromium_path, args=list(ARGUMENTS))
+        yield opened
+        await part(opened)
+        await opened.close()
 
 
 @pytest.fixture
@@ -162,7 +173,7 @@ def policy_of(answer: Response) -> None:
 
 async def test_nothing_that_anybody_typed_runs(
     console: RunningConsole,  # noqa: F811
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     planted: tuple[User, dict[str, int], int],
 ) -> None:
     boss, one, mine = planted
