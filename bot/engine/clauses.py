@@ -65,6 +65,8 @@ _ASKING = word_set(
     jvoudrai jaimerais jaimerai question renseignement renseignements demarche demarches
     """
 )
+# « Sont-ils », « peut-on »: the subject behind its verb asks.
+_INVERTED = re.compile(r"\w-(?:t-)?(?:ils?|elles?|on|je|ce|vous|tu)\b", re.IGNORECASE)
 # A piece of these words alone is politeness.
 _COURTESY = word_set(
     """
@@ -100,10 +102,6 @@ def clauses(text: str) -> list[Clause]:
         if len(words) >= FEWEST and not all(word in _EMPTY for word in words):
             found.append(Clause(piece, _asks(piece, words)))
     return found[:MOST]
-
-
-# « Sont-ils », « peut-on »: the subject behind its verb asks.
-_INVERTED = re.compile(r"\w-(?:t-)?(?:ils?|elles?|on|je|ce|vous|tu)\b", re.IGNORECASE)
 
 
 def _asks(piece: str, words: list[str]) -> bool:

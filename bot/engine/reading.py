@@ -207,17 +207,26 @@ def _gone_on(
     found = list(parsed)
     for i in range(1, len(pieces)):
         asked, before = Unit(pieces[i].text, pieces[i].asks, found[i]), sure(found[i - 1].get("questions")) or ""
-        if not asked.asks or len(asked.text.split()) > FOLLOW_UP or before not in titles or is_grave(asked.intent):
-            continue
-        if intent_of(before) in SMALL_TALK:
-            continue
-        (both,) = parse([f"{titles[before]} {asked.text}"])
-        rows = go_on(before, found[i].get("questions"), both.get("questions"))
-        others = [row for row in both.get("questions") or () if row["name"] != before]
-        rows = others if sure(others) and not sure(rows) else rows
-        adds_nothing = not sure(rows) and sure(both.get("questions")) == before and len(asked.text.split()) <= FEW
-        found[i] = both if adds_nothing else by_question({**found[i], "questions": rows})
+        if before in titles and intent_of(before) not in SMALL_TALK and _may_hang_on(asked):
+            (both,) = parse([f"{titles[before]} {asked.text}"])
+            found[i] = _with_before(asked, before, both)
     return found
+
+
+def _may_hang_on(asked: Unit) -> bool:
+    """A few words that ask. What may be grave keeps its own meaning."""
+    short_enough = len(asked.text.split()) <= FOLLOW_UP
+    return asked.asks and short_enough and not is_grave(asked.intent) and _grave_chance(asked.parsed) < DOUBT
+
+
+def _with_before(asked: Unit, before: str, both: Parsed) -> Parsed:
+    """What a clause means behind the question `before`. `both`: the meaning of that question's title and the clause. What is grave
+    in `both` stands in our own title."""
+    rows = go_on(before, asked.parsed.get("questions"), both.get("questions"))
+    repeats = not sure(rows) and sure(both.get("questions")) == before and len(asked.text.split()) <= FEW
+    if repeats and not is_grave(str(both["intent"]["name"])):
+        return both
+    return by_question({**asked.parsed, "questions": rows})
 
 
 def _in_context(pieces: Sequence[Clause], parsed: Sequence[Parsed], parse: Parse) -> list[Parsed]:

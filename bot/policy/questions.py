@@ -64,7 +64,8 @@ def go_on(answered: str, alone: Any, both: Any) -> Any:
     the answered question and the words.
 
     Together they may surely ask something else. Else what the words alone surely ask stands, unless it is near the answered
-    question and fits the two of them less well than another: then nothing is sure.
+    question and fits the two of them less well than another: then nothing is sure. Where the words alone surely ask nothing, what
+    the two of them surely ask besides the answered question does.
     """
     found, said = sure(both), sure(alone)
     if found and found != answered:
@@ -72,7 +73,7 @@ def go_on(answered: str, alone: Any, both: Any) -> Any:
     others = [row for row in both or () if row["name"] != answered]
     if said and _theme(said) == _theme(answered) and _fits(alone, others) != said:
         return others
-    return alone
+    return others if not said and sure(others) else alone
 
 
 def _theme(question: str) -> str:

@@ -347,11 +347,10 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
 def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
     """Whether the reply only asks what is meant, or offers help with anything, where a danger is more than a trace: somebody in
     fear would find it cold."""
-    told = turn.understanding.intent == STATEMENT and turn.question is None
-    if route != CLARIFY and (route != ANSWER or not told or situation.answers or situation.handoff_open):
-        return False
+    statement = turn.understanding.intent == STATEMENT and turn.question is None
+    offers = route == ANSWER and statement and not situation.answers and not situation.handoff_open
     possible = max(turn.understanding.danger, grave(turn.understanding)) >= NET_DANGER
-    return situation.faint or situation.listens or possible
+    return (route == CLARIFY or offers) and (situation.faint or situation.listens or possible)
 
 
 def _numbers_first(replies: Sequence[Reply], situation: Situation, texts: Texts) -> tuple[Reply, ...]:

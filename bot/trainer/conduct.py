@@ -300,10 +300,9 @@ class Conductor:
         made.mkdir()
         wrong: dict[str, Any] = {}
         command = ["train", "--out", str(made), "--signs", *(["--frugal"] if self._frugal else [])]
-        earlier = [
-            path for path in (candidates.parent / served.MEANINGS,) if path.exists()
-        ]  # nobody behind the wall writes it
-        command += [word for path in earlier for word in ("--meanings", str(path))]
+        meanings = candidates.parent / served.MEANINGS  # read by the engine behind its wall, and not written there
+        earlier = [meanings] if meanings.exists() else []
+        command += ["--meanings", str(meanings)] if earlier else []
         for line in self._engine(snapshot, *command, wrong=wrong, write=made, beside=earlier):
             if not line.startswith(SIGN):
                 continue

@@ -49,9 +49,8 @@ def exact(gains: int, losses: int) -> float:
     if not thrown:
         return 1.0
     tail = ways = 1
-    for k in range(
-        min(gains, losses)
-    ):  # each from the one before: to count ten thousand throws anew each time takes seconds
+    # Each from the one before: to count ten thousand throws anew each time takes seconds.
+    for k in range(min(gains, losses)):
         ways = ways * (thrown - k) // (k + 1)
         tail += ways
     return min(1.0, 2 * tail / (1 << thrown))  # whole numbers divide exactly, however large

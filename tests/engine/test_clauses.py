@@ -440,6 +440,40 @@ def test_a_few_words_behind_a_question_are_read_with_it(
     assert [surely(part["questions"]) for part in found.parts] == read
 
 
+@pytest.mark.parametrize(("grave", "read_again"), [(reading.DOUBT, False), (reading.DOUBT - 0.01, True)])
+def test_a_few_words_that_may_be_grave_keep_their_own_meaning(grave: float, read_again: bool) -> None:
+    asked: list[str] = []
+
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        asked.extend(texts)
+        return [one(text) for text in texts]
+
+    def one(text: str) -> dict[str, Any]:
+        rows = [{"name": "procuration", "confidence": 0.6}]
+        rows += [{"name": "violences_conjugales", "confidence": grave}] if text.startswith("et") else []
+        questions = [] if text.startswith("et") else [{"name": "procuration/faire", "confidence": 0.9}]
+        return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
+
+    reading.read("Comment donner procuration ? et il m'en empêche comment ?", parsed, titles=NEXT)
+    assert any(text.startswith(NEXT["procuration/faire"]) for text in asked) is read_again
+
+
+def test_what_is_grave_in_our_own_title_is_not_said_by_the_message() -> None:
+    title = "Comment quitter un conjoint violent ?"
+
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [one(text) for text in texts]
+
+    def one(text: str) -> dict[str, Any]:
+        name = "violences_conjugales" if text.startswith(title) else "autre_procedure"
+        rows = [{"name": name, "confidence": 0.9}]
+        questions = [] if text == "c'est gratuit ?" else [{"name": "autre_procedure/partir", "confidence": 0.9}]
+        return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
+
+    found = reading.read("Comment partir loin ? c'est gratuit ?", parsed, titles={"autre_procedure/partir": title})
+    assert [part["intent"]["name"] for part in found.parts] == ["autre_procedure"]
+
+
 @pytest.mark.parametrize(
     ("behind", "read"),
     [

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
-from typing import Any
 
-from bot.app.route import ENGINE_PYTHON, ROOT
+from tests.fakes.engine_code import in_engine
 
 TEXTS = [
     "on m'a volé mon vélo cette nuit",
@@ -88,15 +86,6 @@ for attempt in (
         said.append(str(error))
 print(json.dumps(said))
 """
-
-
-def in_engine(code: str, *arguments: str) -> Any:
-    """Run code in the engine's environment; its last line is JSON."""
-    ran = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    return json.loads(ran.stdout.strip().splitlines()[-1])
 
 
 def test_our_network_says_what_the_package_says() -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
-from typing import Any
 
-from bot.app.route import ENGINE_PYTHON
-from bot.core.program import ROOT
+from tests.fakes.engine_code import in_engine
 
 ROWS = """
 import json, sys
@@ -114,15 +111,6 @@ TAUGHT = [
     "لقد فقدت جواز سفري",
 ]
 OTHERS = ["", "rien de connu ici xyzzy", "plainte vol vol", "ouè", "je veu porté plainte pr 1 vol"]
-
-
-def in_engine(code: str, *arguments: str) -> Any:
-    """Run code in the engine's environment; its last line is JSON."""
-    ran = subprocess.run(
-        [str(ENGINE_PYTHON), "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    return json.loads(ran.stdout.strip().splitlines()[-1])
 
 
 def test_many_rows_are_those_of_each_text() -> None:

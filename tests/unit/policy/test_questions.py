@@ -179,6 +179,13 @@ def test_words_that_ask_something_else_by_themselves_are_read_alone() -> None:
     assert go_on(AGE, alone, rows((AGE, 0.8), (TESTS, 0.1))) == alone
 
 
+def test_words_that_ask_nothing_by_themselves_ask_what_stands_beside_the_answered_question() -> None:
+    both = rows((AGE, 0.7), (TESTS, SURE))
+    assert sure(go_on(AGE, rows((PLACE, 0.1)), both)) == TESTS
+    unsure = rows((PLACE, 0.1))
+    assert go_on(AGE, unsure, rows((AGE, 0.7), (TESTS, SURE - 0.01))) == unsure
+
+
 def test_words_that_fit_what_was_answered_less_well_than_others_ask_nothing_surely() -> None:
     alone = rows((PLACE, 0.6), (TESTS, 0.2))
     assert sure(go_on(AGE, alone, rows((AGE, 0.7), (TESTS, 0.1), (PLACE, 0.01)))) is None
