@@ -358,9 +358,10 @@ def _is_question(unit: Unit) -> bool:
 
 
 def _distinct(found: Sequence[Unit]) -> list[Unit]:
+    """The first of each subject. What is grave is one of its own, whatever question it resembles."""
     first: dict[str, Unit] = {}
     for unit in found:
-        first.setdefault(unit.question or unit.intent, unit)
+        first.setdefault(unit.intent if is_grave(unit.intent) else unit.question or unit.intent, unit)
     return list(first.values())
 
 

@@ -440,6 +440,46 @@ def test_a_few_words_behind_a_question_are_read_with_it(
     assert [surely(part["questions"]) for part in found.parts] == read
 
 
+@pytest.mark.parametrize(
+    ("intent", "chance", "grave", "read"),
+    [
+        ("contravention", reading.SURE - 0.1, 0.0, ["procuration/faire", "contravention/payer"]),  # its question tells
+        ("contravention", reading.SURE - 0.1, reading.DOUBT, ["procuration/faire"]),  # it may be grave
+        ("hors_perimetre", 0.9, 0.0, ["procuration/faire"]),  # small talk is no second question
+    ],
+)
+def test_a_clause_that_surely_asks_a_question_counts_whatever_its_intent(
+    intent: str, chance: float, grave: float, read: list[str]
+) -> None:
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [one(text) for text in texts]
+
+    def one(text: str) -> dict[str, Any]:
+        second = text.startswith("et")
+        rows = [{"name": intent if second else "procuration", "confidence": chance if second else 0.9}]
+        rows += [{"name": "violences_conjugales", "confidence": grave}] if second and grave else []
+        name = "contravention/payer" if second else "procuration/faire"
+        questions = [{"name": name, "confidence": 0.9}]
+        return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
+
+    found = reading.read("Comment donner procuration ? et comment la payer", parsed)
+    assert [surely(part["questions"]) for part in found.parts] == read
+
+
+def test_where_one_clause_alone_would_be_answered_the_whole_says_what_is_asked() -> None:
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [one(text) for text in texts]
+
+    def one(text: str) -> dict[str, Any]:
+        rows = [{"name": "contravention" if text == "et l'amende ?" else "procuration", "confidence": 0.9}]
+        name = "procuration/faire" if text == "comment faire une procuration ?" else "procuration/amende"
+        questions = [] if text == "et l'amende ?" else [{"name": name, "confidence": 0.9}]
+        return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
+
+    found = reading.read("comment faire une procuration ? et l'amende ?", parsed)
+    assert [surely(part["questions"]) for part in found.parts] == ["procuration/amende"]
+
+
 @pytest.mark.parametrize(("grave", "read_again"), [(reading.DOUBT, False), (reading.DOUBT - 0.01, True)])
 def test_a_few_words_that_may_be_grave_keep_their_own_meaning(grave: float, read_again: bool) -> None:
     asked: list[str] = []
@@ -458,6 +498,24 @@ def test_a_few_words_that_may_be_grave_keep_their_own_meaning(grave: float, read
     assert any(text.startswith(NEXT["procuration/faire"]) for text in asked) is read_again
 
 
+def test_a_grave_clause_is_heard_whatever_question_it_shares() -> None:
+    def parsed(texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [one(text) for text in texts]
+
+    def one(text: str) -> dict[str, Any]:
+        rows = [
+            {"name": "violences_conjugales" if text.startswith("mon mari") else "plainte_comment", "confidence": 0.9}
+        ]
+        questions = [{"name": "plainte_comment/violences", "confidence": 0.9}]
+        return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
+
+    found = reading.read("Comment porter plainte pour coups ? mon mari me frappe encore chaque soir", parsed)
+    assert found.lead["intent"]["name"] == "violences_conjugales"
+
+
+GRATIS = "est-ce vraiment tout à fait gratuit"  # enough words to be grave by themselves
+
+
 def test_what_is_grave_in_our_own_title_is_not_said_by_the_message() -> None:
     title = "Comment quitter un conjoint violent ?"
 
@@ -467,10 +525,10 @@ def test_what_is_grave_in_our_own_title_is_not_said_by_the_message() -> None:
     def one(text: str) -> dict[str, Any]:
         name = "violences_conjugales" if text.startswith(title) else "autre_procedure"
         rows = [{"name": name, "confidence": 0.9}]
-        questions = [] if text == "c'est gratuit ?" else [{"name": "autre_procedure/partir", "confidence": 0.9}]
+        questions = [] if text == GRATIS else [{"name": "autre_procedure/partir", "confidence": 0.9}]
         return {"text": text, "intent": rows[0], "intent_ranking": rows, "entities": [], "questions": questions}
 
-    found = reading.read("Comment partir loin ? c'est gratuit ?", parsed, titles={"autre_procedure/partir": title})
+    found = reading.read(f"Comment partir loin ? {GRATIS}", parsed, titles={"autre_procedure/partir": title})
     assert [part["intent"]["name"] for part in found.parts] == ["autre_procedure"]
 
 
