@@ -200,8 +200,13 @@ def needs_net(
         return understanding.danger >= NET_DANGER
     if known or (route != CLARIFY and is_sure(understanding)):
         return understanding.danger >= NET_DANGER or grave(understanding) >= NET_GRAVE
-    near = max((chance for _, chance in understanding.questions), default=0.0) >= NET_NEAR
+    near = is_near(understanding)
     return max(understanding.danger, grave(understanding)) >= (NET_DANGER if near else NET_TRACE)
+
+
+def is_near(understanding: Understanding) -> bool:
+    """Whether a message is near a question of the catalogue, and so likely an ordinary one."""
+    return max((chance for _, chance in understanding.questions), default=0.0) >= NET_NEAR
 
 
 def grave(understanding: Understanding) -> float:
@@ -332,7 +337,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     known = turn.question is not None and not turn.supposed
     needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers, known)
     if needed and not known and not foreign and _is_cold(turn, route, situation):
-        replies = _numbers_first(replies, situation, texts)
+        replies = _numbers_first(replies, is_near(turn.understanding), situation, texts)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
@@ -353,16 +358,16 @@ def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
     return (route == CLARIFY or offers) and (situation.faint or situation.listens or possible)
 
 
-def _numbers_first(replies: Sequence[Reply], situation: Situation, texts: Texts) -> tuple[Reply, ...]:
-    """Words that begin with the numbers, where a danger is possible and nothing was understood. Buttons of questions are left out:
-    what a cry for help resembles is no help."""
+def _numbers_first(replies: Sequence[Reply], near: bool, situation: Situation, texts: Texts) -> tuple[Reply, ...]:
+    """Words that begin with the numbers, where a danger is possible and nothing was understood. Buttons of questions are left out
+    unless one is `near`: what a cry for help faintly resembles is no help."""
     if not replies or "utter_doute" not in texts:  # models of before have none
         return tuple(replies)
     lines = [texts["utter_doute"], texts["utter_filet"]]
     if situation.listens and DISTRESS_LINE in texts:
         lines.append(texts[DISTRESS_LINE])
     reply = merged(replies)[0]
-    subjects = tuple(button for button in reply.quick_replies if not _QUESTION.match(button.payload))
+    subjects = tuple(button for button in reply.quick_replies if near or not _QUESTION.match(button.payload))
     reply = replace(reply, text="\n\n".join([*lines, texts["utter_doute_suite"]]), quick_replies=subjects)
     return (reply,) if situation.introduced else introduce((reply,), texts)
 

@@ -115,6 +115,10 @@ def test_where_nothing_was_understood_and_a_danger_is_possible_the_numbers_come_
     outcome = route.by_day(heard, faint, TEXTS)
     assert said(outcome) == [f"<utter_doute>\n\n{LINE}\n\n<utter_doute_suite>"]
     assert outcome.replies[0].quick_replies == BUTTONS[1:]
+    for chance, shown in ((route.NET_NEAR, BUTTONS), (route.NET_NEAR - 0.001, BUTTONS[1:])):
+        near = replace(heard.understanding, questions=(("armes/carabine", chance),))
+        told = route.by_day(replace(heard, understanding=near), faint, TEXTS)
+        assert told.replies[0].quick_replies == shown
     listening = route.by_day(
         heard, replace(faint, listens=True, introduced=False), {**TEXTS, "utter_nuit_detresse": "3114"}
     )
