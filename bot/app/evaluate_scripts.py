@@ -52,7 +52,7 @@ def judge_one(policy: Policy, case: ScriptCase, turn: Turn | None, at: datetime)
     """The words that a message gets at a moment; `turn`: what the engine made of it."""
     found = decision(policy, case.text, turn, at)
     sent = found.script or spoken_to(found.intent if found.route != EMERGENCY else None)
-    chances = policy.chances(clean(case.text))
+    chances = policy.chances(clean(case.text), meant=turn.understanding.scripts if turn else {})
     alarmed = found.script if found.route == EMERGENCY else None
     chosen = alarmed or (choose(chances) if chances else GENERAL["danger"])
     listens = any("3114" in reply.text for reply in found.replies)

@@ -6,9 +6,11 @@ import functools
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bot.app.places import MODELS, PROJECT
@@ -26,7 +28,7 @@ from bot.policy.lexicon import Kind, Lexicon
 from bot.policy.night import Desk, Night, hour_text
 from bot.policy.precisions import Precisions
 from bot.policy.score import LinearScore
-from bot.policy.script_score import ScriptScore
+from bot.policy.script_score import ScriptScore, together
 from bot.policy.script_signs import borne_out, is_minor
 from bot.policy.scripts import ANY_DISTRESS, GENERAL, OWN_DANGER, general_of, instead, may_be_told_otherwise, script_of
 from bot.settings import Settings
@@ -39,6 +41,7 @@ log = logging.getLogger("planton")
 DOMAIN = PROJECT / "domain.yml"
 LEXICON = PROJECT / "data" / "danger.yml"
 GLANCES = 4096  # kept at most
+NOT_READ: Mapping[str, float] = MappingProxyType({})  # what a meaning says before the engine has read it
 SURELY = 0.5  # the chance of a subject from which its general words go before those for a likely danger
 
 
@@ -173,31 +176,39 @@ class Policy:
             return None
         found = self._with_evidence(found, words)
         engine = distress_line.engines(understanding)
-        if found is None or found.by != "engine":
+        if (
+            found is not None and found.by != "engine" and found.degree == "sure"
+        ):  # the gateway has answered by the words alone
             return self._told(found, words, engine)
+        meant = understanding.scripts
+        if found is None or found.by != "engine":
+            return self._told(found, words, engine, meant=meant)
         kind: Kind = "distress" if is_distress(understanding, found.degree) else "danger"
         # A danger that is seen as now keeps the words for one; who is surely told of something else, and is only likely in danger,
         # reads that subject's.
         certain = found.degree == "likely" and understanding.confidence >= SURELY
         subject = general_of(understanding.intent) if certain else OWN_DANGER
-        told = self._told(replace(found, kind=kind), words, engine, subject)
+        told = self._told(replace(found, kind=kind), words, engine, subject, meant)
         if told is not None and told.script == OWN_DANGER and is_distress(understanding, "likely"):
             # Nothing tells who is in danger, and a distress is the likelier: words that suit both and hold the 3114.
             return replace(told, kind="distress", script=ANY_DISTRESS)
         return told
 
-    def chances(self, words: str, kind: Kind = "danger") -> dict[str, float]:
+    def chances(self, words: str, kind: Kind = "danger", meant: Mapping[str, float] = NOT_READ) -> dict[str, float]:
         """The chance of each script, by both ends of the words; {} where nothing was learnt, or they are in another language.
-        `kind`: of the danger that a detector saw."""
+        `kind`: of the danger that a detector saw; `meant`: the chances by their meaning, where the engine has read them."""
         words = emergency.edges(words, emergency.CLOSE)
         if self.scripts is None or not emergency.is_french(words):
             return {}
         learnt = self.scripts.chances(words, [hit.entry for hit in self.lexicon.entries_in(words)])
-        return borne_out(learnt, words, kind)
+        return borne_out(together(learnt, meant), words, kind)
 
-    def instead(self, intent: str | None, words: str) -> str | None:
+    def instead(self, understanding: Understanding, words: str) -> str | None:
         """Whose words take the place of a sensitive intent's own; None: its own are right, or nothing is sure."""
-        return instead(intent, self.chances(words), is_minor(words)) if may_be_told_otherwise(intent) else None
+        intent = understanding.intent
+        if not may_be_told_otherwise(intent):
+            return None
+        return instead(intent, self.chances(words, meant=understanding.scripts), is_minor(words))
 
     def listens(self, words: str, understanding: Understanding, detection: Detection | None) -> bool:
         """Whether what is said to a message is to name the 3114, as somebody's distress may be meant."""
@@ -205,16 +216,22 @@ class Policy:
             return detection.listens or distress_line.speaks_of_sorrow(words)
         engine = distress_line.engines(understanding)
         asked = engine >= distress_line.ORDINARY_ENGINE  # seldom: the scripts cost as much as the score
-        return bool(words) and distress_line.beside_ordinary(words, self.chances(words) if asked else {}, engine)
+        chances = self.chances(words, meant=understanding.scripts) if asked else {}
+        return bool(words) and distress_line.beside_ordinary(words, chances, engine)
 
     def _told(
-        self, detection: Detection | None, words: str, engine: float = 0.0, subject: str = OWN_DANGER
+        self,
+        detection: Detection | None,
+        words: str,
+        engine: float = 0.0,
+        subject: str = OWN_DANGER,
+        meant: Mapping[str, float] = NOT_READ,
     ) -> Detection | None:
         """The same with the words that it calls for; a faint one says none. Whatever goes wrong there, the alarm stands."""
         if detection is None or detection.degree == "faint" or _foreign(detection):
             return detection
         try:
-            return emergency.with_script(detection, self.chances(words, detection.kind), engine, subject)
+            return emergency.with_script(detection, self.chances(words, detection.kind, meant), engine, subject)
         except Exception as error:  # the general words of its kind go out
             log.error("no words chosen for an alarm: %s", type(error).__name__)
             return detection

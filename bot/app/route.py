@@ -246,7 +246,7 @@ def decision(
         return Decision(*_named(detection, turn), "emergency", "emergency", 0, said, detection.by, "sure", named)
     level = "none" if detection is None else detection.degree
     understanding = turn.understanding
-    instead = None if turn.handoff is None else policy.instead(understanding.intent, words)
+    instead = None if turn.handoff is None else policy.instead(understanding, words)
     turn = route.with_words(turn, instead, policy.texts)
     kind, script = ("danger", None) if detection is None else (detection.kind, detection.script)
     meant = route.again_as(turn, level)

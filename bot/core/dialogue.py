@@ -53,7 +53,8 @@ class Understanding:
     """What a text means. `ranking`: best first, probabilities in [0, 1]; `intent` is the best named intent.
     `danger`: probability of danger_immediat plus detresse_suicide. `unknown`: how many of its words were never seen, neither in
     training nor among French words; `model`: the name of the model that read it, "" where the engine does not tell.
-    `questions`: the nearest ones of the catalogue with their chances, at most four, the likeliest first."""
+    `questions`: the nearest ones of the catalogue with their chances, at most four, the likeliest first.
+    `scripts`: whose words it calls for if it is an emergency (`bot.policy.scripts`), by its meaning; {} if none were learnt."""
 
     intent: Optional[str]
     confidence: float
@@ -64,6 +65,7 @@ class Understanding:
     unknown: int = 0
     model: str = ""
     questions: tuple[tuple[str, float], ...] = ()
+    scripts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

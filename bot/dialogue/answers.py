@@ -45,9 +45,10 @@ def _understanding(data: Any) -> Understanding:
         entities=_texts(data["entities"]),
         danger=_chance(data["danger"]),
         french=_flag(data["french"]),
-        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these three
+        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these four
         model=_text(data.get("model", "")),
         questions=tuple((_text(name), _chance(chance)) for name, chance in _list(data.get("questions", []))),
+        scripts={_text(name): _chance(chance) for name, chance in _dict(data.get("scripts", {})).items()},
     )
 
 

@@ -31,13 +31,14 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from bot.core.labelled import read_answers
-from bot.engine import believed, questions
+from bot.engine import believed, questions, script_learning
 from bot.engine.encoder import kept
 from bot.engine.encoder.kept import Kept
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
 from bot.engine.questions import Questions, Ranked
 from bot.engine.repair import Repair
+from bot.engine.script_head import ScriptHead
 from bot.policy.intents import is_danger
 
 ENCODER = "encoder.onnx"
@@ -94,10 +95,12 @@ class Inside:
 
 @dataclass(frozen=True)
 class Look:
-    """What was made of a text: all intents and the nearest questions of the catalogue with their chances, the likeliest first."""
+    """What was made of a text: all intents, the nearest questions of the catalogue, and whose words it calls for if it is an
+    emergency (`bot.policy.scripts`), with their chances, the likeliest first."""
 
     intents: tuple[tuple[str, float], ...]
     questions: tuple[tuple[str, float], ...] = ()
+    scripts: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
     def get_default_config() -> dict[str, Any]:
         """`strength`: how closely the examples are followed; `vectors`: weight of word vectors; `encoder`: whether the
         sentence encoder has a say; `calibration`: a file of messages with the questions that answer them, from the project's
-        folder, by which the catalogue's questions are believed."""
-        return {"strength": 0.2, "vectors": 2.0, "encoder": True, "calibration": None}
+        folder, by which the catalogue's questions are believed; `scripts`: one of messages with whose words they call for."""
+        return {"strength": 0.2, "vectors": 2.0, "encoder": True, "calibration": None, "scripts": None}
 
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config = config
@@ -169,6 +172,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         self._names: list[str] = []
         self._scales = np.array([believed.AS_IT_IS, believed.AS_IT_IS])
         self._questions: Optional[Questions] = None
+        self._scripts: Optional[ScriptHead] = None
 
     @classmethod
     def create(
@@ -191,7 +195,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             encoder = Encoder.make(folder / ENCODER) if self._config["encoder"] else None
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             with ThreadPoolExecutor(AT_ONCE) as pool:  # onnxruntime works without Python's lock
-                reading = [texts[i] for i in judged] + [text for text, _ in catalogue]
+                kinds = self._script_lines() if encoder else []
+                reading = [texts[i] for i in judged] + [text for text, _ in (*catalogue, *kinds)]
                 known = _Known(encoder, folder / ENCODER, reading)
                 new = known.missing
                 parts = [new[start : start + AT_A_TIME] for start in range(0, len(new), AT_A_TIME)]
@@ -202,7 +207,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                 taught_rows, rows = both[: len(texts)], both[len(texts) :] if catalogue else None
                 del both
                 model, scores = learn(features, taught_rows, labels, judged, strength)
-                unread, meanings = np.split(known.together(list(read)), [len(judged)])
+                ends = [len(judged), len(judged) + len(catalogue)]
+                unread, meanings, called = np.split(known.together(list(read)), ends)
             meant = _meant(encoder, unread, names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
@@ -216,6 +222,9 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             )
             self._trust = blend.trust
             features.save(folder)
+            if encoder is not None and kinds:
+                apart = np.array([not encoder.learnt(text) for text, _ in kinds])
+                script_learning.learn_by_meaning([name for _, name in kinds], called, apart).save(folder)
             if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
                 with threadpool_limits(AT_ONCE):  # one thread is for those who answer messages
@@ -227,6 +236,11 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             trust = np.array(blend.trust)
             np.savez(folder / "weights.npz", weights=self._weights, bias=self._bias, trust=trust, danger=self._scales)
         return self._resource
+
+    def _script_lines(self) -> Sequence[tuple[str, str]]:
+        """(message, script) of the file that the configuration names; none where there is none."""
+        found = script_learning.read(Path(self._config["scripts"])) if self._config["scripts"] else None
+        return found.lines if found else ()
 
     def _asked(
         self, catalogue: Sequence[tuple[str, str]], rows: csr_matrix, meanings: np.ndarray, answered: csr_matrix
@@ -267,7 +281,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             encoder = Encoder(folder / ENCODER) if (folder / ENCODER).exists() else None
             self._set(features, names, arrays["weights"], arrays["bias"], encoder)
             self._trust = float(arrays["trust"])
-            self._questions = Questions.read(folder)
+            self._questions, self._scripts = Questions.read(folder), ScriptHead.read(folder)
             if "danger" in arrays:  # a model of an earlier version has none
                 self._scales = arrays["danger"]
         return self
@@ -294,6 +308,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             message.set("intent", dict(ranking[0]), add_to_output=True)
             message.set("intent_ranking", ranking, add_to_output=True)
             message.set("questions", _rows(found.questions), add_to_output=True)
+            message.set("scripts", dict(found.scripts), add_to_output=True)
         return messages
 
     def knows(self, text: str) -> bool:
@@ -307,7 +322,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         meaning = _meanings(self._encoder, [text])
         chances = self._chances(text, columns, values, self._share(meaning))
         intents = tuple((self._names[i], float(chances[i])) for i in np.argsort(-chances))
-        return Look(intents, tuple(self._nearest(columns, values, meaning[0], intents)))
+        called = () if self._scripts is None else self._scripts.chances(meaning[0])
+        return Look(intents, tuple(self._nearest(columns, values, meaning[0], intents)), called)
 
     def _nearest(self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, intents: Any) -> Ranked:
         """Questions of the catalogue; none where there is none."""

@@ -32,6 +32,7 @@ LEARNING = (
     "bot/engine/gazetteer.py",
     "bot/engine/surfaces.py",
     "bot/engine/danger_score.py",
+    "bot/engine/script_head.py",
     "bot/engine/script_learning.py",
     "bot/engine/train.py",
     "bot/policy/lexicon.py",

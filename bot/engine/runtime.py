@@ -303,6 +303,7 @@ def _understanding(read: Reading, french: bool) -> dict[str, Any]:
         "danger": read.danger,
         "french": french,
         "questions": _nearest(read),
+        "scripts": {name: round(chance, 4) for name, chance in (read.lead.get("scripts") or {}).items()},
     }
 
 

@@ -21,14 +21,17 @@ from typing import Any, Optional
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from bot.core.errors import Explained, SetupError
 from bot.core.examples import script_blocks, without_marks
 from bot.core.yaml_text import Damaged, decode
 from bot.engine.danger_score import LEXICON, ROOT, read_lexicon
+from bot.engine.script_head import ScriptHead, directions
 from bot.policy.lexicon import Lexicon
 from bot.policy.normalise import normalise
 from bot.policy.script_score import NAMES, ScriptScore, WordGroups, pack, script_features
@@ -40,6 +43,7 @@ BUCKETS = 1 << 15
 LONGEST = 4
 FOLDS = 5
 STRENGTH = 10.0  # inverse of the regularisation, chosen by cross-validation
+BY_MEANING, ROUNDS = 10.0, 200  # the same for meanings, chosen on examples that the encoder has not read; steps at most
 RARE = 4.0
 LEAST = 1  # of 127: a smaller weight is left out
 
@@ -160,6 +164,26 @@ def export(model: Fitted, by: float, groups: Groups) -> dict[str, Any]:
         "groups": {name: list(words) for name, words in groups.items()},
         "weights": pack(rows, BUCKETS),
     }
+
+
+def learn_by_meaning(scripts: Sequence[str], meanings: np.ndarray, unread: np.ndarray) -> ScriptHead:
+    """From examples, each with its script and its meaning, (examples, width). `unread`: (examples,) whether the encoder has not
+    learnt from it: by those the chances are made believable, the head having learnt from the others."""
+    labels, rows = np.array([NAMES.index(script) for script in scripts]), directions(meanings)
+    by = 1.0
+    if set(labels[~unread]) == set(labels) and unread.any():
+        weights, bias = _fit_meanings(rows[~unread], labels[~unread])
+        by = calibrated(softmax(rows[unread] @ weights + bias, axis=1), labels[unread])
+    weights, bias = _fit_meanings(rows, labels)
+    return ScriptHead(weights * by, bias * by)
+
+
+def _fit_meanings(rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(width, names) and (names,); every name as important whatever its examples' number."""
+    model = LogisticRegression(C=BY_MEANING, class_weight="balanced", max_iter=ROUNDS, tol=1e-3)
+    with threadpool_limits(1):
+        model.fit(rows, labels)
+    return model.coef_.T, model.intercept_
 
 
 @dataclass(frozen=True)

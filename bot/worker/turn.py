@@ -79,8 +79,8 @@ class TurnRules:
     # (language, words) → the name of a reply with facts in that language, or ""
     facts: Callable[[str, str], str]
     patience: Patience = field(default_factory=Patience)
-    # (intent, words) → whose words take the place of a sensitive intent's own, or None (`bot.policy.scripts`)
-    instead: Callable[[str | None, str], str | None] = lambda _intent, _words: None
+    # (what the engine made of a message, its words) → whose words take the place of a sensitive intent's own, or None (`bot.policy.scripts`)
+    instead: Callable[[Understanding, str], str | None] = lambda _understood, _words: None
     # (words, what the engine made of them, the danger) → whether what is said is to name the 3114 (`bot.policy.distress_line`)
     listens: Callable[[str, Understanding, Detection | None], bool] = lambda _words, _understood, _danger: False
 
@@ -539,7 +539,7 @@ class TurnTaker:
                 return
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding, detection)
-            instead = self._rules.instead(understanding.intent, _words(message)) if understood.handoff else None
+            instead = self._rules.instead(understanding, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.
             faint = faint and not draft.replies
@@ -671,7 +671,7 @@ class TurnTaker:
         ):
             return None, state
         if turn.handoff is not None and segment.payload is None:
-            turn = route.with_words(turn, self._rules.instead(turn.understanding.intent, segment.words), texts)
+            turn = route.with_words(turn, self._rules.instead(turn.understanding, segment.words), texts)
         level, kind, script = (
             ("none", "danger", None) if detection is None else (detection.degree, detection.kind, detection.script)
         )

@@ -63,6 +63,19 @@ def test_a_faint_danger_is_asked_for_no_words(danger: float, degree: str, asked:
     assert (found.degree, len(scripts.asked)) == (degree, asked)
 
 
+def test_whose_words_a_danger_calls_for_is_known_by_its_meaning_too_once_the_engine_has_read_it() -> None:
+    unsure = {"witness": 0.3, "partner_victim": 0.25, "none": 0.45}
+    ranking = (("danger_immediat", 0.9),)
+    told = Understanding(*ranking[0], ranking, danger=0.96, scripts={"partner_victim": 0.95, "witness": 0.02})
+    found = policy(Scripts(chances=unsure)).detect("je ne sais plus", told)
+    assert found is not None
+    assert (found.by, found.script) == ("engine", "partner_victim")
+    alarm = policy(Scripts(chances=unsure)).detect("au secours", told)  # the gateway's, which said the words' own
+    assert alarm is not None
+    assert (alarm.by, alarm.script) == ("lexicon", policy(Scripts(chances=unsure)).triage("au secours").script)  # type: ignore[union-attr]
+    assert alarm.script != "partner_victim"
+
+
 def test_a_distress_that_nothing_tells_more_of_reads_the_3114_however_sure_the_danger_is() -> None:
     """Surer of a danger than of its kind: the general words for a danger have no 3114."""
     unknown = {"own_danger": 0.4, "none": 0.6}

@@ -212,6 +212,39 @@ print(sum(right) / len(right), len(learnt.unseen) == len(few))
     assert whole == "True"
 
 
+def test_scripts_are_learnt_from_meanings_believed_by_those_apart_and_read_back(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from bot.engine.script_head import FILE, ScriptHead
+from bot.engine.script_learning import learn_by_meaning
+from bot.policy.script_score import NAMES
+dice, folder = np.random.default_rng(1), Path(sys.argv[1])
+scripts = [name for name in NAMES for _ in range(40)]
+middles = dice.normal(size=(len(NAMES), 24))
+meanings = np.array([middles[NAMES.index(name)] for name in scripts]) + dice.normal(size=(len(scripts), 24)) * 0.6
+unread = np.arange(len(scripts)) % 4 == 0
+head = learn_by_meaning(scripts, meanings, unread)
+astray = meanings.copy()
+astray[unread] = dice.permutation(meanings[unread])  # those apart say that the meaning tells nothing
+doubtful = learn_by_meaning(scripts, astray, unread)
+head.save(folder)
+again = ScriptHead.read(folder)
+right = [again.chances(meaning)[0][0] == name for name, meaning in zip(scripts, meanings)]
+sure, unsure = (np.mean([one.chances(meaning)[0][1] for meaning in meanings]) for one in (head, doubtful))
+print(np.mean(right) > 0.9, again.chances(meanings[0]) == head.chances(meanings[0]), sure > unsure + 0.1)
+kept = dict(np.load(folder / FILE))
+np.savez(folder / FILE, **{**kept, "names": np.array([*NAMES[1:], "another"])})
+print(ScriptHead.read(folder), ScriptHead.read(folder / "nowhere"))
+"""
+    done = subprocess.run(
+        [str(ENGINE_PYTHON), "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "True", "True", "None", "None"]
+
+
 @pytest.mark.parametrize("read", [script_examples, lambda path: examples([path])])
 def test_examples_saved_in_another_encoding_are_told_with_their_line(
     tmp_path: Path, read: Callable[[Path], Iterator[Example]]

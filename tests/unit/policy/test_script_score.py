@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from bot.policy.script_score import MOST_WORDS, NAMES, ScriptScore, WordGroups, pack, script_features, unpack, words_of
+from bot.policy.script_score import (
+    MOST_WORDS,
+    NAMES,
+    ScriptScore,
+    WordGroups,
+    pack,
+    script_features,
+    together,
+    unpack,
+    words_of,
+)
 
 GROUPS = {"conjoint": ["mari", "copain"], "frapper": ["frap*", "coup"], "moi": ["me", "je"], "peur": ["peur"]}
 BUCKETS, LONGEST = 1 << 12, 3
@@ -41,6 +51,18 @@ def test_who_does_what_to_whom() -> None:
     score = ScriptScore.from_mapping(data())
     assert best(score, "mon mari me frappe") == best(score, "Mon copain me frappait") == "partner_victim"
     assert best(score, "je frappe mon mari") == best(score, "je frappé mon copain") == "partner_author"
+
+
+def test_a_meaning_decides_where_words_tell_little_and_counts_for_nothing_where_it_is_unknown() -> None:
+    words = {name: 0.05 for name in NAMES} | {"witness": 0.15, "partner_victim": 0.1}
+    found = together(words, {"partner_victim": 0.9, "none": 0.05})
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert max(found, key=lambda name: found[name]) == "partner_victim"
+    sure = {"witness": 0.97, "partner_victim": 0.01}
+    assert (
+        max(found := together(sure, {"partner_victim": 0.5, "witness": 0.4}), key=lambda name: found[name]) == "witness"
+    )
+    assert together(words, {}) == words
 
 
 @pytest.mark.parametrize(
