@@ -39,8 +39,8 @@ _LEAST = {FALLBACK: WORTH, GREETING: FIRST}
 class Asked:
     """`sure`: the question to be answered, `beside`: the one to be told behind its answer; `likely`: that to be answered as the one
     that may be meant; `near`: those to be offered instead or beside it, the likeliest first; `shown`: the first of these is likely
-    enough, and nothing grave is likelier, to show them with what answers them in place of a general text; `first`: also in place of
-    a narrower one."""
+    enough, or likelier than anything grave, to show them with what answers them in place of a general text (the numbers come first
+    where a danger is possible: `bot.policy.route`); `first`: also in place of a narrower one."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
@@ -126,9 +126,9 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
     share = dict(rows)[near[0]] if near else 0.0
-    calm = grave < GRAVE or (share >= FIRST and share > grave)
+    calm = grave < GRAVE or share >= FIRST or share > grave
     shown = share >= WORTH and intent != STATEMENT and calm
-    return Asked(None, near, shown=shown, first=shown and share >= FIRST)
+    return Asked(None, near, shown=shown, first=shown and share >= FIRST and (grave < GRAVE or share > grave))
 
 
 def _rows(ranked: Any) -> list[tuple[str, float]]:

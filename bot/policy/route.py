@@ -58,6 +58,7 @@ _OTHER_MEDIA = ("utter_media_autre", False)
 _SEVERAL = "utter_media_images"
 # A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
+_SHOWN = "utter_question_proches"  # what stands before the answers that may have been meant
 _QUESTION = re.compile(r"/\w+/")  # the payload of a question of the catalogue: `/intent/question`
 # The second net: a reply ends with the 17 and the 114 where a danger is possible. The limits are chosen by measure: `planton eval`
 # prints what they catch (`second_net`) and what they cost (`net_cost`).
@@ -337,7 +338,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     known = turn.question is not None and not turn.supposed
     needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers, known)
     if needed and not known and not foreign and _is_cold(turn, route, situation):
-        replies = _numbers_first(replies, is_near(turn.understanding), situation, texts)
+        replies = _numbers_first(turn.replies, is_near(turn.understanding), situation, texts)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
@@ -359,17 +360,23 @@ def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
 
 
 def _numbers_first(replies: Sequence[Reply], near: bool, situation: Situation, texts: Texts) -> tuple[Reply, ...]:
-    """Words that begin with the numbers, where a danger is possible and nothing was understood. Buttons of questions are left out
-    unless one is `near`: what a cry for help faintly resembles is no help."""
+    """Words that begin with the numbers, where a danger is possible and nothing was understood. What may have been meant stays
+    behind them, with its answers. Without any, buttons of questions go unless one is `near`: what a cry for help faintly resembles
+    is no help."""
     if not replies or "utter_doute" not in texts:  # models of before have none
-        return tuple(replies)
-    lines = [texts["utter_doute"], texts["utter_filet"]]
+        return tuple(replies) if situation.introduced else introduce(replies, texts)
+    lines = [texts["utter_filet"]]
     if situation.listens and DISTRESS_LINE in texts:
         lines.append(texts[DISTRESS_LINE])
-    reply = merged(replies)[0]
-    subjects = tuple(button for button in reply.quick_replies if near or not _QUESTION.match(button.payload))
-    reply = replace(reply, text="\n\n".join([*lines, texts["utter_doute_suite"]]), quick_replies=subjects)
-    return (reply,) if situation.introduced else introduce((reply,), texts)
+    if any(texts.get(_SHOWN) and texts[_SHOWN] in reply.text for reply in replies):
+        first, *others = replies
+        replies = (replace(first, text="\n\n".join([*lines, first.text])), *others)
+    else:
+        reply = merged(replies)[0]
+        subjects = tuple(button for button in reply.quick_replies if near or not _QUESTION.match(button.payload))
+        words = "\n\n".join([texts["utter_doute"], *lines, texts["utter_doute_suite"]])
+        replies = (replace(reply, text=words, quick_replies=subjects),)
+    return tuple(replies) if situation.introduced else introduce(replies, texts)
 
 
 def _for_an_agent(handoff: Optional[HandoffRequest]) -> HandoffRequest:

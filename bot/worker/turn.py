@@ -79,7 +79,8 @@ class TurnRules:
     # (language, words) → the name of a reply with facts in that language, or ""
     facts: Callable[[str, str], str]
     patience: Patience = field(default_factory=Patience)
-    # (what the engine made of a message, its words) → whose words take the place of a sensitive intent's own, or None (`bot.policy.scripts`)
+    # (what the engine made of a message, its words) → whose words take the place of a sensitive intent's own, or None
+    # (`bot.policy.scripts`)
     instead: Callable[[Understanding, str], str | None] = lambda _understood, _words: None
     # (words, what the engine made of them, the danger) → whether what is said is to name the 3114 (`bot.policy.distress_line`)
     listens: Callable[[str, Understanding, Detection | None], bool] = lambda _words, _understood, _danger: False
