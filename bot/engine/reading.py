@@ -44,6 +44,10 @@ SAME = 0.9  # a question whose subject was said just before it: « Ma carte gris
 # of something grave gives way only where it is weak, and not to a subject that victims write about: what is grave keeps its agent.
 # Its chance stays in the ranking, for whoever judges how sure a danger is.
 SURE_INTENT, WEAK_GRAVE = 0.9, 0.5
+# So does a request for an agent, and thanks that are hardly any (« je tiens à vous envoyer un don »); who asks whether a machine
+# answers is told so, however much it resembles such a request.
+_GIVES_WAY_BELOW = {"request": SURE_INTENT, "thanks": 0.5}
+ROBOT = "salutation/robot"
 OF_VICTIMS = ("plainte_comment", "main_courante", "pre_plainte_en_ligne", "suivi_plainte", "contenu_illicite")
 # Of a message that no subject surely fits, and whose best two one could offer: from this chance the grave one of them is meant.
 GRAVE_OF_TWO = 0.3
@@ -148,8 +152,8 @@ def grave_of_two(parsed: Parsed) -> Parsed:
 
 def by_question(parsed: Parsed) -> Parsed:
     """The parse of a text as the intent of the question that it surely asks, where no intent fits it, it is not surely a request
-    for an agent, or it was weakly taken for something grave. A complaint, a witness and thanks go to an agent whatever they
-    ask besides."""
+    for an agent, or thanks, or it was weakly taken for something grave. A complaint, a witness and what is surely thanks go to an
+    agent whatever they ask besides."""
     rows = parsed.get("questions") or []
     chance = float(rows[0]["confidence"]) if rows else 0.0
     if chance < SURE_QUESTION or not _gives_way(parsed, question := str(rows[0]["name"])):
@@ -165,7 +169,8 @@ def _gives_way(parsed: Parsed, question: str) -> bool:
     named, believed = str(parsed["intent"]["name"]), float(parsed["intent"]["confidence"])
     if is_grave(named) or named == FALLBACK:
         return _grave_chance(parsed) < (DOUBT if intent in OF_VICTIMS else WEAK_GRAVE)
-    return policy_of(named).category == "request" and believed < SURE_INTENT and _grave_chance(parsed) < DOUBT
+    certain = _GIVES_WAY_BELOW.get(policy_of(named).category, 0.0)
+    return (believed < certain or (question == ROBOT and certain > 0)) and _grave_chance(parsed) < DOUBT
 
 
 def meant_as(whole: Parsed, intent: str, chance: float = 1.0) -> Parsed:

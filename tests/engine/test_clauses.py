@@ -612,6 +612,8 @@ def test_a_statement_that_no_subject_fits_is_one(text: str, rows: list[tuple[str
         ("nlu_fallback", 0.3, 0.7, "contravention"),
         ("parler_humain", 0.6, 0.7, "contravention"),
         ("parler_humain", 0.97, 0.98, "parler_humain"),  # surely a request for a human
+        ("remerciements", 0.4, 0.7, "contravention"),  # hardly any thanks
+        ("remerciements", 0.6, 0.98, "remerciements"),
         ("parler_humain", 0.6, 0.4, "parler_humain"),
         ("reclamation_police", 0.5, 0.9, "reclamation_police"),  # an agent reads a complaint whatever it asks besides
         ("violences_conjugales", 0.45, 0.9, "contravention"),  # a weak guess
@@ -624,6 +626,19 @@ def test_a_sure_question_says_what_a_message_is_about_where_its_intent_does_not(
     row = {"name": named, "confidence": chance}
     told = {"text": "x", "intent": row, "intent_ranking": [row], "entities": []}
     found = reading.by_question({**told, "questions": [{"name": "contravention/payer", "confidence": asked}]})
+    assert found["intent"]["name"] == read
+
+
+@pytest.mark.parametrize(("grave", "read"), [(0.0, "salutation"), (0.2, "parler_humain")])
+def test_who_asks_whether_a_machine_answers_is_told_so_however_it_resembles_a_request_for_an_agent(
+    grave: float, read: str
+) -> None:
+    rows = [
+        {"name": "parler_humain", "confidence": 0.95 - grave},
+        {"name": "violences_conjugales", "confidence": grave},
+    ]
+    told = {"text": "x", "intent": rows[0], "intent_ranking": rows, "entities": []}
+    found = reading.by_question({**told, "questions": [{"name": reading.ROBOT, "confidence": 0.9}]})
     assert found["intent"]["name"] == read
 
 
