@@ -38,7 +38,6 @@ from scripts.examples import asked, examples, script_examples
 
 PADDING = 1
 NONE = -100  # in place of a number: the example has no intent, no question of the catalogue, or no script
-LEFT_OUT = 4  # one example in so many of the catalogue and of the scripts
 SHARPNESS, BATCH = 6.0, 96  # of a head's rows before the first round, and texts read together for them
 KINDS = ("accents", "fautes", "sms")  # each disturbs one example in eight, anew in each round
 TOLD = "hors_perimetre_precision"  # the intent of what is told and asks nothing
@@ -176,7 +175,9 @@ def main() -> None:
         if np.any(change):
             changes[name] = change
     head = encoder.head.weight.detach().numpy(), encoder.head.bias.detach().numpy()
-    adaptation.write(arguments.out, changes, head, names, [one.text for one in lessons], file)
+    # The scales of intents are set on data/nlu.yml alone: with the scripts' examples too many of them would be dangers.
+    read = [one.text for one in lessons] + [e.text for e in script_examples()]
+    adaptation.write(arguments.out, changes, head, names, read, file)
     print(f"{arguments.out} : {arguments.out.stat().st_size / 1e6:.1f} Mo.")
 
 
@@ -195,9 +196,9 @@ def resume(encoder: Encoder, weights: Weights, names: list[str]) -> None:
 
 def gathered(recipe: Recipe) -> tuple[list[Lesson], list[str], tuple[int, int]]:
     """All lessons, the intents' names in the order of their numbers, and how many questions and scripts there are."""
-    scripts = {normalise(e.text): (e.text, e.intent) for e in script_examples() if adaptation.mark(e.text) % LEFT_OUT}
+    scripts = {normalise(e.text): (e.text, e.intent) for e in script_examples() if not adaptation.left_out(e.text)}
     background = {normalise(e.text): (e.text, e.intent) for e in examples(sorted(Path("data/fonds").glob("*.yml")))}
-    catalogue = [(e.text, e.intent) for e in asked() if adaptation.mark(e.text) % LEFT_OUT]
+    catalogue = [(e.text, e.intent) for e in asked() if not adaptation.left_out(e.text)]
     told = [(text, intent, scripts.get(key, ("", ""))[1]) for key, (text, intent) in background.items()]
     told += [(text, INTENTS.get(of, ""), of) for key, (text, of) in scripts.items() if key not in background]
     names = sorted({intent for _, intent, _ in told if intent} | {intent_of(question) for _, question in catalogue})

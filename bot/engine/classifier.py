@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits
 
 from bot.core.labelled import read_answers
 from bot.engine import believed, questions, script_learning
-from bot.engine.encoder import kept
+from bot.engine.encoder import adaptation, kept
 from bot.engine.encoder.kept import Kept
 from bot.engine.encoder.sentences import Encoder
 from bot.engine.features import Features
@@ -223,7 +223,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             self._trust = blend.trust
             features.save(folder)
             if encoder is not None and kinds:
-                apart = np.array([not encoder.learnt(text) for text, _ in kinds])
+                apart = np.array([adaptation.left_out(text) for text, _ in kinds])
                 script_learning.learn_by_meaning([name for _, name in kinds], called, apart).save(folder)
             if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
