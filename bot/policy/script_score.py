@@ -32,7 +32,7 @@ _SHORT = 3  # letters: a word as short sounds like too many others
 _LARGEST = 1 << 20  # buckets: what a file may ask for
 # How much words and meaning say where both are known, chosen on the examples that the encoder has not read, and what is taken for a
 # chance that the engine does not tell, being so small.
-_BY_WORDS, _BY_MEANING, _UNTOLD = 0.7, 0.8, 0.0005
+_BY_WORDS, _BY_MEANING, _UNTOLD = 0.7, 0.7, 0.0005
 
 Groups = Mapping[str, Sequence[str]]  # name → words in plain writing; `STEM` ends a stem
 
