@@ -42,9 +42,7 @@ def _run(options: argparse.Namespace, root: Path, stdout: int) -> int:
     if options.command == "train":
         from bot.engine import light, train
 
-        for module in (light.NETWORKS, light.RECIPE):
-            light.without(module)
-        light.check_once()
+        light.for_training()
         out = options.out.resolve() if options.out else root / "models"
         return train.run(train.Order(root, out, options.force, options.frugal, options.signs, options.meanings))
     from bot.engine import batch, server

@@ -20,6 +20,7 @@ from typing import Any
 
 NETWORKS = "rasa.utils.train_utils"
 RECIPE = "rasa.graph_components.validators.default_recipe_validator"  # asks whether a pipeline has one of these
+COMPONENTS = "rasa.engine.recipes.default_components"  # whatever a pipeline may name
 # Who imports: what takes long to import, and what is wanted of it.
 IMPORTS = {
     NETWORKS: {
@@ -30,6 +31,14 @@ IMPORTS = {
         "rasa.nlu.classifiers.diet_classifier": ("DIETClassifier",),
         "rasa.nlu.selectors.response_selector": ("ResponseSelector",),
         "rasa.core.policies.ted_policy": ("TEDPolicy",),
+    },
+    COMPONENTS: {
+        "rasa.nlu.classifiers.diet_classifier": ("DIETClassifier",),
+        "rasa.nlu.featurizers.dense_featurizer.convert_featurizer": ("ConveRTFeaturizer",),
+        "rasa.nlu.featurizers.dense_featurizer.lm_featurizer": ("LanguageModelFeaturizer",),
+        "rasa.nlu.selectors.response_selector": ("ResponseSelector",),
+        "rasa.core.policies.ted_policy": ("TEDPolicy",),
+        "rasa.core.policies.unexpected_intent_policy": ("UnexpecTEDIntentPolicy",),
     },
 }
 
@@ -45,6 +54,30 @@ def lighten() -> None:
     rasa.shared.utils.validation.validate_yaml_schema = _accepted
     LocalModelStorage._extract_archive_to_directory = staticmethod(_unpack)
     ModelMetadata.from_dict = classmethod(_without_training(ModelMetadata.from_dict.__func__))
+
+
+def for_training() -> None:
+    """Call this where models are trained, as `lighten`."""
+    for module in (NETWORKS, RECIPE):
+        without(module)
+    check_once()
+    _name_components()
+
+
+def _name_components() -> None:
+    """Rasa imports every component that a pipeline might name, TensorFlow with them, to find those that it names."""
+    from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+
+    find = DefaultV1Recipe._from_registry.__func__
+
+    def named(cls: type, name: str) -> Any:
+        without(COMPONENTS)
+        for module, names in IMPORTS[COMPONENTS].items():
+            if name in names:
+                importlib.import_module(module)  # and is registered by that
+        return find(cls, name)
+
+    DefaultV1Recipe._from_registry = classmethod(named)
 
 
 def without(module: str) -> None:

@@ -92,6 +92,20 @@ light.check_once()
 ours = told()
 print([one.get("text") for one in ours[0]].count("un sabre"), *(one == other for one, other in zip(ours, theirs)))
 """
+NAMED = """
+import sys
+from bot.engine import light, quiet
+
+quiet.silence()
+light.for_training()
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+
+def found(name):
+    return DefaultV1Recipe._from_registry(name).clazz.__name__, "tensorflow" in sys.modules
+
+for name in ("bot.engine.classifier.FrenchIntentClassifier", "RulePolicy", "TEDPolicy"):
+    print(*found(name))
+"""
 
 
 @pytest.fixture
@@ -156,3 +170,8 @@ def test_what_is_stood_for_exists(module: str, names: tuple[str, ...]) -> None:
 
 def test_what_an_engine_merges_without_copies_is_what_rasa_merges() -> None:
     assert engine(MERGED) == ["1", *["True"] * 5]
+
+
+def test_a_training_imports_networks_only_for_a_pipeline_that_names_one() -> None:
+    named = ["FrenchIntentClassifier", "False", "RulePolicy", "False", "TEDPolicy", "True"]
+    assert engine(NAMED) == named
