@@ -20,6 +20,8 @@ from bot.policy.questions import NOTHING, Asked, asked, intent_of
 TOLD_IN_GENERAL = frozenset(
     {"commissariat_contact_horaires/trouver", "plainte_comment/general", "procuration/comment_faire"}
 )
+# They compare the trades: who named one reads its own general text.
+OF_ALL_TRADES = frozenset({"recrutement_formation/durees"})
 SLOT = "repondu"  # the question of the catalogue that was answered last
 # How the ids of questions name each trade: `recrutement_formation/duree_gardien`.
 TRADES = {
@@ -155,4 +157,5 @@ def _is_of_another_trade(tracker: Tracker, question: str) -> bool:
     named = set(question.split("/")[1].split("_")) & set(TRADES.values())
     told = {row["value"] for row in entities(tracker) if row.get("entity") == "corps"} or {known(tracker, "corps")}
     meant = {TRADES[corps] for corps in told if corps in TRADES}
-    return intent(tracker) in recrutement.ASKS_CORPS and bool(named and meant) and not named & meant
+    other = bool(named and meant) and not named & meant
+    return intent(tracker) in recrutement.ASKS_CORPS and (other or bool(meant and question in OF_ALL_TRADES))

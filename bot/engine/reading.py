@@ -51,6 +51,8 @@ ROBOT = "salutation/robot"
 OF_VICTIMS = ("plainte_comment", "main_courante", "pre_plainte_en_ligne", "suivi_plainte", "contenu_illicite")
 # Of a message that no subject surely fits, and whose best two one could offer: from this chance the grave one of them is meant.
 GRAVE_OF_TWO = 0.3
+# A complaint that is as likely as that, and at most so much less likely than a statement that asks nothing.
+COMPLAINTS, AS_LIKELY, AHEAD = ("reclamation_delai", "reclamation_police"), 0.2, 0.05
 TOLD = ("complaint", "witness")  # what an agent reads as it was told
 SMALL_TALK = ("salutation", "au_revoir", "insulte_troll", "hors_perimetre", STATEMENT)
 NO_TITLES: Mapping[str, str] = MappingProxyType({})
@@ -147,6 +149,10 @@ def grave_of_two(parsed: Parsed) -> Parsed:
     for row in best:
         if is_grave(str(row["name"])) and float(row["confidence"]) >= GRAVE_OF_TWO:
             return {**meant_as(parsed, str(row["name"]), float(row["confidence"])), "questions": []}
+    if len(best) > 1 and best[0]["name"] == STATEMENT and best[1]["name"] in COMPLAINTS:
+        told, complains = (float(row["confidence"]) for row in best)
+        if complains >= AS_LIKELY and told - complains < AHEAD:  # an agent reads it
+            return meant_as(parsed, str(best[1]["name"]), complains)
     return parsed
 
 

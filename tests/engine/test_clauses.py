@@ -629,6 +629,14 @@ def test_a_sure_question_says_what_a_message_is_about_where_its_intent_does_not(
     assert found["intent"]["name"] == read
 
 
+@pytest.mark.parametrize(("told", "read"), [(0.24, "reclamation_delai"), (0.26, "nlu_fallback")])
+def test_a_complaint_that_is_as_likely_as_a_statement_is_one(told: float, read: str) -> None:
+    rows = [("nlu_fallback", 0.3), ("hors_perimetre_precision", told), ("reclamation_delai", 0.2)]
+    ranking = [{"name": name, "confidence": chance} for name, chance in rows]
+    found = reading.grave_of_two({"text": "x", "intent": ranking[0], "intent_ranking": ranking, "entities": []})
+    assert found["intent"]["name"] == read
+
+
 @pytest.mark.parametrize(("grave", "read"), [(0.0, "salutation"), (0.2, "parler_humain")])
 def test_who_asks_whether_a_machine_answers_is_told_so_however_it_resembles_a_request_for_an_agent(
     grave: float, read: str

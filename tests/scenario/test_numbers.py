@@ -113,7 +113,9 @@ async def test_who_may_be_in_distress_meets_the_3114_where_the_bot_is_silent(sys
 async def test_a_likely_danger_that_may_be_a_distress_meets_the_3114_though_the_numbers_were_just_given(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Policy, "_told", lambda _self, detection, *_: detection)  # nothing learnt speaks of a distress
+    monkeypatch.setattr(
+        Policy, "_told", lambda _self, detection, *_, **__: detection
+    )  # nothing learnt speaks of a distress
     danger, sad = LIKELY, f"{LIKELY}, ça ne va pas bien"
     await says(system, "igpn")
     (reply,) = await says(system, danger)
