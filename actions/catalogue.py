@@ -153,9 +153,9 @@ def _has_own_reply(tracker: Tracker, question: str) -> bool:
 
 
 def _is_of_another_trade(tracker: Tracker, question: str) -> bool:
-    """The question names trades, by its id, and none of those that the message names or, without any, the one known before."""
+    """The question is of all trades, or names some by its id, but none that the message names or, without any, the one known before."""
     named = set(question.split("/")[1].split("_")) & set(TRADES.values())
     told = {row["value"] for row in entities(tracker) if row.get("entity") == "corps"} or {known(tracker, "corps")}
     meant = {TRADES[corps] for corps in told if corps in TRADES}
-    other = bool(named and meant) and not named & meant
-    return intent(tracker) in recrutement.ASKS_CORPS and (other or bool(meant and question in OF_ALL_TRADES))
+    other = question in OF_ALL_TRADES or bool(named)
+    return intent(tracker) in recrutement.ASKS_CORPS and other and bool(meant) and not named & meant

@@ -176,11 +176,9 @@ class Policy:
             return None
         found = self._with_evidence(found, words)
         engine = distress_line.engines(understanding)
-        if (
-            found is not None and found.by != "engine" and found.degree == "sure"
-        ):  # the gateway has answered by the words alone
-            return self._told(found, words, engine)
-        meant = understanding.scripts
+        # What is sure without the engine the gateway has answered, by the words alone.
+        answered = found is not None and found.by != "engine" and found.degree == "sure"
+        meant = NOT_READ if answered else understanding.scripts
         if found is None or found.by != "engine":
             return self._told(found, words, engine, meant=meant)
         kind: Kind = "distress" if is_distress(understanding, found.degree) else "danger"

@@ -16,9 +16,9 @@ from rasa.shared.core.domain import Domain
 from bot.core.catalogue import link_of, said
 from bot.engine.payloads import UTTER, wordings
 from bot.policy.beginnings import beginning
-from bot.policy.questions import MOST_OFFERED
+from bot.policy.questions import MOST_OFFERED, OPENING
 
-OPENING, CLOSING = "utter_question_proches", "utter_question_proches_fin"
+CLOSING = "utter_question_proches_fin"
 CLOSING_WHOLE = "utter_question_proches_autre"  # where answers stand as a whole
 BESIDE = "utter_question_aussi"  # before the question that is told behind the answer to another
 LONGEST = 700  # characters of the whole text: what one message holds, with room for the lines that are added to it

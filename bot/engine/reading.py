@@ -175,8 +175,9 @@ def _gives_way(parsed: Parsed, question: str) -> bool:
     named, believed = str(parsed["intent"]["name"]), float(parsed["intent"]["confidence"])
     if is_grave(named) or named == FALLBACK:
         return _grave_chance(parsed) < (DOUBT if intent in OF_VICTIMS else WEAK_GRAVE)
-    certain = _GIVES_WAY_BELOW.get(policy_of(named).category, 0.0)
-    return (believed < certain or (question == ROBOT and certain > 0)) and _grave_chance(parsed) < DOUBT
+    category = policy_of(named).category
+    weak = believed < _GIVES_WAY_BELOW.get(category, 0.0) or (category == "request" and question == ROBOT)
+    return weak and _grave_chance(parsed) < DOUBT
 
 
 def meant_as(whole: Parsed, intent: str, chance: float = 1.0) -> Parsed:

@@ -21,6 +21,7 @@ NEAR = 0.03  # chance from which it is offered
 WORTH = 0.1  # chance of the nearest one from which questions are offered to a message that no intent fits, or shown in the reply
 FIRST = 0.25  # chance from which those that are shown come before a narrower text, a greeting, a fainter trace of something grave
 MOST_OFFERED = 3
+OPENING = "utter_question_proches"  # the response that opens those that are shown
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
 )
@@ -39,8 +40,8 @@ _LEAST = {FALLBACK: WORTH, GREETING: FIRST}
 class Asked:
     """`sure`: the question to be answered, `beside`: the one to be told behind its answer; `likely`: that to be answered as the one
     that may be meant; `near`: those to be offered instead or beside it, the likeliest first; `shown`: the first of these is likely
-    enough, or likelier than anything grave, to show them with what answers them in place of a general text (the numbers come first
-    where a danger is possible: `bot.policy.route`); `first`: also in place of a narrower one."""
+    enough, and nothing grave is likelier, to show them with what answers them in place of a general text; `first`: also in place of
+    a narrower one."""
 
     sure: Optional[str] = None
     near: tuple[str, ...] = ()
@@ -126,9 +127,9 @@ def asked(intent: str, ranked: Any, grave: float = 0.0) -> Asked:
     if leads and intent != STATEMENT and grave < GRAVE:
         return Asked(None, near[1:], best)
     share = dict(rows)[near[0]] if near else 0.0
-    calm = grave < GRAVE or share >= FIRST or share > grave
+    calm = grave < GRAVE or (share >= FIRST and share > grave)
     shown = share >= WORTH and intent != STATEMENT and calm
-    return Asked(None, near, shown=shown, first=shown and share >= FIRST and (grave < GRAVE or share > grave))
+    return Asked(None, near, shown=shown, first=shown and share >= FIRST)
 
 
 def _rows(ranked: Any) -> list[tuple[str, float]]:

@@ -19,6 +19,7 @@ from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, STATEMENT, policy_of
 from bot.policy.language import FRENCH, SPOKEN, language
 from bot.policy.lexicon import Kind
+from bot.policy.questions import OPENING
 from bot.policy.scripts import ANY_DISTRESS, FOR_ALL, GENERAL, OWN_DANGER, PARTNER_AUTHOR, SCRIPTS
 
 Texts = Mapping[str, str]
@@ -58,7 +59,6 @@ _OTHER_MEDIA = ("utter_media_autre", False)
 _SEVERAL = "utter_media_images"
 # A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
-_SHOWN = "utter_question_proches"  # what stands before the answers that may have been meant
 _QUESTION = re.compile(r"/\w+/")  # the payload of a question of the catalogue: `/intent/question`
 # The second net: a reply ends with the 17 and the 114 where a danger is possible. The limits are chosen by measure: `planton eval`
 # prints what they catch (`second_net`) and what they cost (`net_cost`).
@@ -68,6 +68,9 @@ NET_CONFIDENCE = 0.6  # confidence, which is calibrated: a guess below this is w
 NET_TRACE = 0.01  # chance of either that is enough where the message is not surely understood
 NET_NEAR = (
     0.1  # chance of a question of the catalogue from which a message is likely an ordinary one: NET_DANGER counts then
+)
+SHOWN_DANGER = (
+    0.1  # chance of a danger from which no answers that may have been meant are shown: somebody may be in fear
 )
 ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
 _CALM = frozenset(("thanks", "request"))  # hand-offs of somebody who need not be in danger
@@ -337,8 +340,10 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     # Whoever got the very answer was understood.
     known = turn.question is not None and not turn.supposed
     needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers, known)
-    if needed and not known and not foreign and _is_cold(turn, route, situation):
-        replies = _numbers_first(turn.replies, is_near(turn.understanding), situation, texts)
+    shown = any(texts.get(OPENING) and texts[OPENING] in reply.text for reply in turn.replies)
+    fears = situation.faint or turn.understanding.danger >= SHOWN_DANGER
+    if needed and not known and not foreign and (_is_cold(turn, route, situation) or (shown and fears)):
+        replies = _numbers_first(turn, shown and not fears, situation, texts)
     net = _net(replies, texts) if needed else ""
     new = turn.handoff is not None and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
@@ -359,20 +364,21 @@ def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
     return (route == CLARIFY or offers) and (situation.faint or situation.listens or possible)
 
 
-def _numbers_first(replies: Sequence[Reply], near: bool, situation: Situation, texts: Texts) -> tuple[Reply, ...]:
-    """Words that begin with the numbers, where a danger is possible and nothing was understood. What may have been meant stays
-    behind them, with its answers. Without any, buttons of questions go unless one is `near`: what a cry for help faintly resembles
-    is no help."""
+def _numbers_first(turn: Turn, stays: bool, situation: Situation, texts: Texts) -> tuple[Reply, ...]:
+    """Words that begin with the numbers, where a danger is possible and nothing was understood. What the reply shows `stays` behind
+    them, or gives way to a question; buttons of the catalogue's questions then go too, unless one is near: what a cry for help
+    faintly resembles is no help."""
+    replies = turn.replies
     if not replies or "utter_doute" not in texts:  # models of before have none
         return tuple(replies) if situation.introduced else introduce(replies, texts)
     lines = [texts["utter_filet"]]
     if situation.listens and DISTRESS_LINE in texts:
         lines.append(texts[DISTRESS_LINE])
-    if any(texts.get(_SHOWN) and texts[_SHOWN] in reply.text for reply in replies):
+    if stays:
         first, *others = replies
         replies = (replace(first, text="\n\n".join([*lines, first.text])), *others)
     else:
-        reply = merged(replies)[0]
+        reply, near = merged(replies)[0], is_near(turn.understanding)
         subjects = tuple(button for button in reply.quick_replies if near or not _QUESTION.match(button.payload))
         words = "\n\n".join([texts["utter_doute"], *lines, texts["utter_doute_suite"]])
         replies = (replace(reply, text=words, quick_replies=subjects),)

@@ -71,9 +71,6 @@ def test_a_question_that_leads_is_answered_as_the_one_that_may_be_meant(
         ("contravention", WORTH, WORTH, 0.0, True),
         ("contravention", WORTH - 0.01, NEAR, 0.0, False),
         ("contravention", WORTH, WORTH, GRAVE, False),  # something grave may be meant
-        ("contravention", GRAVE + 0.01, WORTH, GRAVE, True),  # and is less likely
-        ("nlu_fallback", FIRST, WORTH, 0.5, True),
-        ("nlu_fallback", FIRST - 0.01, WORTH, 0.5, False),
         (STATEMENT, WORTH, WORTH, 0.0, False),  # it asks nothing
         ("nlu_fallback", WORTH, WORTH, 0.0, True),
         ("contravention", SURE, WORTH, 0.0, False),  # it is answered

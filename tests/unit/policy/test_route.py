@@ -128,12 +128,22 @@ def test_where_nothing_was_understood_and_a_danger_is_possible_the_numbers_come_
     if intent == STATEMENT:  # said to whom waits for an agent, or asked us nothing but answered
         for at_ease in ({"handoff_open": True}, {"answers": True}):
             assert said(route.by_day(heard, replace(faint, **at_ease), TEXTS))[0] == "Bien reçu."
-    shown = replace(heard, replies=(Reply("Au plus près : une réponse."), Reply("Ou une autre.", BUTTONS)))
-    told = route.by_day(shown, replace(faint, introduced=False), {**TEXTS, "utter_question_proches": "Au plus près :"})
-    assert said(told) == [f"Je suis un assistant automatique. {LINE}\n\nAu plus près : une réponse.", "Ou une autre."]
-    assert told.replies[1].quick_replies == BUTTONS  # what may have been meant stays, behind the numbers
     before = {name: text for name, text in TEXTS.items() if name != "utter_doute"}
     assert said(route.by_day(heard, faint, before))[0] == "Bien reçu."  # models of before have no such text
+
+
+def test_answers_that_may_be_meant_stay_behind_the_numbers_unless_somebody_may_be_in_fear() -> None:
+    texts = {**TEXTS, "utter_question_proches": "Au plus près :"}
+    shown = (Reply("Au plus près : une réponse."), Reply("Ou une autre.", BUTTONS))
+    calm = replace(turn("procuration", clarify=True, confidence=0.4, grave=route.NET_DANGER), replies=shown)
+    told = route.by_day(calm, replace(KNOWN, introduced=False), texts)
+    assert said(told) == [f"Je suis un assistant automatique. {LINE}\n\nAu plus près : une réponse.", "Ou une autre."]
+    assert told.replies[1].quick_replies == BUTTONS
+    asks = [f"<utter_doute>\n\n{LINE}\n\n<utter_doute_suite>"]
+    assert said(route.by_day(calm, replace(KNOWN, faint=True), texts)) == asks
+    for clarify in (True, False):
+        fears = replace(turn("procuration", clarify=clarify, confidence=0.4, danger=route.SHOWN_DANGER), replies=shown)
+        assert said(route.by_day(fears, KNOWN, texts)) == asks
 
 
 def test_the_net_is_not_mistaken_for_another_number() -> None:
