@@ -153,7 +153,7 @@ def _has_own_reply(tracker: Tracker, question: str) -> bool:
 
 
 def _is_of_another_trade(tracker: Tracker, question: str) -> bool:
-    """The question is of all trades, or names some by its id, but none that the message names or, without any, the one known before."""
+    """The question is of all trades, or of others than the message names or, without any, than the one known before."""
     named = set(question.split("/")[1].split("_")) & set(TRADES.values())
     told = {row["value"] for row in entities(tracker) if row.get("entity") == "corps"} or {known(tracker, "corps")}
     meant = {TRADES[corps] for corps in told if corps in TRADES}
