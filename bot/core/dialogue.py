@@ -54,7 +54,8 @@ class Understanding:
     `danger`: probability of danger_immediat plus detresse_suicide. `unknown`: how many of its words were never seen, neither in
     training nor among French words; `model`: the name of the model that read it, "" where the engine does not tell.
     `questions`: the nearest ones of the catalogue with their chances, at most four, the likeliest first.
-    `scripts`: whose words it calls for if it is an emergency (`bot.policy.scripts`), by its meaning; {} if none were learnt."""
+    `scripts`: whose words it calls for if it is an emergency (`bot.policy.scripts`), by its meaning; {} if none were learnt.
+    `called`: the chance that it calls for any: that by its meaning it tells an emergency of some kind."""
 
     intent: Optional[str]
     confidence: float
@@ -66,6 +67,7 @@ class Understanding:
     model: str = ""
     questions: tuple[tuple[str, float], ...] = ()
     scripts: dict[str, float] = field(default_factory=dict)
+    called: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,11 @@ def _understanding(data: Any) -> Understanding:
         entities=_texts(data["entities"]),
         danger=_chance(data["danger"]),
         french=_flag(data["french"]),
-        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these four
+        unknown=_count(data.get("unknown", 0)),  # an engine of an earlier release does not tell these five
         model=_text(data.get("model", "")),
         questions=tuple((_text(name), _chance(chance)) for name, chance in _list(data.get("questions", []))),
         scripts={_text(name): _chance(chance) for name, chance in _dict(data.get("scripts", {})).items()},
+        called=_chance(data.get("called", 0.0)),
     )
 
 

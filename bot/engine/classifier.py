@@ -39,7 +39,7 @@ from bot.engine.features import Features
 from bot.engine.questions import Questions, Ranked
 from bot.engine.repair import Repair
 from bot.engine.script_head import ScriptHead
-from bot.policy.intents import is_danger
+from bot.policy.intents import PRIORITY, STATEMENT, is_danger, policy_of
 
 ENCODER = "encoder.onnx"
 CROSS_VALIDATION = "folds.json"  # each judged example with what was made of it unseen; `planton compare` reads it
@@ -49,6 +49,7 @@ GUESS = 0.2  # of the scores, when no word of a text is known: hardly more than 
 FOLDS = 3
 AT_ONCE = os.cpu_count() or 1  # separators learnt side by side; each needs memory of its own
 KEPT: Optional[Path] = None  # the file of meanings that an earlier training had made; none is read or written without
+OF_QUESTIONS = 5  # of so many examples of questions one is read as ordinary talk
 AT_A_TIME = 2000  # texts that the encoder reads in one go, beside others
 NEAR = 0.05  # where the separator may stop moving: nothing measurable is lost, a fifth of the time is gained
 
@@ -96,11 +97,12 @@ class Inside:
 @dataclass(frozen=True)
 class Look:
     """What was made of a text: all intents, the nearest questions of the catalogue, and whose words it calls for if it is an
-    emergency (`bot.policy.scripts`), with their chances, the likeliest first."""
+    emergency (`bot.policy.scripts`), with their chances, the likeliest first; `called`: the chance that it is one of any kind."""
 
     intents: tuple[tuple[str, float], ...]
     questions: tuple[tuple[str, float], ...] = ()
     scripts: tuple[tuple[str, float], ...] = ()
+    called: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             with ThreadPoolExecutor(AT_ONCE) as pool:  # onnxruntime works without Python's lock
                 kinds = self._script_lines() if encoder else []
-                reading = [texts[i] for i in judged] + [text for text, _ in (*catalogue, *kinds)]
+                talk = calm(texts, labels, judged) if kinds else []
+                reading = [texts[i] for i in judged] + [text for text, _ in (*catalogue, *kinds)] + talk
                 known = _Known(encoder, folder / ENCODER, reading)
                 new = known.missing
                 parts = [new[start : start + AT_A_TIME] for start in range(0, len(new), AT_A_TIME)]
@@ -207,8 +210,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                 taught_rows, rows = both[: len(texts)], both[len(texts) :] if catalogue else None
                 del both
                 model, scores = learn(features, taught_rows, labels, judged, strength)
-                ends = [len(judged), len(judged) + len(catalogue)]
-                unread, meanings, called = np.split(known.together(list(read)), ends)
+                ends = np.cumsum([len(judged), len(catalogue), len(kinds)])
+                unread, meanings, called, small = np.split(known.together(list(read)), ends)
             meant = _meant(encoder, unread, names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
@@ -224,7 +227,9 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             features.save(folder)
             if encoder is not None and kinds:
                 apart = np.array([adaptation.left_out(text) for text, _ in kinds])
-                script_learning.learn_by_meaning([name for _, name in kinds], called, apart).save(folder)
+                plain = np.array([policy_of(str(labels[i])).priority > PRIORITY["sensitive"] for i in judged])
+                ordinary = np.concatenate([small, unread[plain], meanings[::OF_QUESTIONS]])
+                script_learning.learn_by_meaning([name for _, name in kinds], called, apart, ordinary).save(folder)
             if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
                 with threadpool_limits(AT_ONCE):  # one thread is for those who answer messages
@@ -309,6 +314,7 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             message.set("intent_ranking", ranking, add_to_output=True)
             message.set("questions", _rows(found.questions), add_to_output=True)
             message.set("scripts", dict(found.scripts), add_to_output=True)
+            message.set("called", found.called, add_to_output=True)
         return messages
 
     def knows(self, text: str) -> bool:
@@ -322,8 +328,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
         meaning = _meanings(self._encoder, [text])
         chances = self._chances(text, columns, values, self._share(meaning))
         intents = tuple((self._names[i], float(chances[i])) for i in np.argsort(-chances))
-        called = () if self._scripts is None else self._scripts.chances(meaning[0])
-        return Look(intents, tuple(self._nearest(columns, values, meaning[0], intents)), called)
+        scripts, called = ((), 0.0) if self._scripts is None else self._scripts.look(meaning[0])
+        return Look(intents, tuple(self._nearest(columns, values, meaning[0], intents)), scripts, called)
 
     def _nearest(self, columns: np.ndarray, values: np.ndarray, meaning: np.ndarray, intents: Any) -> Ranked:
         """Questions of the catalogue; none where there is none."""
@@ -357,6 +363,14 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
 
 def _rows(ranked: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
     return [{"name": name, "confidence": chance} for name, chance in ranked]
+
+
+def calm(texts: list[str], labels: np.ndarray, judged: np.ndarray) -> list[str]:
+    """The statements that ask nothing, without those of `judged`, which are read anyway."""
+    apart = set(judged.tolist())
+    return [
+        text for i, (text, label) in enumerate(zip(texts, labels, strict=True)) if label == STATEMENT and i not in apart
+    ]
 
 
 def _meanings(encoder: Encoder | None, texts: list[str]) -> np.ndarray:

@@ -304,6 +304,7 @@ def _understanding(read: Reading, french: bool) -> dict[str, Any]:
         "french": french,
         "questions": _nearest(read),
         "scripts": {name: round(chance, 4) for name, chance in (read.lead.get("scripts") or {}).items()},
+        "called": round(read.lead.get("called") or 0.0, 4),
     }
 
 

@@ -13,26 +13,32 @@ import numpy as np
 from scipy.special import softmax
 
 from bot.policy.script_score import NAMES
+from bot.policy.scripts import NONE
 
 FILE = "scripts.npz"
 LEAST = 0.001  # a smaller chance is not told
+ORDINARY = "ordinary"  # talk that has not even the words of an emergency
 
 
 class ScriptHead:
     """Chances of `NAMES`, linear in the direction of a meaning."""
 
     def __init__(self, weights: np.ndarray, bias: np.ndarray) -> None:
-        """`weights`: (width, names); `bias`: (names,)."""
+        """`weights`: (width, names), with a column more where the model knows ordinary talk; `bias`: (names,) likewise."""
         self._weights, self._bias = weights.astype(np.float32), bias.astype(np.float32)
 
-    def chances(self, meaning: np.ndarray) -> tuple[tuple[str, float], ...]:
-        """The likeliest first. `meaning`: (width,)."""
-        found = softmax(directions(meaning[None])[0] @ self._weights + self._bias)
-        return tuple((NAMES[i], float(found[i])) for i in np.argsort(-found) if found[i] >= LEAST)
+    def look(self, meaning: np.ndarray) -> tuple[tuple[tuple[str, float], ...], float]:
+        """(name, chance) of each script if the message is no ordinary talk, the likeliest first, and the chance that it calls for
+        any: that it tells an emergency; 0 where the model knows no ordinary talk. `meaning`: (width,)."""
+        margins = directions(meaning[None])[0] @ self._weights + self._bias
+        found = softmax(margins[: len(NAMES)])
+        called = float(np.delete(softmax(margins), [NAMES.index(NONE), -1]).sum()) if len(margins) > len(NAMES) else 0.0
+        return tuple((NAMES[i], float(found[i])) for i in np.argsort(-found) if found[i] >= LEAST), called
 
     def save(self, folder: Path) -> None:
         """Write FILE."""
-        np.savez(folder / FILE, weights=self._weights, bias=self._bias, names=np.array(NAMES))
+        names = (*NAMES, ORDINARY)[: len(self._bias)]
+        np.savez(folder / FILE, weights=self._weights, bias=self._bias, names=np.array(names))
 
     @classmethod
     def read(cls, folder: Path) -> Optional[ScriptHead]:
@@ -40,7 +46,8 @@ class ScriptHead:
         if not (folder / FILE).exists():
             return None
         with np.load(folder / FILE, allow_pickle=False) as arrays:
-            return cls(arrays["weights"], arrays["bias"]) if tuple(arrays["names"].tolist()) == NAMES else None
+            known = tuple(arrays["names"].tolist()) in (NAMES, (*NAMES, ORDINARY))
+            return cls(arrays["weights"], arrays["bias"]) if known else None
 
 
 def directions(meanings: np.ndarray) -> np.ndarray:

@@ -166,23 +166,31 @@ def export(model: Fitted, by: float, groups: Groups) -> dict[str, Any]:
     }
 
 
-def learn_by_meaning(scripts: Sequence[str], meanings: np.ndarray, unread: np.ndarray) -> ScriptHead:
+def learn_by_meaning(
+    scripts: Sequence[str], meanings: np.ndarray, unread: np.ndarray, ordinary: np.ndarray
+) -> ScriptHead:
     """From examples, each with its script and its meaning, (examples, width). `unread`: (examples,) whether the encoder has not
-    learnt from it: by those the chances are made believable, the head having learnt from the others."""
-    labels, rows = np.array([NAMES.index(script) for script in scripts]), directions(meanings)
+    learnt from it: by those the chances are made believable, the head having learnt from the others. `ordinary`: (messages, width),
+    meanings of ordinary talk, from which the head learns what calls for no script; it may be empty."""
+    labels, rows, calm = (
+        np.array([NAMES.index(script) for script in scripts]),
+        directions(meanings),
+        directions(ordinary),
+    )
     by = 1.0
     if set(labels[~unread]) == set(labels) and unread.any():
-        weights, bias = _fit_meanings(rows[~unread], labels[~unread])
-        by = calibrated(softmax(rows[unread] @ weights + bias, axis=1), labels[unread])
-    weights, bias = _fit_meanings(rows, labels)
+        weights, bias = _fit_meanings(rows[~unread], labels[~unread], calm)
+        margins = (rows[unread] @ weights + bias)[:, : len(NAMES)]
+        by = calibrated(softmax(margins, axis=1), labels[unread])
+    weights, bias = _fit_meanings(rows, labels, calm)
     return ScriptHead(weights * by, bias * by)
 
 
-def _fit_meanings(rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(width, names) and (names,); every name as important whatever its examples' number."""
+def _fit_meanings(rows: np.ndarray, labels: np.ndarray, calm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(width, names) and (names,); every name as important whatever its examples' number, `calm` being one more."""
     model = LogisticRegression(C=BY_MEANING, class_weight="balanced", max_iter=ROUNDS, tol=1e-3)
     with threadpool_limits(1):
-        model.fit(rows, labels)
+        model.fit(np.concatenate([rows, calm]), np.concatenate([labels, np.full(len(calm), len(NAMES))]))
     return model.coef_.T, model.intercept_
 
 

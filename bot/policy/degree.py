@@ -46,6 +46,8 @@ TOGETHER_LIKELY = 0.15
 TOGETHER_HARMLESS = 0.05
 # Below this chance in all together the engine makes nothing sure.
 TOGETHER_DOUBTFUL = 0.5
+# A message that by its meaning surely tells an emergency of some kind, where the engine sees a trace of something grave.
+CALLED, CALLED_TRACE = 0.95, 0.05
 # From here a message is worth reading together with those before it.
 TRACE = 0.02
 
@@ -73,13 +75,16 @@ ALONE = Context()
 class Signs:
     """What the detectors saw where neither lexicon nor score alarms by its own limits. `hit`: an entry of the lexicon; `score`,
     `danger`: the chances of the danger score and of the engine; `ordinary`: the engine's chance of the likeliest harmless subject;
-    `named`: a danger is the engine's best guess."""
+    `named`: a danger is the engine's best guess; `called`: the chance that the message tells an emergency of some kind, by its
+    meaning; `grave`: that of grave subjects together."""
 
     hit: bool
     score: float
     danger: float
     ordinary: float
     named: bool = False
+    called: float = 0.0
+    grave: float = 0.0
 
 
 def ordinary(understanding: Understanding) -> float:
@@ -90,6 +95,11 @@ def ordinary(understanding: Understanding) -> float:
             family = family_of(name)
             chances[family] = chances.get(family, 0.0) + chance
     return max(chances.values(), default=0.0)
+
+
+def grave(understanding: Understanding) -> float:
+    """The chance of grave subjects together: violence, a disappearance, a danger."""
+    return sum(chance for name, chance in understanding.ranking if policy_of(name).priority <= PRIORITY["sensitive"])
 
 
 def family_of(intent: str) -> str:
@@ -355,9 +365,16 @@ def degree(signs: Signs, context: Context = ALONE) -> Degree:
     sure = danger >= _sure_from(signs, backed) or (together >= TOGETHER_SURE and danger >= FAINT)
     if sure and not explained(signs.danger, context):
         return "sure"
-    if _is_likely(signs, context, danger, together, backed):
+    if _is_likely(signs, context, danger, together, backed) or _is_called(signs, context):
         return "likely"
     return "faint" if signs.hit or max(signs.danger, together) >= FAINT else "none"
+
+
+def _is_called(signs: Signs, context: Context) -> bool:
+    """Whether a message that is about something ordinary at first sight tells an emergency: « mes parents se battent »."""
+    harmless = context.together is not None and context.together < TOGETHER_HARMLESS
+    fits_in = context.asked or context.calm or context.pretended or harmless
+    return signs.called >= CALLED and max(signs.danger, signs.grave) >= CALLED_TRACE and not fits_in
 
 
 def _sure_from(signs: Signs, backed: bool) -> float:

@@ -14,8 +14,8 @@ from bot.core.clock import plausible
 from bot.core.dialogue import Understanding
 from bot.core.emergency import Answer
 from bot.policy import distress_line
-from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, ordinary
-from bot.policy.intents import DANGER_INTENTS
+from bot.policy.degree import ALONE, Context, Degree, Signs, beside, degree, grave, ordinary
+from bot.policy.intents import ANSWER, DANGER_INTENTS, policy_of
 from bot.policy.language import is_french
 from bot.policy.lexicon import Hit, Kind, Lexicon
 from bot.policy.score import Assessment, LinearScore
@@ -204,7 +204,9 @@ def _with_engine(
     """What all three make of it, where neither lexicon nor score alarms by its own limits."""
     chance = 0.0 if found is None else found.danger
     named = engine.intent in DANGER_INTENTS
-    told = degree(Signs(bool(hits), chance, engine.danger, ordinary(engine), named), context)
+    alone = policy_of(engine.intent).route == ANSWER  # no agent would read it
+    called = engine.called if alone else 0.0
+    told = degree(Signs(bool(hits), chance, engine.danger, ordinary(engine), named, called, grave(engine)), context)
     if told == "none":
         return None
     if told == "faint" and named and beside(engine):

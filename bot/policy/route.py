@@ -13,7 +13,7 @@ from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
-from bot.policy.degree import REASONS, Degree, as_ordinary, beside, instead, reply_of
+from bot.policy.degree import REASONS, Degree, as_ordinary, beside, grave, instead, reply_of
 from bot.policy.distress_line import LINE as DISTRESS_LINE
 from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
 from bot.policy.intents import ANSWER, CLARIFY, EMERGENCY, HANDOFF, PRIORITY, STATEMENT, policy_of
@@ -211,11 +211,6 @@ def needs_net(
 def is_near(understanding: Understanding) -> bool:
     """Whether a message is near a question of the catalogue, and so likely an ordinary one."""
     return max((chance for _, chance in understanding.questions), default=0.0) >= NET_NEAR
-
-
-def grave(understanding: Understanding) -> float:
-    """The chance of grave subjects together: violence, a disappearance, a danger."""
-    return sum(chance for name, chance in understanding.ranking if policy_of(name).priority <= PRIORITY["sensitive"])
 
 
 def likeliest_grave(understanding: Understanding) -> tuple[Optional[str], float]:

@@ -152,7 +152,15 @@ def together(by_words: Mapping[str, float], by_meaning: Mapping[str, float]) -> 
         * max(by_meaning.get(name, 0.0), _UNTOLD) ** _BY_MEANING
         for name in NAMES
     }
-    return {name: odd / sum(odds.values()) for name, odd in odds.items()}
+    found = {name: odd / sum(odds.values()) for name, odd in odds.items()}
+    if _likeliest(by_words) == _likeliest(by_meaning):
+        return found
+    # They disagree: the likeliest may be what one of them denies, and what the other fears must still be counted as harm.
+    return {name: (found[name] + by_words.get(name, 0.0)) / 2 for name in NAMES}
+
+
+def _likeliest(chances: Mapping[str, float]) -> str:
+    return max(chances, key=lambda name: chances[name])
 
 
 def pack(rows: Mapping[int, Sequence[int]], buckets: int) -> str:

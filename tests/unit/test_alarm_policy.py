@@ -76,6 +76,24 @@ def test_whose_words_a_danger_calls_for_is_known_by_its_meaning_too_once_the_eng
     assert alarm.script != "partner_victim"
 
 
+@pytest.mark.parametrize(
+    ("subject", "called", "degree"),
+    [
+        ("hors_perimetre_precision", 0.99, "likely"),
+        ("hors_perimetre_precision", 0.5, None),
+        ("parler_humain", 0.99, None),
+    ],
+)
+def test_what_the_bot_would_take_for_talk_is_an_emergency_if_its_meaning_surely_tells_one(
+    subject: str, called: float, degree: str | None
+) -> None:
+    """A request for a human is read by an agent anyway."""
+    ranking = ((subject, 0.75), ("violences_conjugales", 0.12), ("danger_immediat", 0.08))
+    told = Understanding(*ranking[0], ranking, danger=0.08, scripts={"partner_minor": 0.94}, called=called)
+    found = policy(Scripts(chances={"partner_minor": 0.6, "none": 0.4})).detect("je ne sais plus", told)
+    assert (None if found is None else (found.degree, found.script)) == (degree and (degree, "partner_minor"))
+
+
 def test_a_distress_that_nothing_tells_more_of_reads_the_3114_however_sure_the_danger_is() -> None:
     """Surer of a danger than of its kind: the general words for a danger have no 3114."""
     unknown = {"own_danger": 0.4, "none": 0.6}

@@ -225,15 +225,19 @@ scripts = [name for name in NAMES for _ in range(40)]
 middles = dice.normal(size=(len(NAMES), 24))
 meanings = np.array([middles[NAMES.index(name)] for name in scripts]) + dice.normal(size=(len(scripts), 24)) * 0.6
 unread = np.arange(len(scripts)) % 4 == 0
-head = learn_by_meaning(scripts, meanings, unread)
+talk = dice.normal(size=(1, 24)) + dice.normal(size=(200, 24)) * 0.6
+head = learn_by_meaning(scripts, meanings, unread, talk)
 astray = meanings.copy()
 astray[unread] = dice.permutation(meanings[unread])  # those apart say that the meaning tells nothing
-doubtful = learn_by_meaning(scripts, astray, unread)
+doubtful = learn_by_meaning(scripts, astray, unread, talk[:0])
 head.save(folder)
 again = ScriptHead.read(folder)
-right = [again.chances(meaning)[0][0] == name for name, meaning in zip(scripts, meanings)]
-sure, unsure = (np.mean([one.chances(meaning)[0][1] for meaning in meanings]) for one in (head, doubtful))
-print(np.mean(right) > 0.9, again.chances(meanings[0]) == head.chances(meanings[0]), sure > unsure + 0.1)
+right = [again.look(meaning)[0][0][0] == name for name, meaning in zip(scripts, meanings)]
+sure, unsure = (np.mean([one.look(meaning)[0][0][1] for meaning in meanings]) for one in (head, doubtful))
+print(np.mean(right) > 0.9, again.look(meanings[0]) == head.look(meanings[0]), sure > unsure + 0.1)
+told = [head.look(meaning)[1] for name, meaning in zip(scripts, meanings) if name != "none"]
+calm = [head.look(meaning)[1] for meaning in [*talk, *meanings[[name == "none" for name in scripts]]]]
+print(np.mean(np.array(told) > 0.9) > 0.9, np.mean(np.array(calm) < 0.1) > 0.9, doubtful.look(talk[0])[1] == 0.0)
 kept = dict(np.load(folder / FILE))
 np.savez(folder / FILE, **{**kept, "names": np.array([*NAMES[1:], "another"])})
 print(ScriptHead.read(folder), ScriptHead.read(folder / "nowhere"))
@@ -242,7 +246,7 @@ print(ScriptHead.read(folder), ScriptHead.read(folder / "nowhere"))
         [str(ENGINE_PYTHON), "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["True", "True", "True", "None", "None"]
+    assert done.stdout.split() == ["True"] * 6 + ["None", "None"]
 
 
 @pytest.mark.parametrize("read", [script_examples, lambda path: examples([path])])

@@ -57,6 +57,14 @@ def signs(danger: float = 0.0, **more: Any) -> Signs:
         (signs(0.29, named=True), ALONE, "likely"),
         (signs(0.19, named=True), ALONE, "none"),
         (signs(0.2, score=0.2), ALONE, "likely"),  # two detectors see something
+        (signs(called=0.95, grave=0.05, ordinary=0.9), ALONE, "likely"),  # its meaning surely tells an emergency
+        (signs(0.05, called=0.95, ordinary=0.9), ALONE, "likely"),
+        (signs(0.04, called=1.0, grave=0.04), ALONE, "none"),  # and nothing else says so
+        (signs(0.1, called=0.94, grave=0.5), ALONE, "none"),
+        (signs(called=1.0, grave=0.3), CALM, "none"),
+        (signs(called=1.0, grave=0.3), Context(asked=True), "none"),
+        (signs(called=1.0, grave=0.3), Context(together=0.04), "none"),
+        (signs(called=1.0, grave=0.3), Context(together=0.06), "likely"),
         (signs(0.2, score=0.2, ordinary=0.5), ALONE, "faint"),
         (signs(0.5, hit=True), ALONE, "sure"),
         (signs(0.07, hit=True), ALONE, "likely"),

@@ -54,7 +54,7 @@ def test_who_does_what_to_whom() -> None:
 
 
 def test_a_meaning_decides_where_words_tell_little_and_counts_for_nothing_where_it_is_unknown() -> None:
-    words = {name: 0.05 for name in NAMES} | {"witness": 0.15, "partner_victim": 0.1}
+    words = {name: 0.05 for name in NAMES} | {"witness": 0.2, "partner_victim": 0.1}
     found = together(words, {"partner_victim": 0.9, "none": 0.05})
     assert sum(found.values()) == pytest.approx(1.0)
     assert max(found, key=lambda name: found[name]) == "partner_victim"
@@ -63,6 +63,15 @@ def test_a_meaning_decides_where_words_tell_little_and_counts_for_nothing_where_
         max(found := together(sure, {"partner_victim": 0.5, "witness": 0.4}), key=lambda name: found[name]) == "witness"
     )
     assert together(words, {}) == words
+
+
+def test_where_words_and_meaning_disagree_what_the_words_fear_stays_likely() -> None:
+    words = dict.fromkeys(NAMES, 0.0) | {"own_danger": 0.4, "silent": 0.5, "partner_author": 0.1}
+    found = together(words, {"partner_author": 0.99, "own_danger": 0.01})
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert found["own_danger"] + found["silent"] > 0.45
+    agreed = together(words, {"silent": 0.99, "own_danger": 0.01})
+    assert agreed["silent"] > 0.9
 
 
 @pytest.mark.parametrize(
