@@ -13,7 +13,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions import documents, recrutement
 from actions.said import NO_SUBJECT, age, asks, entities, intent, is_bare, is_tap, known, said, text
-from bot.engine.meaning import is_grave
+from bot.policy.intents import is_grave
 from bot.policy.questions import NOTHING, Asked, asked, intent_of
 
 # The general text of the subject answers these as well as their own: « je cherche mon commissariat ».

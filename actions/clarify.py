@@ -12,6 +12,7 @@ from actions import catalogue
 from actions.handoff import ask_human, response
 from actions.relance import CHOICE, asks_again
 from actions.said import known
+from bot.policy.intents import FALLBACK
 
 PLAUSIBLE = 0.15  # an intent below this is not worth naming
 TOGETHER = 0.6  # two intents that are less likely than this together are a guess
@@ -55,7 +56,7 @@ def rephrase(dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[st
 
 def closest(tracker: Tracker, names: dict[str, str]) -> list[dict[str, str]]:
     """Buttons of the best two intents if both have a title and are plausible, and together likely."""
-    ranking = [row for row in tracker.latest_message.get("intent_ranking") or [] if row["name"] != "nlu_fallback"][:2]
+    ranking = [row for row in tracker.latest_message.get("intent_ranking") or [] if row["name"] != FALLBACK][:2]
     chances = [row["confidence"] for row in ranking]
     if len(ranking) < 2 or min(chances) < PLAUSIBLE or sum(chances) < TOGETHER:
         return []

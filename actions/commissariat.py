@@ -10,7 +10,7 @@ from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.said import asks, intent, is_bare, is_short, known, said, text
-from bot.policy.intents import ANSWER, policy_of
+from bot.policy.intents import ANSWER, FALLBACK, policy_of
 
 INTENT = "commissariat_contact_horaires"
 LONGEST = 5  # words of a town with « à » or « celui de » before it
@@ -47,7 +47,7 @@ def names_a_town(tracker: Tracker) -> bool:
     if (is_bare(tracker) and said(tracker, "ville")) or (_PREPOSITION.match(text(tracker)) and is_short(tracker, 4)):
         return True
     chance = float((tracker.latest_message.get("intent") or {}).get("confidence") or 0)
-    return name in ("nlu_fallback", INTENT) or (policy_of(name).route == ANSWER and chance < SURE)
+    return name in (FALLBACK, INTENT) or (policy_of(name).route == ANSWER and chance < SURE)
 
 
 def _utter(dispatcher: CollectingDispatcher, named: bool) -> list[dict[str, Any]]:

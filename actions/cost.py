@@ -11,7 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions.recrutement import AGE, ASKS_CORPS, TOPICS
 from actions.relance import CHOICE, OFFER, SUBJECT, asks_again
 from actions.said import NO_SUBJECT, intent, is_tap, known, last_subject, text
-from bot.policy.intents import ANSWER, PRIORITY, policy_of
+from bot.policy.intents import ANSWER, is_grave, policy_of
 from bot.policy.normalise import BOUNDARIES, tokens
 
 
@@ -52,7 +52,7 @@ _AROUND = _word_set(
 
 def answer(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
     """The reply's events; None if the message does not ask for a price, or of what is unknown."""
-    if is_tap(tracker) or policy_of(intent(tracker)).priority <= PRIORITY["sensitive"]:
+    if is_tap(tracker) or is_grave(intent(tracker)):
         return None
     words = [word for word in tokens(text(tracker)) if word not in BOUNDARIES]
     elliptic = is_elliptic(words)

@@ -10,7 +10,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions import commissariat, documents, recrutement
 from actions.said import age, intent, known
-from bot.policy.intents import ANSWER, STATEMENT, policy_of
+from bot.policy.intents import ANSWER, FALLBACK, STATEMENT, policy_of
 
 # Question → how it is asked again, and the response whose buttons go with it.
 AGAIN: dict[str, tuple[str, str]] = {
@@ -25,7 +25,7 @@ SUBJECT = {documents.PLACE: documents.INTENT}
 OFFER = "offre_agent"  # the question whether an agent should take over
 CHOICE = "|"  # parts the two subjects that a question offers
 # After these nothing is asked again: the person greets, leaves or rails, or the reply asks again itself.
-NO_INTERRUPTION = ("salutation", "au_revoir", "insulte_troll", "nlu_fallback", STATEMENT)
+NO_INTERRUPTION = ("salutation", "au_revoir", "insulte_troll", FALLBACK, STATEMENT)
 
 
 def asks_again(question: str, dispatcher: Optional[CollectingDispatcher] = None) -> list[dict[str, Any]]:

@@ -15,9 +15,8 @@ from actions import commissariat, documents, handoff, recrutement
 from actions.relance import OFFER
 from actions.said import age, asks, intent, is_bare, is_short, is_tap, known, last_intent, said, text
 from bot.policy.fields import fields
-from bot.policy.intents import ANSWER, PRIORITY, STATEMENT, policy_of
+from bot.policy.intents import ANSWER, FALLBACK, STATEMENT, is_grave, policy_of
 
-FALLBACK = "nlu_fallback"
 UNSAID = (FALLBACK, STATEMENT)  # what they mean is said by what was asked
 HUMAN = "parler_humain"
 LONGEST_PLACE = 10  # words of an answer to « en France ou à l’étranger »
@@ -26,7 +25,7 @@ LONGEST_PLACE = 10  # words of an answer to « en France ou à l’étranger »
 def resume(dispatcher: CollectingDispatcher, tracker: Tracker) -> Optional[list[dict[str, Any]]]:
     """The answer's events; None if the message stands by itself, as most do."""
     name = intent(tracker)
-    if policy_of(name).priority <= PRIORITY["sensitive"] or is_tap(tracker):
+    if is_grave(name) or is_tap(tracker):
         return None
     question = known(tracker, "question") or ""
     if question == commissariat.INTENT and commissariat.names_a_town(tracker):

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from rasa_sdk import Tracker
 
-from bot.policy.intents import STATEMENT
+from bot.policy.intents import FALLBACK, STATEMENT
 
 OTHER = "autre"  # the value of a button that takes back what was said
 _WORD = re.compile(r"\w+")
@@ -36,7 +36,7 @@ def intent(tracker: Tracker) -> str:
 
 # They are about nothing: what was talked about stays.
 NO_SUBJECT = (
-    "nlu_fallback",
+    FALLBACK,
     "salutation",
     "au_revoir",
     "insulte_troll",

@@ -15,8 +15,8 @@ from bot.core.examples import NAME, QUESTION, Block, blocks_of
 from bot.core.shapes import must_have_shape
 from bot.engine.inputs import ANSWERS, sources
 from bot.engine.surfaces import Key, key_of
+from bot.policy.intents import FALLBACK
 
-FALLBACK = "nlu_fallback"
 BIGGEST = 20_000_000  # bytes, as the workbench reads (bot.trainer.project)
 STEPS = ("data/rules.yml", "data/stories.yml")
 PLACED = "rt"  # a way of reading that says where each item stands, and takes longer

@@ -39,7 +39,7 @@ from bot.engine.features import Features
 from bot.engine.questions import Questions, Ranked
 from bot.engine.repair import Repair
 from bot.engine.script_head import ScriptHead
-from bot.policy.intents import PRIORITY, STATEMENT, is_danger, policy_of
+from bot.policy.intents import STATEMENT, is_danger, is_grave
 
 ENCODER = "encoder.onnx"
 CROSS_VALIDATION = "folds.json"  # each judged example with what was made of it unseen; `planton compare` reads it
@@ -198,8 +198,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             judged = np.array([i for i, text in enumerate(texts) if encoder is None or not encoder.learnt(text)])
             with ThreadPoolExecutor(AT_ONCE) as pool:  # onnxruntime works without Python's lock
                 kinds = self._script_lines() if encoder else []
-                talk = calm(texts, labels, judged) if kinds else []
-                reading = [texts[i] for i in judged] + [text for text, _ in (*catalogue, *kinds)] + talk
+                spoken = statements(texts, labels, judged) if kinds else []
+                reading = [texts[i] for i in judged] + [text for text, _ in (*catalogue, *kinds)] + spoken
                 known = _Known(encoder, folder / ENCODER, reading)
                 new = known.missing
                 parts = [new[start : start + AT_A_TIME] for start in range(0, len(new), AT_A_TIME)]
@@ -211,8 +211,8 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
                 del both
                 model, scores = learn(features, taught_rows, labels, judged, strength)
                 ends = np.cumsum([len(judged), len(catalogue), len(kinds)])
-                unread, meanings, called, small = np.split(known.together(list(read)), ends)
-            meant = _meant(encoder, unread, names)
+                of_judged, of_questions, of_scripts, of_spoken = np.split(known.together(list(read)), ends)
+            meant = _meant(encoder, of_judged, names)
             blend = calibrate(scores, meant, np.searchsorted(names, labels[judged]))
             chances = softmax(scores * blend.slopes + blend.trust * meant + blend.shifts, axis=1)
             told = unseen(chances, names, [(texts[i], str(labels[i])) for i in judged])
@@ -227,13 +227,13 @@ class FrenchIntentClassifier(GraphComponent, IntentClassifier):
             features.save(folder)
             if encoder is not None and kinds:
                 apart = np.array([adaptation.left_out(text) for text, _ in kinds])
-                plain = np.array([policy_of(str(labels[i])).priority > PRIORITY["sensitive"] for i in judged])
-                ordinary = np.concatenate([small, unread[plain], meanings[::OF_QUESTIONS]])
-                script_learning.learn_by_meaning([name for _, name in kinds], called, apart, ordinary).save(folder)
+                plain = np.array([not is_grave(str(labels[i])) for i in judged])
+                ordinary = np.concatenate([of_spoken, of_judged[plain], of_questions[::OF_QUESTIONS]])
+                script_learning.learn_by_meaning([name for _, name in kinds], of_scripts, apart, ordinary).save(folder)
             if rows is not None:
                 answered = features.rows(answers(training_data, [name for _, name in catalogue]))
                 with threadpool_limits(AT_ONCE):  # one thread is for those who answer messages
-                    learnt = questions.learn(self._asked(catalogue, rows, meanings, answered))
+                    learnt = questions.learn(self._asked(catalogue, rows, of_questions, answered))
                 if (calibration := Path(self._config["calibration"] or "")).is_file():
                     learnt.measure_by(self._messages(calibration))
                 learnt.save(folder)
@@ -365,12 +365,10 @@ def _rows(ranked: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
     return [{"name": name, "confidence": chance} for name, chance in ranked]
 
 
-def calm(texts: list[str], labels: np.ndarray, judged: np.ndarray) -> list[str]:
-    """The statements that ask nothing, without those of `judged`, which are read anyway."""
-    apart = set(judged.tolist())
-    return [
-        text for i, (text, label) in enumerate(zip(texts, labels, strict=True)) if label == STATEMENT and i not in apart
-    ]
+def statements(texts: list[str], labels: np.ndarray, judged: np.ndarray) -> list[str]:
+    """Those that ask nothing, without those of `judged`, which are read anyway."""
+    others = np.setdiff1d(np.flatnonzero(labels == STATEMENT), judged)
+    return [texts[i] for i in others]
 
 
 def _meanings(encoder: Encoder | None, texts: list[str]) -> np.ndarray:

@@ -16,8 +16,7 @@ from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.shared.nlu.training_data.message import Message
 
-from bot.engine.meaning import FALLBACK, is_grave
-from bot.policy.intents import ANSWER, policy_of
+from bot.policy.intents import ANSWER, FALLBACK, is_grave, policy_of
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=False)

@@ -13,9 +13,8 @@ from typing import Any
 
 from bot.engine import short
 from bot.engine.clauses import Clause, clauses, fold, states, word_set
-from bot.engine.meaning import FALLBACK, is_grave
 from bot.policy import questions
-from bot.policy.intents import ANSWER, DANGER_INTENTS, HANDOFF, STATEMENT, policy_of
+from bot.policy.intents import ANSWER, DANGER_INTENTS, FALLBACK, HANDOFF, STATEMENT, is_grave, policy_of
 from bot.policy.questions import SURE as SURE_QUESTION
 from bot.policy.questions import go_on, intent_of, sure
 

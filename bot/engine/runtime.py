@@ -26,13 +26,12 @@ from bot.engine import explain, lean, precise, precisions_file, reading, remembe
 from bot.engine.channel import TurnOutput
 from bot.engine.classifier import FrenchIntentClassifier
 from bot.engine.inprocess import InProcessEndpoint
-from bot.engine.meaning import FALLBACK
 from bot.engine.payloads import QUESTION, Payloads, Tap, choices, headings, questions, titles, wordings
 from bot.engine.previews import Previews
 from bot.engine.reading import Reading
 from bot.engine.runner import StraightRunner
 from bot.engine.tracker import RequestTrackerStore
-from bot.policy.intents import ANSWER, policy_of
+from bot.policy.intents import ANSWER, FALLBACK, policy_of
 from bot.policy.language import is_french
 from bot.policy.questions import go_on, sure
 from bot.policy.told import keep, values

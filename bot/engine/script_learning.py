@@ -172,25 +172,25 @@ def learn_by_meaning(
     """From examples, each with its script and its meaning, (examples, width). `unread`: (examples,) whether the encoder has not
     learnt from it: by those the chances are made believable, the head having learnt from the others. `ordinary`: (messages, width),
     meanings of ordinary talk, from which the head learns what calls for no script; it may be empty."""
-    labels, rows, calm = (
+    labels, rows, ordinary = (
         np.array([NAMES.index(script) for script in scripts]),
         directions(meanings),
         directions(ordinary),
     )
     by = 1.0
     if set(labels[~unread]) == set(labels) and unread.any():
-        weights, bias = _fit_meanings(rows[~unread], labels[~unread], calm)
+        weights, bias = _fit_meanings(rows[~unread], labels[~unread], ordinary)
         margins = (rows[unread] @ weights + bias)[:, : len(NAMES)]
         by = calibrated(softmax(margins, axis=1), labels[unread])
-    weights, bias = _fit_meanings(rows, labels, calm)
+    weights, bias = _fit_meanings(rows, labels, ordinary)
     return ScriptHead(weights * by, bias * by)
 
 
-def _fit_meanings(rows: np.ndarray, labels: np.ndarray, calm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(width, names) and (names,); every name as important whatever its examples' number, `calm` being one more."""
+def _fit_meanings(rows: np.ndarray, labels: np.ndarray, ordinary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(width, names) and (names,); every name as important whatever its examples' number, `ordinary` being one more."""
     model = LogisticRegression(C=BY_MEANING, class_weight="balanced", max_iter=ROUNDS, tol=1e-3)
     with threadpool_limits(1):
-        model.fit(np.concatenate([rows, calm]), np.concatenate([labels, np.full(len(calm), len(NAMES))]))
+        model.fit(np.concatenate([rows, ordinary]), np.concatenate([labels, np.full(len(ordinary), len(NAMES))]))
     return model.coef_.T, model.intercept_
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
 from bot.engine.clauses import fold, is_courtesy, word_set
-from bot.engine.meaning import FALLBACK, is_grave
+from bot.policy.intents import FALLBACK, is_grave
 from bot.policy.normalise import squeeze
 
 NUMBER, EMOJI, ABANDON, BARE = "nombre", "emoji", "abandon", "precision"

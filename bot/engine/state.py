@@ -44,12 +44,12 @@ from rasa.shared.core.events import (
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from bot.engine.turn_tracker import TurnTracker
+from bot.policy.intents import FALLBACK
 from bot.policy.told import keep
 
 VERSION = 1
 MAX_EVENTS = 30  # about ten turns: rules and stories look back four
 MAX_VALUE = 500  # characters of a slot's value
-FALLBACK = "nlu_fallback"
 QUESTIONS = (REQUESTED_SLOT, "question")  # slots that say what was asked
 SUBJECT = "sujet"  # no policy looks at it; an action must know whether it is newer than the message before
 QUESTION_OPEN = 24 * 3600.0  # seconds

@@ -14,7 +14,7 @@ from typing import Literal, Optional
 
 from bot.core.dialogue import Understanding
 from bot.policy.follow_up import Story, goes_on, tells_violence
-from bot.policy.intents import ANSWER, INTENTS, PRIORITY, STATEMENT, policy_of
+from bot.policy.intents import ANSWER, INTENTS, PRIORITY, STATEMENT, is_grave, policy_of
 from bot.policy.pretended import pretended
 
 Degree = Literal["sure", "likely", "faint", "none"]
@@ -91,7 +91,7 @@ def ordinary(understanding: Understanding) -> float:
     """The chance of the likeliest subject that is not grave, what data added to one counted with it."""
     chances: dict[str, float] = {}
     for name, chance in understanding.ranking or ((understanding.intent, understanding.confidence),):
-        if name is not None and policy_of(name).priority > PRIORITY["sensitive"]:
+        if name is not None and not is_grave(name):
             family = family_of(name)
             chances[family] = chances.get(family, 0.0) + chance
     return max(chances.values(), default=0.0)
@@ -99,7 +99,7 @@ def ordinary(understanding: Understanding) -> float:
 
 def grave(understanding: Understanding) -> float:
     """The chance of grave subjects together: violence, a disappearance, a danger."""
-    return sum(chance for name, chance in understanding.ranking if policy_of(name).priority <= PRIORITY["sensitive"])
+    return sum(chance for name, chance in understanding.ranking if is_grave(name))
 
 
 def family_of(intent: str) -> str:
@@ -247,12 +247,17 @@ def weighed(signs: Signs, context: Context) -> float:
     if context.story in _VIOLENT or signs.danger >= VERY_SURE:
         return signs.danger
     odds = signs.danger / (1.0 - signs.danger)
-    together = context.together or 0.0
-    fits_in = (context.asked or context.calm) and together < TOGETHER_LIKELY
-    harmless = context.together is not None and together < TOGETHER_HARMLESS
-    if (fits_in or harmless) and not signs.hit:
+    if _harmless_talk(context) and not signs.hit:
         odds /= CALM
     return odds / (1.0 + odds)
+
+
+def _harmless_talk(context: Context) -> bool:
+    """Whether a message goes on with talk that is harmless: it answers a question of ours, stays with an ordinary subject, or
+    tells no danger once it is read together."""
+    together = context.together or 0.0
+    goes_with = (context.asked or context.calm) and together < TOGETHER_LIKELY
+    return goes_with or (context.together is not None and together < TOGETHER_HARMLESS)
 
 
 INSTEAD = 0.3  # the chance from which an ordinary subject is answered in the place of a danger that is none
@@ -372,9 +377,9 @@ def degree(signs: Signs, context: Context = ALONE) -> Degree:
 
 def _is_called(signs: Signs, context: Context) -> bool:
     """Whether a message that is about something ordinary at first sight tells an emergency: « mes parents se battent »."""
-    harmless = context.together is not None and context.together < TOGETHER_HARMLESS
-    fits_in = context.asked or context.calm or context.pretended or harmless
-    return signs.called >= CALLED and max(signs.danger, signs.grave) >= CALLED_TRACE and not fits_in
+    if context.pretended or _harmless_talk(context):
+        return False
+    return signs.called >= CALLED and max(signs.danger, signs.grave) >= CALLED_TRACE
 
 
 def _sure_from(signs: Signs, backed: bool) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from bot.core.dialogue import Understanding
-from bot.policy.intents import DANGER_INTENTS, EMERGENCY, PRIORITY, policy_of
+from bot.policy.intents import DANGER_INTENTS, EMERGENCY, is_grave
 from bot.policy.route import NET_CONFIDENCE, NET_DANGER
 
 OUTSIDE = "hors_perimetre"
@@ -79,6 +79,6 @@ def _doubts(understanding: Understanding, clarified: bool, words: int) -> set[st
 def _sensitive(understanding: Understanding) -> bool:
     """A grave subject that is not sure, or that stands second with some right."""
     return any(
-        name not in DANGER_INTENTS and policy_of(name).priority <= PRIORITY["sensitive"] and NET_DANGER < chance < SURE
+        name not in DANGER_INTENTS and is_grave(name) and NET_DANGER < chance < SURE
         for name, chance in understanding.ranking[:2]
     )

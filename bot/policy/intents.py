@@ -85,12 +85,18 @@ INTENTS: dict[str, Policy] = {
 }
 
 DANGER_INTENTS = ("danger_immediat", "detresse_suicide")
+FALLBACK = "nlu_fallback"  # Rasa's name for « not sure enough to act »
 STATEMENT = "hors_perimetre_precision"  # what asks nothing: an answer, a detail, small talk
 
 
 def is_danger(intent: str) -> bool:
     """Whether an intent is one of the emergency intents, or a part of one."""
     return intent in DANGER_INTENTS or intent.startswith(tuple(f"{name}_" for name in DANGER_INTENTS))
+
+
+def is_grave(intent: str | None) -> bool:
+    """Whether an intent is an emergency, urgent or sensitive one: violence, a disappearance, a danger."""
+    return policy_of(intent).priority <= PRIORITY["sensitive"]
 
 
 def policy_of(intent: str | None) -> Policy:

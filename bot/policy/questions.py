@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from bot.core.dialogue import Reply
 from bot.core.examples import QUESTION
-from bot.policy.intents import ANSWER, STATEMENT, policy_of
+from bot.policy.intents import ANSWER, FALLBACK, STATEMENT, policy_of
 
 SURE = 0.6  # chance from which a question is answered
 LIKELY = 0.45  # chance from which it is answered as the one that may be meant, if it is AHEAD times likelier than the next one
@@ -25,7 +25,6 @@ OPENING = "utter_question_proches"  # the response that opens those that are sho
 GRAVE = (
     0.1  # chance of something grave from which what no intent surely fits, or no question, is asked about, not answered
 )
-FALLBACK = "nlu_fallback"
 # Small talk, answered where it surely is some, neither guessed nor offered: what was not understood, and what
 # is told in half-words, resembles it.
 CHITCHAT = frozenset({"hors_perimetre/absurde", "salutation/blague"})

@@ -23,7 +23,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 from bot.core import yaml_text
 from bot.core.shapes import must_have_shape
 from bot.core.stamps import Stamp, stamp
-from bot.policy.intents import ANSWER, CLARIFY, HANDOFF
+from bot.policy.intents import ANSWER, CLARIFY, FALLBACK, HANDOFF
 from bot.trainer.errors import BadFile, Changed, NoGit, TrainerError
 from bot.trainer.project import Project
 from bot.trainer.record import author
@@ -35,7 +35,6 @@ MOST_TURNS = 20
 LONGEST_NAME = 80  # characters
 LONGEST_WORDS = 2_000  # characters of a message of a test, so that every one of them is looked through
 MOST_WORDS = 10_000  # of all its messages together
-FALLBACK = "nlu_fallback"
 HISTORY = 4  # states that MemoizationPolicy (config.yml) looks back
 _FRAGMENT = 60  # characters of a reply that a test looks for
 _LISTEN = "action_listen"

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Optional
 
 from bot.core.yaml_text import Mapping
+from bot.policy.intents import FALLBACK
 from bot.trainer.checks.files import DOMAIN, RULES, Domain
 from bot.trainer.checks.finding import Finding, error, warning
-from bot.trainer.checks.stories import FALLBACK, steps
+from bot.trainer.checks.stories import steps
 from bot.trainer.corpus import NLU, Corpus
 
 ENOUGH = 60  # examples of an intent in data/nlu.yml, as the guide asks

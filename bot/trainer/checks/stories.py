@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from bot.core.yaml_text import Mapping, Node, Scalar, Sequence
+from bot.policy.intents import FALLBACK
 from bot.trainer.checks.files import DOMAIN, RULES, STORIES, Domain, scalar
 from bot.trainer.checks.finding import Finding, error, warning
 
-FALLBACK = "nlu_fallback"
 HISTORY = 4  # turns that the engine looks back (MemoizationPolicy, config.yml)
 # Rasa's own; none of ours.
 BUILT_IN = frozenset(

@@ -61,6 +61,13 @@ def test_an_engine_of_before_the_catalogue_names_no_questions() -> None:
     assert answers.understanding({k: v for k, v in UNDERSTANDING.items() if k != "questions"}).questions == ()
 
 
+def test_whose_words_an_emergency_calls_for() -> None:
+    found = answers.understanding({**UNDERSTANDING, "scripts": {"partner_minor": 0.9}, "called": 0.97})
+    assert (found.scripts, found.called) == ({"partner_minor": 0.9}, 0.97)
+    before = answers.understanding(UNDERSTANDING)  # an engine of before tells neither
+    assert (before.scripts, before.called) == ({}, 0.0)
+
+
 def test_the_links_of_a_reply() -> None:
     link = {"title": "La fiche", "url": "https://www.example.fr/"}
     found = answers.turn({**TURN, "replies": [{"text": "Oui", "quick_replies": [], "links": [link]}]})
@@ -77,6 +84,7 @@ def test_the_links_of_a_reply() -> None:
         (("understanding", "confidence"), 1.5),
         (("understanding", "danger"), -0.1),
         (("understanding", "danger"), float("nan")),
+        (("understanding", "called"), 1.2),
         (("understanding", "ranking"), {}),
         (("understanding", "ranking"), [["a"]]),
         (("understanding", "ranking"), [[1, 0.5]]),
