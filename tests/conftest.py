@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fcntl
 import functools
 import gc
 import itertools
 import re
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -135,18 +137,47 @@ def _as_it_is(code: CodeType, *_: object) -> CodeType:
     return code
 
 
+QUICK = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+    "log_line_prefix": "%u@%d ",
+}  # for a server whose data may be lost
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """An embedded server that lives as long as the test session (its data may be lost: no fsync)."""
-    quick = {
-        "fsync": "off",
-        "full_page_writes": "off",
-        "shared_buffers": "64MB",
-        "autovacuum": "off",
-        "log_line_prefix": "%u@%d ",
-    }
-    with Embedded(tmp_path_factory.mktemp("postgres"), quick) as server:
+def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """An embedded server that lives as long as the test session, with TEMPLATE in it. Of several workers the first makes its data,
+    which takes three seconds, and the others begin with a copy."""
+    folder = tmp_path_factory.mktemp("postgres")
+    if hasattr(request.config, "workerinput"):
+        made = tmp_path_factory.getbasetemp().parent / "postgres"
+        made.mkdir(exist_ok=True)
+        with (made / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (made / "whole").exists():
+                with Embedded(made, QUICK) as server:
+                    _make_template(server.url)
+                (made / "whole").touch()
+        subprocess.run(["cp", "--archive", made / "postgres", folder / "postgres"], check=True)
+    with Embedded(folder, QUICK) as server:
+        if not hasattr(request.config, "workerinput"):
+            _make_template(server.url)
         yield server
+
+
+def _make_template(server: str) -> None:
+    """A migrated, empty database."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+
+    async def migrate() -> None:
+        database = Database(url_of(server, TEMPLATE), size=1)
+        await database.migrate()
+        await database.close()
+
+    asyncio.run(migrate())
 
 
 @pytest.fixture(scope="session")
@@ -166,17 +197,7 @@ def refusals(log: Path, database: str, since: int = 0) -> list[str]:
 @pytest.fixture(scope="session")
 def template_url(postgres_url: str) -> str:
     """The URI of a migrated, empty database; clone it, never write to it."""
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    url = url_of(postgres_url, TEMPLATE)
-
-    async def migrate() -> None:
-        database = Database(url, size=1)
-        await database.migrate()
-        await database.close()
-
-    asyncio.run(migrate())
-    return url
+    return url_of(postgres_url, TEMPLATE)
 
 
 def as_part(url: str, part: str) -> str:

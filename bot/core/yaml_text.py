@@ -36,12 +36,13 @@ class Damaged(Explained):
 
 @dataclass(frozen=True)
 class Scalar:
-    """A text. `literal`: written as a block of lines after `|`, whose first is the next line."""
+    """A text. `literal`: written as a block of lines after `|`, whose first is the next line; `plain`: without a sign around it."""
 
     value: str
     line: int
     column: int
     literal: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,17 @@ def slowly(text: str) -> Node:
         return _Reader().read(YAML(typ="safe", pure=True).parse(text))
     except YAMLError as error:
         raise _told(error, text) from None
+
+
+def values(text: str) -> Any:
+    """What a text says, as Python values, anchors and all: for files whose shape others have checked. Raises ruamel's YAMLError."""
+    node = None if STRANGE.search(text) else quickly(text)
+    try:
+        if node is not None:
+            return _value(node)
+    except _Unsure:
+        pass
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _encoding(raw: bytes) -> tuple[str, str]:
@@ -187,7 +199,8 @@ _TOLD_APART = re.compile(r"\t|^(?:---|\.\.\.|%)|(?<!\S)[|>][-+0-9]*#", re.MULTIL
 
 
 class _Unsure(Exception):
-    """A value that is not there, or begins with an empty line: the parsers differ about its place and its indent."""
+    """A value that is not there, or begins with an empty line: the parsers differ about its place and its indent; or one that may
+    be more than a text."""
 
 
 class _Reader:
@@ -221,7 +234,7 @@ class _Reader:
         elif name == "ScalarEvent":
             if self._sure and event.value[:1] in ("", "\n") and event.style not in ("'", '"'):
                 raise _Unsure
-            self._put(Scalar(event.value, line, column, event.style == "|"))
+            self._put(Scalar(event.value, line, column, event.style == "|", event.style in (None, "")))
         elif name in ("MappingEndEvent", "SequenceEndEvent"):
             self._put(_closed(*self._open.pop()))
 
@@ -270,6 +283,39 @@ def _closed(event: Any, children: list[Node]) -> Node:
         told[key.value] = key.line
         entries.append((key, value))
     return Mapping(tuple(entries), line, column)
+
+
+# -- Nodes to values -------------------------------------------------------------------------------------------------------
+
+_WORDS = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("~", "null", "Null", "NULL"), None),
+}
+_NUMBER = re.compile(r"[-+]?(?:(0|[1-9][0-9]*)|[0-9]+\.[0-9]+)")
+
+
+def _value(node: Node) -> Any:
+    """Raises _Unsure for what YAML might take for something else than a text or an ordinary number: a date, 0x1F, a merge."""
+    if isinstance(node, Sequence):
+        return [_value(item) for item in node.items]
+    if isinstance(node, Mapping):
+        made = {_value(key): _value(value) for key, value in node.entries}
+        if len(made) < len(node.entries):  # « 1 » and « true »
+            raise _Unsure
+        return made
+    if not node.plain:
+        return node.value
+    if node.value in _WORDS:
+        return _WORDS[node.value]
+    if node.value[0].isalpha():
+        return node.value
+    number = _NUMBER.fullmatch(node.value)
+    if number is not None:
+        return int(node.value) if number[1] else float(node.value)
+    if node.value[0] in "+-.0123456789<=":
+        raise _Unsure
+    return node.value
 
 
 # -- What the parser says, in French ---------------------------------------------------------------------------------------

@@ -149,14 +149,12 @@ class Inputs:
 
 def recorded(project: Project) -> dict[str, bytes]:
     """What is read beside a model, as git recorded it last; the present files without git."""
-    found = {}
-    for name in (*served.NAMES, *_recorded_names(project)):
-        try:
-            text = project.git("show", f"HEAD:./{name}")
-        except NoGit:
-            text = project.read(name)
-        found[name] = text.encode()
-    return found
+    names = [*served.NAMES, *_recorded_names(project)]
+    try:
+        found = project.recorded(names)
+    except NoGit:
+        found = dict.fromkeys(names)
+    return {name: project.read(name).encode() if content is None else content for name, content in found.items()}
 
 
 def _recorded_names(project: Project) -> list[str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from bot.core import yaml_text
 from bot.core.system_errors import reason
@@ -107,6 +108,30 @@ class Project:
 
         Never asks anything (credentials, editor), runs no hook of ours, and fails after GIT_PATIENCE.
         """
+        said = self._asked(arguments, author=author, check=check)
+        return said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+    def recorded(self, names: Sequence[str]) -> dict[str, Optional[bytes]]:
+        """Files as the last commit has them, byte for byte; None for one that it does not have. Raises NoGit without a commit."""
+        self.head()
+        wanted = "".join(f"HEAD:./{name}\n" for name in names)
+        said = self._asked(("cat-file", "--batch"), given=wanted.encode())
+        found: dict[str, Optional[bytes]] = {}
+        at = 0
+        for name in names:  # « <hash> blob <size> », the content, a line's end; « HEAD:./a.yml missing »
+            end = said.index(b"\n", at)
+            about, at = said[at:end].split(b" "), end + 1
+            found[name] = None
+            if about[-1] != b"missing":
+                size = int(about[-1])
+                found[name] = said[at : at + size] if about[-2] == b"blob" else None
+                at += size + 1
+        return found
+
+    def _asked(
+        self, arguments: Sequence[str], author: Optional[str] = None, check: bool = True, given: Optional[bytes] = None
+    ) -> bytes:
+        """As `git`, in bytes. `given`: what the command reads."""
         environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PLANTON_", "GIT_"))},
             "GIT_TERMINAL_PROMPT": "0",
@@ -122,10 +147,8 @@ class Project:
                 ["git", "-c", "core.quotepath=off", *identity, *arguments],
                 cwd=self.root,
                 env=environ,
-                stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
-                errors="replace",
+                input=given or b"",
                 timeout=GIT_PATIENCE,
             )
         except FileNotFoundError:
@@ -137,7 +160,7 @@ class Project:
                 f"git {arguments[0]} ne répond pas.", "Réessayez ; vérifiez le réseau s’il s’agit d’un envoi."
             ) from None
         if check and done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
             raise NoGit(
                 f"git {arguments[0]} a refusé : {said[-1] if said else f'code {done.returncode}'}",
                 "Vérifiez que le dossier de Planton est un dépôt git, avec au moins un enregistrement.",

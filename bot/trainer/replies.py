@@ -15,13 +15,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
-from ruamel.yaml import YAML
+import yaml
+from ruamel.yaml import YAML, nodes
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bot.core.yaml_text import Damaged, must_be_plain
+from bot.core.yaml_text import Damaged, must_be_plain, quickly
 from bot.trainer.errors import BadFile, Changed, TrainerError
 from bot.trainer.project import Project
 
@@ -39,6 +39,13 @@ _KEYS = ("text", "buttons", "metadata")
 _NULL = ("null", "~", "")
 # What a literal block cannot hold, or a reader could take for the end of a line.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]|\t")
+
+
+# Of either parser; all that is asked of them is alike.
+Node = Any
+MappingNode = (nodes.MappingNode, yaml.MappingNode)
+SequenceNode = (nodes.SequenceNode, yaml.SequenceNode)
+ScalarNode = (nodes.ScalarNode, yaml.ScalarNode)
 
 
 class Button(NamedTuple):
@@ -289,7 +296,10 @@ def _compose(text: str) -> Node:
         must_be_plain(text)
     except Damaged as error:
         raise BadFile(FILE, error.what, error.remedy, error.line, error.column) from None
-    # The pure parser: C marks count bytes, and its messages are poorer.
+    if quickly(text) is not None:  # without references, and libyaml's places are right
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        if isinstance(root, MappingNode):
+            return root
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from bot.core.yaml_text import values as values_of
 from bot.policy.intents import INTENTS
 from bot.trainer.errors import BadFile
 from bot.trainer.project import Project
@@ -129,7 +129,7 @@ def _rows(project: Project, name: str, key: str) -> list[Any]:
 @functools.lru_cache(maxsize=4)
 def _loaded(name: str, text: str) -> Any:
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return values_of(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)

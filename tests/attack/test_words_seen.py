@@ -33,8 +33,7 @@ from tests.contract.test_console_suggestion import Engine
 from tests.fakes import talks
 from tests.fakes.console import Answer, Browser, RunningConsole, running_console
 from tests.fakes.media import media_server
-from tests.fakes.project import copied
-from tests.trainer.conftest import thin
+from tests.fakes.project import copied, thin
 
 MARK = re.compile(r"zqm(\d+)wk", re.IGNORECASE)
 

@@ -29,10 +29,9 @@ from tests.contract.test_crisis_groups import ASKED, MESSAGE
 from tests.fakes.console import Browser as Visitor
 from tests.fakes.console import RunningConsole, running_console
 from tests.fakes.engine import ScriptedEngine
-from tests.fakes.project import copied
+from tests.fakes.project import copied, thin
 from tests.fakes.training import Scripted
 from tests.fakes.trial import ScriptedCandidate, scripted_judge
-from tests.trainer.conftest import thin
 
 # What is served by GET and is no page of its own: streams, files, fragments, and the steps of a log-in.
 NO_PAGE = re.compile(

@@ -15,8 +15,7 @@ from bot.trainer.project import Project
 from tests.browser.conftest import by_day
 from tests.browser.helpers import accessible, part, picture, someone
 from tests.fakes.console import running_console
-from tests.fakes.project import copied
-from tests.trainer.conftest import thin
+from tests.fakes.project import copied, thin
 
 PATH = "/atelier/verifications"
 

@@ -57,7 +57,7 @@ async def console(
     database: Database, database_url: str, codec: Codec, browser: Browser, tmp_path: Path
 ) -> AsyncIterator[RunningConsole]:
     """A console with the trainers' files."""
-    project = copied(tmp_path / "project")
+    project = copied(tmp_path / "project", small=True)
     async with running_console(database, database_url, codec, by_day(), project=project) as running:
         yield running
         await part(browser)

@@ -24,7 +24,7 @@ INTENT = "procuration"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The real examples, in a repository of the test's own."""
-    return copied(tmp_path / "project")
+    return copied(tmp_path / "project", small=True)
 
 
 @pytest.fixture

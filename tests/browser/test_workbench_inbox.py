@@ -53,7 +53,7 @@ GROUP = "combien de temps faut-il attendre la réponse du procureur après une p
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Files of the test's own."""
-    return copied(tmp_path / "project", quick=True)
+    return copied(tmp_path / "project", small=True)
 
 
 @pytest.fixture

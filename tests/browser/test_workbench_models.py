@@ -24,7 +24,7 @@ from tests.fakes.publishing import Launcher, World
 @pytest.fixture
 async def world(tmp_path: Path, database: Database) -> World:
     """A model in service and one example more since."""
-    made = World(copied(tmp_path / "projet"), tmp_path / "var", database, by_day())
+    made = World(copied(tmp_path / "projet", small=True), tmp_path / "var", database, by_day())
     made.change("on m'a volé mon vélo électrique")
     return made
 

@@ -29,7 +29,7 @@ SAID = "slt je mappelle karim benali, Manon de la mairie veut pas me croire pour
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Files of the test's own."""
-    return copied(tmp_path / "project", quick=True)
+    return copied(tmp_path / "project", small=True)
 
 
 @pytest.fixture

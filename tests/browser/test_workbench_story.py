@@ -27,8 +27,7 @@ from bot.trainer.project import Project
 from scripts.screenshots import PORTS, ready
 from tests.browser.helpers import accessible, picture
 from tests.fakes.ports import free_port
-from tests.fakes.project import AUTHOR, copied
-from tests.trainer.conftest import BLOCK, LINE, thin
+from tests.fakes.project import AUTHOR, BLOCK, LINE, copied, thin
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECT = "animaux"

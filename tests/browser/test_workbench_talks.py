@@ -33,7 +33,7 @@ DESK = {"width": 1280, "height": 900}
 
 @pytest.fixture
 def files(tmp_path: Path) -> Project:
-    return projects.copied(tmp_path / "project")
+    return projects.copied(tmp_path / "project", small=True)
 
 
 @pytest.fixture

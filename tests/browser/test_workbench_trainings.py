@@ -27,7 +27,7 @@ from tests.fakes.training import Scripted
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Files of the test's own, one of them changed."""
-    project = copied(tmp_path / "project")
+    project = copied(tmp_path / "project", small=True)
     nlu = project.read("data/nlu.yml")
     project.write("data/nlu.yml", nlu.replace("examples: |\n", "examples: |\n      - un exemple de plus\n", 1))
     return project

@@ -37,7 +37,7 @@ SCOOTERS = (
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Files of the test's own."""
-    return copied(tmp_path / "project")
+    return copied(tmp_path / "project", small=True)
 
 
 async def message(

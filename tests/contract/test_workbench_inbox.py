@@ -109,7 +109,7 @@ def _example(page: str) -> str:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as the tests of this file begin with it."""
-    return copied(tmp_path_factory.mktemp("project") / "it", quick=True).root
+    return copied(tmp_path_factory.mktemp("project") / "it", small=True).root
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ PATH = "/atelier/modeles"
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that each test copies."""
-    return copied(tmp_path_factory.mktemp("models") / "projet").root
+    return copied(tmp_path_factory.mktemp("models") / "projet", small=True).root
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Project:
     pseudonymiser().leftovers(
         "bonjour"
     )  # the French model is read once a process, which takes its time on a busy machine
-    return projects.copied(tmp_path_factory.mktemp("talks") / "project")
+    return projects.copied(tmp_path_factory.mktemp("talks") / "project", small=True)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ PATH = "/atelier/essais"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Files that nobody changes here."""
-    return copied(tmp_path_factory.mktemp("trainings") / "project")
+    return copied(tmp_path_factory.mktemp("trainings") / "project", small=True)
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.trainer.checks import check_all, rasa
-from tests.fakes.project import copied
-from tests.trainer.conftest import thin
+from tests.fakes.project import copied, thin
 
 HOSTILE = """
 import json, os, pathlib

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bot.app.launcher import engine_python
 from bot.core.clock import Clock
 from bot.store.db import Database
 from bot.store.user import User
@@ -23,14 +26,39 @@ from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, SetComparison
 from bot.trainer.figures import Judged
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
-from bot.trainer.publishing import Publisher, fingerprint
+from bot.trainer.publishing import Publisher
 from bot.trainer.runs import comparison_of
 from tests.conftest import of_part
-from tests.fakes.project import AUTHOR
+from tests.fakes.project import AUTHOR, ROOT
 
+_NAMES = """
+import sys
+from pathlib import Path
+from bot.engine.inputs import fingerprint
+for line in sys.stdin:
+    print(fingerprint(Path(line[:-1])), flush=True)
+"""
 DANGER = Case("au secours il a un couteau", "danger_immediat", "", "emergency", 2)
 SENSITIVE = Case("mon mari me frappe", "violences_conjugales", "", "handoff", 3)
 THEFT = Case("on m'a volé mon vélo", "plainte_comment", "", "answer", 4)
+
+
+@functools.cache
+def _namer() -> subprocess.Popen[str]:
+    """Ends with this process, whose end closes what it reads."""
+    return subprocess.Popen(
+        [engine_python(), "-c", _NAMES], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def named(project: Project) -> str:
+    """As `publishing.fingerprint`, which takes a process, and a quarter of a second, for each name."""
+    namer = _namer()
+    assert namer.stdin is not None
+    assert namer.stdout is not None
+    namer.stdin.write(f"{project.root}\n")
+    namer.stdin.flush()
+    return namer.stdout.readline().strip()
 
 
 def comparison(current: str, candidate: str, missed: bool = False, fallen: bool = False) -> Comparison:
@@ -110,7 +138,7 @@ class World:
         self.user: User | None = None
         self.alone = False  # the site does without a second person
         self._minutes = 0
-        self.first = self._model(self.models, fingerprint(project))
+        self.first = self._model(self.models, named(project))
 
     @property
     def serving(self) -> str:
@@ -131,6 +159,7 @@ class World:
             compared,
             self.var,
             self.clock,
+            fingerprint=named,
             patience=20,
             pause=0.001,
             second=not self.alone,
@@ -161,7 +190,7 @@ class World:
 
     async def candidate(self, missed: bool = False, fallen: bool = False) -> str:
         """A training of the files as they stand, compared to the model in service."""
-        name = self._model(self.models / CANDIDATES, fingerprint(self.project))
+        name = self._model(self.models / CANDIDATES, named(self.project))
         await self.compare(name, missed, fallen)
         return name
 

@@ -20,15 +20,10 @@ from bot.trainer.conduct import Conductor, Halt, Order, Outcome
 from bot.trainer.figures import Judged
 from bot.trainer.gold import Case
 from bot.trainer.project import Project
-from tests.fakes.project import AUTHOR, copied
+from tests.fakes.project import AUTHOR, BLOCK, LINE, copied, thin
 
-BLOCK, LINE = "  - ", "      - "  # how data/nlu.yml begins a block and an example
-EXAMPLES = 16  # an intent
-SCRIPTED = 6  # a text of help, whose learning is most of what a process beside Rasa does
-TOLD = 6  # of these messages by which questions are believed, one is kept: each is weighed alone, a third of a small training
+TOLD = 36  # of these messages by which questions are believed, one is kept: each is weighed alone, a third of a small training
 LEFT = 2  # examples that a spoilt intent keeps
-GOLD = 70  # messages a set
-TOPIC = "procuration.yml"  # whose questions name no others as related
 SPOILT = ("danger_immediat", "detresse_suicide", "disparition")  # taught as a greeting by the candidate
 
 
@@ -83,39 +78,6 @@ def conductor_of(report: Callable[[str, float, Mapping[str, Any]], None], halt: 
 def measured(cases: Sequence[Case], model: Model, started: Any, seen: Any) -> list[Judged]:
     """As `planton eval` judges."""
     return judge(cases, [case.text for case in cases], model, started, seen)
-
-
-def thin(project: Project) -> Project:
-    """A few examples of each intent, one topic of the catalogue, and a few messages of each set: what is tried is the way, not the
-    understanding."""
-    for path in project.path("data/answers").glob("*.yml"):
-        if path.name != TOPIC:
-            path.unlink()
-    kept: list[str] = []
-    inside, count = False, 0
-    for line in project.read("data/nlu.yml").splitlines(keepends=True):
-        if line.startswith(BLOCK):
-            inside, count = "intent:" in line, 0
-        count += inside and line.startswith(LINE)
-        if count <= EXAMPLES:
-            kept.append(line)
-    project.write("data/nlu.yml", "".join(kept))
-    kept, count = [], 0
-    for line in project.read("data/scripts.yml").splitlines(keepends=True):
-        count = 0 if line.startswith("- script:") else count + line.startswith("    - ")
-        if count <= SCRIPTED:
-            kept.append(line)
-    project.write("data/scripts.yml", "".join(kept))
-    topic = f"\t{TOPIC.removesuffix('.yml')}/"
-    for name in ("intents", "emergency", "answers"):
-        header, *lines = project.read(f"tests/gold/{name}.tsv").splitlines(keepends=True)
-        lines = [line for line in lines if topic in line or line.endswith("\t-\n")] if name == "answers" else lines
-        project.write(f"tests/gold/{name}.tsv", "".join([header, *lines[:: max(1, len(lines) // GOLD)]]))
-    talks = project.read("tests/gold/conversations.yml").split("\n- nom: ")
-    project.write("tests/gold/conversations.yml", "\n- nom: ".join(talks[:3]) + "\n")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "Moins d’exemples", author=AUTHOR)
-    return project
 
 
 def spoilt(nlu: str) -> str:

@@ -37,7 +37,7 @@ from tests.scenario.test_handover import Engines, Flow
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that each test copies."""
-    return copied(tmp_path_factory.mktemp("service") / "projet").root
+    return copied(tmp_path_factory.mktemp("service") / "projet", small=True).root
 
 
 @pytest.fixture

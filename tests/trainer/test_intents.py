@@ -23,7 +23,7 @@ TEXTS = [f"permis de chasse, question inventée numéro {n}" for n in range(12)]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The real files, without the background."""
-    return copied(tmp_path / "project")
+    return copied(tmp_path / "project", small=True)
 
 
 def changed(project: Project) -> dict[str, tuple[int, int]]:

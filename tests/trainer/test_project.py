@@ -65,3 +65,22 @@ def test_what_git_refuses_is_said_in_french(tmp_path: Path) -> None:
     assert len(project.head()) == 40
     assert project.git("log", "--format=%an <%ae>").strip() == AUTHOR
     assert project.git("status", "--porcelain") == ""
+
+
+def test_what_the_last_commit_has_is_read_byte_for_byte(tmp_path: Path) -> None:
+    with pytest.raises(NoGit):
+        Project(tmp_path).recorded(["a.yml"])
+    project = copied(tmp_path / "projet")
+    (project.root / "data" / "é è.yml").write_bytes(b"un\r\ndeux \xff")
+    (project.root / "data" / "vide.yml").write_bytes(b"")
+    project.git("add", ".")
+    project.git("commit", "--quiet", "--message", "Octets", author=AUTHOR)
+    before = project.path("domain.yml").read_bytes()
+    project.write("domain.yml", "autre")
+    assert project.recorded(["data/é è.yml", "data", "data/absent.yml", "data/vide.yml", "domain.yml"]) == {
+        "data/é è.yml": b"un\r\ndeux \xff",
+        "data": None,
+        "data/absent.yml": None,
+        "data/vide.yml": b"",
+        "domain.yml": before,
+    }

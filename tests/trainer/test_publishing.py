@@ -33,7 +33,7 @@ from tests.fakes.publishing import Launcher, World
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that each test copies."""
-    return copied(tmp_path_factory.mktemp("publishing") / "projet").root
+    return copied(tmp_path_factory.mktemp("publishing") / "projet", small=True).root
 
 
 @pytest.fixture

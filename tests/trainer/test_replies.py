@@ -191,3 +191,16 @@ def test_saving_undoing_and_two_people(tmp_path: Path) -> None:
         files.change(project, {"utter_un": un.seen}, wanted, never)
     assert project.read("domain.yml") == SMALL
     assert files.change(project, {"utter_un": un.seen}, {"utter_un": un}) == ()
+
+
+def test_the_file_is_read_alike_by_both_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def places(found: Replies) -> object:  # which do not count for equality
+        return found.spans, [
+            (one.line, one.block, [vars(each) for each in one.variations]) for one in found.responses.values()
+        ]
+
+    quick = [Replies.parse(REAL.text), Replies.parse(SMALL)]
+    monkeypatch.setattr(files, "quickly", lambda _text: None)
+    slow = [Replies.parse(REAL.text), Replies.parse(SMALL)]
+    assert quick == slow
+    assert list(map(places, quick)) == list(map(places, slow))

@@ -19,7 +19,7 @@ from tests.fakes import project as projects
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return projects.copied(tmp_path_factory.mktemp("stories") / "project")
+    return projects.copied(tmp_path_factory.mktemp("stories") / "project", small=True)
 
 
 @pytest.fixture

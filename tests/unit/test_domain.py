@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
-from bot.core import catalogue
+from bot.core import catalogue, yaml_text
 from bot.policy import retention, satisfaction
 from bot.policy.intents import EMERGENCY, HANDOFF, INTENTS, policy_of
 from bot.trainer import reply_checks, reply_rules
@@ -35,7 +34,7 @@ every_reply = pytest.mark.parametrize("name", list(REPLIES.responses))
 
 
 def _yaml(path: str) -> Any:
-    return YAML(typ="safe").load((ROOT / path).read_text(encoding="utf-8"))
+    return yaml_text.values((ROOT / path).read_text(encoding="utf-8"))
 
 
 DOMAIN = _yaml("domain.yml")

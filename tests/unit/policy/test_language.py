@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
+from bot.core import yaml_text
 from bot.policy.language import FRENCH, OTHER, SPOKEN, is_french, language
 
 HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ def test_hardly_any_french_example_is_taken_for_another_language() -> None:
     """The examples hold some 250 messages in other languages; what is added must not be French."""
     texts = []
     for path in (ROOT / "data" / "nlu.yml", *sorted((ROOT / "data" / "fonds").glob("*.yml"))):
-        for block in YAML(typ="safe").load(path.read_text(encoding="utf-8"))["nlu"]:
+        for block in yaml_text.values(path.read_text(encoding="utf-8"))["nlu"]:
             texts += [line[2:] for line in block["examples"].splitlines() if "intent" in block]
     wrong = [text for text in texts if not is_french(text) and re.search(r"\b(est|je|vous|pas|les|mon|chez)\b", text)]
     assert len(wrong) <= len(texts) / 2000

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
+from bot.core import yaml_text
 from bot.policy.lexicon import Lexicon
 
 DANGER_FILE = Path(__file__).parents[3] / "data" / "danger.yml"
@@ -268,7 +268,7 @@ NOT_SURE: dict[str, list[str]] = {
 
 @cache
 def shipped() -> Lexicon:
-    return Lexicon.from_mapping(YAML(typ="safe").load(DANGER_FILE.read_text(encoding="utf-8")))
+    return Lexicon.from_mapping(yaml_text.values(DANGER_FILE.read_text(encoding="utf-8")))
 
 
 def cases(lists: dict[str, list[str]]) -> list[object]:

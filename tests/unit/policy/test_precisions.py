@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from bot.core import yaml_text
 from bot.policy.precisions import LONGEST, Precisions
 
 FILE = Path(__file__).resolve().parents[3] / "data" / "precisions.yml"
-TABLE = Precisions.from_mapping(YAML(typ="safe").load(FILE.read_text(encoding="utf-8")))
+TABLE = Precisions.from_mapping(yaml_text.values(FILE.read_text(encoding="utf-8")))
 
 
 def table(*words: str, unless: tuple[str, ...] = ()) -> Precisions:
