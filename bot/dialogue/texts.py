@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from bot.core.dialogue import QuickReply
 from bot.core.errors import SetupError
 from bot.core.stamps import Stamp, stamp
+from bot.core.yaml_text import values
 from bot.policy.language import SPOKEN
 from bot.policy.precisions import Precisions
 
@@ -66,7 +66,7 @@ REQUIRED = (
 def read_yaml(path: Path) -> Any:
     """A YAML file as plain Python values. Raises SetupError with line and column, in French."""
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return values(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"{path} ne se lit pas.", str(error)) from None
     except YAMLError as error:
