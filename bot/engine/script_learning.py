@@ -120,7 +120,7 @@ def matrix(texts: Iterable[str], lexicon: Lexicon, groups: Groups) -> Any:
 def fit(rows: Any, labels: np.ndarray) -> Fitted:
     """Multinomial logistic regression, every name as important whatever its examples' number. `labels`: places in NAMES."""
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=60, tol=1e-2, random_state=0)
-    met = np.unique(rows.indices)  # a bucket that no message has keeps the weight 0, and would take its share of the time
+    met = np.unique(rows.indices)  # a bucket without a message keeps the weight 0, and would take its share of the time
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last steps change nothing that is chosen
         model.fit(rows[:, met], labels)
