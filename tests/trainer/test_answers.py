@@ -216,7 +216,7 @@ def test_a_whole_catalogue_is_checked_in_seconds(project: Project) -> None:
     with_answers(project, 'version: "3.1"\nnlu:\n' + "".join(asked) + "responses:\n" + "".join(told))
     began = time.process_time()
     assert [one for one in found(project) if one.code.startswith("answer-")] == []
-    assert time.process_time() - began < 6  # with the rest of the checks; half of it where nobody else works
+    assert time.process_time() - began < 30  # three on a quiet machine, seven on a slow one; without care, minutes
 
 
 # -- published with the rest -----------------------------------------------------------------------------------------------
