@@ -16,7 +16,7 @@ from tests.fakes.sealed import opened_json
 from tests.scenario.system import System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
-LIKELY = "je suis inquiète pour ce soir"
+LIKELY = "je suis un peu inquiète pour demain"  # hardly a danger to the score, also when it comes twice
 
 
 async def alarms(system: System, person: str) -> list[tuple[str, str, bool]]:

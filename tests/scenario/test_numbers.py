@@ -16,7 +16,7 @@ from tests.scenario.test_work import Hands
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)
 EVENING = datetime(2026, 1, 15, 21, 30, tzinfo=timezone.utc)
-LIKELY = "je suis inquiète pour ce soir"
+LIKELY = "je suis un peu inquiète pour demain"  # hardly a danger to the score, also when it comes twice
 FAINT = "j'ai eu une opération"  # after a word about the exam
 
 
