@@ -51,7 +51,7 @@ demo: install train ## Lance tout ici, avec le bac à sable / Runs everything wi
 
 test: install train ## Lance tous les tests / Runs every test
 	@$(PYTHON) -m pytest -n 3 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder --durations=15 -m "not alone"
-	@$(PYTHON) -m pytest -n 4 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder --durations=15 -m alone
+	@$(PYTHON) -m pytest -n 4 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder --durations=15 -m alone tests/scenario
 
 check: $(APP) ## Vérifie style, types, imports, exemples, règles / Lint, types, imports, examples, policy branches
 	@$(PYTHON) -m ruff check .

@@ -78,8 +78,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
     return Files(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before any is deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest begin: models, whole days, then pages; the rest fills up (xdist: --no-loadscope-reorder)."""
+    scenarios = Path(__file__).parent / "scenario"
+    if stray := {
+        item.path for item in items if item.get_closest_marker("alone") and scenarios not in item.path.parents
+    }:
+        raise pytest.UsageError(f"`make test` looks for tests marked `alone` in tests/scenario only: {stray}")
 
     def turn(item: pytest.Item) -> int:
         if MODELS.match(item.nodeid):

@@ -197,7 +197,7 @@ def create_console(deps: ConsoleDeps) -> Sanic[Any, Any]:
     )
     for blueprint in (*doors, live.routes(stream), *(routes(site) for routes in TOPICS)):
         app.blueprint(blueprint)
-    app.add_route(_static, "/static/<name:path>", methods=["GET", "HEAD"], name="static")
+    app.add_route(_static, "/static/<name:path>", methods=["GET", "HEAD"], name="static", error_format="html")
     for name in VENDOR_FILES:
         found = renderer.vendor(name)
         if found is not None:
