@@ -17,7 +17,7 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
-from bot.policy import crisis, degree, emergency_taps, patience, route, satisfaction, window
+from bot.policy import crisis, data_rights, degree, emergency_taps, patience, route, satisfaction, window
 from bot.policy import owner as owners
 from bot.policy.degree import Context
 from bot.policy.emergency import Detection
@@ -540,6 +540,7 @@ class TurnTaker:
                 return
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding, detection)
+            understood = route.without_mistaken(understood, detection is None and data_rights.asks(_words(message)))
             instead = self._rules.instead(understanding, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.
@@ -690,6 +691,7 @@ class TurnTaker:
             answers=asked,
             faint=detection is not None and detection.degree == "faint",
             listens=self._rules.listens(segment.words, turn.understanding, detection),
+            rights=data_rights.asks(segment.words),
         )
         return route.by_day(turn, situation, texts), turn.state
 
