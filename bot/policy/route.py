@@ -106,7 +106,7 @@ class Outcome:
     """What is decided for one message, or for several that are read together.
 
     `route`, `category`, `priority`: the message's own, whatever the hour. `disposition` is that of its events. `question`: that of
-    the catalogue that the replies answer.
+    the catalogue that the replies answer. `known`: they surely answer what was asked, whatever the understanding's confidence.
     """
 
     route: str
@@ -116,6 +116,7 @@ class Outcome:
     handoff: Optional[HandoffRequest] = None
     understanding: Optional[Understanding] = None
     question: Optional[str] = None
+    known: bool = False
 
     @property
     def priority(self) -> int:
@@ -366,7 +367,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     replies = with_lines(replies, situation.wait if new else "", net, said)
     replies = with_distress(replies, texts) if situation.listens else replies
     disposition = "handed_off" if turn.handoff is not None else "answered"
-    return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question)
+    sure = known or situation.answers
+    return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question, sure)
 
 
 def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:
