@@ -243,6 +243,7 @@ async def _crisis(browser: Browser, console: RunningConsole, citizens: System, i
         await page.get_by_test_id("crisis-message").fill(FLOOD)
         await page.get_by_test_id("crisis-write").click()
         await cabinet.get_by_test_id("crisis-validate").click()
+        await alix.get_by_test_id("crisis-opening").click()
         await alix.get_by_test_id("crisis-open").click()
         for i, words in enumerate(ALIKE):
             await citizens.say(f"41{i:02}", words)

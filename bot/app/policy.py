@@ -19,7 +19,7 @@ from bot.core.dialogue import QuickReply, Understanding
 from bot.core.errors import SetupError
 from bot.core.stamps import Stamp, stamp
 from bot.dialogue.texts import load, load_buttons, load_precisions, read_yaml
-from bot.policy import distress_line, emergency, emergency_taps, evidence, retention
+from bot.policy import data_rights, distress_line, emergency, emergency_taps, evidence, retention
 from bot.policy.catalogue_search import CatalogueSearch
 from bot.policy.degree import ALONE, Context, is_distress
 from bot.policy.emergency import Detection
@@ -134,8 +134,12 @@ class Policy:
     def facts(self, spoken: str, words: str) -> str:
         """The name of a reply with facts for words in another language than French, or ""; of French ones, with what they ask
         about the assistant itself (« mes données »)."""
+        if spoken == FRENCH and data_rights.asks(words):
+            return data_rights.REPLY if data_rights.REPLY in self.texts else ""
         general = "utter_assistant" if spoken == FRENCH else f"utter_langue_{spoken}"
         found = self.precisions.find(general, words)
+        if found == data_rights.REPLY and data_rights.tells_of_others(words):
+            return ""
         return found if found in self.texts else ""
 
     def triage(self, words: str) -> Detection | None:

@@ -26,7 +26,7 @@ from bot.core.dialogue import Reply, Turn
 from bot.core.errors import SetupError
 from bot.core.system_errors import reason
 from bot.dialogue import answers
-from bot.policy import night, route
+from bot.policy import data_rights, night, route
 from bot.policy.degree import ALONE, Context, Degree
 from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
@@ -258,7 +258,7 @@ def decision(
     spoken = route.spoken(understanding, words)
     situation = replace(situation, spoken=spoken, facts=policy.facts(spoken, words), faint=level == "faint")
     listens = policy.listens(words, understanding, detection)
-    situation = replace(situation, listens=listens)
+    situation = replace(situation, listens=listens, rights=data_rights.asks(words))
     outcome = route.by_day(turn, situation, policy.texts)
     if at_night:
         outcome = route.at_night(outcome, False, policy.texts, spoken, instead, listens=listens)

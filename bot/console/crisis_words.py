@@ -64,6 +64,11 @@ def people(value: int) -> str:
     return f"{number(value)}{NB}personne{'s' if value > 1 else ''}"
 
 
+def conversations(value: int) -> str:
+    """« 1 conversation », « 12 345 conversations »."""
+    return f"{number(value)}{NB}conversation{'s' if value > 1 else ''}"
+
+
 def why(slug: str | None) -> str:
     """A reason in words."""
     return REASONS.get(slug or "") or labels.REASONS.get(slug or "", "raison technique")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply
-from bot.policy.intents import CLARIFY, HANDOFF, PRIORITY, STATEMENT, policy_of
+from bot.policy.intents import ANSWER, CLARIFY, HANDOFF, PRIORITY, STATEMENT, policy_of
 from bot.policy.route import Outcome, Texts, gives_numbers, is_sure
 
 REASON = "crise"  # of a hand-off: why a message that nobody understood went straight to agents
@@ -20,6 +20,9 @@ SUSPECT = 0.25  # confidence from which a grave intent keeps a message out, as a
 SAME_INTENT = 0.6  # confidence from which an intent says what a message wants
 # Intents that do not say what somebody wants.
 _SAYS_NOTHING = frozenset({"hors_perimetre", STATEMENT, "insulte_troll", "salutation", "au_revoir"})
+_BESIDE = frozenset(
+    {"hors_perimetre", STATEMENT}
+)  # read in what is about the crisis itself, of which no engine has heard
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,22 @@ def _request() -> HandoffRequest:
 
 
 def by_day(outcome: Outcome, standing: Optional[Standing]) -> Outcome:
-    """What is decided for a message while a crisis is open: its message takes the place of a question to rephrase.
+    """What is decided for a message while a crisis is open: its message takes the place of a question to rephrase, and of a reply
+    that is only a guess (« je réponds aux questions sur la police »), which would belie it.
 
     Agents read at once what was not understood, so that it can be answered with those who say the same.
     """
-    if standing is None or standing.told or outcome.route != CLARIFY:
+    if standing is None or standing.told or not (outcome.route == CLARIFY or _is_guess(outcome)):
         return outcome
     return replace(outcome, route=HANDOFF, category="request", disposition="handed_off", replies=(), handoff=_request())
+
+
+def _is_guess(outcome: Outcome) -> bool:
+    """Whether an answer may be beside the point: what was meant is not sure, or only that it is nothing that we know."""
+    read = outcome.understanding
+    if outcome.route != ANSWER or outcome.handoff is not None or outcome.known or read is None:
+        return False
+    return read.intent in _BESIDE or not is_sure(read)
 
 
 def at_night(night: Outcome, understood: Outcome, standing: Optional[Standing]) -> Outcome:

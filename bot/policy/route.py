@@ -72,6 +72,7 @@ NET_NEAR = (
 SHOWN_DANGER = (
     0.1  # chance of a danger from which no answers that may have been meant are shown: somebody may be in fear
 )
+MISTAKEN = frozenset(("harcelement_cyber",))  # what an engine may read in « supprimez mes messages »
 ABOUT_US_DANGER = 0.1  # a trace of danger above this: the engine's own reply, whatever is asked about the assistant
 _CALM = frozenset(("thanks", "request"))  # hand-offs of somebody who need not be in danger
 # Chinese writes a number between two letters without a space.
@@ -85,7 +86,8 @@ class Situation:
     `spoken`: the language of the words, and `facts` the name of a reply with facts in that language, or "". In French it is
     a reply about the assistant itself, what it keeps for instance: its words tell so surely that it goes before the engine's.
     `answers`: the message gave what a question of ours asked for. `faint`: there is a faint trace of danger in it. `listens`: a
-    distress may be meant, and the reply names the 3114.
+    distress may be meant, and the reply names the 3114. `rights`: the whole message asks what is kept of one's words, or that it
+    be erased (`bot.policy.data_rights`): it is not about what an engine may have read.
     """
 
     introduced: bool = False  # the person was told that this is an automatic assistant
@@ -96,6 +98,7 @@ class Situation:
     answers: bool = False
     faint: bool = False
     listens: bool = False
+    rights: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Outcome:
     """What is decided for one message, or for several that are read together.
 
     `route`, `category`, `priority`: the message's own, whatever the hour. `disposition` is that of its events. `question`: that of
-    the catalogue that the replies answer.
+    the catalogue that the replies answer. `known`: they surely answer what was asked, whatever the understanding's confidence.
     """
 
     route: str
@@ -113,6 +116,7 @@ class Outcome:
     handoff: Optional[HandoffRequest] = None
     understanding: Optional[Understanding] = None
     question: Optional[str] = None
+    known: bool = False
 
     @property
     def priority(self) -> int:
@@ -315,8 +319,24 @@ def _about_us(turn: Turn, text: str) -> Turn:
     return replace(turn, replies=(Reply(text),), handoff=None, clarify=False, question=None)
 
 
+def is_mistaken(handoff: Optional[HandoffRequest], rights: bool) -> bool:
+    """Whether a hand-off for harassment is only « supprimez mes messages », said to this page. `rights`: as in `Situation`."""
+    return rights and handoff is not None and handoff.reason in MISTAKEN
+
+
+def without_mistaken(outcome: Outcome, rights: bool) -> Outcome:
+    """The same at night, where no turn is taken: who asks about their data waits as any question does."""
+    calm = outcome.understanding is not None and outcome.understanding.danger < ABOUT_US_DANGER
+    if not calm or not is_mistaken(outcome.handoff, rights):
+        return outcome
+    return replace(outcome, route=ANSWER, category="none", handoff=None)
+
+
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
+    calm = turn.understanding.danger < ABOUT_US_DANGER and not situation.faint and not situation.listens
+    if calm and situation.facts and is_mistaken(turn.handoff, situation.rights):
+        turn = replace(turn, handoff=None)
     foreign = situation.spoken != FRENCH
     at_once = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT
     if foreign and not at_once and not _is_polite(turn.understanding):
@@ -333,7 +353,7 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     if not situation.introduced:
         replies = introduce(replies, texts)
     # Whoever got the very answer was understood.
-    known = turn.question is not None and not turn.supposed
+    known = about_us or (turn.question is not None and not turn.supposed)
     needed = situation.faint or needs_net(route, category, turn.understanding, situation.answers, known)
     shown = any(texts.get(OPENING) and texts[OPENING] in reply.text for reply in turn.replies)
     fears = situation.faint or turn.understanding.danger >= SHOWN_DANGER
@@ -347,7 +367,8 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     replies = with_lines(replies, situation.wait if new else "", net, said)
     replies = with_distress(replies, texts) if situation.listens else replies
     disposition = "handed_off" if turn.handoff is not None else "answered"
-    return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question)
+    sure = known or situation.answers
+    return Outcome(route, category, disposition, replies, turn.handoff, turn.understanding, turn.question, sure)
 
 
 def _is_cold(turn: Turn, route: str, situation: Situation) -> bool:

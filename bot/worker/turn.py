@@ -17,7 +17,7 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
-from bot.policy import crisis, degree, emergency_taps, patience, route, satisfaction, window
+from bot.policy import crisis, data_rights, degree, emergency_taps, patience, route, satisfaction, waiting, window
 from bot.policy import owner as owners
 from bot.policy.degree import Context
 from bot.policy.emergency import Detection
@@ -53,6 +53,7 @@ NIGHT_PRIORITY = 7  # in the outbox, of the night's message and of the morning's
 # At night, a weak guess of a grave matter is enough to show it to the agents on duty.
 GRAVE_AT = 0.25
 TOGETHER_WITHIN = 1.0  # seconds for a second reading: a danger waits no longer for it
+HEARD_AGAIN = timedelta(minutes=30)  # until who goes on asking for a human is told again that one has the request
 ENGINE_AGAIN = timedelta(seconds=5)  # until the engine is asked again at night, when nobody waits for its answer
 
 
@@ -540,6 +541,7 @@ class TurnTaker:
                 return
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding, detection)
+            understood = route.without_mistaken(understood, detection is None and data_rights.asks(_words(message)))
             instead = self._rules.instead(understanding, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.
@@ -585,7 +587,8 @@ class TurnTaker:
             await self._too_late(conversation, messages, draft, now)
             return
         if conversation.category != "none" and await self._store.stopped_for_loop(conversation.id):
-            await self._listen(conversation, messages, draft, now, "boucle", quiet=True)
+            await self._listen(conversation, messages, draft, now, waiting.LOOP, quiet=True)
+            await self._heard(conversation, messages, draft, now)
             return
         introduced = conversation.introduced_at is not None and conversation.reached
         situation = route.Situation(introduced=introduced, handoff_open=conversation.category != "none")
@@ -593,6 +596,7 @@ class TurnTaker:
         state = conversation.state
         category = conversation.category
         priority = NIGHT_PRIORITY if all(m.waiting == "night" for m in messages) else LIVE
+        asked = waiting.has_asked(conversation.reason if situation.handoff_open else "")
         parts = segments(messages)
         for i, segment in enumerate(parts):
             if not owners.bot_may_answer("waiting" if category != "none" else "bot", category):
@@ -604,12 +608,17 @@ class TurnTaker:
                     return
                 continue
             if owners.in_loop(conversation.said + len(draft.replies)):
-                self._loop(parts[i:], draft)
+                await self._loop(conversation, parts[i:], draft, now)
+                if draft.emergency is not None:
+                    return
                 break
             outcome, state = await self._outcome(conversation, segment, situation, state, draft, now)
             if outcome is None:
                 return
             outcome = crisis.by_day(outcome, standing)
+            asked = asked or (outcome.handoff is not None and outcome.handoff.reason == waiting.HUMAN)
+            waits = situation.handoff_open or outcome.handoff is not None
+            outcome = waiting.by_day(outcome, waits, asked, self._rules.texts)
             draft.before = known(state, now.timestamp())
             self._record(outcome, segment, draft, priority)
             if outcome.handoff is not None:
@@ -690,6 +699,7 @@ class TurnTaker:
             answers=asked,
             faint=detection is not None and detection.degree == "faint",
             listens=self._rules.listens(segment.words, turn.understanding, detection),
+            rights=data_rights.asks(segment.words),
         )
         return route.by_day(turn, situation, texts), turn.state
 
@@ -740,14 +750,40 @@ class TurnTaker:
             # Without a hand-off the dialogue's state keeps them.
             draft.read(segment.words, outcome.understanding)
 
-    def _loop(self, parts: Sequence[Segment], draft: _Draft) -> None:
-        """Enough was said: one sentence and a hand-off; silence until a human is done with it."""
+    async def _loop(self, conversation: Conversation, parts: Sequence[Segment], draft: _Draft, now: datetime) -> None:
+        """Enough was said: one sentence and a hand-off; silence until a human is done with it. Who asks for one is heard."""
+        asked = False
         for part in parts:
             draft.read(part.words, None)
+            for message in (one for one in conversation.pending if one.id in part.events):
+                found = await self._understand(message, draft, may_fail=True)
+                asked |= waiting.is_asked_for(found.intent if found else None, _payload(message))
+                words = _words(message)
+                detection = await self._weigh(conversation, message.at, words, found, None) if found else None
+                if found and self._emergency(conversation, [message], words, found, detection, draft, now):
+                    return
         ids = [event for part in parts for event in part.events]
-        draft.settle(ids, "handed_off", "boucle", reply=len(draft.replies), route=HANDOFF)
-        draft.replies.append(OutgoingReply(Reply(self._rules.texts["utter_boucle"])))
-        draft.hand_off(HandoffRequest("request", PRIORITY["request"], "boucle"), None)
+        draft.settle(ids, "handed_off", waiting.LOOP, reply=len(draft.replies), route=HANDOFF)
+        wait = await self._wait_sentence(now) if asked else ""
+        draft.replies.append(OutgoingReply(waiting.enough(asked, wait, self._rules.texts)))
+        reason = waiting.HUMAN if asked else waiting.LOOP
+        draft.hand_off(HandoffRequest("request", PRIORITY["request"], reason), None)
+
+    async def _heard(
+        self, conversation: Conversation, messages: Sequence[Pending], draft: _Draft, now: datetime
+    ) -> None:
+        """Who asks for a human after the bot fell silent is told, once in a while, that one has the request."""
+        read = {event: understanding.intent for event, understanding in draft.understood.items()}
+        asking = [m.id for m in messages if waiting.is_asked_for(read.get(m.id), _payload(m))]
+        said = waiting.again(self._rules.texts)
+        if draft.emergency is not None or draft.replies or not asking or said is None:
+            return
+        if waiting.HUMAN in await self._store.replied_since(conversation.id, now - HEARD_AGAIN):
+            return
+        draft.replies.append(OutgoingReply(said))
+        draft.settlements = [
+            replace(one, reason=waiting.HUMAN, reply=0) if asking[0] in one.events else one for one in draft.settlements
+        ]
 
     async def give_to_human(self, conversation: Conversation, judge: bool = False) -> None:
         """The engine gave nothing usable twice, is away for too long, or we failed: a human takes it from here.

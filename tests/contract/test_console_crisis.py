@@ -102,6 +102,27 @@ async def test_one_writes_another_validates_an_administrator_opens(
     ]
 
 
+async def test_opening_says_first_what_will_happen(
+    console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
+) -> None:
+    for person in ("p1", "p2"):
+        await console.waiting(person, ASKED)
+    assert await press(claire, "/crise/message", message=MESSAGE) == 303
+    assert 'data-testid="crisis-confirm"' not in (await alix.get("/crise")).page
+    assert await press(denis, "/crise/valider") == 303
+    page = (await alix.get("/crise")).page
+    confirm = page[page.index('data-testid="crisis-confirm"') :]
+    confirm = confirm[: confirm.index("</form>")]
+    assert "2\u00a0conversations" in confirm
+    assert MESSAGE in confirm
+    assert "Ce qui est retenu" in confirm
+    assert "Ouvrir maintenant" in confirm
+    assert await press(alix, "/crise/ouvrir") == 303
+    assert await press(claire, "/crise/message", message=MESSAGE + " Suite.") == 303
+    assert await press(denis, "/crise/valider") == 303
+    assert "Le message en cours ne part plus" in (await alix.get("/crise")).page  # one that is open gives way
+
+
 async def test_a_message_to_everybody_needs_the_level_that_the_rules_ask_for(
     console: RunningConsole, claire: Browser, denis: Browser, alix: Browser
 ) -> None:

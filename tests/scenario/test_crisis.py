@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.store.codec import Codec
+from tests.fakes.engine import WORDS
 from tests.scenario.system import System, running
 
 NIGHT = datetime(2026, 1, 15, 1, 30, tzinfo=timezone.utc)  # 02:30 in Paris
@@ -54,6 +55,20 @@ async def test_each_person_hears_of_it_once_and_known_answers_follow(system: Sys
     await system.settled()
     for person in ("p1", "p2", "before"):
         assert len([text for text in system.graph.texts(person) if text.startswith(MESSAGE)]) == 1
+
+
+async def test_a_guess_never_stands_behind_the_message(system: System) -> None:
+    await opened(system)
+    WORDS["parc"] = "hors_perimetre"
+    try:
+        await system.say("p1", "le parc est fermé ?")
+        await system.settled()
+    finally:
+        del WORDS["parc"]
+    [told] = system.graph.texts("p1")
+    assert told.startswith(MESSAGE)
+    assert "hors_perimetre" not in told
+    assert [h.reason for h in await system.handoffs("p1")] == ["crise"]
 
 
 async def test_an_emergency_gets_its_reply_and_never_the_message(system: System) -> None:

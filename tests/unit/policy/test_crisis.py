@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
@@ -139,3 +141,31 @@ def test_what_has_no_words_goes_to_the_agents_at_work_in_a_night_of_crisis() -> 
     request = crisis.unread_at_night(crisis.Standing(1, "Restez à l’abri.", told=True))
     assert request is not None
     assert (request.category, request.reason) == ("request", crisis.REASON)
+
+
+@pytest.mark.parametrize(
+    ("understanding", "known", "stays"),
+    [
+        (Understanding("hors_perimetre", 0.95, ()), False, False),  # sure only that it is nothing that we know
+        (Understanding("procuration", 0.3, ()), False, False),
+        (Understanding("procuration", 0.9, (), danger=0.2), False, False),
+        (Understanding("salutation", 0.3, ()), True, True),  # about the assistant itself, or of the catalogue
+        (Understanding("hors_perimetre", 0.9, ()), True, True),
+        (SURE, False, True),
+        (None, False, True),  # no words
+    ],
+)
+def test_a_guess_does_not_stand_behind_the_message(
+    understanding: Understanding | None, known: bool, stays: bool
+) -> None:
+    guessed = replace(outcome("answer", understanding), known=known)
+    decided = crisis.by_day(guessed, OPEN)
+    assert (decided is guessed) == stays
+    if not stays:
+        assert (decided.replies, decided.disposition) == ((), "handed_off")
+    assert crisis.by_day(guessed, TOLD) is guessed
+
+
+def test_a_request_for_a_human_keeps_its_reply() -> None:
+    asked = outcome("answer", UNSURE, HandoffRequest("request", 4, "parler_humain"))
+    assert crisis.by_day(asked, OPEN) is asked
