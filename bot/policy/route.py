@@ -360,11 +360,12 @@ def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     if needed and not known and not foreign and (_is_cold(turn, route, situation) or (shown and fears)):
         replies = _numbers_first(turn, shown and not fears, situation, texts)
     net = _net(replies, texts) if needed else ""
-    new = turn.handoff is not None and not situation.handoff_open
+    # Thanks are read, not answered: they are told of no wait.
+    awaits = turn.handoff is not None and turn.handoff.category != "thanks" and not situation.handoff_open
     # Violence told in another language: the French reply has the numbers, and theirs comes with it.
     theirs = f"utter_langue_{situation.spoken}" if at_once else _POLITE.get(turn.understanding.intent or "", "")
     said = texts[theirs] if foreign and theirs else ""
-    replies = with_lines(replies, situation.wait if new else "", net, said)
+    replies = with_lines(replies, situation.wait if awaits else "", net, said)
     replies = with_distress(replies, texts) if situation.listens else replies
     disposition = "handed_off" if turn.handoff is not None else "answered"
     sure = known or situation.answers
@@ -488,7 +489,7 @@ def at_night(
 
 
 def wait_sentence(desk_open: bool, opens: str, median: Optional[timedelta], texts: Texts) -> str:
-    """The honest wait: when agents are back, or the last hour's median, or nothing."""
+    """The honest wait: when agents are back, or the last hour's median (`bot.policy.waiting_time`), or nothing."""
     if not desk_open:
         return texts["utter_attente_heure"].format(heure=opens)
     if median is None:

@@ -21,7 +21,9 @@ from bot.core.trace import Trace, trace_id
 from bot.policy.crisis import Standing
 from bot.policy.degree import pressing
 from bot.policy.emergency import Detection
+from bot.policy.intents import PRIORITY
 from bot.policy.owner import LOOP_WITHIN
+from bot.policy.waiting_time import Waits
 from bot.store import alarms, blocks, emergencies, handoffs, news, places, search, snoozes
 from bot.store import understanding as understandings
 from bot.store.codec import Codec
@@ -185,6 +187,7 @@ class Finish:
 _FIELDS = """c.id, c.platform, c.account, c.person, c.lease, c.wake, c.attempts, c.owner, c.owner_version, c.category,
     c.owner_until, c.standby, c.last_person_at, c.last_agent_at, c.introduced_at, c.night, c.emergency_at, c.emergency_kind,
     c.emergency_script, c.emergency_short_at, c.due_priority, c.engine_away_since, c.engine_told_at, c.state"""
+_WAITS_READ = 2000  # of each kind; where more wait, nobody is told how long
 NUMBERS = 3  # replies of a turn, at most, for which no further question is asked
 _BY_PRIORITY = f"unnest({PRIORITIES}) WITH ORDINALITY AS p(priority, n)"
 _LEASABLE = f"due_priority = p.priority AND {FREE}"
@@ -452,10 +455,13 @@ class Conversations:
         )
         return None if value is None else str(value)
 
-    async def median_wait(self, now: datetime) -> timedelta | None:
-        """The last hour's median wait for a human."""
-        value = await self._first(handoffs.MEDIAN_WAIT, now - timedelta(hours=1))
-        return value if isinstance(value, timedelta) else None
+    async def waits(self, now: datetime) -> Waits:
+        """How long people waited for a human in the last hour, and who waits still."""
+        values = (now - timedelta(hours=1), now, _WAITS_READ, PRIORITY["thanks"], PRIORITY["emergency"])
+        async with self._db.plain() as connection:
+            (row,) = await connection.rows(handoffs.WAITS, values)
+        whole = max(len(row.answered), len(row.waiting), len(row.ended)) < _WAITS_READ
+        return Waits(row.answered, (*row.waiting, *row.ended), row.late, whole)
 
     async def renew(self, held: Collection[Conversation], lease: timedelta) -> set[int]:
         """Lengthen these leases; returns the ids of those that last on. The others were lost, or somebody is writing to them

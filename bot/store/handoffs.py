@@ -163,8 +163,21 @@ async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: 
     await notify(connection, CONSOLE, str(conversation_id))
 
 
-# The median time to the first human reply since a moment; NULL when nobody was answered.
-MEDIAN_WAIT = """
-    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY replied_at - opened_at)
-    FROM handoffs WHERE replied_at > $1::timestamptz
+# For `bot.policy.waiting_time`: the answered since $1, who waits at $2, who was closed since $1 without a reply; at most $3 of each, and
+# how many are late. Thanks ($4) wait for nothing; a vital danger ($5) is answered before others and tells nothing of their wait,
+# but one that is late stands ahead of them.
+WAITS = """
+    SELECT
+        ARRAY(SELECT replied_at - opened_at FROM handoffs
+            WHERE replied_at > $1::timestamptz AND priority <> $4::smallint AND priority <> $5::smallint
+            LIMIT $3::integer) AS answered,
+        ARRAY(SELECT $2::timestamptz - opened_at FROM handoffs
+            WHERE closed_at IS NULL AND replied_at IS NULL AND priority <> $4::smallint AND priority <> $5::smallint
+            LIMIT $3::integer) AS waiting,
+        ARRAY(SELECT closed_at - opened_at FROM handoffs
+            WHERE closed_at > $1::timestamptz AND replied_at IS NULL AND priority <> $4::smallint AND priority <> $5::smallint
+            LIMIT $3::integer) AS ended,
+        (SELECT count(*) FROM (SELECT FROM handoffs
+            WHERE closed_at IS NULL AND replied_at IS NULL AND priority <> $4::smallint AND due_at <= $2::timestamptz
+            LIMIT $3::integer) x) AS late
 """

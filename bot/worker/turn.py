@@ -17,7 +17,7 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
-from bot.policy import crisis, data_rights, degree, emergency_taps, patience, route, satisfaction, waiting, window
+from bot.policy import crisis, data_rights, degree, emergency_taps, patience, route, satisfaction, waiting, waiting_time, window
 from bot.policy import owner as owners
 from bot.policy.degree import Context
 from bot.policy.emergency import Detection
@@ -1000,7 +1000,7 @@ class TurnTaker:
 
     async def _wait_sentence(self, now: datetime) -> str:
         is_open = self._rules.desk.open(now)
-        median = await self._store.median_wait(now) if is_open else None
+        median = waiting_time.median(await self._store.waits(now)) if is_open else None
         return route.wait_sentence(is_open, hour_text(self._rules.desk.start), median, self._rules.texts)
 
 

@@ -244,8 +244,8 @@ def test_a_hand_off_is_one_message_with_wait_and_net() -> None:
     assert (outcome.route, outcome.category, outcome.priority) == ("handoff", "urgent", 1)
     again = route.by_day(turn("disparition", "A"), Situation(True, True, "Environ 5 minutes."), TEXTS)
     assert "minutes" not in said(again)[0]
-    thanks = route.by_day(turn("remerciements", "Merci"), KNOWN, TEXTS)
-    assert said(thanks) == ["Merci"]
+    thanks = route.by_day(turn("remerciements", "Merci"), situation, TEXTS)
+    assert said(thanks) == ["Merci"]  # nobody is to answer: no wait is told
 
 
 def test_quick_replies_survive_the_merge() -> None:
