@@ -9,6 +9,7 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import html, json, redirect
 
+from bot.console import unread
 from bot.console import validation_words as terms
 from bot.console.conversation import PATH, ConversationPage, checked
 from bot.console.door import LIVE_HEADER
@@ -203,7 +204,7 @@ class ValidationViews:
         """What the composer's button does where the rule asks for validation."""
         number = checked(number)
         written, key = field(request, "message"), field(request, "cle")[:_KEY_AT_MOST]
-        seen, sent = whole(field(request, "vu"), 0), whole(field(request, "vu_envoi"), -1)
+        seen, sent = unread.seen(request), whole(field(request, "vu_envoi"), -1)
         try:
             await self.store.submit(
                 request.ctx.user, number, written, seen, key, self._now(), None if sent < 0 else sent
@@ -216,7 +217,8 @@ class ValidationViews:
 
     async def _not_submitted(self, request: Request, number: int, error: DeskError) -> HTTPResponse:
         """The page with the error and what was written, which the server keeps too."""
-        written, seen = field(request, "message"), whole(field(request, "vu"), 0)
+        written, seen = field(request, "message"), unread.seen(request)
+        unread.refused(request, error, seen)
         with contextlib.suppress(BadReply):  # too long for a draft: it stands on the page
             await self._kept.keep(request.ctx.user, number, written, seen, "", self._now())
         status = 409 if isinstance(error, Conflict) else 422

@@ -10,7 +10,7 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import redirect
 
-from bot.console import validation_words, work_words
+from bot.console import unread, validation_words, work_words
 from bot.console.answered import Answers
 from bot.console.catalogue import CatalogueViews
 from bot.console.conversation import PATH, ConversationPage, checked
@@ -105,6 +105,7 @@ class WorkViews:
         works = user.may(Capability.WORK)
         steps = await self._validation.rule(showing.conversation)
         kept = await self._drafts.of(user, showing.conversation.id) if works and not showing.draft else None
+        begun = unread.begun(showing, kept.seen if kept else None)
         return {
             "works": works,
             "steps": steps,
@@ -114,7 +115,9 @@ class WorkViews:
             "note": getattr(showing.request.ctx, "note", ""),
             "draft": showing.draft or (kept.words if kept else ""),
             "kept": bool(showing.draft),
-            "older": kept is not None and kept.seen < showing.thread.seen,
+            "begun": begun,
+            "older": begun < showing.thread.seen,
+            "unread": unread.question(showing),
             "questions": len(self._deps.catalogue().questions),
         }
 
@@ -131,10 +134,10 @@ class WorkViews:
         return redirect(f"/conversations/{number}", status=303)
 
     async def reply(self, request: Request, number: int) -> HTTPResponse:
-        """Send a message; refused with the draft kept when the person, or a colleague, wrote meanwhile."""
+        """Send a message; refused with the draft kept when the person wrote since it was begun, or a colleague did."""
         number = checked(number)
         written = field(request, "message")
-        seen, sent = whole(field(request, "vu"), 0), field(request, "vu_envoi")
+        seen, sent = unread.seen(request), field(request, "vu_envoi")
         seen_sent = whole(sent, 0) if sent else None
         key, now = field(request, "cle")[:KEY_AT_MOST], self._deps.clock.now()
         try:
@@ -150,7 +153,8 @@ class WorkViews:
 
     async def _refused(self, request: Request, number: int, error: DeskError, status: int) -> HTTPResponse:
         """The page with the error and what was written, which the server keeps too."""
-        written, seen = field(request, "message"), whole(field(request, "vu"), 0)
+        written, seen = field(request, "message"), unread.seen(request)
+        unread.refused(request, error, seen)
         with contextlib.suppress(BadReply):  # too long for a draft: it stands on the page
             await self._drafts.keep(request.ctx.user, number, written, seen, "", self._deps.clock.now())
         return await self._conversation.page(request, number, error=error, draft=written, status=status)

@@ -163,9 +163,9 @@ async def add_slots(connection: AsyncConnection, codec: Codec, conversation_id: 
     await notify(connection, CONSOLE, str(conversation_id))
 
 
-# For `bot.policy.waiting_time`: the answered since $1, who waits at $2, who was closed since $1 without a reply; at most $3 of each, and
-# how many are late. Thanks ($4) wait for nothing; a vital danger ($5) is answered before others and tells nothing of their wait,
-# but one that is late stands ahead of them.
+# For `bot.policy.waiting_time`: the answered since $1, who waits at $2, who was closed since $1 without a reply; at most $3 of
+# each, and how many are late. Thanks ($4) wait for nothing; a vital danger ($5) is answered before others and tells nothing of
+# their wait, but one that is late stands ahead of them.
 WAITS = """
     SELECT
         ARRAY(SELECT replied_at - opened_at FROM handoffs

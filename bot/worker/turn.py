@@ -17,7 +17,18 @@ from bot.core.messages import Attachment, Echo, Edit, Message, Postback, Unknown
 from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
-from bot.policy import crisis, data_rights, degree, emergency_taps, patience, route, satisfaction, waiting, waiting_time, window
+from bot.policy import (
+    crisis,
+    data_rights,
+    degree,
+    emergency_taps,
+    patience,
+    route,
+    satisfaction,
+    waiting,
+    waiting_time,
+    window,
+)
 from bot.policy import owner as owners
 from bot.policy.degree import Context
 from bot.policy.emergency import Detection

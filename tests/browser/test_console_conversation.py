@@ -92,7 +92,7 @@ async def test_new_messages_come_in_and_neither_draft_nor_place_is_lost(
         await console.says("p1", "le premier des nouveaux")
         await console.says("p1", "le second des nouveaux")
         await expect(other.get_by_test_id("thread")).to_contain_text("le second des nouveaux")
-        button = agent.get_by_role("button", name="Nouveau message")
+        button = agent.get_by_test_id("jump")
         await expect(button).to_be_visible()
         assert await agent.evaluate("document.getElementById('fil').scrollTop") == 40
         await expect(agent.get_by_test_id("new-messages")).to_have_count(1)
@@ -108,6 +108,8 @@ async def test_new_messages_come_in_and_neither_draft_nor_place_is_lost(
         await expect(button).to_be_hidden()
         await expect(agent.get_by_text("le troisième")).to_be_in_viewport()
         await picture(agent, "conversation-nouveaux")
+        await composer.fill("")  # what was begun before these messages would be asked about
+        await composer.fill("Bonjour, je suis là.")
         await agent.get_by_test_id("send").click()
         await expect(agent.locator(".a-agent")).to_contain_text("Bonjour, je suis là.")
         await expect(agent.get_by_test_id("new-messages")).to_have_count(0)

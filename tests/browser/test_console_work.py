@@ -67,6 +67,8 @@ async def test_a_stale_reply_keeps_the_draft_and_is_sent_again(page: Page, conso
     await console.says("p1", "vite")  # the refused page is live too
     await expect(page.get_by_test_id("thread")).to_contain_text("vite")
     await page.get_by_test_id("send").click()
+    await expect(page.get_by_test_id("send-anyway")).to_contain_text("vite")  # asked once more
+    await page.get_by_test_id("send").click()
     await expect(page.locator(".a-agent")).to_contain_text("Tout est réglé.")
 
 

@@ -165,6 +165,53 @@ async def test_a_stale_reply_is_refused_with_the_message_and_the_draft(
     assert (await console.outgoing(number))[-1][3] == "Bonne <journée> !"
 
 
+async def test_what_was_shown_after_the_text_was_begun_is_asked_about(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting(name="Nadia B.")
+    await claire.act(number, "prendre")
+    page = await claire.get(f"/conversations/{number}")
+    form = {name: page.hidden(name) for name in ("csrf", "vu", "vu_debut", "cle")}
+    assert form["vu"] == form["vu_debut"]
+    await console.says("p1", "en fait c’est <réglé>, merci")
+    form["vu"] = (await claire.get(f"/conversations/{number}")).hidden("vu")  # the page has refreshed itself
+    path = f"/conversations/{number}/repondre"
+    asked = await claire.post(path, **form, message="Votre dossier {{service}} avance.")
+    assert asked.status == 422  # something else is wrong: the question is not skipped by it
+    assert 'data-testid="send-anyway"' not in asked.page
+    assert asked.hidden("vu_debut") == form["vu_debut"]
+    asked = await claire.post(path, **form, message="Votre dossier avance.")
+    assert asked.status == 409
+    question = asked.page.split('data-testid="send-anyway"')[1].split("</div>")[0]
+    assert "en fait c’est &lt;réglé&gt;, merci" in question
+    assert "Envoyer quand même" in question
+    assert "Votre dossier avance.</textarea>" in asked.page
+    assert [m[1] for m in await console.outgoing(number)] == ["system"]
+    # Left without an answer, the draft still answers nothing newer.
+    later = await claire.get(f"/conversations/{number}")
+    assert later.hidden("vu_debut") == form["vu_debut"]
+    assert 'data-testid="draft-older"' in later.page
+    sent = {name: asked.hidden(name) for name in ("csrf", "vu", "vu_debut", "cle")}
+    assert (await claire.post(path, **sent, message="Votre dossier avance.")).status == 303
+    assert (await console.outgoing(number))[-1][3] == "Votre dossier avance."
+
+
+async def test_a_reply_for_validation_is_asked_about_too(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting()
+    await console.execute("UPDATE validation_rules SET steps = '{service}' WHERE category = 'request'")
+    await claire.act(number, "prendre")
+    page = await claire.get(f"/conversations/{number}")
+    form = {name: page.hidden(name) for name in ("csrf", "vu", "vu_debut", "cle")}
+    await console.says("p1", "en fait c’est réglé")
+    form["vu"] = (await claire.get(f"/conversations/{number}")).hidden("vu")
+    path = f"/conversations/{number}/soumettre"
+    asked = await claire.post(path, **form, message="Votre dossier avance.")
+    assert asked.status == 409
+    assert "Envoyer à la validation quand même" in asked.page
+    assert await console.rows("SELECT 1 FROM submissions") == []
+    sent = {name: asked.hidden(name) for name in ("csrf", "vu", "vu_debut", "cle")}
+    assert (await claire.post(path, **sent, message="Votre dossier avance.")).status == 303
+    assert len(await console.rows("SELECT 1 FROM submissions")) == 1
+
+
 @pytest.mark.parametrize("body", [Edit("m1", "autre", 1), Unsend("m1")])
 async def test_an_edit_or_a_withdrawal_makes_a_reply_stale(
     console: RunningConsole, claire: Browser, body: Edit | Unsend

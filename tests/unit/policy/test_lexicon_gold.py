@@ -28,8 +28,8 @@ DANGERS: dict[str, list[str]] = {
         "ça tire en bas de l'immeuble", "j'entends des coups de feu", "fusillade devant la boîte", "on nous tire dessus",
         "prise d'otage à la banque", "il y a un colis suspect dans la gare",
         "peut être une bombe ce paquet", "sac bizarre au guichet, peut-être une bombe",
-        "le colis posé dans le hall fait tic-tac", "une valise toute seule à l'aéroport depuis une heure", "il dit qu'il a une bombe",
-        "une voiture fonce dans la foule", "grosse explosion dans la rue",
+        "le colis posé dans le hall fait tic-tac", "une valise toute seule à l'aéroport depuis une heure",
+        "il dit qu'il a une bombe", "une voiture fonce dans la foule", "grosse explosion dans la rue",
     ],
     "intrusion": [
         "quelqu'un essaie d'entrer chez moi", "y'a quelqu'un dans ma maison", "un homme force ma porte",

@@ -66,6 +66,7 @@
     options = found;
     list.replaceChildren(...found.map(option));
     list.hidden = false;
+    place();
     box.setAttribute("role", "combobox");
     box.setAttribute("aria-expanded", "true");
     box.setAttribute("aria-controls", list.id);
@@ -74,6 +75,16 @@
     told.textContent = found.length === 1 ? "Une réponse type." : found.length + " réponses types.";
     choose(0);
   }
+
+  // Above the field, over the thread: the composer scrolls, and would cut off what stands above it.
+  function place() {
+    const at = box.getBoundingClientRect();
+    list.style.setProperty("--types-left", at.left + "px");
+    list.style.setProperty("--types-width", at.width + "px");
+    list.style.setProperty("--types-bottom", window.innerHeight - at.top + 6 + "px");
+  }
+  for (const event of ["resize", "scroll"])
+    window.addEventListener(event, () => list.hidden || place(), { capture: event === "scroll", passive: true });
 
   function option(one, at) {
     const item = document.createElement("li");

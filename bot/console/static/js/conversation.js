@@ -12,9 +12,12 @@
   const articles = () => [...recent().querySelectorAll("article")];
   const newest = () => !recent().hasAttribute("data-newer");
   const atEnd = () => thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
+  let unseen = 0; // messages that came while the end was out of view
+  let ended = false; // the end was in view when anybody last scrolled
   const toEnd = () => {
     thread.scrollTop = thread.scrollHeight;
-    down.hidden = true;
+    down.hidden = ended = true;
+    unseen = 0;
   };
   const text = async (query) => {
     const answer = await fetch(path + query, { headers: { "X-Planton-Live": "1" }, cache: "no-store", redirect: "manual" });
@@ -41,8 +44,13 @@
     thread.focus();
   });
   thread.addEventListener("scroll", () => {
-    if (atEnd()) down.hidden = true;
+    ended = atEnd();
+    if (!ended) return;
+    down.hidden = true;
+    unseen = 0;
   });
+  // What opens below the thread (a suggestion, a note, a longer text) takes from its height, and not the newest message.
+  new ResizeObserver(() => ended && newest() && toEnd()).observe(thread);
 
   // -- what is new ------------------------------------------------------------------------------------------------
 
@@ -82,7 +90,7 @@
   window.addEventListener("focus", settle);
 
   document.addEventListener("planton:before", () => {
-    follow = atEnd();
+    follow = ended || atEnd();
     top = thread.scrollTop;
   });
   document.addEventListener("planton:refreshed", () => {
@@ -95,7 +103,9 @@
     if (follow && newest()) toEnd();
     else {
       thread.scrollTop = top;
+      unseen += said.length;
       if (said.length) down.hidden = false;
+      down.textContent = (unseen > 1 ? unseen + " nouveaux messages" : "1 nouveau message") + " ↓";
     }
     settle();
     keep();

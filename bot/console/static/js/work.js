@@ -7,10 +7,12 @@
   const number = document.body.dataset.conversation;
   const composer = document.querySelector("[data-composer]");
   const key = "planton.brouillon." + number;
+  const BEGUN = key + ".debut"; // what the person had said when the text was begun
+  const drop = () => [key, BEGUN].forEach((name) => stored("removeItem", name));
   const path = "/conversations/" + number;
   const figures = (n) => n.toLocaleString("fr-FR");
 
-  if (document.body.hasAttribute("data-sent")) stored("removeItem", key);
+  if (document.body.hasAttribute("data-sent")) drop();
   document.addEventListener("planton:refreshed", mode);
   if (!composer) return;
 
@@ -40,10 +42,37 @@
     count.classList.toggle("over", over);
     box.setCustomValidity(over ? words : "");
     box.style.height = "auto";
-    box.style.height = Math.min(box.scrollHeight + 2, window.innerHeight * 0.4) + "px";
+    box.style.height = Math.min(box.scrollHeight + 2, window.innerHeight * 0.18) + "px"; // the thread keeps its half
   }
 
   // -- the draft -----------------------------------------------------------------------------------------------------
+
+  // What the person had said when the text was begun: the newest message that the page shows is not what it answers. A box
+  // that was emptied begins anew.
+  const begun = document.getElementById("vu-debut");
+  let blank = !box.value.trim();
+  function begin() {
+    const was = blank;
+    blank = !box.value.trim();
+    if (!was && !blank) return;
+    begun.value = field("vu");
+    document.getElementById("question-envoi")?.remove();
+    document.querySelector("[data-testid=draft-older]")?.remove();
+    send.textContent = send.dataset.plain;
+  }
+  function warn() {
+    if (blank || Number(field("vu")) <= Number(begun.value) || document.querySelector("[data-testid=draft-older]")) return;
+    const line = document.createElement("p");
+    line.className = "small warn-text";
+    line.dataset.testid = "draft-older";
+    line.setAttribute("role", "status");
+    line.textContent = "La personne a écrit depuis ce brouillon\u00a0: relisez-le avant d’envoyer.";
+    begun.after(line);
+  }
+  document.addEventListener("planton:refreshed", () => {
+    if (blank) begun.value = field("vu");
+    warn();
+  });
 
   let timer = 0;
   let saved = box.value;
@@ -52,7 +81,7 @@
   async function keep() {
     clearTimeout(timer);
     const text = box.value;
-    const answer = await post(path + "/brouillon", { message: text, vu: field("vu"), cle: field("cle") }, true);
+    const answer = await post(path + "/brouillon", { message: text, vu: begun.value, cle: field("cle") }, true);
     if (answer.status === 401) throw new Error("session");
     const told = answer.ok || answer.status === 422 ? await answer.json() : null;
     if (!answer.ok) {
@@ -60,7 +89,7 @@
       return;
     }
     saved = text;
-    if (box.value === text) stored("removeItem", key);
+    if (box.value === text) drop();
     if (told.parts) exact = [text.trim(), told.parts];
     state.textContent = told.kept ? "Brouillon enregistré." : "";
     measure();
@@ -69,12 +98,14 @@
   const away = () => (state.textContent = "Pas encore enregistré\u00a0: gardé dans cet onglet.");
   function later() {
     stored("setItem", key, box.value);
+    stored("setItem", BEGUN, begun.value);
     state.textContent = "";
     clearTimeout(timer);
     timer = setTimeout(() => keep().catch(away), 600);
   }
 
   const typed = () => {
+    begin();
     measure();
     later();
   };
@@ -102,10 +133,10 @@
   // The page goes away, or another form leads on: what is typed goes first.
   const flush = () => {
     if (!unsaved() || sending) return;
-    const body = new URLSearchParams({ message: box.value, vu: field("vu"), cle: field("cle") });
+    const body = new URLSearchParams({ message: box.value, vu: begun.value, cle: field("cle") });
     const headers = { "X-CSRF-Token": field("csrf"), "X-Planton-Live": "1" };
     fetch(path + "/brouillon", { method: "POST", headers, body, keepalive: true }).then(
-      (answer) => answer.ok && stored("removeItem", key),
+      (answer) => answer.ok && drop(),
       () => {},
     );
   };
@@ -132,11 +163,21 @@
   const left = stored("getItem", key);
   if (left && !box.hasAttribute("data-kept") && left !== box.value) {
     box.value = left;
+    blank = false;
+    const then = stored("getItem", BEGUN);
+    if (then && Number(then) < Number(begun.value)) begun.value = then;
+    warn();
     later();
   }
   measure();
   if (box.value && !unsaved()) keep().catch(() => {});
   box.setSelectionRange(box.value.length, box.value.length);
+
+  const asks = document.getElementById("question-envoi");
+  // The text has the focus, so that the same keys say yes; the question is what is to be in view, once the focus has scrolled.
+  if (asks) addEventListener("load", () => requestAnimationFrame(() => asks.scrollIntoView({ block: "nearest" })));
+  const notes = document.getElementById("note-privee");
+  notes?.addEventListener("toggle", () => notes.open && notes.scrollIntoView({ block: "nearest" }));
 
   // -- sending -------------------------------------------------------------------------------------------------------
 
@@ -172,7 +213,8 @@
   box.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) {
       event.preventDefault();
-      if (!send.disabled) composer.requestSubmit(send);
+      // A key that is held down answers no question that has just been asked.
+      if (!send.disabled && !event.repeat) composer.requestSubmit(send);
     }
   });
 
@@ -196,6 +238,8 @@
     others.hidden = offered.length < 2;
     show(0);
     bar.hidden = false;
+    if (document.activeElement === box && !document.getElementById("question-envoi"))
+      box.scrollIntoView({ block: "nearest" }); // who writes goes on seeing the text
   }
   function choice(one, at) {
     const button = document.createElement("button");
