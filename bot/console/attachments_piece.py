@@ -23,9 +23,10 @@ _NO_ADDRESS = {
 
 @dataclass(frozen=True)
 class Piece:
-    """An attachment in the thread. `shows`: image, audio, video, file, open, elsewhere (not from here), nothing.
+    """An attachment in the thread. `shows`: image, audio, video, file, map, open, elsewhere (not from here), nothing.
 
-    `path`: where it is shown from; `named`: the address it came with, for what is not opened; `why` it is not, in French.
+    `path`: where it is shown from, of a position its address on the public map; `named`: the address it came with, for what is
+    not opened; `why` it is not, in French.
     """
 
     shows: str
@@ -37,6 +38,8 @@ class Piece:
 def piece(rules: AttachmentRules, conversation_id: int, entry: Entry, number: int) -> Piece:
     """How that attachment of an entry stands in the thread."""
     item = entry.said.attachments[number]
+    if item.lat is not None and item.long is not None:
+        return Piece("map", map_of(item.lat, item.long))
     if not item.url or not entry.id.startswith("e"):
         lost = "Meta n’a pas donné de lien vers elle." if item.type in _MEDIA else ""
         return Piece("nothing", why=_NO_ADDRESS.get(item.type, lost))
@@ -47,6 +50,11 @@ def piece(rules: AttachmentRules, conversation_id: int, entry: Entry, number: in
         why = "Cette adresse n’est pas de celles que Planton ouvre."
         return Piece("elsewhere", named=_named(item.url, whole=shows is None), why=why)
     return Piece(shows or "open", f"/conversations/{conversation_id}/pieces/{entry.id[1:]}/{number}")
+
+
+def map_of(lat: float, long: float) -> str:
+    """The address of a place, in degrees, on the public map; it is asked for nothing before an agent opens it."""
+    return f"https://www.openstreetmap.org/?mlat={lat:.5f}&mlon={long:.5f}#map=17/{lat:.5f}/{long:.5f}"
 
 
 def _named(url: str, whole: bool) -> str:

@@ -445,6 +445,11 @@ def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts)
     return Outcome(HANDOFF, "request", "handed_off", replies, request)
 
 
+def without_promise(text: str) -> str:
+    """The night's message where no person answers in the morning, but the bot: it promises an answer, not a personal one."""
+    return text.replace("une réponse personnelle", "une réponse")
+
+
 def at_night(
     outcome: Outcome,
     told: bool,
@@ -472,6 +477,7 @@ def at_night(
     replies: tuple[Reply, ...] = ()
     if not told:
         opening = texts["utter_nuit_grave" if grave else "utter_nuit"]
+        opening = opening if outcome.handoff is not None or foreign else without_promise(opening)
         replies = with_lines((Reply(opening),), line, texts[f"utter_langue_{spoken}"] if spoken != FRENCH else "")
     elif line or reason in REASONS.values():  # a danger that is likely meets the numbers, whatever was said before
         replies = with_lines((Reply(texts["utter_nuit_transmis"]),), line)

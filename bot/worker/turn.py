@@ -531,8 +531,12 @@ class TurnTaker:
                 continue
             understanding = await self._understand(message, draft, may_fail=True)
             if understanding is None:
-                if not told:
-                    self._say_night(draft, (Reply(self._rules.texts["utter_nuit"]),), now)
+                if (
+                    not told
+                ):  # what has no words is an agent's; who reads words that are not understood yet is not known
+                    told_of = self._rules.texts["utter_nuit"]
+                    told_of = route.without_promise(told_of) if _words(message) else told_of
+                    self._say_night(draft, (Reply(told_of),), now)
                     told = True
                 request = crisis.unread_at_night(standing)
                 if _words(message) and not self._given_up(conversation, now):  # understood as soon as it is back

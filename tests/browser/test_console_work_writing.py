@@ -79,6 +79,22 @@ async def test_canned_and_suggested_replies(page: Page, console: RunningConsole,
     await composer.press("Escape")
     await expect(options).to_have_count(0)
     await expect(composer).to_have_value("/plainte")
+    # What the button wrote to open the list goes with it; what the agent wrote stays.
+    for draft, looked_for in (("", ""), ("Bonjour,", ""), ("Bonjour,", "dos")):
+        await composer.fill(draft)
+        await agent.get_by_test_id("canned-open").click()
+        await agent.keyboard.type(looked_for)
+        await expect(options.first).to_be_visible()
+        await composer.press("Escape")
+        await expect(options).to_have_count(0)
+        await expect(composer).to_have_value(draft)
+    await agent.get_by_test_id("canned-open").click()
+    await expect(options.first).to_be_visible()
+    await agent.get_by_test_id("canned-open").click()  # twice: one « / »
+    await expect(composer).to_have_value("Bonjour, /")
+    await expect(options.first).to_be_visible()
+    await agent.locator("h1").first.click()  # away from it
+    await expect(composer).to_have_value("Bonjour,")
     await composer.fill("")
     await agent.get_by_test_id("canned-open").click()
     await agent.keyboard.type("dossier")

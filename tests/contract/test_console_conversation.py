@@ -86,6 +86,9 @@ async def test_edits_unsent_attachments_places_reactions_and_others_echoes(
     assert "regretté" not in page
     assert "Message vocal" in page
     assert "Position\u00a0: 48.85660, 2.35220" in page
+    address = "https://www.openstreetmap.org/?mlat=48.85660&amp;mlon=2.35220#map=17/48.85660/2.35220"
+    assert f'href="{address}" target="_blank" rel="noopener noreferrer"' in page
+    assert page.count("openstreetmap.org") == 1  # a link, which nothing but a click opens: no picture, no frame
     assert not re.search(r'(src|href)="[^"]*cdn\.example', page)
     assert "<bdi>❤</bdi>" in page
     assert "d’un collègue chez Meta" in page

@@ -143,3 +143,12 @@ async def test_release_order(system: System) -> None:
     assert sorted(s.person for s in system.graph.sent[3:]) == ["p1", "p2", "p3"]
     rows = await system.rows("SELECT DISTINCT priority FROM outbox WHERE author = 'bot'")
     assert [row.priority for row in rows] == [7]
+
+
+async def test_a_personal_answer_is_promised_only_where_a_person_answers(system: System) -> None:
+    await system.say("p1", "comment faire une procuration")  # the bot, in the morning
+    await system.say("p2", "igpn")  # an agent
+    await system.settled(waiting=True)
+    [bot], [agent] = system.graph.texts("p1"), system.graph.texts("p2")
+    assert "Sinon, une réponse vous parviendra dans la journée." in bot
+    assert "Sinon, une réponse personnelle vous parviendra dans la journée." in agent

@@ -676,3 +676,17 @@ def test_the_likeliest_grave_subject_is_named() -> None:
         0.08,
     )
     assert route.likeliest_grave(replace(told, ranking=GUESS[:1])) == (None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("handoff", "spoken", "personal"),
+    [(None, "fr", False), (HandoffRequest("complaint", 3, "reclamation_police"), "fr", True), (None, "en", True)],
+)
+def test_a_personal_answer_is_promised_by_night_only_where_a_person_answers(
+    handoff: HandoffRequest | None, spoken: str, personal: bool
+) -> None:
+    texts = TEXTS | {"utter_nuit": "La nuit…\nSinon, une réponse personnelle vous parviendra dans la journée."}
+    understood = route.Outcome("answer", "none", "waiting", (), handoff, Understanding("procuration", 0.9))
+    [said] = route.at_night(understood, False, texts, spoken).replies
+    assert ("une réponse personnelle vous parviendra" in said.text) == personal
+    assert "réponse" in said.text

@@ -113,6 +113,7 @@
   function take(at) {
     const one = options[at];
     const start = from;
+    lent = null;
     close();
     put(one.text, start, box.selectionStart);
     if (one.missing.length)
@@ -120,10 +121,27 @@
     post(path + "/" + one.id, {}).catch(() => {});
   }
 
+  // What the button wrote to open the list, where it begins: it is not the agent's, and goes when they want none.
+  let lent = null;
+  function takeBack(end) {
+    const { at, words } = lent;
+    lent = null;
+    if (box.value.startsWith(words, at)) put("", at, Math.max(end, at + words.length));
+  }
+
   let dismissed = -1; // the « / » whose list was closed by Escape: it is a plain « / » from then on
   box.addEventListener("input", look);
   box.addEventListener("click", look);
-  box.addEventListener("blur", () => setTimeout(() => document.activeElement === box || close(), 100));
+  box.addEventListener("blur", () => setTimeout(() => {
+    if (document.activeElement === box) return;
+    close();
+    const after = lent ? box.value.charAt(lent.at + lent.words.length) : "";
+    if (lent && !after.trim()) {
+      const elsewhere = document.activeElement;
+      takeBack(0); // nothing was looked for
+      elsewhere?.focus();
+    }
+  }, 100));
   box.addEventListener("keydown", (event) => {
     if (list.hidden || event.isComposing) return;
     const moves = { ArrowDown: active + 1, ArrowUp: active - 1 };
@@ -132,6 +150,7 @@
     else if (event.key === "Escape") {
       dismissed = from;
       close();
+      if (lent && lent.at + lent.words.length - 1 === from) takeBack(box.selectionStart);
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -139,9 +158,12 @@
 
   opener.hidden = false;
   opener.addEventListener("click", () => {
-    const caret = box.selectionStart;
-    dismissed = -1;
     box.focus();
-    put((caret && !/\s$/.test(box.value.slice(0, caret)) ? " " : "") + "/");
+    if (lent) takeBack(0); // pressed twice
+    const caret = box.selectionStart;
+    const words = (caret && !/\s$/.test(box.value.slice(0, caret)) ? " " : "") + "/";
+    dismissed = -1;
+    lent = { at: caret, words };
+    put(words);
   });
 })();
