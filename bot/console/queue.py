@@ -18,6 +18,7 @@ from bot.console.periodic import Periodic
 from bot.console.queue_filters import Address
 from bot.console.site import Site, Topic
 from bot.console.together import Together
+from bot.policy.intents import PRIORITY
 from bot.policy.rights import Capability
 from bot.store.accounts import User
 from bot.store.deadlines import BadDeadline, Deadlines
@@ -138,7 +139,7 @@ class DeadlineViews:
 
     async def change(self, request: Request) -> HTTPResponse:
         """Set all of them at once; what cannot be read is shown again as it was typed."""
-        terms = await self._deadlines.all()
+        terms = [term for term in await self._deadlines.all() if term.priority != PRIORITY["thanks"]]
         given, wanted = {}, {}
         errors: dict[str, str] = {}
         for term in terms:
@@ -165,7 +166,7 @@ class DeadlineViews:
         errors: Mapping[str, str] | None = None,
         status: int = 200,
     ) -> HTTPResponse:
-        terms = await self._deadlines.all()
+        terms = [term for term in await self._deadlines.all() if term.priority != PRIORITY["thanks"]]
         shown = {t.priority: (queue_words.typed(t.within), queue_words.typed(t.alert_before)) for t in terms}
         page = self._renderer.page(
             "queue/deadlines.html",

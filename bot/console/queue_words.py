@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from bot.console.words import NB, duration
+from bot.policy.intents import PRIORITY
 from bot.store.desk.queue import COUNTED, LATE, SOON, QueueRow
 
 PRIORITIES = {
@@ -46,19 +47,37 @@ def waits(row: QueueRow, now: datetime) -> tuple[str, str]:
 def due(row: QueueRow, now: datetime) -> str:
     """The deadline of a first human reply, seen from now."""
     handoff = row.handoff
-    if handoff.due_at is None:
+    if handoff.due_at is None or handoff.priority == PRIORITY["thanks"]:
         return "aucune"
     if handoff.replied_at is not None:
-        late = handoff.replied_at - handoff.due_at
-        return "tenue" if late <= timedelta(0) else f"dépassée de {duration(late)}"
+        over = handoff.replied_at - handoff.due_at
+        return "tenue" if over <= timedelta(0) else f"dépassée de {duration(over)}"
     if row.deadline == LATE:
-        return f"dépassée de {duration(now - handoff.due_at)}"
+        return late(handoff.due_at, now)
     return f"dans {duration(handoff.due_at - now)}"
 
 
-def mark(row: QueueRow) -> str | None:
-    """The mark that a pressing line carries besides its colour."""
-    return {LATE: "En retard", SOON: "Bientôt en retard"}.get(row.deadline or "")
+def goes_on(row: QueueRow) -> bool:
+    """Whether the last words are others than those that the line shows first."""
+    if row.alarm is not None and row.alarm.evidence:
+        return row.words is not None
+    return row.words is not None and row.opener is not None and row.words.text not in row.opener.text
+
+
+def late(due_at: datetime, now: datetime) -> str:
+    """« en retard de 20 min », « en retard de 2 jours »: from a day on, whole days say enough."""
+    span = now - due_at
+    if span < timedelta(days=1):
+        return f"en retard de {duration(span)}"
+    return f"en retard de {several(span.days, 'jour', 'jours')}"
+
+
+def mark(row: QueueRow, now: datetime) -> str | None:
+    """What a pressing line says of its deadline: « En retard de 2 jours »."""
+    if row.deadline == LATE and row.handoff.due_at is not None:
+        words = late(row.handoff.due_at, now)
+        return words[0].upper() + words[1:]
+    return "Bientôt en retard" if row.deadline == SOON else None
 
 
 def span(typed: str) -> timedelta | None:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.clock import AHEAD
+from bot.policy.intents import PRIORITY
 from bot.store import audit, news
 from bot.store.accounts import User
 from bot.store.db import Database
@@ -139,12 +140,13 @@ async def _tell(connection: AsyncConnection, now: datetime) -> int:
             UPDATE handoffs SET alerted_at = :now WHERE id IN (
                 SELECT h.id FROM handoffs h JOIN deadlines d ON d.priority = h.priority
                 WHERE h.closed_at IS NULL AND h.replied_at IS NULL AND h.alerted_at IS NULL
+                  AND h.priority <> :thanks
                   AND h.due_at <= CAST(:now AS timestamptz) + (SELECT max(alert_before) FROM deadlines)
                   AND h.due_at <= CAST(:now AS timestamptz) + d.alert_before
                   AND (h.snoozed_until IS NULL OR h.snoozed_until <= :now)
                 ORDER BY h.due_at LIMIT :most FOR UPDATE OF h SKIP LOCKED)
         """),
-        {"now": now, "most": AT_ONCE},
+        {"now": now, "most": AT_ONCE, "thanks": PRIORITY["thanks"]},
     )
     if told.rowcount:
         await news.topic(connection, ALERT)

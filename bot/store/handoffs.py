@@ -100,7 +100,8 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
         }
         await connection.execute(
             text("""
-                UPDATE handoffs SET slots = :slots, raised_at = CASE WHEN :priority <= priority THEN :now ELSE raised_at END,
+                UPDATE handoffs SET slots = :slots,
+                    raised_at = CASE WHEN :priority <= priority AND NOT :follows THEN :now ELSE raised_at END,
                     category = :category, reason = CASE WHEN :tells THEN :reason ELSE reason END,
                     intent = CASE WHEN :raises THEN :intent ELSE intent END,
                     due_at = CASE WHEN :raises THEN least(due_at, CAST(:now AS timestamptz)
@@ -115,6 +116,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 "priority": priority,
                 "category": category,
                 "reason": new.reason,
+                "follows": priority == row.priority and new.reason == FOLLOW_UP,  # no new danger
                 "raises": raises,
                 "tells": raises or (priority == 0 and new.reason in _UNTOLD),
                 "intent": new.intent,

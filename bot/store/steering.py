@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from bot.policy import histogram
+from bot.policy.intents import PRIORITY
 from bot.policy.rights import Capability, Role, may
 from bot.store import alarms, volumes
 from bot.store.db import Database
@@ -206,15 +207,15 @@ class Steering:
             rows = await connection.execute(
                 text("""
                     SELECT h.priority, count(*) AS n, min(h.opened_at) AS oldest,
-                        count(*) FILTER (WHERE h.due_at <= :now) AS late,
-                        count(*) FILTER (WHERE h.due_at > :now
+                        count(*) FILTER (WHERE h.due_at <= :now AND h.priority <> :thanks) AS late,
+                        count(*) FILTER (WHERE h.due_at > :now AND h.priority <> :thanks
                             AND h.due_at <= CAST(:now AS timestamptz) + coalesce(d.alert_before, interval '0')) AS soon
                     FROM handoffs h LEFT JOIN deadlines d ON d.priority = h.priority
                     WHERE h.closed_at IS NULL AND h.replied_at IS NULL
                       AND (h.snoozed_until IS NULL OR h.snoozed_until <= :now)
                     GROUP BY h.priority ORDER BY h.priority
                 """),
-                {"now": now},
+                {"now": now, "thanks": PRIORITY["thanks"]},  # they have no deadline
             )
             waiting = tuple(Waiting(row.priority, row.n, row.oldest, row.late, row.soon) for row in rows)
             agents = await connection.scalar(

@@ -1,7 +1,7 @@
-"""The queue: who waits for a human, by priority, then by what is due soonest.
+"""The queue: who waits for a human: vital dangers, the newest first, then the others by priority and by what is due soonest.
 
-A page is found in an index alone (migration 0003: every column that a filter asks for stands in `handoffs_due` or
-`handoffs_closed`), from where the last page ended; only the lines that are shown are read whole.
+A page is found in an index (migration 0003: every column that a filter asks for stands in `handoffs_due` or `handoffs_closed`),
+from where the last page ended; only open emergencies, which are few, and the lines that are shown are read whole.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.policy.intents import PRIORITY
 from bot.policy.rights import Capability
-from bot.store import alarms, deadlines, places
+from bot.store import alarms, deadlines
 from bot.store.accounts import User
 from bot.store.alarms import Alarm
 from bot.store.deadlines import Deadline
-from bot.store.desk.access import CONVERSATION, HANDOFF, SPOKEN, Conversation, Desk, Handoff
-from bot.store.desk.said import Said, said_of
+from bot.store.desk.access import Conversation, Desk, Handoff
+from bot.store.desk.lines import lines
+from bot.store.desk.said import Said, said_of, together
 
 PAGE = 30
 COUNTED = 10_000  # beyond, a count says "as many at least"
@@ -65,8 +67,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One line of the queue. `deadline`: late, soon, or None (far off, met, or no longer asked); `alarm`: the newest one that
-    stands, of an emergency or of a likely danger."""
+    """One line of the queue. `words`: what the person said last; `opener`: what opened the hand-off; `deadline`: late, soon, or
+    None (far off, met, or not asked); `alarm`: the newest one that stands, of an emergency or of a likely danger."""
 
     conversation: Conversation
     handoff: Handoff
@@ -74,11 +76,12 @@ class QueueRow:
     words_at: datetime | None
     deadline: str | None = None
     alarm: Alarm | None = None
+    opener: Said | None = None
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page of the queue begins: after that line."""
+    """Where a page of the queue begins: after that line. `at`: when it was raised (an emergency), is due, or was closed."""
 
     priority: int
     at: datetime
@@ -130,37 +133,16 @@ _WHERE = {
     CLOSED: "h.closed_at IS NOT NULL AND h.outcome IS DISTINCT FROM 'spam'",
     SPAM: "h.closed_at IS NOT NULL AND h.outcome = 'spam'",
 }
+_VITAL, _THANKS = PRIORITY["emergency"], PRIORITY["thanks"]
 _AFTER_OPEN = "(h.priority, h.due_at, h.id) > (:priority, CAST(:at AS timestamptz), :after)"
+_AFTER_VITAL = "(h.raised_at, h.id) < (CAST(:at AS timestamptz), :after)"
 _AFTER_CLOSED = "(h.closed_at, h.id) < (CAST(:at AS timestamptz), :after)"
-_UNANSWERED = "h.closed_at IS NULL AND h.replied_at IS NULL"
+_UNANSWERED = f"h.closed_at IS NULL AND h.replied_at IS NULL AND h.priority <> {_THANKS}"  # thanks are never late
+_ORDER_OPEN = f"""h.priority, CASE h.priority WHEN {_VITAL} THEN h.raised_at END DESC NULLS LAST,
+    CASE h.priority WHEN {_VITAL} THEN h.id END DESC NULLS LAST, h.due_at, h.id"""
+_ORDER_CLOSED = "h.closed_at DESC, h.id DESC"
 _SOON = f"""{_UNANSWERED} AND {_AWAKE} AND h.priority = d.priority
     AND h.due_at > :now AND h.due_at <= CAST(:now AS timestamptz) + d.alert_before"""
-
-_KINDS = ", ".join(f"'{kind}'" for kind in SPOKEN if kind != "unsend")
-
-
-def _lines(found: str, order: str, agent: str, words: bool) -> str:
-    """The lines that `found` (a query of hand-offs' ids) finds, whole, in that order."""
-    said = f"""LEFT JOIN LATERAL (
-            SELECT body, at, kind, {places.event("events")} FROM events WHERE conversation_id = c.id AND kind IN ({_KINDS})
-            ORDER BY at DESC, id DESC LIMIT 1) e ON true
-        LEFT JOIN LATERAL (
-            SELECT id, at, kind, degree, detector, entry, evidence, verdict, verdict_at FROM alarms
-            WHERE handoff_id = h.id AND (h.category = 'emergency' OR degree = 'likely') AND verdict IS DISTINCT FROM 'taken_back'
-            ORDER BY degree = 'sure' DESC, id DESC LIMIT 1) a ON true"""  # noqa: S608
-    columns = (
-        "e.body AS words, e.at AS words_at, e.kind AS words_kind, e.place, a.id AS alarm_id, a.at AS alarm_at, "
-        "a.kind AS alarm_kind, a.degree, a.detector, a.entry, a.evidence, a.verdict, a.verdict_at"
-        if words
-        else "NULL AS words, NULL AS words_at"
-    )
-    return f"""
-        WITH found AS MATERIALIZED ({found})
-        SELECT {CONVERSATION}, {HANDOFF}, {columns}
-        FROM found JOIN handoffs h ON h.id = found.id JOIN conversations c ON c.id = h.conversation_id
-        LEFT JOIN users u ON u.id = {agent} {said if words else ""}
-        ORDER BY {order}
-    """  # noqa: S608
 
 
 def _conditions(
@@ -187,7 +169,7 @@ def _conditions(
         where.append("h.opened_at > :younger")
         values["younger"] = now - wanted.younger
     if wanted.due is not None and wanted.which not in OVER:
-        where.append("h.replied_at IS NULL AND " + _due(wanted.due, now, terms, values))
+        where.append(f"h.replied_at IS NULL AND h.priority <> {_THANKS} AND " + _due(wanted.due, now, terms, values))
     return where, values
 
 
@@ -235,8 +217,30 @@ _PRESSING = text(f"""
         ORDER BY h.due_at DESC LIMIT :most) x
 """)  # noqa: S608
 _PRESSING_LINES = text(
-    _lines(_RISING.replace(_SOON, f"{_SOON} AND {_ONES_OWN}"), "h.due_at, h.id", "c.agent_id", words=False)
+    lines(_RISING.replace(_SOON, f"{_SOON} AND {_ONES_OWN}"), "h.due_at, h.id", "c.agent_id", words=False)
 )
+
+
+def _closed(where: Sequence[str], after: Cursor | None) -> str:
+    """Ids of closed hand-offs, the newest first, after that line."""
+    all_ = " AND ".join([*where, *([_AFTER_CLOSED] if after else [])])
+    return f"SELECT h.id FROM handoffs h WHERE {all_} ORDER BY {_ORDER_CLOSED} LIMIT :most"  # noqa: S608
+
+
+def _open(where: Sequence[str], after: Cursor | None) -> str:
+    """Ids of open hand-offs after that line: two ranges of one index, emergencies and the rest, each in its own order."""
+    parts = []
+    if after is None or after.priority == _VITAL:
+        vital = " AND ".join([*where, f"h.priority = {_VITAL}", *([_AFTER_VITAL] if after else [])])
+        parts.append(f"""(SELECT h.id, h.priority, h.raised_at, h.due_at FROM handoffs h WHERE {vital}
+            ORDER BY h.raised_at DESC, h.id DESC LIMIT :most)""")  # noqa: S608
+    passed = [_AFTER_OPEN] if after is not None and after.priority != _VITAL else []
+    rest = " AND ".join([*where, f"h.priority > {_VITAL}", *passed])
+    parts.append(f"""(SELECT h.id, h.priority, NULL, h.due_at FROM handoffs h WHERE {rest}
+        ORDER BY h.priority, h.due_at, h.id LIMIT :most)""")  # noqa: S608
+    if len(parts) == 1:
+        return f"SELECT id FROM {parts[0]} h"  # noqa: S608
+    return f"SELECT h.id FROM ({' UNION ALL '.join(parts)}) h ORDER BY {_ORDER_OPEN} LIMIT :most"  # noqa: S608
 
 
 class QueueStore:
@@ -248,7 +252,8 @@ class QueueStore:
     async def page(
         self, user: User, wanted: Wanted, now: datetime, after: Cursor | None = None, size: int = PAGE
     ) -> Queue:
-        """A page of the queue: open hand-offs by priority, then deadline; closed ones newest first.
+        """A page of the queue: open vital dangers, newest first, other open hand-offs by priority, then deadline; closed ones
+        newest first.
 
         Names and words are read for those only who may open a conversation.
         """
@@ -263,7 +268,8 @@ class QueueStore:
         following = None
         if len(rows) > size:
             last = shown[-1].handoff
-            following = Cursor(last.priority, last.closed_at or last.due_at or last.opened_at, last.id)
+            at = last.raised_at if last.priority == _VITAL else last.due_at or last.opened_at
+            following = Cursor(last.priority, last.closed_at or at, last.id)
         return Queue(
             shown,
             {
@@ -325,18 +331,17 @@ class QueueStore:
         after: Cursor | None,
         most: int,
     ) -> Sequence[Row[Any]]:
-        where, values = list(conditions[0]), {**conditions[1], "most": most}
-        over = wanted.which in OVER
-        order = "h.closed_at DESC, h.id DESC" if over else "h.priority, h.due_at, h.id"
+        values = {**conditions[1], "most": most}
         if after is not None:
-            where.append(_AFTER_CLOSED if over else _AFTER_OPEN)
             values |= {"priority": after.priority, "at": after.at, "after": after.id}
-        found = f"SELECT h.id FROM handoffs h WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :most"  # noqa: S608
-        query = _lines(found, order, "h.user_id" if over else "c.agent_id", user.may(Capability.READ))
+        over = wanted.which in OVER
+        found = _closed(conditions[0], after) if over else _open(conditions[0], after)
+        order = _ORDER_CLOSED if over else _ORDER_OPEN
+        query = lines(found, order, "h.user_id" if over else "c.agent_id", user.may(Capability.READ))
         return (await connection.execute(text(query), _used(query, values))).all()
 
     async def _rising(self, connection: AsyncConnection, user: User, now: datetime) -> Sequence[Row[Any]]:
-        query = _lines(_RISING, "h.due_at, h.id", "c.agent_id", user.may(Capability.READ))
+        query = lines(_RISING, "h.due_at, h.id", "c.agent_id", user.may(Capability.READ))
         return (await connection.execute(text(query), {"now": now, "most": RISING})).all()
 
     def _row(self, row: Row[Any], user: User, now: datetime, terms: Sequence[Deadline]) -> QueueRow:
@@ -347,7 +352,11 @@ class QueueStore:
             return QueueRow(replace(conversation, name=None), replace(handoff, slots={}), None, None, due)
         words = None if row.words is None else said_of(self._desk.codec, row.words_kind, row.words, row.place)
         alarm = None if row.words_at is None else self._alarm(row)
-        return QueueRow(conversation, handoff, words, row.words_at, due, alarm)
+        opener = None
+        if row.words_at is not None and row.bodies:
+            parts = zip(row.kinds, row.bodies, row.places, strict=True)
+            opener = together([said_of(self._desk.codec, *part) for part in parts])
+        return QueueRow(conversation, handoff, words, row.words_at, due, alarm, opener)
 
     def _alarm(self, row: Row[Any]) -> Alarm | None:
         if row.alarm_id is None:
@@ -369,7 +378,7 @@ class QueueStore:
 
 def deadline_of(handoff: Handoff, now: datetime, terms: Sequence[Deadline]) -> str | None:
     """LATE or SOON while a first human reply is expected; None when it is far off, was given or is no longer asked."""
-    if handoff.due_at is None or handoff.closed_at or handoff.replied_at:
+    if handoff.due_at is None or handoff.closed_at or handoff.replied_at or handoff.priority == _THANKS:
         return None
     if handoff.due_at <= now:
         return LATE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core.clean import clean
@@ -46,3 +47,12 @@ def said_of(codec: Codec, kind: str, sealed: bytes, place: str) -> Said:
         emoji = clean(body.emoji or body.name or "")
         return Said(emoji if body.action == "react" else "", kind="reaction")
     return Said(kind=kind, withdrawn=isinstance(body, Unknown) and body.why == "unsent")
+
+
+def together(said: Sequence[Said]) -> Said | None:
+    """What was said in several messages as one; None of nothing. What cannot be shown stands only where nothing else does."""
+    shown = [one for one in said if one.text or one.attachments]
+    if not shown:
+        return said[-1] if said else None
+    words = " ".join(one.text for one in shown if one.text)
+    return replace(shown[0], text=words, attachments=tuple(file for one in shown for file in one.attachments))
