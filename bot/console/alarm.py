@@ -13,6 +13,7 @@ from bot.console.conversation import PATH, ConversationPage, checked
 from bot.console.done import leave
 from bot.console.forms import field, whole
 from bot.console.site import Panel, Showing, Site, Slot, Topic
+from bot.policy.closing import untaken_emergency
 from bot.policy.rights import Capability
 from bot.store.desk.alarms import AlarmStore
 from bot.store.desk.errors import Conflict
@@ -52,6 +53,7 @@ class AlarmViews:
             "shown": shown,
             "alarms": alarm_words.shown(shown.alarms, shown.sure)[:LISTED],
             "judges": works and free,
+            "closes": works and free and not untaken_emergency(handoff.category, conversation.owner),
             "works": works,
         }
 
@@ -81,5 +83,5 @@ class AlarmViews:
         except Conflict as error:
             return await self._conversation.page(request, number, error=error, status=409)
         if done:
-            return leave("/file", done, self._deps.secure_cookies)
+            return leave("/file", done, self._deps.secure_cookies, number)
         return redirect(f"/conversations/{number}", status=303)

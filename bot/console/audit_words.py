@@ -250,6 +250,7 @@ _KEYS = {
     "team": "équipe n°",
     "teams": "équipes n°",
     "training": "essai n°",
+    "undone": "clôture annulée",
     "until": "jusqu’à",
     "was": "avant",
     "way": "moyen",

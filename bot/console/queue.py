@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as field_of
+from datetime import timedelta
 from typing import Any
 
 from sanic import Blueprint, HTTPResponse, Request
@@ -12,16 +13,20 @@ from sanic.response import html, redirect
 
 from bot.console import done as just
 from bot.console import queue_filters, queue_words
+from bot.console.conversation import checked
 from bot.console.door import LIVE_HEADER
 from bot.console.forms import field
 from bot.console.periodic import Periodic
 from bot.console.queue_filters import Address
 from bot.console.site import Site, Topic
 from bot.console.together import Together
+from bot.policy import closing
 from bot.policy.intents import PRIORITY
 from bot.policy.rights import Capability
 from bot.store.accounts import User
 from bot.store.deadlines import BadDeadline, Deadlines
+from bot.store.desk.access import Conversation
+from bot.store.desk.errors import DeskError
 from bot.store.desk.queue import FILTERS, MINE, Queue, QueueStore
 
 LOOK_EVERY = 5.0  # seconds between looks at what is snoozed and what is about to miss its deadline
@@ -55,6 +60,7 @@ class QueueViews:
 
     def __init__(self, site: Site) -> None:
         self._deps = site.deps
+        self._desk = site.desk
         self._store = QueueStore(site.desk)
         self._renderer = site.renderer
         self._together: Together[_Look] = Together()
@@ -75,12 +81,27 @@ class QueueViews:
         page = self._renderer.page(
             "queue/page.html",
             done=done,
+            closed=await self._closed(user, done),
+            undo_for=closing.UNDO // timedelta(milliseconds=1),
             csrf=request.ctx.csrf,
             choices=await self._store.choices(),
             again="visite" in request.args,
             **self._values(user, asked, queue),
         )
         return just.told(html(page), self._deps.secure_cookies) if done else html(page)
+
+    async def _closed(self, user: User, done: just.Done | None) -> Conversation | None:
+        """The conversation that was just closed, while that can be taken back: the notice names the person."""
+        if done is None or done.conversation is None:
+            return None
+        try:
+            conversation = await self._desk.access_conversation(user, checked(done.conversation))
+        except DeskError:  # a cookie of somebody else's session, or altered
+            return None
+        handoff = conversation.handoff
+        if conversation.owner != "closed" or handoff is None or handoff.closed_at is None:
+            return None
+        return conversation if closing.undoable(handoff.closed_at, self._deps.clock.now()) else None
 
     def _values(self, user: User, asked: Address, queue: Queue) -> dict[str, Any]:
         return {

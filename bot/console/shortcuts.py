@@ -46,6 +46,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
     "queue.previous": Shortcut("k", "Aller à la demande précédente", QUEUE),
     "queue.open": Shortcut("o", "Ouvrir la demande (ou Entrée)", QUEUE),
     "queue.filters": Shortcut("f", "Aller aux filtres", QUEUE),
+    "queue.undo": Shortcut("z", "Annuler la clôture qui vient d’être faite", QUEUE),
     "conversation.back": Shortcut("u", "Revenir à la file", CONVERSATION),
     "conversation.take": Shortcut("p", "Prendre la conversation", CONVERSATION),
     "conversation.reply": Shortcut("r", "Écrire une réponse", CONVERSATION),

@@ -10,7 +10,7 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import redirect
 
-from bot.console import unread, validation_words, work_words
+from bot.console import alarm_words, unread, validation_words, work_words
 from bot.console.answered import Answers
 from bot.console.catalogue import CatalogueViews
 from bot.console.conversation import PATH, ConversationPage, checked
@@ -20,14 +20,19 @@ from bot.console.presence import PresenceViews
 from bot.console.site import Panel, Showing, Site, Slot, Topic
 from bot.console.work_moves import MoveViews, may_move
 from bot.console.work_writing import WritingViews
+from bot.policy.closing import second_look, untaken_emergency
 from bot.policy.rights import Capability
 from bot.policy.window import WindowClosed
+from bot.store.alarms import Alarm
+from bot.store.desk.access import Handoff
+from bot.store.desk.alarms import AlarmStore
 from bot.store.desk.drafts import DraftStore
 from bot.store.desk.errors import BadChoice, BadReply, Conflict, DeskError, NeedsValidation
 from bot.store.desk.validation import ValidationStore
 from bot.store.desk.work import WorkStore
 
 KEY_AT_MOST = 100
+DANGERS = 3  # alarms that the second look at a closing names
 
 
 def routes(site: Site) -> Blueprint:
@@ -38,6 +43,7 @@ def routes(site: Site) -> Blueprint:
     topic.form(PATH + "/repondre", views.reply, Capability.WORK, "reply")
     topic.form(PATH + "/rendre", views.give_back, Capability.WORK, "give_back")
     topic.form(PATH + "/clore", views.close, Capability.WORK, "close")
+    topic.form(PATH + "/annuler-cloture", views.undo_close, Capability.WORK, "undo_close")
     topic.form(PATH + "/rouvrir", views.reopen, Capability.WORK, "reopen")
     moves = MoveViews(site)
     topic.form(PATH + "/transferer", moves.transfer, Capability.WORK, "transfer")
@@ -75,6 +81,7 @@ class WorkViews:
         self._store = WorkStore(site.desk)
         self._drafts = DraftStore(site.desk)
         self._validation = ValidationStore(site.desk)
+        self._alarms = AlarmStore(site.desk)
         self._conversation = ConversationPage(site)
 
     # -- panels --------------------------------------------------------------------------------------------------
@@ -88,16 +95,26 @@ class WorkViews:
         is_open = handoff is not None and handoff.closed_at is None
         frees = user.may(Capability.FREE) and conversation.owner == "agent"
         answered = handoff is not None and handoff.replied_at is not None
+        untaken = is_open and handoff is not None and untaken_emergency(handoff.category, conversation.owner)
+        grave = is_open and handoff is not None and second_look(handoff.category, handoff.priority)
         return {
             **may_move(showing),
             "can_take": not mine,
             "can_reopen": not mine and handoff is not None and not is_open and conversation.owner != "agent",
             "can_give_back": mine or frees or conversation.owner == "inbox",
-            "can_close": mine or frees or (is_open and conversation.owner != "agent") or conversation.owner == "inbox",
+            "can_close": not untaken
+            and (mine or frees or (is_open and conversation.owner != "agent") or conversation.owner == "inbox"),
+            "grave": grave,
+            "dangers": await self._dangers(handoff) if grave and handoff else [],
             "reasons": work_words.CLOSE,
             "reason": "repondu" if answered else "sans_suite",
             "seen_sent": _seen_sent(showing),
         }
+
+    async def _dangers(self, handoff: Handoff) -> list[Alarm]:
+        """What said that somebody may be in danger: closing names it once more."""
+        shown = await self._alarms.shown(handoff)
+        return alarm_words.shown(shown.alarms, shown.sure)[:DANGERS] if shown.standing else []
 
     async def composer(self, showing: Showing) -> Mapping[str, Any] | None:
         """The reply, or why there is none to write."""
@@ -172,15 +189,24 @@ class WorkViews:
     async def close(self, request: Request, number: int) -> HTTPResponse:
         """Nothing more is expected."""
         number = checked(number)
-        seen, reason = whole(field(request, "vu"), 0), field(request, "motif")
+        seen, reason, looked = whole(field(request, "vu"), 0), field(request, "motif"), field(request, "confirme")
         try:
-            await self._store.close(request.ctx.user, number, seen, self._deps.clock.now(), reason)
+            await self._store.close(request.ctx.user, number, seen, self._deps.clock.now(), reason, looked)
         except (Conflict, BadChoice) as error:
             status = 409 if isinstance(error, Conflict) else 422
             return await self._conversation.page(
                 request, number, error=error, draft=field(request, "message"), status=status
             )
-        return leave("/file", "close", self._deps.secure_cookies)
+        return leave("/file", "close", self._deps.secure_cookies, number)
+
+    async def undo_close(self, request: Request, number: int) -> HTTPResponse:
+        """What was just closed goes on as it stood."""
+        number = checked(number)
+        try:
+            await self._store.undo_close(request.ctx.user, number, self._deps.clock.now())
+        except Conflict as error:
+            return await self._conversation.page(request, number, error=error, status=409)
+        return redirect(f"/conversations/{number}", status=303)
 
     async def reopen(self, request: Request, number: int) -> HTTPResponse:
         """The last request goes on, with whoever reopens it."""

@@ -61,13 +61,14 @@ class NewRow:
     dedup: str | None = None
     id: int | None = None  # of `places.numbers`; None: it takes one
     answer: Answer | None = None
+    due_at: datetime | None = None  # not before; None: at once
 
 
 _INSERT = text("""
     INSERT INTO outbox (id, conversation_id, account, lane, author, user_id, message, priority, owner_version, created_at, due_at,
         dedup) OVERRIDING SYSTEM VALUE
     VALUES (:id, :conversation_id, (SELECT account FROM conversations WHERE id = :conversation_id), :lane, :author, :user_id,
-        :message, :priority, :owner_version, :created_at, :created_at, :dedup)
+        :message, :priority, :owner_version, :created_at, :due_at, :dedup)
     ON CONFLICT (conversation_id, dedup) DO NOTHING RETURNING id
 """)
 
@@ -101,6 +102,7 @@ async def add(connection: AsyncConnection, codec: Codec, row: NewRow) -> int | N
             "priority": row.priority,
             "owner_version": row.owner_version,
             "created_at": row.created_at,
+            "due_at": row.due_at or row.created_at,
             "dedup": row.dedup,
         },
     )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.core.dialogue import Reply
 from bot.policy import satisfaction as policy
 from bot.policy import window
+from bot.policy.closing import ACCEPTED
 from bot.store import blocks, outbox
 from bot.store.codec import Codec
 
@@ -57,7 +58,9 @@ async def ask(connection: AsyncConnection, desk: Desk, conversation: Conversatio
         {"conversation": conversation.id, "handoff": handoff.id, "now": now},
     )
     if asked is not None:
-        await desk.tell(connection, conversation, policy.QUESTION, f"satisfaction:{handoff.id}", now)
+        # Not while the closing can be taken back: who is still being helped is not asked how it was.
+        name = f"satisfaction:{handoff.id}"
+        await desk.tell(connection, conversation, policy.QUESTION, name, now, due_at=now + ACCEPTED)
     return asked is not None
 
 

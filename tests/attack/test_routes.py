@@ -176,6 +176,7 @@ NEEDS: Mapping[Capability | Open, str] = {
     Capability.WORK: """
         POST /conversations/<number:int>/alerte
         GET /catalogue
+        POST /conversations/<number:int>/annuler-cloture
         POST /conversations/<number:int>/brouillon
         POST /conversations/<number:int>/catalogue
         POST /conversations/<number:int>/clore

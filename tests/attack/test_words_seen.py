@@ -47,6 +47,7 @@ SHOWS: Mapping[str, str] = {
     "GET /conversations/<number:int>/suggestion": "view",
     "GET /conversations/<number:int>/pieces/<event:int>/<n:int>": "attachment_viewed",
     "POST /conversations/<number:int>/alerte": "view",
+    "POST /conversations/<number:int>/annuler-cloture": "view",
     "POST /conversations/<number:int>/attribuer": "view",
     "POST /conversations/<number:int>/bloquer": "view",
     "POST /conversations/<number:int>/clore": "view",

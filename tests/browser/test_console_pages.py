@@ -84,6 +84,8 @@ async def test_a_lost_line_is_said_and_comes_back(
         await expect(page.get_by_test_id("thread")).to_contain_text("écrit pendant la panne")
         await expect(page.get_by_test_id("composer")).to_have_value("à garder")
         await page.get_by_test_id("send").click()
+        await expect(page.get_by_test_id("send-anyway")).to_contain_text("écrit pendant la panne")
+        await page.get_by_test_id("send").click()
         await expect(page.locator(".a-agent")).to_contain_text("à garder")
 
 

@@ -260,7 +260,7 @@ async def test_confirmed_by_a_word_or_by_passing_it_on_not_by_an_answer(town: To
     for person, reason in (("p2", "transmis"), ("p3", "repondu")):
         number = await town.says(KNIFE, person)
         await claire.act(number, "prendre")
-        assert (await claire.act(number, "clore", motif=reason)).status == 303
+        assert (await claire.act(number, "clore", motif=reason, confirme="emergency")).status == 303
     assert [one.verdict for one in await town.alarms()] == ["confirmed", "confirmed", None]
     assert [action for action, _ in await town.console.audit()].count("alarm_confirmed") == 2
     # What was confirmed by a slip may still be taken back.

@@ -447,7 +447,9 @@ async def closed(console: RunningConsole, claire: Browser, number: int, reply: s
     await claire.act(number, "prendre")
     if reply:
         await claire.act(number, "repondre", message=reply)
-    assert (await claire.act(number, "clore")).status == 303
+    category = (await console.handoff(number)).category  # what is grave is confirmed by its name
+    motive = "repondu" if (await console.handoff(number)).replied_at else "sans_suite"
+    assert (await claire.act(number, "clore", motif=motive, confirme=category)).status == 303
 
 
 async def said(console: RunningConsole, number: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from bot.core.messages import Echo, Edit, Unsend
 from bot.policy.emergency import Detection
 from bot.store.conversations import STATE
 from bot.store.emergencies import EmergencyPlan, carry_out
-from tests.fakes.console import ARRIVES, BACK, Browser, RunningConsole
+from tests.fakes.console import ARRIVES, BACK, THUMBS, Browser, RunningConsole
 
 # -- take ---------------------------------------------------------------------------------------------------------
 
@@ -377,3 +378,129 @@ async def test_an_emergency_reply_stands_alone(console: RunningConsole) -> None:
     unsent = [(author, status) for _, author, status, _ in await console.outgoing(number)]
     cancelled = [(author, "cancelled") for author in ("bot", "night", "system")]
     assert unsent == [*cancelled, ("agent", "queued"), ("emergency", "queued")]
+
+
+# -- a second look at what is grave, and ten seconds to think better of it ------------------------------------------
+
+
+@pytest.mark.parametrize("category", ["emergency", "urgent", "sensitive"])
+async def test_a_grave_request_is_closed_by_hand_and_confirmed(
+    console: RunningConsole, claire: Browser, category: str
+) -> None:
+    number = await console.says("p1", "on me suit")
+    await console.named(number, "Nadia <B.>")
+    await console.hand_off(number, category, f"{category}_x", "danger_immediat")
+    await claire.act(number, "prendre")
+    page = (await claire.get(f"/conversations/{number}")).page
+    panel = page.split('data-testid="close-panel"')[1].split("</form>")[0]
+    assert "Nadia &lt;B.&gt;" in panel
+    assert 'data-testid="dangers"' in panel
+    assert "selected" not in panel and '<option value="">' in panel and "required" in panel
+    for fields in ({}, {"motif": "sans_suite"}, {"confirme": category}, {"motif": "repondu", "confirme": "request"}):
+        refused = await claire.act(number, "clore", **fields)
+        assert refused.status == 409, fields
+        assert "Cette demande est grave" in refused.page
+    assert (await console.conversation(number)).owner == "agent"
+    assert (await claire.act(number, "clore", motif="repondu", confirme=category)).status == 303
+    assert (await console.handoff(number)).close_reason == "repondu"
+
+
+async def test_an_ordinary_request_that_became_an_emergency_is_not_closed_by_the_old_form(
+    console: RunningConsole, claire: Browser
+) -> None:
+    number = await console.waiting()
+    await claire.act(number, "prendre")
+    await console.execute("UPDATE handoffs SET category = 'emergency', priority = 0")
+    assert (await claire.act(number, "clore", motif="sans_suite")).status == 409
+    assert (await console.conversation(number)).owner == "agent"
+
+
+async def test_nobody_closes_an_emergency_that_nobody_took(console: RunningConsole, claire: Browser) -> None:
+    number = await console.says("p1", "il a un couteau")
+    await console.hand_off(number, "emergency", "emergency_lexicon", "danger_immediat")
+    page = (await claire.get(f"/conversations/{number}")).page
+    assert 'data-testid="close"' not in page and 'data-testid="alarm-false-close"' not in page
+    for action, fields in (
+        ("clore", {"motif": "sans_suite", "confirme": "emergency"}),
+        ("fausse-alerte", {"alerte": "999", "clore": "1"}),
+        ("indesirable", {}),
+    ):
+        refused = await claire.act(number, action, **fields)
+        assert refused.status == 409, action
+        assert "Une urgence que personne n’a prise attend ici" in refused.page
+    assert (await console.conversation(number)).owner == "waiting"
+    assert (await console.handoff(number)).closed_at is None
+
+
+async def test_a_closing_is_taken_back_within_ten_seconds(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting(name="Nadia B.")
+    await claire.act(number, "prendre")
+    await claire.act(number, "repondre", message="Voilà.")
+    before, stood = await console.conversation(number), await console.handoff(number)
+    assert (await claire.act(number, "clore", motif="repondu")).status == 303
+    queue = await claire.get("/file")
+    notice = queue.page.split('data-testid="queue-done"')[1].split("</div>")[0]
+    assert "Demande de" in notice and "<bdi>Nadia B.</bdi>" in notice and 'data-testid="undo"' in notice
+    assert 'data-testid="undo"' not in (await claire.get("/file")).page  # said once
+    (asked,) = await console.rows("SELECT * FROM outbox WHERE dedup LIKE 'satisfaction:%'")
+    assert asked.due_at >= console.clock.now() + timedelta(seconds=10)  # nobody is asked how it was before
+    console.clock.advance(seconds=10)  # type: ignore[union-attr]
+    undone = await claire.post(f"/conversations/{number}/annuler-cloture", csrf=queue.hidden("csrf"))
+    assert (undone.status, undone.headers["Location"]) == (303, f"/conversations/{number}")
+    after, handoff = await console.conversation(number), await console.handoff(number)
+    assert (after.owner, after.agent_id, after.category) == ("agent", before.agent_id, before.category)
+    assert (handoff.id, handoff.closed_at, handoff.outcome, handoff.close_reason) == (stood.id, None, None, None)
+    assert (handoff.taken_at, handoff.user_id) == (stood.taken_at, stood.user_id)
+    assert next(m for m in await console.outgoing(number) if m[3] == THUMBS)[2] == "cancelled"
+    assert [m[1] for m in await console.outgoing(number)].count("system") == 2  # the person hears nothing of it
+    assert (await console.audit())[-2:] == [("close", number), ("reopen", number)]
+    again = await claire.post(f"/conversations/{number}/annuler-cloture", csrf=queue.hidden("csrf"))
+    assert again.status == 409
+
+
+async def test_what_nobody_had_waits_again(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting()
+    stood = await console.handoff(number)
+    await claire.act(number, "clore")
+    csrf = (await claire.get("/file")).hidden("csrf")
+    assert (await claire.post(f"/conversations/{number}/annuler-cloture", csrf=csrf)).status == 303
+    after, handoff = await console.conversation(number), await console.handoff(number)
+    assert (after.owner, after.agent_id, after.category) == ("waiting", None, "request")
+    assert (handoff.taken_at, handoff.user_id, handoff.closed_at) == (None, stood.user_id, None)
+
+
+async def test_too_late_somebody_elses_or_overtaken(console: RunningConsole, claire: Browser, yanis: Browser) -> None:
+    number = await console.waiting()
+    await claire.act(number, "clore")
+    csrf = {one: (await one.get("/file")).hidden("csrf") for one in (claire, yanis)}
+    path = f"/conversations/{number}/annuler-cloture"
+    assert (await yanis.post(path, csrf=csrf[yanis])).status == 409  # she did not close it
+    console.clock.advance(seconds=16)  # type: ignore[union-attr]
+    late = await claire.post(path, csrf=csrf[claire])
+    assert late.status == 409
+    assert "Il est trop tard pour annuler" in late.page and 'data-testid="reopen"' in late.page
+    other = await console.waiting("p2")
+    await claire.act(other, "clore")
+    await console.hand_off(other)  # the person wrote again: it goes its own way
+    refused = await claire.post(f"/conversations/{other}/annuler-cloture", csrf=csrf[claire])
+    assert refused.status == 409
+    assert (await console.conversation(other)).owner == "waiting"
+
+
+async def test_a_danger_passed_on_by_a_slip_is_not_confirmed(console: RunningConsole, claire: Browser) -> None:
+    number = await console.says("p1", "il a un couteau")
+    handoff = await console.hand_off(number, "emergency", "emergency_lexicon", "danger_immediat")
+    await console.execute(
+        """INSERT INTO alarms (conversation_id, handoff_id, platform, at, kind, detector)
+           SELECT conversation_id, id, platform, opened_at, 'danger', 'lexicon' FROM handoffs WHERE id = :id""",
+        id=handoff,
+    )
+    await claire.act(number, "prendre")
+    assert (await claire.act(number, "clore", motif="transmis", confirme="emergency")).status == 303
+    assert (await console.rows("SELECT verdict FROM alarms"))[0].verdict == "confirmed"
+    csrf = (await claire.get("/file")).hidden("csrf")
+    assert (await claire.post(f"/conversations/{number}/annuler-cloture", csrf=csrf)).status == 303
+    assert [tuple(row) for row in await console.rows("SELECT verdict, verdict_at, verdict_by FROM alarms")] == [
+        (None, None, None)
+    ]
+    assert (await console.conversation(number)).category == "emergency"

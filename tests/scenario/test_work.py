@@ -96,7 +96,7 @@ async def test_a_blocked_person_is_still_heard_in_danger(system: System) -> None
     assert (await system.dispositions("1"))[-1] in [("text", "to_agent"), ("text", "handed_off")]
     assert len(await _sent(system, "1")) == count
     await hands.moves.unblock(hands.user, 1, system.clock.now())
-    await hands.work.close(hands.user, 1, 10**9, system.clock.now())
+    await hands.work.close(hands.user, 1, 10**9, system.clock.now(), "repondu", "emergency")
     await system.say("1", "bonjour")
     await system.settled()
     assert (await system.dispositions("1"))[-1] == ("text", "answered")

@@ -195,9 +195,15 @@ class Desk:
         )
 
     async def tell(
-        self, connection: AsyncConnection, conversation: Conversation, name: str, dedup: str, now: datetime
+        self,
+        connection: AsyncConnection,
+        conversation: Conversation,
+        name: str,
+        dedup: str,
+        now: datetime,
+        due_at: datetime | None = None,
     ) -> None:
-        """One sentence of the system, where the window still lets it leave."""
+        """One sentence of the system, where the window still lets it leave; not before `due_at`."""
         try:
             window.tag("system", conversation.last_person_at, now)
         except window.WindowClosed:
@@ -206,7 +212,9 @@ class Desk:
         await outbox.add(
             connection,
             self.codec,
-            outbox.NewRow(conversation.id, "agent", "system", reply, now, priority=AGENT_PRIORITY, dedup=dedup),
+            outbox.NewRow(
+                conversation.id, "agent", "system", reply, now, priority=AGENT_PRIORITY, dedup=dedup, due_at=due_at
+            ),
         )
 
     async def done(

@@ -15,6 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy.alarms import Place, ordinary
+from bot.policy.closing import untaken_emergency
 from bot.policy.degree import REASONS, pressing
 from bot.policy.emergency import Detection
 from bot.policy.rights import Capability
@@ -146,7 +147,12 @@ class AlarmStore:
         """
         desk = self._desk
         async with desk.database.begin() as connection:
-            _, handoff = await self._standing(connection, user, conversation_id, "retirer l’alerte")
+            conversation, handoff = await self._standing(connection, user, conversation_id, "retirer l’alerte")
+            if close and untaken_emergency(handoff.category, conversation.owner):
+                raise Conflict(
+                    "Une urgence que personne n’a prise attend ici\u00a0: elle n’a pas été close.",
+                    "Prenez-la, lisez-la, puis décidez.",
+                )
             await must_have_read(connection, conversation_id, seen, "l’alerte n’a pas été retirée.")
             rows = (await connection.execute(_ALL, {"handoff": handoff.id})).all()
             if any(row.id > upto for row in rows):
@@ -262,6 +268,13 @@ async def confirm_closed(connection: AsyncConnection, user: User, handoff: Hando
     ids = [row.id for row in rows if row.verdict is None]
     await _judge(connection, user, ids, CONFIRMED, now)
     return len(ids)
+
+
+async def unconfirm(connection: AsyncConnection, user: User, handoff: Handoff, at: datetime) -> None:
+    """The closing of that moment is taken back, and so is what `confirm_closed` made of it."""
+    rows = (await connection.execute(_ALL, {"handoff": handoff.id})).all()
+    ids = [row.id for row in rows if row.verdict == CONFIRMED and row.verdict_at == at]
+    await _judge(connection, user, ids, None, at)
 
 
 async def _judge(

@@ -46,6 +46,16 @@ class Overtaken(Conflict):
         )
 
 
+class NeedsSecondLook(Conflict):
+    """Somebody may be in danger: the outcome is chosen by hand, and confirmed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cette demande est grave\u00a0: elle n’a pas été close.",
+            "Relisez-la, choisissez l’issue dans «\u00a0Clore\u00a0», puis confirmez.",
+        )
+
+
 class BadChoice(DeskError):
     """What was chosen is not to be had."""
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.policy.closing import untaken_emergency
 from bot.policy.rights import Capability
 from bot.store import handoffs, outbox
 from bot.store.accounts import User
@@ -40,7 +41,7 @@ def may_put_aside(conversation: Conversation, user: User, verb: str) -> None:
         must_hold(conversation, user, verb, or_free=True)
         return
     handoff = conversation.handoff
-    if handoff is not None and handoff.closed_at is None and handoff.category == "emergency":
+    if handoff is not None and handoff.closed_at is None and untaken_emergency(handoff.category, conversation.owner):
         raise Conflict(
             f"Une urgence que personne n’a prise attend ici\u00a0: vous ne pouvez pas {verb}.",
             "Prenez-la, lisez-la, puis décidez.",

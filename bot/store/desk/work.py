@@ -7,13 +7,14 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.policy.closing import second_look, undoable, untaken_emergency
 from bot.policy.rights import Capability
 from bot.store import audit, outbox, satisfaction
 from bot.store.accounts import User
 from bot.store.db import DUE, notify
 from bot.store.desk import alarms, drafts, replies
 from bot.store.desk.access import Conversation, Desk
-from bot.store.desk.errors import BadChoice, Conflict
+from bot.store.desk.errors import BadChoice, Conflict, NeedsSecondLook
 from bot.store.desk.holding import (
     close_handoff,
     end,
@@ -28,6 +29,34 @@ from bot.store.desk.holding import (
 # Why a conversation is closed; the console has words for each.
 PASSED_ON = "transmis"
 CLOSE_REASONS = ("repondu", "transmis", "sans_suite", "hors_perimetre", "doublon", "autre")
+
+TOO_LATE = (
+    "Il est trop tard pour annuler cette clôture.",
+    "Si la demande doit continuer, choisissez «\u00a0Rouvrir la demande\u00a0».",
+)
+_CLOSING = text("""
+    SELECT detail FROM audit WHERE conversation_id = :id AND action = 'close' AND at = :at AND user_id = :user
+    ORDER BY id DESC LIMIT 1
+""")
+_GOES_ON = text("""
+    UPDATE handoffs SET closed_at = NULL, outcome = NULL, close_reason = NULL,
+        user_id = CASE WHEN taken_at IS NULL THEN NULL ELSE user_id END
+    WHERE id = :id
+""")
+
+
+def _may_close(conversation: Conversation, reason: str, looked: str) -> None:
+    """Raises Conflict for a danger that nobody took, NeedsSecondLook for a grave request that was not confirmed."""
+    handoff = conversation.handoff
+    if handoff is None or handoff.closed_at is not None:
+        return
+    if untaken_emergency(handoff.category, conversation.owner):
+        raise Conflict(
+            "Une urgence que personne n’a prise attend ici\u00a0: elle n’a pas été close.",
+            "Prenez-la, lisez-la, puis décidez.",
+        )
+    if second_look(handoff.category, handoff.priority) and not (reason and looked == handoff.category):
+        raise NeedsSecondLook
 
 
 class WorkStore:
@@ -105,11 +134,14 @@ class WorkStore:
             await notify(connection, DUE)
             await self._desk.done(connection, now, user, "give_back", conversation_id, handoff=handoff)
 
-    async def close(self, user: User, conversation_id: int, seen: int, now: datetime, reason: str = "") -> None:
+    async def close(
+        self, user: User, conversation_id: int, seen: int, now: datetime, reason: str = "", looked: str = ""
+    ) -> None:
         """Nothing more is expected; a new message will be the bot's.
 
-        `reason`: one of CLOSE_REASONS, "" lets the hand-off say whether it was answered. Raises BadChoice, Conflict,
-        Stale when the person wrote meanwhile.
+        `reason`: one of CLOSE_REASONS, "" lets the hand-off say whether it was answered; `looked`: the category that the agent
+        confirmed, which a grave request needs, with a reason. Raises BadChoice, Conflict, NeedsSecondLook, Stale when the
+        person wrote meanwhile.
         """
         if reason and reason not in CLOSE_REASONS:
             raise BadChoice("Ce motif de clôture n’existe pas.", "Choisissez-en un dans la liste.")
@@ -120,12 +152,16 @@ class WorkStore:
             if conversation.owner == "agent":
                 must_hold(conversation, user, "la clore", or_free=True)
             await must_have_read(connection, conversation_id, seen, "la conversation n’a pas été close.")
+            _may_close(conversation, reason, looked)
             answered = conversation.handoff is not None and conversation.handoff.replied_at is not None
             reason = reason or ("repondu" if answered else "sans_suite")
             handoff = await end(connection, conversation_id, user, "closed", reason, now)
             await self._confirmed(connection, user, conversation, reason, now)
             await satisfaction.ask(connection, self._desk, conversation, now)
-            await self._desk.done(connection, now, user, "close", conversation_id, handoff=handoff, reason=reason)
+            await self._desk.done(
+                connection, now, user, "close", conversation_id, handoff=handoff, reason=reason,
+                held_by=conversation.agent_id,
+            )  # fmt: skip
 
     async def _confirmed(
         self, connection: AsyncConnection, user: User, conversation: Conversation, reason: str, now: datetime
@@ -137,6 +173,38 @@ class WorkStore:
         if n := await alarms.confirm_closed(connection, user, handoff, now):
             await audit.record(
                 connection, now, user.id, "alarm_confirmed", conversation.id, handoff=handoff.id, alarms=n
+            )
+
+    async def undo_close(self, user: User, conversation_id: int, now: datetime) -> None:
+        """What this user has just closed goes on as it stood, with whoever had it; the person hears nothing of it.
+
+        Raises Conflict when it is too late, or something has happened there since.
+        """
+        async with self._desk.database.begin() as connection:
+            conversation = await self._desk.access(connection, user, conversation_id, Capability.WORK)
+            handoff = conversation.handoff
+            closed_at = handoff.closed_at if handoff is not None and handoff.outcome == "closed" else None
+            if handoff is None or closed_at is None or conversation.owner != "closed" or not undoable(closed_at, now):
+                raise Conflict(*TOO_LATE)
+            closing = (
+                await connection.execute(_CLOSING, {"id": conversation_id, "at": closed_at, "user": user.id})
+            ).one_or_none()
+            if closing is None:
+                raise Conflict(*TOO_LATE)
+            held_by = closing.detail.get("held_by")
+            await connection.execute(_GOES_ON, {"id": handoff.id})
+            await connection.execute(
+                text("""
+                    UPDATE conversations SET owner = CASE WHEN CAST(:agent AS bigint) IS NULL THEN 'waiting' ELSE 'agent' END,
+                        agent_id = :agent, owner_version = owner_version + 1, owner_until = NULL, category = :category
+                    WHERE id = :id
+                """),
+                {"agent": held_by, "category": handoff.category, "id": conversation_id},
+            )
+            await outbox.cancel_unsent(connection, conversation_id, "reopened", now, ("system",))
+            await alarms.unconfirm(connection, user, handoff, closed_at)
+            await self._desk.done(
+                connection, now, user, "reopen", conversation_id, handoff=handoff.id, held_by=held_by, undone=True
             )
 
     async def reopen(self, user: User, conversation_id: int, now: datetime) -> None:

@@ -17,6 +17,15 @@
   document.addEventListener("planton:refreshed", announce);
   announce();
 
+  // A closing can be taken back for a moment; then its notice only leads to the conversation.
+  const notice = document.querySelector("[data-undo-for]");
+  if (notice)
+    setTimeout(() => {
+      const form = notice.querySelector("form");
+      if (form?.contains(document.activeElement)) document.getElementById("fait-lien").focus();
+      form?.remove();
+    }, Number(notice.dataset.undoFor));
+
   // j, k, o: the line that has the focus is the one at hand.
   const links = () => [...document.querySelectorAll("[data-row-link]")];
   for (const key of document.querySelectorAll("[data-row]"))

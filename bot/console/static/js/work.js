@@ -14,6 +14,21 @@
 
   if (document.body.hasAttribute("data-sent")) drop();
   document.addEventListener("planton:refreshed", mode);
+
+  // A second look is held against what was read before it opened: what arrives meanwhile lies behind it, unread.
+  const looks = new Map(); // the dialog's id → the newest message when it opened
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (!event.target.matches("[data-second-look]")) return;
+      if (event.newState === "open") looks.set(event.target.id, event.target.querySelector("[name=vu]").value);
+      else looks.delete(event.target.id);
+    },
+    true,
+  );
+  document.addEventListener("planton:refreshed", () => {
+    for (const [id, seen] of looks) document.getElementById(id)?.querySelector("[name=vu]").setAttribute("value", seen);
+  });
   if (!composer) return;
 
   const box = composer.querySelector("textarea");
