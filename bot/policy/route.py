@@ -422,10 +422,19 @@ def other_language(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     return Outcome(HANDOFF, request.category, "handed_off", replies, request, turn.understanding)
 
 
+def shows_something(attachments: Sequence[Attachment]) -> bool:
+    """Whether an agent has something to look at: a place, a picture, a recording; no sticker and no share."""
+    return any(looked_at for _, looked_at in _media(attachments))
+
+
+def _media(attachments: Sequence[Attachment]) -> list[tuple[str, bool]]:
+    return [_MEDIA.get("sticker" if a.sticker_id else a.type, _OTHER_MEDIA) for a in attachments]
+
+
 def media(attachments: Sequence[Attachment], situation: Situation, texts: Texts) -> Outcome:
     """Attachments without text: a fitting reply, and a human where something should be seen or heard."""
     # Meta sends a sticker, its thumb included, as an image with a sticker's id.
-    kinds = [_MEDIA.get("sticker" if a.sticker_id else a.type, _OTHER_MEDIA) for a in attachments] or [_OTHER_MEDIA]
+    kinds = _media(attachments) or [_OTHER_MEDIA]
     key, human = next((k for k in kinds if k[1]), kinds[0])
     if key in _LIGHT:
         quiet = situation.introduced or situation.handoff_open

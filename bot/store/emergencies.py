@@ -81,12 +81,14 @@ async def carry_out(
     already_answered: bool = False,
     numbers: tuple[int, int] | None = None,
     events: Sequence[int] = (),
+    shows: bool = False,
 ) -> int | None:
     """Write what the plan says. Returns the outbox id of the reply, if one leaves.
 
     `slots`: what the words tell agents; `before`: what was told earlier.
     `already_answered`: the gateway had it sent while the database was away; only the hand-off is opened.
-    `numbers`: for the rows of the message and of the hand-off, where the caller has them. `events`: whose words were read.
+    `numbers`: for the rows of the message and of the hand-off, where the caller has them. `events`: whose words were read. `shows`:
+    as in `NewHandoff`.
     """
     row_id = None
     sends = plan.text is not None and not already_answered
@@ -114,7 +116,7 @@ async def carry_out(
             connection,
             codec,
             handoffs.NewHandoff(
-                conversation_id, "emergency", reason, intent, plan.old, slots, before, numbers and numbers[1]
+                conversation_id, "emergency", reason, intent, plan.old, slots, before, numbers and numbers[1], shows
             ),
             now,
         )

@@ -29,7 +29,8 @@ _UNTOLD = (UNSENT, UNSTORABLE)  # of a danger: also said where another danger ha
 class NewHandoff:
     """A hand-off to open. `reason`: a slug that the console explains; `slots`: what was told now.
 
-    `before`: what was told earlier; it fills what the hand-off, if one is open, does not hold yet.
+    `before`: what was told earlier; it fills what the hand-off, if one is open, does not hold yet. `shows`: a place or a picture
+    came, which agents look at as at a new danger.
     """
 
     conversation_id: int
@@ -40,6 +41,7 @@ class NewHandoff:
     slots: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     number: int | None = None  # of the row, of `places.numbers`; None: it takes one
+    shows: bool = False
 
 
 # The first one of a conversation, given that none is open. `{source}`: the conversation, as `c`; values: of `opening`, and `now`.
@@ -116,7 +118,7 @@ async def open_(connection: AsyncConnection, codec: Codec, new: NewHandoff, now:
                 "priority": priority,
                 "category": category,
                 "reason": new.reason,
-                "follows": priority == row.priority and new.reason == FOLLOW_UP,  # no new danger
+                "follows": priority == row.priority and new.reason == FOLLOW_UP and not (new.shows or new.slots),
                 "raises": raises,
                 "tells": raises or (priority == 0 and new.reason in _UNTOLD),
                 "intent": new.intent,

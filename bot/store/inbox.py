@@ -40,6 +40,7 @@ from bot.core.trace import Trace, about, of_event
 from bot.policy import emergency_taps
 from bot.policy.emergency import TOO_OLD, Detection, joined
 from bot.policy.fields import fields
+from bot.policy.route import shows_something
 from bot.policy.told import known
 from bot.store import (
     alarms,
@@ -895,6 +896,7 @@ class Inbox:
                 already_answered=already_answered,
                 numbers=(row.number, row.handoff),
                 events=read,
+                shows=shows_something(getattr(one.event.body, "attachments", ())),
             )
         if detection is None and reply is None:
             return  # a further message without a reply of its own: the worker passes it on
