@@ -690,3 +690,11 @@ def test_a_personal_answer_is_promised_by_night_only_where_a_person_answers(
     [said] = route.at_night(understood, False, texts, spoken).replies
     assert ("une réponse personnelle vous parviendra" in said.text) == personal
     assert "réponse" in said.text
+
+
+def test_a_place_or_a_picture_is_looked_at_and_a_sticker_is_not() -> None:
+    thumb = Attachment("image", sticker_id="369239263222822")
+    assert route.shows_something([thumb, Attachment("location", lat=48.8, long=2.3)])
+    assert route.shows_something([Attachment("image")])
+    assert not route.shows_something([thumb, Attachment("like_heart"), Attachment("share")])
+    assert not route.shows_something([])
