@@ -61,7 +61,9 @@ def goes_on(row: QueueRow) -> bool:
     """Whether the last words are others than those that the line shows first."""
     if row.alarm is not None and row.alarm.evidence:
         return row.words is not None
-    return row.words is not None and row.opener is not None and row.words.text not in row.opener.text
+    if row.words is None or row.opener is None:
+        return False
+    return not row.words.text or not f" {row.opener.text}".endswith(f" {row.words.text}")  # messages of one turn are joined
 
 
 def late(due_at: datetime, now: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply
 from bot.policy.intents import ANSWER, CLARIFY, HANDOFF, PRIORITY, STATEMENT, policy_of
-from bot.policy.route import Outcome, Texts, gives_numbers, is_sure
+from bot.policy.route import Outcome, Texts, gives_distress_number, gives_numbers, is_sure
 
 REASON = "crise"  # of a hand-off: why a message that nobody understood went straight to agents
 
@@ -20,9 +20,8 @@ SUSPECT = 0.25  # confidence from which a grave intent keeps a message out, as a
 SAME_INTENT = 0.6  # confidence from which an intent says what a message wants
 # Intents that do not say what somebody wants.
 _SAYS_NOTHING = frozenset({"hors_perimetre", STATEMENT, "insulte_troll", "salutation", "au_revoir"})
-_BESIDE = frozenset(
-    {"hors_perimetre", STATEMENT}
-)  # read in what is about the crisis itself, of which no engine has heard
+# Read in what is about the crisis itself, of which no engine has heard.
+_BESIDE = frozenset({"hors_perimetre", STATEMENT})
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,15 @@ def by_day(outcome: Outcome, standing: Optional[Standing]) -> Outcome:
     """What is decided for a message while a crisis is open: its message takes the place of a question to rephrase, and of a reply
     that is only a guess (« je réponds aux questions sur la police »), which would belie it.
 
-    Agents read at once what was not understood, so that it can be answered with those who say the same.
+    Agents read at once what was not understood, so that it can be answered with those who say the same. A reply that names the
+    3114 stays: somebody may be in distress.
     """
     if standing is None or standing.told or not (outcome.route == CLARIFY or _is_guess(outcome)):
         return outcome
-    return replace(outcome, route=HANDOFF, category="request", disposition="handed_off", replies=(), handoff=_request())
+    replies = outcome.replies if gives_distress_number(outcome.replies) else ()
+    return replace(
+        outcome, route=HANDOFF, category="request", disposition="handed_off", replies=replies, handoff=_request()
+    )
 
 
 def _is_guess(outcome: Outcome) -> bool:

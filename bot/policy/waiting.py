@@ -8,7 +8,7 @@ from typing import Optional
 
 from bot.core.dialogue import Reply
 from bot.policy.intents import CLARIFY
-from bot.policy.route import Outcome, Texts, gives_numbers
+from bot.policy.route import Outcome, Texts, gives_distress_number, gives_numbers, with_distress, with_lines
 
 HUMAN = "parler_humain"  # the intent of who asks for a human, and the reason of the hand-off
 LOOP = "boucle"  # the reason where the bot had said enough: it promised that a human reads
@@ -32,8 +32,9 @@ def by_day(outcome: Outcome, waits: bool, asked: bool, texts: Texts) -> Outcome:
     else, and not asked to say it otherwise: what was not understood is noted for the agent."""
     if asked and outcome.route == CLARIFY and outcome.replies and _NOTED in texts:
         numbers = any(gives_numbers(reply.text) for reply in outcome.replies)
-        said = "\n\n".join([texts[_NOTED], *([texts["utter_filet"]] if numbers else [])])
-        return replace(outcome, replies=(Reply(said),))
+        noted = with_lines((Reply(texts[_NOTED]),), texts["utter_filet"] if numbers else "")
+        distress = gives_distress_number(outcome.replies)
+        return replace(outcome, replies=with_distress(noted, texts) if distress else noted)
     if not (waits or asked):
         return outcome
     return replace(outcome, replies=tuple(_without(outcome.replies, asked)))
@@ -46,12 +47,14 @@ def _without(replies: Sequence[Reply], everything: bool) -> list[Reply]:
     ]
 
 
-def enough(asked: bool, wait: str, texts: Texts) -> Reply:
+def enough(asked: bool, wait: str, listens: bool, texts: Texts) -> Reply:
     """The last word before the bot falls silent, as it said enough. `asked`: the person asks for a human just now; `wait`: the
-    honest waiting sentence, or ""."""
-    if not asked or _HEARD not in texts:
-        return Reply(texts["utter_boucle"])
-    return Reply("\n\n".join(line for line in (texts[_HEARD], wait, texts["utter_filet"]) if line))
+    honest waiting sentence, or ""; `listens`: a distress may be meant."""
+    said: tuple[Reply, ...] = (Reply(texts["utter_boucle"]),)
+    if asked and _HEARD in texts:
+        said = with_lines((Reply(texts[_HEARD]),), wait, texts["utter_filet"])
+    (reply,) = with_distress(said, texts) if listens else said
+    return reply
 
 
 def again(texts: Texts) -> Optional[Reply]:

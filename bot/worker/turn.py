@@ -556,7 +556,8 @@ class TurnTaker:
                 return
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding, detection)
-            understood = route.without_mistaken(understood, detection is None and data_rights.asks(_words(message)))
+            calm = detection is None and not self._rules.listens(_words(message), understanding, detection)
+            understood = route.without_mistaken(understood, calm and data_rights.asks(_words(message)))
             instead = self._rules.instead(understanding, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.
@@ -767,20 +768,27 @@ class TurnTaker:
 
     async def _loop(self, conversation: Conversation, parts: Sequence[Segment], draft: _Draft, now: datetime) -> None:
         """Enough was said: one sentence and a hand-off; silence until a human is done with it. Who asks for one is heard."""
-        asked = False
-        for part in parts:
-            draft.read(part.words, None)
-            for message in (one for one in conversation.pending if one.id in part.events):
-                found = await self._understand(message, draft, may_fail=True)
-                asked |= waiting.is_asked_for(found.intent if found else None, _payload(message))
-                words = _words(message)
-                detection = await self._weigh(conversation, message.at, words, found, None) if found else None
-                if found and self._emergency(conversation, [message], words, found, detection, draft, now):
-                    return
+        asked = listens = grave = False
+        for message in (one for part in parts for one in conversation.pending if one.id in part.events):
+            found = await self._understand(message, draft, may_fail=True)
+            words = _words(message)
+            asked |= waiting.is_asked_for(found.intent if found else None, _payload(message))
+            draft.read(words, found)
+            if found is None:
+                continue
+            detection = await self._weigh(conversation, message.at, words, found, None)
+            if self._emergency(conversation, [message], words, found, detection, draft, now):
+                return
+            draft.suspect(detection, [message.id], for_understanding(words))
+            listens |= self._rules.listens(words, found, detection)
+            pressing = self._understood(found, detection).handoff
+            if pressing is not None and pressing.priority < PRIORITY["request"]:
+                grave = True
+                draft.hand_off(pressing, found.intent)
         ids = [event for part in parts for event in part.events]
         draft.settle(ids, "handed_off", waiting.LOOP, reply=len(draft.replies), route=HANDOFF)
         wait = await self._wait_sentence(now) if asked else ""
-        draft.replies.append(OutgoingReply(waiting.enough(asked, wait, self._rules.texts)))
+        draft.replies.append(OutgoingReply(waiting.enough(asked and not grave, wait, listens, self._rules.texts)))
         reason = waiting.HUMAN if asked else waiting.LOOP
         draft.hand_off(HandoffRequest("request", PRIORITY["request"], reason), None)
 

@@ -469,6 +469,17 @@ async def test_what_nobody_had_waits_again(console: RunningConsole, claire: Brow
     assert (handoff.taken_at, handoff.user_id, handoff.closed_at) == (None, stood.user_id, None)
 
 
+async def test_what_metas_inbox_had_is_not_given_to_anybody_else(console: RunningConsole, claire: Browser) -> None:
+    number = await console.waiting()
+    await console.execute("UPDATE conversations SET owner = 'inbox', owner_until = now()")
+    assert (await claire.act(number, "clore")).status == 303
+    csrf = (await claire.get("/file")).hidden("csrf")
+    refused = await claire.post(f"/conversations/{number}/annuler-cloture", csrf=csrf)
+    assert refused.status == 409
+    assert "messagerie de Meta" in refused.page
+    assert (await console.conversation(number)).owner == "closed"
+
+
 async def test_too_late_somebody_elses_or_overtaken(console: RunningConsole, claire: Browser, yanis: Browser) -> None:
     number = await console.waiting()
     await claire.act(number, "clore")

@@ -72,6 +72,15 @@ async def test_a_danger_that_the_engine_alone_sees_is_heard_as_the_bot_stops(sys
     assert "Je m’arrête ici" not in system.graph.texts("p1")[-1]
 
 
+async def test_violence_told_as_the_bot_stops_comes_to_agents_as_such(system: System) -> None:
+    await ten(system)
+    await system.say("p1", "mon mari me frappe")
+    await system.settled()
+    [handoff] = await system.handoffs("p1")
+    assert handoff.category in ("sensitive", "urgent", "emergency")
+    assert "114" in system.graph.texts("p1")[-1]
+
+
 async def test_who_waits_for_a_human_is_offered_nothing_else(system: System) -> None:
     system.engine.questions = {"procuration": (("procuration/comment", 0.95),)}
     system.engine.beside = {"procuration/comment": (OTHER, AGENT)}

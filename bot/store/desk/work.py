@@ -34,6 +34,11 @@ TOO_LATE = (
     "Il est trop tard pour annuler cette clôture.",
     "Si la demande doit continuer, choisissez «\u00a0Rouvrir la demande\u00a0».",
 )
+NOT_OURS = (
+    "Cette conversation était suivie depuis la messagerie de Meta\u00a0: sa clôture ne s’annule pas ici.",
+    "Si la demande doit continuer, choisissez «\u00a0Rouvrir la demande\u00a0».",
+)
+INBOX = "inbox"  # the owner of what is answered there
 _CLOSING = text("""
     SELECT detail FROM audit WHERE conversation_id = :id AND action = 'close' AND at = :at AND user_id = :user
     ORDER BY id DESC LIMIT 1
@@ -158,9 +163,10 @@ class WorkStore:
             handoff = await end(connection, conversation_id, user, "closed", reason, now)
             await self._confirmed(connection, user, conversation, reason, now)
             await satisfaction.ask(connection, self._desk, conversation, now)
+            was = {"was": INBOX} if conversation.owner == INBOX else {}
             await self._desk.done(
                 connection, now, user, "close", conversation_id, handoff=handoff, reason=reason,
-                held_by=conversation.agent_id,
+                held_by=conversation.agent_id, **was,
             )  # fmt: skip
 
     async def _confirmed(
@@ -191,6 +197,8 @@ class WorkStore:
             ).one_or_none()
             if closing is None:
                 raise Conflict(*TOO_LATE)
+            if closing.detail.get("was") == INBOX:  # given to the bot or to us, the person would hear two voices
+                raise Conflict(*NOT_OURS)
             held_by = closing.detail.get("held_by")
             await connection.execute(_GOES_ON, {"id": handoff.id})
             await connection.execute(

@@ -166,6 +166,12 @@ def test_a_guess_does_not_stand_behind_the_message(
     assert crisis.by_day(guessed, TOLD) is guessed
 
 
+def test_a_guess_that_names_the_3114_keeps_it() -> None:
+    sad = replace(outcome("answer", UNSURE), replies=(Reply("Le 3114 écoute."),))
+    decided = crisis.by_day(sad, OPEN)
+    assert (decided.replies, decided.disposition) == (sad.replies, "handed_off")
+
+
 def test_a_request_for_a_human_keeps_its_reply() -> None:
     asked = outcome("answer", UNSURE, HandoffRequest("request", 4, "parler_humain"))
     assert crisis.by_day(asked, OPEN) is asked

@@ -11,6 +11,7 @@ from bot.policy.route import Outcome
 AGENT, OTHER = QuickReply("Parler à un agent", "/parler_humain"), QuickReply("Porter plainte", "/plainte_comment")
 TEXTS = {
     "utter_boucle": "J’arrête.",
+    "utter_nuit_detresse": "Le 3114 écoute.",
     "utter_filet": "17 ou SMS au 114.",
     "utter_parler_humain": "Je transmets.",
     "utter_parler_humain_suite": "C’est transmis.",
@@ -52,9 +53,17 @@ def test_who_asks() -> None:
 
 
 def test_the_last_word_before_silence() -> None:
-    assert waiting.enough(False, "Attente.", TEXTS).text == "J’arrête."
-    assert waiting.enough(True, "Attente.", TEXTS).text == "Je transmets.\n\nAttente.\n\n17 ou SMS au 114."
-    assert waiting.enough(True, "", TEXTS).text == "Je transmets.\n\n17 ou SMS au 114."
-    assert waiting.enough(True, "", {"utter_boucle": "J’arrête."}).text == "J’arrête."
+    assert waiting.enough(False, "Attente.", False, TEXTS).text == "J’arrête."
+    assert waiting.enough(True, "Attente.", False, TEXTS).text == "Je transmets.\n\nAttente.\n\n17 ou SMS au 114."
+    assert waiting.enough(True, "", False, TEXTS).text == "Je transmets.\n\n17 ou SMS au 114."
+    assert waiting.enough(True, "", False, {"utter_boucle": "J’arrête."}).text == "J’arrête."
+    assert waiting.enough(False, "", True, TEXTS).text == "J’arrête.\n\nLe 3114 écoute."
+
+
+def test_whoever_may_be_in_distress_keeps_the_3114() -> None:
+    said = waiting.by_day(
+        outcome("clarify", "Dites-le autrement. 17 ou SMS au 114. Le 3114 écoute."), True, True, TEXTS
+    )
+    assert [reply.text for reply in said.replies] == ["C’est noté.\n\n17 ou SMS au 114.\n\nLe 3114 écoute."]
     assert waiting.again(TEXTS) == Reply("C’est transmis.")
     assert waiting.again({}) is None

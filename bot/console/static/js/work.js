@@ -16,18 +16,22 @@
   document.addEventListener("planton:refreshed", mode);
 
   // A second look is held against what was read before it opened: what arrives meanwhile lies behind it, unread.
-  const looks = new Map(); // the dialog's id → the newest message when it opened
+  const looks = new Map(); // the dialog's id → what its form said when it opened
+  const told = (dialog) => [...dialog.querySelectorAll("input[type=hidden]:not([name=csrf])")];
+  const look = (dialog) => looks.set(dialog.id, told(dialog).map((one) => [one.name, one.value]));
+  document.querySelectorAll("[data-second-look]:popover-open").forEach(look); // opened before this was read
   document.addEventListener(
     "toggle",
     (event) => {
       if (!event.target.matches("[data-second-look]")) return;
-      if (event.newState === "open") looks.set(event.target.id, event.target.querySelector("[name=vu]").value);
+      if (event.newState === "open") look(event.target);
       else looks.delete(event.target.id);
     },
     true,
   );
   document.addEventListener("planton:refreshed", () => {
-    for (const [id, seen] of looks) document.getElementById(id)?.querySelector("[name=vu]").setAttribute("value", seen);
+    for (const [id, then] of looks)
+      for (const [name, value] of then) document.getElementById(id)?.querySelector(`[name=${name}]`)?.setAttribute("value", value);
   });
   if (!composer) return;
 
