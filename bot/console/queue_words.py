@@ -63,7 +63,8 @@ def goes_on(row: QueueRow) -> bool:
         return row.words is not None
     if row.words is None or row.opener is None:
         return False
-    return not row.words.text or not f" {row.opener.text}".endswith(f" {row.words.text}")  # messages of one turn are joined
+    # Messages of one turn are shown together: the last of them says nothing new.
+    return not row.words.text or not f" {row.opener.text}".endswith(f" {row.words.text}")
 
 
 def late(due_at: datetime, now: datetime) -> str:
