@@ -153,7 +153,7 @@ async def say(
     """Other words after an emergency reply, or the short line, which a tap asked for: no alarm, nobody's unsent words withdrawn.
     In a thread that another app owns, the hand-off alone. Returns the outbox id."""
     if plan.handoff:
-        request = handoffs.NewHandoff(conversation_id, "emergency", handoffs.FOLLOW_UP)
+        request = handoffs.NewHandoff(conversation_id, "emergency", handoffs.FOLLOW_UP, shows=True)
         await handoffs.open_(connection, codec, request, now)
     if plan.text is None or plan.answer is None:
         return None

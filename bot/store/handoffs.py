@@ -30,7 +30,7 @@ class NewHandoff:
     """A hand-off to open. `reason`: a slug that the console explains; `slots`: what was told now.
 
     `before`: what was told earlier; it fills what the hand-off, if one is open, does not hold yet. `shows`: a place or a picture
-    came, which agents look at as at a new danger.
+    came, or a button's « je ne peux pas parler », which agents look at as at a new danger.
     """
 
     conversation_id: int
