@@ -319,23 +319,26 @@ def _about_us(turn: Turn, text: str) -> Turn:
     return replace(turn, replies=(Reply(text),), handoff=None, clarify=False, question=None)
 
 
-def is_mistaken(handoff: Optional[HandoffRequest], rights: bool) -> bool:
-    """Whether a hand-off for harassment is only « supprimez mes messages », said to this page. `rights`: as in `Situation`."""
-    return rights and handoff is not None and handoff.reason in MISTAKEN
+def _is_mistaken(
+    handoff: Optional[HandoffRequest], understanding: Optional[Understanding], rights: bool, uneasy: bool
+) -> bool:
+    """Whether a hand-off for harassment is only « supprimez mes messages », said to this page. `rights`: as in `Situation`;
+    `uneasy`: the words hold a trace of danger or of distress."""
+    calm = not uneasy and understanding is not None and understanding.danger < ABOUT_US_DANGER
+    return rights and calm and handoff is not None and handoff.reason in MISTAKEN
 
 
-def without_mistaken(outcome: Outcome, rights: bool) -> Outcome:
+def without_mistaken(outcome: Outcome, rights: bool, uneasy: bool) -> Outcome:
     """The same at night, where no turn is taken: who asks about their data waits as any question does."""
-    calm = outcome.understanding is not None and outcome.understanding.danger < ABOUT_US_DANGER
-    if not calm or not is_mistaken(outcome.handoff, rights):
+    if not _is_mistaken(outcome.handoff, outcome.understanding, rights, uneasy):
         return outcome
     return replace(outcome, route=ANSWER, category="none", handoff=None)
 
 
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
-    calm = turn.understanding.danger < ABOUT_US_DANGER and not situation.faint and not situation.listens
-    if calm and situation.facts and is_mistaken(turn.handoff, situation.rights):
+    uneasy = situation.faint or situation.listens
+    if situation.facts and _is_mistaken(turn.handoff, turn.understanding, situation.rights, uneasy):
         turn = replace(turn, handoff=None)
     foreign = situation.spoken != FRENCH
     at_once = turn.handoff is not None and turn.handoff.priority <= _AT_ONCE_AT_NIGHT

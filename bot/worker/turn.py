@@ -531,12 +531,11 @@ class TurnTaker:
                 continue
             understanding = await self._understand(message, draft, may_fail=True)
             if understanding is None:
-                if (
-                    not told
-                ):  # what has no words is an agent's; who reads words that are not understood yet is not known
-                    told_of = self._rules.texts["utter_nuit"]
-                    told_of = route.without_promise(told_of) if _words(message) else told_of
-                    self._say_night(draft, (Reply(told_of),), now)
+                if not told:
+                    opening = self._rules.texts["utter_nuit"]
+                    # A photo or a voice note is an agent's; words that are not understood yet may be the bot's to answer.
+                    opening = route.without_promise(opening) if _words(message) else opening
+                    self._say_night(draft, (Reply(opening),), now)
                     told = True
                 request = crisis.unread_at_night(standing)
                 if _words(message) and not self._given_up(conversation, now):  # understood as soon as it is back
@@ -556,8 +555,8 @@ class TurnTaker:
                 return
             spoken = route.spoken(understanding, _words(message))
             understood = self._understood(understanding, detection)
-            calm = detection is None and not self._rules.listens(_words(message), understanding, detection)
-            understood = route.without_mistaken(understood, calm and data_rights.asks(_words(message)))
+            uneasy = detection is not None or self._rules.listens(_words(message), understanding, detection)
+            understood = route.without_mistaken(understood, data_rights.asks(_words(message)), uneasy)
             instead = self._rules.instead(understanding, _words(message)) if understood.handoff else None
             faint = detection is not None and detection.degree == "faint"
             # Once a turn: what was said in it already gives the numbers.

@@ -24,7 +24,7 @@ from bot.store.accounts import User
 from bot.store.alarms import CONFIRMED, DETECTORS, LIKELY, OTHER, SURE, TAKEN_BACK, Alarm
 from bot.store.codec import Codec
 from bot.store.desk.access import Conversation, Desk, Handoff
-from bot.store.desk.errors import Conflict
+from bot.store.desk.errors import Conflict, UntakenEmergency
 from bot.store.desk.holding import end, must_have_read, must_hold
 from bot.store.workbench import readings
 
@@ -149,10 +149,7 @@ class AlarmStore:
         async with desk.database.begin() as connection:
             conversation, handoff = await self._standing(connection, user, conversation_id, "retirer l’alerte")
             if close and untaken_emergency(handoff.category, conversation.owner):
-                raise Conflict(
-                    "Une urgence que personne n’a prise attend ici\u00a0: elle n’a pas été close.",
-                    "Prenez-la, lisez-la, puis décidez.",
-                )
+                raise UntakenEmergency("elle n’a pas été close")
             await must_have_read(connection, conversation_id, seen, "l’alerte n’a pas été retirée.")
             rows = (await connection.execute(_ALL, {"handoff": handoff.id})).all()
             if any(row.id > upto for row in rows):

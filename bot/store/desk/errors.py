@@ -46,6 +46,15 @@ class Overtaken(Conflict):
         )
 
 
+class UntakenEmergency(Conflict):
+    """A danger that no agent has read is not put out of the way. `refused`: the end of the sentence, what was not done."""
+
+    def __init__(self, refused: str) -> None:
+        super().__init__(
+            f"Une urgence que personne n’a prise attend ici\u00a0: {refused}.", "Prenez-la, lisez-la, puis décidez."
+        )
+
+
 class NeedsSecondLook(Conflict):
     """Somebody may be in danger: the outcome is chosen by hand, and confirmed."""
 

@@ -17,7 +17,7 @@ from bot.store.accounts import User
 from bot.store.codec import Codec
 from bot.store.desk import submissions
 from bot.store.desk.access import Conversation, last_seen
-from bot.store.desk.errors import Conflict, Overtaken, Stale
+from bot.store.desk.errors import Conflict, Overtaken, Stale, UntakenEmergency
 
 
 def must_hold(conversation: Conversation, user: User, verb: str, or_free: bool = False) -> None:
@@ -42,10 +42,7 @@ def may_put_aside(conversation: Conversation, user: User, verb: str) -> None:
         return
     handoff = conversation.handoff
     if handoff is not None and handoff.closed_at is None and untaken_emergency(handoff.category, conversation.owner):
-        raise Conflict(
-            f"Une urgence que personne n’a prise attend ici\u00a0: vous ne pouvez pas {verb}.",
-            "Prenez-la, lisez-la, puis décidez.",
-        )
+        raise UntakenEmergency(f"vous ne pouvez pas {verb}")
 
 
 async def last_sent(connection: AsyncConnection, conversation_id: int) -> int:

@@ -14,7 +14,7 @@ from bot.store.accounts import User
 from bot.store.db import DUE, notify
 from bot.store.desk import alarms, drafts, replies
 from bot.store.desk.access import Conversation, Desk
-from bot.store.desk.errors import BadChoice, Conflict, NeedsSecondLook
+from bot.store.desk.errors import BadChoice, Conflict, NeedsSecondLook, UntakenEmergency
 from bot.store.desk.holding import (
     close_handoff,
     end,
@@ -51,15 +51,12 @@ _GOES_ON = text("""
 
 
 def _may_close(conversation: Conversation, reason: str, looked: str) -> None:
-    """Raises Conflict for a danger that nobody took, NeedsSecondLook for a grave request that was not confirmed."""
+    """Raises UntakenEmergency, or NeedsSecondLook for a grave request that was not confirmed."""
     handoff = conversation.handoff
     if handoff is None or handoff.closed_at is not None:
         return
     if untaken_emergency(handoff.category, conversation.owner):
-        raise Conflict(
-            "Une urgence que personne n’a prise attend ici\u00a0: elle n’a pas été close.",
-            "Prenez-la, lisez-la, puis décidez.",
-        )
+        raise UntakenEmergency("elle n’a pas été close")
     if second_look(handoff.category, handoff.priority) and not (reason and looked == handoff.category):
         raise NeedsSecondLook
 

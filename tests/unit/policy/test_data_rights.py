@@ -165,17 +165,20 @@ def test_a_trace_of_danger_keeps_the_engines_own_reply() -> None:
 
 
 def test_at_night_it_waits_as_a_question_does() -> None:
-    def night(words: str, intent: str = "harcelement_cyber", danger: float = 0.0) -> route.Outcome:
+    def night(
+        words: str, intent: str = "harcelement_cyber", danger: float = 0.0, uneasy: bool = False
+    ) -> route.Outcome:
         named = policy_of(intent)
         request = HandoffRequest(named.category, named.priority, intent)
         understood = route.Outcome(
             "handoff", named.category, "waiting", (), request, Understanding(intent, 0.5, danger=danger)
         )
-        return route.without_mistaken(understood, data_rights.asks(words))
+        return route.without_mistaken(understood, data_rights.asks(words), uneasy)
 
     assert night("supprimez mes messages").handoff is None
     assert night("supprimez mes messages").category == "none"
     assert night("supprimez mes messages", danger=0.2).handoff is not None
+    assert night("supprimez mes messages", uneasy=True).handoff is not None  # a distress may be meant
     assert night("supprimez mes messages", "violences_conjugales").handoff is not None
     assert night("il publie mes messages").handoff is not None
-    assert route.without_mistaken(route.Outcome("clarify", "none", "waiting"), True).understanding is None
+    assert route.without_mistaken(route.Outcome("clarify", "none", "waiting"), True, False).understanding is None
