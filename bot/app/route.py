@@ -26,7 +26,7 @@ from bot.core.dialogue import Reply, Turn
 from bot.core.errors import SetupError
 from bot.core.system_errors import reason
 from bot.dialogue import answers
-from bot.policy import data_rights, night, route
+from bot.policy import asks_human, data_rights, night, route
 from bot.policy.degree import ALONE, Context, Degree
 from bot.policy.emergency import Detection
 from bot.policy.intents import CLARIFY
@@ -233,7 +233,13 @@ def decision(
     at_night = policy.night.contains(at)
     is_open = policy.desk.open(at)
     wait = route.wait_sentence(is_open, night.hour_text(policy.desk.start), None, policy.texts)
-    situation = route.Situation(introduced=introduced, handoff_open=handoff_open, wait=wait, answers=answered)
+    situation = route.Situation(
+        introduced=introduced,
+        handoff_open=handoff_open,
+        wait=wait,
+        answers=answered,
+        wants_human=asks_human.asks(words),
+    )
     if turn is None:
         outcome = route.media((), situation, policy.texts)
         outcome = route.at_night(outcome, False, policy.texts) if at_night else outcome

@@ -13,6 +13,7 @@ from typing import Optional
 
 from bot.core.dialogue import HandoffRequest, Reply, Turn, Understanding
 from bot.core.messages import Attachment
+from bot.policy.asks_human import HUMAN
 from bot.policy.degree import REASONS, Degree, as_ordinary, beside, grave, instead, reply_of
 from bot.policy.distress_line import LINE as DISTRESS_LINE
 from bot.policy.distress_line import NUMBER as DISTRESS_NUMBER
@@ -59,6 +60,9 @@ _OTHER_MEDIA = ("utter_media_autre", False)
 _SEVERAL = "utter_media_images"
 # A heart or a thumb asks nothing: a light word to a stranger, silence in a talk that has begun.
 _LIGHT = ("utter_media_sticker", "utter_media_coeur")
+# Who asks for a human beside something else: the catalogue's own answer to « how do I », and what is said.
+_HOW_TO_ASK = "salutation/parler_agent"
+_SAID_ALONE, _SAID_BEHIND = "utter_parler_humain", "utter_parler_humain_dit"
 _QUESTION = re.compile(r"/\w+/")  # the payload of a question of the catalogue: `/intent/question`
 # The second net: a reply ends with the 17 and the 114 where a danger is possible. The limits are chosen by measure: `planton eval`
 # prints what they catch (`second_net`) and what they cost (`net_cost`).
@@ -87,7 +91,8 @@ class Situation:
     a reply about the assistant itself, what it keeps for instance: its words tell so surely that it goes before the engine's.
     `answers`: the message gave what a question of ours asked for. `faint`: there is a faint trace of danger in it. `listens`: a
     distress may be meant, and the reply names the 3114. `rights`: the whole message asks what is kept of one's words, or that it
-    be erased (`bot.policy.data_rights`): it is not about what an engine may have read.
+    be erased (`bot.policy.data_rights`): it is not about what an engine may have read. `wants_human`: one of its clauses asks for
+    a human in so many words (`bot.policy.asks_human`), whatever the whole was read as.
     """
 
     introduced: bool = False  # the person was told that this is an automatic assistant
@@ -99,6 +104,7 @@ class Situation:
     faint: bool = False
     listens: bool = False
     rights: bool = False
+    wants_human: bool = False
 
 
 @dataclass(frozen=True)
@@ -311,9 +317,7 @@ def _about_us(turn: Turn, text: str) -> Turn:
     """A question about the assistant itself: its reply stands for the engine's. A human gets what asks for one, complains or
     testifies, and no more: who wants to exercise a right is told how, and may ask for an agent."""
     asked = turn.handoff
-    stays = asked is not None and (
-        asked.category in ("complaint", "witness") or turn.understanding.intent == "parler_humain"
-    )
+    stays = asked is not None and (asked.category in ("complaint", "witness") or asked.reason == HUMAN)
     if stays:
         return replace(turn, replies=(Reply(text), *turn.replies))
     return replace(turn, replies=(Reply(text),), handoff=None, clarify=False, question=None)
@@ -335,8 +339,25 @@ def without_mistaken(outcome: Outcome, rights: bool, uneasy: bool) -> Outcome:
     return replace(outcome, route=ANSWER, category="none", handoff=None)
 
 
+def _heard(turn: Turn, texts: Texts) -> Turn:
+    """A turn that was read as something else, of somebody who asks for a human as well: what it answers stays, an agent gets it."""
+    policy = policy_of(HUMAN)
+    request = HandoffRequest(policy.category, policy.priority, HUMAN, dict(turn.understanding.entities))
+    answered = policy_of(turn.understanding.intent).route == ANSWER and not turn.clarify
+    if (
+        not answered
+        or turn.supposed
+        or turn.question == _HOW_TO_ASK
+        or turn.understanding.intent in (STATEMENT, "salutation")
+    ):
+        return replace(turn, replies=(Reply(texts[_SAID_ALONE]),), handoff=request, clarify=False, question=None)
+    return replace(turn, replies=with_lines(turn.replies, texts[_SAID_BEHIND]), handoff=request)
+
+
 def by_day(turn: Turn, situation: Situation, texts: Texts) -> Outcome:
     """The bot speaks: the engine's replies, introduced once, with the second net and the honest wait where due."""
+    if situation.wants_human and turn.handoff is None and not situation.handoff_open:
+        turn = _heard(turn, texts)
     uneasy = situation.faint or situation.listens
     if situation.facts and _is_mistaken(turn.handoff, turn.understanding, situation.rights, uneasy):
         turn = replace(turn, handoff=None)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Optional
 
 from bot.core.dialogue import Reply
+from bot.policy.asks_human import HUMAN
 from bot.policy.intents import CLARIFY
 from bot.policy.route import Outcome, Texts, gives_distress_number, gives_numbers, with_distress, with_lines
 
-HUMAN = "parler_humain"  # the intent of who asks for a human, and the reason of the hand-off
 LOOP = "boucle"  # the reason where the bot had said enough: it promised that a human reads
 ASK = f"/{HUMAN}"  # the payload of « Parler à un agent »
 _NOTED = "utter_precision_notee"

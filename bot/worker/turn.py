@@ -18,6 +18,7 @@ from bot.dialogue.past import WITHIN, is_recent, topics
 from bot.dialogue.questions import answers
 from bot.dialogue.questions import asked as question
 from bot.policy import (
+    asks_human,
     crisis,
     data_rights,
     degree,
@@ -30,6 +31,7 @@ from bot.policy import (
     window,
 )
 from bot.policy import owner as owners
+from bot.policy.asks_human import HUMAN
 from bot.policy.degree import Context
 from bot.policy.emergency import Detection
 from bot.policy.fields import fields
@@ -631,7 +633,7 @@ class TurnTaker:
             if outcome is None:
                 return
             outcome = crisis.by_day(outcome, standing)
-            asked = asked or (outcome.handoff is not None and outcome.handoff.reason == waiting.HUMAN)
+            asked = asked or (outcome.handoff is not None and outcome.handoff.reason == HUMAN)
             waits = situation.handoff_open or outcome.handoff is not None
             outcome = waiting.by_day(outcome, waits, asked, self._rules.texts)
             draft.before = known(state, now.timestamp())
@@ -706,15 +708,17 @@ class TurnTaker:
             doubted = detection or Detection("danger", "engine")
             draft.suspect(replace(doubted, degree="likely"), segment.events, for_understanding(segment.words))
         spoken = route.spoken(turn.understanding, segment.text)
+        wants_human = asks_human.asks(segment.words)
         situation = replace(
             situation,
             spoken=spoken,
-            wait="" if turn.handoff is None else await self._wait_sentence(now),
+            wait="" if turn.handoff is None and not wants_human else await self._wait_sentence(now),
             facts=self._rules.facts(spoken, segment.text),
             answers=asked,
             faint=detection is not None and detection.degree == "faint",
             listens=self._rules.listens(segment.words, turn.understanding, detection),
             rights=data_rights.asks(segment.words),
+            wants_human=wants_human,
         )
         return route.by_day(turn, situation, texts), turn.state
 
@@ -788,7 +792,7 @@ class TurnTaker:
         draft.settle(ids, "handed_off", waiting.LOOP, reply=len(draft.replies), route=HANDOFF)
         wait = await self._wait_sentence(now) if asked else ""
         draft.replies.append(OutgoingReply(waiting.enough(asked and not grave, wait, listens, self._rules.texts)))
-        reason = waiting.HUMAN if asked else waiting.LOOP
+        reason = HUMAN if asked else waiting.LOOP
         draft.hand_off(HandoffRequest("request", PRIORITY["request"], reason), None)
 
     async def _heard(
@@ -800,11 +804,11 @@ class TurnTaker:
         said = waiting.again(self._rules.texts)
         if draft.emergency is not None or draft.replies or not asking or said is None:
             return
-        if waiting.HUMAN in await self._store.replied_since(conversation.id, now - HEARD_AGAIN):
+        if HUMAN in await self._store.replied_since(conversation.id, now - HEARD_AGAIN):
             return
         draft.replies.append(OutgoingReply(said))
         draft.settlements = [
-            replace(one, reason=waiting.HUMAN, reply=0) if asking[0] in one.events else one for one in draft.settlements
+            replace(one, reason=HUMAN, reply=0) if asking[0] in one.events else one for one in draft.settlements
         ]
 
     async def give_to_human(self, conversation: Conversation, judge: bool = False) -> None:

@@ -107,3 +107,13 @@ async def test_who_waits_for_an_agent_for_another_reason_is_not_offered_one(syst
     await system.say("p1", "procuration")
     await system.settled()
     assert offers(system, "p1")[-1] == [OTHER.title]
+
+
+async def test_a_request_for_a_human_is_heard_beside_a_question(system: System) -> None:
+    await system.say("p1", "comment faire une procuration ? Un agent, s’il vous plaît. je voudrais parler à quelqu’un")
+    await system.settled()
+    [handoff] = await system.handoffs("p1")
+    assert (handoff.category, handoff.reason) == ("request", "parler_humain")
+    [text] = system.graph.texts("p1")
+    assert "je transmets à un agent ce que vous m’avez dit" in text
+    assert offers(system, "p1") == [[]]  # and no button that asks for one

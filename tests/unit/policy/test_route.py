@@ -40,6 +40,8 @@ TEXTS = {
         ),
         "utter_doute",
         "utter_doute_suite",
+        "utter_parler_humain",
+        "utter_parler_humain_dit",
         "utter_autre_langue",
         "utter_langue_suite",
         "utter_anglais_bonjour",
@@ -246,6 +248,45 @@ def test_a_hand_off_is_one_message_with_wait_and_net() -> None:
     assert "minutes" not in said(again)[0]
     thanks = route.by_day(turn("remerciements", "Merci"), situation, TEXTS)
     assert said(thanks) == ["Merci"]  # nobody is to answer: no wait is told
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (
+            Turn(Understanding("procuration", 0.9), (Reply("Au tribunal."),), question="procuration/ou"),
+            "Au tribunal.\n\n<utter_parler_humain_dit>",
+        ),
+        (
+            Turn(Understanding("procuration", 0.9), (Reply("Peut-être :"),), question="procuration/ou", supposed=True),
+            "<utter_parler_humain>",
+        ),
+        (
+            Turn(Understanding("salutation", 0.9), (Reply("Écrivez-le."),), question="salutation/parler_agent"),
+            "<utter_parler_humain>",
+        ),
+        (Turn(Understanding(STATEMENT, 0.9), (Reply("Oui ?"),)), "<utter_parler_humain>"),
+        (Turn(Understanding("procuration", 0.2), (Reply("Pardon ?"),), clarify=True), "<utter_parler_humain>"),
+        (Turn(Understanding("danger_immediat", 0.2), (Reply("Pardon ?"),)), "<utter_parler_humain>"),
+    ],
+)
+def test_who_asks_for_a_human_beside_something_else_gets_one_and_the_answer(turn: Turn, said: str) -> None:
+    outcome = route.by_day(turn, replace(KNOWN, wants_human=True), TEXTS)
+    assert outcome.handoff == HandoffRequest("request", PRIORITY["request"], "parler_humain")
+    assert (outcome.route, outcome.disposition) == ("handoff", "handed_off")
+    assert outcome.replies[0].text.startswith(said)
+    waits = route.by_day(turn, replace(KNOWN, wants_human=True, handoff_open=True), TEXTS)
+    assert waits.handoff is None  # the request is on its way already
+
+
+def test_a_request_for_a_human_takes_nothing_from_what_is_graver_nor_from_what_is_asked_about_us() -> None:
+    grave = HandoffRequest("sensitive", PRIORITY["sensitive"], "violences_conjugales")
+    turn = Turn(Understanding("violences_conjugales", 0.9), (Reply("17, 114."),), grave)
+    assert route.by_day(turn, replace(KNOWN, wants_human=True), TEXTS).handoff == grave
+    turn = Turn(Understanding("salutation", 0.9), (Reply("Bonjour."),))
+    asked = route.by_day(turn, replace(KNOWN, wants_human=True, facts="utter_doute"), TEXTS)
+    assert asked.handoff is not None and asked.handoff.reason == "parler_humain"
+    assert asked.replies[0].text.startswith(TEXTS["utter_doute"])
 
 
 def test_quick_replies_survive_the_merge() -> None:
