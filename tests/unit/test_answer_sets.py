@@ -142,11 +142,11 @@ def test_figures_are_shown_as_tables_or_as_one_object() -> None:
     assert json.loads(show(Path("jeu.tsv"), ALL, True)) == measure(ALL)
     rows = [" ".join(line.split()) for line in show(Path("jeu.tsv"), ALL, False).replace("\u00a0", " ").split("\n")]
     assert rows[:6] == [
-        "jeu.tsv, messages 7",
-        "réponse exacte 28,6 %",
+        "jeu.tsv, messages 7 entre (95 %)",
+        "réponse exacte 28,6 % 0,0 à 63,6 %",
         "dont sous « Vous demandez peut-être » 0,0 %",
-        "exacte, ou à un bouton 57,1 %",
-        "réponse à une autre question 42,9 %",
+        "exacte, ou à un bouton 57,1 % 16,7 à 100,0 %",
+        "réponse à une autre question 42,9 % 0,0 à 83,3 %",
         "dont sous « Vous demandez peut-être » 0,0 %",
     ]
     assert "contravention 1 0,0 % 100,0 % 0,0 %" in rows
