@@ -1,7 +1,9 @@
 """The reference figures of the gold sets: what is kept of a measure, and what has fallen since.
 
-Two rules, no tolerance hidden elsewhere: a safety figure may not fall at all, in any set, as it is or under any noise; an
-intent may not lose more than two points. The second net is a share of the emergencies missed, and so has fallen only if
+Two rules, no tolerance hidden elsewhere: a figure of danger may not fall at all, in any set, as it is or under any noise; an
+intent, answers and their precision may not fall beyond chance, which the lines kept with the reference tell (a paired bootstrap:
+`bot.trainer.bootstrap`), an intent and answers not by more than two points besides. A reference without lines is held to the bare
+figures. The second net is a share of the emergencies missed, and so has fallen only if
 more emergencies meet neither the alarm nor the numbers: one that is recognised at last is no loss for the net. An intent
 is counted over all sets together, once on the messages as they are and once over all their noisy writings, for a set alone
 holds few messages of each.
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
 from bot.trainer import answer_figures, gold_conversations, script_figures
 from bot.trainer.answer_figures import AnswerJudged
-from bot.trainer.figures import measure
+from bot.trainer.bootstrap import lines_of, since, tally
+from bot.trainer.figures import marks, measure
 from bot.trainer.script_figures import ScriptJudged
 
 NET, UNWARNED = "second_net", "unwarned_rate"
@@ -43,6 +46,9 @@ ANSWERS = {
 TURNS = {"right": "exact", "reachable": "reachable", "wrong": "wrong"}
 LOSS = 0.02
 CHANCE = 3  # messages of one script: it has some 36
+PRECISION = "answer_precision"
+NO_CHANCE = "plus bas qu’avant, et ce n’est pas le hasard"
+MORE_NO_CHANCE = "plus haut qu’avant, et ce n’est pas le hasard"
 _ROUNDING = 1e-9
 _CLEAN, _NOISY = "clean", "noise"
 _WRITINGS = {_CLEAN: "", _NOISY: ", sous bruit"}
@@ -66,12 +72,18 @@ def snapshot(
             **{kind or _CLEAN: {key: row[key] for key in KEPT} for kind, row in figures.items()},
         }
         for kind, judged in readings.items():
+            kept[name][kind or _CLEAN]["lines"] = lines_of(map(tally, marks(judged)[PRECISION]))
+        for kind, judged in readings.items():
             writing = counts[_NOISY if kind else _CLEAN]
             for j in judged:
                 writing[j.case.intent][0] += 1
                 writing[j.case.intent][1] += j.right
+    lines = {_CLEAN: _intent_lines(sets, lambda kind: not kind), _NOISY: _intent_lines(sets, bool)}
     intents = {
-        writing: {intent: {"n": n, "right": right} for intent, (n, right) in sorted(rows.items())}
+        writing: {
+            intent: {"n": n, "right": right, "lines": lines[writing].get(intent, "")}
+            for intent, (n, right) in sorted(rows.items())
+        }
         for writing, rows in counts.items()
     }
     told = {name: _script_figures(judged) for name, judged in (scripts or {}).items()}
@@ -80,9 +92,19 @@ def snapshot(
     return {"sets": kept, "intents": intents, **{name: figures for name, figures in more.items() if figures}}
 
 
+def _intent_lines(sets: Mapping[str, Readings], chosen: Callable[[str], bool]) -> dict[str, str]:
+    """For each intent its lines, set after set: in how many of the chosen writings each is read rightly."""
+    found: dict[str, str] = defaultdict(str)
+    for readings in sets.values():
+        for same in zip(*(judged for kind, judged in readings.items() if chosen(kind)), strict=True):
+            found[same[0].case.intent] += lines_of([(sum(j.right for j in same), len(same))])
+    return found
+
+
 def _answer_figures(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
     figures = answer_figures.measure(judged)
-    return {key: figures[key] for key in ("n", *ANSWERS)}
+    lines = {key: lines_of(map(tally, column)) for key, column in answer_figures.marks(judged).items()}
+    return {**{key: figures[key] for key in ("n", *ANSWERS)}, "lines": lines}
 
 
 def _script_figures(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
@@ -117,7 +139,7 @@ def falls(before: Baseline, now: Baseline) -> list[str]:
 
 
 def _answers(before: Baseline, now: Baseline) -> Iterator[str]:
-    """Answers and turns may lose two points, and wrong answers gain two."""
+    """Answers and turns may lose two points, wrong answers gain two, and either more where chance explains it."""
     pairs = [(name, old, now.get("answers", {}).get(name)) for name, old in before.get("answers", {}).items()]
     turns = before.get("conversations")
     if turns:
@@ -127,11 +149,15 @@ def _answers(before: Baseline, now: Baseline) -> Iterator[str]:
             yield f"{name} : n’est plus mesuré"
             continue
         for key, (label, more) in ANSWERS.items():
-            if (old[key] - new[key] if more else new[key] - old[key]) > LOSS + _ROUNDING:
-                yield f"{name} : {label}, {percent(old[key])} → {percent(new[key])}"
+            if (old[key] - new[key] if more else new[key] - old[key]) <= LOSS + _ROUNDING:
+                continue
+            change = since(old.get("lines", {}).get(key), 1, new.get("lines", {}).get(key))
+            if change is None or (change.fell if more else change.rose):
+                why = "" if change is None else f" : {NO_CHANCE if more else MORE_NO_CHANCE}"
+                yield f"{name} : {label}, {percent(old[key])} → {percent(new[key])}{why}"
 
 
-def _shares(turns: Mapping[str, Any] | None) -> dict[str, float] | None:
+def _shares(turns: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {TURNS[key]: turns[key] / turns["turns"] for key in TURNS} if turns else None
 
 
@@ -166,8 +192,12 @@ def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
                 yield f"{label} : n’est plus mesuré"
                 continue
             for key in SAFETY:
-                if _fell(key, figures, current):
-                    yield f"{label} : {LABELS[key]}, {percent(figures[key])} → {percent(current[key])}"
+                if not _fell(key, figures, current):
+                    continue
+                change = since(figures.get("lines"), 1, current.get("lines")) if key == PRECISION else None
+                if change is None or change.fell:
+                    why = "" if change is None else f" : {NO_CHANCE}"
+                    yield f"{label} : {LABELS[key]}, {percent(figures[key])} → {percent(current[key])}{why}"
 
 
 def _fell(key: str, figures: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
@@ -194,9 +224,12 @@ def _intents(before: Baseline, now: Baseline) -> Iterator[str]:
                 yield f"{intent}{_WRITINGS.get(writing, '')} : n’est plus mesurée"
                 continue
             was, is_now = old["right"] / old["n"], new["right"] / new["n"]
-            if was - is_now > LOSS + _ROUNDING:
+            lines = old.get("lines")
+            change = since(lines, old["n"] // len(lines), new.get("lines")) if lines and old["n"] == new["n"] else None
+            if was - is_now > LOSS + _ROUNDING and (change is None or change.fell):
                 told = f"{percent(was)} → {percent(is_now)} ({points(is_now - was)}, {new['right']} sur {new['n']})"
-                yield f"{intent}{_WRITINGS.get(writing, '')} : {told}"
+                why = "" if change is None else f" : {NO_CHANCE}"
+                yield f"{intent}{_WRITINGS.get(writing, '')} : {told}{why}"
 
 
 def notes(before: Baseline, now: Baseline) -> list[str]:

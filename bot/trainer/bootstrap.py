@@ -92,6 +92,18 @@ def paired_tallies(before: Iterable[Tally], after: Iterable[Tally]) -> Change | 
     return Change(by, _bounds([one for one in drawn if one is not None]))
 
 
+def lines_of(tallies: Iterable[Tally]) -> str:
+    """A character for each line, as a reference keeps it: how many of its readings are right, « - » where none counts."""
+    return "".join(str(right) if counted else "-" for right, counted in tallies)
+
+
+def since(lines: str | None, of: int, now: str | None) -> Change | None:
+    """The change between two such records of the same lines, each read `of` times; None where one is missing, or of other lines."""
+    if not lines or not now or len(lines) != len(now):
+        return None
+    return paired_tallies(*([(0, 0) if c == "-" else (int(c), of) for c in record] for record in (lines, now)))
+
+
 def _change(kinds: Sequence[tuple[Tally, Tally]], counts: Sequence[int]) -> float | None:
     right, counted, right_now, counted_now = (
         sum(n * kind[side][place] for kind, n in zip(kinds, counts, strict=True)) for side in (0, 1) for place in (0, 1)

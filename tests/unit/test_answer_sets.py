@@ -266,7 +266,12 @@ def talks(turns: int, right: int, reachable: int, wrong: int) -> baseline.Baseli
     ("before", "now", "told"),
     [
         (made(97, 3), made(95, 5), []),  # two points exactly
-        (made(97, 3), made(94, 6), ["reponses.tsv : réponse exacte, 97,0\u00a0% → 94,0\u00a0%"]),
+        (made(97, 3), made(94, 6), []),  # three messages: chance
+        (
+            made(97, 3),
+            made(89, 11),
+            [f"reponses.tsv : réponse exacte, 97,0\u00a0% → 89,0\u00a0% : {baseline.NO_CHANCE}"],
+        ),
         (made(94, 6), made(97, 3), []),
         (
             made(97, 0, 3),
@@ -274,11 +279,11 @@ def talks(turns: int, right: int, reachable: int, wrong: int) -> baseline.Baseli
             [],
         ),
         (
-            made(97, 3, 0),
-            made(97, 0, 3),
+            made(92, 8, 0),
+            made(92, 0, 8),
             [
-                "reponses.tsv : exacte, ou à un bouton, 100,0\u00a0% → 97,0\u00a0%",
-                "reponses.tsv : réponse à une autre question, 0,0\u00a0% → 3,0\u00a0%",
+                f"reponses.tsv : exacte, ou à un bouton, 100,0\u00a0% → 92,0\u00a0% : {baseline.NO_CHANCE}",
+                f"reponses.tsv : réponse à une autre question, 0,0\u00a0% → 8,0\u00a0% : {baseline.MORE_NO_CHANCE}",
             ],
         ),
         (made(3), baseline.snapshot({}), ["reponses.tsv : n’est plus mesuré"]),
