@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
+from bot.app import compare
 from bot.app.report import between, table
 from bot.trainer.bootstrap import Interval, interval, paired, paired_tallies
+from bot.trainer.comparison import INTENTS, Comparison, SetComparison
 from bot.trainer.figures import MARKED, Judged, measure
 from bot.trainer.gold import Case
 
@@ -103,3 +108,33 @@ def test_every_share_of_a_reading_has_its_bounds_and_they_hold_it() -> None:
     assert figures["intervals"]["false_alarm_rate"] is None
     shown = " ".join(table(figures).replace("\u00a0", " ").split())
     assert f"urgences reconnues 80,0 % {between([low, high])} ".replace("\u00a0", " ") in shown
+
+
+def compared(gains: int, losses: int, same: int) -> SetComparison:
+    case = Case("x", "animaux", "", "answer")
+    right, wrong = Judged(case, "animaux", "answer", "animaux", 0.9), Judged(case, "armes", "answer", "armes", 0.9)
+    before = [wrong] * gains + [right] * losses + [right] * same
+    after = [right] * gains + [wrong] * losses + [right] * same
+    return SetComparison.of(INTENTS, before, after)
+
+
+@pytest.mark.parametrize(
+    ("gains", "losses", "said"),
+    [
+        (0, 0, "aussi bon qu’avant, à 1 point près"),
+        (6, 4, "aussi bon qu’avant, à 2 points près"),
+        (40, 2, "meilleur qu’avant, de "),
+        (2, 40, "moins bon qu’avant, de "),
+    ],
+)
+def test_a_comparison_says_in_plain_words_what_it_found(gains: int, losses: int, said: str) -> None:
+    one = compared(gains, losses, 500)
+    assert one.plainly.startswith(said)
+    shown = "\n".join(compare.table(Comparison("a" * 16, "b" * 16, (one,))))
+    assert one.plainly in shown
+    again = SetComparison.from_json(json.loads(json.dumps(asdict(one))))
+    assert again.plainly == one.plainly
+
+
+def test_a_set_without_a_model_to_compare_with_says_nothing() -> None:
+    assert SetComparison.absent(INTENTS, "non mesuré").plainly == ""
