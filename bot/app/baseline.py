@@ -72,6 +72,7 @@ def snapshot(
             **{kind or _CLEAN: {key: row[key] for key in KEPT} for kind, row in figures.items()},
         }
         for kind, judged in readings.items():
+            kept[name][kind or _CLEAN]["intervals"] = {key: figures[kind]["intervals"][key] for key in KEPT}
             kept[name][kind or _CLEAN]["lines"] = lines_of(map(tally, marks(judged)[PRECISION]))
         for kind, judged in readings.items():
             writing = counts[_NOISY if kind else _CLEAN]
@@ -104,13 +105,14 @@ def _intent_lines(sets: Mapping[str, Readings], chosen: Callable[[str], bool]) -
 def _answer_figures(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
     figures = answer_figures.measure(judged)
     lines = {key: lines_of(map(tally, column)) for key, column in answer_figures.marks(judged).items()}
-    return {**{key: figures[key] for key in ("n", *ANSWERS)}, "lines": lines}
+    return {**{key: figures[key] for key in ("n", *ANSWERS)}, "intervals": figures["intervals"], "lines": lines}
 
 
 def _script_figures(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
     figures = script_figures.measure(judged)
     rights = {name: {"n": row["n"], "right": row["right"]} for name, row in figures["per_script"].items()}
-    return {**{key: figures[key] for key in ("n", *SHARES, *COUNTS)}, "per_script": rights}
+    kept = {key: figures[key] for key in ("n", *SHARES, *COUNTS, "intervals")}
+    return {**kept, "per_script": rights}
 
 
 def read(path: Path) -> Baseline:
@@ -253,6 +255,17 @@ def notes(before: Baseline, now: Baseline) -> list[str]:
     return told
 
 
+def _between(ends: Sequence[float] | None) -> str:
+    """Bounds in a narrow column: « 78,1–83,4 »."""
+    return "—" if ends is None else f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}".replace(".", ",")
+
+
+def _share(figures: Mapping[str, Any], key: str) -> str:
+    """A share, and its bounds where they were kept."""
+    ends = figures.get("intervals", {}).get(key)
+    return percent(figures[key]) + (f" ({_between(ends)})" if ends else "")
+
+
 def table(now: Baseline) -> str:
     """The kept figures for people, a line for each set and noise."""
     heads = (
@@ -275,12 +288,14 @@ def table(now: Baseline) -> str:
             if kind != "n":
                 label = noise.LABELS["" if kind == _CLEAN else kind]
                 lines.append(f"  {label:<22}{''.join(f'{percent(figures[key]):>12}' for key in keys)}")
+                if bounds := figures.get("intervals"):
+                    lines.append(f"  {'  entre (95 %)':<22}{''.join(f'{_between(bounds[key]):>12}' for key in keys)}")
     for name, figures in now.get("scripts", {}).items():
-        told = ", ".join(f"{label} {percent(figures[key])}" for key, label in SHARES.items())
+        told = ", ".join(f"{label} {_share(figures, key)}" for key, label in SHARES.items())
         harm = ", ".join(f"{label} {figures[key]}" for key, label in COUNTS.items())
         lines.append(f"{name} ({figures['n']}) : {told} ; {harm}")
     for name, figures in now.get("answers", {}).items():
-        told = ", ".join(f"{label} {percent(figures[key])}" for key, (label, _) in ANSWERS.items())
+        told = ", ".join(f"{label} {_share(figures, key)}" for key, (label, _) in ANSWERS.items())
         lines.append(f"{name} ({figures['n']}) : {told}")
     if now.get("conversations"):
         lines.append(conversations.table(now["conversations"]))

@@ -319,8 +319,8 @@ def test_sets_that_the_reference_lacks_are_noted() -> None:
 def test_the_table_tells_answers_and_conversations() -> None:
     told = baseline.table({**made(1, 1), "conversations": talks(3, 1, 2, 0)["conversations"]}).replace("\u00a0", " ")
     assert (
-        "reponses.tsv (2) : réponse exacte 50,0 %, exacte, ou à un bouton 100,0 %, réponse à une autre question 0,0 %"
-        in told
+        "reponses.tsv (2) : réponse exacte 50,0 % (0,0–100,0), exacte, ou à un bouton 100,0 % (100,0–100,0), "
+        "réponse à une autre question 0,0 % (0,0–0,0)" in told
     )
     assert "conversations.yml (3 tours)" in told
     assert "exacte, ou à un bouton : 2 sur 3" in told

@@ -156,6 +156,15 @@ def test_a_reference_that_does_not_know_the_second_net_yet_is_read() -> None:
     assert falls(old, made(missed(0, 10, 90))) == []
 
 
+def test_the_table_gives_the_bounds_of_each_share() -> None:
+    found = made(reading("animaux", 80, 20))
+    low, high = found["sets"]["jeu.tsv"]["clean"]["intervals"]["accuracy"]
+    bounds = f"{100 * low:.1f}–{100 * high:.1f}".replace(".", ",")
+    under = [line for line in baseline.table(found).split("\n") if "entre (95 %)" in line]
+    assert len(under) == 2  # as it is, and under the noise
+    assert under[0].split()[3] == bounds
+
+
 def test_what_is_no_longer_measured_is_a_fall() -> None:
     before, after = made(reading("animaux", 5, 0)), made(reading("armes", 5, 0))
     assert falls(before, after) == ["animaux : n’est plus mesurée", "animaux, sous bruit : n’est plus mesurée"]
