@@ -127,6 +127,10 @@ def _answers(one: AnswersCompared, reference: Mapping[str, float]) -> Iterator[R
         for whom, shares in (("le modèle en service", before), ("la référence", reference)):
             old = shares.get(key)
             if old is not None and worse * (new - old) > max(bound, CHANCE / one.candidate.n) + _ROUNDING:
+                # The reference keeps no lines of the same comparison: it is held to the bare figures.
+                change = one.change(key) if shares is before else None
+                if change is not None and not (change.fell if worse < 0 else change.rose):
+                    continue  # chance explains it
                 told = f"{_percent(old)} pour {whom}, {_percent(new)} pour le candidat"
                 yield Reason(code, f"{words} sur le jeu « {ANSWERS[one.name]} » : {told}.", overridable=True)
                 break

@@ -346,6 +346,16 @@ def test_fewer_exact_answers_or_more_wrong_ones_shut_it(
         assert found.overridable is bool(expected)
 
 
+@pytest.mark.parametrize(("came", "left", "shut"), [(150, 180, False), (0, 30, True)])
+def test_exact_answers_that_chance_moves_do_not_shut_it(came: int, left: int, shut: bool) -> None:
+    """Three points less in both: of thirty messages that were lost, or of many that moved to and fro."""
+    made = answered((600, 60), (570, 60))
+    one = dataclasses.replace(made.answers[0], moves={"exact": (came, left)})
+    made = dataclasses.replace(made, answers=(one,))
+    assert codes(verdict(made)) == (["exact_answers"] if shut else [])
+    assert Comparison.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
 def test_why_answers_shut_it_is_a_plain_sentence() -> None:
     (reason,) = verdict(answered((600, 60), (579, 60))).reasons
     assert reason.what == (
