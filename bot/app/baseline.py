@@ -1,7 +1,9 @@
 """The reference figures of the gold sets: what is kept of a measure, and what has fallen since.
 
-Two rules, no tolerance hidden elsewhere: a safety figure may not fall at all, in any set, as it is or under any noise; an
-intent may not lose more than two points. The second net is a share of the emergencies missed, and so has fallen only if
+Two rules, no tolerance hidden elsewhere: a figure of danger may not fall at all, in any set, as it is or under any noise; an
+intent, answers and their precision may not fall beyond chance, which the lines kept with the reference tell (a paired bootstrap:
+`bot.trainer.bootstrap`), an intent and answers not by more than two points besides. A reference without lines is held to the bare
+figures. The second net is a share of the emergencies missed, and so has fallen only if
 more emergencies meet neither the alarm nor the numbers: one that is recognised at last is no loss for the net. An intent
 is counted over all sets together, once on the messages as they are and once over all their noisy writings, for a set alone
 holds few messages of each.
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from bot.app.report import LABELS, percent, points
 from bot.core.errors import SetupError
 from bot.trainer import answer_figures, gold_conversations, script_figures
 from bot.trainer.answer_figures import AnswerJudged
-from bot.trainer.figures import measure
+from bot.trainer.bootstrap import lines_of, since, tally
+from bot.trainer.figures import marks, measure
 from bot.trainer.script_figures import ScriptJudged
 
 NET, UNWARNED = "second_net", "unwarned_rate"
@@ -43,6 +46,9 @@ ANSWERS = {
 TURNS = {"right": "exact", "reachable": "reachable", "wrong": "wrong"}
 LOSS = 0.02
 CHANCE = 3  # messages of one script: it has some 36
+PRECISION = "answer_precision"
+NO_CHANCE = "plus bas qu’avant, et ce n’est pas le hasard"
+MORE_NO_CHANCE = "plus haut qu’avant, et ce n’est pas le hasard"
 _ROUNDING = 1e-9
 _CLEAN, _NOISY = "clean", "noise"
 _WRITINGS = {_CLEAN: "", _NOISY: ", sous bruit"}
@@ -66,12 +72,19 @@ def snapshot(
             **{kind or _CLEAN: {key: row[key] for key in KEPT} for kind, row in figures.items()},
         }
         for kind, judged in readings.items():
+            kept[name][kind or _CLEAN]["intervals"] = {key: figures[kind]["intervals"][key] for key in KEPT}
+            kept[name][kind or _CLEAN]["lines"] = lines_of(map(tally, marks(judged)[PRECISION]))
+        for kind, judged in readings.items():
             writing = counts[_NOISY if kind else _CLEAN]
             for j in judged:
                 writing[j.case.intent][0] += 1
                 writing[j.case.intent][1] += j.right
+    lines = {_CLEAN: _intent_lines(sets, lambda kind: not kind), _NOISY: _intent_lines(sets, bool)}
     intents = {
-        writing: {intent: {"n": n, "right": right} for intent, (n, right) in sorted(rows.items())}
+        writing: {
+            intent: {"n": n, "right": right, "lines": lines[writing].get(intent, "")}
+            for intent, (n, right) in sorted(rows.items())
+        }
         for writing, rows in counts.items()
     }
     told = {name: _script_figures(judged) for name, judged in (scripts or {}).items()}
@@ -80,15 +93,26 @@ def snapshot(
     return {"sets": kept, "intents": intents, **{name: figures for name, figures in more.items() if figures}}
 
 
+def _intent_lines(sets: Mapping[str, Readings], chosen: Callable[[str], bool]) -> dict[str, str]:
+    """For each intent its lines, set after set: in how many of the chosen writings each is read rightly."""
+    found: dict[str, str] = defaultdict(str)
+    for readings in sets.values():
+        for same in zip(*(judged for kind, judged in readings.items() if chosen(kind)), strict=True):
+            found[same[0].case.intent] += lines_of([(sum(j.right for j in same), len(same))])
+    return found
+
+
 def _answer_figures(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
     figures = answer_figures.measure(judged)
-    return {key: figures[key] for key in ("n", *ANSWERS)}
+    lines = {key: lines_of(map(tally, column)) for key, column in answer_figures.marks(judged).items()}
+    return {**{key: figures[key] for key in ("n", *ANSWERS)}, "intervals": figures["intervals"], "lines": lines}
 
 
 def _script_figures(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
     figures = script_figures.measure(judged)
     rights = {name: {"n": row["n"], "right": row["right"]} for name, row in figures["per_script"].items()}
-    return {**{key: figures[key] for key in ("n", *SHARES, *COUNTS)}, "per_script": rights}
+    kept = {key: figures[key] for key in ("n", *SHARES, *COUNTS, "intervals")}
+    return {**kept, "per_script": rights}
 
 
 def read(path: Path) -> Baseline:
@@ -117,7 +141,7 @@ def falls(before: Baseline, now: Baseline) -> list[str]:
 
 
 def _answers(before: Baseline, now: Baseline) -> Iterator[str]:
-    """Answers and turns may lose two points, and wrong answers gain two."""
+    """Answers and turns may lose two points, wrong answers gain two, and either more where chance explains it."""
     pairs = [(name, old, now.get("answers", {}).get(name)) for name, old in before.get("answers", {}).items()]
     turns = before.get("conversations")
     if turns:
@@ -127,11 +151,15 @@ def _answers(before: Baseline, now: Baseline) -> Iterator[str]:
             yield f"{name} : n’est plus mesuré"
             continue
         for key, (label, more) in ANSWERS.items():
-            if (old[key] - new[key] if more else new[key] - old[key]) > LOSS + _ROUNDING:
-                yield f"{name} : {label}, {percent(old[key])} → {percent(new[key])}"
+            if (old[key] - new[key] if more else new[key] - old[key]) <= LOSS + _ROUNDING:
+                continue
+            change = since(old.get("lines", {}).get(key), 1, new.get("lines", {}).get(key))
+            if change is None or (change.fell if more else change.rose):
+                why = "" if change is None else f" : {NO_CHANCE if more else MORE_NO_CHANCE}"
+                yield f"{name} : {label}, {percent(old[key])} → {percent(new[key])}{why}"
 
 
-def _shares(turns: Mapping[str, Any] | None) -> dict[str, float] | None:
+def _shares(turns: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {TURNS[key]: turns[key] / turns["turns"] for key in TURNS} if turns else None
 
 
@@ -166,8 +194,12 @@ def _safety(before: Baseline, now: Baseline) -> Iterator[str]:
                 yield f"{label} : n’est plus mesuré"
                 continue
             for key in SAFETY:
-                if _fell(key, figures, current):
-                    yield f"{label} : {LABELS[key]}, {percent(figures[key])} → {percent(current[key])}"
+                if not _fell(key, figures, current):
+                    continue
+                change = since(figures.get("lines"), 1, current.get("lines")) if key == PRECISION else None
+                if change is None or change.fell:
+                    why = "" if change is None else f" : {NO_CHANCE}"
+                    yield f"{label} : {LABELS[key]}, {percent(figures[key])} → {percent(current[key])}{why}"
 
 
 def _fell(key: str, figures: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
@@ -194,9 +226,12 @@ def _intents(before: Baseline, now: Baseline) -> Iterator[str]:
                 yield f"{intent}{_WRITINGS.get(writing, '')} : n’est plus mesurée"
                 continue
             was, is_now = old["right"] / old["n"], new["right"] / new["n"]
-            if was - is_now > LOSS + _ROUNDING:
+            lines = old.get("lines")
+            change = since(lines, old["n"] // len(lines), new.get("lines")) if lines and old["n"] == new["n"] else None
+            if was - is_now > LOSS + _ROUNDING and (change is None or change.fell):
                 told = f"{percent(was)} → {percent(is_now)} ({points(is_now - was)}, {new['right']} sur {new['n']})"
-                yield f"{intent}{_WRITINGS.get(writing, '')} : {told}"
+                why = "" if change is None else f" : {NO_CHANCE}"
+                yield f"{intent}{_WRITINGS.get(writing, '')} : {told}{why}"
 
 
 def notes(before: Baseline, now: Baseline) -> list[str]:
@@ -218,6 +253,17 @@ def notes(before: Baseline, now: Baseline) -> list[str]:
     old = before["intents"].get(_CLEAN, {})
     told += [f"{intent} : pas encore dans la référence" for intent in now["intents"][_CLEAN] if intent not in old]
     return told
+
+
+def _between(ends: Sequence[float] | None) -> str:
+    """Bounds in a narrow column: « 78,1–83,4 »."""
+    return "—" if ends is None else f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}".replace(".", ",")
+
+
+def _share(figures: Mapping[str, Any], key: str) -> str:
+    """A share, and its bounds where they were kept."""
+    ends = figures.get("intervals", {}).get(key)
+    return percent(figures[key]) + (f" ({_between(ends)})" if ends else "")
 
 
 def table(now: Baseline) -> str:
@@ -242,12 +288,14 @@ def table(now: Baseline) -> str:
             if kind != "n":
                 label = noise.LABELS["" if kind == _CLEAN else kind]
                 lines.append(f"  {label:<22}{''.join(f'{percent(figures[key]):>12}' for key in keys)}")
+                if bounds := figures.get("intervals"):
+                    lines.append(f"  {'  entre (95 %)':<22}{''.join(f'{_between(bounds[key]):>12}' for key in keys)}")
     for name, figures in now.get("scripts", {}).items():
-        told = ", ".join(f"{label} {percent(figures[key])}" for key, label in SHARES.items())
+        told = ", ".join(f"{label} {_share(figures, key)}" for key, label in SHARES.items())
         harm = ", ".join(f"{label} {figures[key]}" for key, label in COUNTS.items())
         lines.append(f"{name} ({figures['n']}) : {told} ; {harm}")
     for name, figures in now.get("answers", {}).items():
-        told = ", ".join(f"{label} {percent(figures[key])}" for key, (label, _) in ANSWERS.items())
+        told = ", ".join(f"{label} {_share(figures, key)}" for key, (label, _) in ANSWERS.items())
         lines.append(f"{name} ({figures['n']}) : {told}")
     if now.get("conversations"):
         lines.append(conversations.table(now["conversations"]))

@@ -242,6 +242,7 @@ def _line(each: SetComparison) -> str:
     before = percent(each.current.shares["accuracy"]) if each.current else "—"
     after = percent(each.candidate.shares["accuracy"])
     verdict = f"{VERDICTS[each.test.verdict]} (p = {each.test.p:.3f})" if each.current else each.missing
+    verdict += f" : {said}" if (said := each.plainly) else ""
     return f"{name:<38}{each.candidate.n:>9}{before:>10}{after:>10}{each.test.gains:>7}{each.test.losses:>8}  {verdict}"
 
 

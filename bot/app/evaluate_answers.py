@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.app import policy as policies
 from bot.app.places import PROJECT
-from bot.app.report import percent, write_errors
+from bot.app.report import between, percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core import catalogue
 from bot.core.labelled import AnswerCase
@@ -66,9 +66,9 @@ def write(folder: Path, judged: Sequence[AnswerJudged]) -> list[Path]:
 
 
 def _table(name: str, figures: Mapping[str, Any], judged: Sequence[AnswerJudged]) -> Iterator[str]:
-    yield f"{f'{name}, messages':<50}{figures['n']:>9}"
+    yield f"{f'{name}, messages':<50}{figures['n']:>9}{'entre (95 %)':>20}"
     for key, label in LABELS.items():
-        yield f"{label:<50}{percent(figures[key]):>9}"
+        yield f"{label:<50}{percent(figures[key]):>9}{between(figures['intervals'][key]):>20}"
         if (part := figures.get(f"{key}_supposed")) is not None:
             yield f"{'  dont sous « Vous demandez peut-être »':<50}{percent(part):>9}"
     yield ""

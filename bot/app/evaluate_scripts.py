@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.app import policy as policies
 from bot.app.policy import Policy
-from bot.app.report import percent, write_errors
+from bot.app.report import between, percent, write_errors
 from bot.app.route import decision, turns, when
 from bot.core.clean import clean
 from bot.core.dialogue import Turn
@@ -77,9 +77,9 @@ def write(folder: Path, judged: Sequence[ScriptJudged]) -> list[Path]:
 
 
 def _table(name: str, figures: Mapping[str, Any], judged: Sequence[ScriptJudged]) -> Iterator[str]:
-    yield f"{f'{name}, messages':<50}{figures['n']:>9}"
+    yield f"{f'{name}, messages':<50}{figures['n']:>9}{'entre (95 %)':>20}"
     for key, label in _MAIN.items():
-        yield f"{label:<50}{percent(figures[key]):>9}"
+        yield f"{label:<50}{percent(figures[key]):>9}{between(figures['intervals'][key]):>20}"
     for key, label in _HARM.items():
         yield f"{label:<50}{figures[key]:>9}"
     yield ""

@@ -46,6 +46,11 @@ def percent(value: float | None) -> str:
     return "—" if value is None else f"{value * 100:.1f}\u00a0%".replace(".", ",")
 
 
+def between(ends: Sequence[float] | None) -> str:
+    """Bounds for people: « 78,1 à 83,4 % », a dash when there is nothing to count."""
+    return "—" if ends is None else f"{ends[0] * 100:.1f} à {ends[1] * 100:.1f}\u00a0%".replace(".", ",")
+
+
 def points(value: float) -> str:
     """A change in percentage points, with its sign."""
     return f"{value * 100:+.1f} pt".replace(".", ",").replace("-", "−")
@@ -59,9 +64,9 @@ def table(figures: Figures) -> str:
 
 
 def _main(figures: Figures) -> Iterator[str]:
-    yield f"{'messages':<50}{figures['n']:>9}"
+    yield f"{'messages':<50}{figures['n']:>9}{'entre (95 %)':>20}"
     for key, label in LABELS.items():
-        yield f"{label:<50}{percent(figures[key]):>9}"
+        yield f"{label:<50}{percent(figures[key]):>9}{between(figures['intervals'][key]):>20}"
 
 
 def _routes(figures: Figures) -> Iterator[str]:

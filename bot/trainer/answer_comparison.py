@@ -14,6 +14,7 @@ from typing import Any
 from bot.core.labelled import AnswerCase, read_answers
 from bot.trainer import gold_conversations
 from bot.trainer.answer_figures import topic_of
+from bot.trainer.bootstrap import Change, paired
 from bot.trainer.gold_conversations import Conversation
 
 # The sets, in the order of reading.
@@ -28,6 +29,7 @@ BECAME = {  # for people
     NOTHING: "ni réponse ni bouton",
     WRONG: "la réponse à une autre question",
 }
+SHARES = ("exact", "reachable", "wrong")
 SHOWN = 20  # messages of a set that changed
 
 
@@ -152,7 +154,8 @@ class TopicCompared:
 class AnswersCompared:
     """A set. `current`: None when no model was in service. `better`, `worse`: how many messages became so; `changes`: at most SHOWN
     of them, the worst first. `titles`: the questions that these name, in words; a question that is gone has none. `topics`: by
-    name; none in a comparison that was kept before they were counted."""
+    name; none in a comparison that was kept before they were counted. `moves`: for each share, how many messages came into it and
+    how many left it; {} in a comparison of before."""
 
     name: str
     current: AnswerCounts | None
@@ -162,6 +165,18 @@ class AnswersCompared:
     changes: tuple[AnswerChange, ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
     topics: tuple[TopicCompared, ...] = ()
+    moves: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def change(self, name: str) -> Change | None:
+        """By how much the share `exact`, `reachable` or `wrong` changed, with its bounds; None where the moves were not kept."""
+        if self.current is None or name not in self.moves:
+            return None
+        came, left = self.moves[name]
+        stayed = int(getattr(self.current, name)) - left
+        neither = self.candidate.n - came - left - stayed
+        before = [True] * (left + stayed) + [False] * (came + neither)
+        after = [False] * left + [True] * (stayed + came) + [False] * neither
+        return paired(before, after)
 
     @property
     def losses(self) -> list[AnswerChange]:
@@ -189,6 +204,7 @@ class AnswersCompared:
             tuple(AnswerChange(**{**row, "questions": tuple(row["questions"])}) for row in kept["changes"]),
             kept["titles"],
             tuple(map(TopicCompared.from_json, kept.get("topics", ()))),
+            {name: (came, left) for name, (came, left) in kept.get("moves", {}).items()},
         )
 
 
@@ -238,7 +254,13 @@ def _set(
         shown,
         {question: titles[question] for question in sorted(filter(None, named))},
         topics,
+        {share: _moves(share, before, after) for share in SHARES},
     )
+
+
+def _moves(share: str, before: Sequence[Answered], after: Sequence[Answered]) -> tuple[int, int]:
+    pairs = [(bool(getattr(old, share)), bool(getattr(new, share))) for old, new in zip(before, after, strict=True)]
+    return pairs.count((False, True)), pairs.count((True, False))
 
 
 def _topics(

@@ -9,6 +9,8 @@ from typing import Any
 
 from bot.core.labelled import AnswerCase
 from bot.policy.questions import intent_of
+from bot.trainer.bootstrap import Mark
+from bot.trainer.figures import bounds
 
 NONE = "(aucune)"
 
@@ -49,13 +51,23 @@ def topic_of(questions: Sequence[str]) -> str:
     return intent_of(questions[0]) if questions else NONE
 
 
+def marks(judged: Sequence[AnswerJudged]) -> dict[str, list[Mark]]:
+    """The shares line by line, in the order of the lines."""
+    return {
+        "exact": [one.exact for one in judged],
+        "reachable": [one.reachable for one in judged],
+        "wrong": [one.wrong for one in judged],
+    }
+
+
 def measure(judged: Sequence[AnswerJudged]) -> dict[str, Any]:
-    """All figures of one reading of a set; shares from 0 to 1."""
+    """All figures of one reading of a set; shares from 0 to 1. `intervals`: the bounds of those that `marks` names."""
     wrong = [one for one in judged if one.wrong]
     topics = sorted({one.topic for one in judged})
     return {
         "n": len(judged),
         **_shares(judged),
+        "intervals": bounds(marks(judged)),
         "per_topic": {topic: _topic([one for one in judged if one.topic == topic]) for topic in topics},
         "confusion": [
             {"question": asked, "answered": answered, "n": n}

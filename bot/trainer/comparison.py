@@ -12,10 +12,11 @@ from typing import Any
 from bot.policy.intents import EMERGENCY as ALARM
 from bot.trainer import script_figures
 from bot.trainer.answer_comparison import AnswersCompared
+from bot.trainer.bootstrap import Change, paired
 from bot.trainer.figures import Judged, accepted, matrix, measure
 from bot.trainer.gold import Case
 from bot.trainer.script_figures import ScriptJudged
-from bot.trainer.significance import McNemar, mcnemar
+from bot.trainer.significance import McNemar, mcnemar, plainly
 
 # The sets, in the order of reading.
 INTENTS, EMERGENCY, FOLDS, CONFIRMED = "intents", "emergency", "folds", "confirmed"
@@ -205,6 +206,24 @@ class SetComparison:
     def losses(self) -> list[Judgement]:
         """Messages that only the current model has right."""
         return [each for each in self.judgements if each.change == "loss"]
+
+    @property
+    def change(self) -> Change | None:
+        """By how much the share of right messages changed, with its bounds; None where there is nothing to compare."""
+        kinds = (
+            ((True, True), self.same_right),
+            ((False, False), self.same_wrong),
+            ((False, True), self.test.gains),
+            ((True, False), self.test.losses),
+        )
+        rows = [pair for pair, n in kinds for _ in range(n)]
+        return paired([before for before, _ in rows], [after for _, after in rows])
+
+    @property
+    def plainly(self) -> str:
+        """What the comparison says, in plain French; "" where there is nothing to compare."""
+        change = self.change if self.current else None
+        return "" if change is None else plainly(self.test, change)
 
     @property
     def intents(self) -> dict[str, Both]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.policy.degree import Degree
 from bot.policy.intents import ANSWER, EMERGENCY, HANDOFF, INTENTS, policy_of
+from bot.trainer.bootstrap import Interval, Mark, interval
 from bot.trainer.gold import ROUTES, Case
 
 BINS = 10
+Bounds = dict[
+    str, list[float] | None
+]  # by figure: the two ends of its interval at 95 %, None where there is nothing to count
 
 
 @dataclass(frozen=True)
@@ -83,18 +87,6 @@ def _routed(judged: Judged) -> bool:
     return told or judged.route == judged.case.route
 
 
-def _recognised(judged: Judged) -> bool:
-    return judged.recognised
-
-
-def _alarm(judged: Judged) -> bool:
-    return judged.alarm
-
-
-def _netted(judged: Judged) -> bool:
-    return judged.net
-
-
 def _unwarned(judged: Judged) -> bool:
     return not (judged.alarm or judged.net)
 
@@ -104,25 +96,67 @@ def _is_harmless(judged: Judged) -> bool:
     return judged.case.route == ANSWER or policy_of(judged.case.intent).category == "thanks"
 
 
+def marks(judged: Some) -> dict[str, list[Mark]]:
+    """Each share as a line by line record, in the order of the lines: whether it holds, None where the line does not count."""
+    rows = [_marks(j) for j in judged]
+    return {name: [row[place] for row in rows] for place, name in enumerate(MARKED)}
+
+
+# The shares, in the order of `_marks`.
+MARKED = (
+    "accuracy",
+    "route_accuracy",
+    "answer_precision",
+    "answer_coverage",
+    "sensitive_recall",
+    "emergency_recall",
+    "alarm_recall",
+    "false_alarm_rate",
+    "second_net",
+    "unwarned_rate",
+    "net_cost",
+)
+
+
+def _marks(j: Judged) -> tuple[Mark, ...]:
+    danger = j.case.route == EMERGENCY
+    return (
+        j.right,
+        _routed(j),
+        j.right if j.route == ANSWER else None,
+        j.route == ANSWER if j.case.route == ANSWER else None,
+        _kept(j) if _is_sensitive(j) else None,
+        j.recognised if danger else None,
+        j.alarm if danger else None,
+        None if danger else j.alarm,
+        j.net if danger and not j.recognised else None,
+        _unwarned(j) if danger else None,
+        j.net if not danger and _is_harmless(j) and not j.alarm else None,
+    )
+
+
+def bounds(columns: Mapping[str, Sequence[Mark]]) -> Bounds:
+    """Each figure's bootstrap interval, [low, high] from 0 to 1."""
+    found = {name: interval(column) for name, column in columns.items()}
+    return {name: ends(one) for name, one in found.items()}
+
+
+def ends(one: Interval | None) -> list[float] | None:
+    """The two ends, as JSON keeps them."""
+    return None if one is None else [round(one.low, 4), round(one.high, 4)]
+
+
 def measure(judged: Some) -> dict[str, Any]:
-    """All figures of one reading of a file."""
-    sensitive = [j for j in judged if policy_of(j.case.intent).category in ("sensitive", "urgent")]
+    """All figures of one reading of a file; `intervals`: the bounds of each share (`bounds`)."""
+    sensitive = [j for j in judged if _is_sensitive(j)]
     dangers = [j for j in judged if j.case.route == EMERGENCY]
     missed = [j for j in dangers if not j.recognised]
     others = [j for j in judged if j.case.route != EMERGENCY]
+    columns = marks(judged)
     return {
         "n": len(judged),
-        "accuracy": _share(judged, _right),
-        "route_accuracy": _share(judged, _routed),
-        "answer_precision": _share([j for j in judged if j.route == ANSWER], _right),
-        "answer_coverage": _share([j for j in judged if j.case.route == ANSWER], lambda j: j.route == ANSWER),
-        "sensitive_recall": _share(sensitive, _kept),
-        "emergency_recall": _share(dangers, _recognised),
-        "alarm_recall": _share(dangers, _alarm),
-        "false_alarm_rate": _share(others, _alarm),
-        "second_net": _share(missed, _netted),
-        "unwarned_rate": _share(dangers, _unwarned),
-        "net_cost": _share([j for j in others if _is_harmless(j) and not j.alarm], _netted),
+        **{name: _held(column) for name, column in columns.items()},
+        "intervals": bounds(columns),
         **_calibration(judged),
         "routes": _routes(judged),
         "per_intent": _intents(judged),
@@ -132,6 +166,15 @@ def measure(judged: Some) -> dict[str, Any]:
         "false_alarms": [j.case.line for j in others if j.alarm],
         "missed_sensitive": [j.case.line for j in sensitive if not _kept(j)],
     }
+
+
+def _held(column: Sequence[Mark]) -> float | None:
+    counted = [mark for mark in column if mark is not None]
+    return round(sum(counted) / len(counted), 4) if counted else None
+
+
+def _is_sensitive(judged: Judged) -> bool:
+    return policy_of(judged.case.intent).category in ("sensitive", "urgent")
 
 
 def _kept(judged: Judged) -> bool:

@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.trainer.answer_comparison import MESSAGES, TURNS, AnswersCompared
-from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, Figures, SetComparison
+from bot.trainer.bootstrap import Change, lines_of, paired, since
+from bot.trainer.comparison import EMERGENCY, INTENTS, Comparison, Figures, Judgement, Reading, SetComparison
+from bot.trainer.figures import accepted
+from bot.trainer.gold import Case
 
 GOLD = (EMERGENCY, INTENTS)
 LOSS = 0.02  # what an intent may lose: two points
@@ -124,6 +127,10 @@ def _answers(one: AnswersCompared, reference: Mapping[str, float]) -> Iterator[R
         for whom, shares in (("le modèle en service", before), ("la référence", reference)):
             old = shares.get(key)
             if old is not None and worse * (new - old) > max(bound, CHANCE / one.candidate.n) + _ROUNDING:
+                # The reference keeps no lines of the same comparison: it is held to the bare figures.
+                change = one.change(key) if shares is before else None
+                if change is not None and not (change.fell if worse < 0 else change.rose):
+                    continue  # chance explains it
                 told = f"{_percent(old)} pour {whom}, {_percent(new)} pour le candidat"
                 yield Reason(code, f"{words} sur le jeu « {ANSWERS[one.name]} » : {told}.", overridable=True)
                 break
@@ -214,14 +221,13 @@ def _shares(one: SetComparison, after: Figures, reference: Mapping[str, Any]) ->
 
 
 def _intents(sets: Sequence[SetComparison], baseline: Mapping[str, Any]) -> Iterator[Reason]:
-    """An intent is counted over both sets together: one alone holds few messages of each."""
+    """An intent is counted over both sets together: one alone holds few messages of each. It may fall by LOSS, and by what chance
+    explains (a paired bootstrap over its lines)."""
     before = _rights([one.current for one in sets])
     after = _rights([one.candidate for one in sets])
-    reference = {
-        name: (row["n"], row["right"])
-        for name, row in baseline.get("intents", {}).get("clean", {}).items()
-        if row.get("n")
-    }
+    kept = baseline.get("intents", {}).get("clean", {})
+    reference = {name: (row["n"], row["right"]) for name, row in kept.items() if row.get("n")}
+    lines = _lines(sets)
     for name in sorted({*before, *reference}):
         n, right = after.get(name, (0, 0))
         share = right / n if n else 0.0
@@ -232,10 +238,39 @@ def _intents(sets: Sequence[SetComparison], baseline: Mapping[str, Any]) -> Iter
                 continue  # measured on other messages
             old = known[name][1] / known[name][0]
             if old - share > LOSS + _ROUNDING:
+                now = lines.get(name, [])
+                change = (
+                    since(kept[name].get("lines"), 1, lines_of((int(after), 1) for _, after in now))
+                    if known is reference
+                    else _changed(now, n)
+                )
+                if change is not None and not change.fell:
+                    continue  # chance explains it
                 told = f"{_percent(old)} pour {whom}, {_percent(share)} pour le candidat"
                 what = f"L’intention « {name} » perd plus de deux points : {told} ({right} justes sur {n})."
+                if change is not None:
+                    what += " C’est plus bas qu’avant, et ce n’est pas le hasard."
                 yield Reason("intent", what, overridable=True, intent=name)
                 break
+
+
+def _lines(sets: Sequence[SetComparison]) -> dict[str, list[tuple[bool, bool]]]:
+    """For each intent its messages, set after set: whether either model reads it rightly."""
+    found: dict[str, list[tuple[bool, bool]]] = {}
+    for one in sets:
+        for row in one.judgements:
+            found.setdefault(row.wanted, []).append((_reads(row, row.before), _reads(row, row.after)))
+    return found
+
+
+def _reads(row: Judgement, side: Reading) -> bool:
+    """Whether the intent is right; `Reading.right` asks something else of the emergencies."""
+    return accepted(side.intent, Case(row.text, row.wanted, row.second, row.route))
+
+
+def _changed(lines: Sequence[tuple[bool, bool]], n: int) -> Change | None:
+    """The change over an intent's messages; None where they were not all kept."""
+    return paired([one for one, _ in lines], [one for _, one in lines]) if len(lines) == n else None
 
 
 def _rights(sides: Sequence[Figures | None]) -> dict[str, tuple[int, int]]:

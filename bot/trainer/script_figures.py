@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.policy.scripts import DISTRESS, NONE, harms
+from bot.trainer.bootstrap import Mark
+from bot.trainer.figures import bounds
 from bot.trainer.gold import SCRIPT_NAMES, ScriptCase
 
 
@@ -53,8 +55,17 @@ class ScriptJudged:
         return harms(self.chosen, self.case.right)
 
 
+def marks(judged: Sequence[ScriptJudged]) -> dict[str, list[Mark]]:
+    """The shares line by line, in the order of the lines; None where a line does not count."""
+    return {
+        "right": [one.right for one in judged],
+        "right_if_recognised": [None if NONE in one.case.right else one.right_if_recognised for one in judged],
+    }
+
+
 def measure(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
-    """All figures of one reading of a set; shares from 0 to 1, None where there is nothing to count."""
+    """All figures of one reading of a set; shares from 0 to 1, None where there is nothing to count. `intervals`: the bounds of
+    those that `marks` names."""
     grave = [one for one in judged if NONE not in one.case.right]
     wrong = [one for one in judged if not one.right]
     return {
@@ -64,6 +75,7 @@ def measure(judged: Sequence[ScriptJudged]) -> dict[str, Any]:
         "right_if_recognised": _share([one.right_if_recognised for one in grave]),
         "harmful_if_recognised": sum(one.harmful_if_recognised for one in grave),
         "unheard": sum(one.unheard for one in judged),
+        "intervals": bounds(marks(judged)),
         "per_script": {
             name: {
                 "n": len(some),

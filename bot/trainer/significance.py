@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from bot.trainer.bootstrap import Change
 
 LEVEL = 0.05  # below this, a difference is not taken for noise
 
@@ -62,3 +65,19 @@ def needed(losses: int = 0) -> int:
     while exact(gains, losses) >= LEVEL:
         gains += 1
     return gains
+
+
+def plainly(test: McNemar, change: Change) -> str:
+    """What a comparison says, in plain French: « aussi bon qu’avant, à 2 points près ». The test decides between the three, so that
+    one page never says two things; the bounds of the change say how much."""
+    low, high = 100 * change.bounds.low, 100 * change.bounds.high
+    if test.verdict in ("same", "noise"):
+        points = max(1, math.ceil(round(max(-low, high), 4)))
+        return f"aussi bon qu’avant, à {points} point{'s' if points > 1 else ''} près"
+    word, least, most = ("meilleur", low, high) if test.verdict == "progress" else ("moins bon", -high, -low)
+    least = max(0.0, least)
+    return f"{word} qu’avant, de {_points(least)} à {_points(most)} point{'s' if most >= 2 else ''}"
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f}".replace(".", ",")

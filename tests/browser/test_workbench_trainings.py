@@ -77,6 +77,7 @@ async def test_a_training_is_followed_and_compared(
 
         await expect(page.get_by_test_id("training-summary")).to_be_visible()  # without a reload by hand
         await expect(page.get_by_test_id("training-verdict")).to_contain_text("c’est un recul")
+        await expect(page.get_by_test_id("training-plainly")).to_contain_text("moins bon qu’avant, de")
         await expect(page.get_by_test_id("training-judgement")).to_have_count(9)
         await page.get_by_text("Ce qui a changé dans les fichiers").click()
         await expect(page.get_by_test_id("training-diff")).to_contain_text("+      - un exemple de plus")

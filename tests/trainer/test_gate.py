@@ -156,8 +156,10 @@ def test_false_alarms_have_one_point_of_room() -> None:
     assert not found.overridable
 
 
-@pytest.mark.parametrize(("wrong", "shut"), [(2, False), (3, True)])
-def test_an_intent_may_lose_two_points_and_an_administrator_may_let_it_lose_more(wrong: int, shut: bool) -> None:
+@pytest.mark.parametrize(("wrong", "shut"), [(2, False), (3, False), (8, True)])
+def test_an_intent_may_lose_two_points_or_what_chance_explains_and_an_administrator_may_let_it_lose_more(
+    wrong: int, shut: bool
+) -> None:
     theft = ("on m'a volé mon vélo", "plainte_comment", "answer")
     right = [(theft, None, None)] * (100 - wrong)
     lost = [(theft, None, ("main_courante", "answer"))] * wrong
@@ -166,7 +168,8 @@ def test_an_intent_may_lose_two_points_and_an_administrator_may_let_it_lose_more
     assert found.overridable is shut
     if shut:
         assert found.reasons[0].intent == "plainte_comment"
-        assert "97 justes sur 100" in found.reasons[0].what
+        assert "92 justes sur 100" in found.reasons[0].what
+        assert found.reasons[0].what.endswith("C’est plus bas qu’avant, et ce n’est pas le hasard.")
 
 
 def test_an_intent_is_counted_over_both_sets_together() -> None:
@@ -229,6 +232,18 @@ def test_the_reference_of_an_intent_counts_as_well() -> None:
     found = verdict(both, kept)
     assert codes(found) == ["intent"]
     assert found.overridable
+
+
+def test_the_reference_of_an_intent_is_compared_line_by_line_where_it_kept_them() -> None:
+    theft = ("on m'a volé mon vélo", "plainte_comment", "answer")
+    wrong = ("main_courante", "answer")
+    made = comparison(intents=[*[(theft, None, None)] * 14, (theft, wrong, wrong)])
+    kept = reference(made)
+    row: dict[str, Any] = {"n": 15, "right": 15}
+    kept["intents"]["clean"]["plainte_comment"] = row
+    assert codes(verdict(made, kept)) == ["intent"]
+    row["lines"] = "1" * 15
+    assert verdict(made, kept).open  # one message of fifteen
 
 
 def test_a_verdict_survives_json() -> None:
@@ -329,6 +344,16 @@ def test_fewer_exact_answers_or_more_wrong_ones_shut_it(
         found = verdict(answered(before, after, n, name))
         assert codes(found) == expected
         assert found.overridable is bool(expected)
+
+
+@pytest.mark.parametrize(("came", "left", "shut"), [(150, 180, False), (0, 30, True)])
+def test_exact_answers_that_chance_moves_do_not_shut_it(came: int, left: int, shut: bool) -> None:
+    """Three points less in both: of thirty messages that were lost, or of many that moved to and fro."""
+    made = answered((600, 60), (570, 60))
+    one = dataclasses.replace(made.answers[0], moves={"exact": (came, left)})
+    made = dataclasses.replace(made, answers=(one,))
+    assert codes(verdict(made)) == (["exact_answers"] if shut else [])
+    assert Comparison.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
 def test_why_answers_shut_it_is_a_plain_sentence() -> None:

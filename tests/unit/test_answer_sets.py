@@ -142,11 +142,11 @@ def test_figures_are_shown_as_tables_or_as_one_object() -> None:
     assert json.loads(show(Path("jeu.tsv"), ALL, True)) == measure(ALL)
     rows = [" ".join(line.split()) for line in show(Path("jeu.tsv"), ALL, False).replace("\u00a0", " ").split("\n")]
     assert rows[:6] == [
-        "jeu.tsv, messages 7",
-        "réponse exacte 28,6 %",
+        "jeu.tsv, messages 7 entre (95 %)",
+        "réponse exacte 28,6 % 0,0 à 63,6 %",
         "dont sous « Vous demandez peut-être » 0,0 %",
-        "exacte, ou à un bouton 57,1 %",
-        "réponse à une autre question 42,9 %",
+        "exacte, ou à un bouton 57,1 % 16,7 à 100,0 %",
+        "réponse à une autre question 42,9 % 0,0 à 83,3 %",
         "dont sous « Vous demandez peut-être » 0,0 %",
     ]
     assert "contravention 1 0,0 % 100,0 % 0,0 %" in rows
@@ -266,7 +266,12 @@ def talks(turns: int, right: int, reachable: int, wrong: int) -> baseline.Baseli
     ("before", "now", "told"),
     [
         (made(97, 3), made(95, 5), []),  # two points exactly
-        (made(97, 3), made(94, 6), ["reponses.tsv : réponse exacte, 97,0\u00a0% → 94,0\u00a0%"]),
+        (made(97, 3), made(94, 6), []),  # three messages: chance
+        (
+            made(97, 3),
+            made(89, 11),
+            [f"reponses.tsv : réponse exacte, 97,0\u00a0% → 89,0\u00a0% : {baseline.NO_CHANCE}"],
+        ),
         (made(94, 6), made(97, 3), []),
         (
             made(97, 0, 3),
@@ -274,11 +279,11 @@ def talks(turns: int, right: int, reachable: int, wrong: int) -> baseline.Baseli
             [],
         ),
         (
-            made(97, 3, 0),
-            made(97, 0, 3),
+            made(92, 8, 0),
+            made(92, 0, 8),
             [
-                "reponses.tsv : exacte, ou à un bouton, 100,0\u00a0% → 97,0\u00a0%",
-                "reponses.tsv : réponse à une autre question, 0,0\u00a0% → 3,0\u00a0%",
+                f"reponses.tsv : exacte, ou à un bouton, 100,0\u00a0% → 92,0\u00a0% : {baseline.NO_CHANCE}",
+                f"reponses.tsv : réponse à une autre question, 0,0\u00a0% → 8,0\u00a0% : {baseline.MORE_NO_CHANCE}",
             ],
         ),
         (made(3), baseline.snapshot({}), ["reponses.tsv : n’est plus mesuré"]),
@@ -314,8 +319,8 @@ def test_sets_that_the_reference_lacks_are_noted() -> None:
 def test_the_table_tells_answers_and_conversations() -> None:
     told = baseline.table({**made(1, 1), "conversations": talks(3, 1, 2, 0)["conversations"]}).replace("\u00a0", " ")
     assert (
-        "reponses.tsv (2) : réponse exacte 50,0 %, exacte, ou à un bouton 100,0 %, réponse à une autre question 0,0 %"
-        in told
+        "reponses.tsv (2) : réponse exacte 50,0 % (0,0–100,0), exacte, ou à un bouton 100,0 % (100,0–100,0), "
+        "réponse à une autre question 0,0 % (0,0–0,0)" in told
     )
     assert "conversations.yml (3 tours)" in told
     assert "exacte, ou à un bouton : 2 sur 3" in told

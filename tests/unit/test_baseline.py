@@ -39,12 +39,16 @@ def test_nothing_fell() -> None:
     ("before", "after", "told"),
     [
         ((98, 2), (96, 4), None),  # two points exactly
-        ((98, 2), (95, 5), "animaux : 98,0\u00a0% → 95,0\u00a0% (−3,0 pt, 95 sur 100)"),
-        ((15, 0), (14, 1), "animaux : 100,0\u00a0% → 93,3\u00a0% (−6,7 pt, 14 sur 15)"),
+        ((98, 2), (95, 5), None),  # three messages: chance
+        ((98, 2), (92, 8), f"animaux : 98,0\u00a0% → 92,0\u00a0% (−6,0 pt, 92 sur 100) : {baseline.NO_CHANCE}"),
+        ((15, 0), (14, 1), None),
+        ((15, 0), (9, 6), f"animaux : 100,0\u00a0% → 60,0\u00a0% (−40,0 pt, 9 sur 15) : {baseline.NO_CHANCE}"),
         ((50, 50), (99, 101), None),  # another size: shares are compared
     ],
 )
-def test_an_intent_may_lose_two_points(before: tuple[int, int], after: tuple[int, int], told: str | None) -> None:
+def test_an_intent_may_lose_two_points_and_what_chance_explains(
+    before: tuple[int, int], after: tuple[int, int], told: str | None
+) -> None:
     noisy = reading("animaux", 1, 0)
     found = falls(made(reading("animaux", *before), noisy), made(reading("animaux", *after), noisy))
     assert found == ([told] if told else [])
@@ -54,12 +58,23 @@ def test_an_intent_is_counted_over_all_sets_together() -> None:
     two = {"a.tsv": {"": reading("animaux", 60, 0)}, "b.tsv": {"": reading("animaux", 4, 0)}}
     one_wrong = {**two, "b.tsv": {"": reading("animaux", 3, 1)}}
     assert falls(snapshot(two), snapshot(one_wrong)) == []
-    assert snapshot(two)["intents"]["clean"]["animaux"] == {"n": 64, "right": 64}
+    assert snapshot(two)["intents"]["clean"]["animaux"] == {"n": 64, "right": 64, "lines": "1" * 64}
+
+
+def test_a_reference_without_lines_is_held_to_the_bare_figures() -> None:
+    before = made(reading("animaux", 15, 0), reading("animaux", 1, 0))
+    for rows in before["intents"].values():
+        del rows["animaux"]["lines"]
+    after = made(reading("animaux", 14, 1), reading("animaux", 1, 0))
+    assert falls(before, after) == ["animaux : 100,0\u00a0% → 93,3\u00a0% (−6,7 pt, 14 sur 15)"]
 
 
 def test_an_intent_that_falls_under_noise_is_named_so() -> None:
-    before, after = made(reading("animaux", 9, 1)), made(reading("animaux", 9, 1), reading("animaux", 8, 2))
-    assert falls(before, after) == ["animaux, sous bruit : 90,0\u00a0% → 80,0\u00a0% (−10,0 pt, 8 sur 10)"]
+    before, after = made(reading("animaux", 9, 1)), made(reading("animaux", 9, 1), reading("animaux", 4, 6))
+    assert falls(before, after) == [
+        f"animaux, sous bruit : 90,0\u00a0% → 40,0\u00a0% (−50,0 pt, 4 sur 10) : {baseline.NO_CHANCE}"
+    ]
+    assert falls(before, made(reading("animaux", 9, 1), reading("animaux", 8, 2))) == []
 
 
 ALARMED = Judged(Case("x", "armes", "", "answer"), "armes", "emergency", "armes", 1.0)
@@ -84,18 +99,25 @@ MISREAD = Judged(Case("x", "armes", "", "answer"), "animaux", "answer", "animaux
             [*reading("armes", 499, 0), ALARMED],
             "fausses alertes, 0,0\u00a0% → 0,2\u00a0%",
         ),
-        (
-            reading("armes", 500, 0),
-            [*reading("armes", 499, 0), MISREAD],
-            "précision de ce que Planton répond seul, 100,0\u00a0% → 99,8\u00a0%",
-        ),
     ],
-    ids=["emergency", "sensitive", "false alarm", "precision"],
+    ids=["emergency", "sensitive", "false alarm"],
 )  # fmt: skip
 def test_a_safety_figure_may_not_fall_at_all(before: list[Judged], after: list[Judged], told: str) -> None:
     assert f"jeu.tsv : {told}" in falls(made(before), made(after, before))
     assert falls(made(after, before), made(before)) == []
     assert f"jeu.tsv écriture SMS : {told}" in falls(made(before), made(before, after))
+
+
+def test_the_precision_of_what_is_answered_may_fall_by_chance_alone() -> None:
+    before = made(reading("armes", 500, 0))
+
+    def told(wrong: int) -> list[str]:
+        after = made([*reading("armes", 500 - wrong, 0), *[MISREAD] * wrong])
+        return [line for line in falls(before, after) if "précision" in line]
+
+    assert told(1) == []
+    label = "précision de ce que Planton répond seul"
+    assert told(8)[0] == f"jeu.tsv : {label}, 100,0\u00a0% → 98,4\u00a0% : {baseline.NO_CHANCE}"
 
 
 def missed(netted: int, alone: int, recognised: int) -> list[Judged]:
@@ -132,6 +154,15 @@ def test_a_reference_that_does_not_know_the_second_net_yet_is_read() -> None:
         for figures in (kinds["clean"], kinds["sms"]):
             del figures["second_net"], figures["unwarned_rate"], figures["net_cost"]
     assert falls(old, made(missed(0, 10, 90))) == []
+
+
+def test_the_table_gives_the_bounds_of_each_share() -> None:
+    found = made(reading("animaux", 80, 20))
+    low, high = found["sets"]["jeu.tsv"]["clean"]["intervals"]["accuracy"]
+    bounds = f"{100 * low:.1f}–{100 * high:.1f}".replace(".", ",")
+    under = [line for line in baseline.table(found).split("\n") if "entre (95 %)" in line]
+    assert len(under) == 2  # as it is, and under the noise
+    assert under[0].split()[3] == bounds
 
 
 def test_what_is_no_longer_measured_is_a_fall() -> None:
@@ -210,7 +241,7 @@ def test_accept_then_compare_then_fall(command: ModuleType, sets: Path, capsys: 
     written = json.loads((sets / "baseline.json").read_text(encoding="utf-8"))
     assert set(written["sets"]) == {"un.tsv", "deux.tsv"}
     assert set(written["sets"]["un.tsv"]) == {"n", "clean", "accents", "fautes", "majuscules", "sms"}
-    assert written["intents"]["noise"]["animaux"] == {"n": 4, "right": 4}
+    assert written["intents"]["noise"]["animaux"] == {"n": 4, "right": 4, "lines": "4"}
     capsys.readouterr()
 
     assert command.main(["--jeux", str(sets)]) == 0
