@@ -13,9 +13,8 @@ from bot.trainer.bootstrap import Interval, Mark, interval
 from bot.trainer.gold import ROUTES, Case
 
 BINS = 10
-Bounds = dict[
-    str, list[float] | None
-]  # by figure: the two ends of its interval at 95 %, None where there is nothing to count
+# By figure: the two ends of its interval at 95 %, None where there is nothing to count.
+Bounds = dict[str, list[float] | None]
 
 
 @dataclass(frozen=True)
